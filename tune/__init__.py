@@ -1,0 +1,1 @@
+"""Text towers, tokenizers, the loss, training, evaluation and the tuned model; never a picture, TensorFlow or Beam."""
