@@ -1,27 +1,59 @@
-# make demo, make test: each sets up its own environment in .venv first.
+# Every target sets up the environment it needs first; nothing has to be installed by hand.
 PYTHON ?= python3
-VENV := .venv
-BIN := $(VENV)/bin
-STAMP := $(VENV)/.made-from
+BIN := .venv/bin
 
-.PHONY: demo test test-fast oracles goldens format lint types bench docs lock clean
+.PHONY: help environment demo test test-fast test-slow format lint types oracles bench docs lock clean
 
-demo: $(STAMP)
-	$(BIN)/python -m benchmarks.demo
+help:
+	@echo "make demo     embed, tune and evaluate on real pictures; about two minutes after set-up"
+	@echo "make test     run the tests          (test-fast: without the slow ones)"
+	@echo "make format   format and mend        (lint, types: check)"
+	@echo "make oracles  compute the reference outputs afresh with torch and transformers, and compare"
+	@echo "make bench    measure against peers and floors"
+	@echo "make docs     build the documentation into build/site"
 
-test: $(STAMP)
+environment:
+	@$(PYTHON) requirements/make_environment.py .venv requirements/lock.txt --install-project
+
+demo: environment
+	@$(BIN)/python -m benchmarks.demo
+
+test: environment
 	$(BIN)/python -m pytest
 
-test-fast: $(STAMP)
+test-fast: environment
 	$(BIN)/python -m pytest -m "not slow"
 
-format: $(STAMP)
+test-slow: environment
+	$(BIN)/python -m pytest -m slow
+
+format: environment
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lint: $(STAMP)
+lint: environment
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
-types: $(STAMP)
+types: environment
 	$(BIN)/basedpyright
+
+# torch and transformers stand in an environment of their own: the tests never need them.
+oracles:
+	@$(PYTHON) requirements/make_environment.py .venv-oracles requirements/oracles.txt
+	.venv-oracles/bin/python -m tests.oracles
+
+# The peers that are measured beside ours stand in an environment of their own, too.
+bench: environment
+	@$(PYTHON) requirements/make_environment.py .venv-bench requirements/bench.txt
+	$(BIN)/python -m benchmarks
+
+docs: environment
+	$(BIN)/mkdocs build --strict --quiet --site-dir build/site
+
+# The locked versions, for every Python and system at once; needs uv.
+lock:
+	uv pip compile --universal --python-version 3.11 --no-header setup.py --extra dev -o requirements/lock.txt
+
+clean:
+	rm -rf .venv .venv-oracles .venv-bench build .demo

@@ -1,0 +1,87 @@
+"""Makes an environment (a virtual environment with locked packages), or leaves it alone when nothing changed.
+
+    python3 requirements/make_environment.py .venv requirements/lock.txt --install-project
+
+uv does the work where it is on the PATH, venv and pip otherwise. The environment is made again only when the
+locked requirements, setup.py or the Python change. This file runs on whatever `python3` is: standard library only,
+and nothing newer than Python 3.6 can parse, so that an old Python gets a clear line and not a syntax error.
+"""
+
+import argparse
+import hashlib
+import importlib.util
+import pathlib
+import shutil
+import subprocess
+import sys
+
+OLDEST, NEWEST = (3, 11), (3, 13)
+MARKER = ".made-from"
+
+
+def complain_about_python():
+    """Returns one line that says what is wrong with this Python, or None."""
+    version = sys.version_info[:2]
+    if not OLDEST <= version <= NEWEST:
+        return "Python 3.11, 3.12 or 3.13 is needed, and {} is {}.{}: run `make PYTHON=/path/to/python3.12 ...`".format(
+            sys.executable, *version
+        )
+    if not shutil.which("uv") and not (importlib.util.find_spec("venv") and importlib.util.find_spec("ensurepip")):
+        return "{} lacks the venv module: install it (on Debian: apt install python3-venv) or install uv".format(
+            sys.executable
+        )
+    return None
+
+
+def digest(requirements, install_project):
+    """Returns what the environment is made from, as one hash: files' contents and the Python."""
+    ingredients = hashlib.sha256(sys.version.encode() + sys.executable.encode())
+    paths = [requirements] + ([pathlib.Path("setup.py")] if install_project else [])
+    for path in paths:
+        ingredients.update(path.read_bytes())
+    return ingredients.hexdigest()
+
+
+def make(environment, requirements, install_project):
+    """Makes the environment from nothing."""
+    if environment.exists():
+        shutil.rmtree(str(environment))
+    python = str(environment / "bin" / "python")
+    if shutil.which("uv") and install_project:
+        subprocess.check_call(["uv", "venv", "--quiet", "--python", sys.executable, str(environment)])
+        install = ["uv", "pip", "install", "--quiet", "--python", python]
+    else:
+        subprocess.check_call([sys.executable, "-m", "venv", str(environment)])
+        install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.check_call([*install, "-r", str(requirements)])
+    if install_project:
+        subprocess.check_call([*install, "--no-deps", "-e", "."])
+
+
+def main():
+    """Command line; exits with 1 and one line when this Python cannot serve."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("environment", type=pathlib.Path)
+    parser.add_argument("requirements", type=pathlib.Path)
+    parser.add_argument("--install-project", action="store_true", help="also install this project, editable")
+    arguments = parser.parse_args()
+    complaint = complain_about_python()
+    if complaint:
+        sys.exit(complaint)
+    marker = arguments.environment / MARKER
+    wanted = digest(arguments.requirements, arguments.install_project)
+    if marker.exists() and marker.read_text() == wanted:
+        return
+    print("setting up {} (once; some minutes on a first run)".format(arguments.environment), flush=True)
+    try:
+        make(arguments.environment, arguments.requirements, arguments.install_project)
+    except subprocess.CalledProcessError as error:
+        sys.exit("setting up {} failed: `{}` ended with status {}".format(
+            arguments.environment, " ".join(map(str, error.cmd)), error.returncode
+        ))
+    # Written last: an interrupted set-up is made again.
+    marker.write_text(wanted)
+
+
+if __name__ == "__main__":
+    main()
