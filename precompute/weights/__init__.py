@@ -1,1 +1,1 @@
-"""Readers of weights files; none of them ever runs code from a file."""
+"""Weights files read into named NumPy arrays, without ever running what a file holds."""

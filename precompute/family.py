@@ -1,0 +1,83 @@
+"""What a family of towers is: a configuration, its parameters' shapes, a reader of its files' names, and a function.
+
+Promises: the registry needs nothing else of a family, so that a new one is one module and one registry entry. A
+family is pure: parameters are a flat dict of named arrays, and `apply` can be jitted, sharded and differentiated.
+
+Not here: which towers exist (`registry`), and reading bytes (`weights`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, Literal, TypeVar
+
+import jax
+import numpy as np
+
+from precompute.fingerprint import canonical_json
+
+ComputeType = Literal["float32", "bfloat16"]
+Shapes = dict[str, tuple[int, ...]]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TowerConfig:
+    """What every family's configuration has; each family adds its own fields.
+
+    Attributes:
+      resolution: side of the square pictures in pixels.
+      pooling: what the embedding is; each family names its choices.
+      compute_type: type of the activations; parameters and outputs are float32 always.
+    """
+
+    resolution: int
+    pooling: str
+    compute_type: ComputeType = "float32"
+
+    def __post_init__(self):
+        if self.resolution < 1:
+            raise ValueError(f"tower: resolution must be >= 1, got {self.resolution}")
+        if self.compute_type not in ("float32", "bfloat16"):
+            raise ValueError(f"tower: compute_type must be 'float32' or 'bfloat16', got {self.compute_type!r}")
+
+    @property
+    def output_width(self) -> int:
+        raise NotImplementedError
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the fields as plain JSON; it is part of the fingerprint."""
+        return json.loads(canonical_json(dataclasses.asdict(self)))
+
+
+Config = TypeVar("Config", bound=TowerConfig)
+
+
+def _unchanged(_: Any, parameters: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return dict(parameters)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Family(Generic[Config]):
+    """One architecture.
+
+    Attributes:
+      name: stands in the card.
+      poolings: the values that `TowerConfig.pooling` may have.
+      parameter_shapes: the parameters by canonical name.
+      rename: from a file's arrays to canonical names; drops, by rules that the family's module states, what the tower
+        does not use (a classifier's head). Whatever it does not know it leaves as it is, so that `match_parameters`
+        names it.
+      fit: brings renamed parameters to the configuration's resolution; the weights' hash is taken before.
+      apply: (configuration, parameters, float32 images [n, h, w, 3] in the tower's value range) -> float32 [n, width].
+      is_statistic: whether a parameter is a statistic of training, which published counts leave out.
+    """
+
+    name: str
+    poolings: tuple[str, ...]
+    parameter_shapes: Callable[[Config], Shapes]
+    rename: Callable[[Config, Mapping[str, np.ndarray]], dict[str, np.ndarray]]
+    apply: Callable[[Config, Mapping[str, jax.Array], jax.Array], jax.Array]
+    fit: Callable[[Config, Mapping[str, np.ndarray]], dict[str, np.ndarray]] = _unchanged
+    is_statistic: Callable[[str], bool] = lambda name: False
