@@ -1,7 +1,7 @@
 """Decoding: encoded bytes to uint8 RGB, with one defined treatment for each kind of picture.
 
 Promises: `decode` returns uint8 [height, width, 3] or raises `PictureError` with a reason from a closed set, whatever
-the bytes are. JPEGs, and PNGs without transparency, give the bytes of tf.io.decode_image, which is what big_vision
+the bytes are. Upright JPEGs, and PNGs without transparency, give the bytes of tf.io.decode_image, which is what big_vision
 decodes with. Several threads may decode at once. docs/pictures.md holds the treatments in a table.
 
 Not here: resizing (`preprocessing`) and where bytes come from (`sources`). Pillow's process-wide settings are left
@@ -226,7 +226,8 @@ def _decode_jpeg(data: bytes, jpeg: JpegDecoding) -> np.ndarray:
     try:
         return tf.raw_ops.DecodeJpeg(contents=data, channels=3, dct_method=method).numpy()
     except tf.errors.InvalidArgumentError as error:
-        raise PictureError("truncated", f"JPEG is cut off or damaged: {error.message.splitlines()[0]}") from error
+        # TensorFlow's own words name its devices, not what is wrong with the picture.
+        raise PictureError("truncated", "JPEG is cut off or damaged") from error
 
 
 def _decode_others(image: Any, data: bytes) -> np.ndarray:
