@@ -1,0 +1,89 @@
+"""Opening a source by its path: the one place that knows every format.
+
+Promises: `open_source` says in words why a path cannot be a source, before any work. A further format is one module
+and one line in `_FORMATS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from precompute.sources import table, webdataset
+from precompute.sources.files import find_files, open_file
+from precompute.sources.source import Finder, Opener, Source, SourceColumns, SourceError
+
+# The rows read at a time when single pictures are looked for.
+_LOOK_UP_ROWS = 4096
+
+_Open = Callable[[str, str, SourceColumns, Opener, Finder], Source]
+
+_FORMATS: dict[str, _Open] = {
+    **dict.fromkeys(
+        table.FORMATS, lambda path, name, columns, opener, _: table.open_table(path, name, columns, opener)
+    ),
+    "webdataset": lambda path, _, columns, opener, find: webdataset.open_tars(path, columns, opener, find),
+}
+
+
+def format_names() -> list[str]:
+    """Returns the formats that `open_source` takes."""
+    return list(_FORMATS)
+
+
+def open_source(
+    path: str,
+    *,
+    format: str | None = None,
+    columns: SourceColumns | None = None,
+    opener: Opener = open_file,
+    find: Finder = find_files,
+) -> Source:
+    """Returns the pictures and texts at `path`, checked.
+
+    Args:
+      path: a table (.csv, .tsv, .jsonl), or tar files in webdataset's way: one tar, a folder of tars, a glob pattern
+        (data-*.tar) or a brace pattern (data-{0000..0012}.tar).
+      format: one of `format_names()`; None tells it by the path.
+      columns: what the columns are called, where not as in `SourceColumns`.
+      opener: opens a path; the default takes local paths and, through fsspec, those with a scheme.
+      find: lists what a glob pattern matches, as `opener` would open it.
+
+    Raises:
+      SourceError: unknown format, nothing there, no rows, no such column, a repeated key, a damaged file.
+    """
+    name = format or _format_of(path, find)
+    if name not in _FORMATS:
+        raise SourceError(f"{path}: format must be one of {format_names()}, got {name!r}")
+    return _FORMATS[name](path, name, columns or SourceColumns(), opener, find)
+
+
+def _format_of(path: str, find: Finder) -> str:
+    """Returns the format that a path's ending tells."""
+    suffix = path.rpartition("/")[2].rpartition(".")[2].lower()
+    if suffix in table.FORMATS:
+        return suffix
+    if suffix in ("tar", "tgz") or path.lower().endswith(".tar.gz") or find(webdataset.tars_in(path)):
+        return "webdataset"
+    raise SourceError(
+        f"{path}: unknown format; a source is a .csv, .tsv or .jsonl table, a .tar file, a pattern of .tar files or a "
+        f"folder that holds some; name another ending by the option format, one of {format_names()}"
+    )
+
+
+def read_images(source: Source, keys: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+    """Yields (key, encoded picture) for each of these keys, in the source's order. Reads the source's texts once.
+
+    Raises:
+      SourceError: a key is not in the source; raised after those that are.
+      PictureError: a picture is missing or unreadable.
+    """
+    wanted = set(keys)
+    for unit in source.units(_LOOK_UP_ROWS):
+        if not wanted:
+            return
+        for example in source.read(unit):
+            if example.key in wanted:
+                wanted.remove(example.key)
+                yield example.key, example.read_image()
+    if wanted:
+        raise SourceError(f"{source.info.path}: no row has the key {min(wanted)!r} ({len(wanted)} keys in all)")

@@ -1,0 +1,205 @@
+"""What every source of pictures is to the rest of the program: rows in a fixed order, cut into units of work.
+
+Promises: a source is checked before any work (`SourceError` says where, what rule, what value, what to do); its keys
+are unique and not empty; reading a unit gives exactly the rows that were planned, in order; a source is picklable and
+small, however many rows it has, because a unit carries the byte offsets of its rows.
+
+Not here: decoding. A picture that is missing or cannot be read shows when its `read_image` is called.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import BinaryIO, Protocol
+
+import numpy as np
+
+from precompute.decoding import PictureError
+from schemas import SourceInfo
+
+Opener = Callable[[str], BinaryIO]
+"""Opens a path for reading, seekable. Raises FileNotFoundError where there is no such file."""
+
+Finder = Callable[[str], list[str]]
+"""Returns the paths that match a glob pattern, sorted; none is no error."""
+
+# What a file system says of a file that is there but cannot be read. Everything else (a lost connection, too many open
+# files) says nothing of the picture: it is raised, so that the unit is tried again.
+_UNREADABLE = {errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EIO, errno.EINVAL}
+
+
+class SourceError(ValueError):
+    """A source that cannot be embedded as it stands; found before any work is done."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SourceColumns:
+    """What the columns of a table, or the keys of a sample's JSON, are called.
+
+    Attributes:
+      image: the picture's path, relative to the table's folder. Tables only.
+      text: a text; a table may have several columns of this name, or text_1, text_2, ...
+      texts: a list of texts (in CSV and TSV as JSON).
+      label: the class, optional.
+      key: a unique name of the row, optional; else the path is the key. Tables only.
+    """
+
+    image: str = "path"
+    text: str = "text"
+    texts: str = "texts"
+    label: str = "label"
+    key: str = "key"
+
+    def __post_init__(self):
+        names = dataclasses.astuple(self)
+        if "" in names or len(set(names)) < len(names):
+            raise SourceError(f"columns: names must differ and not be empty, got {dataclasses.asdict(self)}")
+
+    def is_default(self, field: str) -> bool:
+        """Returns whether a column has the name it has when nobody chooses one."""
+        return getattr(self, field) == getattr(SourceColumns, field)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Example:
+    """One row of a source. Several threads may call `read_image` at once.
+
+    Attributes:
+      key: unique within the source.
+      source: where the picture comes from, in words for the table of failures.
+      read_image: returns the encoded picture; raises PictureError "missing" or "unreadable".
+      texts: in the source's order; may be empty.
+      label: "" for none.
+    """
+
+    key: str
+    source: str
+    read_image: Callable[[], bytes]
+    texts: tuple[str, ...]
+    label: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FileSlice:
+    """A contiguous part of one file: bytes [start, stop) hold `num_rows` rows."""
+
+    path: str
+    start: int
+    stop: int
+    num_rows: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WorkUnit:
+    """A contiguous slice of a source: rows [first_row, first_row + num_rows), and the bytes that hold them."""
+
+    number: int
+    first_row: int
+    num_rows: int
+    files: tuple[FileSlice, ...]
+
+
+class Source(Protocol):
+    """Rows of pictures and texts. Implementations are picklable; `open_source` makes them."""
+
+    @property
+    def info(self) -> SourceInfo:
+        """What was opened, well enough to notice another source on the same output."""
+        ...
+
+    @property
+    def num_rows(self) -> int: ...
+
+    @property
+    def has_labels(self) -> bool: ...
+
+    def units(self, rows_per_shard: int) -> list[WorkUnit]:
+        """Returns the source cut into units of `rows_per_shard` rows; the last may be shorter."""
+        ...
+
+    def read(self, unit: WorkUnit) -> Iterator[Example]:
+        """Yields exactly `unit.num_rows` examples.
+
+        Raises:
+          SourceError: the source no longer holds what was planned.
+        """
+        ...
+
+
+def cut_units(path_offsets: Sequence[tuple[str, np.ndarray]], rows_per_shard: int) -> list[WorkUnit]:
+    """Returns units over files laid end to end.
+
+    Args:
+      path_offsets: per file its path and int64 [rows + 1]: where each row begins, and where the last one ends.
+      rows_per_shard: rows of each unit but the last.
+    """
+    if rows_per_shard < 1:
+        raise SourceError(f"rows_per_shard must be >= 1, got {rows_per_shard}")
+    ends = np.cumsum([len(offsets) - 1 for _, offsets in path_offsets])
+    num_rows = int(ends[-1])
+    units: list[WorkUnit] = []
+    for number, first_row in enumerate(range(0, num_rows, rows_per_shard)):
+        last_row = min(first_row + rows_per_shard, num_rows)
+        files: list[FileSlice] = []
+        index = int(np.searchsorted(ends, first_row, side="right"))
+        while index < len(ends) and (first := int(ends[index]) - len(path_offsets[index][1]) + 1) < last_row:
+            path, offsets = path_offsets[index]
+            start, stop = max(first_row - first, 0), min(last_row - first, len(offsets) - 1)
+            if start < stop:
+                span = int(offsets[start]), int(offsets[stop])
+                files.append(FileSlice(path=path, start=span[0], stop=span[1], num_rows=stop - start))
+            index += 1
+        unit = WorkUnit(number=number, first_row=first_row, num_rows=last_row - first_row, files=tuple(files))
+        units.append(unit)
+    return units
+
+
+def repeated_hashes(hashes: np.ndarray) -> set[int]:
+    """Returns the hashes that stand more than once: where keys may repeat. 8 bytes a key, unlike a set of keys."""
+    values, counts = np.unique(hashes, return_counts=True)
+    return set(values[counts > 1].tolist())
+
+
+def check_repeats(keys: Iterable[tuple[str, str]], suspects: set[int], what_to_do: str) -> None:
+    """Refuses a key that repeats among those whose hash does.
+
+    Args:
+      keys: (key, where it stands) of every row.
+      suspects: what `repeated_hashes` gave.
+      what_to_do: the end of the message.
+    """
+    first_seen: dict[str, str] = {}
+    for key, where in keys:
+        if hash(key) in suspects:
+            if key in first_seen:
+                raise SourceError(
+                    f"{where}: keys must be unique, {key!r} stands already at {first_seen[key]}; {what_to_do}"
+                )
+            first_seen[key] = where
+
+
+def read_picture(opener: Opener, path: str) -> bytes:
+    """Returns the bytes of the picture at `path`.
+
+    Raises:
+      PictureError: "missing" or "unreadable".
+    """
+    try:
+        with opener(path) as stream:
+            return stream.read()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise PictureError("missing", f"no such file: {path}") from error
+    except OSError as error:
+        if error.errno not in _UNREADABLE:
+            raise
+        raise PictureError("unreadable", f"{path}: {error.strerror}") from error
+
+
+def open_first(path: str, opener: Opener) -> BinaryIO:
+    """Opens a file that the source cannot do without."""
+    try:
+        return opener(path)
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be opened ({error.strerror or error})") from error
