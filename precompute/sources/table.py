@@ -64,7 +64,7 @@ class TableSource:
             stream.seek(part.start)
             data = stream.read(part.stop - part.start)
         num_rows = 0
-        for row in self.layout.rows(Lines(io.BytesIO(data), self.path, at_start=False)):
+        for row in self.layout.rows(Lines(io.BytesIO(data), self.path, at_start=part.start == 0)):
             num_rows += 1
             path = beside(self.path, row.path)
             yield Example(
