@@ -1,8 +1,8 @@
 """Decoding: encoded bytes to uint8 RGB, with one defined treatment for each kind of picture.
 
 Promises: `decode` returns uint8 [height, width, 3] or raises `PictureError` with a reason from a closed set, whatever
-the bytes are. Upright JPEGs, and PNGs without transparency, give the bytes of tf.io.decode_image, which is what big_vision
-decodes with. Several threads may decode at once. docs/pictures.md holds the treatments in a table.
+the bytes are. Upright JPEGs, and PNGs without transparency, give the bytes of tf.io.decode_image, which is what
+big_vision decodes with. Several threads may decode at once. docs/pictures.md holds the treatments in a table.
 
 Not here: resizing (`preprocessing`) and where bytes come from (`sources`). Pillow's process-wide settings are left
 alone, and colour profiles are not applied (neither does big_vision apply them).

@@ -32,6 +32,14 @@ _ANTIALIAS_FILTERS = {"bilinear": "triangle", "bicubic": "keyscubic"}
 _MAX_RESIZED_PIXELS = 1 << 26
 
 
+def _as_floats(value_range: Scale | Standardise) -> None:
+    """Makes 127 and 127.0, lists and tuples the same, so that equal ranges have one JSON and one fingerprint."""
+    for field in dataclasses.fields(value_range):
+        value = getattr(value_range, field.name)
+        number = float(value) if isinstance(value, (int, float)) else tuple(float(part) for part in value)
+        object.__setattr__(value_range, field.name, number)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Scale:
     """Values 0..255 become `low`..`high`: x / 255 * (high - low) + low."""
@@ -40,6 +48,7 @@ class Scale:
     high: float = 1.0
 
     def __post_init__(self):
+        _as_floats(self)
         if not self.low < self.high:
             raise ValueError(f"preprocessing: value range low must be < high, got {self.low} and {self.high}")
 
@@ -58,6 +67,7 @@ class Standardise:
     deviation: tuple[float, float, float]
 
     def __post_init__(self):
+        _as_floats(self)
         if len(self.mean) != 3 or len(self.deviation) != 3:
             raise ValueError(f"preprocessing: mean and deviation need 3 values each, got {self.mean}, {self.deviation}")
         if not min(self.deviation) > 0:

@@ -1,3 +1,5 @@
+import json
+
 import jax
 import numpy as np
 import pytest
@@ -114,6 +116,13 @@ def test_json_round_trip(preprocessing):
     plain = preprocessing.to_json()
     assert Preprocessing.from_json(plain) == preprocessing
     assert Preprocessing.from_json(plain).to_json() == plain
+
+
+def test_equal_ranges_have_one_json():
+    wholes = Preprocessing(size=1, value_range=Standardise(mean=(127, 127, 127), deviation=(128, 128, 128)))
+    assert json.dumps(wholes.to_json()) == json.dumps(Preprocessing(size=1, value_range=EFFICIENTNET).to_json())
+    plain = Preprocessing(size=1, value_range=Scale(low=-1, high=1))
+    assert json.dumps(plain.to_json()) == json.dumps(Preprocessing(size=1).to_json())
 
 
 def test_json_is_literally_this():
