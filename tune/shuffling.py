@@ -1,0 +1,60 @@
+"""Random numbers that are functions: of a seed, an epoch and a place, with nothing to keep between calls.
+
+Promises: the same arguments give the same numbers on every machine and with every version of NumPy, whose own
+generators may change their streams; only its SeedSequence, which may not, makes the keys.
+
+Does not: serve for secrets. Places are 64-bit numbers, mixed by SplitMix64's finaliser (Steele, Lea and Flood, OOPSLA
+2014), a bijection: a key's draws at different places are all different.
+"""
+
+import math
+
+import numpy as np
+
+# One number per use, so that, say, blocks and texts never follow each other.
+ROWS, BLOCKS, WINDOW, TEXTS, LEFT_OUT = range(5)
+
+
+def make_key(seed: int, use: int, *numbers: int) -> int:
+    """Returns a 64-bit key for one use of the seed; numbers are an epoch, a window."""
+    return int(np.random.SeedSequence((seed, use, *numbers)).generate_state(1, np.uint64)[0])
+
+
+def draw(key: int, places: np.ndarray) -> np.ndarray:
+    """Returns a random uint64 for each place (an integer array)."""
+    bits = places.astype(np.uint64)
+    bits *= np.uint64(0x9E3779B97F4A7C15)
+    bits += np.uint64(key)
+    bits ^= bits >> np.uint64(30)
+    bits *= np.uint64(0xBF58476D1CE4E5B9)
+    bits ^= bits >> np.uint64(27)
+    bits *= np.uint64(0x94D049BB133111EB)
+    bits ^= bits >> np.uint64(31)
+    return bits
+
+
+def permutation(key: int, size: int) -> np.ndarray:
+    """Returns 0 .. size - 1 in random order, as int64."""
+    # No two draws are equal, so every way of sorting gives this order.
+    return np.argsort(draw(key, np.arange(size)))
+
+
+def choose(key: int, places: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Returns for each place one of 0 .. count - 1, each as likely (to within count / 2**32), as int64."""
+    upper = draw(key, places) >> np.uint64(32)
+    return ((upper * counts.astype(np.uint64)) >> np.uint64(32)).astype(np.int64)
+
+
+def left_out(seed: int, epoch: int, size: int, per_epoch: int) -> np.ndarray:
+    """Returns, ascending, the `per_epoch` of 0 .. size - 1 that an epoch leaves out so that its batches are full.
+
+    They take turns: after any number of epochs no two have been left out more than one time apart. Those of
+    one epoch are spread evenly over all (multiples of a step near the golden section).
+    """
+    assert 0 <= per_epoch < size < 2**32, (per_epoch, size)
+    step = round(size * 0.618034)
+    while math.gcd(step, size) != 1:
+        step += 1
+    start = (make_key(seed, LEFT_OUT) + epoch * per_epoch) % size
+    turns = (np.arange(start, start + per_epoch, dtype=np.uint64)) % np.uint64(size)
+    return np.sort((turns * np.uint64(step) % np.uint64(size)).astype(np.int64))
