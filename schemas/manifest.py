@@ -1,0 +1,226 @@
+"""The manifest: what a reader must know before it opens a shard.
+
+One JSON file per dataset, published last. A directory without a manifest is an unfinished job, never a short dataset.
+It holds no time and no host: the same job gives the same manifest, to the byte.
+"""
+
+import hashlib
+import json
+import os
+import pathlib
+from typing import Annotated, Any, Literal
+
+import pydantic
+
+from schemas.errors import DatasetError
+from schemas.files import MANIFEST_NAME, WORK_FOLDER
+from schemas.tables import StrictModel, TableSchema
+
+FORMAT_VERSION = 1
+Count = pydantic.NonNegativeInt
+Sha256 = Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class FileInfo(StrictModel):
+    """One file of a shard; `path` is relative to the dataset."""
+
+    path: str
+    bytes: Count
+    sha256: Sha256
+    num_rows: Count
+    num_blocks: Count
+
+
+class ShardInfo(StrictModel):
+    """One finished shard; `files` by table."""
+
+    shard: Count
+    rows_read: Count
+    num_rows: Count
+    num_failures: Count
+    files: dict[str, FileInfo]
+
+
+class TowerCard(StrictModel):
+    """The image tower that made the vectors; equal fingerprints are interchangeable."""
+
+    name: str
+    architecture: dict[str, Any]
+    weights_sha256: str
+    preprocessing: dict[str, Any]
+    output_width: int
+    pooling: str
+    num_parameters: Count
+    fingerprint: str
+
+
+class SourceFile(StrictModel):
+    """One file of the source; a hash is kept where it was cheap to have."""
+
+    path: str
+    bytes: Count
+    sha256: str | None = None
+
+
+class SourceInfo(StrictModel):
+    """What was embedded: the kind of source, its path as given, its files as resolved, and how it was read."""
+
+    kind: str
+    path: str
+    files: list[SourceFile]
+    options: dict[str, Any] = pydantic.Field(default_factory=dict)
+
+
+class Ledger(StrictModel):
+    """Rows read = rows written + rows failed."""
+
+    rows_read: Count
+    rows_written: Count
+    rows_failed: Count
+
+
+class Probe(StrictModel):
+    """A row by which anyone can check that their tower agrees; `vector` is base64 of the stored bytes."""
+
+    row: Count
+    key: str
+    vector: str
+
+
+class Manifest(StrictModel):
+    """The whole of manifest.json (docs/format.md gives every key)."""
+
+    format_version: Literal[1] = FORMAT_VERSION
+    tower: TowerCard
+    source: SourceInfo
+    job: dict[str, Any]
+    order: Literal["source", "shuffled"]
+    block_rows: int = pydantic.Field(ge=1)
+    tables: list[TableSchema]
+    shards: list[ShardInfo]
+    ledger: Ledger
+    probes: list[Probe]
+    libraries: dict[str, str]
+    digest: str
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of every aligned table."""
+        return self.ledger.rows_written
+
+    @property
+    def num_failures(self) -> int:
+        """Rows of `failures`."""
+        return self.ledger.rows_failed
+
+    def table(self, name: str) -> TableSchema:
+        """Returns a table's schema.
+
+        Raises:
+          DatasetError: the dataset has no such table.
+        """
+        for table in self.tables:
+            if table.name == name:
+                return table
+        raise DatasetError(f"unknown table '{name}': the dataset has {[table.name for table in self.tables]}")
+
+    def to_text(self) -> str:
+        """Returns the bytes of manifest.json as text."""
+        return json.dumps(self.model_dump(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def read(cls, directory: str | os.PathLike[str]) -> "Manifest":
+        """Returns the manifest of a finished dataset.
+
+        Raises:
+          DatasetError: there is none, it is of a newer version, it breaks a rule, or it was edited.
+        """
+        path = pathlib.Path(directory) / MANIFEST_NAME
+        if not path.is_file():
+            raise DatasetError(_why_no_manifest(pathlib.Path(directory)))
+        content = _load_json(path)
+        _check_version(path, content)
+        try:
+            manifest = cls.model_validate_json(json.dumps(content))
+        except pydantic.ValidationError as error:
+            raise DatasetError(f"{path}: {_in_words(error)}") from error
+        expected = digest(content)
+        if manifest.digest != expected:
+            raise DatasetError(
+                f"{path}: digest must be {expected}, got {manifest.digest}; the file was changed after it was written: "
+                "take it from where the dataset came from"
+            )
+        _check_consistency(path, manifest)
+        return manifest
+
+
+def digest(content: dict[str, Any]) -> str:
+    """Returns the SHA-256 of the manifest's canonical JSON without its `digest`."""
+    rest = {key: value for key, value in content.items() if key != "digest"}
+    canonical = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _why_no_manifest(directory: pathlib.Path) -> str:
+    where = directory / MANIFEST_NAME
+    if not directory.is_dir():
+        return f"{where}: there is no directory {directory}; check the path"
+    if (directory / WORK_FOLDER).is_dir():
+        return f"{where}: missing, this is an unfinished job; run its command again to go on"
+    return f"{where}: missing, this is not an embedding dataset; check the path"
+
+
+def _load_json(path: pathlib.Path) -> dict[str, Any]:
+    try:
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{path}: not JSON ({error}); take it from where the dataset came from") from error
+    if not isinstance(content, dict):
+        raise DatasetError(f"{path}: must hold a JSON object, got {type(content).__name__}")
+    return content
+
+
+def _check_version(path: pathlib.Path, content: dict[str, Any]) -> None:
+    version = content.get("format_version")
+    if isinstance(version, int) and version > FORMAT_VERSION:
+        raise DatasetError(
+            f"{path}: format_version is {version}, this library reads up to {FORMAT_VERSION}; update lit-precompute"
+        )
+
+
+def _in_words(error: pydantic.ValidationError) -> str:
+    """Returns the first faults as `key.key: rule, got value`."""
+    faults = [
+        f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}, got {fault['input']!r:.80}"
+        for fault in error.errors(include_url=False)
+    ]
+    return "; ".join(faults[:5]) + (f"; and {len(faults) - 5} more" if len(faults) > 5 else "")
+
+
+def _check_consistency(path: pathlib.Path, manifest: Manifest) -> None:
+    """Raises unless shards, tables and the ledger agree with each other."""
+    written = sum(shard.num_rows for shard in manifest.shards)
+    failed = sum(shard.num_failures for shard in manifest.shards)
+    found = Ledger(rows_read=written + failed, rows_written=written, rows_failed=failed)
+    if manifest.ledger != found:
+        raise DatasetError(
+            f"{path}: the ledger must add up: shards have {found!r}, the ledger says {manifest.ledger!r}"
+        )
+    for place, shard in enumerate(manifest.shards):
+        if shard.shard != place:
+            raise DatasetError(f"{path}: shards.{place}.shard must be {place}, got {shard.shard}")
+        for table in manifest.tables:
+            _check_file(f"{path}: shards.{place}", manifest.block_rows, shard, table)
+
+
+def _check_file(where: str, block_rows: int, shard: ShardInfo, table: TableSchema) -> None:
+    file = shard.files.get(table.name)
+    if file is None:
+        raise DatasetError(f"{where}.files: table '{table.name}' is missing")
+    num_rows = shard.num_rows if table.aligned else shard.num_failures
+    num_blocks = -(-num_rows // block_rows)
+    if (file.num_rows, file.num_blocks) != (num_rows, num_blocks):
+        raise DatasetError(
+            f"{where}.files.{table.name}: must have {num_rows} rows in {num_blocks} blocks, "
+            f"got {file.num_rows} in {file.num_blocks}"
+        )

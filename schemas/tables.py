@@ -1,0 +1,97 @@
+"""Tables of a dataset: named, row-aligned columns kept in files of their own."""
+
+import re
+from typing import Literal
+
+import pyarrow as pa
+import pydantic
+
+from schemas.vectors import VectorType, vector_field
+
+KEY = "key"
+
+
+class StrictModel(pydantic.BaseModel):
+    """What the manifest's parts have in common: unknown keys and wrong types are errors, and nothing changes."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class ColumnSchema(StrictModel):
+    """One column: strings, lists of strings, or vectors of one width and type."""
+
+    name: str
+    type: Literal["string", "list<string>", "vector"]
+    width: int | None = pydantic.Field(default=None, ge=1)
+    vector_type: VectorType | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _vectors_have_a_width_and_a_type(self) -> "ColumnSchema":
+        given = (self.width is not None, self.vector_type is not None)
+        if given != ((self.type == "vector"),) * 2:
+            raise ValueError(f"column '{self.name}': width and vector_type belong to vectors, and to every vector")
+        return self
+
+    def field(self) -> pa.Field:
+        """Returns the Arrow field; no column holds nulls."""
+        if self.type == "vector":
+            assert self.width is not None
+            assert self.vector_type is not None
+            return vector_field(self.name, self.width, self.vector_type)
+        if self.type == "string":
+            return pa.field(self.name, pa.string(), nullable=False)
+        return pa.field(self.name, pa.list_(pa.field("item", pa.string(), nullable=False)), nullable=False)
+
+
+class TableSchema(StrictModel):
+    """One table: its name, its columns (`key` first), and whether its rows are the dataset's rows."""
+
+    name: str
+    columns: list[ColumnSchema]
+    aligned: bool = True
+
+    @pydantic.model_validator(mode="after")
+    def _names_are_usable(self) -> "TableSchema":
+        if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]*", self.name):
+            raise ValueError(f"table '{self.name}': a name is lower-case letters, digits, '_', '.' and '-'")
+        names = [column.name for column in self.columns]
+        if names[:1] != [KEY] or self.columns[0].type != "string" or len(set(names)) != len(names):
+            raise ValueError(
+                f"table '{self.name}': the first column is the string '{KEY}', and names differ; got {names}"
+            )
+        return self
+
+    def arrow_schema(self) -> pa.Schema:
+        """Returns the schema that every block of the table has."""
+        return pa.schema([column.field() for column in self.columns])
+
+    @property
+    def holds_vectors(self) -> bool:
+        """Whether the table has vectors: such blocks are stored uncompressed, for reading without a copy."""
+        return any(column.type == "vector" for column in self.columns)
+
+
+def _key() -> ColumnSchema:
+    return ColumnSchema(name=KEY, type="string")
+
+
+def embeddings_table(width: int, vector_type: VectorType) -> TableSchema:
+    """Returns `embeddings`: key, embedding[width]."""
+    embedding = ColumnSchema(name="embedding", type="vector", width=width, vector_type=vector_type)
+    return TableSchema(name="embeddings", columns=[_key(), embedding])
+
+
+def captions_table() -> TableSchema:
+    """Returns `captions`: key, texts (any number for each picture)."""
+    return TableSchema(name="captions", columns=[_key(), ColumnSchema(name="texts", type="list<string>")])
+
+
+def labels_table() -> TableSchema:
+    """Returns `labels`: key, label (a class name or number as text; "" is none)."""
+    return TableSchema(name="labels", columns=[_key(), ColumnSchema(name="label", type="string")])
+
+
+def failures_table() -> TableSchema:
+    """Returns `failures`: the rows that could not be embedded, and why; not aligned with the other tables."""
+    words = [ColumnSchema(name=name, type="string") for name in ("source", "reason", "message")]
+    return TableSchema(name="failures", columns=[_key(), *words], aligned=False)
