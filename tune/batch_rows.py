@@ -141,7 +141,7 @@ class WindowedRows:
         vectors = reader.empty_vectors(size)
         tokens = np.empty((size, reader.options.max_tokens), np.int32)
         row_numbers = np.empty(size, np.int64)
-        for block in plan.blocks[plan.borders[number] : plan.borders[number + 1]]:
+        for block in plan.blocks[plan.borders[number] : plan.borders[number + 1]].tolist():
             ranks = np.arange(*reader.index.block_ranks[block : block + 2])
             ranks = ranks[~np.isin(ranks, plan.left_out, assume_unique=True)]
             here, places = places[: len(ranks)], places[len(ranks) :]

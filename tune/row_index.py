@@ -7,16 +7,14 @@ Does not: order or cache anything.
 import dataclasses
 from collections.abc import Iterator
 
-import ml_dtypes
 import numpy as np
 import pyarrow as pa
 
 from schemas import EmbeddingDataset
+from schemas.vectors import numpy_type
 from tune import shuffling
 from tune.texts import RowTexts, TextOptions, TokenTable, read_texts, row_texts
 from tune.tokenizers import Tokenizer
-
-_VECTOR_TYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -94,7 +92,7 @@ class RowReader:
     @property
     def vector_type(self) -> np.dtype:
         """The type that vectors are stored in."""
-        return np.dtype(_VECTOR_TYPES[self.dataset.vector_type])
+        return numpy_type(self.dataset.vector_type)
 
     def empty_vectors(self, num_rows: int) -> np.ndarray:
         """Returns room for vectors, seen as unsigned integers: NumPy copies those faster than bfloat16."""

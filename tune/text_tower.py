@@ -13,7 +13,7 @@ last position this relies on rows that end in the end token, which every tokeniz
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Literal, cast
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -208,5 +208,5 @@ def _named_parameters(tower: TextTower) -> dict[str, nnx.Param]:
         for leaf in ("embedding", "scale", "kernel", "bias"):
             parameter = getattr(layer, leaf, None)
             if isinstance(parameter, nnx.Param):
-                named[f"{prefix}/{leaf}"] = cast(nnx.Param, parameter)
+                named[f"{prefix}/{leaf}"] = parameter
     return named

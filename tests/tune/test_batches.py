@@ -1,5 +1,6 @@
 """Batches: a function of (seed, step), every row seen equally, windows as they are defined, bounded memory."""
 
+import pathlib
 import threading
 import time
 import tracemalloc
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas import DatasetWriter, EmbeddingDataset, SourceInfo, TowerCard, VectorType
 from tests.tune.fakes import FakeDataset
 from tune import shuffling
 from tune.batches import BatchSource, iterate
@@ -212,6 +214,44 @@ def test_joined_texts_bring_all_words():
     batch = source.batch(0)
     tokens = dict(zip(batch.row_numbers.tolist(), batch.tokens.tolist(), strict=True))
     assert tokens == {0: [4, 5, 1, 1], 1: [6, 1, 1, 1]}
+
+
+def write_dataset(folder: pathlib.Path, vector_type: VectorType) -> EmbeddingDataset:
+    """Writes 60 rows as three shards of blocks of 8 and one short block; row r's texts and vector are the fake's."""
+    fake = FakeDataset([60], width=32, vector_type=vector_type)
+    card = TowerCard(
+        name="none",
+        architecture={},
+        weights_sha256="0" * 64,
+        preprocessing={},
+        output_width=32,
+        pooling="none",
+        num_parameters=0,
+        fingerprint="0" * 64,
+    )
+    source = SourceInfo(kind="table", path="none", files=[])
+    options = {"vector_type": vector_type, "rows_per_shard": 20, "block_rows": 8}
+    with DatasetWriter(folder, tower=card, source=source, **options) as writer:
+        rows = np.arange(60)
+        writer.write(keys=list(map(str, rows)), embeddings=fake.vectors(rows).astype(np.float32), texts=fake.texts)
+    return EmbeddingDataset.open(folder)
+
+
+@pytest.mark.parametrize("vector_type", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("windows", [False, True])
+def test_reads_a_dataset_on_disk_as_it_reads_the_fake(windows: bool, vector_type: VectorType, tmp_path: pathlib.Path):
+    dataset = write_dataset(tmp_path / "dataset", vector_type)
+    fake = FakeDataset([8, 8, 4] * 3, width=32, vector_type=vector_type)
+    budget = window_budget(fake, blocks=2, itemsize=fake.vectors([0]).itemsize) if windows else PLENTY
+    options = {"batch_size": 13, "seed": 5, "budget": budget, "rows": np.arange(1, 59)}
+    real, expected = (make_source(source, **options) for source in (dataset, fake))  # pyright: ignore
+    assert real.in_memory is not windows
+    for step in (*range(9), 2, 7, 1):
+        batch = real.batch(step)
+        check_contents(fake, batch, 13)
+        assert as_tuple(batch) == as_tuple(expected.batch(step))
+    real.close()
+    expected.close()
 
 
 def test_batches_in_turn_read_each_block_once_an_epoch():
