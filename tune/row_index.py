@@ -6,6 +6,7 @@ Does not: order or cache anything.
 
 import dataclasses
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,7 @@ import pyarrow as pa
 from schemas import EmbeddingDataset
 from schemas.vectors import numpy_type
 from tune import shuffling
-from tune.texts import RowTexts, TextOptions, TokenTable, read_texts, row_texts
+from tune.texts import RowTexts, TextOptions, TokenTable, encode_chosen, read_texts, row_texts
 from tune.tokenizers import Tokenizer
 
 
@@ -78,6 +79,18 @@ def index_rows(dataset: EmbeddingDataset, options: TextOptions, rows: np.ndarray
     )
 
 
+class Rows(NamedTuple):
+    """Rows in a batch's order: vectors [n, D], int32 tokens [n, L], int64 row numbers [n]."""
+
+    vectors: np.ndarray
+    tokens: np.ndarray
+    row_numbers: np.ndarray
+
+    def typed(self, vector_type: np.dtype) -> "Rows":
+        """Returns the same rows with vectors seen as what they are, and not as unsigned integers."""
+        return self._replace(vectors=self.vectors.view(vector_type))
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RowReader:
     """What both kinds of rows are made from."""
@@ -98,6 +111,11 @@ class RowReader:
         """Returns room for vectors, seen as unsigned integers: NumPy copies those faster than bfloat16."""
         return np.empty((num_rows, self.dataset.width), f"u{self.vector_type.itemsize}")
 
+    def empty_rows(self, num_rows: int) -> Rows:
+        """Returns room for rows."""
+        tokens = np.empty((num_rows, self.options.max_tokens), np.int32)
+        return Rows(self.empty_vectors(num_rows), tokens, np.empty(num_rows, np.int64))
+
     @property
     def num_left_out(self) -> int:
         """How many rows an epoch leaves out."""
@@ -113,8 +131,12 @@ class RowReader:
         places = self._places(block, ranks)
         return vectors if len(places) == len(vectors) else vectors[places]
 
-    def read_texts(self, block: int, ranks: np.ndarray) -> RowTexts:
-        """Returns the texts of the rows of these ranks, all of one block."""
+    def encode_chosen(self, block: int, ranks: np.ndarray, epoch: int) -> np.ndarray:
+        """Returns the tokens of one text of each of these rows, all of one block."""
+        texts, row_numbers = self._read_texts(block, ranks), self.index.row_numbers[ranks]
+        return encode_chosen(texts, row_numbers, self.tokenizer, self.options, seed=self.seed, epoch=epoch)
+
+    def _read_texts(self, block: int, ranks: np.ndarray) -> RowTexts:
         texts = read_texts(self.dataset, block)
         return row_texts(texts.take(pa.array(self._places(block, ranks))), self.options)
 
@@ -126,7 +148,7 @@ class RowReader:
         tokens = np.empty((self.index.num_texts, self.options.max_tokens), dtype=TokenTable.id_type(self.tokenizer))
         starts = np.zeros(len(self.index) + 1, np.int64)
         for block, ranks in self.index.blocks():
-            texts = self.read_texts(block, ranks)
+            texts = self._read_texts(block, ranks)
             first = starts[ranks[0]]
             starts[ranks + 1] = first + np.cumsum(texts.counts)
             strings = texts.strings.to_pylist()

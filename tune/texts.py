@@ -1,7 +1,7 @@
 """What text a picture brings: its captions, cleared of empty ones, one drawn or all joined, as token ids.
 
 A text of white space alone counts as no text. A row without any text cannot be trained on: it is left out and
-counted (`RowIndex.num_rows_without_text` in tune/batch_rows.py).
+counted (`RowIndex.num_rows_without_text` in tune/row_index.py).
 
 Promises: the text that a row brings is a function of the seed, the epoch and the row's number in the dataset, so
 that it does not depend on batch size, memory or which other rows are used.

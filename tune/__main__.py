@@ -1,0 +1,5 @@
+"""`python -m tune` is `lit-tune`."""
+
+from tune.command_line import main
+
+main()

@@ -1,0 +1,56 @@
+"""The image side of the comparison: stored vectors, optionally standardised and passed through a linear head.
+
+Promises: without options the stored vectors are used as they are (the paper's setting without an image head). Mean and
+deviation are the dataset's, fixed before training and kept in the tuned model; they are never trained. Normalisation to
+unit length is the loss's, and the tuned model's.
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ImageSideOptions:
+    """What happens to stored vectors.
+
+    Attributes:
+      standardise: whether each feature is shifted and scaled to mean 0 and deviation 1 over the dataset.
+      head_width: width of a trained linear head, which the text tower shares; None for no head.
+    """
+
+    standardise: bool = False
+    head_width: int | None = None
+
+    def __post_init__(self):
+        if self.head_width is not None and self.head_width < 1:
+            raise ValueError(f"image_side.head_width must be >= 1 or None, got {self.head_width}")
+
+
+class Statistics(NamedTuple):
+    """Mean and deviation of each feature, float32 [D]."""
+
+    mean: np.ndarray
+    deviation: np.ndarray
+
+
+HeadParameters = dict[str, jax.Array]
+
+
+def draw_head(options: ImageSideOptions, width: int, key: jax.Array) -> HeadParameters:
+    """Returns the head's first parameters, kernel [D, head_width] and bias; an empty dictionary without a head."""
+    if options.head_width is None:
+        return {}
+    kernel = jax.nn.initializers.lecun_normal()(key, (width, options.head_width), jnp.float32)
+    return {"kernel": kernel, "bias": jnp.zeros(options.head_width)}
+
+
+def encode(parameters: HeadParameters, statistics: Statistics | None, vectors: jax.Array) -> jax.Array:
+    """Returns float32 [n, d] of stored vectors [n, D]; not normalised."""
+    vectors = vectors.astype(jnp.float32)
+    if statistics is not None:
+        vectors = (vectors - statistics.mean) / statistics.deviation
+    return vectors @ parameters["kernel"] + parameters["bias"] if parameters else vectors
