@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from schemas import EmbeddingDataset
+from schemas.differences import differences
 from schemas.files import write_text_atomically
 from tune.recipes import Recipe
 
@@ -48,7 +49,8 @@ class RunDirectory:
         path = self.path / _DESCRIPTION
         if path.exists():
             found = json.loads(path.read_text(encoding="utf-8"))
-            self._refuse(_differences(_flatten(found), _flatten(description | {"order": found.get("order")})))
+            found.pop("order", None)
+            self._refuse(found, description)
             return
         if self.path.exists() and any(self.path.iterdir()):
             raise ValueError(f"{self.path}: holds files that are not a training run's; give an empty --output")
@@ -64,7 +66,7 @@ class RunDirectory:
         path = self.path / _DESCRIPTION
         description = json.loads(path.read_text(encoding="utf-8"))
         if "order" in description:
-            self._refuse(_differences(_flatten(description["order"]), _flatten(order)))
+            self._refuse(description["order"], order)
         else:
             write_text_atomically(path, json.dumps(description | {"order": dict(order)}, indent=1) + "\n")
 
@@ -78,24 +80,11 @@ class RunDirectory:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
-    def _refuse(self, differences: list[str]) -> None:
-        if differences:
+    def _refuse(self, found: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+        found_differences = differences(found, asked)
+        words = [words for name, words in found_differences.items() if name.removeprefix("recipe.") not in _FREE]
+        if words:
             raise ValueError(
-                f"{self.path}: holds another run: {'; '.join(differences)}. Give these values again to go on with it, "
+                f"{self.path}: holds another run: {'; '.join(words)}. Give these values again to go on with it, "
                 "or another --output"
             )
-
-
-def _flatten(fields: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in fields.items():
-        flat |= _flatten(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
-    return flat
-
-
-def _differences(found: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
-    return [
-        f"{name.removeprefix('recipe.')} is {found.get(name)!r} there, {asked.get(name)!r} asked"
-        for name in sorted({*found, *asked})
-        if found.get(name) != asked.get(name) and name.removeprefix("recipe.") not in _FREE
-    ]

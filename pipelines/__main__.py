@@ -1,0 +1,5 @@
+"""`python -m pipelines` is `lit-embed`."""
+
+from pipelines.command_line import main
+
+main()

@@ -1,0 +1,107 @@
+"""The work of one unit: embed its rows and write its shard. This is what Beam's workers run."""
+
+import collections
+import functools
+import threading
+from collections.abc import Iterator
+
+import apache_beam as beam
+
+from pipelines.counters import COUNTERS
+from pipelines.failure_limit import FailureLimit
+from pipelines.job import BLOCK_ROWS, Job, JobDirectory, JobError, JobOptions, ShardMarker
+from precompute.embedding import EmbeddedBatch, Embedder, embed_examples
+from precompute.registry import load_tower
+from precompute.sources.source import Source, WorkUnit
+from schemas import ShardWriter
+
+_LOADING = threading.Lock()
+
+
+class StopRequestedError(RuntimeError):
+    """The launcher asked for an end; finished shards stay."""
+
+
+@functools.lru_cache(maxsize=1)
+def _load_embedder(name: str, weights: str, resolution: int | None, resize, compute_type, batch_size: int) -> Embedder:
+    tower = load_tower(name, weights, resolution=resolution, resize=resize, compute_type=compute_type)
+    return Embedder(tower, batch_size=batch_size)
+
+
+def load_embedder(options: JobOptions) -> Embedder:
+    """Returns the job's tower on the device; it is loaded once per process, whatever the number of threads."""
+    with _LOADING:
+        return _load_embedder(
+            options.tower,
+            options.weights,
+            options.resolution,
+            options.resize,
+            options.compute_type,
+            options.batch_size,
+        )
+
+
+class EmbedUnit(beam.DoFn):
+    """Unit in, number of its shard out; the shard's files and its marker are in the output directory then."""
+
+    def __init__(self, options: JobOptions, job: Job, source: Source, limit: FailureLimit):
+        """Takes what travels to workers; the tower is loaded there."""
+        self._options, self._job, self._source, self._limit = options, job, source, limit
+
+    def setup(self) -> None:
+        """Loads the tower and checks that it is the job's.
+
+        Raises:
+          JobError: the worker's weights file is not the launcher's.
+        """
+        self._embedder = load_embedder(self._options)
+        found = self._embedder.tower.fingerprint()
+        if found != self._job.tower.fingerprint:
+            raise JobError(
+                f"{self._options.weights}: this worker's tower has the fingerprint {found}, the job's is "
+                f"{self._job.tower.fingerprint}: give all workers the same file"
+            )
+
+    def process(self, element: WorkUnit) -> Iterator[int]:
+        """Embeds one unit; yields its shard's number, or nothing when too much has failed before."""
+        directory = JobDirectory(self._options.output)
+        failed_before = sum(marker.info.num_failures for marker in directory.finished().values())
+        if self._limit.is_exceeded(failed_before):
+            return
+        directory.mark_finished(self._embed(element, failed_before))
+        yield element.number
+
+    def _embed(self, unit: WorkUnit, failed_before: int) -> ShardMarker:
+        reasons: collections.Counter[str] = collections.Counter()
+        first_keys: dict[str, str] = {}
+        with ShardWriter(
+            self._options.output,
+            shard=unit.number,
+            num_shards=self._job.num_units,
+            tables=self._job.tables(),
+            block_rows=BLOCK_ROWS,
+        ) as writer:
+            examples = self._source.read(unit)
+            for batch in embed_examples(examples, self._embedder, decode_threads=self._options.decode_threads):
+                if COUNTERS.stop_requested.is_set():
+                    raise StopRequestedError("the launcher asked for an end")
+                self._append(writer, batch)
+                COUNTERS.add(num_rows=len(batch.examples), num_failures=len(batch.failures))
+                for failure in batch.failures:
+                    reasons[failure.reason] += 1
+                    first_keys.setdefault(failure.reason, failure.key)
+            info = writer.finish()
+        return ShardMarker(
+            info=info, reasons={reason: (reasons[reason], first_keys[reason]) for reason in sorted(reasons)}
+        )
+
+    def _append(self, writer: ShardWriter, batch: EmbeddedBatch) -> None:
+        keys = [example.key for example in batch.examples]
+        if keys:
+            writer.append("embeddings", {"key": keys, "embedding": batch.vectors})
+            writer.append("captions", {"key": keys, "texts": [list(example.texts) for example in batch.examples]})
+            if self._job.has_labels:
+                writer.append("labels", {"key": keys, "label": [example.label for example in batch.examples]})
+        if batch.failures:
+            names = ("key", "source", "reason", "message")
+            writer.append("failures", {name: [getattr(failure, name) for failure in batch.failures] for name in names})

@@ -1,0 +1,198 @@
+"""An embedding job: its options, and the output directory in which it can stop and go on at any moment.
+
+    _work/job.json            what is embedded, how; written first
+    _work/shards/00003.json   a finished shard; written after its files, by rename
+    _work/temporary/          files of attempts under way
+    manifest.json             written last; `_work` is removed after it
+
+Promises: a directory belongs to one job; another tower, source or option is refused with both values named.
+"""
+
+import dataclasses
+import json
+import pathlib
+import shutil
+from typing import Any
+
+from precompute.sources.source import SourceColumns
+from schemas import (
+    DatasetError,
+    Manifest,
+    ShardInfo,
+    SourceInfo,
+    TableSchema,
+    TowerCard,
+    VectorType,
+    captions_table,
+    embeddings_table,
+    failures_table,
+    labels_table,
+    publish_manifest,
+)
+from schemas.differences import differences
+from schemas.files import MANIFEST_NAME, WORK_FOLDER, write_text_atomically
+
+BLOCK_ROWS = 1024
+
+
+class JobError(ValueError):
+    """A job that cannot run, or go on, as asked."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class JobOptions:
+    """What a worker needs to know; travels with the graph.
+
+    Attributes:
+      source: path of the source.
+      source_format: its format, None to tell it by the path.
+      columns: names of its columns.
+      tower: name of the image tower.
+      weights: path of its weights file.
+      resolution: side of the pictures, None for the published one.
+      resize: `published`, or `square` for the whole picture squeezed.
+      compute_type: of the tower's activations.
+      output: directory of the dataset.
+      batch_size: pictures on the device at once.
+      rows_per_shard: rows of each unit and shard.
+      vector_type: type in which vectors are stored.
+      decode_threads: threads that read and decode.
+    """
+
+    source: str
+    tower: str
+    weights: str
+    output: str
+    source_format: str | None = None
+    columns: SourceColumns = dataclasses.field(default_factory=SourceColumns)
+    resolution: int | None = None
+    resize: Any = "published"
+    compute_type: Any = "float32"
+    batch_size: int = 64
+    rows_per_shard: int = 4096
+    vector_type: VectorType = "float16"
+    decode_threads: int = 4
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ShardMarker:
+    """A finished shard with what failed in it: by reason the number of rows and the first row's key."""
+
+    info: ShardInfo
+    reasons: dict[str, tuple[int, str]]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Job:
+    """A planned job: all that shapes the dataset's bytes."""
+
+    output: str
+    tower: TowerCard
+    source: SourceInfo
+    num_rows: int
+    num_units: int
+    has_labels: bool
+    vector_type: VectorType
+    batch_size: int
+    rows_per_shard: int
+
+    def tables(self) -> list[TableSchema]:
+        """Returns the tables that each shard has."""
+        tables = [embeddings_table(self.tower.output_width, self.vector_type), captions_table()]
+        return [*tables, *([labels_table()] if self.has_labels else []), failures_table()]
+
+    def options(self) -> dict[str, Any]:
+        """Returns the options that the manifest keeps."""
+        return {
+            "producer": "lit-embed run",
+            "rows_per_shard": self.rows_per_shard,
+            "batch_size": self.batch_size,
+            "vector_type": self.vector_type,
+        }
+
+    def specification(self) -> dict[str, Any]:
+        """Returns what must be equal for a run to go on with what another began."""
+        return {"tower": self.tower.model_dump(), "source": self.source.model_dump(), "options": self.options()}
+
+
+class JobDirectory:
+    """The output directory of a job."""
+
+    def __init__(self, output: str):
+        """Takes the path; nothing is made yet."""
+        self.path = pathlib.Path(output)
+        self._work = self.path / WORK_FOLDER
+        self._specification = self._work / "job.json"
+        self._markers = self._work / "shards"
+
+    def claim(self, job: Job) -> bool:
+        """Makes the directory this job's; returns whether the job is finished already.
+
+        Raises:
+          JobError: it holds another job or dataset (each difference with both values), or other files.
+        """
+        if (self.path / MANIFEST_NAME).exists():
+            manifest = Manifest.read(self.path)
+            found = {
+                "tower": manifest.tower.model_dump(),
+                "source": manifest.source.model_dump(),
+                "options": manifest.job,
+            }
+            self._refuse_another(found, job)
+            shutil.rmtree(self._work, ignore_errors=True)  # left by a kill between publishing and cleaning
+            return True
+        if self._specification.exists():
+            self._refuse_another(json.loads(self._specification.read_text(encoding="utf-8")), job)
+            return False
+        others = [path.name for path in self.path.iterdir() if path.name != WORK_FOLDER] if self.path.exists() else []
+        if others:
+            raise JobError(f"{self.path}: holds other files ({', '.join(sorted(others)[:3])}); give an empty --output")
+        self._markers.mkdir(parents=True, exist_ok=True)
+        write_text_atomically(self._specification, json.dumps(job.specification(), indent=1) + "\n")
+        return False
+
+    def finished(self) -> dict[int, ShardMarker]:
+        """Returns the finished shards by number."""
+        markers: dict[int, ShardMarker] = {}
+        for path in sorted(self._markers.glob("[0-9]*.json")):
+            content = json.loads(path.read_text(encoding="utf-8"))
+            reasons = {reason: (count, key) for reason, (count, key) in content["reasons"].items()}
+            info = ShardInfo.model_validate(content["info"])
+            markers[info.shard] = ShardMarker(info=info, reasons=reasons)
+        return markers
+
+    def mark_finished(self, marker: ShardMarker) -> None:
+        """Notes a finished shard; its files are there already."""
+        content = {"info": marker.info.model_dump(), "reasons": marker.reasons}
+        write_text_atomically(self._markers / f"{marker.info.shard:05d}.json", json.dumps(content))
+
+    def publish(self, job: Job) -> Manifest:
+        """Writes the manifest over all finished shards and removes the work folder.
+
+        Raises:
+          DatasetError: a shard is missing or its files are not as noted.
+        """
+        markers = self.finished()
+        if len(markers) != job.num_units:
+            raise DatasetError(f"{self.path}: {job.num_units} shards are needed, {len(markers)} are finished")
+        manifest = publish_manifest(
+            self.path,
+            shards=[marker.info for marker in markers.values()],
+            tables=job.tables(),
+            tower=job.tower,
+            source=job.source,
+            job=job.options(),
+            block_rows=BLOCK_ROWS,
+            libraries=("jax", "tensorflow-cpu", "pillow"),
+        )
+        shutil.rmtree(self._work)
+        return manifest
+
+    def _refuse_another(self, found: dict[str, Any], job: Job) -> None:
+        words = list(differences(found, job.specification()).values())
+        if words:
+            more = f"; and {len(words) - 8} more" if len(words) > 8 else ""
+            raise JobError(
+                f"{self.path}: holds another job: {'; '.join(words[:8])}{more}. Give these values again to go on with "
+                "it, or another --output"
+            )
