@@ -15,7 +15,7 @@ import tyro
 from pipelines.console import ProgressDisplay, fail, failures_in_words, say_result
 from pipelines.counters import COUNTERS
 from pipelines.failure_limit import FailureLimit
-from pipelines.job import JobDirectory, JobOptions
+from pipelines.job import JobDirectory, JobOptions, TowerOptions
 from precompute.sources.source import SourceColumns
 from schemas import Manifest, VectorType
 from schemas.files import MANIFEST_NAME
@@ -78,9 +78,24 @@ class Run:
             label=self.label_column,
             key=self.key_column,
         )
-        same = ("source", "tower", "weights", "output", "source_format", "resolution", "resize", "compute_type")
-        same += ("batch_size", "rows_per_shard", "decode_threads")
-        return JobOptions(**{name: getattr(self, name) for name in same}, vector_type=self.dtype, columns=columns)
+        tower = TowerOptions(
+            tower=self.tower,
+            weights=self.weights,
+            resolution=self.resolution,
+            resize=self.resize,
+            compute_type=self.compute_type,
+            batch_size=self.batch_size,
+        )
+        return JobOptions(
+            source=self.source,
+            tower=tower,
+            output=self.output,
+            source_format=self.source_format,
+            columns=columns,
+            rows_per_shard=self.rows_per_shard,
+            vector_type=self.dtype,
+            decode_threads=self.decode_threads,
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +131,7 @@ def _list_towers() -> None:
 
 def _run(command: Run, beam_flags: list[str]) -> None:
     # TensorFlow, JAX and Beam take seconds to import: --help and `towers` do without.
-    logging.getLogger().setLevel(logging.WARNING)
+    logging.getLogger().setLevel(logging.ERROR)  # Beam warns of cloud libraries that a local job does not need
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from pipelines import embed_job
 

@@ -51,7 +51,7 @@ def plan(options: JobOptions) -> tuple[Job, Source, list[WorkUnit]]:
         num_units=len(units),
         has_labels=source.has_labels,
         vector_type=options.vector_type,
-        batch_size=options.batch_size,
+        batch_size=options.tower.batch_size,
         rows_per_shard=options.rows_per_shard,
     )
     return job, source, units
@@ -64,7 +64,7 @@ def build(
     source: Source,
     missing: Sequence[WorkUnit],
     limit: FailureLimit,
-) -> beam.PCollection[int]:
+) -> "beam.pvalue.PCollection[int]":
     """Adds the job's graph to a pipeline and returns what `Publish` yields."""
     return (
         pipeline

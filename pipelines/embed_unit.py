@@ -9,7 +9,7 @@ import apache_beam as beam
 
 from pipelines.counters import COUNTERS
 from pipelines.failure_limit import FailureLimit
-from pipelines.job import BLOCK_ROWS, Job, JobDirectory, JobError, JobOptions, ShardMarker
+from pipelines.job import BLOCK_ROWS, Job, JobDirectory, JobError, JobOptions, ShardMarker, TowerOptions
 from precompute.embedding import EmbeddedBatch, Embedder, embed_examples
 from precompute.registry import load_tower
 from precompute.sources.source import Source, WorkUnit
@@ -23,22 +23,21 @@ class StopRequestedError(RuntimeError):
 
 
 @functools.lru_cache(maxsize=1)
-def _load_embedder(name: str, weights: str, resolution: int | None, resize, compute_type, batch_size: int) -> Embedder:
-    tower = load_tower(name, weights, resolution=resolution, resize=resize, compute_type=compute_type)
-    return Embedder(tower, batch_size=batch_size)
+def _load_embedder(options: TowerOptions) -> Embedder:
+    tower = load_tower(
+        options.tower,
+        options.weights,
+        resolution=options.resolution,
+        resize=options.resize,
+        compute_type=options.compute_type,
+    )
+    return Embedder(tower, batch_size=options.batch_size)
 
 
 def load_embedder(options: JobOptions) -> Embedder:
     """Returns the job's tower on the device; it is loaded once per process, whatever the number of threads."""
     with _LOADING:
-        return _load_embedder(
-            options.tower,
-            options.weights,
-            options.resolution,
-            options.resize,
-            options.compute_type,
-            options.batch_size,
-        )
+        return _load_embedder(options.tower)
 
 
 class EmbedUnit(beam.DoFn):
@@ -58,7 +57,7 @@ class EmbedUnit(beam.DoFn):
         found = self._embedder.tower.fingerprint()
         if found != self._job.tower.fingerprint:
             raise JobError(
-                f"{self._options.weights}: this worker's tower has the fingerprint {found}, the job's is "
+                f"{self._options.tower.weights}: this worker's tower has the fingerprint {found}, the job's is "
                 f"{self._job.tower.fingerprint}: give all workers the same file"
             )
 

@@ -12,7 +12,7 @@ import dataclasses
 import json
 import pathlib
 import shutil
-from typing import Any
+from typing import Any, Literal
 
 from precompute.sources.source import SourceColumns
 from schemas import (
@@ -40,6 +40,27 @@ class JobError(ValueError):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class TowerOptions:
+    """Which tower a worker loads, and how.
+
+    Attributes:
+      tower: name of the image tower.
+      weights: path of its weights file.
+      resolution: side of the pictures, None for the published one.
+      resize: `published`, or `square` for the whole picture squeezed.
+      compute_type: of the tower's activations.
+      batch_size: pictures on the device at once.
+    """
+
+    tower: str
+    weights: str
+    resolution: int | None = None
+    resize: Literal["published", "square"] = "published"
+    compute_type: Literal["float32", "bfloat16"] = "float32"
+    batch_size: int = 64
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class JobOptions:
     """What a worker needs to know; travels with the graph.
 
@@ -47,28 +68,18 @@ class JobOptions:
       source: path of the source.
       source_format: its format, None to tell it by the path.
       columns: names of its columns.
-      tower: name of the image tower.
-      weights: path of its weights file.
-      resolution: side of the pictures, None for the published one.
-      resize: `published`, or `square` for the whole picture squeezed.
-      compute_type: of the tower's activations.
+      tower: the image tower.
       output: directory of the dataset.
-      batch_size: pictures on the device at once.
       rows_per_shard: rows of each unit and shard.
       vector_type: type in which vectors are stored.
       decode_threads: threads that read and decode.
     """
 
     source: str
-    tower: str
-    weights: str
+    tower: TowerOptions
     output: str
     source_format: str | None = None
     columns: SourceColumns = dataclasses.field(default_factory=SourceColumns)
-    resolution: int | None = None
-    resize: Any = "published"
-    compute_type: Any = "float32"
-    batch_size: int = 64
     rows_per_shard: int = 4096
     vector_type: VectorType = "float16"
     decode_threads: int = 4

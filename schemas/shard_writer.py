@@ -7,14 +7,13 @@ give the same bytes, so that a retry, a duplicate or a late double does no harm.
 import hashlib
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Any
 
 from schemas.errors import DatasetError
 from schemas.files import file_sha256, publish, shard_path, temporary_path
 from schemas.manifest import FileInfo, ShardInfo
-from schemas.table_writer import TableWriter
+from schemas.table_writer import Columns, TableWriter
 from schemas.tables import KEY, TableSchema
 
 
@@ -55,7 +54,7 @@ class ShardWriter:
         # A running hash of each aligned table's keys: alignment is checked without keeping them.
         self._keys = {name: hashlib.sha256() for name, table in self._tables.items() if table.aligned}
 
-    def append(self, table: str, columns: Mapping[str, Sequence[Any]]) -> None:
+    def append(self, table: str, columns: Columns) -> None:
         """Adds rows to one table, column by column, any number at a time."""
         if table not in self._writers:
             raise DatasetError(f"shard {self._shard}: unknown table '{table}'; it has {sorted(self._writers)}")

@@ -1,7 +1,7 @@
 """Writes one table's file of one shard, cutting rows into blocks of equal size."""
 
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -11,6 +11,9 @@ from schemas import blocks
 from schemas.errors import DatasetError
 from schemas.tables import KEY, TableSchema
 from schemas.vectors import to_arrow
+
+# Columns by name: sequences of Python values, or NumPy arrays.
+Columns = Mapping[str, Any]
 
 
 class TableWriter:
@@ -27,7 +30,7 @@ class TableWriter:
         self._num_pending = 0
         self._file = ArrayRecordWriter(str(path), blocks.WRITER_OPTIONS)
 
-    def append(self, columns: Mapping[str, Sequence[Any]]) -> None:
+    def append(self, columns: Columns) -> None:
         """Adds rows, given column by column.
 
         Raises:
@@ -57,7 +60,7 @@ class TableWriter:
             self._file.close()
         self.path.unlink(missing_ok=True)
 
-    def _batch(self, columns: Mapping[str, Sequence[Any]]) -> pa.RecordBatch:
+    def _batch(self, columns: Columns) -> pa.RecordBatch:
         where = f"table '{self._table.name}'"
         if set(columns) != set(self._schema.names):
             raise DatasetError(f"{where}: columns must be {self._schema.names}, got {sorted(columns)}")
@@ -67,7 +70,7 @@ class TableWriter:
         arrays = [self._array(field, columns) for field in self._schema]
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
 
-    def _array(self, field: pa.Field, columns: Mapping[str, Sequence[Any]]) -> pa.Array:
+    def _array(self, field: pa.Field, columns: Columns) -> pa.Array:
         values = columns[field.name]
         if pa.types.is_fixed_size_list(field.type):
             return to_arrow(values, field, columns[KEY])
