@@ -46,8 +46,10 @@ def parse(arguments: list[str]) -> Arguments:
     if name not in RECIPES:
         fail(f"--recipe: unknown recipe '{name}'; there are {', '.join(RECIPES)}")
 
+    defaults = _with_one_duration(RECIPES[name], arguments)
+
     def make(
-        dataset: str, output: str, fields: Annotated[Recipe, tyro.conf.arg(name="")] = RECIPES[name], recipe: str = name
+        dataset: str, output: str, fields: Annotated[Recipe, tyro.conf.arg(name="")] = defaults, recipe: str = name
     ) -> Arguments:
         """Takes what Arguments has.
 
@@ -71,6 +73,16 @@ def _recipe_name(arguments: list[str]) -> str:
         if argument == "--recipe" and place + 1 < len(arguments):
             return arguments[place + 1]
     return "demo"
+
+
+def _with_one_duration(recipe: Recipe, arguments: list[str]) -> Recipe:
+    """Returns the recipe without the duration it names, where the user gives the other one."""
+    given = {argument.partition("=")[0].replace("_", "-") for argument in arguments}
+    if "--num-steps" in given and "--num-epochs" not in given:
+        return dataclasses.replace(recipe, num_steps=recipe.optimizer.warmup_steps + 1, num_epochs=None)
+    if "--num-epochs" in given and "--num-steps" not in given:
+        return dataclasses.replace(recipe, num_steps=None, num_epochs=1)
+    return recipe
 
 
 def main() -> None:

@@ -1,14 +1,12 @@
-"""The image side of a locked tower: its vectors as stored, optionally standardised, optionally through a linear head.
+"""The image side of the comparison: stored vectors, optionally standardised and passed through a linear head.
 
-Promises: without options the vectors pass unchanged. The standardisation is fixed before training and is no parameter;
-the head is the only part that is trained. What training uses is what the tuned model applies.
-
-Does not: run an image tower, or normalise its result; the loss does that.
+Promises: without options the stored vectors are used as they are (the paper's setting without an image head). Mean and
+deviation are the dataset's, fixed before training and kept in the tuned model; they are never trained. Normalisation to
+unit length is the loss's, and the tuned model's.
 """
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,39 +15,45 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ImageSideOptions:
-    """What happens to the image tower's vectors.
+    """What happens to stored vectors.
 
     Attributes:
-      head: whether a linear layer with bias, as wide as the vectors, is trained on them; the paper does without.
-      standardise: whether each feature is centred and divided by its deviation over the dataset, fixed before training.
+      standardise: whether each feature is shifted and scaled to mean 0 and deviation 1 over the dataset.
+      head_width: width of a trained linear head, which the text tower shares; None for no head.
     """
 
-    head: bool = False
     standardise: bool = False
+    head_width: int | None = None
+
+    def __post_init__(self):
+        if self.head_width is not None and self.head_width < 1:
+            raise ValueError(f"image_side.head_width must be >= 1 or None, got {self.head_width}")
 
 
-class Standardisation(NamedTuple):
-    """Subtracted mean and dividing deviation, float32 [D] each."""
+class Statistics(NamedTuple):
+    """Mean and deviation of each feature, float32 [D]."""
 
     mean: np.ndarray
     deviation: np.ndarray
 
 
-def draw_parameters(options: ImageSideOptions, width: int, key: jax.Array) -> dict[str, Any]:
-    """Returns what is trained: nothing, or a head drawn as the text tower's (LeCun's normal, bias 0)."""
-    if not options.head:
+HeadParameters = dict[str, jax.Array]
+
+
+def draw_head(options: ImageSideOptions, width: int, key: jax.Array) -> HeadParameters:
+    """Returns the head's first parameters, kernel [D, head_width] and bias; an empty dictionary without a head."""
+    if options.head_width is None:
         return {}
-    kernel = jax.nn.initializers.lecun_normal()(key, (width, width), jnp.float32)
-    return {"head": {"kernel": kernel, "bias": jnp.zeros(width)}}
+    kernel = jax.nn.initializers.lecun_normal()(key, (width, options.head_width), jnp.float32)
+    return {"kernel": kernel, "bias": jnp.zeros(options.head_width)}
 
 
-def encode(parameters: Mapping[str, Any], vectors: jax.Array, standardisation: Standardisation | None) -> jax.Array:
-    """Returns float32 [n, D], not normalised, for the tower's vectors [n, D] of any floating type."""
+def encode(parameters: HeadParameters, statistics: Statistics | None, vectors: jax.Array) -> jax.Array:
+    """Returns float32 [n, d] of stored vectors [n, D]; not normalised."""
     vectors = vectors.astype(jnp.float32)
-    if standardisation is not None:
-        vectors = (vectors - standardisation.mean) / standardisation.deviation
-    if "head" in parameters:
-        head = parameters["head"]
-        # Full precision: on GPUs and TPUs the default would round these few products to 10 bits or fewer.
-        vectors = jnp.matmul(vectors, head["kernel"], precision=jax.lax.Precision.HIGHEST) + head["bias"]
-    return vectors
+    if statistics is not None:
+        vectors = (vectors - statistics.mean) / statistics.deviation
+    if not parameters:
+        return vectors
+    # On GPUs and TPUs the default precision would round float32 inputs to 10 bits or fewer.
+    return jnp.matmul(vectors, parameters["kernel"], precision=jax.lax.Precision.HIGHEST) + parameters["bias"]

@@ -7,7 +7,6 @@ names the field by its path. Left out fields have their defaults.
 import dataclasses
 import types
 import typing
-from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
 Options = TypeVar("Options")
@@ -15,14 +14,6 @@ Options = TypeVar("Options")
 
 class OptionsError(ValueError):
     """Options that break a rule; says which field, the rule and the value."""
-
-
-def flatten(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Returns nested JSON objects as one, by paths such as `optimizer.learning_rate`."""
-    result: dict[str, Any] = {}
-    for key, value in content.items():
-        result |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return result
 
 
 def read_options(kind: type[Options], value: Any, where: str = "") -> Options:

@@ -178,7 +178,7 @@ def from_flat(tower: TextTower, flat: Mapping[str, np.ndarray]) -> None:
     if faults:
         raise ValueError("these parameters do not fit the text tower: " + "; ".join(faults))
     for name, parameter in parameters.items():
-        parameter[...] = jnp.asarray(given[name], jnp.float32)
+        parameter.set_value(jnp.asarray(given[name], jnp.float32))
 
 
 def _unstack(flat: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -161,7 +161,7 @@ class Trainer:
         gradient = CachedGradient(
             encode_text=lambda parameters, tokens: nnx.merge(self._graph, parameters)(tokens),
             encode_image=lambda parameters, vectors: image_side.encode(parameters, self._statistics, vectors),
-            micro_batch_size=self.recipe.micro_batch_size,
+            micro_batch_size=self.recipe.micro_batch_size or self.recipe.batch_size,
             tile_rows=self.recipe.loss.tile_rows,
         )
 
