@@ -12,10 +12,8 @@ import types
 import typing
 from typing import Any
 
-from tune.image_side import ImageSideOptions
-from tune.optimizer import OptimizerOptions
+from tune.options import ComputeType, ImageSideOptions, OptimizerOptions, TextTowerOptions
 from tune.options_json import OptionsError, read_options
-from tune.text_tower import ComputeType, TextTowerOptions
 from tune.texts import TextOptions
 from tune.tokenizers import TokenizerOptions
 
