@@ -10,7 +10,6 @@ from typing import NoReturn
 
 import rich.console
 import rich.progress
-import rich.table
 
 from pipelines.counters import COUNTERS
 from pipelines.job import JobDirectory, ShardMarker

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.pvalue import PCollection
 
 from pipelines.embed_unit import EmbedUnit, load_embedder
 from pipelines.failure_limit import FailureLimit
@@ -64,7 +65,7 @@ def build(
     source: Source,
     missing: Sequence[WorkUnit],
     limit: FailureLimit,
-) -> "beam.pvalue.PCollection[int]":
+) -> PCollection[int]:
     """Adds the job's graph to a pipeline and returns what `Publish` yields."""
     return (
         pipeline

@@ -36,12 +36,17 @@ class TableWriter:
         Raises:
           DatasetError: other columns than the table's, columns of unequal length, or values that do not fit.
         """
-        batch = self._batch(columns)
-        self._pending.append(batch)
-        self._num_pending += batch.num_rows
-        self.num_rows += batch.num_rows
-        while self._num_pending >= self._block_rows:
-            self._write_block(self._block_rows)
+        num_rows = self._count(columns)
+        start = 0
+        while start < num_rows:
+            stop = min(num_rows, start + self._block_rows - self._num_pending)
+            # Cut before Arrow has it: Arrow writes a cut array in other bytes than a whole one of the same values.
+            self._pending.append(self._batch({name: values[start:stop] for name, values in columns.items()}))
+            self._num_pending += stop - start
+            if self._num_pending == self._block_rows:
+                self._write_block()
+            start = stop
+        self.num_rows += num_rows
 
     @property
     def closed(self) -> bool:
@@ -51,7 +56,7 @@ class TableWriter:
     def close(self) -> None:
         """Writes the last, shorter block and closes the file."""
         if self._num_pending:
-            self._write_block(self._num_pending)
+            self._write_block()
         self._file.close()
 
     def discard(self) -> None:
@@ -60,15 +65,17 @@ class TableWriter:
             self._file.close()
         self.path.unlink(missing_ok=True)
 
-    def _batch(self, columns: Columns) -> pa.RecordBatch:
+    def _count(self, columns: Columns) -> int:
         where = f"table '{self._table.name}'"
         if set(columns) != set(self._schema.names):
             raise DatasetError(f"{where}: columns must be {self._schema.names}, got {sorted(columns)}")
         lengths = {name: len(values) for name, values in columns.items()}
         if len(set(lengths.values())) != 1:
             raise DatasetError(f"{where}: columns must be equally long, got {lengths}")
-        arrays = [self._array(field, columns) for field in self._schema]
-        return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+        return lengths[KEY]
+
+    def _batch(self, columns: Columns) -> pa.RecordBatch:
+        return pa.RecordBatch.from_arrays([self._array(field, columns) for field in self._schema], schema=self._schema)
 
     def _array(self, field: pa.Field, columns: Columns) -> pa.Array:
         values = columns[field.name]
@@ -85,11 +92,9 @@ class TableWriter:
             raise DatasetError(f"table '{self._table.name}': row '{columns[KEY][row]}' has no '{field.name}'")
         return array
 
-    def _write_block(self, num_rows: int) -> None:
-        whole = pa.Table.from_batches(self._pending, schema=self._schema).combine_chunks()
-        batch = whole.slice(0, num_rows).combine_chunks().to_batches()[0]
+    def _write_block(self) -> None:
+        batch = pa.Table.from_batches(self._pending, schema=self._schema).combine_chunks().to_batches()[0]
         self._file.write(blocks.encode(batch, compress=not self._table.holds_vectors))
-        rest = whole.slice(num_rows)
-        self._pending = rest.to_batches() if rest.num_rows else []
-        self._num_pending -= num_rows
+        self._pending = []
+        self._num_pending = 0
         self.num_blocks += 1

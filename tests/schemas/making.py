@@ -1,0 +1,55 @@
+"""Small datasets for tests."""
+
+import numpy as np
+
+from schemas import DatasetWriter, SourceInfo, TowerCard
+
+WIDTH = 6
+SOURCE = SourceInfo(kind="table", path="captions.tsv", files=[])
+
+
+def card(width=WIDTH, fingerprint="f" * 64):
+    return TowerCard(
+        name="test-tower",
+        architecture={"family": "test"},
+        weights_sha256="0" * 64,
+        preprocessing={"size": 8},
+        output_width=width,
+        pooling="average",
+        num_parameters=10,
+        fingerprint=fingerprint,
+    )
+
+
+def rows(count, width=WIDTH, seed=0):
+    """Returns keys, float32 vectors, texts (0 to 2 a row) and labels."""
+    rng = np.random.default_rng(seed)
+    keys = [f"picture-{row:04d}" for row in range(count)]
+    vectors = rng.standard_normal((count, width)).astype(np.float32)
+    texts = [[f"text {row}.{place} ☂" for place in range(row % 3)] for row in range(count)]
+    return keys, vectors, texts, [str(row % 4) for row in range(count)]
+
+
+def write(directory, count=50, *, pieces=None, failures=2, **options):
+    """Writes a dataset of `count` rows, given to the writer in pieces of these sizes, and returns its manifest."""
+    keys, vectors, texts, labels = rows(count)
+    options = {"rows_per_shard": 20, "block_rows": 8, "vector_type": "float16", "labels": True} | options
+    writer = DatasetWriter(directory, tower=card(), source=SOURCE, **options)
+    start = 0
+    for size in pieces or [count]:
+        cut = slice(start, start + size)
+        writer.write(
+            keys=keys[cut],
+            embeddings=vectors[cut],
+            texts=texts[cut],
+            labels=labels[cut] if options["labels"] else None,
+        )
+        start += size
+    for number in range(failures):
+        writer.fail(key=f"bad-{number}", source=f"bad-{number}.jpg", reason="truncated", message="ends early")
+    return writer.close()
+
+
+def files_of(directory):
+    """Returns every file's bytes by relative path."""
+    return {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
