@@ -1,0 +1,108 @@
+"""The manifest: what it says, and what is refused with where, rule and value."""
+
+import base64
+import json
+
+import numpy as np
+import pytest
+
+from schemas import DatasetError, EmbeddingDataset, Manifest
+from schemas.manifest import digest
+from tests.schemas.making import rows, write
+
+
+def _change(directory, change, *, redigest=True):
+    """Edits the manifest's JSON; with a right digest, so that the rule behind it is what is tested."""
+    path = directory / "manifest.json"
+    content = json.loads(path.read_text())
+    change(content)
+    if redigest:
+        content["digest"] = digest(content)
+    path.write_text(json.dumps(content))
+
+
+def test_says_what_the_dataset_holds(tmp_path):
+    manifest = write(tmp_path)
+    assert manifest == Manifest.read(tmp_path)
+    assert (manifest.num_rows, manifest.num_failures) == (50, 2)
+    assert manifest.ledger.model_dump() == {"rows_read": 52, "rows_written": 50, "rows_failed": 2}
+    assert [table.name for table in manifest.tables] == ["embeddings", "captions", "failures", "labels"]
+    assert [shard.num_rows for shard in manifest.shards] == [20, 20, 10]
+
+
+def test_probes_are_rows_of_the_dataset_spread_over_all_of_it(tmp_path):
+    manifest = write(tmp_path, 200)
+    keys, vectors, _, _ = rows(200)
+    assert [probe.row for probe in manifest.probes] == [place * 200 // 64 for place in range(64)]
+    for probe in manifest.probes:
+        assert probe.key == keys[probe.row]
+        stored = np.frombuffer(base64.b64decode(probe.vector), "<f2")
+        np.testing.assert_array_equal(stored, vectors[probe.row].astype(np.float16))
+
+
+def test_the_same_rows_give_the_same_manifest(tmp_path):
+    write(tmp_path / "one")
+    write(tmp_path / "two")
+    assert (tmp_path / "one/manifest.json").read_bytes() == (tmp_path / "two/manifest.json").read_bytes()
+
+
+def test_a_dataset_without_rows_is_sound(tmp_path):
+    write(tmp_path, 0, failures=0)
+    with EmbeddingDataset.open(tmp_path) as dataset:
+        assert (dataset.num_rows, dataset.num_blocks, list(dataset.blocks())) == (0, 0, [])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda m: m.update(format_version=2),
+            "format_version is 2, this library reads up to 1; update lit-precompute",
+        ),
+        (lambda m: m.update(colour="red"), "colour: Extra inputs are not permitted, got 'red'"),
+        (lambda m: m["tower"].update(width=3), "tower.width: Extra inputs are not permitted, got 3"),
+        (lambda m: m.pop("source"), "source: Field required"),
+        (lambda m: m["shards"][0].update(num_rows="20"), r"shards.0.num_rows: .*valid integer, got '20'"),
+        (lambda m: m["shards"].pop(), r"the ledger must add up: shards have .*rows_written=40.*the ledger says"),
+        (lambda m: m["ledger"].update(rows_read=53), "the ledger must add up"),
+        (lambda m: m["shards"].reverse(), "shards.0.shard must be 0, got 2"),
+        (lambda m: m["shards"][1]["files"].pop("labels"), "shards.1.files: table 'labels' is missing"),
+        (
+            lambda m: m["shards"][1]["files"]["labels"].update(num_blocks=9),
+            "shards.1.files.labels: must have 20 rows in 3 blocks, got 20 in 9",
+        ),
+        (lambda m: m["tables"][0]["columns"].reverse(), "the first column is the string 'key'"),
+    ],
+)
+def test_a_broken_rule_is_named(tmp_path, change, message):
+    write(tmp_path)
+    _change(tmp_path, change)
+    with pytest.raises(DatasetError, match=message):
+        EmbeddingDataset.open(tmp_path)
+
+
+def test_an_edited_manifest_is_refused(tmp_path):
+    write(tmp_path)
+    _change(tmp_path, lambda m: m["tower"].update(fingerprint="a" * 64), redigest=False)
+    with pytest.raises(DatasetError, match=r"digest must be .*the file was changed after it was written"):
+        Manifest.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("{", "not JSON"), ("[]", "must hold a JSON object, got list"), ("\udcff", "not JSON")],
+)
+def test_what_is_no_json_object_is_refused(tmp_path, content, message):
+    (tmp_path / "manifest.json").write_bytes(content.encode("utf-8", "surrogateescape"))
+    with pytest.raises(DatasetError, match=message):
+        Manifest.read(tmp_path)
+
+
+def test_no_manifest_says_what_the_directory_is(tmp_path):
+    with pytest.raises(DatasetError, match="this is not an embedding dataset; check the path"):
+        Manifest.read(tmp_path)
+    with pytest.raises(DatasetError, match="there is no directory"):
+        Manifest.read(tmp_path / "nowhere")
+    (tmp_path / "_work").mkdir()
+    with pytest.raises(DatasetError, match="this is an unfinished job; run its command again to go on"):
+        Manifest.read(tmp_path)
