@@ -44,6 +44,8 @@ class Run:
     """Side of the pictures in pixels; by default as the tower was published."""
     resize: Literal["published", "square"] = "published"
     """`square` squeezes the whole picture; `published` resizes and crops as the tower's authors did."""
+    pooling: str | None = None
+    """Which of the tower's values are the embedding; by default as published."""
     compute_type: Literal["float32", "bfloat16"] = "float32"
     """Type of the tower's activations."""
     batch_size: int = 64
@@ -83,6 +85,7 @@ class Run:
             weights=self.weights,
             resolution=self.resolution,
             resize=self.resize,
+            pooling=self.pooling,
             compute_type=self.compute_type,
             batch_size=self.batch_size,
         )
@@ -188,6 +191,7 @@ def _end_cleanly_on_signals() -> None:
         if COUNTERS.stop_requested.is_set():
             os._exit(130)
         COUNTERS.stop_requested.set()
+        logging.disable()  # runners would show what the stop raises as an error, with its traceback
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)

@@ -29,6 +29,7 @@ def _load_embedder(options: TowerOptions) -> Embedder:
         options.weights,
         resolution=options.resolution,
         resize=options.resize,
+        pooling=options.pooling,
         compute_type=options.compute_type,
     )
     return Embedder(tower, batch_size=options.batch_size)

@@ -48,6 +48,7 @@ class TowerOptions:
       weights: path of its weights file.
       resolution: side of the pictures, None for the published one.
       resize: `published`, or `square` for the whole picture squeezed.
+      pooling: which values are the embedding, None for the published ones.
       compute_type: of the tower's activations.
       batch_size: pictures on the device at once.
     """
@@ -56,6 +57,7 @@ class TowerOptions:
     weights: str
     resolution: int | None = None
     resize: Literal["published", "square"] = "published"
+    pooling: str | None = None
     compute_type: Literal["float32", "bfloat16"] = "float32"
     batch_size: int = 64
 

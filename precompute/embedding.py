@@ -64,8 +64,10 @@ class Embedder:
             )
         )
 
-    def start(self, images: list[np.ndarray]) -> jax.Array:
+    def start(self, images: list[np.ndarray]) -> jax.Array | np.ndarray:
         """Starts to embed up to `batch_size` prepared pictures, and returns at once what will be [batch_size, D]."""
+        if not images:
+            return np.zeros((0, self.tower.output_width), np.float32)
         size = self.tower.preprocessing.size
         batch = np.zeros((self.batch_size, size, size, 3), np.uint8)
         batch[: len(images)] = images
@@ -83,7 +85,7 @@ def embed_examples(
       decode_threads: threads that read and decode.
       max_pixels: largest picture that is decoded; None for the decoder's own limit.
     """
-    on_device: collections.deque[tuple[list[Example], jax.Array, list[Failure]]] = collections.deque()
+    on_device: collections.deque[tuple[list[Example], jax.Array | np.ndarray, list[Failure]]] = collections.deque()
     with concurrent.futures.ThreadPoolExecutor(decode_threads, "decode") as pool:
         for rows, images, failures in _batches(_prepared(examples, embedder, pool, max_pixels), embedder.batch_size):
             on_device.append((rows, embedder.start(images), failures))
@@ -93,7 +95,7 @@ def embed_examples(
             yield _finish(*on_device.popleft())
 
 
-def _finish(rows: list[Example], vectors: jax.Array, failures: list[Failure]) -> EmbeddedBatch:
+def _finish(rows: list[Example], vectors: jax.Array | np.ndarray, failures: list[Failure]) -> EmbeddedBatch:
     return EmbeddedBatch(rows, np.asarray(vectors)[: len(rows)], failures)
 
 

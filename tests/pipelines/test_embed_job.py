@@ -1,0 +1,187 @@
+"""The whole command on small sources: what is written, what is refused, and what becomes of bad pictures."""
+
+import json
+
+import numpy as np
+import pytest
+
+from pipelines.job import JobDirectory
+from precompute.decoding import decode
+from precompute.preprocessing import prepare
+from precompute.registry import load_tower
+from schemas import EmbeddingDataset
+from schemas.verification import verify
+from tests.pipelines.making import BAD, arguments, picture, run, write_source
+from tests.precompute.tiny_tower import NAME, write_weights
+from tests.schemas.making import files_of
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.*:FutureWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    return write_source(tmp_path_factory.mktemp("source"))
+
+
+def _not_yet(*_):
+    raise RuntimeError("not yet")
+
+
+def test_every_row_is_embedded_or_named_as_a_failure(tmp_path, monkeypatch, source, capsys):
+    assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 0
+    assert verify(tmp_path / "out") == []
+    with EmbeddingDataset.open(tmp_path / "out") as dataset:
+        assert dataset.manifest.ledger.model_dump() == {"rows_read": 45, "rows_written": 40, "rows_failed": 5}
+        assert dataset.keys().to_pylist() == [f"{number:03d}.png" for number in range(40)]
+        assert dataset.row(3)["texts"] == ["text of 003.png"]
+        assert dataset.row(3)["label"] == "even"
+        failures = {failure["key"]: failure for failure in dataset.failures().to_pylist()}
+    assert {key: failure["reason"] for key, failure in failures.items()} == {k: v[0] for k, v in BAD.items()}
+    assert all("bad/" in failure["source"] and failure["message"] for failure in failures.values())
+    assert not (tmp_path / "out/_work").exists()
+    said = capsys.readouterr().out
+    assert "5 rows failed" in said
+    assert "lit-tune --dataset" in said
+
+
+def test_vectors_are_the_towers(tmp_path, monkeypatch, source):
+    """Against the tower's own function in NumPy float64, picture by picture."""
+    assert run(monkeypatch, *arguments(source, tmp_path / "out", dtype="float32")) == 0
+    tower = load_tower(NAME, str(source.parent / "weights.npz"))
+    kernel = tower.parameters["kernel"].astype(np.float64)
+    with EmbeddingDataset.open(tmp_path / "out") as dataset:
+        found = dataset.rows(0, 40, ["embedding"])["embedding"]
+        assert dataset.manifest.tower == tower.card()
+    for row in range(40):
+        image = prepare(decode(picture(row)), tower.preprocessing).astype(np.float64) / 255 * 2 - 1
+        means = image.reshape(4, 4, 4, 4, 3).mean(axis=(1, 3)).reshape(-1)
+        np.testing.assert_allclose(found[row], np.tanh(means @ kernel), rtol=1e-5, atol=1e-5)
+
+
+def test_a_source_without_labels_has_no_table_of_labels(tmp_path, monkeypatch):
+    table = write_source(tmp_path / "source", 5, bad=False, labels=False)
+    assert run(monkeypatch, *arguments(table, tmp_path / "out")) == 0
+    with EmbeddingDataset.open(tmp_path / "out") as dataset:
+        assert dataset.tables == ["embeddings", "captions"]
+
+
+def test_only_missing_shards_are_embedded_again(tmp_path, monkeypatch, source):
+    """A job whose every third marker is lost, and whose shard was half published, ends in the same bytes."""
+    assert run(monkeypatch, *arguments(source, tmp_path / "whole")) == 0
+    publish = JobDirectory.publish
+    monkeypatch.setattr(JobDirectory, "publish", _not_yet)
+    assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 1
+    monkeypatch.setattr(JobDirectory, "publish", publish)
+    markers = sorted((tmp_path / "out/_work/shards").iterdir())
+    assert len(markers) == 6
+    for marker in markers[::3]:
+        marker.unlink()
+    (tmp_path / "out/embeddings/part-00003-of-00006.arrayrecord").write_bytes(b"half")
+    kept = (tmp_path / "out/embeddings/part-00001-of-00006.arrayrecord").stat().st_mtime_ns
+    assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 0
+    assert (tmp_path / "out/embeddings/part-00001-of-00006.arrayrecord").stat().st_mtime_ns == kept
+    assert files_of(tmp_path / "out") == files_of(tmp_path / "whole")
+
+
+def test_a_finished_job_is_left_as_it_is(tmp_path, monkeypatch, source, capsys):
+    assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 0
+    before = {name: (tmp_path / "out" / name).stat().st_mtime_ns for name in files_of(tmp_path / "out")}
+    (tmp_path / "out/_work/temporary").mkdir(parents=True)  # as a kill between publishing and cleaning leaves it
+    capsys.readouterr()
+    assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 0
+    assert "nothing was left to do" in capsys.readouterr().out
+    assert {name: (tmp_path / "out" / name).stat().st_mtime_ns for name in files_of(tmp_path / "out")} == before
+    assert not (tmp_path / "out/_work").exists()
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_another_tower_source_or_option_is_refused_with_both_values(tmp_path, monkeypatch, source, capsys, finished):
+    output = tmp_path / "out"
+    if not finished:
+        monkeypatch.setattr(JobDirectory, "publish", _not_yet)
+    run(monkeypatch, *arguments(source, output))
+    assert (output / "manifest.json").exists() == finished
+    before = files_of(output)
+    other_source = write_source(tmp_path / "other", 10)
+    other_weights = write_weights(tmp_path / "other.npz", seed=1)
+    changes = {
+        "options.vector_type is 'float16' there, 'float32' is asked": arguments(source, output, dtype="float32"),
+        "options.rows_per_shard is 8 there, 9 is asked": arguments(source, output, rows_per_shard=9),
+        "tower.weights_sha256 is": arguments(source, output, other_weights),
+        f"source.path is '{source}' there, '{other_source}' is asked": arguments(other_source, output),
+    }
+    for message, command in changes.items():
+        assert run(monkeypatch, *command) == 2
+        assert message in capsys.readouterr().err.replace("\n", "")
+    assert files_of(output) == before
+
+
+def test_a_directory_of_other_things_is_refused(tmp_path, monkeypatch, source, capsys):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/thesis.tex").write_text("mine")
+    assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 2
+    assert "holds other files (thesis.tex); give an empty --output" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("limit", "status"), [("0", 1), ("4", 1), ("10%", 1), ("5", 0), ("12%", 0)])
+def test_too_many_failures_stop_the_job_and_more_may_be_allowed(tmp_path, monkeypatch, source, capsys, limit, status):
+    assert run(monkeypatch, *arguments(source, tmp_path / "out", max_failures=limit)) == status
+    assert (tmp_path / "out/manifest.json").exists() == (status == 0)
+    if status:
+        said = capsys.readouterr().err
+        assert "rows failed, --max-failures allows" in said
+        assert "1 empty (first: bad/empty.png)" in said
+        assert run(monkeypatch, *arguments(source, tmp_path / "out", max_failures="100%")) == 0
+        assert verify(tmp_path / "out") == []
+
+
+def test_a_job_of_bad_pictures_alone_ends_with_no_rows(tmp_path, monkeypatch):
+    table = write_source(tmp_path / "source", 0)
+    assert run(monkeypatch, *arguments(table, tmp_path / "out")) == 0
+    with EmbeddingDataset.open(tmp_path / "out") as dataset:
+        assert (dataset.num_rows, dataset.manifest.num_failures) == (0, 5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"source": "/nowhere/captions.tsv"}, "cannot be opened"),
+        ({"tower": "test-tinny"}, "unknown tower 'test-tinny'; did you mean one of test-tiny"),
+        ({"weights": "/nowhere.npz"}, "/nowhere.npz"),
+        ({"max_failures": "many"}, "--max-failures must be a count like 100 or a share like 0.5%, got 'many'"),
+        ({"batch_size": 0}, "batch_size must be >= 1, got 0"),
+        ({"rows_per_shard": 0}, "rows_per_shard must be >= 1, got 0"),
+        ({"no_such_flag": 3}, "unknown options --no-such-flag"),
+    ],
+)
+def test_wrong_input_is_one_message_before_any_work(tmp_path, monkeypatch, source, capsys, options, message):
+    assert run(monkeypatch, *arguments(source, tmp_path / "out", **options)) == 2
+    said = capsys.readouterr().err
+    assert message in said.replace("\n", "")
+    assert "Traceback" not in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_beams_own_flags_pass_through(tmp_path, monkeypatch, source):
+    command = [*arguments(source, tmp_path / "out"), "--runner=FnApiRunner", "--direct_num_workers=1"]
+    assert run(monkeypatch, *command) == 0
+
+
+def test_vectors_do_not_depend_on_decode_threads(tmp_path, monkeypatch, source):
+    for threads in (1, 7):
+        assert run(monkeypatch, *arguments(source, tmp_path / str(threads), decode_threads=threads)) == 0
+    assert files_of(tmp_path / "1") == files_of(tmp_path / "7")
+
+
+def test_what_the_manifest_says_of_the_job_is_json(tmp_path, monkeypatch, source):
+    assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 0
+    content = json.loads((tmp_path / "out/manifest.json").read_text())
+    assert content["job"] == {
+        "producer": "lit-embed run",
+        "rows_per_shard": 8,
+        "batch_size": 4,
+        "vector_type": "float16",
+    }
