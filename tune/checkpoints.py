@@ -1,44 +1,68 @@
 """Checkpoints of a training run, by Orbax: all that a run needs to go on, bit for bit.
 
-Promises: a checkpoint is whole or not seen (Orbax renames it when it is finished); the newest whole one is found
-again. Kept are parameters, the optimiser's state and the step; batches are functions of (seed, step) and need nothing.
+Promises: a checkpoint is whole or not seen: Orbax writes it under a temporary name and renames it when it is finished.
+The newest two are kept. Saving copies the state and writes it while training goes on. Batches are functions of
+(seed, step) and need nothing here.
 """
 
-import logging
 import os
 import pathlib
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import orbax.checkpoint as ocp
 
 _KEPT = 2
+State = TypeVar("State")
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be read; says which, why, and what to do."""
 
 
 class Checkpoints:
     """The checkpoints below one directory."""
 
     def __init__(self, directory: str | os.PathLike[str]):
-        """Makes the directory where it is missing; half-written checkpoints of a killed run are removed."""
-        logging.getLogger("absl").setLevel(logging.WARNING)  # Orbax tells every step of its own work
+        """Makes the directory where it is missing; what a killed run left half-written is removed."""
         options = ocp.CheckpointManagerOptions(max_to_keep=_KEPT, create=True, cleanup_tmp_directories=True)
-        self._manager = ocp.CheckpointManager(pathlib.Path(directory).absolute(), options=options)
+        self._directory = pathlib.Path(directory).absolute()
+        self._manager = ocp.CheckpointManager(self._directory, options=options)
 
     def newest_step(self) -> int | None:
         """Returns the number of steps that the newest whole checkpoint has behind it, or None."""
         return self._manager.latest_step()
 
-    def save(self, step: int, state: Any) -> None:
-        """Starts to save the state after `step` steps; training goes on meanwhile."""
+    def save(self, step: int, state: object) -> None:
+        """Starts to save the state after `step` steps; the state may be used up as soon as this returns."""
         if step != self.newest_step():
             self._manager.save(step, args=ocp.args.StandardSave(state))
 
-    def restore(self, state: Any) -> Any:
-        """Returns the newest checkpoint, in the structure, shapes and types of `state`."""
-        abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, state)
-        return self._manager.restore(self.newest_step(), args=ocp.args.StandardRestore(abstract))
+    def restore(self, shapes: State) -> State:
+        """Returns the newest checkpoint, in the structure, shapes and types given.
+
+        Raises:
+          CheckpointError: it is damaged, or of another structure.
+        """
+        step = self.newest_step()
+        assert step is not None
+        device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+        wanted = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), shapes)
+        try:
+            restored: Any = self._manager.restore(step, args=ocp.args.StandardRestore(wanted))
+        except (ValueError, OSError, KeyError) as error:  # what Orbax and TensorStore raise on damaged files
+            reason = str(error).strip().partition("\n")[0]
+            raise CheckpointError(
+                f"{self._directory / str(step)}: cannot be read ({reason[:300]}); remove this folder to go on from the "
+                "checkpoint before it"
+            ) from error
+        return restored
+
+    def wait(self) -> None:
+        """Returns when what was started is on the disk."""
+        self._manager.wait_until_finished()
 
     def close(self) -> None:
-        """Waits until what was started is on the disk."""
+        """Waits, and ends the threads."""
         self._manager.wait_until_finished()
         self._manager.close()

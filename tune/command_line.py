@@ -1,51 +1,53 @@
 """lit-tune: trains a text tower on an embedding dataset."""
 
 import dataclasses
+import resource
 import sys
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import rich.console
 import tyro
 
 from schemas import DatasetError, EmbeddingDataset
-from tune.console import ProgressDisplay, fail, terminate_as_interrupt
-from tune.recipes import RECIPES, Recipe
+from tune.console import ProgressDisplay, StopRequest, fail, show_warnings, table, terminate_as_interrupt
+from tune.recipes import PURPOSES, RECIPES, Recipe
 from tune.run_directory import RunDirectory
-from tune.training import Trainer, TrainingError
+
+if TYPE_CHECKING:
+    from tune.training import TrainingResult
 
 _DESCRIPTION = """Trains a text tower against the image vectors of an embedding dataset; no picture is read.
 
-Example:
-  lit-tune --dataset cc12m-vit_l16 --recipe cc12m --output runs/first --optimizer.learning-rate 8e-4
+  lit-tune --dataset emoji --recipe demo --output runs/first
+  lit-tune --dataset cc12m-vit_l16 --recipe cc12m --output runs/slow --optimizer.learning-rate 8e-4
 
-A run that was stopped goes on with the same command. `lit-tune --recipe NAME --help` shows a recipe's values;
-recipes: {recipes}."""
+A run that was stopped goes on with the same command. The tuned model is OUTPUT/model: give it to lit-eval.
+A recipe is a complete configuration; its values are the defaults below (lit-tune --recipe NAME --help):
+
+{recipes}"""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Arguments:
-    """What a run needs beside its recipe.
+    """What a run needs.
 
     Attributes:
       dataset: directory of the embedding dataset.
       output: directory of the run; the tuned model is its folder `model`.
-      recipe: name of the recipe whose fields follow.
-      fields: fields of the recipe.
+      fields: the recipe, with what was overridden.
     """
 
     dataset: str
     output: str
-    recipe: str = "demo"
-    fields: Annotated[Recipe, tyro.conf.arg(name="")]
+    fields: Recipe
 
 
 def parse(arguments: list[str]) -> Arguments:
     """Returns the parsed arguments; the named recipe's values are the defaults."""
     name = _recipe_name(arguments)
     if name not in RECIPES:
-        fail(f"--recipe: unknown recipe '{name}'; there are {', '.join(RECIPES)}")
-
+        fail(f"--recipe: there is no recipe '{name}'; there are {', '.join(RECIPES)}")
     defaults = _with_one_duration(RECIPES[name], arguments)
 
     def make(
@@ -55,14 +57,16 @@ def parse(arguments: list[str]) -> Arguments:
 
         Args:
           dataset: Directory of the embedding dataset.
-          output: Directory of the run; the tuned model is its folder `model`.
+          output: Directory of the run; made where it is missing. A run that was begun there goes on.
           fields: Fields of the recipe.
           recipe: Name of the recipe whose values are the defaults below.
         """
-        return Arguments(dataset=dataset, output=output, recipe=recipe, fields=fields)
+        del recipe  # it decided the defaults
+        return Arguments(dataset=dataset, output=output, fields=fields)
 
-    description = _DESCRIPTION.format(recipes=", ".join(RECIPES))
-    return tyro.cli(make, prog="lit-tune", description=description, args=arguments)
+    width = max(map(len, PURPOSES))
+    recipes = "\n".join(f"  {name:{width}}  {purpose}" for name, purpose in PURPOSES.items())
+    return tyro.cli(make, prog="lit-tune", description=_DESCRIPTION.format(recipes=recipes), args=arguments)
 
 
 def _recipe_name(arguments: list[str]) -> str:
@@ -88,38 +92,62 @@ def _with_one_duration(recipe: Recipe, arguments: list[str]) -> Recipe:
 def main() -> None:
     """Entry point of `lit-tune`; exits with 0, 1 (training failed), 2 (wrong input) or 130 (interrupted)."""
     terminate_as_interrupt()
-    console = rich.console.Console(soft_wrap=True, highlight=False)
+    show_warnings()
     try:
         arguments = parse(sys.argv[1:])
-        if RunDirectory(arguments.output).is_finished():
-            RunDirectory(arguments.output).claim(EmbeddingDataset.open(arguments.dataset), arguments.fields)
-            console.print(f"{arguments.output}: finished before; the model is {arguments.output}/model")
-            return
-        _train(arguments, console)
+        with EmbeddingDataset.open(arguments.dataset) as dataset:
+            _tune(dataset, arguments)
     except KeyboardInterrupt:
         fail("interrupted; run the same command again to go on from the last checkpoint", status=130)
-    except TrainingError as error:
-        fail(error, status=1)
     except (DatasetError, ValueError) as error:
         fail(error)
 
 
-def _train(arguments: Arguments, console: rich.console.Console) -> None:
-    started = time.monotonic()
-    with EmbeddingDataset.open(arguments.dataset) as dataset:
-        trainer = Trainer(dataset, arguments.fields, arguments.output)
-        left_out = trainer.batches.num_rows_without_text
-        console.print(
-            f"{trainer.batches.num_rows:,} pairs of {dataset.path}"
-            + (f" ({left_out:,} pictures without a text left out)" if left_out else "")
-            + f", {trainer.num_parameters:,} parameters, {trainer.num_steps:,} steps of {arguments.fields.batch_size:,}"
-        )
-        if trainer.first_step:
-            console.print(f"going on after step {trainer.first_step:,}")
-        with ProgressDisplay(console) as display:
-            model = trainer.run(display.show)
-    console.print(f"tuned in {time.monotonic() - started:.0f} s; the model is {model}")
-    console.print(f"next:  lit-eval retrieval --model {model} --dataset HELD-OUT-DATASET", markup=False)
+def _tune(dataset: EmbeddingDataset, arguments: Arguments) -> None:
+    console = rich.console.Console(soft_wrap=True, highlight=False, markup=False)
+    directory = RunDirectory(arguments.output)
+    if directory.is_finished():
+        directory.claim(dataset, arguments.fields)
+        console.print(f"{arguments.output}: finished before; the model is {directory.model}")
+        return
+    started_s = time.monotonic()
+    from tune.training import Trainer, TrainingError, TrainingStopped
+
+    trainer = Trainer(dataset, arguments.fields, arguments.output)
+    left_out = trainer.batches.num_rows_without_text
+    console.print(
+        f"{trainer.batches.num_rows:,} pairs of {dataset.path}"
+        + (f" ({left_out:,} pictures without a text left out)" if left_out else "")
+        + f", {trainer.num_parameters:,} parameters, {trainer.num_steps:,} steps of {arguments.fields.batch_size:,}"
+    )
+    if trainer.first_step:
+        console.print(f"going on after step {trainer.first_step:,}")
+    try:
+        with StopRequest(console) as stop, ProgressDisplay(console) as display:
+            result = trainer.run(display.show, stop)
+    except TrainingStopped as stopped:
+        fail(f"interrupted; step {stopped.step:,} is saved, run the same command again to go on from there", status=130)
+    except TrainingError as error:
+        fail(error, status=1)
+    else:
+        _conclude(console, arguments, result, time.monotonic() - started_s)
+
+
+def _conclude(console: rich.console.Console, arguments: Arguments, result: "TrainingResult", seconds: float) -> None:
+    """Prints what came of it and what to do next."""
+    from tune.plots import plot_losses
+
+    plot = plot_losses(arguments.output)
+    # Kilobytes on Linux, bytes on macOS.
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    rows = {
+        "final loss": f"{result.final_loss:.4f}",
+        "time": f"{seconds / 60:.1f} min, {result.pairs_per_second:,.0f} pairs/s, {peak / 1e9:.1f} GB at most",
+        "curve": str(plot),
+        "model": str(result.model),
+    }
+    console.print(table(rows))
+    console.print(f"next:  lit-eval retrieval --model {result.model} --dataset HELD-OUT-DATASET")
 
 
 if __name__ == "__main__":

@@ -1,62 +1,74 @@
 """Training: steps over batches, metrics, checkpoints, and the tuned model at the end.
 
 Promises: a run that is stopped at any moment, also by a kill, goes on with the same command and ends in bitwise the
-parameters of an unbroken run. A loss or gradient that is not finite stops the run with the step named; what it made is
-never saved. Nothing here prints: progress goes to the `report` that the caller gives.
+parameters of an unbroken run. A loss, gradient or parameter that is not finite stops the run with the step named; what
+came of it is never saved. Nothing here prints: progress goes to the `report` that the caller gives.
+
+Not yet: recall on a fixed slice of held-out rows while training; its place is `_note`, beside the metrics of a step.
 """
 
-import functools
-import math
+import collections
 import os
 import pathlib
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
 from flax import nnx
 
 from schemas import EmbeddingDataset
-from tune import image_side
+from schemas.vectors import numpy_type
 from tune.batches import BatchSource, iterate
-from tune.checkpoints import Checkpoints
-from tune.gradient_cache import CachedGradient
 from tune.image_side import Statistics
-from tune.metrics import MetricsWriter
-from tune.optimizer import make_optimizer, make_schedule
 from tune.recipes import Recipe
 from tune.run_directory import RunDirectory
 from tune.standardisation import vector_statistics
 from tune.texts import iterate_texts
 from tune.tokenizers import Tokenizer, load_tokenizer, train_tokenizer
-from tune.tuned_model import TunedModel, make_text_tower
+from tune.training_step import Measured, TrainingState, is_finite, start_compiling
+from tune.tuned_model import TunedModel
+
+if TYPE_CHECKING:
+    from tune.metrics import MetricsWriter
+
+# Steps that are handed to the device before the oldest of them is waited for: enough to keep it busy, and their batches
+# are all that stands in its memory beside the state.
+_STEPS_AHEAD = 2
+# Rates are means over so many steps at most.
+_RATE_STEPS = 50
 
 
 class TrainingError(RuntimeError):
     """Training cannot go on; the message says at which step, why, and what to do."""
 
 
-class TrainingState(NamedTuple):
-    """All that a checkpoint holds beside the step.
+class TrainingStopped(Exception):  # noqa: N818 -- it was asked for, it is no error
+    """Training was asked to stop; `step` steps are done and saved."""
 
-    `first_bad_step` is the first step whose loss or gradient was not finite, -1 while there is none: it is kept on
-    the device, so that no step waits for the host to look.
-    """
-
-    parameters: Any
-    optimizer: Any
-    first_bad_step: jax.Array
+    def __init__(self, step: int):
+        """Takes the number of steps done."""
+        super().__init__(f"stopped after step {step}")
+        self.step = step
 
 
 class Progress(NamedTuple):
-    """What the caller is told now and then: `step` steps of `num_steps` are done."""
+    """What the caller is told after each step: `step` steps of `num_steps` are done."""
 
     step: int
     num_steps: int
+    batch_size: int
     metrics: dict[str, float]
+
+
+class TrainingResult(NamedTuple):
+    """What came of a run; the rate is that of the steps done now, 0 where none was left to do."""
+
+    model: pathlib.Path
+    num_steps: int
+    final_loss: float
+    pairs_per_second: float
 
 
 class Trainer:
@@ -84,49 +96,104 @@ class Trainer:
         )
         self._directory.check_order(self.batches.order())
         self.num_steps = recipe.count_steps(self.batches.num_batches_per_epoch)
-        self._schedule = make_schedule(recipe.optimizer, self.num_steps)
-        self._graph, self._state = self._initial_state()
-        self._step_function = self._compile()
+        self._programs = start_compiling(
+            recipe,
+            self._tokenizer,
+            width=dataset.width,
+            vector_type=numpy_type(dataset.vector_type),
+            num_steps=self.num_steps,
+            statistics=self._statistics,
+        )
+        # XLA is compiling in threads: the time to import Orbax, half a second.
+        from tune.checkpoints import Checkpoints
+
         self._checkpoints = Checkpoints(self._directory.checkpoints)
         self.first_step = self._checkpoints.newest_step() or 0
-        if self.first_step:
-            self._state = self._checkpoints.restore(self._state)
+        shapes = self._programs.state_shapes
+        self._state = self._checkpoints.restore(shapes) if self.first_step else self._programs.draw()
+        self._waiting: collections.deque[tuple[int, Measured]] = collections.deque()
+        self._finish_times: collections.deque[float] = collections.deque(maxlen=_RATE_STEPS + 1)
 
     @property
     def num_parameters(self) -> int:
         """Numbers that are trained."""
         return sum(leaf.size for leaf in jax.tree.leaves(self._state.parameters))
 
-    def run(self, report: Callable[[Progress], None]) -> pathlib.Path:
-        """Trains from where the run stands to its end and returns the tuned model's directory.
+    def run(
+        self, report: Callable[[Progress], None], should_stop: Callable[[], bool] = lambda: False
+    ) -> TrainingResult:
+        """Trains from where the run stands to its end.
 
         Raises:
-          TrainingError: a loss or gradient that is not finite.
+          TrainingError: a loss, gradient or parameter that is not finite.
+          TrainingStopped: `should_stop` said so.
         """
+        from tune.metrics import MetricsWriter, read_metrics
+
         metrics = MetricsWriter(self._directory.path, self.first_step + 1)
-        step = self.first_step
+        started_s = time.perf_counter()
+        self._finish_times.append(started_s)
         try:
-            started, counted_from = time.perf_counter(), step
-            for batch in iterate(self.batches, step, self.num_steps - step):
-                self._state, measured = self._step_function(self._state, step, batch.tokens, batch.image_vectors)
-                step += 1
-                if step % self.recipe.log_every_steps == 0 or step in (self.first_step + 1, self.num_steps):
-                    values = self._read(measured, step)  # waits for the device
-                    now = time.perf_counter()
-                    values["pairs_per_second"] = (step - counted_from) * self.recipe.batch_size / (now - started)
-                    started, counted_from = now, step
-                    metrics.write(step, values)
-                    report(Progress(step, self.num_steps, values))
-                if step % self.recipe.checkpoint_every_steps == 0 or step == self.num_steps:
-                    self._save(step)
-        except KeyboardInterrupt:
-            self._save(step)
-            raise
+            self._run_steps(metrics, report, should_stop)
         finally:
             metrics.close()
             self._checkpoints.close()
             self.batches.close()
-        return self._write_model()
+            self._directory.release()
+        seconds = time.perf_counter() - started_s
+        final_loss = read_metrics(self._directory.metrics)[-1]["loss"]
+        self._write_model(final_loss)
+        rate = (self.num_steps - self.first_step) * self.recipe.batch_size / seconds
+        return TrainingResult(self._directory.model, self.num_steps, final_loss, rate)
+
+    def _run_steps(
+        self, metrics: "MetricsWriter", report: Callable[[Progress], None], should_stop: Callable[[], bool]
+    ) -> None:
+        state = self._state
+        batches = iterate(self.batches, self.first_step, self.num_steps - self.first_step)
+        for step, batch in enumerate(batches, start=self.first_step + 1):
+            state, measured = self._programs.step(state, batch.tokens, batch.image_vectors)
+            self._waiting.append((step, measured))
+            stops = should_stop()
+            saves = step % self.recipe.checkpoint_every_steps == 0 or step == self.num_steps or stops
+            while len(self._waiting) > (0 if saves else _STEPS_AHEAD):
+                self._note(*self._waiting.popleft(), metrics, report)
+            if saves:
+                self._save(step, state)
+            if stops and step < self.num_steps:
+                raise TrainingStopped(step)
+        self._state = state
+
+    def _note(
+        self, step: int, measured: Measured, metrics: "MetricsWriter", report: Callable[[Progress], None]
+    ) -> None:
+        """Waits for a step, checks what it measured and tells it."""
+        values = {name: float(np.asarray(value)) for name, value in measured._asdict().items()}
+        if not np.isfinite([values["loss"], values["gradient_norm"]]).all():
+            words = f"the loss is {values['loss']:g}, the gradient's norm {values['gradient_norm']:g}"
+            raise self._not_finite(step, words)
+        self._finish_times.append(time.perf_counter())
+        seconds = self._finish_times[-1] - self._finish_times[0]
+        values["pairs_per_second"] = (len(self._finish_times) - 1) * self.recipe.batch_size / seconds
+        # What is written must not depend on where a run was broken.
+        if step % self.recipe.log_every_steps == 0 or step in (1, self.num_steps):
+            metrics.write(step, values)
+        report(Progress(step, self.num_steps, self.recipe.batch_size, values))
+
+    def _save(self, step: int, state: TrainingState) -> None:
+        if not is_finite(state.parameters):
+            raise self._not_finite(step, "its update made parameters that are not finite")
+        self._checkpoints.save(step, state)
+
+    def _not_finite(self, step: int, words: str) -> TrainingError:
+        self._checkpoints.wait()
+        kept = self._checkpoints.newest_step()
+        where = f"the last good checkpoint, of step {kept:,}, is kept" if kept else "no checkpoint was due before"
+        return TrainingError(
+            f"step {step:,}: {words}; {where} in {self._directory.checkpoints}. The same command would meet it again: "
+            "train to another --output with a lower --optimizer.learning-rate, a longer --optimizer.warmup-steps or an "
+            "--optimizer.clip-norm"
+        )
 
     def _prepare_tokenizer(self) -> Tokenizer:
         folder = self._directory.tokenizer
@@ -139,73 +206,32 @@ class Trainer:
     def _prepare_statistics(self) -> Statistics | None:
         if not self.recipe.image_side.standardise:
             return None
-        mean, deviation = vector_statistics(self._dataset)
-        return Statistics(mean.astype(np.float32), deviation.astype(np.float32))
+        folder = self._directory.statistics
+        if not folder.exists():
+            computed = Statistics(*(values.astype(np.float32) for values in vector_statistics(self._dataset)))
 
-    def _initial_state(self) -> tuple[Any, TrainingState]:
-        side = self.recipe.image_side
-        width = self._dataset.width
-        tower = make_text_tower(self.recipe, self._tokenizer, side.head_width or width)
-        graph, text = nnx.split(tower, nnx.Param)
-        head_key = jax.random.fold_in(jax.random.key(self.recipe.seed), 1)  # not the text tower's stream
-        parameters = {
-            "text": text,
-            "image": image_side.draw_head(side, width, head_key),
-            "log_scale": jnp.float32(math.log(self.recipe.loss.initial_scale)),
-        }
-        optimizer = make_optimizer(self.recipe.optimizer, self.num_steps).init(parameters)
-        return graph, TrainingState(parameters, optimizer, jnp.int32(-1))
+            def fill(path: pathlib.Path) -> None:
+                for name, values in computed._asdict().items():
+                    np.save(path / f"{name}.npy", values)
 
-    def _compile(self):
-        optimizer = make_optimizer(self.recipe.optimizer, self.num_steps)
-        gradient = CachedGradient(
-            encode_text=lambda parameters, tokens: nnx.merge(self._graph, parameters)(tokens),
-            encode_image=lambda parameters, vectors: image_side.encode(parameters, self._statistics, vectors),
-            micro_batch_size=self.recipe.micro_batch_size or self.recipe.batch_size,
-            tile_rows=self.recipe.loss.tile_rows,
-        )
+            self._directory.publish_folder(folder, fill)
+        return Statistics(*(np.load(folder / f"{name}.npy") for name in Statistics._fields))
 
-        @functools.partial(jax.jit, donate_argnums=0)
-        def step_function(state: TrainingState, step: jax.Array, tokens: jax.Array, vectors: jax.Array):
-            loss, gradients = gradient(state.parameters, tokens, vectors)
-            norm = optax.global_norm(gradients)
-            updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.parameters)
-            is_bad = (state.first_bad_step < 0) & ~(jnp.isfinite(loss) & jnp.isfinite(norm))
-            parameters = optax.apply_updates(state.parameters, updates)
-            bad_step = jnp.where(is_bad, step + 1, state.first_bad_step)
-            measured = {"loss": loss, "gradient_norm": norm, "scale": jnp.exp(state.parameters["log_scale"])}
-            return TrainingState(parameters, optimizer_state, bad_step), measured
-
-        return step_function
-
-    def _read(self, measured: dict[str, jax.Array], step: int) -> dict[str, float]:
-        self._check_finite()
-        rate = self.recipe.optimizer.learning_rate * float(np.asarray(self._schedule(step - 1)))
-        return {name: float(value) for name, value in measured.items()} | {"learning_rate": rate}
-
-    def _check_finite(self) -> None:
-        bad_step = int(self._state.first_bad_step)
-        if bad_step >= 0:
-            raise TrainingError(
-                f"step {bad_step}: the loss or its gradient is not finite; the last good checkpoint is kept (step "
-                f"{self._checkpoints.newest_step() or 0} in {self._directory.checkpoints}). Train again to another "
-                "output with a lower --optimizer.learning-rate or a longer --optimizer.warmup-steps"
-            )
-
-    def _save(self, step: int) -> None:
-        self._check_finite()
-        self._checkpoints.save(step, self._state)
-
-    def _write_model(self) -> pathlib.Path:
+    def _write_model(self, final_loss: float) -> None:
         parameters = self._state.parameters
         model = TunedModel(
             recipe=self.recipe,
-            tower=nnx.merge(self._graph, parameters["text"]),
+            tower=nnx.merge(self._programs.graph, parameters["text"]),
             tokenizer=self._tokenizer,
             head={name: np.asarray(value) for name, value in parameters["image"].items()},
             statistics=self._statistics,
             scale=float(np.exp(np.float32(parameters["log_scale"]))),
             image_tower=self._dataset.manifest.tower.model_dump(),
+            training={
+                "dataset_digest": self._dataset.manifest.digest,
+                "num_pairs": self.batches.num_rows,
+                "num_steps": self.num_steps,
+                "final_loss": final_loss,
+            },
         )
         model.save(self._directory.model)
-        return self._directory.model

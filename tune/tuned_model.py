@@ -153,7 +153,7 @@ class TunedModel:
             tokenizer = load_tokenizer(str(folder / TOKENIZER_FOLDER))
             arrays = safetensors.numpy.load_file(folder / PARAMETERS_NAME)
             # Shapes alone: drawing parameters only to overwrite them would cost seconds.
-            tower = nnx.eval_shape(lambda: make_text_tower(recipe, tokenizer, card["output_width"]))
+            tower = nnx.eval_shape(lambda: make_text_tower(recipe, tokenizer, card["output_width"], nnx.Rngs(0)))
             from_flat(tower, _within(arrays, "txt/"))
             image = _within(arrays, "img/")
             _check_image_side(image, recipe, card)
@@ -189,14 +189,14 @@ class TunedModel:
         }
 
 
-def make_text_tower(recipe: Recipe, tokenizer: Tokenizer, output_width: int) -> TextTower:
-    """Returns the recipe's text tower with parameters drawn from its seed."""
+def make_text_tower(recipe: Recipe, tokenizer: Tokenizer, output_width: int, rngs: nnx.Rngs) -> TextTower:
+    """Returns the recipe's text tower with parameters drawn from `rngs`."""
     return TextTower(
         recipe.text_tower,
         vocabulary_size=tokenizer.vocabulary_size,
         max_tokens=recipe.text.max_tokens,
         output_width=output_width,
-        rngs=nnx.Rngs(recipe.seed),
+        rngs=rngs,
         compute_type=recipe.compute_type,
     )
 
