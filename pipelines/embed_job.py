@@ -43,7 +43,7 @@ def plan(options: JobOptions) -> tuple[Job, Source, list[WorkUnit]]:
     """
     source = open_source(options.source, format=options.source_format, columns=options.columns)
     units = source.units(options.rows_per_shard)
-    tower = load_embedder(options).tower
+    tower = load_embedder(options.tower).tower
     job = Job(
         output=options.output,
         tower=tower.card(),

@@ -22,6 +22,12 @@ class StopRequestedError(RuntimeError):
     """The launcher asked for an end; finished shards stay."""
 
 
+def load_embedder(options: TowerOptions) -> Embedder:
+    """Returns the tower on the device; it is loaded once per process, whatever the number of threads."""
+    with _LOADING:
+        return _load_embedder(options)
+
+
 @functools.lru_cache(maxsize=1)
 def _load_embedder(options: TowerOptions) -> Embedder:
     tower = load_tower(
@@ -33,12 +39,6 @@ def _load_embedder(options: TowerOptions) -> Embedder:
         compute_type=options.compute_type,
     )
     return Embedder(tower, batch_size=options.batch_size)
-
-
-def load_embedder(options: JobOptions) -> Embedder:
-    """Returns the job's tower on the device; it is loaded once per process, whatever the number of threads."""
-    with _LOADING:
-        return _load_embedder(options.tower)
 
 
 class EmbedUnit(beam.DoFn):
@@ -54,7 +54,7 @@ class EmbedUnit(beam.DoFn):
         Raises:
           JobError: the worker's weights file is not the launcher's.
         """
-        self._embedder = load_embedder(self._options)
+        self._embedder = load_embedder(self._options.tower)
         found = self._embedder.tower.fingerprint()
         if found != self._job.tower.fingerprint:
             raise JobError(
