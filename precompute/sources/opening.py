@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from precompute.sources import table, webdataset
 from precompute.sources.files import find_files, open_file
-from precompute.sources.source import Finder, Opener, Source, SourceColumns, SourceError
+from precompute.sources.source import Example, Finder, Opener, Source, SourceColumns, SourceError
 
 # The rows read at a time when single pictures are looked for.
 _LOOK_UP_ROWS = 4096
@@ -70,12 +70,11 @@ def _format_of(path: str, find: Finder) -> str:
     )
 
 
-def read_images(source: Source, keys: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-    """Yields (key, encoded picture) for each of these keys, in the source's order. Reads the source's texts once.
+def find_examples(source: Source, keys: Iterable[str]) -> Iterator[Example]:
+    """Yields the rows with these keys, in the source's order; their pictures are read when asked for.
 
     Raises:
       SourceError: a key is not in the source; raised after those that are.
-      PictureError: a picture is missing or unreadable.
     """
     wanted = set(keys)
     for unit in source.units(_LOOK_UP_ROWS):
@@ -84,6 +83,6 @@ def read_images(source: Source, keys: Iterable[str]) -> Iterator[tuple[str, byte
         for example in source.read(unit):
             if example.key in wanted:
                 wanted.remove(example.key)
-                yield example.key, example.read_image()
+                yield example
     if wanted:
         raise SourceError(f"{source.info.path}: no row has the key {min(wanted)!r} ({len(wanted)} keys in all)")

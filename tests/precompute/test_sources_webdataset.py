@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from precompute.decoding import PictureError
 from precompute.sources.files import beside, expand_braces
-from precompute.sources.opening import open_source, read_images
+from precompute.sources.opening import find_examples, open_source
 from precompute.sources.source import SourceColumns, SourceError
 
 
@@ -277,17 +277,18 @@ def test_an_injected_opener_and_finder_are_used_for_everything(tmp_path):
     assert row.read_image() == b"one"
 
 
-def test_read_images_finds_pictures_by_key(tmp_path):
+def test_find_examples_finds_rows_by_key(tmp_path):
     source = open_source(_write_tar(tmp_path / "d.tar", _samples(0, 30)))
-    assert list(read_images(source, ["d/000021", "d/000003"])) == [
+    found = list(find_examples(source, ["d/000021", "d/000003"]))
+    assert [(example.key, example.read_image()) for example in found] == [
         ("d/000003", b"picture 3"),
         ("d/000021", b"picture 21"),
     ]
-    assert list(read_images(source, [])) == []
-    found = read_images(source, ["d/000001", "d/x"])
-    assert next(found)[0] == "d/000001"
+    assert list(find_examples(source, [])) == []
+    one_by_one = find_examples(source, ["d/000001", "d/x"])
+    assert next(one_by_one).key == "d/000001"
     with pytest.raises(SourceError, match=r"no row has the key 'd/x' \(1 keys in all\)"):
-        next(found)
+        next(one_by_one)
 
 
 def test_units_need_at_least_one_row(tmp_path):

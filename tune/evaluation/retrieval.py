@@ -1,0 +1,120 @@
+"""Retrieval: which picture belongs to a text, and which text to a picture.
+
+Promises: ranks are exact, in float64, over all rows; tiles bound the memory. A text finds its picture at k if the
+picture is among the first k; a picture finds its texts at k if any of its own is. Similarities closer than 1e-9 are
+equal, and equal ones stand in the dataset's order.
+
+Source: arXiv:2111.07991, appendix G.3; big_vision, evaluators/proj/image_text/image_text_retrieval.py.
+"""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from schemas import EmbeddingDataset
+from tune.evaluation.statistics import Share, chance_of_a_hit
+from tune.tuned_model import TunedModel
+
+KS = (1, 5, 10)
+_TIE = 1e-9
+_TILE_NUMBERS = 1 << 24  # similarities in memory at once: 128 MB
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RetrievalResult:
+    """What came out; shares by k.
+
+    Attributes:
+      image_to_text: of pictures with a text, those that find one of their own.
+      text_to_image: of texts, those that find their picture.
+      num_images: pictures to choose from, those without a text too.
+      num_texts: texts to choose from.
+    """
+
+    image_to_text: dict[int, Share]
+    text_to_image: dict[int, Share]
+    num_images: int
+    num_texts: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the figures as JSON."""
+        shares = {
+            name: {f"recall_at_{k}": share.to_json() for k, share in getattr(self, name).items()}
+            for name in ("image_to_text", "text_to_image")
+        }
+        return {**shares, "num_images": self.num_images, "num_texts": self.num_texts}
+
+
+def embed_pairs(model: TunedModel, dataset: EmbeddingDataset) -> tuple[np.ndarray, np.ndarray, list[str], np.ndarray]:
+    """Returns pictures [n, d], texts [m, d], the texts, and each text's picture, int64 [m]."""
+    images: list[np.ndarray] = []
+    texts: list[str] = []
+    owners: list[int] = []
+    for block in dataset.blocks(columns=["embedding", "texts"]):
+        images.append(model.embed_images(block["embedding"]))
+        for place, own in enumerate(block["texts"].to_pylist()):
+            texts += own
+            owners += [block.first_row + place] * len(own)
+    return np.concatenate(images), model.embed_texts(texts), texts, np.array(owners, np.int64)
+
+
+def evaluate(model: TunedModel, dataset: EmbeddingDataset) -> RetrievalResult:
+    """Returns recall at 1, 5 and 10 in both directions.
+
+    Raises:
+      TunedModelError: the dataset's tower is another than the model's.
+      ValueError: the dataset has no texts.
+    """
+    model.check_goes_with(dataset)
+    images, texts, words, owners = embed_pairs(model, dataset)
+    if not words:
+        raise ValueError(f"{dataset.path}: has no texts to retrieve; embed a source with texts")
+    image_ranks, text_ranks = ranks(images, texts, owners)
+    own_counts = np.bincount(owners, minlength=len(images))
+    asked = own_counts > 0
+    image_chance = {
+        k: float(np.mean([chance_of_a_hit(len(texts), int(own), k) for own in own_counts[asked]])) for k in KS
+    }
+    return RetrievalResult(
+        image_to_text={
+            k: Share(right=int((image_ranks[asked] < k).sum()), count=int(asked.sum()), chance=image_chance[k])
+            for k in KS
+        },
+        text_to_image={
+            k: Share(right=int((text_ranks < k).sum()), count=len(texts), chance=chance_of_a_hit(len(images), 1, k))
+            for k in KS
+        },
+        num_images=len(images),
+        num_texts=len(texts),
+    )
+
+
+def ranks(images: np.ndarray, texts: np.ndarray, owners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns for each picture the rank of its best text, and for each text its picture's rank, from 0.
+
+    Args:
+      images: [n, d].
+      texts: [m, d].
+      owners: int64 [m], each text's picture. A picture without a text has the rank m.
+    """
+    images, texts = images.astype(np.float64), texts.astype(np.float64)
+    own = np.einsum("md,md->m", texts, images[owners])
+    image_ranks = np.full(len(images), len(texts), np.int64)
+    text_ranks = np.zeros(len(texts), np.int64)
+    tile = max(1, _TILE_NUMBERS // max(len(texts), 1))
+    text_numbers = np.arange(len(texts))
+    for start in range(0, len(images), tile):
+        rows = np.arange(start, min(start + tile, len(images)))
+        similarities = images[rows] @ texts.T
+        ahead = similarities > own + _TIE
+        level = np.abs(similarities - own) <= _TIE
+        text_ranks += (ahead | (level & (rows[:, None] < owners))).sum(axis=0)
+        for row, values in zip(rows, similarities, strict=True):
+            mine = np.flatnonzero(owners == row)
+            if len(mine):
+                best = values[mine].max()
+                first = mine[values[mine] >= best - _TIE][0]
+                better = (values > best + _TIE) | ((np.abs(values - best) <= _TIE) & (text_numbers < first))
+                image_ranks[row] = int(better.sum())
+    return image_ranks, text_ranks

@@ -1,0 +1,52 @@
+"""Shares with their uncertainty, and what guessing would reach."""
+
+import dataclasses
+import math
+
+_Z = 1.959963984540054  # 97.5 % point of the normal distribution
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Share:
+    """So many right of so many, beside chance.
+
+    Attributes:
+      right: number of hits.
+      count: number of queries.
+      chance: expected share of a random ranking.
+    """
+
+    right: int
+    count: int
+    chance: float
+
+    @property
+    def value(self) -> float:
+        """Share of hits; not a number without queries."""
+        return self.right / self.count if self.count else math.nan
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Wilson's 95 % interval; the queries are taken as independent."""
+        if not self.count:
+            return 0.0, 1.0
+        center = (self.right + _Z**2 / 2) / (self.count + _Z**2)
+        spread = self.right * (self.count - self.right) / self.count + _Z**2 / 4
+        half = _Z * math.sqrt(spread) / (self.count + _Z**2)
+        return max(0.0, center - half), min(1.0, center + half)
+
+    def to_json(self) -> dict[str, float | int | list[float]]:
+        """Returns the figures as JSON."""
+        return {
+            "value": self.value,
+            "interval_95": list(self.interval),
+            "chance": self.chance,
+            **dataclasses.asdict(self),
+        }
+
+
+def chance_of_a_hit(num_items: int, num_right: int, k: int) -> float:
+    """Returns the probability that a random k of `num_items` hold at least one of the `num_right`."""
+    if num_items == 0:
+        return math.nan
+    return 1.0 - math.comb(num_items - num_right, k) / math.comb(num_items, k) if k < num_items else 1.0

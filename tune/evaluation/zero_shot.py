@@ -1,0 +1,142 @@
+"""Zero-shot classification: pictures go to the class whose prompts are nearest.
+
+Promises: a class's vector is the mean of its prompts' unit vectors, made unit again; the prediction is the largest dot
+product, the first of equal ones. Memory is bounded by a block of pictures and the classes.
+
+Source: arXiv:2111.07991, section 3.1 and appendix G.1; big_vision,
+evaluators/proj/image_text/discriminative_classifier.py.
+"""
+
+import collections
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from schemas import EmbeddingDataset
+from tune.evaluation.prompts import PromptError, class_name, make_prompts
+from tune.evaluation.statistics import Share, chance_of_a_hit
+from tune.tuned_model import TunedModel
+
+_EPSILON = 1e-8
+_TOP = 5
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ZeroShotResult:
+    """What came out.
+
+    Attributes:
+      top1: share of pictures whose class came first.
+      top5: share of pictures whose class was among the first five.
+      majority: share of the most frequent class, which a constant answer reaches.
+      num_classes: classes to choose from.
+      num_unlabelled: pictures without a label, left out.
+      same_names: classes whose name another class before them has: never predicted.
+      per_class: (right, pictures) of each class that has pictures, by name.
+    """
+
+    top1: Share
+    top5: Share
+    majority: float
+    num_classes: int
+    num_unlabelled: int
+    same_names: list[str]
+    per_class: dict[str, tuple[int, int]]
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the figures as JSON."""
+        return {**dataclasses.asdict(self), "top1": self.top1.to_json(), "top5": self.top5.to_json()}
+
+
+def class_vectors(model: TunedModel, classes: Sequence[str], templates: tuple[str, ...]) -> np.ndarray:
+    """Returns float32 [classes, d] of unit rows."""
+    prompts = [prompt for name in classes for prompt in make_prompts(name, templates)]
+    vectors = model.embed_texts(prompts).reshape(len(classes), len(templates), -1).mean(axis=1)
+    return vectors / (np.linalg.norm(vectors, axis=1, keepdims=True) + _EPSILON)
+
+
+def distinct_labels(dataset: EmbeddingDataset) -> list[str]:
+    """Returns the dataset's labels, sorted, each once; "" is none.
+
+    Raises:
+      PromptError: the dataset has no labels.
+    """
+    _check_labels(dataset)
+    labels: set[str] = set()
+    for block in dataset.blocks(columns=["label"]):
+        labels.update(block["label"].to_pylist())
+    return sorted(labels - {""})
+
+
+def classify(
+    model: TunedModel, dataset: EmbeddingDataset, classes: Sequence[str], templates: tuple[str, ...]
+) -> ZeroShotResult:
+    """Returns how often the dataset's labels are found among `classes`.
+
+    Raises:
+      TunedModelError: the dataset's tower is another than the model's.
+      PromptError: the dataset has no labels, or one that is neither a class's name nor its number.
+    """
+    model.check_goes_with(dataset)
+    _check_labels(dataset)
+    numbers = _numbers_by_label(classes)
+    vectors = class_vectors(model, classes, templates)
+    right: collections.Counter[int] = collections.Counter()
+    seen: collections.Counter[int] = collections.Counter()
+    num_right5 = num_unlabelled = 0
+    for block in dataset.blocks(columns=["embedding", "label"]):
+        labels = block["label"].to_pylist()
+        labelled: list[int] = np.flatnonzero([label != "" for label in labels]).tolist()
+        num_unlabelled += len(labels) - len(labelled)
+        truth = np.array([_number(numbers, labels[row], classes, dataset, block, row) for row in labelled], np.int64)
+        if not len(truth):
+            continue
+        scores = model.embed_images(np.asarray(block["embedding"])[labelled]) @ vectors.T
+        best = np.argsort(-scores, axis=1, kind="stable")[:, :_TOP]
+        seen.update(truth.tolist())
+        right.update(truth[best[:, 0] == truth].tolist())
+        num_right5 += int((best == truth[:, None]).any(axis=1).sum())
+    count = seen.total()
+    return ZeroShotResult(
+        top1=Share(right=right.total(), count=count, chance=1 / len(classes)),
+        top5=Share(right=num_right5, count=count, chance=chance_of_a_hit(len(classes), 1, _TOP)),
+        majority=max(seen.values(), default=0) / max(count, 1),
+        num_classes=len(classes),
+        num_unlabelled=num_unlabelled,
+        same_names=_same_names(classes),
+        per_class={classes[number]: (right[number], seen[number]) for number in sorted(seen)},
+    )
+
+
+def _check_labels(dataset: EmbeddingDataset) -> None:
+    if "labels" not in dataset.tables:
+        raise PromptError(
+            f"{dataset.path}: has no table 'labels'; embed a source with a column of labels (--label-column)"
+        )
+
+
+def _numbers_by_label(classes: Sequence[str]) -> dict[str, int]:
+    """Returns the class of each label: its whole name, its first alias, or its number in decimal digits."""
+    numbers = {str(number): number for number in range(len(classes))}
+    for spelling in (class_name, str):
+        numbers |= {spelling(name): number for number, name in reversed(list(enumerate(classes)))}
+    return numbers
+
+
+def _number(
+    numbers: dict[str, int], label: str, classes: Sequence[str], dataset: EmbeddingDataset, block: Any, row: int
+) -> int:
+    number = numbers.get(label, numbers.get(class_name(label)))
+    if number is None:
+        raise PromptError(
+            f"{dataset.path}, row {block.first_row + row}: the label {label!r} is neither one of the {len(classes)} "
+            f"classes nor a number below {len(classes)}; give the right --classes"
+        )
+    return number
+
+
+def _same_names(classes: Sequence[str]) -> list[str]:
+    names = [class_name(name) for name in classes]
+    return [name for place, name in enumerate(names) if name in names[:place]]
