@@ -14,7 +14,7 @@ Does not: move anything to a device, or mix datasets; a mixture would be another
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -169,7 +169,7 @@ def _plan_memory(reader: RowReader, budget: int) -> _MemoryPlan:
     )
 
 
-def iterate(source: Batches, start_step: int, num_steps: int, *, ahead: int = 2) -> Iterator[Batch]:
+def iterate(source: Batches, start_step: int, num_steps: int, *, ahead: int = 2) -> Generator[Batch]:
     """Yields the batches of `num_steps` steps, made by a thread that keeps `ahead` of them ready.
 
     What the thread raises is raised here, at the step it belongs to. Closing the iterator ends the thread.

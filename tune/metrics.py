@@ -15,6 +15,8 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog  # pyright: ign
 from tensorboard.compat.proto.summary_pb2 import Summary  # pyright: ignore[reportAttributeAccessIssue]
 from tensorboard.summary.writer.record_writer import RecordWriter
 
+from schemas.files import write_text_atomically
+
 FILE_NAME = "metrics.jsonl"
 EVENTS_FOLDER = "tensorboard"
 
@@ -26,9 +28,8 @@ class MetricsWriter:
         """Opens the files; lines of steps from `first_step` on, left by a run that was killed, are dropped."""
         path = pathlib.Path(directory) / FILE_NAME
         kept = [line for line in read_metrics(path) if line["step"] < first_step] if path.exists() else []
-        self._lines = path.open("w", encoding="utf-8")
-        for line in kept:
-            self._write_line(line)
+        write_text_atomically(path, "".join(json.dumps(line) + "\n" for line in kept))
+        self._lines = path.open("a", encoding="utf-8")
         events = pathlib.Path(directory) / EVENTS_FOLDER
         events.mkdir(exist_ok=True)
         name = f"events.out.tfevents.{time.time_ns()}.{socket.gethostname()}.{os.getpid()}"
@@ -40,7 +41,8 @@ class MetricsWriter:
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
         """Writes one step's metrics to both files and flushes them."""
-        self._write_line({"step": step, **metrics})
+        self._lines.write(json.dumps({"step": step, **metrics}) + "\n")
+        self._lines.flush()
         values = [Summary.Value(tag=name, simple_value=value) for name, value in metrics.items()]
         self._write_event(Event(step=step, summary=Summary(value=values)))
 
@@ -48,10 +50,6 @@ class MetricsWriter:
         """Closes both files."""
         self._lines.close()
         self._events.close()
-
-    def _write_line(self, line: Mapping[str, float]) -> None:
-        self._lines.write(json.dumps(line) + "\n")
-        self._lines.flush()
 
     def _write_event(self, event: Event) -> None:
         event.wall_time = time.time()

@@ -61,12 +61,16 @@ class RunDirectory:
             raise ValueError(f"{self.path}: holds files that are not a training run's; give an empty --output")
         self.path.mkdir(parents=True, exist_ok=True)
         self._take_lock()
-        if path.exists():
-            found = json.loads(path.read_text(encoding="utf-8"))
-            found.pop("order", None)
-            self._refuse(found, description)
-        else:
-            write_text_atomically(path, json.dumps(description, indent=1) + "\n")
+        try:
+            if path.exists():
+                found = json.loads(path.read_text(encoding="utf-8"))
+                found.pop("order", None)
+                self._refuse(found, description)
+            else:
+                write_text_atomically(path, json.dumps(description, indent=1) + "\n")
+        except BaseException:
+            self.release()
+            raise
 
     def release(self) -> None:
         """Lets another process work here; the end of this one does so, too."""

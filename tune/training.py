@@ -11,7 +11,7 @@ import collections
 import os
 import pathlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 import jax
@@ -20,14 +20,14 @@ from flax import nnx
 
 from schemas import EmbeddingDataset
 from schemas.vectors import numpy_type
-from tune.batches import BatchSource, iterate
+from tune.batches import Batch, BatchSource, iterate
 from tune.image_side import Statistics
 from tune.recipes import Recipe
 from tune.run_directory import RunDirectory
 from tune.standardisation import vector_statistics
 from tune.texts import iterate_texts
 from tune.tokenizers import Tokenizer, load_tokenizer, train_tokenizer
-from tune.training_step import Measured, TrainingState, is_finite, start_compiling
+from tune.training_step import Measured, start_compiling
 from tune.tuned_model import TunedModel
 
 if TYPE_CHECKING:
@@ -84,6 +84,16 @@ class Trainer:
         self._dataset = dataset
         self._directory = RunDirectory(output)
         self._directory.claim(dataset, recipe)
+        try:
+            self._prepare()
+        except BaseException:
+            self._directory.release()
+            raise
+        self._waiting: collections.deque[tuple[int, Measured]] = collections.deque()
+        self._finish_times: collections.deque[float] = collections.deque(maxlen=_RATE_STEPS + 1)
+
+    def _prepare(self) -> None:
+        recipe, dataset = self.recipe, self._dataset
         self._tokenizer = self._prepare_tokenizer()
         self._statistics = self._prepare_statistics()
         self.batches = BatchSource(
@@ -111,8 +121,6 @@ class Trainer:
         self.first_step = self._checkpoints.newest_step() or 0
         shapes = self._programs.state_shapes
         self._state = self._checkpoints.restore(shapes) if self.first_step else self._programs.draw()
-        self._waiting: collections.deque[tuple[int, Measured]] = collections.deque()
-        self._finish_times: collections.deque[float] = collections.deque(maxlen=_RATE_STEPS + 1)
 
     @property
     def num_parameters(self) -> int:
@@ -133,9 +141,11 @@ class Trainer:
         metrics = MetricsWriter(self._directory.path, self.first_step + 1)
         started_s = time.perf_counter()
         self._finish_times.append(started_s)
+        batches = iterate(self.batches, self.first_step, self.num_steps - self.first_step)
         try:
-            self._run_steps(metrics, report, should_stop)
+            self._run_steps(batches, metrics, report, should_stop)
         finally:
+            batches.close()
             metrics.close()
             self._checkpoints.close()
             self.batches.close()
@@ -147,10 +157,13 @@ class Trainer:
         return TrainingResult(self._directory.model, self.num_steps, final_loss, rate)
 
     def _run_steps(
-        self, metrics: "MetricsWriter", report: Callable[[Progress], None], should_stop: Callable[[], bool]
+        self,
+        batches: Iterable[Batch],
+        metrics: "MetricsWriter",
+        report: Callable[[Progress], None],
+        should_stop: Callable[[], bool],
     ) -> None:
         state = self._state
-        batches = iterate(self.batches, self.first_step, self.num_steps - self.first_step)
         for step, batch in enumerate(batches, start=self.first_step + 1):
             state, measured = self._programs.step(state, batch.tokens, batch.image_vectors)
             self._waiting.append((step, measured))
@@ -158,8 +171,8 @@ class Trainer:
             saves = step % self.recipe.checkpoint_every_steps == 0 or step == self.num_steps or stops
             while len(self._waiting) > (0 if saves else _STEPS_AHEAD):
                 self._note(*self._waiting.popleft(), metrics, report)
-            if saves:
-                self._save(step, state)
+            if saves:  # all steps before it were found to be finite
+                self._checkpoints.save(step, state)
             if stops and step < self.num_steps:
                 raise TrainingStopped(step)
         self._state = state
@@ -169,9 +182,9 @@ class Trainer:
     ) -> None:
         """Waits for a step, checks what it measured and tells it."""
         values = {name: float(np.asarray(value)) for name, value in measured._asdict().items()}
-        if not np.isfinite([values["loss"], values["gradient_norm"]]).all():
+        if not (values.pop("is_finite") and np.isfinite([values["loss"], values["gradient_norm"]]).all()):
             words = f"the loss is {values['loss']:g}, the gradient's norm {values['gradient_norm']:g}"
-            raise self._not_finite(step, words)
+            raise self._not_finite(step, f"{words}, and not all parameters are finite after it")
         self._finish_times.append(time.perf_counter())
         seconds = self._finish_times[-1] - self._finish_times[0]
         values["pairs_per_second"] = (len(self._finish_times) - 1) * self.recipe.batch_size / seconds
@@ -179,11 +192,6 @@ class Trainer:
         if step % self.recipe.log_every_steps == 0 or step in (1, self.num_steps):
             metrics.write(step, values)
         report(Progress(step, self.num_steps, self.recipe.batch_size, values))
-
-    def _save(self, step: int, state: TrainingState) -> None:
-        if not is_finite(state.parameters):
-            raise self._not_finite(step, "its update made parameters that are not finite")
-        self._checkpoints.save(step, state)
 
     def _not_finite(self, step: int, words: str) -> TrainingError:
         self._checkpoints.wait()

@@ -40,12 +40,13 @@ class TrainingState(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """What a step measures, each before its update: float32 scalars."""
+    """What a step measures before its update, float32 scalars; and whether all parameters are finite after it."""
 
     loss: jax.Array
     scale: jax.Array
     learning_rate: jax.Array
     gradient_norm: jax.Array
+    is_finite: jax.Array
 
 
 class Programs(NamedTuple):
@@ -88,16 +89,17 @@ def start_compiling(
         return TrainingState(jnp.int32(0), parameters, optimizer.init(parameters))
 
     key = jax.random.key(recipe.seed)
+    # XLA compiles without Python's lock: this one while the step is traced, then both at the same time.
+    threads = concurrent.futures.ThreadPoolExecutor(2, thread_name_prefix="compile")
+    lowered_draw = jax.jit(draw).lower(key)
+    compiled_draw = threads.submit(lowered_draw.compile)
+    shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), lowered_draw.out_info)
     tower = nnx.eval_shape(lambda: make_text_tower(recipe, tokenizer, head_width or width, nnx.Rngs(0)))
     graph, _ = nnx.split(tower, nnx.Param)
-    shapes = jax.eval_shape(draw, key)
     step = _make_step(recipe, graph, optimizer, num_steps, statistics)
     tokens = jax.ShapeDtypeStruct((recipe.batch_size, recipe.text.max_tokens), jnp.int32)
     vectors = jax.ShapeDtypeStruct((recipe.batch_size, width), vector_type)
-    # XLA compiles without Python's lock: both at the same time, the longer one first.
-    threads = concurrent.futures.ThreadPoolExecutor(2, thread_name_prefix="compile")
     compiled_step = threads.submit(jax.jit(step, donate_argnums=0).lower(shapes, tokens, vectors).compile)
-    compiled_draw = threads.submit(jax.jit(draw).lower(key).compile)
     threads.shutdown(wait=False)
 
     def run_step(state: TrainingState, tokens: np.ndarray, vectors: np.ndarray) -> tuple[TrainingState, Measured]:
@@ -124,19 +126,18 @@ def _make_step(
     def step(state: TrainingState, tokens: jax.Array, vectors: jax.Array) -> tuple[TrainingState, Measured]:
         loss, gradients = gradient(state.parameters, tokens, vectors)
         updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.parameters)
+        parameters = optax.apply_updates(state.parameters, updates)
         measured = Measured(
             loss=loss,
             scale=jnp.exp(state.parameters["log_scale"]),
             learning_rate=jnp.float32(recipe.optimizer.learning_rate * schedule(state.step)),
-            gradient_norm=optax.global_norm(gradients),
+            gradient_norm=optax.tree.norm(gradients),
+            is_finite=_are_finite(parameters),
         )
-        parameters = optax.apply_updates(state.parameters, updates)
         return TrainingState(state.step + 1, parameters, optimizer_state), measured
 
     return step
 
 
-@jax.jit
-def is_finite(parameters: Any) -> jax.Array:
-    """Returns whether all parameters are finite."""
+def _are_finite(parameters: Any) -> jax.Array:
     return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(parameters)]).all()

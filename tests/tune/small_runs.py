@@ -1,0 +1,134 @@
+"""A small dataset and recipe to train on in seconds, in this process or in one that can be killed."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+from schemas import DatasetWriter, EmbeddingDataset, SourceInfo, TowerCard
+from tune.options import ImageSideOptions, OptimizerOptions, TextTowerOptions
+from tune.recipes import Recipe
+from tune.texts import TextOptions
+from tune.tokenizers import TokenizerOptions
+
+ROOT = pathlib.Path(__file__).parents[2]
+WIDTH, NUM_ROWS, NUM_WORDS = 24, 96, 20
+
+RECIPE = Recipe(
+    text=TextOptions(max_tokens=6),
+    # The vocabulary is as large as the texts' words and no larger: a smaller one would be a warning.
+    tokenizer=TokenizerOptions(kind="words", vocabulary_size=NUM_WORDS + 3),
+    text_tower=TextTowerOptions(width=16, depth=1, num_heads=2, mlp_width=32),
+    image_side=ImageSideOptions(standardise=True),
+    optimizer=OptimizerOptions(learning_rate=3e-3, warmup_steps=3, weight_decay=1e-4),
+    batch_size=16,
+    num_epochs=None,
+    num_steps=24,
+    log_every_steps=1,
+    checkpoint_every_steps=4,
+)
+
+
+def tower_card(fingerprint="f" * 64, width=WIDTH) -> TowerCard:
+    return TowerCard(
+        name="drawn",
+        architecture={},
+        weights_sha256="0" * 64,
+        preprocessing={},
+        output_width=width,
+        pooling="none",
+        num_parameters=0,
+        fingerprint=fingerprint,
+    )
+
+
+def write_dataset(path, *, num_rows=NUM_ROWS, scale=1.0, texts=None) -> str:
+    """Each row has three words; its vector is the sum of theirs, so that there is something to learn."""
+    rng = np.random.default_rng(0)
+    words = [f"word{number}" for number in range(NUM_WORDS)]
+    vectors = rng.standard_normal((NUM_WORDS, WIDTH)).astype(np.float32)
+    # Every word stands somewhere, whatever is drawn.
+    chosen = np.concatenate(
+        [np.arange(NUM_WORDS + 1).reshape(-1, 3) % NUM_WORDS, rng.integers(0, NUM_WORDS, (num_rows - 7, 3))]
+    )
+    source = SourceInfo(kind="table", path="none", files=[])
+    with DatasetWriter(path, tower=tower_card(), source=source, block_rows=16) as writer:
+        writer.write(
+            keys=[f"row{number}" for number in range(num_rows)],
+            embeddings=scale * vectors[chosen].sum(axis=1),
+            texts=texts or [[" ".join(words[number] for number in row)] for row in chosen],
+        )
+    return str(path)
+
+
+def train(dataset_path, output, recipe=RECIPE, **options):
+    """Runs a training in this process; returns its result."""
+    from tune.training import Trainer
+
+    with EmbeddingDataset.open(dataset_path) as dataset:
+        return Trainer(dataset, recipe, output).run(lambda progress: None, **options)
+
+
+def model_bytes(output) -> bytes:
+    return (pathlib.Path(output) / "model" / "parameters.safetensors").read_bytes()
+
+
+def metric_lines(output, *, without=("pairs_per_second",)) -> list[dict]:
+    lines = [json.loads(line) for line in (pathlib.Path(output) / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in line.items() if name not in without} for line in lines]
+
+
+def flags(recipe: Recipe, defaults: Recipe) -> list[str]:
+    """Returns the flags that make `recipe` of `defaults`."""
+    result: list[str] = []
+
+    def compare(wanted, there, prefix):
+        for field in dataclasses.fields(wanted):
+            value, default = getattr(wanted, field.name), getattr(there, field.name)
+            name = prefix + field.name.replace("_", "-")
+            if dataclasses.is_dataclass(value):
+                compare(value, default, f"{name}.")
+            elif value != default and isinstance(value, bool):
+                result.append(f"--{name}" if value else f"--{prefix}no-{field.name.replace('_', '-')}")
+            elif value != default:
+                result.extend([f"--{name}", str(value)])
+
+    compare(recipe, defaults, "")
+    return result
+
+
+def start(dataset_path, output, *more: str, recipe=RECIPE) -> subprocess.Popen:
+    """Starts `lit-tune` in a process of its own."""
+    from tune.recipes import RECIPES
+
+    command = [sys.executable, "-m", "tune", "--dataset", str(dataset_path), "--output", str(output)]
+    command += [*flags(recipe, RECIPES["demo"]), *more]
+    # No wider than a terminal would be, and no colours, whoever runs the tests.
+    environment = {**os.environ, "COLUMNS": "200", "TERM": "dumb"}
+    return subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
+
+
+def finish(process: subprocess.Popen, timeout_s=180) -> tuple[int, str, str]:
+    """Waits for a process; returns exit status, output, errors."""
+    output, errors = process.communicate(timeout=timeout_s)
+    return process.returncode, output, errors
+
+
+def kill_when(process: subprocess.Popen, condition, number=signal.SIGKILL, timeout_s=120) -> bool:
+    """Sends the signal as soon as the condition holds; returns whether the process was still running."""
+    deadline = time.monotonic() + timeout_s
+    while process.poll() is None and time.monotonic() < deadline:
+        if condition():
+            process.send_signal(number)
+            return True
+        time.sleep(0.001)
+    assert process.poll() is not None, "the condition never held"
+    return False
