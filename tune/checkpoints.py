@@ -50,8 +50,8 @@ class Checkpoints:
         wanted = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), shapes)
         try:
             restored: Any = self._manager.restore(step, args=ocp.args.StandardRestore(wanted))
-        except (ValueError, OSError, KeyError) as error:  # what Orbax and TensorStore raise on damaged files
-            reason = str(error).strip().partition("\n")[0]
+        except Exception as error:  # Orbax raises no narrower one for damaged files; it is raised on
+            reason = str(error.__cause__ or error).strip().partition("\n")[0]
             raise CheckpointError(
                 f"{self._directory / str(step)}: cannot be read ({reason[:300]}); remove this folder to go on from the "
                 "checkpoint before it"
