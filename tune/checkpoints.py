@@ -50,13 +50,15 @@ class Checkpoints:
         wanted = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), shapes)
         try:
             restored: Any = self._manager.restore(step, args=ocp.args.StandardRestore(wanted))
-        except Exception as error:  # Orbax raises no narrower one for damaged files; it is raised on
+        except Exception as error:  # noqa: BLE001 -- Orbax raises no narrower one for damaged files; it is told below
             reason = str(error.__cause__ or error).strip().partition("\n")[0]
-            raise CheckpointError(
-                f"{self._directory / str(step)}: cannot be read ({reason[:300]}); remove this folder to go on from the "
-                "checkpoint before it"
-            ) from error
-        return restored
+        else:
+            return restored
+        # Raised outside, without its cause: that would hold on to Orbax's other readers, which then fail one by one.
+        raise CheckpointError(
+            f"{self._directory / str(step)}: cannot be read ({reason[:300]}); remove this folder to go on from the "
+            "checkpoint before it"
+        )
 
     def wait(self) -> None:
         """Returns when what was started is on the disk."""
