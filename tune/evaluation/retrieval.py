@@ -47,7 +47,11 @@ class RetrievalResult:
 
 
 def embed_pairs(model: TunedModel, dataset: EmbeddingDataset) -> tuple[np.ndarray, np.ndarray, list[str], np.ndarray]:
-    """Returns pictures [n, d], texts [m, d], the texts, and each text's picture, int64 [m]."""
+    """Returns pictures [n, d], texts [m, d], the texts, and each text's picture, int64 [m].
+
+    Raises:
+      ValueError: the dataset has no texts.
+    """
     images: list[np.ndarray] = []
     texts: list[str] = []
     owners: list[int] = []
@@ -56,6 +60,8 @@ def embed_pairs(model: TunedModel, dataset: EmbeddingDataset) -> tuple[np.ndarra
         for place, own in enumerate(block["texts"].to_pylist()):
             texts += own
             owners += [block.first_row + place] * len(own)
+    if not texts:
+        raise ValueError(f"{dataset.path}: has no texts to retrieve or show; embed a source with texts")
     return np.concatenate(images), model.embed_texts(texts), texts, np.array(owners, np.int64)
 
 
@@ -67,9 +73,7 @@ def evaluate(model: TunedModel, dataset: EmbeddingDataset) -> RetrievalResult:
       ValueError: the dataset has no texts.
     """
     model.check_goes_with(dataset)
-    images, texts, words, owners = embed_pairs(model, dataset)
-    if not words:
-        raise ValueError(f"{dataset.path}: has no texts to retrieve; embed a source with texts")
+    images, texts, _, owners = embed_pairs(model, dataset)
     image_ranks, text_ranks = ranks(images, texts, owners)
     own_counts = np.bincount(owners, minlength=len(images))
     asked = own_counts > 0

@@ -65,8 +65,6 @@ def _make_page(
     model: TunedModel, dataset: EmbeddingDataset, num_rows: int, num_best: int, seed: int, pictures: str | None
 ) -> Page:
     images, texts, words, owners = embed_pairs(model, dataset)
-    if not words:
-        raise ValueError(f"{dataset.path}: has no texts to show; embed a source with texts")
     keys = dataset.keys().to_pylist()
     generator = np.random.default_rng(seed)
     chosen_texts = generator.permutation(len(words))[:num_rows]

@@ -2,6 +2,7 @@
 
 import io
 import textwrap
+import warnings
 
 import matplotlib
 import numpy as np
@@ -20,8 +21,9 @@ def make_png(page: Page) -> bytes:
     """Returns the page as a PNG file."""
     num_rows = max(len(page.of_images), len(page.of_texts))
     num_best = max((len(matches) for _, matches in page.of_texts), default=1)
-    # Texts that no font of matplotlib's can draw show as boxes; that is no reason to warn.
-    with matplotlib.rc_context({"font.family": ["DejaVu Sans"], "axes.titlelocation": "left"}):
+    with matplotlib.rc_context({"font.family": ["DejaVu Sans"]}), warnings.catch_warnings():
+        # What matplotlib's font lacks shows as boxes; the HTML page has the reader's own fonts.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = Figure(figsize=(13, 0.8 + num_rows * _ROW_INCHES), dpi=_DPI, facecolor="white")
         widths = [1, 3.6, 0.3, 2.3] + [1] * num_best
         grid = figure.add_gridspec(

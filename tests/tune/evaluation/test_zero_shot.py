@@ -1,0 +1,86 @@
+"""Zero-shot accuracy on vectors whose answer is known, and against scikit-learn."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, top_k_accuracy_score
+
+from schemas import EmbeddingDataset
+from tests.tune.evaluation.making import KnownModel, unit, write_rows
+from tune.evaluation.prompts import PromptError, make_prompts
+from tune.evaluation.zero_shot import class_vectors, classify, distinct_labels
+
+CLASSES = [f"class {letter}" for letter in "abcdefgh"]
+TEMPLATES = ("{}", "a photo of a {}.")
+
+
+def _model(seed=0):
+    rng = np.random.default_rng(seed)
+    prompts = [prompt for name in CLASSES for prompt in make_prompts(name, TEMPLATES)]
+    return KnownModel(dict(zip(prompts, rng.standard_normal((len(prompts), 6)), strict=True)))
+
+
+def _pictures(model, count=60, noise=0.9):
+    rng = np.random.default_rng(2)
+    truth = rng.integers(0, len(CLASSES), count)
+    return truth, class_vectors(model, CLASSES, TEMPLATES)[truth] + noise * rng.standard_normal((count, 6)) / 2
+
+
+def test_a_class_is_the_unit_mean_of_its_prompts_unit_vectors():
+    model = _model()
+    for name, vector in zip(CLASSES, class_vectors(model, CLASSES, TEMPLATES), strict=True):
+        prompts = unit([model.vectors_by_text[prompt] for prompt in make_prompts(name, TEMPLATES)])
+        mean = prompts.astype(np.float64).mean(axis=0)
+        np.testing.assert_allclose(vector, mean / np.linalg.norm(mean), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("labels_are", ["names", "numbers"])
+def test_accuracy_agrees_with_scikit_learn(tmp_path, labels_are):
+    model = _model()
+    truth, vectors = _pictures(model)
+    labels = [CLASSES[number] if labels_are == "names" else str(number) for number in truth]
+    path = write_rows(tmp_path / "d", vectors, [[]] * 60, labels)
+    with EmbeddingDataset.open(path) as dataset:
+        result = classify(model, dataset, CLASSES, TEMPLATES)
+    scores = unit(vectors).astype(np.float64) @ class_vectors(model, CLASSES, TEMPLATES).astype(np.float64).T
+    assert result.top1.value == pytest.approx(accuracy_score(truth, scores.argmax(axis=1)))
+    assert result.top5.value == pytest.approx(top_k_accuracy_score(truth, scores, k=5, labels=range(8)))
+    assert 0.3 < result.top1.value < 1.0  # a result that could be wrong
+    assert result.majority == pytest.approx(np.bincount(truth).max() / 60)
+    assert (result.top1.chance, result.top5.chance) == (pytest.approx(1 / 8), pytest.approx(5 / 8))
+    assert sum(count for _, count in result.per_class.values()) == 60
+
+
+def test_pictures_without_a_label_are_left_out_and_counted(tmp_path):
+    model = _model()
+    truth, vectors = _pictures(model)
+    labels = [CLASSES[number] if row % 3 else "" for row, number in enumerate(truth)]
+    path = write_rows(tmp_path / "d", vectors, [[]] * 60, labels)
+    with EmbeddingDataset.open(path) as dataset:
+        result = classify(model, dataset, CLASSES, TEMPLATES)
+        assert (result.num_unlabelled, result.top1.count) == (20, 40)
+        assert distinct_labels(dataset) == sorted({label for label in labels if label})
+
+
+def test_a_name_that_stands_twice_is_told_and_never_predicted(tmp_path):
+    model = _model()
+    _, vectors = _pictures(model)
+    path = write_rows(tmp_path / "d", vectors, [[]] * 60, ["1"] * 60)
+    with EmbeddingDataset.open(path) as dataset:
+        result = classify(model, dataset, ["Class_a, first", "class a"], TEMPLATES)
+    assert (result.same_names, result.top1.right) == (["class a"], 0)
+
+
+def test_an_unknown_label_and_missing_labels_are_refused(tmp_path):
+    model = _model()
+    _, vectors = _pictures(model, 5)
+    path = write_rows(tmp_path / "d", vectors, [[]] * 5, ["0", "1", "1", "zebra", "0"])
+    with (
+        EmbeddingDataset.open(path) as dataset,
+        pytest.raises(
+            PromptError, match="row 3: the label 'zebra' is neither one of the 8 classes nor a number below 8"
+        ),
+    ):
+        classify(model, dataset, CLASSES, TEMPLATES)
+    path = write_rows(tmp_path / "none", vectors, [[]] * 5)
+    with EmbeddingDataset.open(path) as dataset, pytest.raises(PromptError, match="has no table 'labels'"):
+        classify(model, dataset, CLASSES, TEMPLATES)
