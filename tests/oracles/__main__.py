@@ -1,0 +1,56 @@
+"""Computes every reference output afresh and compares it with the goldens: `make oracles`.
+
+.venv-oracles/bin/python -m tests.oracles            # compare
+.venv-oracles/bin/python -m tests.oracles --write    # write the towers' goldens anew
+"""
+
+import datetime
+import json
+import pathlib
+import sys
+
+import numpy as np
+import torch
+import transformers
+
+from tests.oracles import efficientnet, text_tower, vit
+
+GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "towers"
+FAMILIES = {"vit": vit, "efficientnet-lite0": efficientnet}
+
+
+def compute() -> dict[str, dict[str, np.ndarray]]:
+    """Returns each golden file's arrays, by "case pooling"."""
+    return {
+        family: {
+            f"{case} {pooling}": values for case in oracle.CASES for pooling, values in oracle.compute(case).items()
+        }
+        for family, oracle in FAMILIES.items()
+    }
+
+
+def write() -> None:
+    """Writes the goldens and what they were made with."""
+    GOLDEN.mkdir(parents=True, exist_ok=True)
+    for family, arrays in compute().items():
+        np.savez(GOLDEN / f"{family}.npz", **arrays)  # pyright: ignore[reportArgumentType]
+    versions = {"torch": torch.__version__, "transformers": transformers.__version__, "numpy": np.__version__}
+    made = {"script": "python -m tests.oracles --write", "date": datetime.datetime.now(datetime.UTC).date().isoformat()}
+    (GOLDEN / "made.json").write_text(json.dumps(made | versions, indent=1) + "\n", encoding="utf-8")
+
+
+def compare() -> None:
+    """Raises AssertionError where a fresh output differs from its golden by more than rounding."""
+    text_tower.compare()
+    for family, arrays in compute().items():
+        with np.load(GOLDEN / f"{family}.npz") as golden:
+            assert set(golden) == set(arrays), (sorted(golden), sorted(arrays))
+            for name, values in arrays.items():
+                np.testing.assert_allclose(values, golden[name], rtol=0, atol=1e-5 * np.abs(golden[name]).max())
+        sys.stdout.write(f"{family}: torch gives the {len(arrays)} goldens\n")
+
+
+if __name__ == "__main__":
+    if "--write" in sys.argv[1:]:
+        write()
+    compare()
