@@ -17,7 +17,7 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
-from precompute.families import efficientnet
+from precompute.families import efficientnet, vit
 from precompute.family import ComputeType, Family, TowerConfig
 from precompute.fingerprint import hash_weights
 from precompute.preprocessing import Preprocessing, Standardise
@@ -164,4 +164,15 @@ def _register_efficientnet() -> None:
         register(f"efficientnet-lite{number}", entry)
 
 
+def _register_vits() -> None:
+    patch_sizes = {"ti": (16,), "s": (32, 16), "b": (32, 16, 8), "l": (32, 16), "h": (14,), "g": (14,), "G": (14,)}
+    for size, patches in patch_sizes.items():
+        for patch in patches:
+            # Published (AugReg, big_vision): the whole picture squeezed to a square, bilinear, -1..1.
+            config = vit.variant(size, patch)
+            entry = Entry(family=vit.FAMILY, config=config, preprocessing=Preprocessing(size=config.resolution))
+            register(f"vit_{size}{patch}", entry)
+
+
 _register_efficientnet()
+_register_vits()

@@ -140,7 +140,7 @@ def _laid_out(name: str, array: np.ndarray, num_heads: int) -> np.ndarray:
         return np.transpose(array, (2, 3, 1, 0))
     if name.endswith("/kernel") and array.ndim == 2:
         array = array.T
-    *_, layer, field = name.split("/")
+    *_, layer, field = f"/{name}".split("/")  # "cls" stands alone
     splits = layer in ("query", "key", "value") or (layer == "out" and field == "kernel")
     axis = 0 if layer == "out" else array.ndim - 1
     if not splits or array.shape[axis] % num_heads:

@@ -1,7 +1,7 @@
 """Reference outputs of EfficientNet-Lite0, from a formula in torch that reads like the paper; torch is imported late.
 
-Not the code under test in another dress: padded convolutions in torch's layout and batch norm as torch computes it, over
-the published file's names.
+Not the code under test in another dress: padded convolutions in torch's layout and batch norm as torch computes it,
+over the published file's names.
 """
 
 import importlib.util
