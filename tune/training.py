@@ -21,12 +21,9 @@ from flax import nnx
 from schemas import EmbeddingDataset
 from schemas.vectors import numpy_type
 from tune.batches import Batch, BatchSource, iterate
-from tune.image_side import Statistics
+from tune.preparation import prepare_statistics, prepare_tokenizer
 from tune.recipes import Recipe
 from tune.run_directory import RunDirectory
-from tune.standardisation import vector_statistics
-from tune.texts import iterate_texts
-from tune.tokenizers import Tokenizer, load_tokenizer, train_tokenizer
 from tune.training_step import Measured, start_compiling
 from tune.tuned_model import TunedModel
 
@@ -94,8 +91,8 @@ class Trainer:
 
     def _prepare(self) -> None:
         recipe, dataset = self.recipe, self._dataset
-        self._tokenizer = self._prepare_tokenizer()
-        self._statistics = self._prepare_statistics()
+        self._tokenizer = prepare_tokenizer(self._directory, dataset, recipe)
+        self._statistics = prepare_statistics(self._directory, dataset, recipe)
         self.batches = BatchSource(
             dataset,
             self._tokenizer,
@@ -144,6 +141,10 @@ class Trainer:
         batches = iterate(self.batches, self.first_step, self.num_steps - self.first_step)
         try:
             self._run_steps(batches, metrics, report, should_stop)
+        except jax.errors.JaxRuntimeError as error:
+            if "RESOURCE_EXHAUSTED" in str(error):
+                raise self._out_of_memory(error) from error
+            raise
         finally:
             batches.close()
             metrics.close()
@@ -203,27 +204,13 @@ class Trainer:
             "--optimizer.clip-norm"
         )
 
-    def _prepare_tokenizer(self) -> Tokenizer:
-        folder = self._directory.tokenizer
-        if not folder.exists():
-            texts = iterate_texts(self._dataset)
-            tokenizer = train_tokenizer(self.recipe.tokenizer, texts, lower_case=self.recipe.text.lower_case)
-            self._directory.publish_folder(folder, lambda path: tokenizer.save(str(path)))
-        return load_tokenizer(str(folder))
-
-    def _prepare_statistics(self) -> Statistics | None:
-        if not self.recipe.image_side.standardise:
-            return None
-        folder = self._directory.statistics
-        if not folder.exists():
-            computed = Statistics(*(values.astype(np.float32) for values in vector_statistics(self._dataset)))
-
-            def fill(path: pathlib.Path) -> None:
-                for name, values in computed._asdict().items():
-                    np.save(path / f"{name}.npy", values)
-
-            self._directory.publish_folder(folder, fill)
-        return Statistics(*(np.load(folder / f"{name}.npy") for name in Statistics._fields))
+    def _out_of_memory(self, error: Exception) -> TrainingError:
+        texts, tile_rows = self.recipe.micro_batch_size or self.recipe.batch_size, self.recipe.loss.tile_rows
+        return TrainingError(
+            f"the device's memory does not hold a step ({str(error).partition(chr(10))[0]}): give a smaller "
+            f"--micro-batch-size than {texts:,}, then a smaller --loss.tile-rows than {tile_rows:,}; the result is the "
+            "same, and the run goes on from its last checkpoint"
+        )
 
     def _write_model(self, final_loss: float) -> None:
         parameters = self._state.parameters

@@ -1,6 +1,7 @@
 """lit-tune as a user meets it: help, overrides, one message for a mistake, exit statuses, what it says at the end."""
 
 import dataclasses
+import io
 import pathlib
 import re
 import signal
@@ -8,12 +9,13 @@ import subprocess
 import sys
 
 import pytest
+import rich.console
 
 from tests.tune.small_runs import RECIPE, ROOT, finish, flags, start, train, write_dataset
-from tune import command_line
+from tune import command_line, console, training
 from tune.options import OptimizerOptions
 from tune.recipes import RECIPES
-from tune.training import Trainer, TrainingStopped
+from tune.training import Progress, TrainingStopped
 from tune.tuned_model import TunedModel
 
 
@@ -121,10 +123,10 @@ def test_a_loss_that_is_not_finite_is_status_1(monkeypatch, capsys, dataset_path
 
 
 def test_interrupted_while_preparing_is_status_130(monkeypatch, capsys, dataset_path, tmp_path):
-    def interrupt(_):
+    def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Trainer, "_prepare_tokenizer", interrupt)
+    monkeypatch.setattr(training, "prepare_tokenizer", interrupt)
     status, _, errors = run(monkeypatch, capsys, "--dataset", dataset_path, "--output", tmp_path / "run")
     assert status == 130
     assert "run the same command again to go on" in errors
@@ -137,6 +139,49 @@ def test_another_recipe_on_the_same_output_is_refused(monkeypatch, capsys, datas
     status, _, errors = run(monkeypatch, capsys, *arguments)
     assert status == 2
     assert "recipe.seed is 0 there, 9 is asked" in errors
+
+
+def make_progress(step, rate=100.0):
+    metrics = {"loss": 2.0, "scale": 10.0, "learning_rate": 0.1, "gradient_norm": 1.0, "pairs_per_second": rate}
+    return Progress(step, 5_000, 16, metrics)
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [(4_900, "100 pairs/s  16 s left"), (4_000, "2 min 40 s left"), (1, "13 min 20 s left"), (5_000, "100 pairs/s")],
+)
+def test_progress_tells_the_time_left(step, words):
+    assert console.describe(make_progress(step)).endswith(words)
+
+
+def test_progress_of_days_is_told_in_hours():
+    assert console.describe(make_progress(1, rate=3.0)).endswith("7 h 24 min left")
+
+
+def test_without_a_terminal_there_is_a_line_now_and_then():
+    output, now = io.StringIO(), iter([0.0, 1.0, 9.0, 10.0, 11.0, 12.0])
+    with console.ProgressDisplay(rich.console.Console(file=output, width=200), clock=lambda: next(now)) as display:
+        for step in (1, 2, 3, 4, 5, 5_000):
+            display.show(make_progress(step))
+    assert [line.split()[1] for line in output.getvalue().splitlines()] == ["1/5,000", "4/5,000", "5,000/5,000"]
+
+
+def test_on_a_terminal_there_is_a_bar():
+    output = io.StringIO()
+    terminal = rich.console.Console(file=output, width=120, force_terminal=True)
+    with console.ProgressDisplay(terminal) as display:
+        display.show(make_progress(2_500))
+    assert "2500/5000 steps" in output.getvalue()
+
+
+def test_a_second_signal_stops_at_once():
+    request = console.StopRequest(rich.console.Console(file=io.StringIO()))
+    with request:
+        signal.raise_signal(signal.SIGINT)
+        assert request()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 @pytest.mark.slow

@@ -197,6 +197,19 @@ def test_a_loss_that_is_not_finite_stops_and_is_never_saved(dataset_path, tmp_pa
             trainer.run(lambda progress: None)
 
 
+def test_a_device_without_memory_says_which_field_helps(dataset_path, tmp_path):
+    """As XLA reports it; no test can fill the memory of the machine it runs on."""
+
+    def fail(*_):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.\nmore")
+
+    with EmbeddingDataset.open(dataset_path) as dataset:
+        trainer = Trainer(dataset, RECIPE, tmp_path / "run")
+        trainer._programs = trainer._programs._replace(step=fail)
+        with pytest.raises(TrainingError, match=r"allocating 9 bytes\.\): give a smaller --micro-batch-size than 16"):
+            trainer.run(lambda progress: None)
+
+
 def test_a_warm_up_as_long_as_the_training_is_refused(dataset_path, tmp_path):
     recipe = dataclasses.replace(RECIPE, num_steps=None, num_epochs=1, optimizer=OptimizerOptions(warmup_steps=6))
     with pytest.raises(ValueError, match=r"optimizer\.warmup_steps must be < the 6 steps of training, got 6"):
