@@ -27,9 +27,7 @@ def complain_about_python():
             sys.executable, *version
         )
     if not shutil.which("uv") and not (importlib.util.find_spec("venv") and importlib.util.find_spec("ensurepip")):
-        return "{} lacks the venv module: install it (on Debian: apt install python3-venv) or install uv".format(
-            sys.executable
-        )
+        return f"{sys.executable} lacks the venv module: install it (on Debian: apt install python3-venv) or install uv"
     return None
 
 
@@ -72,13 +70,15 @@ def main():
     wanted = digest(arguments.requirements, arguments.install_project)
     if marker.exists() and marker.read_text() == wanted:
         return
-    print("setting up {} (once; some minutes on a first run)".format(arguments.environment), flush=True)
+    print(f"setting up {arguments.environment} (once; some minutes on a first run)", flush=True)
     try:
         make(arguments.environment, arguments.requirements, arguments.install_project)
     except subprocess.CalledProcessError as error:
-        sys.exit("setting up {} failed: `{}` ended with status {}".format(
-            arguments.environment, " ".join(map(str, error.cmd)), error.returncode
-        ))
+        sys.exit(
+            "setting up {} failed: `{}` ended with status {}".format(
+                arguments.environment, " ".join(map(str, error.cmd)), error.returncode
+            )
+        )
     # Written last: an interrupted set-up is made again.
     marker.write_text(wanted)
 

@@ -150,7 +150,7 @@ _DEMO = Recipe(
     tokenizer=TokenizerOptions(kind="words", vocabulary_size=8_000),
     text_tower=TextTowerOptions(width=256, depth=2, num_heads=4, mlp_width=1_024, pooling="average"),
     image_side=ImageSideOptions(standardise=True),
-    optimizer=OptimizerOptions(learning_rate=1e-3, weight_decay=1e-4, warmup_steps=20, clip_norm=1.0),
+    optimizer=OptimizerOptions(learning_rate=2e-3, weight_decay=1e-4, warmup_steps=20, clip_norm=1.0),
     batch_size=512,
     num_epochs=40,
     log_every_steps=10,

@@ -29,7 +29,7 @@ def commands() -> list[list[str]]:
         *embed,
         ["lit-data", "verify", f"{FOLDER}/train"],
         ["lit-tune", "--dataset", f"{FOLDER}/train", "--recipe", "demo", "--output", f"{FOLDER}/run"],
-        ["lit-eval", "zero-shot", *held_out],
+        ["lit-eval", "zero-shot", *held_out, "--classes", f"{FOLDER}/subcategories.txt"],
         ["lit-eval", "retrieval", *held_out],
         ["lit-eval", "show", *held_out, "--output", str(_PAGE)],
     ]

@@ -16,15 +16,15 @@ from typing import Any, NamedTuple
 from PIL import Image, ImageDraw, ImageFont
 
 SIDE, FONT_SIZE, NUM_HELD_OUT, SEED = 128, 112, 300, 0
-FILES = ("train.tsv", "heldout.tsv")
+FILES = ("train.tsv", "heldout.tsv", "subcategories.txt")
 
 
 class Emoji(NamedTuple):
-    """One emoji: its characters, its file, its text and its subcategory."""
+    """One emoji: its characters, its file, three texts, and its subcategory, in which each text ends."""
 
     characters: str
     file: str
-    text: str
+    texts: tuple[str, str, str]
     subcategory: str
 
 
@@ -54,7 +54,10 @@ def read_emoji() -> list[Emoji]:
 
 
 def prepare(folder: pathlib.Path, limit: int | None = None) -> None:
-    """Draws the pictures and writes train.tsv and heldout.tsv, unless they are there; `limit` takes the first few."""
+    """Draws the pictures and writes the files of `FILES`, unless they are there; `limit` takes the first few.
+
+    A picture to train on has three texts, one to evaluate with the first of them.
+    """
     if all((folder / name).exists() for name in FILES):
         return
     emoji = read_emoji()[:limit]
@@ -64,20 +67,25 @@ def prepare(folder: pathlib.Path, limit: int | None = None) -> None:
         _draw(one, font).save(folder / "pictures" / one.file)
     random.Random(SEED).shuffle(emoji)
     num_held_out = min(NUM_HELD_OUT, len(emoji) // 4)
-    parts = dict(zip(FILES, (emoji[num_held_out:], emoji[:num_held_out]), strict=True))
-    for name, rows in parts.items():
-        with (folder / name).open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, delimiter="\t", lineterminator="\n")
-            writer.writerow(["path", "text", "label"])
-            writer.writerows([f"pictures/{one.file}", one.text, one.subcategory] for one in rows)
+    subcategories = sorted({one.subcategory for one in emoji})
+    _write_table(folder / "train.tsv", emoji[num_held_out:], num_texts=3)
+    _write_table(folder / "heldout.tsv", emoji[:num_held_out], num_texts=1)
+    (folder / "subcategories.txt").write_text("".join(f"{name}\n" for name in subcategories), encoding="utf-8")
+
+
+def _write_table(path: pathlib.Path, rows: list[Emoji], num_texts: int) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter="\t", lineterminator="\n")
+        writer.writerow(["path", *["text"] * num_texts, "label"])
+        writer.writerows([f"pictures/{one.file}", *one.texts[:num_texts], one.subcategory] for one in rows)
 
 
 def _emoji(entry: dict[str, Any]) -> Emoji:
-    subcategory = entry["subcategory"].replace("-", " ")
-    short_names = [name.replace("_", " ").replace("-", " ") for name in entry["short_names"]]
-    words = " ".join([entry["name"].lower(), *short_names, subcategory])
+    name, subcategory = entry["name"].lower(), entry["subcategory"].replace("-", " ")
+    short_names = " ".join(name.replace("_", " ").replace("-", " ") for name in entry["short_names"])
+    texts = (f"{name} {short_names} {subcategory}", f"{name} {subcategory}", f"{short_names} {subcategory}")
     characters = "".join(chr(int(code, 16)) for code in entry["unified"].split("-"))
-    return Emoji(characters, f"{entry['unified'].lower()}.png", words, subcategory)
+    return Emoji(characters, f"{entry['unified'].lower()}.png", texts, subcategory)
 
 
 def _draw(emoji: Emoji, font: ImageFont.FreeTypeFont) -> Image.Image:

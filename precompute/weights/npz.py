@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import io
 import zipfile
-import zlib
 
 import ml_dtypes
 import numpy as np
 
-from precompute.weights.errors import WeightsError
+from precompute.weights.errors import WeightsError, reading_zip
 
 
 def read_npz(data: bytes, where: str) -> dict[str, np.ndarray]:
@@ -25,15 +24,11 @@ def read_npz(data: bytes, where: str) -> dict[str, np.ndarray]:
     Raises:
       WeightsError: not a zip, a damaged member, a pickled member, or a header that disagrees with the bytes.
     """
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return {
-                info.filename.removesuffix(".npy"): _read_member(archive, info, f"{where}: {info.filename!r}")
-                for info in archive.infolist()
-            }
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        # RuntimeError and NotImplementedError: zipfile's words for encrypted members and unknown compression.
-        raise WeightsError(f"{where}: not a whole .npz file ({error}); fetch it again") from error
+    with reading_zip(where), zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return {
+            info.filename.removesuffix(".npy"): _read_member(archive, info, f"{where}: {info.filename!r}")
+            for info in archive.infolist()
+        }
 
 
 def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, where: str) -> np.ndarray:

@@ -12,7 +12,7 @@ from io import BytesIO
 import fsspec
 import numpy as np
 
-from precompute.weights.errors import WeightsError
+from precompute.weights.errors import WeightsError, reading_zip
 from precompute.weights.npz import read_npz
 from precompute.weights.safetensors import read_safetensors
 from precompute.weights.torch_pickle import read_torch
@@ -53,7 +53,7 @@ def parse_weights(data: bytes, where: str) -> dict[str, np.ndarray]:
 
 def _is_torch_zip(data: bytes) -> bool:
     try:
-        with zipfile.ZipFile(BytesIO(data)) as archive:
+        with reading_zip(""), zipfile.ZipFile(BytesIO(data)) as archive:
             return any(name.endswith("/data.pkl") or name == "data.pkl" for name in archive.namelist())
-    except zipfile.BadZipFile:
+    except WeightsError:
         return False  # the .npz reader says what is wrong with it

@@ -19,7 +19,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from precompute.weights.errors import WeightsError
+from precompute.weights.errors import WeightsError, reading_zip
 from precompute.weights.pickle_machine import Name, Tensor, run_pickle
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
@@ -67,7 +67,7 @@ def read_torch(data: bytes, where: str) -> dict[str, np.ndarray]:
 
 def _open_zip(data: bytes, where: str) -> tuple[Any, Callable[[str], memoryview]]:
     """Returns the pickled value of a zip file, and a function from a storage's key to its bytes."""
-    try:
+    with reading_zip(where):
         archive = zipfile.ZipFile(io.BytesIO(data))
         pickles = [name for name in archive.namelist() if name.split("/")[-1] == "data.pkl"]
         if len(pickles) != 1:
@@ -76,16 +76,12 @@ def _open_zip(data: bytes, where: str) -> tuple[Any, Callable[[str], memoryview]
         if f"{folder}byteorder" in archive.namelist() and archive.read(f"{folder}byteorder") != b"little":
             raise WeightsError(f"{where}: must be little-endian, got {archive.read(f'{folder}byteorder')!r}")
         value = run_pickle(io.BytesIO(archive.read(pickles[0])), where)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
-        raise WeightsError(f"{where}: not a whole zip file ({error}); fetch it again") from error
     read: dict[str, memoryview] = {}
 
     def storage_bytes(key: str) -> memoryview:
         if key not in read:
-            try:
+            with reading_zip(f"{where}: storage {key!r}"):
                 read[key] = memoryview(archive.read(f"{folder}data/{key}"))
-            except (KeyError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
-                raise WeightsError(f"{where}: storage {key!r} is missing or damaged ({error})") from error
         return read[key]
 
     return value, storage_bytes

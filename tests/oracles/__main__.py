@@ -13,9 +13,10 @@ import numpy as np
 import torch
 import transformers
 
-from tests.oracles import efficientnet, text_tower, vit
+from tests.oracles import efficientnet, text_tower, torch_files, vit
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "towers"
+WEIGHTS = GOLDEN.parent / "weights"
 FAMILIES = {"vit": vit, "efficientnet-lite0": efficientnet}
 
 
@@ -32,6 +33,8 @@ def compute() -> dict[str, dict[str, np.ndarray]]:
 def write() -> None:
     """Writes the goldens and what they were made with."""
     GOLDEN.mkdir(parents=True, exist_ok=True)
+    WEIGHTS.mkdir(exist_ok=True)
+    torch_files.write(WEIGHTS)
     for family, arrays in compute().items():
         np.savez(GOLDEN / f"{family}.npz", **arrays)  # pyright: ignore[reportArgumentType]
     versions = {"torch": torch.__version__, "transformers": transformers.__version__, "numpy": np.__version__}
@@ -42,6 +45,8 @@ def write() -> None:
 def compare() -> None:
     """Raises AssertionError where a fresh output differs from its golden by more than rounding."""
     text_tower.compare()
+    torch_files.compare(WEIGHTS)
+    sys.stdout.write(f"torch reads {', '.join(torch_files.FILES)} as the tests do\n")
     for family, arrays in compute().items():
         with np.load(GOLDEN / f"{family}.npz") as golden:
             assert set(golden) == set(arrays), (sorted(golden), sorted(arrays))

@@ -1,0 +1,224 @@
+"""Weights files: what others wrote comes back to the bit; hostile and broken files run nothing and are named."""
+
+import io
+import os
+import pathlib
+import pickle
+import pickletools
+import struct
+import zipfile
+
+import ml_dtypes
+import numpy as np
+import pytest
+import safetensors.numpy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from precompute.weights.errors import WeightsError
+from precompute.weights.reading import parse_weights, read_weights
+from tests.oracles import efficientnet, torch_files
+
+GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "weights"
+ZIP, LEGACY = ((GOLDEN / name).read_bytes() for name in torch_files.FILES)
+
+
+def _assert_same(found, expected):
+    assert set(found) == set(expected)
+    for name, array in expected.items():
+        assert found[name].dtype == array.dtype, name
+        np.testing.assert_array_equal(found[name], array, err_msg=name, strict=True)
+
+
+def _npz(**arrays):
+    stream = io.BytesIO()
+    np.savez(stream, **arrays)
+    return stream.getvalue()
+
+
+def _with_pickle(payload, members=()):
+    """Returns a zip of torch's layout around a pickle."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("archive/data.pkl", payload)
+        for name, data in members:
+            archive.writestr(f"archive/{name}", data)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("data", [ZIP, LEGACY], ids=torch_files.FILES)
+def test_what_torch_saved(data):
+    _assert_same(parse_weights(data, "file"), torch_files.expected())
+
+
+def test_the_published_file():
+    arrays = read_weights(str(efficientnet.published_file()))
+    assert efficientnet.file_shapes().items() <= {name: array.shape for name, array in arrays.items()}.items()
+    assert sum(array.size for name, array in arrays.items() if name.startswith("_fc")) == 1_281_000
+    # Variances are not negative; bytes read from another place would be.
+    assert all((array >= 0).all() for name, array in arrays.items() if name.endswith("running_var"))
+
+
+def test_npz_keeps_names_types_and_order():
+    arrays = {
+        "Transformer/encoderblock_0/kernel": np.arange(6, dtype=np.float32).reshape(2, 3),
+        "fortran": np.asfortranarray(np.arange(6, dtype=np.float16).reshape(2, 3)),
+        "bfloat16": np.arange(4).astype(ml_dtypes.bfloat16),
+        "scalar": np.asarray(3, np.int64),
+        "empty": np.zeros((0, 2), np.float32),
+    }
+    _assert_same(parse_weights(_npz(**arrays), "file"), arrays)
+
+
+def test_safetensors_keeps_names_and_types(tmp_path):
+    arrays = {
+        "embeddings.cls_token": np.ones((1, 1, 4), np.float32),
+        "half": np.arange(3, dtype=np.float16),
+        "bfloat16": np.arange(4).astype(ml_dtypes.bfloat16),
+        "scalar": np.asarray(3.0, np.float32),
+    }
+    safetensors.numpy.save_file(arrays, tmp_path / "renamed.bin")
+    _assert_same(read_weights(str(tmp_path / "renamed.bin")), arrays)
+
+
+class _Runs:
+    """Pickles into a call of os.mkdir."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("wrap", [_with_pickle, bytes], ids=["zip", "legacy"])
+def test_a_call_in_a_file_is_named_and_not_made(tmp_path, protocol, wrap):
+    target = tmp_path / "made"
+    data = wrap(pickle.dumps({"weight": _Runs(str(target))}, protocol=protocol))
+    with pytest.raises(WeightsError, match=r"asks to load 'posix\.mkdir'.*refused"):
+        parse_weights(data, "file")
+    assert not target.exists()
+
+
+def test_the_hostile_pickle_would_have_run(tmp_path):
+    pickle.loads(pickle.dumps(_Runs(str(tmp_path / "made"))))
+    assert (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize(
+    ("payload", "message"),
+    [
+        (b"cposix\nsystem\n.", "posix.system"),
+        (b"\x80\x02ctorch.nn\nLinear\n.", "torch.nn.Linear"),
+        (b"\x80\x02ctorch\nevil.FloatStorage\n.", "evil"),
+        (b"\x80\x02ccollections\nOrderedDict\n(K\x01t\x81.", "NEWOBJ"),
+        (b"\x80\x02ccollections\nOrderedDict\n(K\x01tR.", "OrderedDict in a way"),
+        (b"\x80\x02}}b}.", "leaves 2 values"),
+        (b"\x80\x02}K\x01", "damaged"),
+        (b"\x80\x02h\x07.", "memo entry 7"),
+        (b"\x80\x02K\x01.", "dict of tensors"),
+        (b"\x80\x02}X\x01\x00\x00\x00aK\x01s.", "'a' must be a tensor"),
+        (b"\x80\x02}(K\x01K\x02K\x03u.", "key without a value"),
+    ],
+)
+def test_pickles_that_hold_no_tensors(payload, message):
+    with pytest.raises(WeightsError, match=message):
+        parse_weights(_with_pickle(payload), "file")
+
+
+def _tensor_pickle(*, shape=(2, 3), strides=(3, 1), offset=0, storage="FloatStorage", key="0"):
+    """Returns the pickle of {"w": a tensor}, in torch's instructions."""
+
+    def whole(values):
+        return b"(" + b"".join(b"J" + struct.pack("<i", value) for value in values) + b"t"
+
+    def text(value):
+        return b"X" + struct.pack("<I", len(value)) + value.encode()
+
+    persistent = b"(" + text("storage") + b"ctorch\n" + storage.encode() + b"\n" + text(key) + text("cpu") + b"K\x06tQ"
+    call = b"ctorch._utils\n_rebuild_tensor_v2\n(" + persistent + b"J" + struct.pack("<i", offset)
+    call += whole(shape) + whole(strides) + b"\x89}tR"
+    return b"\x80\x02}" + text("w") + call + b"s."
+
+
+def _tensor_file(**fields):
+    return _with_pickle(_tensor_pickle(**fields), [("data/0", np.arange(6, dtype=np.float32).tobytes())])
+
+
+def test_a_tensor_built_by_hand_is_read():
+    pickletools.dis(_tensor_pickle(), io.StringIO())
+    np.testing.assert_array_equal(parse_weights(_tensor_file(), "file")["w"], np.arange(6.0).reshape(2, 3))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"offset": 1}, "reach element 6, the storage has 6"),
+        ({"shape": (3, 3)}, "reach element 8"),
+        ({"strides": (4, 1)}, "reach element 6"),
+        ({"strides": (0, 0), "shape": (1 << 20, 1 << 20)}, "must not have more elements"),
+        ({"offset": -1}, "whole numbers >= 0"),
+        ({"shape": (-1, 3)}, "whole numbers >= 0"),
+        ({"shape": (2,)}, "of one length"),
+        ({"storage": "QInt8Storage"}, "must be one of"),
+        ({"key": "../../secret"}, "missing or damaged"),
+    ],
+)
+def test_a_tensor_that_reaches_outside_its_storage(fields, message):
+    with pytest.raises(WeightsError, match=message):
+        parse_weights(_tensor_file(**fields), "file")
+
+
+def test_objects_in_npz_are_refused():
+    with pytest.raises(WeightsError, match="pickled objects, which are never loaded"):
+        parse_weights(_npz(bad=np.asarray([{}], object)), "file")
+
+
+def test_an_npz_header_that_claims_terabytes_takes_no_memory():
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": (1 << 20, 1 << 20)})
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("a.npy", header.getvalue())
+    with pytest.raises(WeightsError, match=f"needs {1 << 42} bytes, the member holds 0"):
+        parse_weights(stream.getvalue(), "file")
+
+
+@pytest.mark.parametrize("data", [b"", b"hello, world", b"\x89PNG\r\n", b"PK\x03\x04 cut off"])
+def test_files_of_no_known_kind(data):
+    with pytest.raises(WeightsError, match=r"file: (must be \.npz|missing or damaged)"):
+        parse_weights(data, "file")
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(WeightsError, match="no such weights file"):
+        read_weights(str(tmp_path / "none.npz"))
+
+
+_SAFETENSORS = safetensors.numpy.save({"a": np.arange(6, dtype=np.float32), "b": np.ones((2, 2), np.float16)})
+_WHOLE = {"zip": ZIP, "legacy": LEGACY, "npz": _npz(a=np.arange(6, dtype=np.float32)), "safetensors": _SAFETENSORS}
+
+
+@pytest.mark.parametrize("kind", _WHOLE)
+def test_a_file_that_is_cut_off_anywhere_is_refused(kind):
+    whole = _WHOLE[kind]
+    for end in range(0, len(whole) - 1, 7):
+        with pytest.raises(WeightsError):
+            parse_weights(whole[:end], "file")
+
+
+@pytest.mark.parametrize("kind", _WHOLE)
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_damaged_files_give_arrays_or_an_error_that_names_the_file(kind, data):
+    damaged = bytearray(_WHOLE[kind])
+    for place in data.draw(st.lists(st.integers(0, len(damaged) - 1), min_size=1, max_size=8)):
+        damaged[place] = data.draw(st.integers(0, 255))
+    try:
+        arrays = parse_weights(bytes(damaged), "the file")
+    except WeightsError as error:
+        assert str(error).startswith("the file")
+    else:
+        # Whatever came through is memory of the file: reading all of it must be safe.
+        assert all(isinstance(array.tobytes(), bytes) for array in arrays.values())
