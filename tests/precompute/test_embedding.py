@@ -1,10 +1,115 @@
-"""Embedding a unit: rows keep their order, failures are told, batches have one shape, memory stays bounded."""
+"""Embedding a unit: rows keep their order, failures are told, one shape is compiled, little is read ahead."""
 
-import threading
+import dataclasses
+import io
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from precompute.decoding import PictureError
 from precompute.embedding import Embedder, embed_examples
+from precompute.registry import load_tower
 from precompute.sources.source import Example
-from tests.precompute.tiny_tower import tiny_tower
+from tests.precompute.tiny_tower import NAME, PATCH, SIZE, register_tiny_tower, write_weights
+
+SEED = 5
+
+
+@pytest.fixture
+def tower(tmp_path):
+    register_tiny_tower()
+    return load_tower(NAME, write_weights(tmp_path / "weights.npz", seed=SEED))
+
+
+def _picture(number):
+    return np.random.default_rng(number).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
+
+
+def _png(number):
+    stream = io.BytesIO()
+    Image.fromarray(_picture(number)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def _example(number, read=None):
+    return Example(
+        key=f"k{number}", source=f"{number}.png", read_image=read or (lambda: _png(number)), texts=(), label=""
+    )
+
+
+def _expected(number):
+    """The tiny tower by NumPy in float64."""
+    kernel = np.random.default_rng(SEED).standard_normal(((SIZE // PATCH) ** 2 * 3, 12)).astype(np.float32)
+    side = SIZE // PATCH
+    values = _picture(number) / 255 * 2 - 1
+    means = values.reshape(side, PATCH, side, PATCH, 3).mean(axis=(1, 3)).reshape(-1)
+    return np.tanh(means @ kernel.astype(np.float64))
+
+
+@pytest.mark.parametrize("threads", [1, 7])
+@pytest.mark.parametrize("count", [0, 1, 4, 5, 23])
+def test_rows_keep_their_order_whatever_the_threads(tower, threads, count):
+    batches = list(embed_examples(map(_example, range(count)), Embedder(tower, batch_size=4), decode_threads=threads))
+    assert [example.key for batch in batches for example in batch.examples] == [f"k{number}" for number in range(count)]
+    assert [len(batch.examples) for batch in batches] == [4] * (count // 4) + [count % 4] * (count % 4 > 0)
+    for number, vector in enumerate(vector for batch in batches for vector in batch.vectors):
+        np.testing.assert_allclose(vector, _expected(number), rtol=1e-5, atol=1e-6)
+
+
+def test_failures_are_told_and_leave_no_gap(tower):
+    def gone():
+        raise PictureError("missing", "no file at x.png")
+
+    reads = {1: gone, 2: lambda: b"", 5: lambda: b"not a picture", 6: lambda: _png(6)[:40]}
+    examples = [_example(number, reads.get(number)) for number in range(8)]
+    batches = list(embed_examples(examples, Embedder(tower, batch_size=3), decode_threads=2))
+    failures = [failure for batch in batches for failure in batch.failures]
+    assert [(failure.key, failure.source, failure.reason) for failure in failures] == [
+        ("k1", "1.png", "missing"),
+        ("k2", "2.png", "empty"),
+        ("k5", "5.png", "not-a-picture"),
+        ("k6", "6.png", "truncated"),
+    ]
+    assert [example.key for batch in batches for example in batch.examples] == ["k0", "k3", "k4", "k7"]
+    np.testing.assert_allclose(batches[-1].vectors[-1], _expected(7), rtol=1e-5, atol=1e-6)
+
+
+def test_only_failures_give_one_batch_without_rows(tower):
+    (batch,) = embed_examples([_example(0, lambda: b"")], Embedder(tower, batch_size=3), decode_threads=1)
+    assert batch.examples == [] and batch.vectors.shape == (0, 12) and len(batch.failures) == 1
+
+
+def test_another_error_of_a_read_is_raised(tower):
+    def lost():
+        raise ConnectionError("the store went away")
+
+    with pytest.raises(ConnectionError, match="went away"):
+        list(embed_examples([_example(0, lost)], Embedder(tower, batch_size=2), decode_threads=2))
+
+
+def test_one_shape_is_compiled(tower):
+    shapes = []
+
+    def apply(parameters, images):
+        shapes.append(images.shape)  # runs once per trace
+        return tower.apply(parameters, images)
+
+    embedder = Embedder(dataclasses.replace(tower, apply=apply), batch_size=4)
+    list(embed_examples(map(_example, range(11)), embedder, decode_threads=2))
+    assert shapes == [(4, SIZE, SIZE, 3)]
+
+
+def test_few_rows_are_read_ahead(tower):
+    taken = []
+
+    def examples():
+        for number in range(100):
+            taken.append(number)
+            yield _example(number)
+
+    batches = embed_examples(examples(), Embedder(tower, batch_size=4), decode_threads=2)
+    next(batches)
+    assert len(taken) <= 4 * (1 + 2 + 2) + 1
+    batches.close()
+    assert len(taken) < 30
