@@ -35,7 +35,7 @@ class Run:
     source: str
     """A .csv, .tsv or .jsonl table beside the pictures, a .tar file, or a pattern like data-{0000..0012}.tar."""
     tower: str
-    """Name of the image tower; `lit-embed towers` lists them."""
+    """Name of the image tower, of `lit-embed towers`; or `module:name` of one that your own module registers."""
     weights: str
     """The tower's weights: .npz, .safetensors or .pth."""
     output: str
@@ -136,6 +136,7 @@ def _run(command: Run, beam_flags: list[str]) -> None:
     # TensorFlow, JAX and Beam take seconds to import: --help and `towers` do without.
     logging.getLogger().setLevel(logging.ERROR)  # Beam warns of cloud libraries that a local job does not need
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.path.insert(0, "")  # a tower's module may stand where the command is typed, as with `python -m`
     from pipelines import embed_job
 
     _end_cleanly_on_signals()

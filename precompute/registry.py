@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
+import importlib
 import math
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -57,11 +58,17 @@ def tower_names() -> list[str]:
 
 
 def find_tower(name: str) -> Entry:
-    """Returns the entry of a name.
+    """Returns the entry of a name; "module:name" imports a module of the caller's own first, which registers it.
 
     Raises:
-      ValueError: no tower has this name; near ones are listed.
+      ValueError: no tower has this name (near ones are listed), or there is no such module.
     """
+    module, _, name = name.rpartition(":")
+    if module:
+        try:
+            importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            raise ValueError(f"tower {module}:{name}: {error}; its folder must be on Python's path") from error
     if name in _ENTRIES:
         return _ENTRIES[name]
     near = difflib.get_close_matches(name, _ENTRIES, n=5, cutoff=0.5) or tower_names()
@@ -80,7 +87,7 @@ def load_tower(
     """Returns the tower `name` with the parameters of the file `weights`.
 
     Args:
-      name: one of `tower_names()`.
+      name: one of `tower_names()`, or "module:name" of a module that registers it.
       weights: path of a `.npz`, `.safetensors` or torch file; its kind is told by its bytes.
       resolution: side of the pictures in pixels; by default as published. A crop keeps its share of the picture.
       pooling: which values are the embedding; the family's module says which it has.
@@ -101,7 +108,13 @@ def load_tower(
         pooling=entry.config.pooling if pooling is None else pooling,
         compute_type=compute_type,
     )
-    return _build(name, family, config, preprocessing_at(entry.preprocessing, config.resolution, resize), weights)
+    return _build(
+        name.rpartition(":")[2],
+        family,
+        config,
+        preprocessing_at(entry.preprocessing, config.resolution, resize),
+        weights,
+    )
 
 
 def _build(

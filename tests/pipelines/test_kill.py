@@ -1,6 +1,7 @@
 """A job killed at any moment goes on with the same command and ends in the same bytes."""
 
 import json
+import os
 import pathlib
 import signal
 import subprocess
@@ -10,8 +11,8 @@ import time
 import pytest
 
 from schemas.verification import verify
-from tests.pipelines.making import write_source
-from tests.precompute.tiny_tower import write_weights
+from tests.pipelines.making import arguments, write_source
+from tests.precompute.tiny_tower import NAME, write_weights
 from tests.schemas.making import files_of
 
 NUM_KILLS = 25
@@ -72,3 +73,28 @@ main()
     assert process.returncode == 130
     assert "interrupted; finished shards are kept: run the same command again to go on" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.slow
+def test_two_launchers_on_one_output_and_a_tower_of_ones_own(tmp_path):
+    """Two real commands at once, with a tower that a module beside them registers."""
+    (tmp_path / "my_towers.py").write_text(
+        "from tests.precompute import tiny_tower\ntiny_tower.register_tiny_tower()\n"
+    )
+    table = write_source(tmp_path / "source", 300)
+    weights = write_weights(tmp_path / "weights.npz")
+
+    def launch(output):
+        options = arguments(table, tmp_path / output, weights, tower=f"my_towers:{NAME}")
+        command = [str(pathlib.Path(sys.executable).parent / "lit-embed"), *options]
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        return subprocess.Popen(
+            command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    launchers = [launch("out"), launch("out")]
+    for launcher in [*launchers, launch("alone")]:
+        said, _ = launcher.communicate(timeout=240)
+        assert launcher.returncode == 0, said
+    assert verify(tmp_path / "out") == []
+    assert files_of(tmp_path / "out") == files_of(tmp_path / "alone")
