@@ -19,6 +19,7 @@ from pipelines.job import JobDirectory, JobOptions, TowerOptions
 from precompute.sources.source import SourceColumns
 from schemas import Manifest, VectorType
 from schemas.files import MANIFEST_NAME
+from schemas.words import counted
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -151,7 +152,8 @@ def _run(command: Run, beam_flags: list[str]) -> None:
         return
     rows_before = sum(marker.info.rows_read for marker in directory.finished().values())
     going_on = f", going on after {rows_before:,}" if rows_before else ""
-    console.print(f"{command.tower}: {job.num_rows:,} rows of {command.source} in {job.num_units} shards{going_on}")
+    rows = counted(job.num_rows, "row")
+    console.print(f"{command.tower}: {rows} of {command.source} in {counted(job.num_units, 'shard')}{going_on}")
     started_s = time.monotonic()
     with ProgressDisplay(console, directory, job.num_rows):
         try:

@@ -14,6 +14,7 @@ import rich.progress
 from pipelines.counters import COUNTERS
 from pipelines.job import JobDirectory, ShardMarker
 from schemas import Manifest
+from schemas.words import counted
 
 _LOOK_EVERY_S = 0.5
 _LINE_EVERY_S = 10.0
@@ -83,13 +84,14 @@ def say_result(
 ) -> None:
     """Prints what was written and what to do next."""
     size = sum(file.bytes for shard in manifest.shards for file in shard.files.values())
-    rate = f"{num_embedded:,} rows in {seconds:.0f} s" if num_embedded else "nothing was left to do"
+    rate = f"{counted(num_embedded, 'row')} in {seconds:.0f} s" if num_embedded else "nothing was left to do"
     console.print(
-        f"{output}: {manifest.num_rows:,} rows of {manifest.tower.output_width} numbers, {size / 1e6:,.1f} MB in "
-        f"{len(manifest.shards)} shards; {rate}"
+        f"{output}: {counted(manifest.num_rows, 'row')} of {manifest.tower.output_width} numbers, "
+        f"{size / 1e6:,.1f} MB in {counted(len(manifest.shards), 'shard')}; {rate}"
     )
     if manifest.num_failures:
-        console.print(f"{manifest.num_failures:,} rows failed; the table `failures` says which and why (lit-data info)")
+        failed = counted(manifest.num_failures, "row")
+        console.print(f"{failed} failed; the table `failures` says which and why (lit-data info)")
     console.print(f"next:  lit-data info {output}   |   lit-tune --dataset {output} --output RUN", markup=False)
 
 

@@ -15,6 +15,7 @@ from schemas.dataset import EmbeddingDataset
 from schemas.errors import DatasetError
 from schemas.manifest import Manifest
 from schemas.verification import verify
+from schemas.words import counted
 
 _MAX_REASONS = 10
 
@@ -68,7 +69,9 @@ class Verify:
             console.print(f"{self.dataset}: {len(faults)} faults")
             return 1
         manifest = Manifest.read(self.dataset)
-        console.print(f"{self.dataset}: sound; {manifest.num_rows:,} rows in {len(manifest.shards)} shards")
+        console.print(
+            f"{self.dataset}: sound; {counted(manifest.num_rows, 'row')} in {counted(len(manifest.shards), 'shard')}"
+        )
         return 0
 
 

@@ -146,9 +146,9 @@ _BASE_TOWER = TextTowerOptions(width=768, depth=12, num_heads=12, mlp_width=3072
 
 # Small data on two cores: whole words, a small tower.
 _DEMO = Recipe(
-    text=TextOptions(choice="sample", max_tokens=16),
+    text=TextOptions(choice="sample", max_tokens=12),
     tokenizer=TokenizerOptions(kind="words", vocabulary_size=8_000),
-    text_tower=TextTowerOptions(width=256, depth=2, num_heads=4, mlp_width=1_024, pooling="average"),
+    text_tower=TextTowerOptions(width=256, depth=1, num_heads=4, mlp_width=1_024, pooling="average"),
     image_side=ImageSideOptions(standardise=True),
     optimizer=OptimizerOptions(learning_rate=2e-3, weight_decay=1e-4, warmup_steps=20, clip_norm=1.0),
     batch_size=512,

@@ -1,4 +1,4 @@
-"""`make demo`: embeds, tunes and evaluates on 1,900 emoji, by the commands that anyone would type.
+"""`make demo`: embeds, tunes and evaluates on 1,903 emoji, by the commands that anyone would type.
 
 What stands in .demo/ is taken up: a second run does again only what is missing.
 """
@@ -18,8 +18,7 @@ _PAGE = FOLDER / "heldout.html"
 
 def commands() -> list[list[str]]:
     """Returns the road: embed, check, tune, evaluate, show."""
-    tower = ["--tower", "efficientnet-lite0", "--weights", str(data.weights_file()), "--resolution", "128"]
-    tower += ["--resize", "square"]
+    tower = ["--tower", "efficientnet-lite0", "--weights", f"{FOLDER}/{data.WEIGHTS}", "--resize", "square"]
     embed = [
         ["lit-embed", "run", "--source", f"{FOLDER}/{part}.tsv", *tower, "--output", f"{FOLDER}/{part}"]
         for part in ("train", "heldout")
@@ -50,7 +49,7 @@ def run(command: list[str]) -> float:
 def main() -> None:
     """Runs the road and says where to look and what to try."""
     started = time.monotonic()
-    sys.stdout.write("drawing 1,900 emoji of OpenMoji (CC BY-SA 4.0); 300 are held out before anything is fitted\n")
+    sys.stdout.write("1,903 emoji of OpenMoji (CC BY-SA 4.0); 300 are held out before anything is fitted\n")
     data.prepare(FOLDER)
     times = [(command[0].removeprefix("lit-"), run(command)) for command in commands()]
     spent = ", ".join(f"{name} {seconds:.0f}" for name, seconds in times)
@@ -60,7 +59,7 @@ def main() -> None:
     sys.stdout.write(f"  lit-eval show {held_out} --seed 1 --output {FOLDER}/more.html\n")
     sys.stdout.write(f"  lit-data info {FOLDER}/train\n")
     sys.stdout.write(
-        f"  lit-tune --dataset {FOLDER}/train --recipe demo --output {FOLDER}/run-2 --optimizer.learning-rate 2e-3\n"
+        f"  lit-tune --dataset {FOLDER}/train --recipe demo --output {FOLDER}/run-2 --text-tower.depth 2\n"
     )
     sys.stdout.write(f"(the commands are in {_COMMANDS}; `source {_COMMANDS}/activate` puts them on the path)\n")
 

@@ -11,12 +11,14 @@ import importlib.util
 import json
 import pathlib
 import random
+import shutil
 from typing import Any, NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
 SIDE, FONT_SIZE, NUM_HELD_OUT, SEED = 128, 112, 300, 0
-FILES = ("train.tsv", "heldout.tsv", "subcategories.txt")
+WEIGHTS = "efficientnet-lite0.pth"
+FILES = ("train.tsv", "heldout.tsv", "subcategories.txt", WEIGHTS)
 
 
 class Emoji(NamedTuple):
@@ -54,7 +56,7 @@ def read_emoji() -> list[Emoji]:
 
 
 def prepare(folder: pathlib.Path, limit: int | None = None) -> None:
-    """Draws the pictures and writes the files of `FILES`, unless they are there; `limit` takes the first few.
+    """Draws the pictures and writes `FILES`, unless they are there; `limit` takes the first few emoji.
 
     A picture to train on has three texts, one to evaluate with the first of them.
     """
@@ -68,6 +70,7 @@ def prepare(folder: pathlib.Path, limit: int | None = None) -> None:
     random.Random(SEED).shuffle(emoji)
     num_held_out = min(NUM_HELD_OUT, len(emoji) // 4)
     subcategories = sorted({one.subcategory for one in emoji})
+    shutil.copyfile(weights_file(), folder / WEIGHTS)
     _write_table(folder / "train.tsv", emoji[num_held_out:], num_texts=3)
     _write_table(folder / "heldout.tsv", emoji[:num_held_out], num_texts=1)
     (folder / "subcategories.txt").write_text("".join(f"{name}\n" for name in subcategories), encoding="utf-8")

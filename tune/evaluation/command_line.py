@@ -10,6 +10,7 @@ import rich.table
 import tyro
 
 from schemas import DatasetError, EmbeddingDataset
+from schemas.words import counted
 from tune.console import fail
 from tune.evaluation.statistics import Share
 
@@ -48,7 +49,9 @@ class ZeroShot:
         if self.json:
             _print_json(result.to_json())
             return
-        title = f"zero-shot over {result.num_classes:,} classes, {len(templates)} prompts each, {self.dataset}"
+        title = (
+            f"zero-shot over {result.num_classes:,} classes, {counted(len(templates), 'prompt')} each, {self.dataset}"
+        )
         shares = {"top-1": result.top1, "top-5": result.top5}
         console.print(_table(title, f"{result.top1.count:,} pictures", {"accuracy": shares}))
         console.print(f"the most frequent class alone: {result.majority:.1%}")
