@@ -29,6 +29,9 @@ class Publish(beam.DoFn):
         """Takes the number of units that this run embedded; yields the dataset's rows when it is complete."""
         del element  # the markers say more: shards of earlier runs count too
         directory = JobDirectory(self._job.output)
+        if directory.is_published():  # by another launcher on the same output
+            directory.sweep()
+            return
         finished = directory.finished().values()
         num_failures = sum(marker.info.num_failures for marker in finished)
         if len(finished) == self._job.num_units and not self._limit.is_exceeded(num_failures):

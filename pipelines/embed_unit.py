@@ -65,10 +65,17 @@ class EmbedUnit(beam.DoFn):
     def process(self, element: WorkUnit) -> Iterator[int]:
         """Embeds one unit; yields its shard's number, or nothing when too much has failed before."""
         directory = JobDirectory(self._options.output)
+        if directory.is_published():  # by another launcher, faster than this one
+            return
         failed_before = sum(marker.info.num_failures for marker in directory.finished().values())
         if self._limit.is_exceeded(failed_before):
             return
-        directory.mark_finished(self._embed(element, failed_before))
+        try:
+            directory.mark_finished(self._embed(element, failed_before))
+        except FileNotFoundError:
+            if not directory.is_published():
+                raise
+            # Another launcher has published this shard with all others, and swept this attempt's files away.
         yield element.number
 
     def _embed(self, unit: WorkUnit, failed_before: int) -> ShardMarker:

@@ -12,6 +12,7 @@ import dataclasses
 import json
 import pathlib
 import shutil
+import uuid
 from typing import Any, Literal
 
 from precompute.sources.source import SourceColumns
@@ -144,7 +145,7 @@ class JobDirectory:
         Raises:
           JobError: it holds another job or dataset (each difference with both values), or other files.
         """
-        if (self.path / MANIFEST_NAME).exists():
+        if self.is_published():
             manifest = Manifest.read(self.path)
             found = {
                 "tower": manifest.tower.model_dump(),
@@ -152,17 +153,40 @@ class JobDirectory:
                 "options": manifest.job,
             }
             self._refuse_another(found, job)
-            shutil.rmtree(self._work, ignore_errors=True)  # left by a kill between publishing and cleaning
+            self.sweep()  # left by a kill between publishing and cleaning
             return True
-        if self._specification.exists():
-            self._refuse_another(json.loads(self._specification.read_text(encoding="utf-8")), job)
-            return False
-        others = [path.name for path in self.path.iterdir() if path.name != WORK_FOLDER] if self.path.exists() else []
-        if others:
-            raise JobError(f"{self.path}: holds other files ({', '.join(sorted(others)[:3])}); give an empty --output")
-        self._markers.mkdir(parents=True, exist_ok=True)
-        write_text_atomically(self._specification, json.dumps(job.specification(), indent=1) + "\n")
+        if not self._specification.exists():
+            self._begin(job)
+        try:
+            begun = json.loads(self._specification.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            if self.is_published():  # by another launcher, just now
+                return self.claim(job)
+            raise JobError(f"{self._work}: is not a job's; remove it, or give an empty --output") from error
+        self._refuse_another(begun, job)
         return False
+
+    def _begin(self, job: Job) -> None:
+        """Notes what the job is; of two launchers at once the first one's note stays."""
+        names = [path.name for path in self.path.iterdir()] if self.path.exists() else []
+        others = sorted(name for name in names if not name.startswith(WORK_FOLDER))
+        if others and not self.is_published():
+            raise JobError(f"{self.path}: holds other files ({', '.join(others[:3])}); give an empty --output")
+        prepared = self.path / f"{WORK_FOLDER}.{uuid.uuid4().hex}"
+        write_text_atomically(prepared / self._specification.name, json.dumps(job.specification(), indent=1) + "\n")
+        try:
+            prepared.rename(self._work)  # fails where a folder with files stands
+        except OSError:
+            shutil.rmtree(prepared, ignore_errors=True)
+
+    def is_published(self) -> bool:
+        """Returns whether the dataset is complete."""
+        return (self.path / MANIFEST_NAME).exists()
+
+    def sweep(self) -> None:
+        """Removes what only an unfinished job needs. Another launcher may be writing there: it will sweep, too."""
+        for folder in self.path.glob(f"{WORK_FOLDER}*"):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def finished(self) -> dict[int, ShardMarker]:
         """Returns the finished shards by number."""
@@ -185,6 +209,9 @@ class JobDirectory:
         Raises:
           DatasetError: a shard is missing or its files are not as noted.
         """
+        if self.is_published():  # by another launcher
+            self.sweep()
+            return Manifest.read(self.path)
         markers = self.finished()
         if len(markers) != job.num_units:
             raise DatasetError(f"{self.path}: {job.num_units} shards are needed, {len(markers)} are finished")
@@ -198,7 +225,7 @@ class JobDirectory:
             block_rows=BLOCK_ROWS,
             libraries=("jax", "tensorflow-cpu", "pillow"),
         )
-        shutil.rmtree(self._work)
+        self.sweep()
         return manifest
 
     def _refuse_another(self, found: dict[str, Any], job: Job) -> None:

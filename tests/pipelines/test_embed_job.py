@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from pipelines import embed_unit
 from pipelines.job import JobDirectory
 from precompute.decoding import decode
 from precompute.preprocessing import prepare
@@ -185,3 +186,28 @@ def test_what_the_manifest_says_of_the_job_is_json(tmp_path, monkeypatch, source
         "batch_size": 4,
         "vector_type": "float16",
     }
+
+
+def test_a_launcher_that_another_overtakes_ends_well(tmp_path, monkeypatch, source):
+    """The other publishes while this one is within a shard: its files are swept away, the dataset stays whole."""
+    assert run(monkeypatch, *arguments(source, tmp_path / "alone")) == 0
+    embed = embed_unit.EmbedUnit._embed
+    overtaken = []
+
+    def embed_late(self, unit, failed_before):
+        if unit.number == 2 and not overtaken:
+            overtaken.append(unit)
+            with monkeypatch.context() as other:
+                assert run(other, *arguments(source, tmp_path / "out")) == 0
+        return embed(self, unit, failed_before)
+
+    monkeypatch.setattr(embed_unit.EmbedUnit, "_embed", embed_late)
+    assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 0
+    assert len(overtaken) == 1
+    assert files_of(tmp_path / "out") == files_of(tmp_path / "alone")
+
+
+def test_a_work_folder_of_another_program_is_refused(tmp_path, monkeypatch, source, capsys):
+    (tmp_path / "out/_work/temporary").mkdir(parents=True)
+    assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 2
+    assert "_work: is not a job's; remove it" in capsys.readouterr().err

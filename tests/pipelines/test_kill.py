@@ -15,7 +15,7 @@ from tests.pipelines.making import arguments, write_source
 from tests.precompute.tiny_tower import NAME, write_weights
 from tests.schemas.making import files_of
 
-NUM_KILLS = 25
+NUM_KILLS = 22
 ROOT = pathlib.Path(__file__).parents[2]
 
 
