@@ -7,6 +7,7 @@ The newest two are kept. Saving copies the state and writes it while training go
 
 import os
 import pathlib
+import sys
 from typing import Any, TypeVar
 
 import jax
@@ -14,6 +15,22 @@ import orbax.checkpoint as ocp
 
 _KEPT = 2
 State = TypeVar("State")
+
+
+def _hush_abandoned_readers() -> None:
+    """Drops what Python prints of the readers that TensorStore's threads still run when one of them has failed.
+
+    They come to an event loop that is closed, dozens of them, at any moment from then on. All else is shown as before.
+    """
+    shown = sys.unraisablehook
+    if getattr(shown, "__name__", "") == "show_others":
+        return
+
+    def show_others(unraisable: "sys.UnraisableHookArgs") -> None:
+        if str(unraisable.exc_value) != "Event loop is closed" and "_read_array" not in repr(unraisable.object):
+            shown(unraisable)
+
+    sys.unraisablehook = show_others
 
 
 class CheckpointError(ValueError):
@@ -48,6 +65,7 @@ class Checkpoints:
         assert step is not None
         device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
         wanted = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), shapes)
+        _hush_abandoned_readers()
         try:
             restored: Any = self._manager.restore(step, args=ocp.args.StandardRestore(wanted))
         except Exception as error:  # noqa: BLE001 -- Orbax raises no narrower one for damaged files; it is told below

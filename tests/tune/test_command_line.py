@@ -202,12 +202,13 @@ def test_from_the_command_to_the_model(dataset_path, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_damaged_checkpoint_says_which_and_what_to_do(dataset_path, tmp_path):
+@pytest.mark.parametrize("name", ["_METADATA", "manifest.ocdbt"])
+def test_a_damaged_checkpoint_says_which_and_what_to_do(dataset_path, tmp_path, name):
     with pytest.raises(TrainingStopped):
         train(dataset_path, tmp_path / "run", should_stop=lambda: True)
     newest = tmp_path / "run" / "checkpoints" / "1"
-    largest = max((path for path in newest.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
-    largest.write_bytes(largest.read_bytes()[: largest.stat().st_size // 2])
+    damaged = newest / "default" / name
+    damaged.write_bytes(damaged.read_bytes()[: damaged.stat().st_size // 2])
     status, _, errors = finish(start(dataset_path, tmp_path / "run"))
     assert status == 2
     assert re.fullmatch(rf"error: {newest}: cannot be read \(.*\); remove this folder to go on .*\n", errors)
