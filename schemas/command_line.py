@@ -101,7 +101,7 @@ def make_card(path: str, manifest: Manifest, reasons: dict[str, int]) -> rich.ta
         ("tower", f"{tower.name}: {tower.output_width} numbers ({tower.pooling}), {tower.num_parameters:,} parameters"),
         ("fingerprint", tower.fingerprint),
         ("preprocessing", json.dumps(tower.preprocessing)),
-        ("source", f"{manifest.source.kind} {manifest.source.path}, {len(manifest.source.files):,} files"),
+        ("source", f"{manifest.source.kind} {manifest.source.path}, {counted(len(manifest.source.files), 'file')}"),
     ]
     for table in manifest.tables:
         columns = ", ".join(
@@ -109,7 +109,7 @@ def make_card(path: str, manifest: Manifest, reasons: dict[str, int]) -> rich.ta
             for column in table.columns
         )
         rows.append((f"table {table.name}", f"{sizes[table.name] / 1e6:,.1f} MB: {columns}"))
-    rows += [(f"failed: {reason}", f"{count:,} rows") for reason, count in list(reasons.items())[:_MAX_REASONS]]
+    rows += [(f"failed: {reason}", counted(count, "row")) for reason, count in list(reasons.items())[:_MAX_REASONS]]
     rows.append(("digest", manifest.digest))
     for name, value in rows:
         card.add_row(rich.text.Text(name, style="bold"), rich.text.Text(str(value)))
