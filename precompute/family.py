@@ -17,6 +17,7 @@ import jax
 import numpy as np
 
 from precompute.fingerprint import canonical_json
+from precompute.preprocessing import Preprocessing
 
 ComputeType = Literal["float32", "bfloat16"]
 Shapes = dict[str, tuple[int, ...]]
@@ -81,3 +82,22 @@ class Family(Generic[Config]):
     apply: Callable[[Config, Mapping[str, jax.Array], jax.Array], jax.Array]
     fit: Callable[[Config, Mapping[str, np.ndarray]], dict[str, np.ndarray]] = _unchanged
     is_statistic: Callable[[str], bool] = lambda name: False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A tower that has a name.
+
+    Attributes:
+      family: its architecture.
+      config: its sizes, at the resolution that it was published for.
+      preprocessing: as it was published.
+      source: where its weights are published, for people.
+      accuracy: what its authors report, in words with the protocol; "" where nothing comparable is published.
+    """
+
+    family: Family[Any]
+    config: TowerConfig
+    preprocessing: Preprocessing
+    source: str = ""
+    accuracy: str = ""

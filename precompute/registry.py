@@ -19,23 +19,14 @@ import jax
 import numpy as np
 
 from precompute.families import efficientnet, vit
-from precompute.family import ComputeType, Family, TowerConfig
+from precompute.family import ComputeType, Entry, Family, TowerConfig
 from precompute.fingerprint import hash_weights
-from precompute.preprocessing import Preprocessing, Standardise
+from precompute.preprocessing import Preprocessing
 from precompute.tower import ImageTower
 from precompute.weights.matching import match_parameters
 from precompute.weights.reading import read_weights
 
 Resize = Literal["published", "square"]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Entry:
-    """A tower that has a name: its family, its configuration, and the preprocessing that it was published with."""
-
-    family: Family[Any]
-    config: TowerConfig
-    preprocessing: Preprocessing
 
 
 _ENTRIES: dict[str, Entry] = {}
@@ -161,31 +152,6 @@ def preprocessing_at(published: Preprocessing, resolution: int, resize: Resize =
     return dataclasses.replace(published, size=resolution, resize_size=resize_size)
 
 
-def _register_efficientnet() -> None:
-    scales = {0: (1.0, 1.0, 224), 1: (1.0, 1.1, 240), 2: (1.1, 1.2, 260), 3: (1.2, 1.4, 280), 4: (1.4, 1.8, 300)}
-    for number, (width_factor, depth_factor, resolution) in scales.items():
-        # Published: the central 7/8 of the shorter side, bilinear. We resize, then crop: the same up to rounding.
-        preprocessing = Preprocessing(
-            size=resolution,
-            resize="short_side",
-            resize_size=round(resolution / 0.875),
-            crop="central",
-            value_range=Standardise(mean=(127.0, 127.0, 127.0), deviation=(128.0, 128.0, 128.0)),
-        )
-        config = efficientnet.lite(width_factor=width_factor, depth_factor=depth_factor, resolution=resolution)
-        entry = Entry(family=efficientnet.FAMILY, config=config, preprocessing=preprocessing)
-        register(f"efficientnet-lite{number}", entry)
-
-
-def _register_vits() -> None:
-    patch_sizes = {"ti": (16,), "s": (32, 16), "b": (32, 16, 8), "l": (32, 16), "h": (14,), "g": (14,), "G": (14,)}
-    for size, patches in patch_sizes.items():
-        for patch in patches:
-            # Published (AugReg, big_vision): the whole picture squeezed to a square, bilinear, -1..1.
-            config = vit.variant(size, patch)
-            entry = Entry(family=vit.FAMILY, config=config, preprocessing=Preprocessing(size=config.resolution))
-            register(f"vit_{size}{patch}", entry)
-
-
-_register_efficientnet()
-_register_vits()
+for _module in (efficientnet, vit):
+    for _name, _entry in _module.ENTRIES.items():
+        register(_name, _entry)

@@ -25,7 +25,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from precompute.family import Family, Shapes, TowerConfig
+from precompute.family import Entry, Family, Shapes, TowerConfig
+from precompute.preprocessing import Preprocessing, Standardise
 
 _EPSILON = 1e-3
 
@@ -241,3 +242,23 @@ FAMILY = Family(
     apply=apply,
     is_statistic=is_statistic,
 )
+
+
+def _entries() -> dict[str, Entry]:
+    scales = {0: (1.0, 1.0, 224), 1: (1.0, 1.1, 240), 2: (1.1, 1.2, 260), 3: (1.2, 1.4, 280), 4: (1.4, 1.8, 300)}
+    entries: dict[str, Entry] = {}
+    for number, (width_factor, depth_factor, resolution) in scales.items():
+        # Published: the central 7/8 of the shorter side, bilinear. We resize, then crop: the same up to rounding.
+        preprocessing = Preprocessing(
+            size=resolution,
+            resize="short_side",
+            resize_size=round(resolution / 0.875),
+            crop="central",
+            value_range=Standardise(mean=(127.0, 127.0, 127.0), deviation=(128.0, 128.0, 128.0)),
+        )
+        config = lite(width_factor=width_factor, depth_factor=depth_factor, resolution=resolution)
+        entries[f"efficientnet-lite{number}"] = Entry(family=FAMILY, config=config, preprocessing=preprocessing)
+    return entries
+
+
+ENTRIES = _entries()

@@ -22,7 +22,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from precompute.families import vit_files
-from precompute.family import Family, Shapes, TowerConfig
+from precompute.family import Entry, Family, Shapes, TowerConfig
+from precompute.preprocessing import Preprocessing
 
 POOLINGS = ("class_token", "average", "map", "pre_logits")
 
@@ -247,3 +248,11 @@ FAMILY = Family(
     fit=fit,
     apply=apply,
 )
+
+# Published (AugReg, big_vision): the whole picture squeezed to a square, bilinear, -1..1.
+_PATCH_SIZES = {"ti": (16,), "s": (32, 16), "b": (32, 16, 8), "l": (32, 16), "h": (14,), "g": (14,), "G": (14,)}
+ENTRIES = {
+    f"vit_{size}{patch}": Entry(family=FAMILY, config=variant(size, patch), preprocessing=Preprocessing(size=224))
+    for size, patches in _PATCH_SIZES.items()
+    for patch in patches
+}

@@ -5,9 +5,9 @@ import dataclasses
 import jax.numpy as jnp
 import numpy as np
 
-from precompute.family import Family, TowerConfig
+from precompute.family import Entry, Family, TowerConfig
 from precompute.preprocessing import Preprocessing, Scale
-from precompute.registry import Entry, register, tower_names
+from precompute.registry import register, tower_names
 
 NAME = "test-tiny"
 SIZE, PATCH, WIDTH = 16, 4, 12
