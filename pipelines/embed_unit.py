@@ -11,7 +11,7 @@ from pipelines.counters import COUNTERS
 from pipelines.failure_limit import FailureLimit
 from pipelines.job import BLOCK_ROWS, Job, JobDirectory, JobError, JobOptions, ShardMarker, TowerOptions
 from precompute.embedding import EmbeddedBatch, Embedder, embed_examples
-from precompute.registry import load_tower
+from precompute.loading import load_tower
 from precompute.sources.source import Source, WorkUnit
 from schemas import ShardWriter
 

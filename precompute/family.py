@@ -1,4 +1,4 @@
-"""What a family of towers is: a configuration, its parameters' shapes, a reader of its files' names, and a function.
+"""What a family of towers is: a configuration, its parameters' shapes, its files' names, and a function.
 
 Promises: the registry needs nothing else of a family, so that a new one is one module and one registry entry. A
 family is pure: parameters are a flat dict of named arrays, and `apply` can be jitted, sharded and differentiated.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Literal, TypeVar
 
 import jax
@@ -18,6 +18,7 @@ import numpy as np
 
 from precompute.fingerprint import canonical_json
 from precompute.preprocessing import Preprocessing
+from precompute.weights.naming import Naming
 
 ComputeType = Literal["float32", "bfloat16"]
 Shapes = dict[str, tuple[int, ...]]
@@ -67,9 +68,9 @@ class Family(Generic[Config]):
       name: stands in the card.
       poolings: the values that `TowerConfig.pooling` may have.
       parameter_shapes: the parameters by canonical name.
-      rename: from a file's arrays to canonical names; drops, by rules that the family's module states, what the tower
-        does not use (a classifier's head). Whatever it does not know it leaves as it is, so that `match_parameters`
-        names it.
+      namings: the kinds of files that are read and written; none means that files have the canonical names.
+      adapt: chooses what a file decides and nobody else knows (whether it has a class token), from the arrays under
+        canonical names.
       fit: brings renamed parameters to the configuration's resolution; the weights' hash is taken before.
       apply: (configuration, parameters, float32 images [n, h, w, 3] in the tower's value range) -> float32 [n, width].
       is_statistic: whether a parameter is a statistic of training, which published counts leave out.
@@ -78,8 +79,9 @@ class Family(Generic[Config]):
     name: str
     poolings: tuple[str, ...]
     parameter_shapes: Callable[[Config], Shapes]
-    rename: Callable[[Config, Mapping[str, np.ndarray]], dict[str, np.ndarray]]
     apply: Callable[[Config, Mapping[str, jax.Array], jax.Array], jax.Array]
+    namings: Callable[[Config], Sequence[Naming]] = lambda config: ()
+    adapt: Callable[[Config, Mapping[str, np.ndarray]], Config] = lambda config, arrays: config
     fit: Callable[[Config, Mapping[str, np.ndarray]], dict[str, np.ndarray]] = _unchanged
     is_statistic: Callable[[str], bool] = lambda name: False
 
@@ -92,12 +94,14 @@ class Entry:
       family: its architecture.
       config: its sizes, at the resolution that it was published for.
       preprocessing: as it was published.
-      source: where its weights are published, for people.
+      weights: where its weights are published (`hf://`, `gs://`, `https://`); "" for a bare architecture.
+      weights_sha256: of that file, in hexadecimal, where it is known.
       accuracy: what its authors report, in words with the protocol; "" where nothing comparable is published.
     """
 
     family: Family[Any]
     config: TowerConfig
     preprocessing: Preprocessing
-    source: str = ""
+    weights: str = ""
+    weights_sha256: str = ""
     accuracy: str = ""

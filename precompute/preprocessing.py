@@ -20,67 +20,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from precompute.decoding import MAX_PIXELS, JpegDecoding, PictureError, decode, host_tensorflow
+from precompute.decoding import MAX_PIXELS, JpegDecoding, PictureError, decode
+from precompute.resizing import Method, resize, resize_with_pillow
+from precompute.value_ranges import SIGNED_RANGE, VALUE_RANGES, ValueRange
 
 Resize = Literal["square", "short_side"]
-Method = Literal["bilinear", "bicubic", "area"]
 Crop = Literal["none", "central"]
+Resampler = Literal["tensorflow", "pillow"]
 
-# tf.image.resize's names for the filters of its antialiasing kernel.
-_ANTIALIAS_FILTERS = {"bilinear": "triangle", "bicubic": "keyscubic"}
 # A one-pixel-high strip scaled to a short side of 256 would be 65,536 times its size: refuse before it is made.
 _MAX_RESIZED_PIXELS = 1 << 26
-
-
-def _as_floats(value_range: Scale | Standardise) -> None:
-    """Makes 127 and 127.0, lists and tuples the same, so that equal ranges have one JSON and one fingerprint."""
-    for field in dataclasses.fields(value_range):
-        value = getattr(value_range, field.name)
-        number = float(value) if isinstance(value, (int, float)) else tuple(float(part) for part in value)
-        object.__setattr__(value_range, field.name, number)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Scale:
-    """Values 0..255 become `low`..`high`: x / 255 * (high - low) + low."""
-
-    low: float = -1.0
-    high: float = 1.0
-
-    def __post_init__(self):
-        _as_floats(self)
-        if not self.low < self.high:
-            raise ValueError(f"preprocessing: value range low must be < high, got {self.low} and {self.high}")
-
-    def table(self) -> np.ndarray:
-        """Returns [256, 1] float32: the value of each of the 256 pixel values."""
-        values = np.arange(256, dtype=np.float32)[:, None] / np.float32(255)
-        # The width is taken in float64 and rounded once, as TensorFlow does with Python numbers.
-        return np.float32(self.low) + values * np.float32(self.high - self.low)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Standardise:
-    """(x - mean) / deviation per channel, x in 0..255: mean and deviation are in units of pixel values."""
-
-    mean: tuple[float, float, float]
-    deviation: tuple[float, float, float]
-
-    def __post_init__(self):
-        _as_floats(self)
-        if len(self.mean) != 3 or len(self.deviation) != 3:
-            raise ValueError(f"preprocessing: mean and deviation need 3 values each, got {self.mean}, {self.deviation}")
-        if not min(self.deviation) > 0:
-            raise ValueError(f"preprocessing: deviation must be > 0, got {self.deviation}")
-
-    def table(self) -> np.ndarray:
-        """Returns [256, 3] float32: the value of each of the 256 pixel values in each channel."""
-        values = np.arange(256, dtype=np.float32)[:, None]
-        return (values - np.asarray(self.mean, np.float32)) / np.asarray(self.deviation, np.float32)
-
-
-ValueRange = Scale | Standardise
-_VALUE_RANGES: Mapping[str, type[Scale] | type[Standardise]] = {"scale": Scale, "standardise": Standardise}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -94,6 +43,8 @@ class Preprocessing:
       resize_size: see `resize`. None: the same as `size`.
       method: how to resize. "area" averages.
       antialias: widen the filter when scaling down; not for "area", which has no such choice.
+      resampler: "tensorflow" gives the bytes of big_vision's tf.image.resize with its cast, which truncates; "pillow"
+        those of torchvision's and Hugging Face's Image.resize, which always antialiases and rounds.
       crop: "central" cuts size x size from the middle (offset rounded down); "none" takes the resized picture whole.
       value_range: from 0..255 to what the tower expects.
       jpeg: "fast" decodes JPEGs as tf.io.decode_image does (big_vision), "accurate" as Pillow does (torch).
@@ -104,8 +55,9 @@ class Preprocessing:
     resize_size: int | None = None
     method: Method = "bilinear"
     antialias: bool = False
+    resampler: Resampler = "tensorflow"
     crop: Crop = "none"
-    value_range: ValueRange = Scale()
+    value_range: ValueRange = SIGNED_RANGE
     jpeg: JpegDecoding = "fast"
 
     def __post_init__(self):
@@ -116,7 +68,7 @@ class Preprocessing:
     def to_json(self) -> dict[str, Any]:
         """Returns plain JSON; `from_json` reads it back to an equal object."""
         plain = dataclasses.asdict(self)
-        kind = next(name for name, made in _VALUE_RANGES.items() if isinstance(self.value_range, made))
+        kind = next(name for name, made in VALUE_RANGES.items() if isinstance(self.value_range, made))
         values = {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in dataclasses.asdict(self.value_range).items()
@@ -133,9 +85,9 @@ class Preprocessing:
         _check_keys("preprocessing", data, [field.name for field in dataclasses.fields(cls)])
         values = dict(data["value_range"])
         kind = values.pop("kind", None)
-        if kind not in _VALUE_RANGES:
-            raise ValueError(f"preprocessing.value_range: kind must be one of {sorted(_VALUE_RANGES)}, got {kind!r}")
-        made = _VALUE_RANGES[kind]
+        if kind not in VALUE_RANGES:
+            raise ValueError(f"preprocessing.value_range: kind must be one of {sorted(VALUE_RANGES)}, got {kind!r}")
+        made = VALUE_RANGES[kind]
         _check_keys("preprocessing.value_range", values, [field.name for field in dataclasses.fields(made)])
         values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
         return cls(**{**data, "value_range": made(**values)})
@@ -147,9 +99,12 @@ def _check_keys(where: str, data: Mapping[str, Any], expected: list[str]) -> Non
         raise ValueError(f"{where}: unknown keys {unknown}, missing keys {missing}; the keys are {sorted(expected)}")
 
 
+_CHOICES = (("resize", Resize), ("method", Method), ("resampler", Resampler), ("crop", Crop), ("jpeg", JpegDecoding))
+
+
 def _check(preprocessing: Preprocessing) -> None:
     """Refuses what no picture could be prepared by."""
-    for name, choices in (("resize", Resize), ("method", Method), ("crop", Crop), ("jpeg", JpegDecoding)):
+    for name, choices in _CHOICES:
         value = getattr(preprocessing, name)
         if value not in get_args(choices):
             raise ValueError(f"preprocessing.{name} must be one of {list(get_args(choices))}, got {value!r}")
@@ -166,6 +121,8 @@ def _check(preprocessing: Preprocessing) -> None:
         raise ValueError(f"preprocessing: crop {size} must be <= resize_size, got {resized}")
     if preprocessing.method == "area" and preprocessing.antialias:
         raise ValueError("preprocessing: method 'area' averages already; set antialias=False")
+    if preprocessing.resampler == "pillow" and preprocessing.method != "area" and not preprocessing.antialias:
+        raise ValueError("preprocessing: Pillow always antialiases; set antialias=True or resampler='tensorflow'")
 
 
 def load(data: bytes, preprocessing: Preprocessing, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -191,7 +148,10 @@ def prepare(image: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
             f"{image.shape[1]} x {image.shape[0]} pixels with the short side brought to {preprocessing.resize_size} "
             f"are {width} x {height}; at most {_MAX_RESIZED_PIXELS:,} pixels are made",
         )
-    resized = resize(image, height, width, method=preprocessing.method, antialias=preprocessing.antialias)
+    if preprocessing.resampler == "pillow":
+        resized = resize_with_pillow(image, height, width, preprocessing.method)
+    else:
+        resized = resize(image, height, width, method=preprocessing.method, antialias=preprocessing.antialias)
     if preprocessing.crop == "none":
         return resized
     size = preprocessing.size
@@ -200,42 +160,17 @@ def prepare(image: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
 
 
 def _resized_shape(height: int, width: int, preprocessing: Preprocessing) -> tuple[int, int]:
-    """Returns (height, width) after the resize, in the float32 arithmetic of big_vision's resize_small."""
+    """Returns (height, width) after the resize; TensorFlow's in the float32 arithmetic of big_vision's resize_small."""
     side = preprocessing.resize_size
     assert side is not None
     if preprocessing.resize == "square":
         return side, side
+    if preprocessing.resampler == "pillow":
+        # torchvision and Hugging Face: the long side in whole numbers, rounded down.
+        short = min(height, width)
+        return side * height // short, side * width // short
     factor = np.float32(side) / np.float32(min(height, width))
     return int(np.rint(np.float32(height) * factor)), int(np.rint(np.float32(width) * factor))
-
-
-def resize(image: np.ndarray, height: int, width: int, *, method: Method, antialias: bool) -> np.ndarray:
-    """Returns uint8 [height, width, 3], equal to the byte to big_vision's resize of a uint8 picture.
-
-    The kernels behind tf.image.resize are called directly: the same bytes for a third of the time at 128 pixels,
-    where the work around the kernel costs more than the kernel. They release the interpreter lock.
-    """
-    if image.shape[:2] == (height, width):
-        return image
-    kernels = host_tensorflow().raw_ops
-    images, size = image[None], np.array([height, width], np.int32)
-    if antialias:
-        resized = kernels.ScaleAndTranslate(
-            images=images.astype(np.float32),
-            size=size,
-            scale=size.astype(np.float32) / np.array(image.shape[:2], np.float32),
-            translation=np.zeros(2, np.float32),
-            kernel_type=_ANTIALIAS_FILTERS[method],
-            antialias=True,
-        )
-    elif method == "area":
-        resized = kernels.ResizeArea(images=images, size=size)
-    else:
-        kernel = kernels.ResizeBilinear if method == "bilinear" else kernels.ResizeBicubic
-        resized = kernel(images=images, size=size, half_pixel_centers=True)
-    values = resized.numpy()[0]
-    # Truncates: big_vision casts to uint8 without rounding, and the towers were trained on that.
-    return np.clip(values, 0, 255, out=values).astype(np.uint8)
 
 
 def normalise(preprocessing: Preprocessing, images: jax.Array) -> jax.Array:

@@ -18,15 +18,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 from collections.abc import Iterator, Mapping
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from precompute.family import Entry, Family, Shapes, TowerConfig
-from precompute.preprocessing import Preprocessing, Standardise
+from precompute.preprocessing import Preprocessing
+from precompute.value_ranges import Standardise
+from precompute.weights.naming import Link, Naming, link
 
 _EPSILON = 1e-3
 
@@ -136,46 +136,28 @@ def is_statistic(name: str) -> bool:
     return name.endswith(("/mean", "/variance"))
 
 
-_NORM_FIELDS = {"weight": "scale", "bias": "bias", "running_mean": "mean", "running_var": "variance"}
-_OUTER_LAYERS = {"_conv_stem": "stem", "_bn0": "stem", "_conv_head": "head", "_bn1": "head"}
-_BLOCK_LAYERS = {
-    **{"_expand_conv": "expand", "_bn0": "expand", "_depthwise_conv": "depthwise", "_bn1": "depthwise"},
-    **{"_project_conv": "project", "_bn2": "project"},
-}
+def namings(config: EfficientNetConfig) -> tuple[Naming, ...]:
+    """Returns the one kind of file, of EfficientNet-PyTorch."""
+    links = [
+        *_links("_conv_stem", "_bn0", "stem", (config.stem_width, 3, 3, 3)),
+        *_links("_conv_head", "_bn1", "head", (config.head_width, config.stages[-1].width, 1, 1)),
+    ]
+    for number, block in enumerate(_blocks(config)):
+        theirs, ours, size, width = f"_blocks.{number}", block.name, block.stage.kernel_size, block.expanded_width
+        if block.stage.expansion != 1:
+            expand = (width, block.input_width, 1, 1)
+            links += _links(f"{theirs}._expand_conv", f"{theirs}._bn0", f"{ours}/expand", expand)
+        depthwise, project = (width, 1, size, size), (block.stage.width, width, 1, 1)
+        links += _links(f"{theirs}._depthwise_conv", f"{theirs}._bn1", f"{ours}/depthwise", depthwise)
+        links += _links(f"{theirs}._project_conv", f"{theirs}._bn2", f"{ours}/project", project)
+    return (Naming(name="EfficientNet-PyTorch", links=links, dropped=(r"_fc\..*", r".*\.num_batches_tracked")),)
 
 
-def rename(_: EfficientNetConfig, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Returns a file's arrays under canonical names; canonical ones are left as they are."""
-    return {
-        new: _kernel(new, array) if new.endswith("/kernel") and new != name else array
-        for name, array in arrays.items()
-        if not name.startswith("_fc.") and not name.endswith(".num_batches_tracked")
-        for new in [_canonical_name(name)]
-    }
-
-
-def _canonical_name(name: str) -> str:
-    found = re.fullmatch(r"(?:_blocks\.(\d+)\.)?(\w+)\.(\w+)", name)
-    if not found:
-        return name
-    block, layer, field = found.groups()
-    layers = _OUTER_LAYERS if block is None else _BLOCK_LAYERS
-    fields = _NORM_FIELDS if layer.startswith("_bn") else {"weight": "kernel"}
-    if layer not in layers or field not in fields:
-        return name
-    return "/".join([*([f"block_{block}"] if block is not None else []), layers[layer], fields[field]])
-
-
-def _kernel(name: str, array: np.ndarray) -> np.ndarray:
-    """Returns a torch kernel [outputs, inputs, height, width] laid out as `parameter_shapes` says."""
-    if array.ndim != 4:
-        return array
-    kernel = np.transpose(array, (2, 3, 1, 0))
-    if name == "stem/kernel":
-        return kernel
-    if "/depthwise/" in name:
-        return kernel[:, :, 0] if kernel.shape[2] == 1 else kernel
-    return kernel[0, 0] if kernel.shape[:2] == (1, 1) else kernel
+def _links(convolution: str, norm: str, ours: str, kernel_shape: tuple[int, ...]) -> list[Link]:
+    """Returns the links of a convolution and its norm; `kernel_shape` is torch's."""
+    kernel = link(f"{convolution}.weight", f"{ours}/kernel", axes=(2, 3, 1, 0), part_shape=kernel_shape)
+    fields = {"weight": "scale", "bias": "bias", "running_mean": "mean", "running_var": "variance"}
+    return [kernel, *(link(f"{norm}.{theirs}", f"{ours}/{field}") for theirs, field in fields.items())]
 
 
 def apply(config: EfficientNetConfig, parameters: Mapping[str, jax.Array], images: jax.Array) -> jax.Array:
@@ -238,7 +220,7 @@ FAMILY = Family(
     name="efficientnet-lite",
     poolings=("average",),
     parameter_shapes=parameter_shapes,
-    rename=rename,
+    namings=namings,
     apply=apply,
     is_statistic=is_statistic,
 )

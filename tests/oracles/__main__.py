@@ -13,11 +13,11 @@ import numpy as np
 import torch
 import transformers
 
-from tests.oracles import efficientnet, text_tower, torch_files, vit
+from tests.oracles import efficientnet, hugging_face, text_tower, torch_files, vit
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "towers"
 WEIGHTS = GOLDEN.parent / "weights"
-FAMILIES = {"vit": vit, "efficientnet-lite0": efficientnet}
+FAMILIES = {"vit": vit, "hugging_face": hugging_face, "efficientnet-lite0": efficientnet}
 
 
 def compute() -> dict[str, dict[str, np.ndarray]]:
@@ -35,6 +35,7 @@ def write() -> None:
     GOLDEN.mkdir(parents=True, exist_ok=True)
     WEIGHTS.mkdir(exist_ok=True)
     torch_files.write(WEIGHTS)
+    hugging_face.write_file_names()
     for family, arrays in compute().items():
         np.savez(GOLDEN / f"{family}.npz", **arrays)  # pyright: ignore[reportArgumentType]
     versions = {"torch": torch.__version__, "transformers": transformers.__version__, "numpy": np.__version__}
@@ -46,6 +47,7 @@ def compare() -> None:
     """Raises AssertionError where a fresh output differs from its golden by more than rounding."""
     text_tower.compare()
     torch_files.compare(WEIGHTS)
+    assert hugging_face.FILE_NAMES.read_text(encoding="utf-8") == hugging_face.file_names()
     sys.stdout.write(f"torch reads {', '.join(torch_files.FILES)} as the tests do\n")
     for family, arrays in compute().items():
         with np.load(GOLDEN / f"{family}.npz") as golden:

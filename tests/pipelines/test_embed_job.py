@@ -8,8 +8,8 @@ import pytest
 from pipelines import embed_unit
 from pipelines.job import JobDirectory
 from precompute.decoding import decode
+from precompute.loading import load_tower
 from precompute.preprocessing import prepare
-from precompute.registry import load_tower
 from schemas import EmbeddingDataset
 from schemas.verification import verify
 from tests.pipelines.making import BAD, arguments, picture, run, write_source

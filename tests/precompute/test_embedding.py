@@ -9,7 +9,7 @@ from PIL import Image
 
 from precompute.decoding import PictureError
 from precompute.embedding import Embedder, embed_examples
-from precompute.registry import load_tower
+from precompute.loading import load_tower
 from precompute.sources.source import Example
 from tests.precompute.tiny_tower import NAME, PATCH, SIZE, register_tiny_tower, write_weights
 

@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from precompute.decoding import PictureError
-from precompute.preprocessing import Preprocessing, Scale, Standardise, normalise, prepare, resize
+from precompute.preprocessing import Preprocessing, normalise, prepare
+from precompute.resizing import resize
+from precompute.value_ranges import Scale, Standardise
 
 RESIZES = [("bilinear", False), ("bilinear", True), ("bicubic", False), ("bicubic", True), ("area", False)]
 VGG = Standardise(mean=(0.485 * 255, 0.456 * 255, 0.406 * 255), deviation=(0.229 * 255, 0.224 * 255, 0.225 * 255))
@@ -132,6 +134,7 @@ def test_json_is_literally_this():
         "resize_size": 128,
         "method": "bilinear",
         "antialias": False,
+        "resampler": "tensorflow",
         "crop": "none",
         "value_range": {"kind": "standardise", "mean": [127.0] * 3, "deviation": [128.0] * 3},
         "jpeg": "fast",
@@ -148,6 +151,7 @@ def test_json_is_literally_this():
         ({"resize": "short_side"}, r"without a crop .* set crop='central'"),
         ({"resize_size": 100, "crop": "central"}, r"crop 224 must be <= resize_size, got 100"),
         ({"method": "area", "antialias": True}, r"'area' averages already"),
+        ({"resampler": "pillow"}, r"Pillow always antialiases; set antialias=True"),
         ({"size": 0, "resize_size": 0}, r"must be >= 1, got 0 and 0"),
     ],
 )

@@ -6,8 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from precompute.family import Entry, Family, TowerConfig
-from precompute.preprocessing import Preprocessing, Scale
+from precompute.preprocessing import Preprocessing
 from precompute.registry import register, tower_names
+from precompute.value_ranges import Scale
 
 NAME = "test-tiny"
 SIZE, PATCH, WIDTH = 16, 4, 12
@@ -32,7 +33,6 @@ FAMILY = Family(
     name="tiny",
     poolings=("all",),
     parameter_shapes=lambda config: {"kernel": ((config.resolution // PATCH) ** 2 * 3, WIDTH)},
-    rename=lambda config, arrays: dict(arrays),
     apply=_apply,
 )
 

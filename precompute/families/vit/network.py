@@ -1,0 +1,112 @@
+"""The function that a Vision Transformer is: from pictures to embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+
+from precompute.families.vit.config import ViTConfig
+from precompute.families.vit.parameters import ATTENTION, block_name
+
+_GELUS = {
+    "tanh": lambda hidden: jax.nn.gelu(hidden, approximate=True),
+    "exact": lambda hidden: jax.nn.gelu(hidden, approximate=False),
+    "quick": lambda hidden: hidden * jax.nn.sigmoid(1.702 * hidden),
+}
+
+
+def apply(config: ViTConfig, parameters: Mapping[str, jax.Array], images: jax.Array) -> jax.Array:
+    """Returns float32 [n, output_width] for float32 images [n, h, w, 3]."""
+    weights = {name: value.astype(config.compute_type) for name, value in parameters.items()}
+    tokens = _tokens(config, weights, _patches(config, weights, images.astype(config.compute_type)))
+    if config.pre_norm:
+        tokens = _norm(config, weights, "Transformer/pre_norm", tokens)
+    for number in range(config.depth):
+        tokens = _block(config, weights, block_name(number), tokens)
+    tokens = _norm(config, weights, "Transformer/encoder_norm", tokens)
+    return _pool(config, weights, tokens).astype(jnp.float32)
+
+
+def _patches(config: ViTConfig, weights: Mapping[str, jax.Array], images: jax.Array) -> jax.Array:
+    """Returns tokens [n, grid * grid, width]: a matrix product, which a convolution without overlap is."""
+    patch, grid = config.patch_size, config.grid
+    images = images[:, : grid * patch, : grid * patch]
+    pieces = images.reshape(-1, grid, patch, grid, patch, 3).transpose(0, 1, 3, 2, 4, 5)
+    pieces = pieces.reshape(-1, grid * grid, patch * patch * 3)
+    tokens = pieces @ weights["embedding/kernel"].reshape(-1, config.width)
+    return tokens + weights["embedding/bias"] if config.patch_bias else tokens
+
+
+def _tokens(config: ViTConfig, weights: Mapping[str, jax.Array], patches: jax.Array) -> jax.Array:
+    """Returns [n, length, width]: class token, registers, patches, with positions but for the registers."""
+    positions, count = weights["pos_embedding"], len(patches)
+    rows = [patches + positions[:, int(config.class_token) :]]
+    if config.num_registers:
+        rows.insert(0, jnp.broadcast_to(weights["registers"], (count, config.num_registers, config.width)))
+    if config.class_token:
+        rows.insert(0, jnp.broadcast_to(weights["cls"] + positions[:, :1], (count, 1, config.width)))
+    return jnp.concatenate(rows, axis=1)
+
+
+def _block(config: ViTConfig, weights: Mapping[str, jax.Array], block: str, tokens: jax.Array) -> jax.Array:
+    normed = _norm(config, weights, f"{block}/LayerNorm_0", tokens)
+    added = _attention(weights, f"{block}/{ATTENTION}", normed, normed)
+    tokens += added * weights[f"{block}/LayerScale_0"] if config.layer_scale else added
+    added = _mlp(config, weights, f"{block}/MlpBlock_0", _norm(config, weights, f"{block}/LayerNorm_1", tokens))
+    return tokens + (added * weights[f"{block}/LayerScale_1"] if config.layer_scale else added)
+
+
+def _norm(config: ViTConfig, weights: Mapping[str, jax.Array], name: str, tokens: jax.Array) -> jax.Array:
+    values = tokens.astype(jnp.float32)  # the statistics need more digits than bfloat16 has
+    centred = values - values.mean(axis=-1, keepdims=True)
+    variance = jnp.mean(centred * centred, axis=-1, keepdims=True)
+    normed = centred * jax.lax.rsqrt(variance + config.norm_epsilon)
+    return (normed * weights[f"{name}/scale"] + weights[f"{name}/bias"]).astype(tokens.dtype)
+
+
+def _project(weights: Mapping[str, jax.Array], name: str, tokens: jax.Array) -> jax.Array:
+    """Returns [n, length, heads, head width]."""
+    kernel, bias = weights[f"{name}/kernel"], weights[f"{name}/bias"]
+    projected = tokens @ kernel.reshape(kernel.shape[0], -1) + bias.reshape(-1)
+    return projected.reshape(*tokens.shape[:-1], *bias.shape)
+
+
+def _attention(weights: Mapping[str, jax.Array], name: str, queries: jax.Array, tokens: jax.Array) -> jax.Array:
+    query = _project(weights, f"{name}/query", queries)
+    key, value = (_project(weights, f"{name}/{part}", tokens) for part in ("key", "value"))
+    attended = jax.nn.dot_product_attention(query, key, value)
+    kernel = weights[f"{name}/out/kernel"]
+    joined = attended.reshape(*attended.shape[:-2], -1)
+    return joined @ kernel.reshape(-1, kernel.shape[-1]) + weights[f"{name}/out/bias"]
+
+
+def _dense(weights: Mapping[str, jax.Array], name: str, tokens: jax.Array) -> jax.Array:
+    return tokens @ weights[f"{name}/kernel"] + weights[f"{name}/bias"]
+
+
+def _mlp(config: ViTConfig, weights: Mapping[str, jax.Array], name: str, tokens: jax.Array) -> jax.Array:
+    hidden = _dense(weights, f"{name}/Dense_0", tokens)
+    if config.activation == "swiglu":
+        hidden *= jax.nn.silu(_dense(weights, f"{name}/Gate", tokens))
+    else:
+        hidden = _GELUS[config.activation](hidden)
+    return _dense(weights, f"{name}/Dense_1", hidden)
+
+
+def _pool(config: ViTConfig, weights: Mapping[str, jax.Array], tokens: jax.Array) -> jax.Array:
+    if config.pooling == "average":
+        return tokens[:, int(config.class_token) + config.num_registers :].mean(axis=1, dtype=jnp.float32)
+    if config.pooling == "map":
+        probe = jnp.broadcast_to(weights["MAPHead_0/probe"], (tokens.shape[0], 1, config.width))
+        pooled = _attention(weights, f"MAPHead_0/{ATTENTION}", probe, tokens)
+        pooled += _mlp(config, weights, "MAPHead_0/MlpBlock_0", _norm(config, weights, "MAPHead_0/LayerNorm_0", pooled))
+        return pooled[:, 0]
+    token = tokens[:, 0]
+    if config.pooling == "pre_logits":
+        return jnp.tanh(_dense(weights, "pre_logits", token))
+    if config.pooling == "projection":
+        projected = token @ weights["head/kernel"]
+        return projected + weights["head/bias"] if config.projection_bias else projected
+    return token

@@ -1,0 +1,118 @@
+"""Reference outputs of transformers' vision towers, from files that transformers itself names.
+
+The names and shapes of each file come from `save_pretrained` and lie in tests/golden/towers/file_names.json; the
+weights are drawn by name, so that the tests need neither torch nor transformers. Two-tower models are saved whole, text
+side included, as their files are published.
+"""
+
+import json
+import pathlib
+import tempfile
+from typing import Any
+
+import numpy as np
+
+from tests.oracles.drawing import draw_images, draw_torch_state
+
+NUM_IMAGES = 2
+FILE_NAMES = pathlib.Path(__file__).parents[1] / "golden" / "towers" / "file_names.json"
+_SIZES = {"hidden_size": 96, "num_hidden_layers": 3, "num_attention_heads": 3}
+_TEXT = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 32, "vocab_size": 9}
+_CLIP_VISION = {**_SIZES, "intermediate_size": 384, "patch_size": 16, "image_size": 80}
+
+# file: (model's class, configuration, sides of the pictures; the first is the file's own)
+FILES: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {
+    "dino": ("ViTModel", {**_SIZES, "intermediate_size": 384, "patch_size": 16, "image_size": 80}, (80, 112)),
+    "dinov2": ("Dinov2Model", {**_SIZES, "patch_size": 14, "image_size": 98}, (98, 70)),
+    "dinov2-swiglu": (
+        "Dinov2Model",
+        {**_SIZES, "patch_size": 14, "image_size": 70, "use_swiglu_ffn": True, "mlp_ratio": 4},
+        (70, 98),
+    ),
+    "dinov2-registers": ("Dinov2WithRegistersModel", {**_SIZES, "patch_size": 14, "image_size": 98}, (98, 56, 140)),
+    "siglip": (
+        "SiglipModel",
+        {"vision_config": {**_CLIP_VISION, "hidden_act": "gelu_pytorch_tanh"}, "text_config": _TEXT},
+        (80, 112),
+    ),
+    "clip": ("CLIPModel", {"vision_config": _CLIP_VISION, "text_config": _TEXT, "projection_dim": 48}, (80, 112)),
+    "clip-gelu": (
+        "CLIPModel",
+        {"vision_config": {**_CLIP_VISION, "hidden_act": "gelu"}, "text_config": _TEXT, "projection_dim": 48},
+        (80, 48),
+    ),
+}
+CASES = {f"{file}-{side}": (file, side) for file, (_, _, sides) in FILES.items() for side in sides}
+
+
+def draw_file(file: str) -> dict[str, np.ndarray]:
+    """Returns the arrays of one of `FILES`."""
+    shapes = json.loads(FILE_NAMES.read_text(encoding="utf-8"))[file]
+    drawn = draw_torch_state({name: tuple(shape) for name, shape in shapes.items()})
+    # Factors near one, so that each block counts; as published they begin at one, too.
+    return {name: values + 1 if name.endswith("lambda1") else values for name, values in drawn.items()}
+
+
+def write_file_names() -> None:
+    """Writes what `file_names` gives."""
+    FILE_NAMES.write_text(file_names(), encoding="utf-8")
+
+
+def file_names() -> str:
+    """Returns the names and shapes of `FILES` as transformers saves them, as JSON."""
+    import safetensors
+
+    names: dict[str, dict[str, list[int]]] = {}
+    for file, (model, config, _) in FILES.items():
+        with tempfile.TemporaryDirectory() as folder:
+            _model_class(model)(_config(model, config)).save_pretrained(folder)
+            with safetensors.safe_open(f"{folder}/model.safetensors", "numpy") as saved:
+                names[file] = {name: saved.get_slice(name).get_shape() for name in sorted(saved.keys())}
+    return json.dumps(names, indent=0) + "\n"
+
+
+def compute(case: str) -> dict[str, np.ndarray]:
+    """Returns, by pooling, float32 [2, output width]."""
+    import torch
+
+    file, side = CASES[case]
+    model = _load(file)
+    interpolate = {} if file.startswith("dinov2") else {"interpolate_pos_encoding": True}
+    images = torch.from_numpy(np.ascontiguousarray(draw_images(case, NUM_IMAGES, side).transpose(0, 3, 1, 2)))
+    outputs: dict[str, Any] = {}
+    with torch.no_grad():
+        tower = getattr(model, "vision_model", model)
+        found = tower(pixel_values=images, **interpolate)
+        if file == "siglip":
+            outputs["map"] = found.pooler_output
+        elif file.startswith("clip"):
+            outputs["class_token"] = found.pooler_output
+            outputs["projection"] = model.visual_projection(found.pooler_output)
+        else:
+            outputs["class_token"] = found.last_hidden_state[:, 0]
+            num_others = 1 + getattr(model.config, "num_register_tokens", 0)
+            outputs["average"] = found.last_hidden_state[:, num_others:].mean(1)
+    return {pooling: values.numpy() for pooling, values in outputs.items()}
+
+
+def _model_class(name: str) -> Any:
+    import transformers
+
+    return getattr(transformers, name)
+
+
+def _config(model: str, config: dict[str, Any]) -> Any:
+    return _model_class(model.replace("Model", "Config"))(**config)
+
+
+def _load(file: str) -> Any:
+    """Returns the model, which has read its weights from a file, as its users' do."""
+    import safetensors.numpy
+
+    model, config, _ = FILES[file]
+    with tempfile.TemporaryDirectory() as folder:
+        _config(model, config).save_pretrained(folder)
+        safetensors.numpy.save_file(draw_file(file), pathlib.Path(folder) / "model.safetensors", {"format": "pt"})
+        loaded, report = _model_class(model).from_pretrained(folder, output_loading_info=True)
+    assert not report["missing_keys"] and not report["unexpected_keys"], report
+    return loaded.eval()
