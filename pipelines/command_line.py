@@ -49,8 +49,8 @@ class Run:
     """Which of the tower's values are the embedding; by default as published."""
     compute_type: Literal["float32", "bfloat16"] = "float32"
     """Type of the tower's activations."""
-    batch_size: int = 64
-    """Pictures on the device at once."""
+    batch_size: int | None = None
+    """Pictures on the devices at once; by default a short trial chooses, and the job keeps to it."""
     rows_per_shard: int = 4096
     """Rows of each shard: the grain of work, of retry and of resume."""
     dtype: VectorType = "float16"
@@ -88,7 +88,6 @@ class Run:
             resize=self.resize,
             pooling=self.pooling,
             compute_type=self.compute_type,
-            batch_size=self.batch_size,
         )
         return JobOptions(
             source=self.source,
@@ -96,6 +95,7 @@ class Run:
             output=self.output,
             source_format=self.source_format,
             columns=columns,
+            batch_size=self.batch_size,
             rows_per_shard=self.rows_per_shard,
             vector_type=self.dtype,
             decode_threads=self.decode_threads,
@@ -144,7 +144,7 @@ def _run(command: Run, beam_flags: list[str]) -> None:
     beam_flags = _check_beam_flags(beam_flags)
     console = rich.console.Console(soft_wrap=True, highlight=False)
     options = command.job_options()
-    job, source, units = embed_job.plan(options)
+    job, source, units = embed_job.plan(options, embeds_here=_embeds_here(beam_flags), say=console.print)
     limit = FailureLimit.parse(command.max_failures, job.num_rows)
     directory = JobDirectory(command.output)
     if directory.claim(job):
@@ -218,6 +218,13 @@ def _check_beam_flags(flags: list[str]) -> list[str]:
     named = any(flag.split("=")[0] == "--runner" for flag in flags)
     # Without a name Beam takes a runner that may fetch a program from the network.
     return flags if named else ["--runner=FnApiRunner", *flags]
+
+
+def _embeds_here(beam_flags: list[str]) -> bool:
+    """Returns whether the runner that the flags name embeds on this machine's devices."""
+    from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+
+    return str(PipelineOptions(beam_flags).view_as(StandardOptions).runner).endswith(("FnApiRunner", "DirectRunner"))
 
 
 if __name__ == "__main__":

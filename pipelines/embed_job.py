@@ -5,17 +5,19 @@
 Promises: only units and counts pass through a shuffle, never vectors; the graph is the same on every runner.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pvalue import PCollection
 
-from pipelines.embed_unit import EmbedUnit, load_embedder
+from pipelines.embed_unit import EmbedUnit, load_tower_once
 from pipelines.failure_limit import FailureLimit
 from pipelines.job import Job, JobDirectory, JobOptions
+from precompute.batch_size import probe
 from precompute.sources.opening import open_source
 from precompute.sources.source import Source, WorkUnit
+from precompute.tower import ImageTower
 
 
 class Publish(beam.DoFn):
@@ -38,15 +40,26 @@ class Publish(beam.DoFn):
             yield directory.publish(self._job).num_rows
 
 
-def plan(options: JobOptions) -> tuple[Job, Source, list[WorkUnit]]:
+# Where the launcher's devices are not the ones that embed, a probe here would tell nothing.
+_BATCH_SIZE_ELSEWHERE = 64
+
+
+def plan(
+    options: JobOptions, *, embeds_here: bool = True, say: Callable[[str], None] = lambda words: None
+) -> tuple[Job, Source, list[WorkUnit]]:
     """Returns the job, its source and its units; nothing is written.
+
+    Args:
+      options: what is asked.
+      embeds_here: whether this process's devices will embed, so that a batch size can be chosen by trying them.
+      say: is told what was chosen.
 
     Raises:
       SourceError, WeightsError, ValueError: source, weights or options cannot be used.
     """
     source = open_source(options.source, format=options.source_format, columns=options.columns)
     units = source.units(options.rows_per_shard)
-    tower = load_embedder(options.tower).tower
+    tower = load_tower_once(options.tower)
     job = Job(
         output=options.output,
         tower=tower.card(),
@@ -55,10 +68,30 @@ def plan(options: JobOptions) -> tuple[Job, Source, list[WorkUnit]]:
         num_units=len(units),
         has_labels=source.has_labels,
         vector_type=options.vector_type,
-        batch_size=options.tower.batch_size,
+        batch_size=_batch_size(options, tower, source.num_rows, embeds_here, say),
         rows_per_shard=options.rows_per_shard,
     )
     return job, source, units
+
+
+def _batch_size(
+    options: JobOptions, tower: ImageTower, num_rows: int, embeds_here: bool, say: Callable[[str], None]
+) -> int:
+    """Returns the batch size that is asked for, the one that the job began with, or one by trial."""
+    if options.batch_size is not None:
+        if options.batch_size < 1:
+            raise ValueError(f"batch_size must be >= 1, got {options.batch_size}")
+        return options.batch_size
+    if noted := JobDirectory(options.output).noted_option("batch_size"):
+        return noted
+    if not embeds_here:
+        return _BATCH_SIZE_ELSEWHERE
+    *others, chosen = probe(tower, num_rows=num_rows)
+    tried = ", ".join(
+        f"{one.batch_size}: {one.rate:,.0f}" for one in sorted([*others, chosen], key=lambda m: m.batch_size)
+    )
+    say(f"batch size {chosen.batch_size}, by trial (pictures/s at {tried}); --batch-size sets it")
+    return chosen.batch_size
 
 
 def build(

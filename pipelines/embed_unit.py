@@ -10,9 +10,11 @@ import apache_beam as beam
 from pipelines.counters import COUNTERS
 from pipelines.failure_limit import FailureLimit
 from pipelines.job import BLOCK_ROWS, Job, JobDirectory, JobError, JobOptions, ShardMarker, TowerOptions
-from precompute.embedding import EmbeddedBatch, Embedder, embed_examples
+from precompute.embedder import Embedder
+from precompute.embedding import EmbeddedBatch, embed_examples
 from precompute.loading import load_tower
 from precompute.sources.source import Source, WorkUnit
+from precompute.tower import ImageTower
 from schemas import ShardWriter
 
 _LOADING = threading.Lock()
@@ -22,15 +24,21 @@ class StopRequestedError(RuntimeError):
     """The launcher asked for an end; finished shards stay."""
 
 
-def load_embedder(options: TowerOptions) -> Embedder:
-    """Returns the tower on the device; it is loaded once per process, whatever the number of threads."""
+def load_tower_once(options: TowerOptions) -> ImageTower:
+    """Returns the tower; it is loaded once per process, whatever the number of threads."""
     with _LOADING:
-        return _load_embedder(options)
+        return _load_tower(options)
+
+
+def load_embedder(options: TowerOptions, batch_size: int) -> Embedder:
+    """Returns the tower on the devices, once per process, too."""
+    with _LOADING:
+        return _load_embedder(options, batch_size)
 
 
 @functools.lru_cache(maxsize=1)
-def _load_embedder(options: TowerOptions) -> Embedder:
-    tower = load_tower(
+def _load_tower(options: TowerOptions) -> ImageTower:
+    return load_tower(
         options.tower,
         options.weights,
         resolution=options.resolution,
@@ -38,7 +46,11 @@ def _load_embedder(options: TowerOptions) -> Embedder:
         pooling=options.pooling,
         compute_type=options.compute_type,
     )
-    return Embedder(tower, batch_size=options.batch_size)
+
+
+@functools.lru_cache(maxsize=1)
+def _load_embedder(options: TowerOptions, batch_size: int) -> Embedder:
+    return Embedder(_load_tower(options), batch_size=batch_size)
 
 
 class EmbedUnit(beam.DoFn):
@@ -54,7 +66,7 @@ class EmbedUnit(beam.DoFn):
         Raises:
           JobError: the worker's weights file is not the launcher's.
         """
-        self._embedder = load_embedder(self._options.tower)
+        self._embedder = load_embedder(self._options.tower, self._job.batch_size)
         found = self._embedder.tower.fingerprint()
         if found != self._job.tower.fingerprint:
             raise JobError(

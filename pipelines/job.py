@@ -51,7 +51,6 @@ class TowerOptions:
       resize: `published`, or `square` for the whole picture squeezed.
       pooling: which values are the embedding, None for the published ones.
       compute_type: of the tower's activations.
-      batch_size: pictures on the device at once.
     """
 
     tower: str
@@ -60,7 +59,6 @@ class TowerOptions:
     resize: Literal["published", "square"] = "published"
     pooling: str | None = None
     compute_type: Literal["float32", "bfloat16"] = "float32"
-    batch_size: int = 64
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -73,6 +71,7 @@ class JobOptions:
       columns: names of its columns.
       tower: the image tower.
       output: directory of the dataset.
+      batch_size: pictures on the devices at once; None: as the job began with, else by a probe.
       rows_per_shard: rows of each unit and shard.
       vector_type: type in which vectors are stored.
       decode_threads: threads that read and decode.
@@ -83,6 +82,7 @@ class JobOptions:
     output: str
     source_format: str | None = None
     columns: SourceColumns = dataclasses.field(default_factory=SourceColumns)
+    batch_size: int | None = None
     rows_per_shard: int = 4096
     vector_type: VectorType = "float16"
     decode_threads: int = 4
@@ -146,25 +146,36 @@ class JobDirectory:
           JobError: it holds another job or dataset (each difference with both values), or other files.
         """
         if self.is_published():
-            manifest = Manifest.read(self.path)
-            found = {
-                "tower": manifest.tower.model_dump(),
-                "source": manifest.source.model_dump(),
-                "options": manifest.job,
-            }
-            self._refuse_another(found, job)
+            self._refuse_another(self._published(), job)
             self.sweep()  # left by a kill between publishing and cleaning
             return True
         if not self._specification.exists():
             self._begin(job)
         try:
-            begun = json.loads(self._specification.read_text(encoding="utf-8"))
+            begun = self._begun()
         except FileNotFoundError as error:
             if self.is_published():  # by another launcher, just now
                 return self.claim(job)
             raise JobError(f"{self._work}: is not a job's; remove it, or give an empty --output") from error
         self._refuse_another(begun, job)
         return False
+
+    def noted_option(self, name: str) -> Any:
+        """Returns an option of the job that the directory belongs to, finished or not; None where there is none."""
+        try:
+            found = self._published() if self.is_published() else self._begun()
+        except FileNotFoundError:
+            return None
+        return found["options"].get(name)
+
+    def _published(self) -> dict[str, Any]:
+        """Returns the specification of the finished job."""
+        manifest = Manifest.read(self.path)
+        return {"tower": manifest.tower.model_dump(), "source": manifest.source.model_dump(), "options": manifest.job}
+
+    def _begun(self) -> dict[str, Any]:
+        """Returns the specification of the job under way."""
+        return json.loads(self._specification.read_text(encoding="utf-8"))
 
     def _begin(self, job: Job) -> None:
         """Notes what the job is; of two launchers at once the first one's note stays."""

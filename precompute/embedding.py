@@ -13,13 +13,12 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from precompute.decoding import PictureError
-from precompute.preprocessing import load, normalise
+from precompute.embedder import Embedder
+from precompute.preprocessing import load
 from precompute.sources.source import Example
-from precompute.tower import ImageTower
 
 # Batches whose pictures are being decoded while the device works, and batches on the device.
 _BATCHES_AHEAD = 2
@@ -42,36 +41,6 @@ class EmbeddedBatch(NamedTuple):
     examples: list[Example]
     vectors: np.ndarray
     failures: list[Failure]
-
-
-class Embedder:
-    """A tower on the device, compiled for one batch size."""
-
-    def __init__(self, tower: ImageTower, *, batch_size: int):
-        """Puts the parameters on the device.
-
-        Raises:
-          ValueError: the batch size is below 1.
-        """
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be >= 1, got {batch_size}")
-        self.tower = tower
-        self.batch_size = batch_size
-        self._parameters = jax.device_put(dict(tower.parameters))
-        self._function = jax.jit(
-            lambda parameters, images: tower.apply(parameters, normalise(tower.preprocessing, images)).astype(
-                jnp.float32
-            )
-        )
-
-    def start(self, images: list[np.ndarray]) -> jax.Array | np.ndarray:
-        """Starts to embed up to `batch_size` prepared pictures, and returns at once what will be [batch_size, D]."""
-        if not images:
-            return np.zeros((0, self.tower.output_width), np.float32)
-        size = self.tower.preprocessing.size
-        batch = np.zeros((self.batch_size, size, size, 3), np.uint8)
-        batch[: len(images)] = images
-        return self._function(self._parameters, batch)
 
 
 def embed_examples(

@@ -1,12 +1,13 @@
 """The whole command on small sources: what is written, what is refused, and what becomes of bad pictures."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 
-from pipelines import embed_unit
-from pipelines.job import JobDirectory
+from pipelines import command_line, embed_job, embed_unit
+from pipelines.job import JobDirectory, JobOptions, TowerOptions
 from precompute.decoding import decode
 from precompute.loading import load_tower
 from precompute.preprocessing import prepare
@@ -211,3 +212,48 @@ def test_a_work_folder_of_another_program_is_refused(tmp_path, monkeypatch, sour
     (tmp_path / "out/_work/temporary").mkdir(parents=True)
     assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 2
     assert "_work: is not a job's; remove it" in capsys.readouterr().err
+
+
+def test_a_batch_size_that_nobody_gave_is_chosen_once_and_kept(tmp_path, monkeypatch, source, capsys):
+    command = arguments(source, tmp_path / "out")
+    place = command.index("--batch-size")
+    del command[place : place + 2]
+    publish = JobDirectory.publish
+    monkeypatch.setattr(JobDirectory, "publish", _not_yet)
+    assert run(monkeypatch, *command) == 1
+    (chosen,) = re.findall(r"batch size (\d+), by trial \(pictures/s at 16: ", capsys.readouterr().out)
+    monkeypatch.setattr(JobDirectory, "publish", publish)
+
+    def probe_again(*_, **__):
+        raise AssertionError("the job has a batch size already")
+
+    monkeypatch.setattr(embed_job, "probe", probe_again)
+    assert run(monkeypatch, *command) == 0  # goes on
+    assert run(monkeypatch, *command) == 0  # finds it finished
+    with EmbeddingDataset.open(tmp_path / "out") as dataset:
+        assert dataset.manifest.job["batch_size"] == int(chosen)
+    assert run(monkeypatch, *command, "--batch-size", str(int(chosen) + 1)) == 2
+    assert f"options.batch_size is {chosen} there" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "here"),
+    [
+        (["--runner=FnApiRunner"], True),
+        (["--runner", "FnApiRunner"], True),
+        (["--runner=DirectRunner"], True),
+        (["--runner=DataflowRunner"], False),
+    ],
+)
+def test_only_devices_that_will_embed_are_tried(flags, here):
+    assert command_line._embeds_here(flags) == here
+
+
+def test_elsewhere_nothing_is_tried(tmp_path, source, monkeypatch):
+    command = arguments(source, tmp_path / "out")
+    options = JobOptions(
+        source=str(source), tower=TowerOptions(tower=NAME, weights=command[6]), output=str(tmp_path / "out")
+    )
+    monkeypatch.setattr(embed_job, "probe", _not_yet)
+    job, _, _ = embed_job.plan(options, embeds_here=False)
+    assert job.batch_size == 64

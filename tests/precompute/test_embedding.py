@@ -1,14 +1,17 @@
 """Embedding a unit: rows keep their order, failures are told, one shape is compiled, little is read ahead."""
 
 import dataclasses
+import gc
 import io
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
 
 from precompute.decoding import PictureError
-from precompute.embedding import Embedder, embed_examples
+from precompute.embedder import Embedder
+from precompute.embedding import embed_examples
 from precompute.loading import load_tower
 from precompute.sources.source import Example
 from tests.precompute.tiny_tower import NAME, PATCH, SIZE, register_tiny_tower, write_weights
@@ -97,7 +100,7 @@ def test_one_shape_is_compiled(tower):
 
     embedder = Embedder(dataclasses.replace(tower, apply=apply), batch_size=4)
     list(embed_examples(map(_example, range(11)), embedder, decode_threads=2))
-    assert shapes == [(4, SIZE, SIZE, 3)]
+    assert shapes == [(2, SIZE, SIZE, 3)]  # each of the two devices takes half of a batch
 
 
 def test_few_rows_are_read_ahead(tower):
@@ -113,3 +116,29 @@ def test_few_rows_are_read_ahead(tower):
     assert len(taken) <= 4 * (1 + 2 + 2) + 1
     batches.close()
     assert len(taken) < 30
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 5])
+def test_devices_share_a_batch_and_give_what_one_gives(tower, batch_size):
+    """A batch that the devices cannot divide evenly is padded; rows come back in their order."""
+    assert jax.local_device_count() == 2
+    shared = Embedder(tower, batch_size=batch_size)
+    alone = Embedder(tower, batch_size=batch_size, devices=jax.local_devices()[:1])
+    images = [_picture(number) for number in range(batch_size)]
+    found = shared.start(images)
+    assert found.shape == (-(-batch_size // 2) * 2, 12)
+    assert [shard.data.shape[0] for shard in found.addressable_shards] == [-(-batch_size // 2)] * 2
+    np.testing.assert_allclose(np.asarray(found)[:batch_size], np.asarray(alone.start(images)), rtol=1e-6, atol=1e-7)
+
+
+def test_no_batch_of_pictures_stays_in_memory(tower):
+    embedder = Embedder(tower, batch_size=4)
+    np.asarray(embedder.start([_picture(0)]))
+    gc.collect()
+    assert not [array for array in jax.live_arrays() if array.dtype == np.uint8]
+
+
+def test_another_shape_is_refused_and_not_compiled_too(tower):
+    embedder = Embedder(tower, batch_size=2)
+    with pytest.raises(ValueError, match="broadcast"):
+        embedder.start([_picture(number) for number in range(3)])

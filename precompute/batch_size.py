@@ -1,0 +1,99 @@
+"""Choosing a batch size by measurement: the smallest that is about as fast as any.
+
+Promises: a probe is short, and a device whose memory a batch does not fit ends it without harm. What it chooses depends
+on the machine and the moment; a job notes it, so that later runs of the job take the same.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+import jax
+import numpy as np
+
+from precompute.embedder import Embedder
+from precompute.tower import ImageTower
+
+# Fewer pictures a second than the best by this share is as good, and a smaller batch waits less and pads less.
+_AS_GOOD = 0.95
+_LARGEST = 1024
+# The first size for each device, and the seconds (compiling counts) after which a probe stops with what it knows.
+# Accelerators need more pictures to be busy, take longer to compile, and run longer jobs.
+_ON_CPU, _ON_ACCELERATOR = (8, 20.0), (64, 120.0)
+# Beyond a second or so a batch gains nothing, and stopping has to wait for it.
+_LONGEST_BATCH_S = 2.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """A batch size and the seconds that one batch took."""
+
+    batch_size: int
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Pictures per second."""
+        return self.batch_size / self.seconds
+
+
+def choose(
+    measured: Iterable[Measured], *, most_s: float, clock: Callable[[], float] = time.monotonic
+) -> list[Measured]:
+    """Returns what was measured, the chosen size last; `measured` is asked for as many sizes as it takes, in order.
+
+    It ends where a larger batch is no faster or takes too long, or after `most_s` seconds.
+    """
+    started_s = clock()
+    seen: list[Measured] = []
+    for one in measured:
+        best = max((earlier.rate for earlier in seen), default=0.0)
+        seen.append(one)
+        if one.rate * _AS_GOOD < best or one.seconds > _LONGEST_BATCH_S or clock() - started_s > most_s:
+            break
+    best = max(one.rate for one in seen)
+    chosen = next(one for one in seen if one.rate >= _AS_GOOD * best)
+    return [*(one for one in seen if one is not chosen), chosen]
+
+
+def probe(tower: ImageTower, *, num_rows: int) -> list[Measured]:
+    """Returns the batch sizes that were tried with the tower on this process's devices, the chosen one last.
+
+    Args:
+      tower: what is to run.
+      num_rows: pictures that there are; a batch much larger than they are is not tried.
+
+    Raises:
+      jax.errors.JaxRuntimeError: not even the smallest batch fits the devices' memory.
+    """
+    smallest, most_s = _ON_CPU if jax.default_backend() == "cpu" else _ON_ACCELERATOR
+    return choose(_measure(tower, num_rows, smallest * jax.local_device_count()), most_s=most_s)
+
+
+def _measure(tower: ImageTower, num_rows: int, smallest: int) -> Iterator[Measured]:
+    size, batch_size = tower.preprocessing.size, smallest
+    while batch_size <= _LARGEST * jax.local_device_count() and batch_size < 2 * max(num_rows, smallest):
+        embedder = Embedder(tower, batch_size=batch_size)
+        images = list(np.random.default_rng(0).integers(0, 256, (batch_size, size, size, 3), np.uint8))
+        try:
+            np.asarray(embedder.start(images))  # compiles
+            yield Measured(batch_size, _fastest_s(embedder, images))
+        except jax.errors.JaxRuntimeError as error:
+            if "RESOURCE_EXHAUSTED" not in str(error) or batch_size == smallest:
+                raise
+            return
+        batch_size *= 2
+
+
+def _fastest_s(embedder: Embedder, images: list[np.ndarray], runs: int = 3) -> float:
+    """Returns the seconds of a batch; the least of a few, as what disturbs only ever adds."""
+    fastest, started_s = float("inf"), time.perf_counter()
+    for _ in range(runs):
+        begun_s = time.perf_counter()
+        np.asarray(embedder.start(images))
+        fastest = min(fastest, time.perf_counter() - begun_s)
+        if time.perf_counter() - started_s > 1.0:
+            break
+    return fastest

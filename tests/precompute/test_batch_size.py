@@ -1,0 +1,78 @@
+"""The choice of a batch size: a pure rule over measured times, and one short probe of a real tower."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from precompute import batch_size
+from precompute.batch_size import Measured, choose, probe
+from precompute.loading import load_tower
+from tests.precompute.tiny_tower import NAME, register_tiny_tower, write_weights
+
+
+@pytest.fixture
+def tower(tmp_path):
+    register_tiny_tower()
+    return load_tower(NAME, write_weights(tmp_path / "weights.npz"))
+
+
+def _measured(rates):
+    return [Measured(8 * 2**place, 8 * 2**place / rate) for place, rate in enumerate(rates)]
+
+
+@pytest.mark.parametrize(
+    ("rates", "chosen", "num_tried"),
+    [
+        ([100], 8, 1),
+        ([100, 103], 8, 2),  # not worth a larger batch
+        ([100, 150, 151, 900], 16, 3),  # what comes after a size that is no faster is not tried
+        ([100, 110, 121, 133], 64, 4),
+        ([100, 106, 111], 16, 3),  # 106 is within 5 % of 111
+        ([5, 7, 20], 16, 2),  # a batch of 16 took 2.3 s: the next is not tried
+    ],
+)
+def test_the_smallest_size_that_is_about_as_fast_as_any(rates, chosen, num_tried):
+    seen = choose(iter(_measured(rates)), most_s=100, clock=lambda: 0.0)
+    assert seen[-1].batch_size == chosen
+    assert len(seen) == num_tried
+
+
+def test_it_stops_when_time_is_up():
+    moments = iter([0.0, 5.0, 11.0, 100.0])
+    seen = choose(iter(_measured([100, 200, 400])), most_s=10, clock=lambda: next(moments))
+    assert [one.batch_size for one in seen] == [8, 16]
+
+
+def test_a_probe_tries_no_batch_much_larger_than_the_job(tower):
+    seen = probe(tower, num_rows=20)
+    assert 1 <= len(seen) <= 2
+    assert {one.batch_size for one in seen} <= {16, 32}  # eight for each of the two devices, then twice that
+
+
+def test_a_batch_that_does_not_fit_ends_the_probe(tower, monkeypatch):
+    def start(self, images):
+        if self.batch_size > 16:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+        return jnp.zeros(1)
+
+    monkeypatch.setattr(batch_size.Embedder, "start", start)
+    assert [one.batch_size for one in probe(tower, num_rows=1000)] == [16]
+
+
+def test_a_device_that_fits_not_even_the_smallest_says_so(tower, monkeypatch):
+    def start(self, images):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+
+    monkeypatch.setattr(batch_size.Embedder, "start", start)
+    with pytest.raises(jax.errors.JaxRuntimeError, match="RESOURCE_EXHAUSTED"):
+        probe(tower, num_rows=1000)
+
+
+def test_a_towers_own_error_is_not_taken_for_a_lack_of_memory(tower):
+    def broken(parameters, images):
+        raise TypeError("no such thing")
+
+    with pytest.raises(TypeError, match="no such thing"):
+        probe(dataclasses.replace(tower, apply=broken), num_rows=10)
