@@ -16,6 +16,7 @@ from pipelines.console import ProgressDisplay, fail, failures_in_words, say_resu
 from pipelines.counters import COUNTERS
 from pipelines.failure_limit import FailureLimit
 from pipelines.job import JobDirectory, JobOptions, TowerOptions
+from pipelines.towers.command_line import Towers
 from precompute.sources.source import SourceColumns
 from schemas import Manifest, VectorType
 from schemas.files import MANIFEST_NAME
@@ -102,11 +103,6 @@ class Run:
         )
 
 
-@dataclasses.dataclass(frozen=True)
-class Towers:
-    """Lists the image towers that have names."""
-
-
 def main() -> None:
     """Entry point of `lit-embed`; exits with 0, 1 (the job failed), 2 (wrong input) or 130 (interrupted)."""
     commands = Annotated[Run, tyro.conf.subcommand("run")] | Annotated[Towers, tyro.conf.subcommand("towers")]
@@ -117,32 +113,25 @@ def main() -> None:
         return_unknown_args=True,
         config=(tyro.conf.OmitSubcommandPrefixes,),
     )
-    if isinstance(command, Towers):
-        _list_towers()
-        return
+    sys.path.insert(0, "")  # a tower's module may stand where the command is typed, as with `python -m`
+    console = rich.console.Console(soft_wrap=True, highlight=False)
     try:
-        _run(command, beam_flags)
-    except (ValueError, OSError) as error:  # sources, weights, options, datasets: all say what to do
+        if isinstance(command, Towers):
+            command.run(console)
+        else:
+            _run(command, beam_flags, console)
+    except (ValueError, OSError) as error:  # towers, sources, weights, options, datasets: all say what to do
         fail(error)
 
 
-def _list_towers() -> None:
-    from precompute.registry import tower_names
-
-    for name in tower_names():
-        sys.stdout.write(f"{name}\n")
-
-
-def _run(command: Run, beam_flags: list[str]) -> None:
+def _run(command: Run, beam_flags: list[str], console: rich.console.Console) -> None:
     # TensorFlow, JAX and Beam take seconds to import: --help and `towers` do without.
     logging.getLogger().setLevel(logging.ERROR)  # Beam warns of cloud libraries that a local job does not need
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.path.insert(0, "")  # a tower's module may stand where the command is typed, as with `python -m`
     from pipelines import embed_job
 
     _end_cleanly_on_signals()
     beam_flags = _check_beam_flags(beam_flags)
-    console = rich.console.Console(soft_wrap=True, highlight=False)
     options = command.job_options()
     job, source, units = embed_job.plan(options, embeds_here=_embeds_here(beam_flags), say=console.print)
     limit = FailureLimit.parse(command.max_failures, job.num_rows)

@@ -40,11 +40,12 @@ def parse_weights(data: bytes, where: str) -> dict[str, np.ndarray]:
     """
     if data[:2] == b"PK":
         return read_torch(data, where) if _is_torch_zip(data) else read_npz(data, where)
+    # A safetensors file opens with the length of its header in 8 bytes, of which a sane one fills half, then the
+    # header's first brace. Asked before pickles, since the length may well begin with their first byte.
+    if data[4:9] == b"\0\0\0\0{":
+        return read_safetensors(data, where)
     if data[:1] == b"\x80":
         return read_torch(data, where)
-    # A safetensors file opens with the length of its header (8 bytes), then the header's first brace.
-    if data[8:9] == b"{":
-        return read_safetensors(data, where)
     raise WeightsError(
         f"{where}: must be .npz, .safetensors or torch's .pth, .pt or .bin; "
         f"its {len(data)} bytes begin with {data[:8]!r}"

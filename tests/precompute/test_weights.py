@@ -81,6 +81,17 @@ def test_safetensors_keeps_names_and_types(tmp_path):
     _assert_same(read_weights(str(tmp_path / "renamed.bin")), arrays)
 
 
+def test_safetensors_headers_of_any_length_are_told_from_pickles():
+    """A header of 128 bytes makes a file begin with the byte that a pickle begins with."""
+    first_bytes = set()
+    for length in range(1, 99):
+        arrays = {"n" * length: np.arange(3, dtype=np.float32)}
+        data = safetensors.numpy.save(arrays)
+        first_bytes.add(data[:1])
+        _assert_same(parse_weights(data, "file"), arrays)
+    assert b"\x80" in first_bytes
+
+
 class _Runs:
     """Pickles into a call of os.mkdir."""
 
