@@ -9,11 +9,11 @@ from __future__ import annotations
 import difflib
 import importlib
 
-from precompute.families import efficientnet
+from precompute.families import efficientnet, mixer
 from precompute.families.vit import published as vit
 from precompute.family import Entry
 
-_FAMILIES = (efficientnet, vit)
+_FAMILIES = (efficientnet, mixer, vit)
 _ENTRIES: dict[str, Entry] = {}
 
 

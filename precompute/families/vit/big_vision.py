@@ -13,12 +13,11 @@ from __future__ import annotations
 import itertools
 import re
 
+from precompute.families.layers import BIG_VISION_ROOTS
 from precompute.families.vit.config import ViTConfig
 from precompute.families.vit.parameters import block_name, block_shapes, parameter_shapes
 from precompute.weights.naming import Link, Naming, link
 
-# Where a file keeps the parameters when it holds more than them, outermost first.
-_ROOTS = ("params/", "opt/target/", "img/", "image/")
 _OLD_BLOCK_PARTS = {
     "LayerNorm_1": "LayerNorm_2",
     "MultiHeadDotProductAttention_0": "MultiHeadDotProductAttention_1",
@@ -45,7 +44,7 @@ def namings(config: ViTConfig) -> list[Naming]:
         token = [link("cls", "cls")] if name != "big_vision" else []
         links = [*top, *token, positions, *_BLOCKS[blocks](config)]
         kind = f"{name}, {blocks} blocks{', pooling at the top' if old_map else ''}"
-        found.append(Naming(name=kind, links=links, roots=_ROOTS, dropped=dropped))
+        found.append(Naming(name=kind, links=links, roots=BIG_VISION_ROOTS, dropped=dropped))
     return found
 
 

@@ -7,36 +7,22 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 
+from precompute.families.layers import dense, embed_patches, layer_norm, mlp
 from precompute.families.vit.config import ViTConfig
 from precompute.families.vit.parameters import ATTENTION, block_name
-
-_GELUS = {
-    "tanh": lambda hidden: jax.nn.gelu(hidden, approximate=True),
-    "exact": lambda hidden: jax.nn.gelu(hidden, approximate=False),
-    "quick": lambda hidden: hidden * jax.nn.sigmoid(1.702 * hidden),
-}
 
 
 def apply(config: ViTConfig, parameters: Mapping[str, jax.Array], images: jax.Array) -> jax.Array:
     """Returns float32 [n, output_width] for float32 images [n, h, w, 3]."""
     weights = {name: value.astype(config.compute_type) for name, value in parameters.items()}
-    tokens = _tokens(config, weights, _patches(config, weights, images.astype(config.compute_type)))
+    patches = embed_patches(weights, "embedding", images.astype(config.compute_type), config.grid)
+    tokens = _tokens(config, weights, patches)
     if config.pre_norm:
         tokens = _norm(config, weights, "Transformer/pre_norm", tokens)
     for number in range(config.depth):
         tokens = _block(config, weights, block_name(number), tokens)
     tokens = _norm(config, weights, "Transformer/encoder_norm", tokens)
     return _pool(config, weights, tokens).astype(jnp.float32)
-
-
-def _patches(config: ViTConfig, weights: Mapping[str, jax.Array], images: jax.Array) -> jax.Array:
-    """Returns tokens [n, grid * grid, width]: a matrix product, which a convolution without overlap is."""
-    patch, grid = config.patch_size, config.grid
-    images = images[:, : grid * patch, : grid * patch]
-    pieces = images.reshape(-1, grid, patch, grid, patch, 3).transpose(0, 1, 3, 2, 4, 5)
-    pieces = pieces.reshape(-1, grid * grid, patch * patch * 3)
-    tokens = pieces @ weights["embedding/kernel"].reshape(-1, config.width)
-    return tokens + weights["embedding/bias"] if config.patch_bias else tokens
 
 
 def _tokens(config: ViTConfig, weights: Mapping[str, jax.Array], patches: jax.Array) -> jax.Array:
@@ -59,11 +45,7 @@ def _block(config: ViTConfig, weights: Mapping[str, jax.Array], block: str, toke
 
 
 def _norm(config: ViTConfig, weights: Mapping[str, jax.Array], name: str, tokens: jax.Array) -> jax.Array:
-    values = tokens.astype(jnp.float32)  # the statistics need more digits than bfloat16 has
-    centred = values - values.mean(axis=-1, keepdims=True)
-    variance = jnp.mean(centred * centred, axis=-1, keepdims=True)
-    normed = centred * jax.lax.rsqrt(variance + config.norm_epsilon)
-    return (normed * weights[f"{name}/scale"] + weights[f"{name}/bias"]).astype(tokens.dtype)
+    return layer_norm(weights, name, tokens, config.norm_epsilon)
 
 
 def _project(weights: Mapping[str, jax.Array], name: str, tokens: jax.Array) -> jax.Array:
@@ -82,17 +64,11 @@ def _attention(weights: Mapping[str, jax.Array], name: str, queries: jax.Array, 
     return joined @ kernel.reshape(-1, kernel.shape[-1]) + weights[f"{name}/out/bias"]
 
 
-def _dense(weights: Mapping[str, jax.Array], name: str, tokens: jax.Array) -> jax.Array:
-    return tokens @ weights[f"{name}/kernel"] + weights[f"{name}/bias"]
-
-
 def _mlp(config: ViTConfig, weights: Mapping[str, jax.Array], name: str, tokens: jax.Array) -> jax.Array:
-    hidden = _dense(weights, f"{name}/Dense_0", tokens)
-    if config.activation == "swiglu":
-        hidden *= jax.nn.silu(_dense(weights, f"{name}/Gate", tokens))
-    else:
-        hidden = _GELUS[config.activation](hidden)
-    return _dense(weights, f"{name}/Dense_1", hidden)
+    if config.activation != "swiglu":
+        return mlp(weights, name, tokens, config.activation)
+    hidden = dense(weights, f"{name}/Dense_0", tokens) * jax.nn.silu(dense(weights, f"{name}/Gate", tokens))
+    return dense(weights, f"{name}/Dense_1", hidden)
 
 
 def _pool(config: ViTConfig, weights: Mapping[str, jax.Array], tokens: jax.Array) -> jax.Array:
@@ -105,7 +81,7 @@ def _pool(config: ViTConfig, weights: Mapping[str, jax.Array], tokens: jax.Array
         return pooled[:, 0]
     token = tokens[:, 0]
     if config.pooling == "pre_logits":
-        return jnp.tanh(_dense(weights, "pre_logits", token))
+        return jnp.tanh(dense(weights, "pre_logits", token))
     if config.pooling == "projection":
         projected = token @ weights["head/kernel"]
         return projected + weights["head/bias"] if config.projection_bias else projected

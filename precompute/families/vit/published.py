@@ -85,10 +85,10 @@ def _google_files() -> dict[str, Entry]:
     for size, patch in (("b", 32), ("b", 16), ("l", 32), ("l", 16), ("h", 14)):
         weights = f"{_BUCKET}/vit_models/imagenet21k/ViT-{size.upper()}_{patch}.npz"
         entries[f"vit_{size}{patch}-in21k"] = _entry(variant(size, patch, pooling="pre_logits"), weights=weights)
-    # The image sides of the public LiT models; B16B has a linear head there.
+    # The image sides of the public LiT models; B16B alone has a linear head there (out_dim in vit_jax's configs).
     head: dict[str, Any] = {"pooling": "projection", "projection_width": 768, "projection_bias": True}
     lit: dict[str, tuple[str, str, dict[str, Any], float]] = {}
-    lit |= {"b16b": ("LiT-B16B", "b", head, 72.1), "b16b_2": ("LiT-B16B_2", "b", head, 73.9)}
+    lit |= {"b16b": ("LiT-B16B", "b", head, 72.1), "b16b_2": ("LiT-B16B_2", "b", {}, 73.9)}
     lit |= {"l16l": ("LiT-L16L", "l", {}, 75.7)}
     for name, (file, size, fields, accuracy) in lit.items():
         entries[f"lit-{name}"] = _entry(
