@@ -43,8 +43,9 @@ oracles:
 	@$(PYTHON) requirements/make_environment.py .venv-oracles requirements/oracles.txt
 	.venv-oracles/bin/python -m tests.oracles
 
-# The peers that are measured beside ours stand in an environment of their own, too.
+# The peers that are measured beside ours stand in environments of their own, too.
 bench: environment
+	@$(PYTHON) requirements/make_environment.py .venv-oracles requirements/oracles.txt
 	@$(PYTHON) requirements/make_environment.py .venv-bench requirements/bench.txt
 	$(BIN)/python -m benchmarks
 

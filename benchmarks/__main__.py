@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("contrastive_loss", "embed_job", "loader", "tune_start")
+BENCHMARKS = ("contrastive_loss", "towers", "embed_job", "loader", "tune_start")
 
 
 def main() -> int:

@@ -1,0 +1,114 @@
+"""Pictures per second of each family's base variant over torch's: same machine, threads, batch and sides, in turns.
+
+    python -m benchmarks.towers [--peer PYTHON] [--batch-size N] [family ...]
+
+Random weights, float32 pictures that are on the device already. On a CPU both compute in float32 with two threads; on a
+GPU both in bfloat16, torch with its fused attention. The peer is transformers' model where there is one (ViT, BiT,
+ConvNeXt), else the same network in torch's layers (MLP-Mixer, EfficientNet-Lite0); it runs in a process of its own, in
+an environment that has torch. Each round runs one after the other; the ratio is of the medians.
+"""
+
+import argparse
+import dataclasses
+import math
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from precompute.registry import find_tower
+
+ROUNDS = 7
+GPU_GOAL = 1.0
+
+
+class Case(NamedTuple):
+    """A family: its base variant, and the ratio to reach on a CPU."""
+
+    tower: str
+    goal: float
+
+
+CASES = {
+    "vit": Case("vit_b16", 1.2),
+    "mixer": Case("mixer_b16", 1.2),
+    "efficientnet": Case("efficientnet-lite0", 2.5),
+    "convnext": Case("convnext_base", 1.0),
+    "bit": Case("bit_r50x1", 0.7),
+}
+
+
+def build(tower: str, batch_size: int, side: int, compute_type: str) -> Callable[[], float]:
+    """Returns a function that runs one batch and returns its seconds."""
+    entry = find_tower(tower)
+    config = dataclasses.replace(entry.config, resolution=side, compute_type=compute_type)
+    generator = np.random.default_rng(0)
+    parameters = {}
+    for name, shape in entry.family.parameter_shapes(config).items():
+        deviation = math.prod(shape[:-1]) ** -0.5 if len(shape) > 1 else 0.1
+        values = generator.standard_normal(shape, np.float32) * np.float32(deviation)
+        # Scales and variances are positive in every trained network.
+        parameters[name] = 1 + np.abs(values) if len(shape) == 1 and not name.endswith("bias") else values
+    parameters = jax.device_put(parameters)
+    images = jax.device_put(generator.uniform(-1, 1, (batch_size, side, side, 3)).astype(np.float32))
+    function = jax.jit(lambda parameters, images: entry.family.apply(config, parameters, images))
+    assert np.isfinite(np.asarray(function(parameters, images))).all()  # compiles; nonsense may be slower or faster
+
+    def run() -> float:
+        started = time.perf_counter()
+        jax.block_until_ready(function(parameters, images))
+        return time.perf_counter() - started
+
+    return run
+
+
+def compare(family: str, peer_python: str, batch_size: int, side: int) -> float:
+    """Prints a line about a family and returns ours over torch's pictures per second."""
+    on_gpu = jax.default_backend() == "gpu"
+    ours = build(CASES[family].tower, batch_size, side, "bfloat16" if on_gpu else "float32")
+    command = [peer_python, "-m", "benchmarks.towers_peer", family, str(batch_size), str(side)]
+    environment = os.environ | {"TRANSFORMERS_VERBOSITY": "error"}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stdin and process.stdout
+        device = process.stdout.readline().strip()
+        assert (device != "cpu") == on_gpu, f"torch runs on {device}, JAX on {jax.default_backend()}"
+
+        def theirs() -> float:
+            print(file=process.stdin, flush=True)
+            return float(process.stdout.readline())
+
+        theirs()  # warms up
+        rounds = [(ours(), theirs()) for _ in range(ROUNDS)]
+        process.stdin.close()
+    our_rate, their_rate = (batch_size / statistics.median(seconds) for seconds in zip(*rounds, strict=True))
+    ratio, goal = our_rate / their_rate, GPU_GOAL if on_gpu else CASES[family].goal
+    words = f"  {CASES[family].tower:20} {our_rate:9,.1f} pictures/s, torch {their_rate:9,.1f}"
+    sys.stdout.write(f"{words}, ratio {ratio:.2f} (goal >= {goal})\n")
+    sys.stdout.flush()
+    return ratio / goal
+
+
+def main() -> int:
+    """Compares the families; returns 1 where a goal is missed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("families", nargs="*", default=list(CASES), metavar="family", help=", ".join(CASES))
+    parser.add_argument("--peer", default=".venv-oracles/bin/python", help="a Python with torch and transformers")
+    parser.add_argument("--batch-size", type=int, default=256 if jax.default_backend() == "gpu" else 8)
+    parser.add_argument("--side", type=int, default=224, help="side of the pictures in pixels")
+    options = parser.parse_args()
+    device = jax.devices()[0].device_kind
+    sys.stdout.write(f"towers at {options.side} px, batches of {options.batch_size}, on {device}\n")
+    shares = [compare(family, options.peer, options.batch_size, options.side) for family in options.families]
+    return int(min(shares) < 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
