@@ -10,10 +10,11 @@ import difflib
 import importlib
 
 from precompute.families import efficientnet, mixer
+from precompute.families.convnext import published as convnext
 from precompute.families.vit import published as vit
 from precompute.family import Entry
 
-_FAMILIES = (efficientnet, mixer, vit)
+_FAMILIES = (convnext, efficientnet, mixer, vit)
 _ENTRIES: dict[str, Entry] = {}
 
 

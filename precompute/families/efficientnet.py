@@ -4,14 +4,15 @@ Promises: the 1,280 averaged features in front of the classifier, as the publish
 SAME padding (more at the bottom and right), batch norm with epsilon 1e-3. Pictures are (x - 127) / 128.
 
 How it is computed: batch norm is folded into the kernels inside the compiled function (3 million products a batch,
-too few to measure); 1x1 layers are matrix products; depthwise layers are k * k shifted multiply-adds, because XLA's
-grouped convolution is ten times slower on CPUs (24 against 250 pictures a second at 128 pixels on 2 cores).
+too few to measure); 1x1 layers are matrix products; depthwise layers as in `convolutions`: XLA's grouped convolution
+is ten times slower on CPUs (24 against 250 pictures a second at 128 pixels on 2 cores).
 
-Files: the naming of EfficientNet-PyTorch ("_blocks.0._bn1.running_mean"). Dropped by rule: the classifier (`_fc`) and
-`num_batches_tracked`. Not here: training, and the networks with squeeze and excitation.
+Files: the namings of EfficientNet-PyTorch ("_blocks.0._bn1.running_mean") and timm ("blocks.0.0.bn1.running_mean").
+Dropped by rule: the classifier (`_fc`, `classifier`) and `num_batches_tracked`. Not here: training, and the networks
+with squeeze and excitation.
 
-Source: github.com/tensorflow/tpu, models/official/efficientnet/lite/efficientnet_lite_builder.py, where the parameter
-counts that the tests hold stand, too.
+Source: github.com/tensorflow/tpu, models/official/efficientnet/lite/efficientnet_lite_builder.py, and timm's
+timm/models/efficientnet.py with its table results/results-imagenet.csv.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ from collections.abc import Iterator, Mapping
 import jax
 import jax.numpy as jnp
 
+from precompute.families import convolutions
 from precompute.family import Entry, Family, Shapes, TowerConfig
 from precompute.preprocessing import Preprocessing
-from precompute.value_ranges import Standardise
+from precompute.resizing import Method
+from precompute.value_ranges import SIGNED_RANGE, Standardise
 from precompute.weights.naming import Link, Naming, link
 
 _EPSILON = 1e-3
@@ -66,8 +69,13 @@ class EfficientNetConfig(TowerConfig):
 class _Block:
     name: str
     stage: Stage
-    stride: int
+    stage_number: int
+    row: int
     input_width: int
+
+    @property
+    def stride(self) -> int:
+        return self.stage.stride if self.row == 0 else 1
 
     @property
     def expanded_width(self) -> int:
@@ -104,9 +112,9 @@ def _rounded_to_eights(width: float) -> int:
 
 def _blocks(config: EfficientNetConfig) -> Iterator[_Block]:
     number, width = 0, config.stem_width
-    for stage in config.stages:
+    for stage_number, stage in enumerate(config.stages):
         for row in range(stage.num_blocks):
-            yield _Block(f"block_{number}", stage, stage.stride if row == 0 else 1, width)
+            yield _Block(f"block_{number}", stage, stage_number, row, width)
             number, width = number + 1, stage.width
 
 
@@ -137,25 +145,30 @@ def is_statistic(name: str) -> bool:
 
 
 def namings(config: EfficientNetConfig) -> tuple[Naming, ...]:
-    """Returns the one kind of file, of EfficientNet-PyTorch."""
-    links = [
-        *_links("_conv_stem", "_bn0", "stem", (config.stem_width, 3, 3, 3)),
-        *_links("_conv_head", "_bn1", "head", (config.head_width, config.stages[-1].width, 1, 1)),
-    ]
+    """Returns the two kinds of files, of EfficientNet-PyTorch and of timm."""
+    shapes = parameter_shapes(config)
+    plain = [*_links("_conv_stem", "_bn0", "stem", shapes), *_links("_conv_head", "_bn1", "head", shapes)]
+    timm = [*_links("conv_stem", "bn1", "stem", shapes), *_links("conv_head", "bn2", "head", shapes)]
     for number, block in enumerate(_blocks(config)):
-        theirs, ours, size, width = f"_blocks.{number}", block.name, block.stage.kernel_size, block.expanded_width
-        if block.stage.expansion != 1:
-            expand = (width, block.input_width, 1, 1)
-            links += _links(f"{theirs}._expand_conv", f"{theirs}._bn0", f"{ours}/expand", expand)
-        depthwise, project = (width, 1, size, size), (block.stage.width, width, 1, 1)
-        links += _links(f"{theirs}._depthwise_conv", f"{theirs}._bn1", f"{ours}/depthwise", depthwise)
-        links += _links(f"{theirs}._project_conv", f"{theirs}._bn2", f"{ours}/project", project)
-    return (Naming(name="EfficientNet-PyTorch", links=links, dropped=(r"_fc\..*", r".*\.num_batches_tracked")),)
+        # Both number a block's norms in the order of its layers; timm's layers change names where nothing is expanded.
+        expands = block.stage.expansion != 1
+        layers = ("expand", "depthwise", "project") if expands else ("depthwise", "project")
+        theirs = ("conv_pw", "conv_dw", "conv_pwl") if expands else ("conv_dw", "conv_pw")
+        for place, (layer, timms) in enumerate(zip(layers, theirs, strict=True), 1):
+            ours, prefix = f"{block.name}/{layer}", f"blocks.{block.stage_number}.{block.row}."
+            timm += _links(f"{prefix}{timms}", f"{prefix}bn{place}", ours, shapes)
+            norm = f"_blocks.{number}._bn{place - expands}"
+            plain += _links(f"_blocks.{number}._{layer}_conv", norm, ours, shapes)
+    counts = r".*\.num_batches_tracked"
+    return (
+        Naming(name="EfficientNet-PyTorch", links=plain, dropped=(r"_fc\..*", counts)),
+        Naming(name="timm", links=timm, dropped=(r"classifier\..*", counts)),
+    )
 
 
-def _links(convolution: str, norm: str, ours: str, kernel_shape: tuple[int, ...]) -> list[Link]:
-    """Returns the links of a convolution and its norm; `kernel_shape` is torch's."""
-    kernel = link(f"{convolution}.weight", f"{ours}/kernel", axes=(2, 3, 1, 0), part_shape=kernel_shape)
+def _links(convolution: str, norm: str, ours: str, shapes: Shapes) -> list[Link]:
+    """Returns the links of a convolution and its norm."""
+    kernel = convolutions.kernel_link(f"{convolution}.weight", f"{ours}/kernel", shapes[f"{ours}/kernel"])
     fields = {"weight": "scale", "bias": "bias", "running_mean": "mean", "running_var": "variance"}
     return [kernel, *(link(f"{norm}.{theirs}", f"{ours}/{field}") for theirs, field in fields.items())]
 
@@ -175,7 +188,7 @@ def apply(config: EfficientNetConfig, parameters: Mapping[str, jax.Array], image
         inputs = features
         if block.stage.expansion != 1:
             features = _relu6(_pointwise(features, *folded(f"{block.name}/expand")))
-        features = _relu6(_depthwise(features, *folded(f"{block.name}/depthwise"), stride=block.stride))
+        features = _relu6(convolutions.depthwise(features, *folded(f"{block.name}/depthwise"), stride=block.stride))
         features = _pointwise(features, *folded(f"{block.name}/project"))
         if block.stride == 1 and block.input_width == block.stage.width:
             features += inputs
@@ -196,26 +209,6 @@ def _convolution(images: jax.Array, kernel: jax.Array, bias: jax.Array, *, strid
     return jax.lax.conv_general_dilated(images, kernel, (stride, stride), "SAME", dimension_numbers=dimensions) + bias
 
 
-def _depthwise(features: jax.Array, kernel: jax.Array, bias: jax.Array, *, stride: int) -> jax.Array:
-    size = kernel.shape[0]
-    rows, columns = (-(-length // stride) for length in features.shape[1:3])
-    padding = [_same_padding(length, size, stride) for length in features.shape[1:3]]
-    padded = jnp.pad(features, ((0, 0), *padding, (0, 0)))
-    total = bias
-    for row in range(size):
-        for column in range(size):
-            # The last row and column that a shifted picture needs, so that a stride leaves rows x columns of them.
-            bottom, right = row + (rows - 1) * stride + 1, column + (columns - 1) * stride + 1
-            total = total + padded[:, row:bottom:stride, column:right:stride] * kernel[row, column]
-    return total
-
-
-def _same_padding(length: int, size: int, stride: int) -> tuple[int, int]:
-    """Returns the rows of zeros before and after; TensorFlow puts the odd one after."""
-    total = max((-(-length // stride) - 1) * stride + size - length, 0)
-    return total // 2, total - total // 2
-
-
 FAMILY = Family(
     name="efficientnet-lite",
     poolings=("average",),
@@ -226,10 +219,19 @@ FAMILY = Family(
 )
 
 
+# (width factor, depth factor, resolution) of each.
+_SCALES = ((1.0, 1.0, 224), (1.0, 1.1, 240), (1.1, 1.2, 260), (1.2, 1.4, 280), (1.4, 1.8, 300))
+# (resolution, share of the short side, resize, its ImageNet accuracy) of timm's copies; bicubic stands for TensorFlow's
+# bilinear at low resolutions, as timm notes.
+_TIMM: tuple[tuple[int, float, Method, float], ...] = (
+    *((224, 0.875, "bicubic", 74.8), (240, 0.882, "bicubic", 76.7), (260, 0.89, "bicubic", 77.5)),
+    *((300, 0.904, "bilinear", 79.8), (380, 0.92, "bilinear", 81.5)),
+)
+
+
 def _entries() -> dict[str, Entry]:
-    scales = {0: (1.0, 1.0, 224), 1: (1.0, 1.1, 240), 2: (1.1, 1.2, 260), 3: (1.2, 1.4, 280), 4: (1.4, 1.8, 300)}
     entries: dict[str, Entry] = {}
-    for number, (width_factor, depth_factor, resolution) in scales.items():
+    for number, (width_factor, depth_factor, resolution) in enumerate(_SCALES):
         # Published: the central 7/8 of the shorter side, bilinear. We resize, then crop: the same up to rounding.
         preprocessing = Preprocessing(
             size=resolution,
@@ -240,7 +242,32 @@ def _entries() -> dict[str, Entry]:
         )
         config = lite(width_factor=width_factor, depth_factor=depth_factor, resolution=resolution)
         entries[f"efficientnet-lite{number}"] = Entry(family=FAMILY, config=config, preprocessing=preprocessing)
+        name = f"timm/tf_efficientnet_lite{number}.in1k"
+        entries[name] = _timm_entry(name, config, *_TIMM[number])
     return entries
+
+
+def _timm_entry(
+    name: str, config: EfficientNetConfig, resolution: int, share: float, method: Method, accuracy: float
+) -> Entry:
+    preprocessing = Preprocessing(
+        size=resolution,
+        resize="short_side",
+        resize_size=int(resolution / share),
+        method=method,
+        antialias=True,
+        resampler="pillow",
+        crop="central",
+        value_range=SIGNED_RANGE,
+        jpeg="accurate",
+    )
+    return Entry(
+        family=FAMILY,
+        config=dataclasses.replace(config, resolution=resolution),
+        preprocessing=preprocessing,
+        weights=f"hf://{name}/model.safetensors",
+        accuracy=f"{accuracy} % ImageNet",
+    )
 
 
 ENTRIES = _entries()

@@ -18,6 +18,8 @@ NUM_IMAGES = 2
 FILE_NAMES = pathlib.Path(__file__).parents[1] / "golden" / "towers" / "file_names.json"
 _SIZES = {"hidden_size": 96, "num_hidden_layers": 3, "num_attention_heads": 3}
 _TEXT = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 32, "vocab_size": 9}
+# Four stages, as the published ones have; their widths double there.
+_CONVNEXT = {"hidden_sizes": [32, 64, 96, 128], "depths": [2, 2, 3, 2], "image_size": 64}
 _CLIP_VISION = {**_SIZES, "intermediate_size": 384, "patch_size": 16, "image_size": 80}
 
 # file: (model's class, configuration, sides of the pictures; the first is the file's own)
@@ -41,6 +43,9 @@ FILES: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {
         {"vision_config": {**_CLIP_VISION, "hidden_act": "gelu"}, "text_config": _TEXT, "projection_dim": 48},
         (80, 48),
     ),
+    # At 92 pixels the stages are 23, 11, 5 and 2 pixels wide: each begins by leaving a row and a column out.
+    "convnext": ("ConvNextForImageClassification", _CONVNEXT, (64, 92)),
+    "convnextv2": ("ConvNextV2ForImageClassification", _CONVNEXT, (64, 92)),
 }
 CASES = {f"{file}-{side}": (file, side) for file, (_, _, sides) in FILES.items() for side in sides}
 
@@ -49,8 +54,9 @@ def draw_file(file: str) -> dict[str, np.ndarray]:
     """Returns the arrays of one of `FILES`."""
     shapes = json.loads(FILE_NAMES.read_text(encoding="utf-8"))[file]
     drawn = draw_torch_state({name: tuple(shape) for name, shape in shapes.items()})
-    # Factors near one, so that each block counts; as published they begin at one, too.
-    return {name: values + 1 if name.endswith("lambda1") else values for name, values in drawn.items()}
+    # Factors near one, so that each block counts.
+    factors = ("lambda1", "layer_scale_parameter", "grn.weight")
+    return {name: values + 1 if name.endswith(factors) else values for name, values in drawn.items()}
 
 
 def write_file_names() -> None:
@@ -77,6 +83,8 @@ def compute(case: str) -> dict[str, np.ndarray]:
 
     file, side = CASES[case]
     model = _load(file)
+    if file.startswith("convnext"):
+        return _compute_convnext(model.base_model, case, side)
     interpolate = {} if file.startswith("dinov2") else {"interpolate_pos_encoding": True}
     images = torch.from_numpy(np.ascontiguousarray(draw_images(case, NUM_IMAGES, side).transpose(0, 3, 1, 2)))
     outputs: dict[str, Any] = {}
@@ -95,6 +103,16 @@ def compute(case: str) -> dict[str, np.ndarray]:
     return {pooling: values.numpy() for pooling, values in outputs.items()}
 
 
+def _compute_convnext(model: Any, case: str, side: int) -> dict[str, np.ndarray]:
+    import torch
+
+    images = torch.from_numpy(np.ascontiguousarray(draw_images(case, NUM_IMAGES, side).transpose(0, 3, 1, 2)))
+    with torch.no_grad():
+        found = model(pixel_values=images)
+        unnormed = found.last_hidden_state.mean((-2, -1))
+    return {"average": found.pooler_output.numpy(), "average_unnormed": unnormed.numpy()}
+
+
 def _model_class(name: str) -> Any:
     import transformers
 
@@ -102,7 +120,9 @@ def _model_class(name: str) -> Any:
 
 
 def _config(model: str, config: dict[str, Any]) -> Any:
-    return _model_class(model.replace("Model", "Config"))(**config)
+    words = ("ForImageClassification", "Model")
+    name = next(model.removesuffix(word) for word in words if model.endswith(word))
+    return _model_class(f"{name}Config")(**config)
 
 
 def _load(file: str) -> Any:

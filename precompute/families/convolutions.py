@@ -1,0 +1,68 @@
+"""The convolutions that several families compute, in the form that is fast on CPUs, and their kernels in files.
+
+A depthwise layer is k * k shifted multiply-adds, which XLA fuses into one loop over the output: its grouped convolution
+takes 28 to 40 times as long (7x7, batches of 8, 2 cores: 107 ms against 2.7 at 56 x 56 x 96, 17.5 against 0.6 at 7 x 7
+x 768). Slower, too, were 7 sums of a row each at 14 x 14 (1.8 times), a loop over the output's rows (2.6 to 3.7 times),
+over the kernel's rows (5 to 8) or over pictures (1.8 to 2.2), batch next to channels in memory (1.1 to 3.7), and one
+banded matrix a channel (3 to 5); padded rows laid end to end took the same time.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from precompute.weights.naming import Link, link
+
+
+def depthwise(features: jax.Array, kernel: jax.Array, bias: jax.Array, *, stride: int = 1) -> jax.Array:
+    """Returns [n, ceil(h / stride), ceil(w / stride), width] for features [n, h, w, width] and kernel [k, k, width].
+
+    Padded with zeros as TensorFlow's SAME is, which for a stride of 1 is torch's k // 2 on each side. Sums are float32
+    also where features are bfloat16: 49 roundings would show.
+    """
+    size = kernel.shape[0]
+    rows, columns = (-(-length // stride) for length in features.shape[1:3])
+    padding = [_same_padding(length, size, stride) for length in features.shape[1:3]]
+    padded = jnp.pad(features, ((0, 0), *padding, (0, 0)))
+    kernel, total = kernel.astype(jnp.float32), bias.astype(jnp.float32)
+    for row in range(size):
+        for column in range(size):
+            # The last row and column that a shifted picture needs, so that a stride leaves rows x columns of them.
+            bottom, right = row + (rows - 1) * stride + 1, column + (columns - 1) * stride + 1
+            total = total + padded[:, row:bottom:stride, column:right:stride] * kernel[row, column]
+    return total.astype(features.dtype)
+
+
+def _same_padding(length: int, size: int, stride: int) -> tuple[int, int]:
+    """Returns the rows of zeros before and after; TensorFlow puts the odd one after."""
+    total = max((-(-length // stride) - 1) * stride + size - length, 0)
+    return total // 2, total - total // 2
+
+
+def patches(features: jax.Array, kernel: jax.Array, bias: jax.Array) -> jax.Array:
+    """Returns [n, h // k, w // k, outputs] for features [n, h, w, inputs] and kernel [k, k, inputs, outputs].
+
+    A convolution whose stride is its kernel's size is a matrix product; rows and columns beyond the last whole patch
+    are not seen.
+    """
+    size, _, inputs, outputs = kernel.shape
+    rows, columns = (length // size for length in features.shape[1:3])
+    features = features[:, : rows * size, : columns * size]
+    pieces = features.reshape(-1, rows, size, columns, size, inputs).transpose(0, 1, 3, 2, 4, 5)
+    return pieces.reshape(-1, rows, columns, size * size * inputs) @ kernel.reshape(-1, outputs) + bias
+
+
+def kernel_link(file: str, parameter: str, shape: tuple[int, ...]) -> Link:
+    """Returns the link from torch's kernel [outputs, inputs, height, width] to ours, of this shape.
+
+    Ours: [height, width, inputs, outputs]; [height, width, width of the features] of a depthwise layer, which has one
+    input for each output; [inputs, outputs] of a 1x1 layer.
+    """
+    if len(shape) == 3:
+        torchs = (shape[2], 1, shape[0], shape[1])
+    elif len(shape) == 2:
+        torchs = (shape[1], shape[0], 1, 1)
+    else:
+        torchs = (shape[3], shape[2], shape[0], shape[1])
+    return link(file, parameter, axes=(2, 3, 1, 0), part_shape=torchs)

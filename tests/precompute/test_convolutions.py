@@ -1,0 +1,60 @@
+"""The shared convolutions against NumPy and SciPy in float64."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.signal
+
+from precompute.families import convolutions
+
+
+def _draw(*shape):
+    return np.random.default_rng(sum(shape)).standard_normal(shape).astype(np.float32)
+
+
+def _float64_depthwise(features, kernel, bias, stride):
+    """Returns SciPy's correlation of every picture and channel, at TensorFlow's places where there is a stride."""
+    size, lengths = kernel.shape[0], features.shape[1:3]
+    # SciPy's "same" centres the kernel; SAME with a stride begins later where less padding is needed.
+    totals = [max((-(-length // stride) - 1) * stride + size - length, 0) for length in lengths]
+    first = [(size - 1) // 2 - total // 2 for total in totals]
+    result = np.zeros((len(features), *(-(-length // stride) for length in lengths), features.shape[3]))
+    for picture, channel in np.ndindex(features.shape[0], features.shape[3]):
+        plane, filter_ = features[picture, ..., channel].astype(np.float64), kernel[..., channel].astype(np.float64)
+        whole = scipy.signal.correlate2d(np.pad(plane, ((0, stride),) * 2), filter_, mode="same")
+        found = whole[first[0] :: stride, first[1] :: stride]
+        result[picture, ..., channel] = found[: result.shape[1], : result.shape[2]] + bias[channel]
+    return result
+
+
+@pytest.mark.parametrize(("size", "stride"), [(7, 1), (3, 1), (3, 2), (5, 2)])
+@pytest.mark.parametrize(("height", "width"), [(9, 12), (5, 4)])
+def test_depthwise_matches_float64_scipy(size, stride, height, width):
+    features, kernel, bias = _draw(2, height, width, 3), _draw(size, size, 3), _draw(3)
+    found = np.asarray(jax.jit(convolutions.depthwise, static_argnames="stride")(features, kernel, bias, stride=stride))
+    expected = _float64_depthwise(features, kernel, bias, stride)
+    assert found.shape == expected.shape
+    # 49 sums in float32 of numbers near one.
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_depthwise_sums_in_float32_where_features_are_bfloat16():
+    features, kernel, bias = (
+        jnp.asarray(values, jnp.bfloat16) for values in (_draw(1, 8, 8, 4), _draw(7, 7, 4), _draw(4))
+    )
+    found = convolutions.depthwise(features, kernel, bias)
+    assert found.dtype == jnp.bfloat16
+    exact = _float64_depthwise(*(np.asarray(values, np.float32) for values in (features, kernel, bias)), 1)
+    # One rounding at the end: half of bfloat16's last of 8 bits.
+    np.testing.assert_allclose(np.asarray(found, np.float64), exact, rtol=2**-8, atol=1e-5)
+
+
+@pytest.mark.parametrize(("size", "height", "width"), [(2, 6, 8), (2, 7, 5), (4, 11, 12)])
+def test_patches_match_float64_numpy(size, height, width):
+    features, kernel, bias = _draw(2, height, width, 3), _draw(size, size, 3, 5), _draw(5)
+    expected = np.zeros((2, height // size, width // size, 5))
+    for row, column in np.ndindex(*expected.shape[1:3]):
+        piece = features[:, row * size :, column * size :][:, :size, :size].astype(np.float64)
+        expected[:, row, column] = np.einsum("nyxi,yxio->no", piece, kernel) + bias
+    np.testing.assert_allclose(jax.jit(convolutions.patches)(features, kernel, bias), expected, atol=1e-5)
