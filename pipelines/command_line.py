@@ -36,14 +36,11 @@ class Run:
     source: str
     """A .csv, .tsv or .jsonl table beside the pictures, a .tar file, or a pattern like data-{0000..0012}.tar."""
     tower: str
-    """Name of the image tower, of `lit-embed towers`, or as timm, open_clip or Hugging Face call it; or `module:name`
-    of one that your own module registers."""
+    """Image tower: a name of `lit-embed towers`, timm, open_clip or Hugging Face; or `module:name` of your own."""
     output: str
     """Directory of the dataset."""
     weights: str | None = None
-    """The tower's weights; by default as published: looked for in Hugging Face's cache, else fetched once. Or a file
-    (.npz, .safetensors, .pth, .bin), a folder of save_pretrained, or a place: hf://owner/name@revision/file, https://,
-    gs://, s3://."""
+    """Weights, by default as published: a file, a folder of save_pretrained, or hf://, https://, gs://, s3://."""
     resolution: int | None = None
     """Side of the pictures in pixels; by default as the tower was published."""
     resize: Literal["published", "square"] = "published"

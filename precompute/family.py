@@ -98,7 +98,6 @@ class Entry:
       weights: where its weights are published (`hf://`, `gs://`, `https://`); "" for a bare architecture.
       weights_sha256: of that file: 64 hexadecimal digits, or the first 8 or more where its publisher says no more (as
         the names of torch's files do); "" where nobody knows.
-      aliases: other names of the same weights with the same preprocessing.
       accuracy: what its authors report, in words with the protocol; "" where nothing comparable is published.
     """
 
@@ -107,7 +106,6 @@ class Entry:
     preprocessing: Preprocessing
     weights: str = ""
     weights_sha256: str = ""
-    aliases: tuple[str, ...] = ()
     accuracy: str = ""
 
     def __post_init__(self):

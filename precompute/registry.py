@@ -1,8 +1,8 @@
 """The towers that have names.
 
 Promises: a name is one `Entry`, given by `register`; the families here register theirs when this module is imported.
-Other names that people know a tower by (`Entry.aliases`, an address on Hugging Face's hub) lead to the same entry and
-to its one name, so that they make no difference to a dataset.
+Other names that people know a tower by (aliases, an address on Hugging Face's hub) lead to the same entry and to its
+one name, so that they make no difference to a dataset.
 
 Not here: loading weights (`loading`), and the networks themselves (`families`).
 """
@@ -28,13 +28,27 @@ def register(name: str, entry: Entry) -> None:
     """Gives a tower a name; also for packages of others.
 
     Raises:
-      ValueError: the name, or an alias of the entry, is taken.
+      ValueError: the name is taken.
     """
-    for given in (name, *entry.aliases):
-        if given in _ENTRIES or given in _ALIASES:
-            raise ValueError(f"tower {given!r} is registered already; choose another name")
+    _refuse_taken(name)
     _ENTRIES[name] = entry
-    _ALIASES.update(dict.fromkeys(entry.aliases, name))
+
+
+def register_alias(alias: str, name: str) -> None:
+    """Gives a tower another name, for the same weights with the same preprocessing.
+
+    Raises:
+      ValueError: the alias is taken, or there is no tower `name`.
+    """
+    _refuse_taken(alias)
+    if name not in _ENTRIES:
+        raise ValueError(f"alias {alias!r}: there is no tower {name!r}; register it first")
+    _ALIASES[alias] = name
+
+
+def _refuse_taken(name: str) -> None:
+    if name in _ENTRIES or name in _ALIASES:
+        raise ValueError(f"tower {name!r} is registered already; choose another name")
 
 
 def tower_names() -> list[str]:
@@ -76,3 +90,5 @@ def resolve_tower(name: str) -> tuple[str, Entry]:
 for _family in _FAMILIES:
     for _name, _entry in _family.ENTRIES.items():
         register(_name, _entry)
+    for _alias, _name in getattr(_family, "ALIASES", {}).items():
+        register_alias(_alias, _name)

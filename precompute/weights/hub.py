@@ -3,8 +3,8 @@
 Promises: the cache is read as it lies on the disk, without the network and without huggingface_hub; the variables that
 move it are the documented ones, read at each call. Nothing is ever written into it.
 
-Source: huggingface.co/docs/huggingface_hub, "Manage your cache" and "Environment variables"; the tests hold this module
-to huggingface_hub's own look-up where the package is there.
+Source: huggingface.co/docs/huggingface_hub, "Manage your cache" and "Environment variables"; huggingface_hub 2.4,
+constants.py and file_download.py (try_to_load_from_cache).
 """
 
 from __future__ import annotations

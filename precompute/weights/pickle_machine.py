@@ -77,8 +77,9 @@ def run_pickle(stream: FileBytes, where: str) -> Any:
             machine.step(opcode.name, argument)
     except WeightsError:
         raise
-    except (ValueError, IndexError, UnicodeDecodeError, AttributeError, TypeError) as error:
-        # pickletools' words for a pickle that is cut off or scrambled, and ours for one that pops what it never pushed.
+    except (ValueError, IndexError, AttributeError, TypeError, Warning) as error:
+        # pickletools' words for a pickle that is cut off or scrambled (an odd backslash is a warning, which may be an
+        # error), and ours for one that pops what it never pushed.
         raise WeightsError(f"{where}: the pickle in it is damaged ({error}); fetch the file again") from error
     return machine.result()
 

@@ -80,6 +80,14 @@ def test_safetensors_keeps_names_and_types(tmp_path):
     _assert_same(read_weights(str(tmp_path / "renamed.bin")), arrays)
 
 
+@pytest.mark.parametrize("length", [0x80, 0x4B50])
+def test_a_header_as_long_as_a_pickle_or_zip_file_begins(length):
+    header = json.dumps({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).ljust(length).encode()
+    file = struct.pack("<Q", length) + header + struct.pack("<f", 3.0)
+    assert file[:1] == b"\x80" or file[:2] == b"PK"
+    _assert_same(parse_weights(file, "file"), {"a": np.asarray([3.0], np.float32)})
+
+
 class _Runs:
     """Pickles into a call of os.mkdir."""
 

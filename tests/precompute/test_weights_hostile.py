@@ -1,8 +1,7 @@
-"""Weights files of ill will and of bad luck: refused by name, without memory taken, without a read out of bounds."""
+"""Weights files of ill will: refused by name, before memory is taken, and by the rules of the safetensors library."""
 
 import io
 import json
-import pathlib
 import struct
 import tracemalloc
 import zipfile
@@ -14,13 +13,9 @@ import safetensors.numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from precompute.weights import pickle_machine
 from precompute.weights.errors import WeightsError
-from precompute.weights.file_bytes import FileBytes
 from precompute.weights.reading import parse_weights, read_weights
-from tests.oracles import torch_files
-
-GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "weights"
-TORCH = {name: (GOLDEN / name).read_bytes() for name in torch_files.FILES}
 
 
 def _npz(**arrays):
@@ -107,7 +102,7 @@ def test_compressions_that_have_no_bounds(method):
 
 @pytest.fixture(scope="module")
 def bomb(tmp_path_factory):
-    """A zip of 4 MB, as npz and as torch's, whose members hold 4 GiB of zeros."""
+    """A zip of 5 MB that holds over a gigabyte of zeros."""
     path = tmp_path_factory.mktemp("bomb") / "bomb.npz"
     zeros = bytes(1 << 24)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
@@ -118,9 +113,8 @@ def bomb(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("name", ["0.npy", "archive/data.pkl"])
-def test_a_decompression_bomb_takes_no_memory(bomb, name):
-    data = bomb.read_bytes().replace(b"0.npy", name.encode()[-5:])
+def test_a_decompression_bomb_takes_no_memory(bomb):
+    data = bomb.read_bytes()
     tracemalloc.start()
     with pytest.raises(WeightsError, match=r"claim to hold 1140850688, more than 20 times as many"):
         parse_weights(data, "file")
@@ -138,10 +132,12 @@ def test_a_bomb_that_lies_of_its_size_is_read_no_further_than_it_says():
     tracemalloc.stop()
 
 
-def test_a_pickle_of_millions_of_instructions():
-    pickle = b"\x80\x02" + b"}" * 3_000_000 + b"."
+def test_a_pickle_of_too_many_instructions(monkeypatch):
+    monkeypatch.setattr(pickle_machine, "_MAX_INSTRUCTIONS", 1_000)
+    # Not braces alone: one behind eight bytes is how safetensors begins.
+    pickle = b"\x80\x02" + b"N}" * 1_000 + b"."
     for data in (_zip([("archive/data.pkl", pickle)]), pickle):
-        with pytest.raises(WeightsError, match="over 2,000,000 instructions; refused"):
+        with pytest.raises(WeightsError, match="over 1,000 instructions; refused"):
             parse_weights(data, "file")
 
 
@@ -201,7 +197,7 @@ def test_the_safetensors_library_agrees(header, num_bytes, data):
         num_bytes = end
     file = _safetensors(header, bytes(range(num_bytes % 256)).ljust(num_bytes, b"\x01"))
     try:
-        expected = {name: entry for name, entry in safetensors.deserialize(file)}
+        expected = dict(safetensors.deserialize(file))
     except safetensors.SafetensorError:
         with pytest.raises(WeightsError, match="file"):
             parse_weights(file, "file")
@@ -236,73 +232,7 @@ def test_an_index_that_is_none(tmp_path, text):
 
 def test_a_shard_that_holds_other_arrays_than_its_index_says(tmp_path):
     safetensors.numpy.save_file({"a": np.ones(1), "extra": np.ones(1)}, tmp_path / "m.safetensors")
-    (tmp_path / "model.safetensors.index.json").write_text(
-        '{"weight_map": {"a": "m.safetensors", "b": "m.safetensors"}}'
-    )
+    files = {"a": "m.safetensors", "b": "m.safetensors"}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": files}))
     with pytest.raises(WeightsError, match=r"must hold the 2 arrays .* only in one of the two: b, extra"):
         read_weights(str(tmp_path))
-
-
-# Damage
-
-_SAFETENSORS = safetensors.numpy.save({"a": np.arange(6, dtype=np.float32), "b": np.ones((2, 2), np.float16)})
-_WHOLE = {**TORCH, "npz": _npz(a=np.arange(6, dtype=np.float32)), "safetensors": _SAFETENSORS}
-
-
-@pytest.mark.parametrize("kind", _WHOLE)
-def test_a_file_that_is_cut_off_anywhere_is_refused(kind):
-    whole = _WHOLE[kind]
-    for end in range(0, len(whole) - 1, 7):
-        with pytest.raises(WeightsError):
-            parse_weights(whole[:end], "file")
-
-
-def test_a_file_that_is_cut_off_while_it_is_read(tmp_path):
-    path = tmp_path / "w.safetensors"
-    path.write_bytes(bytes(1 << 20))
-    with path.open("rb") as file:
-        data = FileBytes(file, "the file")
-        path.write_bytes(b"")
-        with pytest.raises(WeightsError, match="the file: ends after 0 of 1048576 bytes"):
-            data.read_at(0, 1 << 20)
-
-
-def _flipped(data, draw):
-    for place in draw(st.lists(st.integers(0, len(data) - 1), min_size=1, max_size=8)):
-        data[place] = draw(st.integers(0, 255))
-    return data
-
-
-def _moved(data, draw):
-    """A range of the file is cut out, doubled, put elsewhere or written over another."""
-    first, last = sorted((draw(st.integers(0, len(data))), draw(st.integers(0, len(data)))))
-    part, rest = data[first:last], data[:first] + data[last:]
-    to = draw(st.integers(0, len(rest)))
-    overwritten = bytearray(data)
-    overwritten[to : to + len(part)] = part
-    return draw(st.sampled_from([rest, data[:last] + part + data[last:], rest[:to] + part + rest[to:], overwritten]))
-
-
-def _edited(data, draw):
-    """Small numbers of the file, such as lengths and offsets, become others of the same width."""
-    place = draw(st.integers(0, max(0, len(data) - 8)))
-    value = draw(st.sampled_from([0, 1, 0x7F, 0xFF, 0xFFFF, 1 << 31, (1 << 32) - 1, (1 << 63) - 1, (1 << 64) - 1]))
-    width = draw(st.sampled_from([1, 2, 4, 8]))
-    data[place : place + width] = value.to_bytes(8, "little")[:width]
-    return data
-
-
-@pytest.mark.parametrize("kind", _WHOLE)
-@settings(max_examples=400, deadline=None)
-@given(st.data())
-def test_damaged_files_give_arrays_or_an_error_that_names_the_file(kind, data):
-    damaged = bytearray(_WHOLE[kind])
-    for change in data.draw(st.lists(st.sampled_from([_flipped, _moved, _edited]), min_size=1, max_size=3)):
-        damaged = bytearray(change(damaged, data.draw)) or bytearray(b"\0")
-    try:
-        arrays = parse_weights(bytes(damaged), "the file")
-    except WeightsError as error:
-        assert str(error).startswith("the file")
-    else:
-        # Whatever came through is memory of the file: reading all of it must be safe.
-        assert all(isinstance(array.tobytes(), bytes) for array in arrays.values())

@@ -45,17 +45,10 @@ def cropped(size: int, short_side: int, value_range: ValueRange = IMAGENET_RANGE
 
 
 def _entry(
-    config: ViTConfig,
-    preprocessing: Preprocessing | None = None,
-    *,
-    weights: str = "",
-    aliases: tuple[str, ...] = (),
-    accuracy: str = "",
+    config: ViTConfig, preprocessing: Preprocessing | None = None, *, weights: str = "", accuracy: str = ""
 ) -> Entry:
     preprocessing = preprocessing or Preprocessing(size=config.resolution)
-    return Entry(
-        family=FAMILY, config=config, preprocessing=preprocessing, weights=weights, aliases=aliases, accuracy=accuracy
-    )
+    return Entry(family=FAMILY, config=config, preprocessing=preprocessing, weights=weights, accuracy=accuracy)
 
 
 def hugging_face(repository: str) -> str:
@@ -81,17 +74,15 @@ _AUGREG = {
     "b8": ("B_8-i21k-300ep-lr_0.001-aug_medium2-wd_0.1-do_0.0-sd_0.0", 0),
     "l16": ("L_16-i21k-300ep-lr_0.001-aug_strong1-wd_0.1-do_0.0-sd_0.0", 85.59),
 }
+_AUGREG_SIZES = [(name.rstrip("0123456789"), int(name.lstrip("tisbl"))) for name in _AUGREG]
 
 
 def _google_files() -> dict[str, Entry]:
     entries: dict[str, Entry] = {}
-    for name, (file, accuracy) in _AUGREG.items():
-        size, patch = name.rstrip("0123456789"), int(name.lstrip("tisbl"))
+    for (name, (file, accuracy)), (size, patch) in zip(_AUGREG.items(), _AUGREG_SIZES, strict=True):
         words = f"{accuracy} % ImageNet, fine-tuned at 384 pixels" if accuracy else ""
         weights = f"{_BUCKET}/vit_models/augreg/{file}.npz"
-        aliases = (f"howto-i21k-{size.title()}/{patch}",)  # big_vision's name
-        entry = _entry(variant(size, patch), weights=weights, aliases=aliases, accuracy=words)
-        entries[f"vit_{name}-augreg_in21k"] = entry
+        entries[f"vit_{name}-augreg_in21k"] = _entry(variant(size, patch), weights=weights, accuracy=words)
     for size, patch in (("b", 32), ("b", 16), ("l", 32), ("l", 16), ("h", 14)):
         weights = f"{_BUCKET}/vit_models/imagenet21k/ViT-{size.upper()}_{patch}.npz"
         entries[f"vit_{size}{patch}-in21k"] = _entry(variant(size, patch, pooling="pre_logits"), weights=weights)
@@ -217,7 +208,7 @@ _CLIP = {
 
 def _clip() -> dict[str, Entry]:
     entries: dict[str, Entry] = {}
-    for name, (alias, size, patch, side, projection, activation, accuracy) in _CLIP.items():
+    for name, (_, size, patch, side, projection, activation, accuracy) in _CLIP.items():
         common: dict[str, Any] = {"pooling": "projection", "position_resize": "bicubic", "norm_epsilon": 1e-5}
         config = variant(
             size,
@@ -231,13 +222,8 @@ def _clip() -> dict[str, Entry]:
         )
         # This one was trained on -1..1.
         values = Scale() if name.startswith("laion/CLIP-ViT-L") else CLIP_RANGE
-        entries[name] = _entry(
-            config,
-            cropped(side, side, values),
-            weights=hugging_face(name),
-            aliases=(alias,),
-            accuracy=f"{accuracy}{_ZERO_SHOT}",
-        )
+        said = f"{accuracy}{_ZERO_SHOT}"
+        entries[name] = _entry(config, cropped(side, side, values), weights=hugging_face(name), accuracy=said)
     return entries
 
 
@@ -248,4 +234,9 @@ ENTRIES = {
     **_self_supervised(),
     **_siglip(),
     **_clip(),
+}
+# Other names of the same weights with the same preprocessing: big_vision's and open_clip's.
+ALIASES = {
+    **{f"howto-i21k-{size.title()}/{patch}": f"vit_{size}{patch}-augreg_in21k" for size, patch in _AUGREG_SIZES},
+    **{row[0]: name for name, row in _CLIP.items()},
 }

@@ -48,7 +48,6 @@ def _entry(
         config=variant(_SIZES[size], patch, resolution=side, **common),
         preprocessing=cropped(side, short_side, values),
         weights=hugging_face(f"timm/{name}"),
-        aliases=(name,),
     )
     return {f"timm/{name}": entry}
 
@@ -84,3 +83,4 @@ def _entries() -> dict[str, Entry]:
 
 
 ENTRIES = _entries()
+ALIASES = {name.removeprefix("timm/"): name for name in ENTRIES}
