@@ -12,7 +12,7 @@ from typing import Annotated, Literal, NoReturn
 import rich.console
 import tyro
 
-from pipelines.console import ProgressDisplay, fail, failures_in_words, say_result
+from pipelines.console import DownloadDisplay, ProgressDisplay, fail, failures_in_words, say_result
 from pipelines.counters import COUNTERS
 from pipelines.failure_limit import FailureLimit
 from pipelines.job import JobDirectory, JobOptions, TowerOptions
@@ -28,7 +28,7 @@ class Run:
     """Embeds a source of pictures and texts; run the same command again to go on where it stopped.
 
     Example:
-      lit-embed run --source pictures/captions.tsv --tower efficientnet-lite0 --weights lite0.pth --output embedded
+      lit-embed run --source pictures/captions.tsv --tower google/vit-base-patch16-224 --output embedded
 
     Flags that are not listed go to Apache Beam, for example --runner=DataflowRunner; without --runner the job runs in
     this process.
@@ -37,11 +37,11 @@ class Run:
     source: str
     """A .csv, .tsv or .jsonl table beside the pictures, a .tar file, or a pattern like data-{0000..0012}.tar."""
     tower: str
-    """Name of the image tower, of `lit-embed towers`; or `module:name` of one that your own module registers."""
-    weights: str
-    """The tower's weights: .npz, .safetensors or .pth."""
+    """Image tower: a name of `lit-embed towers`, timm, open_clip or Hugging Face; or `module:name` of your own."""
     output: str
     """Directory of the dataset."""
+    weights: str | None = None
+    """Weights, by default as published: a file, a folder of save_pretrained, or hf://, https://, gs://, s3://."""
     resolution: int | None = None
     """Side of the pictures in pixels; by default as the tower was published."""
     resize: Literal["published", "square"] = "published"
@@ -129,10 +129,13 @@ def _run(command: Run, beam_flags: list[str], console: rich.console.Console) -> 
     logging.getLogger().setLevel(logging.ERROR)  # Beam warns of cloud libraries that a local job does not need
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from pipelines import embed_job
+    from precompute.loading import find_file
 
     _end_cleanly_on_signals()
     beam_flags = _check_beam_flags(beam_flags)
     options = command.job_options()
+    with DownloadDisplay(console) as display:  # before any work: a weights file that is not there ends the command here
+        find_file(options.tower.tower, options.tower.weights, progress=display.show)
     job, source, units = embed_job.plan(options, embeds_here=_embeds_here(beam_flags), say=console.print)
     limit = FailureLimit.parse(command.max_failures, job.num_rows)
     directory = JobDirectory(command.output)

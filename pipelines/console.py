@@ -79,6 +79,40 @@ class ProgressDisplay:
         return sum(marker.info.rows_read for marker in self._directory.finished().values())
 
 
+class DownloadDisplay:
+    """Shows the weights files that are fetched: a bar on a terminal, else a line as each begins."""
+
+    def __init__(self, console: rich.console.Console):
+        """Shows nothing until a first file is fetched."""
+        self._console = console
+        columns = (
+            *(rich.progress.TextColumn("{task.description}"), rich.progress.BarColumn()),
+            *(rich.progress.DownloadColumn(), rich.progress.TransferSpeedColumn()),
+        )
+        self._bar = rich.progress.Progress(*columns, console=console, disable=not console.is_terminal)
+        self._tasks: dict[str, rich.progress.TaskID] = {}
+
+    def __enter__(self) -> "DownloadDisplay":
+        """Starts to show."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Ends; nothing more is shown."""
+        self._bar.stop()
+
+    def show(self, name: str, num_bytes: int, all_bytes: int) -> None:
+        """Takes the bytes that are here of a file, and its length (0 where nobody knows)."""
+        if name not in self._tasks:
+            self._bar.start()
+            self._tasks[name] = self._bar.add_task(f"fetching {name}", total=all_bytes or None)
+            if not self._console.is_terminal:
+                size = f" ({all_bytes / 1e6:,.0f} MB)" if all_bytes else ""
+                self._console.print(f"fetching {name}{size}", markup=False)
+        self._bar.update(self._tasks[name], completed=num_bytes)
+
+
 def say_result(
     console: rich.console.Console, output: str, manifest: Manifest, seconds: float, num_embedded: int
 ) -> None:

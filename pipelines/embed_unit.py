@@ -64,14 +64,14 @@ class EmbedUnit(beam.DoFn):
         """Loads the tower and checks that it is the job's.
 
         Raises:
-          JobError: the worker's weights file is not the launcher's.
+          JobError: the worker's weights are not the launcher's.
         """
         self._embedder = load_embedder(self._options.tower, self._job.batch_size)
         found = self._embedder.tower.fingerprint()
         if found != self._job.tower.fingerprint:
             raise JobError(
-                f"{self._options.tower.weights}: this worker's tower has the fingerprint {found}, the job's is "
-                f"{self._job.tower.fingerprint}: give all workers the same file"
+                f"{self._options.tower.weights or self._options.tower.tower}: this worker's tower has the fingerprint "
+                f"{found}, the job's is {self._job.tower.fingerprint}: give all workers the same weights"
             )
 
     def process(self, element: WorkUnit) -> Iterator[int]:

@@ -46,7 +46,7 @@ class TowerOptions:
 
     Attributes:
       tower: name of the image tower.
-      weights: path of its weights file.
+      weights: place of its weights, None for the published ones; each worker looks for them by itself.
       resolution: side of the pictures, None for the published one.
       resize: `published`, or `square` for the whole picture squeezed.
       pooling: which values are the embedding, None for the published ones.
@@ -54,7 +54,7 @@ class TowerOptions:
     """
 
     tower: str
-    weights: str
+    weights: str | None = None
     resolution: int | None = None
     resize: Literal["published", "square"] = "published"
     pooling: str | None = None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Literal, TypeVar
 
@@ -95,7 +96,8 @@ class Entry:
       config: its sizes, at the resolution that it was published for.
       preprocessing: as it was published.
       weights: where its weights are published (`hf://`, `gs://`, `https://`); "" for a bare architecture.
-      weights_sha256: of that file, in hexadecimal, where it is known.
+      weights_sha256: of that file: 64 hexadecimal digits, or the first 8 or more where its publisher says no more (as
+        the names of torch's files do); "" where nobody knows.
       accuracy: what its authors report, in words with the protocol; "" where nothing comparable is published.
     """
 
@@ -105,3 +107,7 @@ class Entry:
     weights: str = ""
     weights_sha256: str = ""
     accuracy: str = ""
+
+    def __post_init__(self):
+        if self.weights_sha256 and not re.fullmatch(r"[0-9a-f]{8,64}", self.weights_sha256):
+            raise ValueError(f"tower: weights_sha256 must be 8 to 64 hexadecimal digits, got {self.weights_sha256!r}")

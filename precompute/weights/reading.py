@@ -1,35 +1,37 @@
 """Reads a weights file of any kind that we know: `.npz`, `.safetensors`, or torch's `.pth`, `.pt` and `.bin`.
 
 Promises: the kind is told by the file's first bytes, not its name, so that a renamed file still reads and a wrong one
-gets a clear error. Local paths and whatever fsspec knows (`gs://`, `s3://`). Not here: downloads by a model's name.
+gets a clear error; arrays are read straight into memory of their own, so that reading takes what the parameters take.
+Also the folders that Hugging Face's `save_pretrained` writes, of one file or of several. Local files alone; `finding`
+says where the others are.
 """
 
 from __future__ import annotations
 
-import zipfile
-from io import BytesIO
+import io
+import pathlib
 
-import fsspec
 import numpy as np
 
-from precompute.weights.errors import WeightsError, reading_zip
+from precompute.weights.errors import WeightsError
+from precompute.weights.file_bytes import FileBytes
+from precompute.weights.folders import find_in_folder, is_index, read_index
 from precompute.weights.npz import read_npz
 from precompute.weights.safetensors import read_safetensors
 from precompute.weights.torch_pickle import read_torch
+from precompute.weights.zip_files import ZipMembers
 
 
 def read_weights(path: str) -> dict[str, np.ndarray]:
-    """Returns the arrays of the weights file at `path`, named and shaped as in the file.
+    """Returns the arrays of the weights file, index or folder at `path`, named and shaped as in the file.
 
     Raises:
       WeightsError: there is no such file, or it is of no known kind, damaged, or holds anything but arrays.
     """
-    try:
-        with fsspec.open(path, "rb") as file:
-            data = file.read()  # pyright: ignore[reportAttributeAccessIssue]
-    except (FileNotFoundError, IsADirectoryError) as error:
-        raise WeightsError(f"{path}: no such weights file; put it there or name another") from error
-    return parse_weights(data, path)
+    place = pathlib.Path(path)
+    if place.is_dir():
+        place = find_in_folder(place)
+    return _read_shards(place) if is_index(place.name) else _read_file(place)
 
 
 def parse_weights(data: bytes, where: str) -> dict[str, np.ndarray]:
@@ -38,23 +40,49 @@ def parse_weights(data: bytes, where: str) -> dict[str, np.ndarray]:
     Raises:
       WeightsError: see `read_weights`.
     """
-    if data[:2] == b"PK":
-        return read_torch(data, where) if _is_torch_zip(data) else read_npz(data, where)
-    # A safetensors file opens with the length of its header in 8 bytes, of which a sane one fills half, then the
-    # header's first brace. Asked before pickles, since the length may well begin with their first byte.
-    if data[4:9] == b"\0\0\0\0{":
-        return read_safetensors(data, where)
-    if data[:1] == b"\x80":
-        return read_torch(data, where)
-    raise WeightsError(
-        f"{where}: must be .npz, .safetensors or torch's .pth, .pt or .bin; "
-        f"its {len(data)} bytes begin with {data[:8]!r}"
-    )
+    return _parse(FileBytes(io.BytesIO(data), where))
 
 
-def _is_torch_zip(data: bytes) -> bool:
+def _read_file(path: pathlib.Path) -> dict[str, np.ndarray]:
     try:
-        with reading_zip(""), zipfile.ZipFile(BytesIO(data)) as archive:
-            return any(name.endswith("/data.pkl") or name == "data.pkl" for name in archive.namelist())
-    except WeightsError:
-        return False  # the .npz reader says what is wrong with it
+        with path.open("rb") as file:
+            return _parse(FileBytes(file, str(path)))
+    except FileNotFoundError as error:
+        raise WeightsError(f"{path}: no such weights file; put it there or name another") from error
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _read_shards(index: pathlib.Path) -> dict[str, np.ndarray]:
+    """Returns the arrays of all files that an index names, each file read once."""
+    files = read_index(index)
+    arrays: dict[str, np.ndarray] = {}
+    for file in sorted(set(files.values())):
+        found = _read_file(index.with_name(file))
+        expected = {name for name, holder in files.items() if holder == file}
+        if found.keys() != expected:
+            odd = sorted(found.keys() ^ expected)
+            raise WeightsError(
+                f"{index.with_name(file)}: must hold the {len(expected)} arrays that {index.name} says; these are "
+                f"only in one of the two: {', '.join(odd[:5])}"
+            )
+        arrays |= found
+    return arrays
+
+
+def _parse(data: FileBytes) -> dict[str, np.ndarray]:
+    first = data.read_at(0, min(data.size, 9)).tobytes()
+    # A safetensors file opens with the length of its header (8 bytes), then the header's first brace. It comes first: a
+    # length can begin as zip files and pickles do, but neither of them has a brace there.
+    if first[8:9] == b"{":
+        return read_safetensors(data)
+    if first[:2] == b"PK":
+        members = ZipMembers(data)
+        is_torch = any(name.endswith("/data.pkl") or name == "data.pkl" for name in members.names())
+        return read_torch(data, members) if is_torch else read_npz(members, data.where)
+    if first[:1] == b"\x80":
+        return read_torch(data, None)
+    raise WeightsError(
+        f"{data.where}: must be .npz, .safetensors or torch's .pth, .pt or .bin; "
+        f"its {data.size} bytes begin with {first[:8]!r}"
+    )

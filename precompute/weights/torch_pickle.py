@@ -12,18 +12,24 @@ from __future__ import annotations
 
 import io
 import math
-import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 
-from precompute.weights.errors import WeightsError, reading_zip
+from precompute.weights.errors import WeightsError
+from precompute.weights.file_bytes import FileBytes
 from precompute.weights.pickle_machine import Name, Tensor, run_pickle
+from precompute.weights.shapes import as_array, check_shape, empty
+from precompute.weights.zip_files import ZipMembers
+
+StorageBytes = Callable[[str], np.ndarray]
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
+_PICKLE = "data.pkl"
+_MAX_PICKLE_BYTES = 1 << 26  # some 200 bytes a tensor
 
 _STORAGE_DTYPES = {
     "torch.DoubleStorage": np.dtype(np.float64),
@@ -41,85 +47,96 @@ _STORAGE_DTYPES = {
 _WRAPPERS = ("state_dict", "model", "model_state")
 
 
-def read_torch(data: bytes, where: str) -> dict[str, np.ndarray]:
-    """Returns the tensors of a torch file's bytes by name, read-only; `where` names the file in errors.
+def read_torch(data: FileBytes, members: ZipMembers | None) -> dict[str, np.ndarray]:
+    """Returns the tensors of a torch file by name, read-only.
+
+    Args:
+      data: the file.
+      members: of a file that is a zip; None for a row of pickles.
 
     Raises:
       WeightsError: the file is damaged, is not little-endian, asks for anything but tensors, or a tensor reaches
         outside its storage.
     """
-    if data[:2] == b"PK":
-        value, storage_bytes = _open_zip(data, where)
-    else:
-        value, storage_bytes = _open_legacy(data, where)
+    where = data.where
+    value, storage_bytes = _open_legacy(data) if members is None else _open_zip(members, where)
     for wrapper in _WRAPPERS:
         if isinstance(value, dict) and isinstance(value.get(wrapper), dict):
             value = value[wrapper]
     if not isinstance(value, dict):
         raise WeightsError(f"{where}: must hold a dict of tensors (a state_dict), got {type(value).__name__}")
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     for name, tensor in value.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
-            raise WeightsError(f"{where}: {name!r} must be a tensor, got {type(tensor).__name__}")
+            raise WeightsError(f"{where}: {str(name)[:80]!r} must be a tensor, got {type(tensor).__name__}")
         arrays[name] = _array(tensor, storage_bytes, f"{where}: {name!r}")
     return arrays
 
 
-def _open_zip(data: bytes, where: str) -> tuple[Any, Callable[[str], memoryview]]:
+def _open_zip(members: ZipMembers, where: str) -> tuple[Any, StorageBytes]:
     """Returns the pickled value of a zip file, and a function from a storage's key to its bytes."""
-    with reading_zip(where):
-        archive = zipfile.ZipFile(io.BytesIO(data))
-        pickles = [name for name in archive.namelist() if name.split("/")[-1] == "data.pkl"]
-        if len(pickles) != 1:
-            raise WeightsError(f"{where}: a torch file holds one data.pkl, got {len(pickles)}")
-        folder = pickles[0].removesuffix("data.pkl")
-        if f"{folder}byteorder" in archive.namelist() and archive.read(f"{folder}byteorder") != b"little":
-            raise WeightsError(f"{where}: must be little-endian, got {archive.read(f'{folder}byteorder')!r}")
-        value = run_pickle(io.BytesIO(archive.read(pickles[0])), where)
-    read: dict[str, memoryview] = {}
+    pickles = [name for name in members.names() if name.split("/")[-1] == _PICKLE]
+    if len(pickles) != 1:
+        raise WeightsError(f"{where}: a torch file holds one {_PICKLE}, got {len(pickles)}")
+    folder = pickles[0].removesuffix(_PICKLE)
+    if f"{folder}byteorder" in members.names():
+        order = members.read(f"{folder}byteorder", max_bytes=64).tobytes()
+        if order != b"little":
+            raise WeightsError(f"{where}: must be little-endian, got {order!r}")
+    program = members.read(pickles[0], max_bytes=_MAX_PICKLE_BYTES).tobytes()
+    value = run_pickle(FileBytes(io.BytesIO(program), where), where)
+    read: dict[str, np.ndarray] = {}
 
-    def storage_bytes(key: str) -> memoryview:
+    def storage_bytes(key: str) -> np.ndarray:
         if key not in read:
-            with reading_zip(f"{where}: storage {key!r}"):
-                read[key] = memoryview(archive.read(f"{folder}data/{key}"))
+            read[key] = members.read(f"{folder}data/{key}")
         return read[key]
 
     return value, storage_bytes
 
 
-def _open_legacy(data: bytes, where: str) -> tuple[Any, Callable[[str], memoryview]]:
+def _open_legacy(data: FileBytes) -> tuple[Any, StorageBytes]:
     """Returns the pickled value of a row of pickles, and a function from a storage's key to its bytes."""
-    stream = io.BytesIO(data)
-    magic, protocol, system = (run_pickle(stream, where) for _ in range(3))
+    where = data.where
+    data.seek(0)
+    magic, protocol, system = (run_pickle(data, where) for _ in range(3))
     if magic != _LEGACY_MAGIC or protocol != _LEGACY_PROTOCOL:
         raise WeightsError(f"{where}: a pickle, but not one of torch's (its first value is {_words(magic)}); refused")
     if not isinstance(system, dict) or system.get("little_endian") is not True:
         raise WeightsError(f"{where}: must be little-endian, got {_words(system)}")
-    value, keys = run_pickle(stream, where), run_pickle(stream, where)
+    value, keys = run_pickle(data, where), run_pickle(data, where)
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
         raise WeightsError(f"{where}: the list of storages in it is damaged; fetch it again")
-    sizes = _storage_sizes(value)
-    storages: dict[str, memoryview] = {}
-    position, view = stream.tell(), memoryview(data)
-    for key in keys:
-        # Each storage is its number of elements in 8 bytes, then the elements.
-        count = int.from_bytes(view[position : position + 8], "little")
-        num_bytes = count * sizes.get(key, 0)
-        position += 8
-        if key not in sizes or position + num_bytes > len(data):
-            raise WeightsError(
-                f"{where}: storage {key!r} of {count} elements ends past the file's {len(data)} bytes, "
-                "or belongs to no tensor; fetch it again"
-            )
-        storages[key] = view[position : position + num_bytes]
-        position += num_bytes
+    places = _legacy_places(data, keys, _storage_sizes(value))
+    read: dict[str, np.ndarray] = {}
 
-    def storage_bytes(key: str) -> memoryview:
-        if key not in storages:
+    def storage_bytes(key: str) -> np.ndarray:
+        if key not in places:
             raise WeightsError(f"{where}: storage {key!r} is not in the file")
-        return storages[key]
+        if key not in read:
+            read[key] = data.read_at(*places[key])
+        return read[key]
 
     return value, storage_bytes
+
+
+def _legacy_places(data: FileBytes, keys: Sequence[str], sizes: Mapping[str, int]) -> dict[str, tuple[int, int]]:
+    """Returns where each storage begins and its bytes; they stand one behind the other at the file's end."""
+    position = data.tell()
+    places: dict[str, tuple[int, int]] = {}
+    for key in keys:
+        # Each storage is its number of elements in 8 bytes, then the elements.
+        count = int.from_bytes(data.read_at(position, 8).tobytes(), "little")
+        num_bytes = count * sizes.get(key, 0)
+        position += 8
+        if key not in sizes or position + num_bytes > data.size or key in places:
+            raise WeightsError(
+                f"{data.where}: storage {key[:80]!r} of {count} elements ends past the file's {data.size} bytes, "
+                "belongs to no tensor or stands there twice; fetch it again"
+            )
+        places[key] = (position, num_bytes)
+        position += num_bytes
+    return places
 
 
 def _storage_sizes(value: Any) -> Mapping[str, int]:
@@ -139,14 +156,14 @@ def _storage_sizes(value: Any) -> Mapping[str, int]:
     return sizes
 
 
-def _array(tensor: Tensor, storage_bytes: Callable[[str], memoryview], where: str) -> np.ndarray:
+def _array(tensor: Tensor, storage_bytes: StorageBytes, where: str) -> np.ndarray:
     """Returns the tensor as a read-only view of its storage."""
     dtype, key = _storage(tensor.storage, where)
-    shape, strides, offset = (
-        _whole(tensor.shape, where),
-        _whole(tensor.strides, where),
-        _whole((tensor.offset,), where)[0],
-    )
+    for field in (tensor.shape, tensor.strides):
+        if not isinstance(field, tuple):
+            raise WeightsError(f"{where}: shape and strides must be tuples of whole numbers, got {_words(field)}")
+    shape, strides = check_shape(tensor.shape, where), check_shape(tensor.strides, where)
+    offset = check_shape((tensor.offset,), where)[0]
     if len(shape) != len(strides):
         raise WeightsError(f"{where}: shape {shape} and strides {strides} must be of one length")
     stored = storage_bytes(key)
@@ -160,10 +177,10 @@ def _array(tensor: Tensor, storage_bytes: Callable[[str], memoryview], where: st
     if count > num_stored:
         # A few stored bytes could stand for terabytes.
         raise WeightsError(f"{where}: must not have more elements ({count}) than its storage ({num_stored})")
-    elements = np.frombuffer(stored, dtype, num_stored)
-    byte_strides = tuple(stride * dtype.itemsize for stride in strides)
     if not count:
-        return np.empty(shape, dtype)
+        return empty(shape, dtype)
+    elements = as_array(stored[: num_stored * dtype.itemsize], dtype, (num_stored,))
+    byte_strides = tuple(stride * dtype.itemsize for stride in strides)
     return np.lib.stride_tricks.as_strided(elements[offset:], shape, byte_strides, writeable=False)
 
 
@@ -180,12 +197,6 @@ def _storage(persistent_id: Any, where: str) -> tuple[np.dtype, str]:
             raise WeightsError(
                 f"{where}: its storage must be one of {sorted(_STORAGE_DTYPES)}, got {_words(persistent_id)}"
             )
-
-
-def _whole(values: Any, where: str) -> tuple[int, ...]:
-    if not isinstance(values, tuple) or not all(type(value) is int and 0 <= value < 1 << 62 for value in values):
-        raise WeightsError(f"{where}: shape, strides and offset must be whole numbers >= 0, got {_words(values)}")
-    return values
 
 
 def _words(value: Any) -> str:

@@ -1,5 +1,6 @@
 """The whole command on small sources: what is written, what is refused, and what becomes of bad pictures."""
 
+import dataclasses
 import json
 import re
 
@@ -11,10 +12,11 @@ from pipelines.job import JobDirectory, JobOptions, TowerOptions
 from precompute.decoding import decode
 from precompute.loading import load_tower
 from precompute.preprocessing import prepare
+from precompute.registry import find_tower, register, register_alias, tower_names
 from schemas import EmbeddingDataset
 from schemas.verification import verify
 from tests.pipelines.making import BAD, arguments, picture, run, write_source
-from tests.precompute.tiny_tower import NAME, write_weights
+from tests.precompute.tiny_tower import NAME, register_tiny_tower, write_weights
 from tests.schemas.making import files_of
 
 pytestmark = [
@@ -61,6 +63,32 @@ def test_vectors_are_the_towers(tmp_path, monkeypatch, source):
         image = prepare(decode(picture(row)), tower.preprocessing).astype(np.float64) / 255 * 2 - 1
         means = image.reshape(4, 4, 4, 4, 3).mean(axis=(1, 3)).reshape(-1)
         np.testing.assert_allclose(found[row], np.tanh(means @ kernel), rtol=1e-5, atol=1e-5)
+
+
+def test_where_weights_were_found_is_no_part_of_a_job(tmp_path, monkeypatch, source, capsys):
+    """Published weights are taken without --weights; the same ones from elsewhere go on with the same job."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("LIT_PRECOMPUTE_CACHE", str(tmp_path / "own"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    register_tiny_tower()
+    name = "test-owner/tiny"
+    if name not in tower_names():
+        register(name, dataclasses.replace(find_tower(NAME), weights=f"hf://{name}/w.npz"))
+        register_alias("test-tiny-alias", name)
+    command = arguments(source, tmp_path / "out", tower=f"hf://{name}")
+    command = command[: command.index("--weights")] + command[command.index("--weights") + 2 :]
+    # It ends before any work: not even the source is opened.
+    nowhere = [part if part != str(source) else "/nowhere.tsv" for part in command]
+    assert run(monkeypatch, *nowhere) == 2
+    assert "hf://test-owner/tiny/w.npz: is not on this machine" in capsys.readouterr().err.replace("\n", "")
+    (tmp_path / "own/huggingface.co/test-owner/tiny/main").mkdir(parents=True)
+    write_weights(tmp_path / "own/huggingface.co/test-owner/tiny/main/w.npz")
+    assert run(monkeypatch, *command) == 0
+    written = files_of(tmp_path / "out")
+    again = arguments(source, tmp_path / "out", write_weights(tmp_path / "other.npz"), tower="test-tiny-alias")
+    assert run(monkeypatch, *again) == 0
+    assert "nothing was left to do" in capsys.readouterr().out
+    assert files_of(tmp_path / "out") == written
 
 
 def test_a_source_without_labels_has_no_table_of_labels(tmp_path, monkeypatch):

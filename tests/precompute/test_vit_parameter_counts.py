@@ -116,6 +116,9 @@ GROWN = [
 ]
 
 
+LISTED = {name for table in (EXACT, ROUNDED, GROWN) for line in table for name in line[-1].split()}
+
+
 def _count(name, side=None):
     """Returns how many parameters our tower has, with positions for pictures of `side` pixels."""
     entry = find_tower(name)
@@ -158,7 +161,24 @@ def test_counts_of_the_files_that_transformers_names(line):
     assert {name: _count(name, side) for name in names.split()} == dict.fromkeys(names.split(), _grown(*sizes))
 
 
+def _copied(timm_name):
+    """Returns which tower's weights one of timm's names has in timm's layout, and its side."""
+    size, patch, siglip, side, tag = re.fullmatch(
+        r"timm/vit_(\w+)_patch(\d+)_(siglip_)?(\d+)\.(\w+)", timm_name
+    ).groups()
+    if siglip:
+        return f"google/siglip{'2' if tag.startswith('v2') else ''}-{size}-patch{patch}-{side}", int(side)
+    short = {"tiny": "ti", "small": "s", "base": "b", "large": "l"}[size]
+    return f"{'dino_vit' if tag == 'dino' else 'vit_'}{short}{patch}", int(side)
+
+
+@pytest.mark.parametrize("name", [name for name in tower_names() if name.startswith("timm/vit_")])
+def test_timms_copies_have_as_many_as_what_they_copy(name):
+    original, side = _copied(name)
+    assert _count(name) == _count(original, side)
+    assert original in LISTED
+
+
 def test_every_vision_transformer_has_a_line():
     registered = {name for name in tower_names() if find_tower(name).family is vit.FAMILY}
-    listed = {name for table in (EXACT, ROUNDED, GROWN) for line in table for name in line[-1].split()}
-    assert {name for name in registered if not name.startswith("test-")} == listed
+    assert {name for name in registered if not name.startswith(("test-", "timm/vit_"))} == LISTED

@@ -1,6 +1,7 @@
-"""Weights files: what others wrote comes back to the bit; hostile and broken files run nothing and are named."""
+"""Weights files: what others wrote comes back to the bit; hostile pickles run nothing and are named."""
 
 import io
+import json
 import os
 import pathlib
 import pickle
@@ -12,8 +13,6 @@ import ml_dtypes
 import numpy as np
 import pytest
 import safetensors.numpy
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from precompute.weights.errors import WeightsError
 from precompute.weights.reading import parse_weights, read_weights
@@ -81,15 +80,12 @@ def test_safetensors_keeps_names_and_types(tmp_path):
     _assert_same(read_weights(str(tmp_path / "renamed.bin")), arrays)
 
 
-def test_safetensors_headers_of_any_length_are_told_from_pickles():
-    """A header of 128 bytes makes a file begin with the byte that a pickle begins with."""
-    first_bytes = set()
-    for length in range(1, 99):
-        arrays = {"n" * length: np.arange(3, dtype=np.float32)}
-        data = safetensors.numpy.save(arrays)
-        first_bytes.add(data[:1])
-        _assert_same(parse_weights(data, "file"), arrays)
-    assert b"\x80" in first_bytes
+@pytest.mark.parametrize("length", [0x80, 0x4B50])
+def test_a_header_as_long_as_a_pickle_or_zip_file_begins(length):
+    header = json.dumps({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).ljust(length).encode()
+    file = struct.pack("<Q", length) + header + struct.pack("<f", 3.0)
+    assert file[:1] == b"\x80" or file[:2] == b"PK"
+    _assert_same(parse_weights(file, "file"), {"a": np.asarray([3.0], np.float32)})
 
 
 class _Runs:
@@ -173,27 +169,12 @@ def test_a_tensor_built_by_hand_is_read():
         ({"shape": (-1, 3)}, "whole numbers >= 0"),
         ({"shape": (2,)}, "of one length"),
         ({"storage": "QInt8Storage"}, "must be one of"),
-        ({"key": "../../secret"}, "missing or damaged"),
+        ({"key": "../../secret"}, "missing in its zip file"),
     ],
 )
 def test_a_tensor_that_reaches_outside_its_storage(fields, message):
     with pytest.raises(WeightsError, match=message):
         parse_weights(_tensor_file(**fields), "file")
-
-
-def test_objects_in_npz_are_refused():
-    with pytest.raises(WeightsError, match="pickled objects, which are never loaded"):
-        parse_weights(_npz(bad=np.asarray([{}], object)), "file")
-
-
-def test_an_npz_header_that_claims_terabytes_takes_no_memory():
-    header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": (1 << 20, 1 << 20)})
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
-        archive.writestr("a.npy", header.getvalue())
-    with pytest.raises(WeightsError, match=f"needs {1 << 42} bytes, the member holds 0"):
-        parse_weights(stream.getvalue(), "file")
 
 
 @pytest.mark.parametrize("data", [b"", b"hello, world", b"\x89PNG\r\n", b"PK\x03\x04 cut off"])
@@ -207,29 +188,22 @@ def test_a_missing_file(tmp_path):
         read_weights(str(tmp_path / "none.npz"))
 
 
-_SAFETENSORS = safetensors.numpy.save({"a": np.arange(6, dtype=np.float32), "b": np.ones((2, 2), np.float16)})
-_WHOLE = {"zip": ZIP, "legacy": LEGACY, "npz": _npz(a=np.arange(6, dtype=np.float32)), "safetensors": _SAFETENSORS}
+def test_a_folder_of_save_pretrained(tmp_path):
+    arrays = {"a": np.ones(3, np.float32), "b": np.zeros((2, 2), np.float16), "c": np.asarray(1.0, np.float32)}
+    for number, names in enumerate((("a", "c"), ("b",)), 1):
+        safetensors.numpy.save_file({name: arrays[name] for name in names}, tmp_path / f"model-{number}.safetensors")
+    files = {"a": "model-1.safetensors", "b": "model-2.safetensors", "c": "model-1.safetensors"}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": files}))
+    _assert_same(read_weights(str(tmp_path)), arrays)
+    safetensors.numpy.save_file({"whole": np.ones(1)}, tmp_path / "model.safetensors")
+    _assert_same(read_weights(str(tmp_path)), {"whole": np.ones(1)})
 
 
-@pytest.mark.parametrize("kind", _WHOLE)
-def test_a_file_that_is_cut_off_anywhere_is_refused(kind):
-    whole = _WHOLE[kind]
-    for end in range(0, len(whole) - 1, 7):
-        with pytest.raises(WeightsError):
-            parse_weights(whole[:end], "file")
+def test_a_folder_with_torchs_name(tmp_path):
+    (tmp_path / "pytorch_model.bin").write_bytes(ZIP)
+    _assert_same(read_weights(str(tmp_path)), torch_files.expected())
 
 
-@pytest.mark.parametrize("kind", _WHOLE)
-@settings(max_examples=300, deadline=None)
-@given(st.data())
-def test_damaged_files_give_arrays_or_an_error_that_names_the_file(kind, data):
-    damaged = bytearray(_WHOLE[kind])
-    for place in data.draw(st.lists(st.integers(0, len(damaged) - 1), min_size=1, max_size=8)):
-        damaged[place] = data.draw(st.integers(0, 255))
-    try:
-        arrays = parse_weights(bytes(damaged), "the file")
-    except WeightsError as error:
-        assert str(error).startswith("the file")
-    else:
-        # Whatever came through is memory of the file: reading all of it must be safe.
-        assert all(isinstance(array.tobytes(), bytes) for array in arrays.values())
+def test_an_empty_folder(tmp_path):
+    with pytest.raises(WeightsError, match=r"holds one of model\.safetensors, .*; name the file itself"):
+        read_weights(str(tmp_path))

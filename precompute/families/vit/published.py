@@ -37,8 +37,8 @@ def _squeezed(size: int, method: Method = "bilinear") -> Preprocessing:
     return Preprocessing(size=size, method=method, antialias=True, resampler="pillow", jpeg="accurate")
 
 
-def _cropped(size: int, short_side: int, value_range: ValueRange = IMAGENET_RANGE) -> Preprocessing:
-    """As torchvision does: the short side, then the middle, bicubic."""
+def cropped(size: int, short_side: int, value_range: ValueRange = IMAGENET_RANGE) -> Preprocessing:
+    """Returns torchvision's way: the short side, then the middle, bicubic."""
     return dataclasses.replace(
         _squeezed(size, "bicubic"), resize="short_side", resize_size=short_side, crop="central", value_range=value_range
     )
@@ -51,7 +51,8 @@ def _entry(
     return Entry(family=FAMILY, config=config, preprocessing=preprocessing, weights=weights, accuracy=accuracy)
 
 
-def _hugging_face(repository: str) -> str:
+def hugging_face(repository: str) -> str:
+    """Returns the place of a repository's weights."""
     return f"hf://{repository}/model.safetensors"
 
 
@@ -73,12 +74,12 @@ _AUGREG = {
     "b8": ("B_8-i21k-300ep-lr_0.001-aug_medium2-wd_0.1-do_0.0-sd_0.0", 0),
     "l16": ("L_16-i21k-300ep-lr_0.001-aug_strong1-wd_0.1-do_0.0-sd_0.0", 85.59),
 }
+_AUGREG_SIZES = [(name.rstrip("0123456789"), int(name.lstrip("tisbl"))) for name in _AUGREG]
 
 
 def _google_files() -> dict[str, Entry]:
     entries: dict[str, Entry] = {}
-    for name, (file, accuracy) in _AUGREG.items():
-        size, patch = name.rstrip("0123456789"), int(name.lstrip("tisbl"))
+    for (name, (file, accuracy)), (size, patch) in zip(_AUGREG.items(), _AUGREG_SIZES, strict=True):
         words = f"{accuracy} % ImageNet, fine-tuned at 384 pixels" if accuracy else ""
         weights = f"{_BUCKET}/vit_models/augreg/{file}.npz"
         entries[f"vit_{name}-augreg_in21k"] = _entry(variant(size, patch), weights=weights, accuracy=words)
@@ -105,12 +106,12 @@ def _hugging_face_vits() -> dict[str, Entry]:
         for patch in (14,) if size == "h" else (16, 32):
             name = f"google/vit-{words}-patch{patch}-224-in21k"
             config = variant(size, patch, activation="exact", norm_epsilon=1e-12, position_resize="bicubic")
-            entries[name] = _entry(config, _squeezed(224), weights=_hugging_face(name))
+            entries[name] = _entry(config, _squeezed(224), weights=hugging_face(name))
     for words, size, accuracy in (("base", "b", 81.2), ("large", "l", 82.7)):
         name = f"google/vit-{words}-patch16-224"
         config = variant(size, 16, activation="exact", norm_epsilon=1e-12, position_resize="bicubic")
         said = f"{accuracy} % ImageNet, fine-tuned"
-        entries[name] = _entry(config, _squeezed(224), weights=_hugging_face(name), accuracy=said)
+        entries[name] = _entry(config, _squeezed(224), weights=hugging_face(name), accuracy=said)
     return entries
 
 
@@ -121,17 +122,17 @@ def _self_supervised() -> dict[str, Entry]:
         file = f"dino_{'deitsmall' if size == 's' else 'vitbase'}{patch}_pretrain"
         said = f"{accuracy}{_LINEAR}"
         weights = f"{_META}/dino/{file}/{file}.pth"
-        entries[f"dino_vit{size}{patch}"] = _entry(config, _cropped(224, 256), weights=weights, accuracy=said)
+        entries[f"dino_vit{size}{patch}"] = _entry(config, cropped(224, 256), weights=weights, accuracy=said)
         # Hugging Face's copy: the same weights, LayerNorm's epsilon apart.
         copied = dataclasses.replace(config, norm_epsilon=1e-12)
         name = f"facebook/dino-vit{size}{patch}"
-        entries[name] = _entry(copied, _cropped(224, 256), weights=_hugging_face(name), accuracy=said)
+        entries[name] = _entry(copied, cropped(224, 256), weights=hugging_face(name), accuracy=said)
     for size, accuracy in (("s", 73.2), ("b", 76.7)):
         # Its small one has twelve heads.
         config = variant(size, 16, num_heads=12, activation="exact", positions="sine_moco")
         weights = f"{_META}/moco-v3/vit-{size}-300ep/vit-{size}-300ep.pth.tar"
         said = f"{accuracy}{_LINEAR}"
-        entries[f"mocov3_vit{size}16"] = _entry(config, _cropped(224, 256), weights=weights, accuracy=said)
+        entries[f"mocov3_vit{size}16"] = _entry(config, cropped(224, 256), weights=weights, accuracy=said)
     return entries | _dinov2()
 
 
@@ -146,11 +147,11 @@ def _dinov2() -> dict[str, Entry]:
         common: dict[str, Any] = {"activation": "exact", "layer_scale": True, **fields}
         config = variant(size, 14, position_resize="bicubic", **common)
         name = f"facebook/dinov2-{words}"
-        preprocessing, said = _cropped(224, 256), f"{plain}{_LINEAR}"
-        entries[name] = _entry(config, preprocessing, weights=_hugging_face(name), accuracy=said)
+        preprocessing, said = cropped(224, 256), f"{plain}{_LINEAR}"
+        entries[name] = _entry(config, preprocessing, weights=hugging_face(name), accuracy=said)
         config = variant(size, 14, position_resize="bicubic_antialias", num_registers=4, **common)
         name, said = f"facebook/dinov2-with-registers-{words}", f"{registers}{_LINEAR}"
-        entries[name] = _entry(config, preprocessing, weights=_hugging_face(name), accuracy=said)
+        entries[name] = _entry(config, preprocessing, weights=hugging_face(name), accuracy=said)
     return entries
 
 
@@ -186,28 +187,28 @@ def _siglip() -> dict[str, Entry]:
         config = variant(size, patch, resolution=side, **common)
         said = f"{accuracy}{_ZERO_SHOT}" if accuracy else ""
         name = f"google/siglip{ending}"
-        entries[name] = _entry(config, _squeezed(side, method), weights=_hugging_face(name), accuracy=said)
+        entries[name] = _entry(config, _squeezed(side, method), weights=hugging_face(name), accuracy=said)
     return entries
 
 
-# name: (size, patch, resolution, projection, activation, zero-shot accuracy)
+# name: (open_clip's name as "model/pretrained", size, patch, resolution, projection, activation, zero-shot accuracy)
 _CLIP = {
-    "openai/clip-vit-base-patch32": ("b", 32, 224, 512, "quick", 63.2),
-    "openai/clip-vit-base-patch16": ("b", 16, 224, 512, "quick", 68.6),
-    "openai/clip-vit-large-patch14": ("l", 14, 224, 768, "quick", 75.3),
-    "openai/clip-vit-large-patch14-336": ("l", 14, 336, 768, "quick", 76.2),
-    "laion/CLIP-ViT-B-32-laion2B-s34B-b79K": ("b", 32, 224, 512, "exact", 66.6),
-    "laion/CLIP-ViT-B-16-laion2B-s34B-b88K": ("b", 16, 224, 512, "exact", 70.2),
-    "laion/CLIP-ViT-L-14-laion2B-s32B-b82K": ("l", 14, 224, 768, "exact", 75.3),
-    "laion/CLIP-ViT-H-14-laion2B-s32B-b79K": ("h", 14, 224, 1024, "exact", 78.0),
-    "laion/CLIP-ViT-g-14-laion2B-s12B-b42K": ("g", 14, 224, 1024, "exact", 76.6),
-    "laion/CLIP-ViT-bigG-14-laion2B-39B-b160k": ("G", 14, 224, 1280, "exact", 80.1),
+    "openai/clip-vit-base-patch32": ("ViT-B-32/openai", "b", 32, 224, 512, "quick", 63.2),
+    "openai/clip-vit-base-patch16": ("ViT-B-16/openai", "b", 16, 224, 512, "quick", 68.6),
+    "openai/clip-vit-large-patch14": ("ViT-L-14/openai", "l", 14, 224, 768, "quick", 75.3),
+    "openai/clip-vit-large-patch14-336": ("ViT-L-14-336/openai", "l", 14, 336, 768, "quick", 76.2),
+    "laion/CLIP-ViT-B-32-laion2B-s34B-b79K": ("ViT-B-32/laion2b_s34b_b79k", "b", 32, 224, 512, "exact", 66.6),
+    "laion/CLIP-ViT-B-16-laion2B-s34B-b88K": ("ViT-B-16/laion2b_s34b_b88k", "b", 16, 224, 512, "exact", 70.2),
+    "laion/CLIP-ViT-L-14-laion2B-s32B-b82K": ("ViT-L-14/laion2b_s32b_b82k", "l", 14, 224, 768, "exact", 75.3),
+    "laion/CLIP-ViT-H-14-laion2B-s32B-b79K": ("ViT-H-14/laion2b_s32b_b79k", "h", 14, 224, 1024, "exact", 78.0),
+    "laion/CLIP-ViT-g-14-laion2B-s12B-b42K": ("ViT-g-14/laion2b_s12b_b42k", "g", 14, 224, 1024, "exact", 76.6),
+    "laion/CLIP-ViT-bigG-14-laion2B-39B-b160k": ("ViT-bigG-14/laion2b_s39b_b160k", "G", 14, 224, 1280, "exact", 80.1),
 }
 
 
 def _clip() -> dict[str, Entry]:
     entries: dict[str, Entry] = {}
-    for name, (size, patch, side, projection, activation, accuracy) in _CLIP.items():
+    for name, (_, size, patch, side, projection, activation, accuracy) in _CLIP.items():
         common: dict[str, Any] = {"pooling": "projection", "position_resize": "bicubic", "norm_epsilon": 1e-5}
         config = variant(
             size,
@@ -222,7 +223,7 @@ def _clip() -> dict[str, Entry]:
         # This one was trained on -1..1.
         values = Scale() if name.startswith("laion/CLIP-ViT-L") else CLIP_RANGE
         said = f"{accuracy}{_ZERO_SHOT}"
-        entries[name] = _entry(config, _cropped(side, side, values), weights=_hugging_face(name), accuracy=said)
+        entries[name] = _entry(config, cropped(side, side, values), weights=hugging_face(name), accuracy=said)
     return entries
 
 
@@ -233,4 +234,9 @@ ENTRIES = {
     **_self_supervised(),
     **_siglip(),
     **_clip(),
+}
+# Other names of the same weights with the same preprocessing: big_vision's and open_clip's.
+ALIASES = {
+    **{f"howto-i21k-{size.title()}/{patch}": f"vit_{size}{patch}-augreg_in21k" for size, patch in _AUGREG_SIZES},
+    **{row[0]: name for name, row in _CLIP.items()},
 }
