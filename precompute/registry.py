@@ -10,10 +10,11 @@ import difflib
 import importlib
 
 from precompute.families import efficientnet
+from precompute.families.bit import published as bit
 from precompute.families.vit import published as vit
 from precompute.family import Entry
 
-_FAMILIES = (efficientnet, vit)
+_FAMILIES = (bit, efficientnet, vit)
 _ENTRIES: dict[str, Entry] = {}
 
 

@@ -41,6 +41,17 @@ FILES: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {
         {"vision_config": {**_CLIP_VISION, "hidden_act": "gelu"}, "text_config": _TEXT, "projection_dim": 48},
         (80, 48),
     ),
+    "bit": (
+        "BitModel",
+        {"embedding_size": 32, "hidden_sizes": [128, 256, 512, 1024], "depths": [2, 1, 2, 1]},
+        (96, 75),
+    ),
+    # R50x1's widths. BitConfig's width_factor is no way to x3: it leaves out the root and the last norm.
+    "bit-full-width": (
+        "BitModel",
+        {"embedding_size": 64, "hidden_sizes": [256, 512, 1024, 2048], "depths": [1, 1, 1, 1]},
+        (64, 81),
+    ),
 }
 CASES = {f"{file}-{side}": (file, side) for file, (_, _, sides) in FILES.items() for side in sides}
 
@@ -77,13 +88,15 @@ def compute(case: str) -> dict[str, np.ndarray]:
 
     file, side = CASES[case]
     model = _load(file)
-    interpolate = {} if file.startswith("dinov2") else {"interpolate_pos_encoding": True}
+    interpolate = {} if file.startswith(("dinov2", "bit")) else {"interpolate_pos_encoding": True}
     images = torch.from_numpy(np.ascontiguousarray(draw_images(case, NUM_IMAGES, side).transpose(0, 3, 1, 2)))
     outputs: dict[str, Any] = {}
     with torch.no_grad():
         tower = getattr(model, "vision_model", model)
         found = tower(pixel_values=images, **interpolate)
-        if file == "siglip":
+        if file.startswith("bit"):
+            outputs["average"] = found.pooler_output[:, :, 0, 0]
+        elif file == "siglip":
             outputs["map"] = found.pooler_output
         elif file.startswith("clip"):
             outputs["class_token"] = found.pooler_output
