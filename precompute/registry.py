@@ -13,12 +13,13 @@ import difflib
 import importlib
 
 from precompute.families import efficientnet, mixer
+from precompute.families.bit import published as bit
 from precompute.families.convnext import published as convnext
 from precompute.families.vit import published as vit
 from precompute.families.vit import timm
 from precompute.family import Entry
 
-_FAMILIES = (convnext, efficientnet, mixer, vit, timm)
+_FAMILIES = (bit, convnext, efficientnet, mixer, vit, timm)
 _ENTRIES: dict[str, Entry] = {}
 _ALIASES: dict[str, str] = {}
 # How Hugging Face's own libraries, timm and open_clip spell a repository.

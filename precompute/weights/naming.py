@@ -53,12 +53,15 @@ class Naming:
       roots: prefixes behind which files of this kind keep the parameters; outermost first, each may be absent. Beside a
         prefix that is there, every other array of the file is left out.
       dropped: regular expressions of whole names (behind the roots) that the tower does not use.
+      spellings: (regular expression, replacement) for names that some files spell otherwise than `links` do; a name
+        stays as it is where another array has the replaced one, so that none is lost.
     """
 
     name: str
     links: Sequence[Link]
     roots: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
+    spellings: tuple[tuple[str, str], ...] = ()
 
 
 def link(file: str, *parameters: str, axes: tuple[int, ...] = (), part_shape: tuple[int, ...] | None = None) -> Link:
@@ -76,7 +79,7 @@ def read_names(namings: Sequence[Naming], arrays: Mapping[str, np.ndarray], shap
     """
     if not namings:
         return dict(arrays)
-    inside = [_inside_roots(naming, arrays) for naming in namings]
+    inside = [_respelt(naming, _inside_roots(naming, arrays)) for naming in namings]
     known = [sum(row.file in found for row in naming.links) for naming, found in zip(namings, inside, strict=True)]
     best = known.index(max(known))
     naming, found = namings[best], inside[best]
@@ -106,6 +109,19 @@ def _inside_roots(naming: Naming, arrays: Mapping[str, np.ndarray]) -> Mapping[s
         if any(name.startswith(root) for name in arrays):
             arrays = {name.removeprefix(root): array for name, array in arrays.items() if name.startswith(root)}
     return arrays
+
+
+def _respelt(naming: Naming, arrays: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+    if not naming.spellings:
+        return arrays
+    result: dict[str, np.ndarray] = {}
+    for name, array in arrays.items():
+        usual = name
+        for pattern, replacement in naming.spellings:
+            usual = re.sub(pattern, replacement, usual)
+        taken = usual != name and (usual in arrays or usual in result)
+        result[name if taken else usual] = array
+    return result
 
 
 def _read(row: Link, array: np.ndarray, shapes: Shapes) -> dict[str, np.ndarray]:

@@ -46,6 +46,17 @@ FILES: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {
     # At 92 pixels the stages are 23, 11, 5 and 2 pixels wide: each begins by leaving a row and a column out.
     "convnext": ("ConvNextForImageClassification", _CONVNEXT, (64, 92)),
     "convnextv2": ("ConvNextV2ForImageClassification", _CONVNEXT, (64, 92)),
+    "bit": (
+        "BitModel",
+        {"embedding_size": 32, "hidden_sizes": [128, 256, 512, 1024], "depths": [2, 1, 2, 1]},
+        (96, 75),
+    ),
+    # R50x1's widths. BitConfig's width_factor is no way to x3: it leaves out the root and the last norm.
+    "bit-full-width": (
+        "BitModel",
+        {"embedding_size": 64, "hidden_sizes": [256, 512, 1024, 2048], "depths": [1, 1, 1, 1]},
+        (64, 81),
+    ),
 }
 CASES = {f"{file}-{side}": (file, side) for file, (_, _, sides) in FILES.items() for side in sides}
 
@@ -82,35 +93,27 @@ def compute(case: str) -> dict[str, np.ndarray]:
     import torch
 
     file, side = CASES[case]
-    model = _load(file)
-    if file.startswith("convnext"):
-        return _compute_convnext(model.base_model, case, side)
-    interpolate = {} if file.startswith("dinov2") else {"interpolate_pos_encoding": True}
     images = torch.from_numpy(np.ascontiguousarray(draw_images(case, NUM_IMAGES, side).transpose(0, 3, 1, 2)))
-    outputs: dict[str, Any] = {}
     with torch.no_grad():
-        tower = getattr(model, "vision_model", model)
-        found = tower(pixel_values=images, **interpolate)
-        if file == "siglip":
-            outputs["map"] = found.pooler_output
-        elif file.startswith("clip"):
-            outputs["class_token"] = found.pooler_output
-            outputs["projection"] = model.visual_projection(found.pooler_output)
-        else:
-            outputs["class_token"] = found.last_hidden_state[:, 0]
-            num_others = 1 + getattr(model.config, "num_register_tokens", 0)
-            outputs["average"] = found.last_hidden_state[:, num_others:].mean(1)
+        outputs = _outputs(file, _load(file), images)
     return {pooling: values.numpy() for pooling, values in outputs.items()}
 
 
-def _compute_convnext(model: Any, case: str, side: int) -> dict[str, np.ndarray]:
-    import torch
-
-    images = torch.from_numpy(np.ascontiguousarray(draw_images(case, NUM_IMAGES, side).transpose(0, 3, 1, 2)))
-    with torch.no_grad():
-        found = model(pixel_values=images)
-        unnormed = found.last_hidden_state.mean((-2, -1))
-    return {"average": found.pooler_output.numpy(), "average_unnormed": unnormed.numpy()}
+def _outputs(file: str, model: Any, images: Any) -> dict[str, Any]:
+    if file.startswith("bit"):
+        return {"average": model(pixel_values=images).pooler_output[:, :, 0, 0]}
+    if file.startswith("convnext"):
+        found = model.base_model(pixel_values=images)
+        return {"average": found.pooler_output, "average_unnormed": found.last_hidden_state.mean((-2, -1))}
+    interpolate = {} if file.startswith("dinov2") else {"interpolate_pos_encoding": True}
+    found = getattr(model, "vision_model", model)(pixel_values=images, **interpolate)
+    if file == "siglip":
+        return {"map": found.pooler_output}
+    if file.startswith("clip"):
+        return {"class_token": found.pooler_output, "projection": model.visual_projection(found.pooler_output)}
+    num_others = 1 + getattr(model.config, "num_register_tokens", 0)
+    tokens = found.last_hidden_state
+    return {"class_token": tokens[:, 0], "average": tokens[:, num_others:].mean(1)}
 
 
 def _model_class(name: str) -> Any:
