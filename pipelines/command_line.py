@@ -54,7 +54,7 @@ class Run:
     rows_per_shard: int = 4096
     """Rows of each shard: the grain of work, of retry and of resume."""
     dtype: VectorType = "float16"
-    """Type in which vectors are stored."""
+    """Type in which vectors are stored; int8 with a scale for each vector. docs/format.md says what each costs."""
     decode_threads: int = max(2, os.cpu_count() or 2)
     """Threads that read and decode pictures ahead of the device."""
     max_failures: str | None = None

@@ -14,6 +14,7 @@ from precompute.embedding import EmbeddedBatch, Embedder, embed_examples
 from precompute.loading import load_tower
 from precompute.sources.source import Source, WorkUnit
 from schemas import ShardWriter
+from schemas.probes import share_of_shard
 
 _LOADING = threading.Lock()
 
@@ -99,7 +100,9 @@ class EmbedUnit(beam.DoFn):
                     first_keys.setdefault(failure.reason, failure.key)
             info = writer.finish()
         return ShardMarker(
-            info=info, reasons={reason: (reasons[reason], first_keys[reason]) for reason in sorted(reasons)}
+            info=info,
+            probes=writer.probes.draw(share_of_shard(unit.number, self._job.num_units)),
+            reasons={reason: (reasons[reason], first_keys[reason]) for reason in sorted(reasons)},
         )
 
     def _append(self, writer: ShardWriter, batch: EmbeddedBatch) -> None:

@@ -19,6 +19,7 @@ from precompute.sources.source import SourceColumns
 from schemas import (
     DatasetError,
     Manifest,
+    Probe,
     ShardInfo,
     SourceInfo,
     TableSchema,
@@ -32,6 +33,8 @@ from schemas import (
 )
 from schemas.differences import differences
 from schemas.files import MANIFEST_NAME, WORK_FOLDER, write_text_atomically
+from schemas.manifest import FORMAT_VERSION
+from schemas.probes import number_in_dataset
 
 BLOCK_ROWS = 1024
 
@@ -90,9 +93,10 @@ class JobOptions:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ShardMarker:
-    """A finished shard with what failed in it: by reason the number of rows and the first row's key."""
+    """A finished shard, its probes, and what failed in it: by reason the number of rows and the first row's key."""
 
     info: ShardInfo
+    probes: list[Probe]
     reasons: dict[str, tuple[int, str]]
 
 
@@ -126,7 +130,12 @@ class Job:
 
     def specification(self) -> dict[str, Any]:
         """Returns what must be equal for a run to go on with what another began."""
-        return {"tower": self.tower.model_dump(), "source": self.source.model_dump(), "options": self.options()}
+        return {
+            "format_version": FORMAT_VERSION,
+            "tower": self.tower.model_dump(),
+            "source": self.source.model_dump(),
+            "options": self.options(),
+        }
 
 
 class JobDirectory:
@@ -148,6 +157,7 @@ class JobDirectory:
         if self.is_published():
             manifest = Manifest.read(self.path)
             found = {
+                "format_version": FORMAT_VERSION,  # a finished dataset stays what it is, also of an older version
                 "tower": manifest.tower.model_dump(),
                 "source": manifest.source.model_dump(),
                 "options": manifest.job,
@@ -195,12 +205,17 @@ class JobDirectory:
             content = json.loads(path.read_text(encoding="utf-8"))
             reasons = {reason: (count, key) for reason, (count, key) in content["reasons"].items()}
             info = ShardInfo.model_validate(content["info"])
-            markers[info.shard] = ShardMarker(info=info, reasons=reasons)
+            probes = [Probe.model_validate(probe) for probe in content["probes"]]
+            markers[info.shard] = ShardMarker(info=info, probes=probes, reasons=reasons)
         return markers
 
     def mark_finished(self, marker: ShardMarker) -> None:
         """Notes a finished shard; its files are there already."""
-        content = {"info": marker.info.model_dump(), "reasons": marker.reasons}
+        content = {
+            "info": marker.info.model_dump(),
+            "probes": [probe.model_dump() for probe in marker.probes],
+            "reasons": marker.reasons,
+        }
         write_text_atomically(self._markers / f"{marker.info.shard:05d}.json", json.dumps(content))
 
     def publish(self, job: Job) -> Manifest:
@@ -221,6 +236,7 @@ class JobDirectory:
             tables=job.tables(),
             tower=job.tower,
             source=job.source,
+            probes=number_in_dataset((marker.info, marker.probes) for marker in markers.values()),
             job=job.options(),
             block_rows=BLOCK_ROWS,
             libraries=("jax", "tensorflow-cpu", "pillow"),
