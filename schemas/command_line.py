@@ -96,20 +96,18 @@ def describe_receipt(receipt: Receipt | None, manifest: Manifest) -> list[tuple[
     if receipt is None:
         why = "format version 1 keeps" if manifest.format_version == 1 else "the manifest keeps"
         return [("receipt", f"none: {why} no float32 vectors to compare with")]
-    name = f"{manifest.table('embeddings').columns[1].vector_type} to float32"
+    vector_type = manifest.table("embeddings").columns[1].vector_type
     probes = counted(receipt.num_probes, "probe")
     if receipt.is_exact:
-        return [(name, f"exact, on {probes}")]
-    # Eight decimals: float16 differs in the eighth.
-    cosines = ("cosine " + name, f"mean {receipt.mean_cosine:.8f}, least {receipt.least_cosine:.8f}, on {probes}")
+        return [("receipt", f"exact: {vector_type} holds the tower's float32, on {probes}")]
+    # Eight decimals: float16 differs in the eighth. Both lines fit a terminal of 80 columns.
+    cosines = f"cosine {receipt.mean_cosine:.8f}, least {receipt.least_cosine:.8f}"
+    lines = [("receipt", f"{vector_type} to float32: {cosines}")]
     if not receipt.num_neighbours:
-        return [cosines]
-    share = receipt.num_nearest_changed / receipt.num_probes
-    nearest = (
-        f"the nearest changed for {receipt.num_nearest_changed} of {probes} ({share:.1%}); of the "
-        f"{receipt.num_neighbours} nearest, {receipt.mean_overlap:.1%} stayed"
-    )
-    return [cosines, ("neighbours", nearest)]
+        return lines
+    changed = f"nearest changed for {receipt.num_nearest_changed} of {probes}"
+    kept = f"{receipt.mean_overlap:.1%} of the {receipt.num_neighbours} kept"
+    return [*lines, ("neighbours", f"{changed}; {kept}")]
 
 
 def make_card(

@@ -200,4 +200,4 @@ def _are_finite(stored: StoredVectors) -> np.ndarray[Any, Any]:
 def _are_within(stored: StoredVectors) -> np.ndarray[Any, Any]:
     """Returns bool [n]: whether int8 numbers and their scale are such as writers make."""
     assert stored.scales is not None
-    return (stored.numbers >= -LARGEST).all(axis=1) & (stored.scales >= SMALLEST_SCALE)
+    return np.logical_and((stored.numbers >= -LARGEST).all(axis=1), stored.scales >= SMALLEST_SCALE)

@@ -1,6 +1,7 @@
 """The receipt's figures against scikit-learn's cosines and neighbours."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -88,10 +89,12 @@ def test_a_datasets_receipt_is_of_its_probes(tmp_path, vector_type):
         assert receipt.is_exact == (vector_type == "float32")
         lines = dict(describe_receipt(receipt, dataset.manifest))
     if vector_type == "float32":
-        assert lines == {"float32 to float32": "exact, on 64 probes"}
+        assert lines == {"receipt": "exact: float32 holds the tower's float32, on 64 probes"}
     else:
-        assert f"least {receipt.least_cosine:.8f}, on 64 probes" in lines[f"cosine {vector_type} to float32"]
-        assert f"the nearest changed for {receipt.num_nearest_changed} of 64 probes" in lines["neighbours"]
+        assert lines["receipt"].startswith(f"{vector_type} to float32: cosine {receipt.mean_cosine:.8f}, least ")
+        assert lines["receipt"].endswith(f"{receipt.least_cosine:.8f}")
+        assert lines["neighbours"].startswith(f"nearest changed for {receipt.num_nearest_changed} of 64 probes; ")
+        assert lines["neighbours"].endswith(f"; {receipt.mean_overlap:.1%} of the 10 kept")
 
 
 def test_a_dataset_without_float32_vectors_says_so(tmp_path):
@@ -116,7 +119,12 @@ def test_the_command_shows_it(tmp_path):
     write(tmp_path, vector_type="int8")
     command = [sys.executable, "-m", "schemas", "info", str(tmp_path)]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert "cosine int8 to float32" in said and "of the 10 nearest" in said and "embedding (int8[6])" in said
+    # Each in one line, as wide as a terminal.
+    assert re.search(r"^receipt +int8 to float32: cosine 0\.9\d+, least 0\.9\d+ *$", said, re.MULTILINE)
+    assert re.search(
+        r"^neighbours +nearest changed for \d+ of 50 probes; [\d.]+% of the 10 kept *$", said, re.MULTILINE
+    )
+    assert "embedding (int8[6]), embedding_scale" in said
     figures = json.loads(subprocess.run([*command, "--json"], capture_output=True, text=True, check=True).stdout)
     with EmbeddingDataset.open(tmp_path) as dataset:
         assert figures["receipt"]["least_cosine"] == make_receipt(dataset).least_cosine
