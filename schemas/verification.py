@@ -194,10 +194,10 @@ class _Verification:
 def _are_finite(stored: StoredVectors) -> np.ndarray[Any, Any]:
     """Returns bool [n]: whether all values of a row are finite."""
     with np.errstate(over="ignore", invalid="ignore"):
-        return np.isfinite(stored.to_float32()).all(axis=1)
+        return np.asarray(np.isfinite(stored.to_float32()).all(axis=1))
 
 
 def _are_within(stored: StoredVectors) -> np.ndarray[Any, Any]:
     """Returns bool [n]: whether int8 numbers and their scale are such as writers make."""
     assert stored.scales is not None
-    return np.logical_and((stored.numbers >= -LARGEST).all(axis=1), stored.scales >= SMALLEST_SCALE)
+    return (stored.numbers >= -LARGEST).all(axis=1) & (stored.scales >= SMALLEST_SCALE)
