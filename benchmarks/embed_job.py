@@ -21,7 +21,8 @@ from pipelines.counters import COUNTERS
 from pipelines.embed_job import plan, run
 from pipelines.embed_unit import load_embedder
 from pipelines.failure_limit import FailureLimit
-from pipelines.job import JobDirectory, JobOptions, TowerOptions
+from pipelines.job import JobDirectory
+from pipelines.options import JobOptions, TowerOptions
 from precompute.embedder import Embedder
 
 TOWER_PICTURES = 512

@@ -15,7 +15,8 @@ import tyro
 from pipelines.console import DownloadDisplay, ProgressDisplay, fail, failures_in_words, say_result
 from pipelines.counters import COUNTERS
 from pipelines.failure_limit import FailureLimit
-from pipelines.job import JobDirectory, JobOptions, TowerOptions
+from pipelines.job import JobDirectory
+from pipelines.options import JobOptions, TowerOptions
 from pipelines.towers.command_line import Towers
 from precompute.sources.source import SourceColumns
 from schemas import Manifest, VectorType
@@ -55,7 +56,7 @@ class Run:
     rows_per_shard: int = 4096
     """Rows of each shard: the grain of work, of retry and of resume."""
     dtype: VectorType = "float16"
-    """Type in which vectors are stored."""
+    """Type in which vectors are stored; int8 with a scale for each vector. docs/format.md says what each costs."""
     decode_threads: int = max(2, os.cpu_count() or 2)
     """Threads that read and decode pictures ahead of the device."""
     max_failures: str | None = None

@@ -13,7 +13,8 @@ from apache_beam.pvalue import PCollection
 
 from pipelines.embed_unit import EmbedUnit, load_tower_once
 from pipelines.failure_limit import FailureLimit
-from pipelines.job import Job, JobDirectory, JobOptions
+from pipelines.job import Job, JobDirectory
+from pipelines.options import JobOptions
 from precompute.batch_size import probe
 from precompute.sources.opening import open_source
 from precompute.sources.source import Source, WorkUnit

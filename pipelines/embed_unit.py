@@ -9,13 +9,15 @@ import apache_beam as beam
 
 from pipelines.counters import COUNTERS
 from pipelines.failure_limit import FailureLimit
-from pipelines.job import BLOCK_ROWS, Job, JobDirectory, JobError, JobOptions, ShardMarker, TowerOptions
+from pipelines.job import BLOCK_ROWS, Job, JobDirectory, JobError, ShardMarker
+from pipelines.options import JobOptions, TowerOptions
 from precompute.embedder import Embedder
 from precompute.embedding import EmbeddedBatch, embed_examples
 from precompute.loading import load_tower
 from precompute.sources.source import Source, WorkUnit
 from precompute.tower import ImageTower
 from schemas import ShardWriter
+from schemas.probes import share_of_shard
 
 _LOADING = threading.Lock()
 
@@ -111,7 +113,9 @@ class EmbedUnit(beam.DoFn):
                     first_keys.setdefault(failure.reason, failure.key)
             info = writer.finish()
         return ShardMarker(
-            info=info, reasons={reason: (reasons[reason], first_keys[reason]) for reason in sorted(reasons)}
+            info=info,
+            probes=writer.probes.draw(share_of_shard(unit.number, self._job.num_units)),
+            reasons={reason: (reasons[reason], first_keys[reason]) for reason in sorted(reasons)},
         )
 
     def _append(self, writer: ShardWriter, batch: EmbeddedBatch) -> None:

@@ -1,4 +1,4 @@
-"""An embedding job: its options, and the output directory in which it can stop and go on at any moment.
+"""An embedding job: what it is, and the output directory in which it can stop and go on at any moment.
 
     _work/job.json            what is embedded, how; written first
     _work/shards/00003.json   a finished shard; written after its files, by rename
@@ -13,12 +13,12 @@ import json
 import pathlib
 import shutil
 import uuid
-from typing import Any, Literal
+from typing import Any
 
-from precompute.sources.source import SourceColumns
 from schemas import (
     DatasetError,
     Manifest,
+    Probe,
     ShardInfo,
     SourceInfo,
     TableSchema,
@@ -32,6 +32,8 @@ from schemas import (
 )
 from schemas.differences import differences
 from schemas.files import MANIFEST_NAME, WORK_FOLDER, write_text_atomically
+from schemas.manifest import FORMAT_VERSION
+from schemas.probes import number_in_dataset
 
 BLOCK_ROWS = 1024
 
@@ -41,58 +43,11 @@ class JobError(ValueError):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TowerOptions:
-    """Which tower a worker loads, and how.
-
-    Attributes:
-      tower: name of the image tower.
-      weights: place of its weights, None for the published ones; each worker looks for them by itself.
-      resolution: side of the pictures, None for the published one.
-      resize: `published`, or `square` for the whole picture squeezed.
-      pooling: which values are the embedding, None for the published ones.
-      compute_type: of the tower's activations.
-    """
-
-    tower: str
-    weights: str | None = None
-    resolution: int | None = None
-    resize: Literal["published", "square"] = "published"
-    pooling: str | None = None
-    compute_type: Literal["float32", "bfloat16"] = "float32"
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class JobOptions:
-    """What a worker needs to know; travels with the graph.
-
-    Attributes:
-      source: path of the source.
-      source_format: its format, None to tell it by the path.
-      columns: names of its columns.
-      tower: the image tower.
-      output: directory of the dataset.
-      batch_size: pictures on the devices at once; None: as the job began with, else by a probe.
-      rows_per_shard: rows of each unit and shard.
-      vector_type: type in which vectors are stored.
-      decode_threads: threads that read and decode.
-    """
-
-    source: str
-    tower: TowerOptions
-    output: str
-    source_format: str | None = None
-    columns: SourceColumns = dataclasses.field(default_factory=SourceColumns)
-    batch_size: int | None = None
-    rows_per_shard: int = 4096
-    vector_type: VectorType = "float16"
-    decode_threads: int = 4
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class ShardMarker:
-    """A finished shard with what failed in it: by reason the number of rows and the first row's key."""
+    """A finished shard, its probes, and what failed in it: by reason the number of rows and the first row's key."""
 
     info: ShardInfo
+    probes: list[Probe]
     reasons: dict[str, tuple[int, str]]
 
 
@@ -126,7 +81,12 @@ class Job:
 
     def specification(self) -> dict[str, Any]:
         """Returns what must be equal for a run to go on with what another began."""
-        return {"tower": self.tower.model_dump(), "source": self.source.model_dump(), "options": self.options()}
+        return {
+            "format_version": FORMAT_VERSION,
+            "tower": self.tower.model_dump(),
+            "source": self.source.model_dump(),
+            "options": self.options(),
+        }
 
 
 class JobDirectory:
@@ -171,7 +131,12 @@ class JobDirectory:
     def _published(self) -> dict[str, Any]:
         """Returns the specification of the finished job."""
         manifest = Manifest.read(self.path)
-        return {"tower": manifest.tower.model_dump(), "source": manifest.source.model_dump(), "options": manifest.job}
+        return {
+            "format_version": FORMAT_VERSION,  # a finished dataset stays what it is, also of an older version
+            "tower": manifest.tower.model_dump(),
+            "source": manifest.source.model_dump(),
+            "options": manifest.job,
+        }
 
     def _begun(self) -> dict[str, Any]:
         """Returns the specification of the job under way."""
@@ -206,12 +171,17 @@ class JobDirectory:
             content = json.loads(path.read_text(encoding="utf-8"))
             reasons = {reason: (count, key) for reason, (count, key) in content["reasons"].items()}
             info = ShardInfo.model_validate(content["info"])
-            markers[info.shard] = ShardMarker(info=info, reasons=reasons)
+            probes = [Probe.model_validate(probe) for probe in content["probes"]]
+            markers[info.shard] = ShardMarker(info=info, probes=probes, reasons=reasons)
         return markers
 
     def mark_finished(self, marker: ShardMarker) -> None:
         """Notes a finished shard; its files are there already."""
-        content = {"info": marker.info.model_dump(), "reasons": marker.reasons}
+        content = {
+            "info": marker.info.model_dump(),
+            "probes": [probe.model_dump() for probe in marker.probes],
+            "reasons": marker.reasons,
+        }
         write_text_atomically(self._markers / f"{marker.info.shard:05d}.json", json.dumps(content))
 
     def publish(self, job: Job) -> Manifest:
@@ -232,6 +202,7 @@ class JobDirectory:
             tables=job.tables(),
             tower=job.tower,
             source=job.source,
+            probes=number_in_dataset((marker.info, marker.probes) for marker in markers.values()),
             job=job.options(),
             block_rows=BLOCK_ROWS,
             libraries=("jax", "tensorflow-cpu", "pillow"),

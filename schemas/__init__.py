@@ -3,7 +3,7 @@
 from schemas.dataset import EmbeddingDataset
 from schemas.dataset_writer import DatasetWriter
 from schemas.errors import DatasetError
-from schemas.manifest import FileInfo, Manifest, ShardInfo, SourceFile, SourceInfo, TowerCard
+from schemas.manifest import FileInfo, Manifest, Probe, ShardInfo, SourceFile, SourceInfo, TowerCard
 from schemas.publishing import publish_manifest
 from schemas.row_block import RowBlock
 from schemas.shard_writer import ShardWriter
@@ -24,6 +24,7 @@ __all__ = [
     "EmbeddingDataset",
     "FileInfo",
     "Manifest",
+    "Probe",
     "RowBlock",
     "ShardInfo",
     "ShardWriter",

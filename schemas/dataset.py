@@ -2,7 +2,7 @@
 
 Promises: a row's place is arithmetic, no index is read; vectors are views of the bytes read, not copies; tables read
 together are checked to be aligned by key; memory is bounded by the blocks in use. Safe from several threads; pickles
-as a path, so that other processes open it anew.
+as a path, so that other processes open it anew. Blocks give vectors as they are stored, and by `vectors()` as float32.
 """
 
 import bisect
@@ -21,7 +21,7 @@ from schemas.manifest import Manifest
 from schemas.row_block import RowBlock, concatenate
 from schemas.table_reader import TableReader
 from schemas.tables import KEY
-from schemas.vectors import VectorType
+from schemas.vectors import VectorType, scale_column
 
 
 class EmbeddingDataset:
@@ -43,6 +43,8 @@ class EmbeddingDataset:
             for column in self._readers[name].schema.names
             if column != KEY
         }
+        opened = [self.manifest.table(name) for name in self.tables]
+        self._scales = {column.name for table in opened for column in table.columns if column.type == "scale"}
         shards = self.manifest.shards
         block_rows = self.manifest.block_rows
         self._row_ends = list(itertools.accumulate(shard.num_rows for shard in shards))
@@ -101,14 +103,14 @@ class EmbeddingDataset:
         return start, min(start + self.manifest.block_rows, self._row_ends[shard])
 
     def read_block(self, block: int, columns: Sequence[str] | None = None) -> RowBlock:
-        """Returns a block of the given columns (None: all).
+        """Returns a block of the given columns (None: all); int8 vectors bring their scales.
 
         Raises:
           IndexError: `block` is outside [0, num_blocks).
           DatasetError: an unknown column, damaged bytes, or tables whose keys differ.
         """
         shard, within = self._locate(self._block_ends, block, "block")
-        wanted = self.columns if columns is None else list(columns)
+        wanted = self._with_scales(self.columns if columns is None else columns)
         tables = self._tables_of(wanted)
         batches = {name: self._readers[name].read(shard, within) for name in tables}
         start, stop = self.block_span(block)
@@ -210,6 +212,12 @@ class EmbeddingDataset:
     def _open_table(self, name: str) -> TableReader:
         files = [shard.files[name] for shard in self.manifest.shards]
         return TableReader(pathlib.Path(self.path), self.manifest.table(name), files)
+
+    def _with_scales(self, columns: Sequence[str]) -> list[str]:
+        """Returns the columns, int8 vectors followed by their scales: one means nothing without the other."""
+        pairs = [(column, scale_column(column)) for column in columns]
+        names = [name for column, scale in pairs for name in (column, *({scale} & self._scales))]
+        return list(dict.fromkeys(names))
 
     def _tables_of(self, columns: Sequence[str]) -> list[str]:
         for column in columns:

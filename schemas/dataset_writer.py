@@ -13,6 +13,7 @@ from typing import Any
 from schemas.errors import DatasetError
 from schemas.files import MANIFEST_NAME, WORK_FOLDER
 from schemas.manifest import Manifest, SourceInfo, TowerCard
+from schemas.probes import ProbeSampler
 from schemas.publishing import publish_manifest
 from schemas.shard_writer import ShardWriter
 from schemas.tables import captions_table, embeddings_table, failures_table, labels_table
@@ -57,6 +58,7 @@ class DatasetWriter:
         self._rows_per_shard, self._block_rows = rows_per_shard, block_rows
         # The number of shards stands in their names and is known at the end: closed shards wait under temporary names.
         self._closed: list[ShardWriter] = []
+        self._probes = ProbeSampler()
         self._shard = self._new_shard()
         self._num_rows = 0
 
@@ -106,6 +108,7 @@ class DatasetWriter:
             tables=self._tables,
             tower=self._tower,
             source=self._source,
+            probes=self._probes.draw(),
             job=self._job,
             block_rows=self._block_rows,
         )
@@ -128,7 +131,13 @@ class DatasetWriter:
         self._shard.append(table, columns)
 
     def _new_shard(self) -> ShardWriter:
-        return ShardWriter(self._directory, shard=len(self._closed), tables=self._tables, block_rows=self._block_rows)
+        return ShardWriter(
+            self._directory,
+            shard=len(self._closed),
+            tables=self._tables,
+            block_rows=self._block_rows,
+            probes=self._probes,
+        )
 
     def _next_shard(self) -> None:
         self._shard.close()

@@ -2,6 +2,8 @@
 
 One JSON file per dataset, published last. A directory without a manifest is an unfinished job, never a short dataset.
 It holds no time and no host: the same job gives the same manifest, to the byte.
+
+Version 2 brought int8 vectors with scales, and probes that hold float32 instead of what is stored. Version 1 is read.
 """
 
 import hashlib
@@ -16,7 +18,7 @@ from schemas.errors import DatasetError
 from schemas.files import MANIFEST_NAME, WORK_FOLDER
 from schemas.tables import StrictModel, TableSchema
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 Count = pydantic.NonNegativeInt
 Sha256 = Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
@@ -80,7 +82,10 @@ class Ledger(StrictModel):
 
 
 class Probe(StrictModel):
-    """A row by which anyone can check that their tower agrees; `vector` is base64 of the stored bytes."""
+    """A row by which anyone can check that their tower agrees.
+
+    `vector` is base64 of the tower's float32, little-endian; in version 1 of the stored bytes.
+    """
 
     row: Count
     key: str
@@ -90,7 +95,7 @@ class Probe(StrictModel):
 class Manifest(StrictModel):
     """The whole of manifest.json (docs/format.md gives every key)."""
 
-    format_version: Literal[1] = FORMAT_VERSION
+    format_version: Literal[1, 2] = FORMAT_VERSION
     tower: TowerCard
     source: SourceInfo
     job: dict[str, Any]
@@ -198,7 +203,9 @@ def _in_words(error: pydantic.ValidationError) -> str:
 
 
 def _check_consistency(path: pathlib.Path, manifest: Manifest) -> None:
-    """Raises unless shards, tables and the ledger agree with each other."""
+    """Raises unless version, shards, tables, probes and the ledger agree with each other."""
+    if manifest.format_version == 1:
+        _refuse_later_columns(path, manifest)
     written = sum(shard.num_rows for shard in manifest.shards)
     failed = sum(shard.num_failures for shard in manifest.shards)
     found = Ledger(rows_read=written + failed, rows_written=written, rows_failed=failed)
@@ -211,6 +218,19 @@ def _check_consistency(path: pathlib.Path, manifest: Manifest) -> None:
             raise DatasetError(f"{path}: shards.{place}.shard must be {place}, got {shard.shard}")
         for table in manifest.tables:
             _check_file(f"{path}: shards.{place}", manifest.block_rows, shard, table)
+    rows = [probe.row for probe in manifest.probes]
+    if rows != sorted({*rows}) or (rows and rows[-1] >= manifest.num_rows):
+        raise DatasetError(f"{path}: probes.row must ascend and be in [0, {manifest.num_rows}), got {rows}")
+
+
+def _refuse_later_columns(path: pathlib.Path, manifest: Manifest) -> None:
+    for table in manifest.tables:
+        for column in table.columns:
+            if column.type == "scale" or column.vector_type == "int8":
+                raise DatasetError(
+                    f"{path}: tables.{table.name}.{column.name}: int8 vectors and their scales came with version 2, "
+                    "format_version is 1"
+                )
 
 
 def _check_file(where: str, block_rows: int, shard: ShardInfo, table: TableSchema) -> None:

@@ -7,14 +7,17 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from schemas.vectors import to_numpy
+from schemas.errors import DatasetError
+from schemas.tables import EMBEDDING
+from schemas.vectors import StoredVectors, scale_column, to_numpy
 
 
 @dataclasses.dataclass(frozen=True)
 class RowBlock:
     """Columns of equally many rows.
 
-    Vectors are NumPy arrays [n, D] in the stored type, read-only; strings and lists of strings are Arrow arrays.
+    Vectors are NumPy arrays [n, D] in the stored type, read-only, and so are the scales [n] of int8 vectors; strings
+    and lists of strings are Arrow arrays. `vectors` gives float32 of any stored type.
     `first_row` is the row's number in the dataset, -1 for rows that were chosen one by one.
     """
 
@@ -27,15 +30,38 @@ class RowBlock:
         cls, first_row: int, num_rows: int, columns: Mapping[str, Any], fields: Mapping[str, pa.Field]
     ) -> "RowBlock":
         """Returns Arrow columns as a block; vectors become views."""
-        views = {
-            name: to_numpy(column, fields[name]) if pa.types.is_fixed_size_list(column.type) else column
-            for name, column in columns.items()
-        }
+        views: dict[str, Any] = {}
+        for name, column in columns.items():
+            if pa.types.is_fixed_size_list(column.type):
+                views[name] = to_numpy(column, fields[name])
+            else:
+                views[name] = column.to_numpy() if pa.types.is_float32(column.type) else column
         return cls(first_row, num_rows, views)
 
     def __getitem__(self, column: str) -> Any:
         """Returns one column."""
         return self.columns[column]
+
+    def stored(self, column: str = EMBEDDING) -> StoredVectors:
+        """Returns a column of vectors with its scales, as stored, without a copy.
+
+        Raises:
+          DatasetError: the column holds no vectors, or is int8 and its scales are not here.
+        """
+        numbers, scales = self.columns[column], self.columns.get(scale_column(column))
+        if not isinstance(numbers, np.ndarray) or numbers.ndim != 2:
+            raise DatasetError(f"column '{column}' holds no vectors")
+        if numbers.dtype == np.int8 and scales is None:
+            raise DatasetError(f"int8 vectors '{column}' mean nothing without '{scale_column(column)}': read both")
+        return StoredVectors(numbers, scales if numbers.dtype == np.int8 else None)
+
+    def vectors(self, column: str = EMBEDDING) -> np.ndarray[Any, Any]:
+        """Returns a column of vectors as float32 [n, D], whatever is stored; without a copy where that is float32.
+
+        Raises:
+          DatasetError: the column holds no vectors, or is int8 and its scales are not here.
+        """
+        return self.stored(column).to_float32()
 
     def slice(self, start: int, stop: int) -> "RowBlock":
         """Returns rows [start, stop) of this block, without a copy."""

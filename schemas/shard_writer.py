@@ -13,14 +13,18 @@ from types import TracebackType
 from schemas.errors import DatasetError
 from schemas.files import file_sha256, publish, shard_path, temporary_path
 from schemas.manifest import FileInfo, ShardInfo
+from schemas.probes import ProbeSampler
 from schemas.table_writer import Columns, TableWriter
-from schemas.tables import KEY, TableSchema
+from schemas.tables import EMBEDDING, EMBEDDINGS, KEY, TableSchema
 
 
 class ShardWriter:
     """Writes the tables of one shard.
 
     Use as a context manager: leaving it by an exception removes the temporary files.
+
+    Attributes:
+      probes: keeps some rows' float32 vectors, for the manifest: they are known only here.
     """
 
     def __init__(
@@ -31,6 +35,7 @@ class ShardWriter:
         num_shards: int | None = None,
         tables: Sequence[TableSchema],
         block_rows: int = 1024,
+        probes: ProbeSampler | None = None,
     ):
         """Opens the temporary files.
 
@@ -40,10 +45,12 @@ class ShardWriter:
           num_shards: how many the dataset will have; may be told to `finish` instead.
           tables: what the shard holds.
           block_rows: rows of every block but a table's last.
+          probes: takes the rows; None for one of the shard's own, whose row numbers are within the shard.
         """
         if block_rows < 1:
             raise DatasetError(f"block_rows must be >= 1, got {block_rows}")
         self._directory = pathlib.Path(directory)
+        self.probes = ProbeSampler() if probes is None else probes
         self._shard = shard
         self._num_shards = num_shards
         self._tables = {table.name: table for table in tables}
@@ -59,6 +66,8 @@ class ShardWriter:
         if table not in self._writers:
             raise DatasetError(f"shard {self._shard}: unknown table '{table}'; it has {sorted(self._writers)}")
         self._writers[table].append(columns)
+        if table == EMBEDDINGS:
+            self.probes.add(columns[KEY], columns[EMBEDDING])
         if table in self._keys:
             for key in columns[KEY]:
                 self._keys[table].update(len(key).to_bytes(8, "little") + key.encode())

@@ -25,6 +25,8 @@ class TableWriter:
         self.num_blocks = 0
         self._table = table
         self._schema = table.arrow_schema()
+        # Scales are made here, of the vectors.
+        self._given = [column.name for column in table.columns if column.type != "scale"]
         self._block_rows = block_rows
         self._pending: list[pa.RecordBatch] = []
         self._num_pending = 0
@@ -67,20 +69,25 @@ class TableWriter:
 
     def _count(self, columns: Columns) -> int:
         where = f"table '{self._table.name}'"
-        if set(columns) != set(self._schema.names):
-            raise DatasetError(f"{where}: columns must be {self._schema.names}, got {sorted(columns)}")
+        if set(columns) != set(self._given):
+            raise DatasetError(f"{where}: columns must be {self._given}, got {sorted(columns)}")
         lengths = {name: len(values) for name, values in columns.items()}
         if len(set(lengths.values())) != 1:
             raise DatasetError(f"{where}: columns must be equally long, got {lengths}")
         return lengths[KEY]
 
     def _batch(self, columns: Columns) -> pa.RecordBatch:
-        return pa.RecordBatch.from_arrays([self._array(field, columns) for field in self._schema], schema=self._schema)
+        arrays: dict[str, pa.Array] = {}
+        for name in self._given:
+            field = self._schema.field(name)
+            if pa.types.is_fixed_size_list(field.type):
+                arrays |= to_arrow(columns[name], field, columns[KEY])
+            else:
+                arrays[name] = self._array(field, columns)
+        return pa.RecordBatch.from_arrays([arrays[name] for name in self._schema.names], schema=self._schema)
 
     def _array(self, field: pa.Field, columns: Columns) -> pa.Array:
         values = columns[field.name]
-        if pa.types.is_fixed_size_list(field.type):
-            return to_arrow(values, field, columns[KEY])
         try:
             array = pa.array(values, type=field.type)
         except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError) as error:

@@ -6,9 +6,11 @@ from typing import Literal
 import pyarrow as pa
 import pydantic
 
-from schemas.vectors import VectorType, vector_field
+from schemas.vectors import VectorType, scale_column, vector_field
 
 KEY = "key"
+# The table that every dataset has, and its column of vectors.
+EMBEDDINGS, EMBEDDING = "embeddings", "embedding"
 
 
 class StrictModel(pydantic.BaseModel):
@@ -18,10 +20,10 @@ class StrictModel(pydantic.BaseModel):
 
 
 class ColumnSchema(StrictModel):
-    """One column: strings, lists of strings, or vectors of one width and type."""
+    """One column: strings, lists of strings, vectors of one width and type, or the scales of int8 vectors."""
 
     name: str
-    type: Literal["string", "list<string>", "vector"]
+    type: Literal["string", "list<string>", "vector", "scale"]
     width: int | None = pydantic.Field(default=None, ge=1)
     vector_type: VectorType | None = None
 
@@ -40,6 +42,8 @@ class ColumnSchema(StrictModel):
             return vector_field(self.name, self.width, self.vector_type)
         if self.type == "string":
             return pa.field(self.name, pa.string(), nullable=False)
+        if self.type == "scale":
+            return pa.field(self.name, pa.float32(), nullable=False)
         return pa.field(self.name, pa.list_(pa.field("item", pa.string(), nullable=False)), nullable=False)
 
 
@@ -61,6 +65,17 @@ class TableSchema(StrictModel):
             )
         return self
 
+    @pydantic.model_validator(mode="after")
+    def _int8_vectors_have_scales(self) -> "TableSchema":
+        expected = {scale_column(column.name) for column in self.columns if column.vector_type == "int8"}
+        found = {column.name for column in self.columns if column.type == "scale"}
+        if found != expected:
+            raise ValueError(
+                f"table '{self.name}': the columns of scales must be {sorted(expected)}, one to each column of int8 "
+                f"vectors, got {sorted(found)}"
+            )
+        return self
+
     def arrow_schema(self) -> pa.Schema:
         """Returns the schema that every block of the table has."""
         return pa.schema([column.field() for column in self.columns])
@@ -76,9 +91,11 @@ def _key() -> ColumnSchema:
 
 
 def embeddings_table(width: int, vector_type: VectorType) -> TableSchema:
-    """Returns `embeddings`: key, embedding[width]."""
-    embedding = ColumnSchema(name="embedding", type="vector", width=width, vector_type=vector_type)
-    return TableSchema(name="embeddings", columns=[_key(), embedding])
+    """Returns `embeddings`: key, embedding[width], and for int8 embedding_scale."""
+    columns = [_key(), ColumnSchema(name=EMBEDDING, type="vector", width=width, vector_type=vector_type)]
+    if vector_type == "int8":
+        columns.append(ColumnSchema(name=scale_column(EMBEDDING), type="scale"))
+    return TableSchema(name=EMBEDDINGS, columns=columns)
 
 
 def captions_table() -> TableSchema:

@@ -1,29 +1,64 @@
-"""Vectors as Arrow columns: float32, float16, and bfloat16 (which Arrow lacks) as uint16.
+"""Vectors as Arrow columns: float32, float16, bfloat16 (which Arrow lacks) as uint16, int8 with a scale for each row.
 
-Promises: reading makes no copy; writing rounds to nearest even and refuses what the type cannot hold.
+Promises: reading makes no copy; writing takes vectors as float32, rounds to nearest even and refuses what the type
+cannot hold. The scales of an int8 column `NAME` are a column `NAME_scale` beside it.
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import ml_dtypes
 import numpy as np
 import pyarrow as pa
 
 from schemas.errors import DatasetError
+from schemas.quantisation import LARGEST, dequantise, quantise
 
-VectorType = Literal["float32", "float16", "bfloat16"]
-VECTOR_TYPES: tuple[VectorType, ...] = ("float32", "float16", "bfloat16")
+VectorType = Literal["float32", "float16", "bfloat16", "int8"]
+VECTOR_TYPES: tuple[VectorType, ...] = ("float32", "float16", "bfloat16", "int8")
 # The key of a field's metadata that names what its numbers are.
 VECTOR_TYPE_KEY = b"vector_type"
 
-_NUMPY_TYPES: dict[str, Any] = {"float32": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
-_ARROW_TYPES: dict[str, pa.DataType] = {"float32": pa.float32(), "float16": pa.float16(), "bfloat16": pa.uint16()}
+_NUMPY_TYPES: dict[str, Any] = {
+    "float32": np.float32,
+    "float16": np.float16,
+    "bfloat16": ml_dtypes.bfloat16,
+    "int8": np.int8,
+}
+_ARROW_TYPES: dict[str, pa.DataType] = {
+    "float32": pa.float32(),
+    "float16": pa.float16(),
+    "bfloat16": pa.uint16(),
+    "int8": pa.int8(),
+}
+
+
+class StoredVectors(NamedTuple):
+    """Vectors in the type that is stored: numbers [n, D], and for int8 float32 scales [n], else None."""
+
+    numbers: np.ndarray[Any, Any]
+    scales: np.ndarray[Any, Any] | None
+
+    def row_bytes(self, row: int) -> bytes:
+        """Returns the bytes of one row, its scale last."""
+        scale = b"" if self.scales is None else self.scales[row].tobytes()
+        return self.numbers[row].tobytes() + scale
+
+    def to_float32(self) -> np.ndarray[Any, Any]:
+        """Returns float32 [n, D], what the numbers stand for; the numbers themselves where they are float32."""
+        if self.scales is None:
+            return self.numbers.astype(np.float32, copy=False)
+        return dequantise(self.numbers, self.scales)
 
 
 def numpy_type(vector_type: VectorType) -> np.dtype[Any]:
     """Returns the NumPy type of one number; bfloat16 is ml_dtypes'."""
     return np.dtype(_NUMPY_TYPES[vector_type])
+
+
+def scale_column(name: str) -> str:
+    """Returns the name of the column that holds the scales of the int8 vectors `name`."""
+    return f"{name}_scale"
 
 
 def vector_field(name: str, width: int, vector_type: VectorType) -> pa.Field:
@@ -33,8 +68,22 @@ def vector_field(name: str, width: int, vector_type: VectorType) -> pa.Field:
     return pa.field(name, pa.list_(item, width), nullable=False, metadata=metadata)
 
 
-def to_arrow(vectors: Any, field: pa.Field, keys: Sequence[str]) -> pa.Array:
-    """Returns vectors [n, D] as a column of `field`; `keys` name the rows in errors.
+def store(vectors: Any, vector_type: VectorType) -> StoredVectors:
+    """Returns vectors [n, D] as they are stored: taken as float32, then rounded. Nothing is checked."""
+    values = np.asarray(vectors)
+    with np.errstate(over="ignore"):
+        if vector_type == "int8":
+            return StoredVectors(*quantise(values.astype(np.float32, copy=False)))
+        stored_type = numpy_type(vector_type)
+        if values.dtype != stored_type:
+            values = values.astype(np.float32, copy=False).astype(stored_type, copy=False)
+        return StoredVectors(np.ascontiguousarray(values), None)
+
+
+def to_arrow(vectors: Any, field: pa.Field, keys: Sequence[str]) -> dict[str, pa.Array]:
+    """Returns vectors [n, D] as the column of `field`, and their scales where the type has them, by name.
+
+    `keys` name the rows in errors.
 
     Raises:
       DatasetError: another width, a value that is not finite, or one that the stored type cannot hold.
@@ -43,23 +92,40 @@ def to_arrow(vectors: Any, field: pa.Field, keys: Sequence[str]) -> pa.Array:
     width = field.type.list_size
     if values.ndim != 2 or values.shape[1] != width:
         raise DatasetError(f"column '{field.name}': vectors must have the shape [n, {width}], got {list(values.shape)}")
-    stored_type = numpy_type((field.metadata or {})[VECTOR_TYPE_KEY].decode())
-    with np.errstate(over="ignore"):  # what overflows is named below
-        stored = np.ascontiguousarray(values.astype(stored_type, copy=False))
-    finite = np.isfinite(stored.astype(np.float32, copy=False))
-    if not finite.all():
-        row, place = np.argwhere(~finite)[0]
-        raise DatasetError(
-            f"row '{keys[row]}': {field.name}[{place}] = {values[row, place]} is not a finite {stored_type.name}; "
-            "embed again with --dtype float32 or bfloat16 if it is only too large"
-        )
-    flat = stored.reshape(-1)
-    items = pa.array(flat.view(np.uint16) if stored_type.name == "bfloat16" else flat)
-    return pa.FixedSizeListArray.from_arrays(items, type=field.type)
+    vector_type = _vector_type(field)
+    stored = store(values, vector_type)
+    _check_finite(values, stored, field, keys)
+    flat = stored.numbers.reshape(-1)
+    items = pa.array(flat.view(np.uint16) if vector_type == "bfloat16" else flat)
+    arrays = {field.name: pa.FixedSizeListArray.from_arrays(items, type=field.type)}
+    if stored.scales is not None:
+        arrays[scale_column(field.name)] = pa.array(stored.scales)
+    return arrays
 
 
 def to_numpy(column: Any, field: pa.Field) -> np.ndarray[Any, Any]:
     """Returns a column of vectors as [n, D] in its stored type: a read-only view of Arrow's memory."""
-    stored_type = numpy_type((field.metadata or {})[VECTOR_TYPE_KEY].decode())
     flat = column.flatten().to_numpy(zero_copy_only=True)
-    return flat.view(stored_type).reshape(len(column), column.type.list_size)
+    return flat.view(numpy_type(_vector_type(field))).reshape(len(column), column.type.list_size)
+
+
+def _vector_type(field: pa.Field) -> Any:
+    return (field.metadata or {})[VECTOR_TYPE_KEY].decode()
+
+
+def _check_finite(values: Any, stored: StoredVectors, field: pa.Field, keys: Sequence[str]) -> None:
+    """Raises for the first value that is not finite, or no more so in the stored type."""
+    if stored.scales is None:
+        finite = np.isfinite(stored.numbers.astype(np.float32, copy=False))
+    else:
+        # The largest value of a row reads back as 127 * scale, which may overflow where the value itself did not.
+        with np.errstate(over="ignore"):
+            largest = np.isfinite(stored.scales * np.float32(LARGEST))
+            finite = np.isfinite(values.astype(np.float32, copy=False))
+        finite &= largest[:, None] | (np.abs(stored.numbers) < LARGEST)
+    if not finite.all():
+        row, place = np.argwhere(~finite)[0]
+        raise DatasetError(
+            f"row '{keys[row]}': {field.name}[{place}] = {values[row, place]} is not a finite {_vector_type(field)}; "
+            "embed again with --dtype float32 or bfloat16 if it is only too large"
+        )

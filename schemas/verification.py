@@ -5,6 +5,7 @@ Not here: mending.
 """
 
 import base64
+import binascii
 import hashlib
 import os
 import pathlib
@@ -16,10 +17,13 @@ import pyarrow as pa
 
 from schemas.errors import DatasetError
 from schemas.files import MANIFEST_NAME, file_sha256
-from schemas.manifest import Manifest, ShardInfo
+from schemas.manifest import Manifest, Probe, ShardInfo
+from schemas.probes import decode_vector
+from schemas.quantisation import LARGEST, SMALLEST_SCALE
+from schemas.row_block import RowBlock
 from schemas.table_reader import TableReader
-from schemas.tables import KEY, TableSchema
-from schemas.vectors import to_numpy
+from schemas.tables import EMBEDDING, EMBEDDINGS, KEY, TableSchema
+from schemas.vectors import StoredVectors, store
 
 # Faults named for each file: a wholly damaged one would otherwise fill the screen.
 _MAX_FAULTS_PER_FILE = 5
@@ -50,7 +54,6 @@ class _Verification:
         self._num_files = len(manifest.shards) * len(manifest.tables)
         self._num_checked = 0
         self._key_hashes: list[np.ndarray[Any, Any]] = []
-        self._probes = {probe.row: probe for probe in manifest.probes}
 
     def faults(self) -> Iterator[str]:
         yield from self._stray_files()
@@ -127,7 +130,7 @@ class _Verification:
             if batch.num_rows != expected:
                 yield f"{where}: must have {expected} rows, got {batch.num_rows}"
             self._note_keys(batch, table, keys)
-            yield from self._vectors(batch, reader.schema, where, first_row + block * block_rows)
+            yield from self._vectors(batch, where, first_row + block * block_rows)
 
     def _note_keys(self, batch: pa.RecordBatch, table: TableSchema, keys: Any) -> None:
         hashes: list[bytes] = []
@@ -135,22 +138,49 @@ class _Verification:
             data = key.encode()
             keys.update(len(data).to_bytes(8, "little") + data)
             hashes.append(hashlib.blake2b(data, digest_size=8).digest())
-        if table.name == "embeddings":
+        if table.name == EMBEDDINGS:
             self._key_hashes.append(np.frombuffer(b"".join(hashes), np.uint64))
 
-    def _vectors(self, batch: pa.RecordBatch, schema: pa.Schema, where: str, first_row: int) -> Iterator[str]:
-        for field in schema:
-            if not pa.types.is_fixed_size_list(field.type):
-                continue
-            vectors = to_numpy(batch.column(field.name), field)
-            finite = np.isfinite(vectors.astype(np.float32)).all(axis=1)
-            for row in np.flatnonzero(~finite):
-                key = batch.column(KEY)[int(row)].as_py()
-                yield f"{where}: row '{key}': {field.name} must be finite, it has values that are not"
-            for row in range(first_row, first_row + batch.num_rows):
-                probe = self._probes.get(row)
-                if probe and base64.b64decode(probe.vector) != vectors[row - first_row].tobytes():
-                    yield f"{where}: row '{probe.key}': row {row} must have the manifest's probe vector, it differs"
+    def _vectors(self, batch: pa.RecordBatch, where: str, first_row: int) -> Iterator[str]:
+        names = [field.name for field in batch.schema if pa.types.is_fixed_size_list(field.type)]
+        columns = {name: batch.column(name) for name in batch.schema.names}
+        block = RowBlock.from_arrow(first_row, batch.num_rows, columns, {name: batch.field(name) for name in names})
+        keys = batch.column(KEY)
+        for name in names:
+            stored = block.stored(name)
+            for row in np.flatnonzero(~_are_finite(stored)):
+                yield f"{where}: row '{keys[int(row)].as_py()}': {name} must be finite, it has values that are not"
+            if stored.scales is not None:
+                for row in np.flatnonzero(~_are_within(stored)):
+                    yield (
+                        f"{where}: row '{keys[int(row)].as_py()}': {name} must be within -{LARGEST}..{LARGEST} with a "
+                        f"scale of at least {SMALLEST_SCALE:.4g}, the scale is {stored.scales[row]:.4g}"
+                    )
+            if name == EMBEDDING:
+                for probe in self._manifest.probes:
+                    if first_row <= probe.row < first_row + batch.num_rows:
+                        place = probe.row - first_row
+                        yield from self._probe(probe, keys[place].as_py(), stored.row_bytes(place), where)
+
+    def _probe(self, probe: Probe, key: str, found: bytes, where: str) -> Iterator[str]:
+        """Yields what is wrong with a probe: storing its vector must give the bytes found in its row."""
+        if probe.key != key:
+            yield f"{where}: row {probe.row} must have the manifest's probe key '{probe.key}', got '{key}'"
+        try:
+            expected = self._as_stored(probe)
+        except (DatasetError, binascii.Error) as error:
+            yield f"{self._directory / MANIFEST_NAME}: {error}"
+            return
+        if expected != found:
+            yield f"{where}: row '{key}': row {probe.row} must have the manifest's probe vector, it differs"
+
+    def _as_stored(self, probe: Probe) -> bytes:
+        if self._manifest.format_version == 1:
+            return base64.b64decode(probe.vector)
+        column = self._manifest.table(EMBEDDINGS).columns[1]
+        assert column.vector_type is not None
+        vector = decode_vector(probe, self._manifest.tower.output_width)
+        return store(vector[None], column.vector_type).row_bytes(0)
 
     def _repeated_keys(self) -> Iterator[str]:
         if not self._key_hashes:
@@ -159,3 +189,15 @@ class _Verification:
         repeated = int((counts > 1).sum())
         if repeated:
             yield f"{self._directory}: keys must be unique, {repeated:,} stand more than once"
+
+
+def _are_finite(stored: StoredVectors) -> np.ndarray[Any, Any]:
+    """Returns bool [n]: whether all values of a row are finite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(np.isfinite(stored.to_float32()).all(axis=1))
+
+
+def _are_within(stored: StoredVectors) -> np.ndarray[Any, Any]:
+    """Returns bool [n]: whether int8 numbers and their scale are such as writers make."""
+    assert stored.scales is not None
+    return (stored.numbers >= -LARGEST).all(axis=1) & (stored.scales >= SMALLEST_SCALE)

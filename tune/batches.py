@@ -35,11 +35,13 @@ class Batch(NamedTuple):
 
     Attributes:
       image_vectors: [B, D] in the type that the dataset stores.
+      image_scales: float32 [B, 1], by which int8 vectors are to be multiplied; [B, 0] for the other types.
       tokens: int32 [B, L].
       row_numbers: int64 [B], where each row stands in the dataset.
     """
 
     image_vectors: np.ndarray
+    image_scales: np.ndarray
     tokens: np.ndarray
     row_numbers: np.ndarray
 
@@ -152,7 +154,7 @@ def _plan_memory(reader: RowReader, budget: int) -> _MemoryPlan:
     Counted are row numbers, the orders of two epochs, tokens, and vectors or two windows of them.
     """
     num_rows, dataset, length = len(reader.index), reader.dataset, reader.options.max_tokens
-    vector_bytes = dataset.width * reader.vector_type.itemsize
+    vector_bytes = reader.bytes_per_vector
     token_bytes = reader.index.num_texts * length * TokenTable.id_type(reader.tokenizer).itemsize + 8 * num_rows
     if num_rows * (vector_bytes + 24) + token_bytes <= budget:
         return _MemoryPlan(None, True)

@@ -1,6 +1,7 @@
 """The image side of the comparison: stored vectors, optionally standardised and passed through a linear head.
 
-Promises: without options the stored vectors are used as they are (the paper's setting without an image head). Mean and
+Promises: without options the stored vectors are used as they are (the paper's setting without an image head); int8
+vectors travel to the device as they are stored and become float32 there, with their scales. Mean and
 deviation are the dataset's, fixed before training and kept in the tuned model; they are never trained. Normalisation to
 unit length is the loss's, and the tuned model's.
 """
@@ -32,8 +33,14 @@ def draw_head(options: ImageSideOptions, width: int, key: jax.Array) -> HeadPara
     return {"kernel": kernel, "bias": jnp.zeros(options.head_width)}
 
 
+def to_float32(vectors: jax.Array, scales: jax.Array) -> jax.Array:
+    """Returns float32 [n, D] of stored vectors [n, D] and their scales: [n, 1] of int8, [n, 0] of the other types."""
+    vectors = vectors.astype(jnp.float32)
+    return vectors * scales if scales.shape[1] else vectors
+
+
 def encode(parameters: HeadParameters, statistics: Statistics | None, vectors: jax.Array) -> jax.Array:
-    """Returns float32 [n, d] of stored vectors [n, D]; not normalised."""
+    """Returns float32 [n, d] of vectors [n, D] of any floating type; not normalised."""
     vectors = vectors.astype(jnp.float32)
     if statistics is not None:
         vectors = (vectors - statistics.mean) / statistics.deviation

@@ -15,8 +15,10 @@ class ResidentRows:
         self._reader = reader
         self._tokens = reader.make_token_table()
         self._vectors = reader.empty_vectors(len(reader.index))
+        self._scales = reader.empty_scales(len(reader.index))
         for block, ranks in reader.index.blocks():
-            self._vectors[ranks[0] : ranks[-1] + 1] = reader.read_vectors(block, ranks)
+            here = slice(ranks[0], ranks[-1] + 1)
+            self._vectors[here], self._scales[here] = reader.read_vectors(block, ranks)
         # Two, since a reader ahead of the trainer begins an epoch while the last one's batches are still asked for.
         self._order = functools.lru_cache(maxsize=2)(self._make_order)
 
@@ -34,7 +36,7 @@ class ResidentRows:
         np.take(self._vectors, ranks, axis=0, out=vectors, mode="clip")
         row_numbers = reader.index.row_numbers[ranks]
         tokens = self._tokens.gather(ranks, row_numbers, seed=reader.seed, epoch=epoch)
-        return Rows(vectors, tokens, row_numbers).typed(reader.vector_type)
+        return Rows(vectors, self._scales[ranks], tokens, row_numbers).typed(reader.vector_type)
 
     def close(self) -> None:
         """Nothing to let go of but memory."""

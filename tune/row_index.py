@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from schemas import EmbeddingDataset
-from schemas.vectors import numpy_type
+from schemas.vectors import VectorType, numpy_type
 from tune import shuffling
 from tune.texts import RowTexts, TextOptions, TokenTable, encode_chosen, read_texts, row_texts
 from tune.tokenizers import Tokenizer
@@ -80,15 +80,24 @@ def index_rows(dataset: EmbeddingDataset, options: TextOptions, rows: np.ndarray
 
 
 class Rows(NamedTuple):
-    """Rows in a batch's order: vectors [n, D], int32 tokens [n, L], int64 row numbers [n]."""
+    """Rows in a batch's order: vectors [n, D], their scales, int32 tokens [n, L], int64 row numbers [n].
+
+    Scales are float32 [n, 1] where vectors are int8, and [n, 0] where they need none.
+    """
 
     vectors: np.ndarray
+    scales: np.ndarray
     tokens: np.ndarray
     row_numbers: np.ndarray
 
     def typed(self, vector_type: np.dtype) -> "Rows":
         """Returns the same rows with vectors seen as what they are, and not as unsigned integers."""
         return self._replace(vectors=self.vectors.view(vector_type))
+
+
+def num_scales(vector_type: VectorType) -> int:
+    """Returns how many scales a row has beside its vector: 1 of int8, else 0."""
+    return 1 if vector_type == "int8" else 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -111,10 +120,19 @@ class RowReader:
         """Returns room for vectors, seen as unsigned integers: NumPy copies those faster than bfloat16."""
         return np.empty((num_rows, self.dataset.width), f"u{self.vector_type.itemsize}")
 
+    def empty_scales(self, num_rows: int) -> np.ndarray:
+        """Returns room for scales."""
+        return np.empty((num_rows, num_scales(self.dataset.vector_type)), np.float32)
+
     def empty_rows(self, num_rows: int) -> Rows:
         """Returns room for rows."""
         tokens = np.empty((num_rows, self.options.max_tokens), np.int32)
-        return Rows(self.empty_vectors(num_rows), tokens, np.empty(num_rows, np.int64))
+        return Rows(self.empty_vectors(num_rows), self.empty_scales(num_rows), tokens, np.empty(num_rows, np.int64))
+
+    @property
+    def bytes_per_vector(self) -> int:
+        """What a vector takes in memory, with its scale."""
+        return self.dataset.width * self.vector_type.itemsize + 4 * num_scales(self.dataset.vector_type)
 
     @property
     def num_left_out(self) -> int:
@@ -125,11 +143,16 @@ class RowReader:
         """Returns their ranks, ascending."""
         return shuffling.left_out(self.seed, epoch, len(self.index), self.num_left_out)
 
-    def read_vectors(self, block: int, ranks: np.ndarray) -> np.ndarray:
-        """Returns the rows of these ascending ranks, all of one block, of the type that `empty_vectors` has."""
-        vectors = self.dataset.read_block(block, ["embedding"])["embedding"].view(f"u{self.vector_type.itemsize}")
+    def read_vectors(self, block: int, ranks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns vectors and scales of these ascending ranks, all of one block.
+
+        They are of the types that `empty_vectors` and `empty_scales` have.
+        """
+        stored = self.dataset.read_block(block, ["embedding"]).stored()
+        vectors = stored.numbers.view(f"u{self.vector_type.itemsize}")
+        scales = np.empty((len(vectors), 0), np.float32) if stored.scales is None else stored.scales[:, None]
         places = self._places(block, ranks)
-        return vectors if len(places) == len(vectors) else vectors[places]
+        return (vectors, scales) if len(places) == len(vectors) else (vectors[places], scales[places])
 
     def encode_chosen(self, block: int, ranks: np.ndarray, epoch: int) -> np.ndarray:
         """Returns the tokens of one text of each of these rows, all of one block."""

@@ -32,7 +32,7 @@ def vector_statistics(dataset: EmbeddingDataset, rows: np.ndarray | None = None)
             chosen = rows[first:last] - start
             if first == last:
                 continue
-        vectors = dataset.read_block(block, ["embedding"])["embedding"][chosen].astype(np.float64)
+        vectors = dataset.read_block(block, ["embedding"]).vectors()[chosen].astype(np.float64)
         if not np.isfinite(vectors).all():
             row = start + int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
             raise ValueError(f"{dataset.path}: near row {row}: vectors must be finite; `lit-data verify` names the row")

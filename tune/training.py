@@ -19,7 +19,6 @@ import numpy as np
 from flax import nnx
 
 from schemas import EmbeddingDataset
-from schemas.vectors import numpy_type
 from tune.batches import Batch, BatchSource, iterate
 from tune.preparation import prepare_statistics, prepare_tokenizer
 from tune.recipes import Recipe
@@ -107,7 +106,7 @@ class Trainer:
             recipe,
             self._tokenizer,
             width=dataset.width,
-            vector_type=numpy_type(dataset.vector_type),
+            vector_type=dataset.vector_type,
             num_steps=self.num_steps,
             statistics=self._statistics,
         )
@@ -166,7 +165,7 @@ class Trainer:
     ) -> None:
         state = self._state
         for step, batch in enumerate(batches, start=self.first_step + 1):
-            state, measured = self._programs.step(state, batch.tokens, batch.image_vectors)
+            state, measured = self._programs.step(state, batch.tokens, batch.image_vectors, batch.image_scales)
             self._waiting.append((step, measured))
             stops = should_stop()
             saves = step % self.recipe.checkpoint_every_steps == 0 or step == self.num_steps or stops

@@ -16,11 +16,13 @@ import numpy as np
 import optax
 from flax import nnx
 
+from schemas.vectors import VectorType, numpy_type
 from tune import image_side
 from tune.gradient_cache import CachedGradient
 from tune.image_side import Statistics
 from tune.optimizer import make_optimizer, make_schedule
 from tune.recipes import Recipe
+from tune.row_index import num_scales
 from tune.tokenizers import Tokenizer
 from tune.tuned_model import make_text_tower
 
@@ -56,13 +58,13 @@ class Programs(NamedTuple):
       graph: the text tower without its parameters; `nnx.merge(graph, parameters["text"])` is the tower.
       state_shapes: shapes and types of a state.
       draw: returns the first state.
-      step: (state, tokens [B, L], vectors [B, D]) to (state, measured); the state given is used up.
+      step: (state, tokens [B, L], vectors [B, D], scales [B, 0 or 1]) to (state, measured); the state given is used up.
     """
 
     graph: Any
     state_shapes: TrainingState
     draw: Callable[[], TrainingState]
-    step: Callable[[TrainingState, np.ndarray, np.ndarray], tuple[TrainingState, Measured]]
+    step: Callable[[TrainingState, np.ndarray, np.ndarray, np.ndarray], tuple[TrainingState, Measured]]
 
 
 def start_compiling(
@@ -70,11 +72,11 @@ def start_compiling(
     tokenizer: Tokenizer,
     *,
     width: int,
-    vector_type: Any,
+    vector_type: VectorType,
     num_steps: int,
     statistics: Statistics | None,
 ) -> Programs:
-    """Returns the programs of a recipe for vectors of this width and NumPy type; the first call of each may wait."""
+    """Returns the programs of a recipe for vectors of this width and stored type; the first call of each may wait."""
     head_width = recipe.image_side.head_width
     optimizer = make_optimizer(recipe.optimizer, num_steps)
 
@@ -98,12 +100,15 @@ def start_compiling(
     graph, _ = nnx.split(tower, nnx.Param)
     step = _make_step(recipe, graph, optimizer, num_steps, statistics)
     tokens = jax.ShapeDtypeStruct((recipe.batch_size, recipe.text.max_tokens), jnp.int32)
-    vectors = jax.ShapeDtypeStruct((recipe.batch_size, width), vector_type)
-    compiled_step = threads.submit(jax.jit(step, donate_argnums=0).lower(shapes, tokens, vectors).compile)
+    vectors = jax.ShapeDtypeStruct((recipe.batch_size, width), numpy_type(vector_type))
+    scales = jax.ShapeDtypeStruct((recipe.batch_size, num_scales(vector_type)), jnp.float32)
+    compiled_step = threads.submit(jax.jit(step, donate_argnums=0).lower(shapes, tokens, vectors, scales).compile)
     threads.shutdown(wait=False)
 
-    def run_step(state: TrainingState, tokens: np.ndarray, vectors: np.ndarray) -> tuple[TrainingState, Measured]:
-        return compiled_step.result()(state, tokens, vectors)
+    def run_step(
+        state: TrainingState, tokens: np.ndarray, vectors: np.ndarray, scales: np.ndarray
+    ) -> tuple[TrainingState, Measured]:
+        return compiled_step.result()(state, tokens, vectors, scales)
 
     return Programs(graph, shapes, lambda: compiled_draw.result()(key), run_step)
 
@@ -114,7 +119,7 @@ def _make_step(
     optimizer: optax.GradientTransformation,
     num_steps: int,
     statistics: Statistics | None,
-) -> Callable[[TrainingState, jax.Array, jax.Array], tuple[TrainingState, Measured]]:
+) -> Callable[[TrainingState, jax.Array, jax.Array, jax.Array], tuple[TrainingState, Measured]]:
     schedule = make_schedule(recipe.optimizer, num_steps)
     gradient = CachedGradient(
         encode_text=lambda parameters, tokens: nnx.merge(graph, parameters)(tokens),
@@ -123,8 +128,10 @@ def _make_step(
         tile_rows=recipe.loss.tile_rows,
     )
 
-    def step(state: TrainingState, tokens: jax.Array, vectors: jax.Array) -> tuple[TrainingState, Measured]:
-        loss, gradients = gradient(state.parameters, tokens, vectors)
+    def step(
+        state: TrainingState, tokens: jax.Array, vectors: jax.Array, scales: jax.Array
+    ) -> tuple[TrainingState, Measured]:
+        loss, gradients = gradient(state.parameters, tokens, image_side.to_float32(vectors, scales))
         updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.parameters)
         parameters = optax.apply_updates(state.parameters, updates)
         measured = Measured(

@@ -99,11 +99,16 @@ class TunedModel:
         return _in_batches(self._embed_tokens, tokens, self.output_width)
 
     def embed_images(self, vectors: np.ndarray) -> np.ndarray:
-        """Returns float32 [n, d] of unit rows for stored vectors [n, D] of any floating type.
+        """Returns float32 [n, d] of unit rows for vectors [n, D] of any floating type.
 
         Raises:
-          ValueError: vectors of another width than the image tower's.
+          ValueError: vectors of another width than the image tower's, or int8 vectors, which lack their scales here.
         """
+        if np.issubdtype(vectors.dtype, np.integer):
+            raise ValueError(
+                f"image vectors must be of a floating type, got {vectors.dtype}: a dataset's `rows(...).vectors()` "
+                "gives float32 of any stored type"
+            )
         width = self.image_tower["output_width"]
         if vectors.ndim != 2 or vectors.shape[1] != width:
             raise ValueError(

@@ -117,10 +117,11 @@ class WindowedRows:
         else:
             tokens = self._tokens.gather(ranks, row_numbers, seed=reader.seed, epoch=epoch)
         vectors = self._spare.pop() if self._spare else reader.empty_vectors(self._most_rows)
+        scales = reader.empty_scales(len(ranks))
 
         def fill(block: int, block_ranks: np.ndarray, places: np.ndarray) -> None:
             if len(places):
-                vectors[places] = reader.read_vectors(block, block_ranks)
+                vectors[places], scales[places] = reader.read_vectors(block, block_ranks)
             if len(places) and self._tokens is None:
                 tokens[places] = reader.encode_chosen(block, block_ranks, epoch)
 
@@ -130,7 +131,7 @@ class WindowedRows:
         except BaseException:
             self._spare.append(vectors)
             raise
-        return Rows(vectors, tokens, row_numbers)
+        return Rows(vectors, scales, tokens, row_numbers)
 
     def _kept_ranks(self, block: int, left_out: np.ndarray) -> np.ndarray:
         """Returns the ranks of a block's rows, without those that the epoch leaves out."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from precompute.catalogue import Description
 
 # What a row of the table needs; without a terminal the console takes 80 columns, and would break lines.
-_WIDE = 160
+_WIDE = 200
 
 
 @dataclasses.dataclass(frozen=True)

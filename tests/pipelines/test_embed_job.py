@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 
 from pipelines import command_line, embed_job, embed_unit
-from pipelines.job import JobDirectory, JobOptions, TowerOptions
+from pipelines.job import JobDirectory
+from pipelines.options import JobOptions, TowerOptions
 from precompute.decoding import decode
 from precompute.loading import load_tower
 from precompute.preprocessing import prepare
 from precompute.registry import find_tower, register, register_alias, tower_names
-from schemas import EmbeddingDataset
+from schemas import EmbeddingDataset, Manifest
+from schemas.probes import decode_vector
+from schemas.receipt import make_receipt
 from schemas.verification import verify
 from tests.pipelines.making import BAD, arguments, picture, run, write_source
 from tests.precompute.tiny_tower import NAME, register_tiny_tower, write_weights
@@ -91,6 +94,43 @@ def test_where_weights_were_found_is_no_part_of_a_job(tmp_path, monkeypatch, sou
     assert files_of(tmp_path / "out") == written
 
 
+@pytest.mark.parametrize("dtype", ["float16", "int8"])
+def test_probes_are_the_towers_float32_whatever_is_stored(tmp_path, monkeypatch, source, dtype):
+    """Six shards of 8 rows at most bring all 40 rows; against what the same tower gave when float32 was stored."""
+    assert run(monkeypatch, *arguments(source, tmp_path / "exact", dtype="float32")) == 0
+    assert run(monkeypatch, *arguments(source, tmp_path / "out", dtype=dtype)) == 0
+    assert verify(tmp_path / "out") == []
+    with EmbeddingDataset.open(tmp_path / "exact") as exact, EmbeddingDataset.open(tmp_path / "out") as dataset:
+        probes = dataset.manifest.probes
+        assert [probe.row for probe in probes] == list(range(40))
+        assert [probe.key for probe in probes] == dataset.keys().to_pylist()
+        vectors = np.stack([decode_vector(probe, dataset.width) for probe in probes])
+        np.testing.assert_array_equal(vectors, exact.rows(0, 40, ["embedding"])["embedding"])
+        assert dataset.vector_type == dtype
+        receipt = make_receipt(dataset)
+    assert 0.999 < receipt.least_cosine < 1 and not receipt.is_exact
+
+
+def test_probes_of_one_large_shard_are_64_rows_spread_over_it(tmp_path, monkeypatch):
+    table = write_source(tmp_path / "source", 150, bad=False)
+    assert run(monkeypatch, *arguments(table, tmp_path / "out", rows_per_shard=1000)) == 0
+    rows = [probe.row for probe in Manifest.read(tmp_path / "out").probes]
+    assert len(rows) == 64
+    assert max(np.diff([-1, *rows, 150])) <= 4
+
+
+def test_a_job_begun_in_another_format_version_is_refused(tmp_path, monkeypatch, source, capsys):
+    """Its finished shards brought no float32 vectors."""
+    monkeypatch.setattr(JobDirectory, "publish", _not_yet)
+    assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 1
+    path = tmp_path / "out/_work/job.json"
+    content = json.loads(path.read_text())
+    assert content.pop("format_version") == 2
+    path.write_text(json.dumps(content))
+    assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 2
+    assert "format_version is None there, 2 is asked" in capsys.readouterr().err
+
+
 def test_a_source_without_labels_has_no_table_of_labels(tmp_path, monkeypatch):
     table = write_source(tmp_path / "source", 5, bad=False, labels=False)
     assert run(monkeypatch, *arguments(table, tmp_path / "out")) == 0
@@ -98,12 +138,13 @@ def test_a_source_without_labels_has_no_table_of_labels(tmp_path, monkeypatch):
         assert dataset.tables == ["embeddings", "captions"]
 
 
-def test_only_missing_shards_are_embedded_again(tmp_path, monkeypatch, source):
+@pytest.mark.parametrize("dtype", ["float16", "int8"])
+def test_only_missing_shards_are_embedded_again(tmp_path, monkeypatch, source, dtype):
     """A job whose every third marker is lost, and whose shard was half published, ends in the same bytes."""
-    assert run(monkeypatch, *arguments(source, tmp_path / "whole")) == 0
+    assert run(monkeypatch, *arguments(source, tmp_path / "whole", dtype=dtype)) == 0
     publish = JobDirectory.publish
     monkeypatch.setattr(JobDirectory, "publish", _not_yet)
-    assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 1
+    assert run(monkeypatch, *arguments(source, tmp_path / "out", dtype=dtype)) == 1
     monkeypatch.setattr(JobDirectory, "publish", publish)
     markers = sorted((tmp_path / "out/_work/shards").iterdir())
     assert len(markers) == 6
@@ -111,7 +152,7 @@ def test_only_missing_shards_are_embedded_again(tmp_path, monkeypatch, source):
         marker.unlink()
     (tmp_path / "out/embeddings/part-00003-of-00006.arrayrecord").write_bytes(b"half")
     kept = (tmp_path / "out/embeddings/part-00001-of-00006.arrayrecord").stat().st_mtime_ns
-    assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 0
+    assert run(monkeypatch, *arguments(source, tmp_path / "out", dtype=dtype)) == 0
     assert (tmp_path / "out/embeddings/part-00001-of-00006.arrayrecord").stat().st_mtime_ns == kept
     assert files_of(tmp_path / "out") == files_of(tmp_path / "whole")
 

@@ -1,4 +1,4 @@
-"""Datasets written by version 1, as literal bytes: every later version reads them."""
+"""Datasets written by each version, as literal bytes: every later version reads them."""
 
 import pathlib
 
@@ -7,22 +7,44 @@ import numpy as np
 import pytest
 
 from schemas import EmbeddingDataset
+from schemas.receipt import make_receipt
 from schemas.verification import verify
-from tests.golden.dataset_v1.make import KEYS, LABELS, TEXTS, VECTORS
+from tests.golden.dataset_v1 import make as version_1
+from tests.golden.dataset_v2 import make as version_2
 
-GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "dataset_v1"
-TYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
+GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
+TYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16, "int8": np.int8}
 
 
-@pytest.mark.parametrize("vector_type", TYPES)
-def test_version_1_is_read(vector_type):
-    assert verify(GOLDEN / vector_type) == []
-    with EmbeddingDataset.open(GOLDEN / vector_type) as dataset:
+@pytest.mark.parametrize(
+    ("version", "golden", "vector_type"),
+    [*((1, version_1, name) for name in TYPES if name != "int8"), *((2, version_2, name) for name in TYPES)],
+)
+def test_every_version_is_read(version, golden, vector_type):
+    path = GOLDEN / f"dataset_v{version}" / vector_type
+    assert verify(path) == []
+    with EmbeddingDataset.open(path) as dataset:
         rows = dataset.rows(0, 5)
-        assert rows["key"].to_pylist() == KEYS
-        assert rows["texts"].to_pylist() == TEXTS
-        assert rows["label"].to_pylist() == LABELS
+        assert rows["key"].to_pylist() == golden.KEYS
+        assert rows["texts"].to_pylist() == golden.TEXTS
+        if version == 1:
+            assert rows["label"].to_pylist() == golden.LABELS
         assert rows["embedding"].dtype == TYPES[vector_type]
-        np.testing.assert_array_equal(rows["embedding"].astype(np.float32), VECTORS)
+        if vector_type != "int8":
+            np.testing.assert_array_equal(rows["embedding"], golden.VECTORS.astype(TYPES[vector_type]))
+            np.testing.assert_array_equal(rows.vectors(), rows["embedding"].astype(np.float32))
         assert [failure["reason"] for failure in dataset.failures().to_pylist()] == ["empty"]
-        assert dataset.manifest.tower.name == "golden"
+        assert (dataset.manifest.format_version, dataset.manifest.tower.name) == (version, "golden")
+        receipt = make_receipt(dataset)
+        assert (receipt is None) == (version == 1)
+        assert receipt is None or receipt.is_exact == (vector_type == "float32")
+
+
+def test_int8_is_read_as_it_was_worked_out_by_hand():
+    with EmbeddingDataset.open(GOLDEN / "dataset_v2/int8") as dataset:
+        rows = dataset.rows(0, 5, ["embedding"])
+    np.testing.assert_array_equal(rows["embedding"], version_2.INT8)
+    scales = np.array([1, 2.0**-126, 0.5, 1 / 127, 3.14159e-3 / 127])
+    np.testing.assert_allclose(rows["embedding_scale"], scales, rtol=1e-7)
+    np.testing.assert_allclose(rows.vectors(), version_2.INT8 * scales[:, None], rtol=2e-7)
+    assert not rows.vectors()[1].any()

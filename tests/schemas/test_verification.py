@@ -1,5 +1,6 @@
 """lit-data: every fault is found and named, and the exit status tells."""
 
+import base64
 import json
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from schemas.files import file_sha256
+from schemas.probes import encode_vector
 from schemas.verification import verify
 from tests.schemas.making import SOURCE, card, rows, write
 from tests.schemas.test_manifest import _change
@@ -37,15 +39,17 @@ def _make_right(directory, name):
     _change(directory, change)
 
 
-def test_a_sound_dataset_has_no_faults(tmp_path):
-    write(tmp_path)
+@pytest.mark.parametrize("vector_type", ["float32", "float16", "bfloat16", "int8"])
+def test_a_sound_dataset_has_no_faults(tmp_path, vector_type):
+    write(tmp_path, vector_type=vector_type)
     seen = []
     assert verify(tmp_path, lambda done, total: seen.append((done, total))) == []
     assert seen == [(count, 12) for count in range(1, 13)]
 
 
-def test_a_flipped_byte_anywhere_is_found(tmp_path):
-    write(tmp_path)
+@pytest.mark.parametrize("vector_type", ["float16", "int8"])
+def test_a_flipped_byte_anywhere_is_found(tmp_path, vector_type):
+    write(tmp_path, vector_type=vector_type)
     size = (tmp_path / SHARD).stat().st_size
     for place in np.random.default_rng(0).integers(0, size, 20):
         flip = lambda data, at=int(place): bytes(data[:at]) + bytes([data[at] ^ 4]) + bytes(data[at + 1 :])  # noqa: E731
@@ -92,6 +96,55 @@ def test_repeated_keys_and_other_probes_are_found(tmp_path):
     assert any("row 3 must have the manifest's probe vector, it differs" in fault for fault in faults)
 
 
+@pytest.mark.parametrize("vector_type", ["float32", "float16", "bfloat16", "int8"])
+def test_a_probe_one_step_beside_what_is_stored_is_found(tmp_path, vector_type):
+    """The least change of a float32 vector that the stored type can see."""
+    write(tmp_path, vector_type=vector_type)
+    step = {"float32": 2.0**-20, "float16": 2.0**-9, "bfloat16": 2.0**-6, "int8": 2.0**-5}[vector_type]
+
+    def change(manifest):
+        probe = manifest["probes"][20]
+        vector = np.frombuffer(base64.b64decode(probe["vector"]), "<f4").copy()
+        vector[np.argmin(np.abs(vector))] += step
+        probe["vector"] = encode_vector(vector)
+
+    _change(tmp_path, change)
+    (fault,) = verify(tmp_path)
+    assert "row 'picture-0020': row 20 must have the manifest's probe vector, it differs" in fault
+
+
+def test_a_probe_of_another_key_or_without_a_vector_is_found(tmp_path):
+    write(tmp_path)
+    _change(tmp_path, lambda m: (m["probes"][3].update(key="other"), m["probes"][4].update(vector="?")))
+    first, second = verify(tmp_path)
+    assert "row 3 must have the manifest's probe key 'other', got 'picture-0003'" in first
+    assert "manifest.json: probe of row 4: the vector is not base64" in second
+
+
+def test_int8_numbers_and_scales_that_no_writer_makes_are_found(tmp_path, monkeypatch):
+    import schemas.vectors
+    from schemas.quantisation import quantise
+
+    def wrong(vectors):
+        numbers, scales = quantise(vectors)
+        numbers[3, 1], scales[5], scales[6] = -128, -1, np.nan
+        return numbers, scales
+
+    monkeypatch.setattr(schemas.vectors, "quantise", wrong)
+    monkeypatch.setattr(schemas.vectors, "_check_finite", lambda *_: None)
+    keys, vectors, texts, _ = rows(10)
+    from schemas import DatasetWriter
+
+    with DatasetWriter(tmp_path, tower=card(), source=SOURCE, vector_type="int8") as writer:
+        writer.write(keys=keys, embeddings=vectors, texts=texts)
+    monkeypatch.undo()
+    _change(tmp_path, lambda m: m["probes"].clear())
+    faults = verify(tmp_path)
+    for row, rule in ((3, "within"), (5, "within"), (6, "finite"), (6, "within")):
+        assert any(f"row 'picture-000{row}': embedding must be {rule}" in fault for fault in faults)
+    assert len(faults) == 4
+
+
 def test_values_that_are_not_finite_are_found(tmp_path, monkeypatch):
     """A producer that does not check, as others may be."""
     import schemas.vectors
@@ -104,8 +157,9 @@ def test_values_that_are_not_finite_are_found(tmp_path, monkeypatch):
     with DatasetWriter(tmp_path, tower=card(), source=SOURCE) as writer:
         writer.write(keys=keys, embeddings=vectors, texts=texts)
     monkeypatch.undo()
-    (fault,) = verify(tmp_path)
-    assert "block 0: row 'picture-0007': embedding must be finite" in fault
+    first, second = verify(tmp_path)
+    assert "block 0: row 'picture-0007': embedding must be finite" in first
+    assert "probe of row 7: must be finite" in second
 
 
 @pytest.mark.slow

@@ -4,11 +4,16 @@ import ml_dtypes
 import numpy as np
 import pyarrow as pa
 
-_TYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
+from schemas import RowBlock
+
+_TYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16, "int8": np.int8}
 
 
 class FakeDataset:
-    """Row r's vector is r in its first half and -r in its second; its texts are as given."""
+    """Row r's vector is r in its first half and -r in its second; its texts are as given.
+
+    As int8 that is 127 and -127 with a scale of r / 127, but for row 0.
+    """
 
     def __init__(self, block_sizes, texts=None, *, width=4, vector_type="float32"):
         self.path = "fake"
@@ -27,9 +32,22 @@ class FakeDataset:
     def block_span(self, block):
         return int(self._ends[block]), int(self._ends[block + 1])
 
-    def vectors(self, rows):
+    def exact(self, rows):
+        """Returns the vectors as float32."""
         signs = np.where(np.arange(self.width) < self.width // 2, 1, -1)
-        return (np.asarray(rows)[:, None] * signs).astype(_TYPES[self.vector_type])
+        return (np.asarray(rows)[:, None] * signs).astype(np.float32)
+
+    def vectors(self, rows):
+        """Returns the vectors' numbers as they are stored."""
+        exact = self.exact(rows)
+        return (127 * np.sign(exact) if self.vector_type == "int8" else exact).astype(_TYPES[self.vector_type])
+
+    def scales(self, rows):
+        """Returns float32 [n, 1] where vectors are int8, [n, 0] of the other types."""
+        if self.vector_type != "int8":
+            return np.zeros((len(rows), 0), np.float32)
+        scales = np.asarray(rows, np.float32) / np.float32(127)
+        return np.maximum(scales, np.float32(2.0**-126))[:, None]
 
     def read_block(self, block, columns):
         start, stop = self.block_span(block)
@@ -38,4 +56,7 @@ class FakeDataset:
             "texts": lambda: pa.array(self.texts[start:stop], pa.list_(pa.string())),
             "embedding": lambda: self.vectors(np.arange(start, stop)),
         }
-        return {column: makers[column]() for column in columns}
+        found = {column: makers[column]() for column in columns}
+        if "embedding" in found and self.vector_type == "int8":
+            found["embedding_scale"] = self.scales(np.arange(start, stop))[:, 0]
+        return RowBlock(start, stop - start, found)

@@ -23,6 +23,19 @@ def test_without_options_vectors_pass_unchanged(vector_type):
     np.testing.assert_array_equal(found, vectors.astype(np.float32))
 
 
+@pytest.mark.parametrize("vector_type", ["float32", "float16", "bfloat16", "int8"])
+def test_stored_vectors_become_the_float32_that_datasets_give(tmp_path, vector_type):
+    from schemas import EmbeddingDataset
+
+    with EmbeddingDataset.open(write_dataset(tmp_path / "dataset", vector_type=vector_type)) as dataset:
+        rows = dataset.rows(0, dataset.num_rows, ["embedding"])
+    stored = rows.stored()
+    scales = np.zeros((len(stored.numbers), 0), np.float32) if stored.scales is None else stored.scales[:, None]
+    found = jax.jit(image_side.to_float32)(stored.numbers, scales)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, rows.vectors())
+
+
 def test_standardises_as_scikit_learn(tmp_path):
     from schemas import EmbeddingDataset
 

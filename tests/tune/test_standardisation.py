@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from sklearn.preprocessing import StandardScaler
 
+from schemas import EmbeddingDataset
 from tests.tune.fakes import FakeDataset
+from tests.tune.small_runs import write_dataset
 from tune.standardisation import FLOOR, vector_statistics
 
 
@@ -27,6 +29,14 @@ def test_matches_scikit_learn(vector_type: str, rows: np.ndarray | None):
     np.testing.assert_allclose(mean, oracle.mean_, rtol=1e-12)
     floor = FLOOR * np.sqrt(oracle.var_.mean())
     np.testing.assert_allclose(deviation, np.maximum(np.sqrt(oracle.var_), floor), rtol=1e-9)
+
+
+def test_int8_is_standardised_as_what_it_stands_for(tmp_path):
+    with EmbeddingDataset.open(write_dataset(tmp_path / "dataset", vector_type="int8")) as dataset:
+        mean, deviation = vector_statistics(dataset)
+        oracle = StandardScaler().fit(dataset.rows(0, dataset.num_rows).vectors().astype(np.float64))
+    np.testing.assert_allclose(mean, oracle.mean_, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(deviation, np.sqrt(oracle.var_), rtol=1e-9)
 
 
 def test_twice_gives_the_same_bytes():

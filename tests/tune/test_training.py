@@ -23,6 +23,7 @@ from tests.tune.small_runs import (
     model_bytes,
     start,
     train,
+    write_as_float32,
     write_dataset,
 )
 from tune.options import ImageSideOptions, OptimizerOptions
@@ -241,6 +242,31 @@ def test_reads_windows_where_the_budget_is_small(dataset_path, tmp_path):
         train(dataset_path, tmp_path / "run", RECIPE)
     train(dataset_path, tmp_path / "run", recipe)
     assert model_bytes(tmp_path / "run") == model_bytes(tmp_path / "unbroken")
+
+
+@pytest.mark.parametrize(
+    ("standardise", "budgets"),
+    [(True, (RECIPE.memory_budget_bytes, RECIPE.memory_budget_bytes)), (False, (6_000, 12_000))],
+)
+def test_int8_trains_as_the_float32_it_stands_for(tmp_path, standardise, budgets):
+    """In memory, standardised and through a head; and in equally many windows, as stored: then to the bit."""
+    side = ImageSideOptions(standardise=standardise, head_width=10 if standardise else None)
+    quantised = write_dataset(tmp_path / "0", vector_type="int8")
+    datasets = [quantised, write_as_float32(tmp_path / "1", quantised)]
+    orders, losses = [], []
+    for number, (dataset, budget) in enumerate(zip(datasets, budgets, strict=True)):
+        output = tmp_path / f"run-{number}"
+        train(dataset, output, dataclasses.replace(RECIPE, image_side=side, memory_budget_bytes=budget))
+        orders.append(json.loads((output / "run.json").read_text())["order"])
+        losses.append([line["loss"] for line in metric_lines(output)])
+    assert orders[0] == orders[1]
+    assert orders[0]["kind"] == ("rows" if standardise else "windows")
+    if standardise:
+        # The compiler may join the product with the scale and the subtraction of the mean, and round once instead of
+        # twice; the steps carry that on.
+        np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
+    else:
+        assert model_bytes(tmp_path / "run-0") == model_bytes(tmp_path / "run-1")
 
 
 def lines_in(output):

@@ -100,6 +100,11 @@ def test_vectors_of_another_width_are_refused(saved):
         TunedModel.load(saved).embed_images(np.zeros((2, 25), np.float32))
 
 
+def test_int8_vectors_without_their_scales_are_refused(saved):
+    with pytest.raises(ValueError, match=r"of a floating type, got int8: a dataset's `rows\(\.\.\.\)\.vectors\(\)`"):
+        TunedModel.load(saved).embed_images(np.zeros((2, WIDTH), np.int8))
+
+
 def test_a_dataset_of_another_tower_is_refused(saved, tmp_path):
     dataset = EmbeddingDataset.open(write_dataset(tmp_path / "dataset"))
     model = TunedModel.load(saved)

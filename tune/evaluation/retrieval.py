@@ -56,7 +56,7 @@ def embed_pairs(model: TunedModel, dataset: EmbeddingDataset) -> tuple[np.ndarra
     texts: list[str] = []
     owners: list[int] = []
     for block in dataset.blocks(columns=["embedding", "texts"]):
-        images.append(model.embed_images(block["embedding"]))
+        images.append(model.embed_images(block.vectors()))
         for place, own in enumerate(block["texts"].to_pylist()):
             texts += own
             owners += [block.first_row + place] * len(own)

@@ -93,7 +93,7 @@ def classify(
         truth = np.array([_number(numbers, labels[row], classes, dataset, block, row) for row in labelled], np.int64)
         if not len(truth):
             continue
-        scores = model.embed_images(np.asarray(block["embedding"])[labelled]) @ vectors.T
+        scores = model.embed_images(block.vectors()[labelled]) @ vectors.T
         best = np.argsort(-scores, axis=1, kind="stable")[:, :_TOP]
         seen.update(truth.tolist())
         right.update(truth[best[:, 0] == truth].tolist())

@@ -15,6 +15,7 @@ class KnownModel:
         self.vectors_by_text = vectors_by_text
         self.tower_fingerprint = fingerprint
         self.image_tower = {"name": "test-tower", "fingerprint": fingerprint}
+        self.images_seen = []
         from tune.tuned_model import TunedModel
 
         self.check_goes_with = types.MethodType(TunedModel.check_goes_with, self)
@@ -23,6 +24,7 @@ class KnownModel:
         return unit([self.vectors_by_text[text] for text in texts])
 
     def embed_images(self, vectors):
+        self.images_seen.append(vectors)
         return unit(vectors)
 
 
@@ -32,14 +34,14 @@ def unit(rows):
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
-def write_rows(directory, vectors, texts, labels=None):
+def write_rows(directory, vectors, texts, labels=None, vector_type="float32"):
     """Writes a dataset of these rows in small blocks."""
     vectors = np.asarray(vectors, np.float32)
     with DatasetWriter(
         directory,
         tower=card(width=vectors.shape[1]),
         source=SOURCE,
-        vector_type="float32",
+        vector_type=vector_type,
         labels=labels is not None,
         rows_per_shard=7,
         block_rows=3,

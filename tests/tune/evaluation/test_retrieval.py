@@ -59,6 +59,16 @@ def test_recall_agrees_with_scikit_learn(tmp_path):
     assert 0.1 < result.image_to_text[1].value < 0.9  # a result that could be wrong
 
 
+def test_int8_pictures_come_as_the_float32_they_stand_for(tmp_path):
+    path = write_rows(tmp_path / "d", np.diag([1, 20, 300, 4]), [["a"]] * 4, vector_type="int8")
+    model = KnownModel({"a": [1, 0, 0, 0]})
+    with EmbeddingDataset.open(path) as dataset:
+        evaluate(model, dataset)
+    seen = np.concatenate(model.images_seen)
+    assert seen.dtype == np.float32
+    np.testing.assert_allclose(seen, np.diag([1, 20, 300, 4]), rtol=1e-6)
+
+
 def test_a_picture_needs_only_one_of_its_texts(tmp_path):
     """Picture 0 has a far and a near text; picture 1 has none and is only something to choose."""
     texts = [["far", "near"], [], ["other"]]

@@ -50,6 +50,14 @@ def test_accuracy_agrees_with_scikit_learn(tmp_path, labels_are):
     assert sum(count for _, count in result.per_class.values()) == 60
 
 
+def test_int8_pictures_come_as_the_float32_they_stand_for(tmp_path):
+    path = write_rows(tmp_path / "d", 9 * np.eye(6), [[]] * 6, ["class a"] * 5 + [""], vector_type="int8")
+    model = _model()
+    with EmbeddingDataset.open(path) as dataset:
+        classify(model, dataset, CLASSES, TEMPLATES)
+    np.testing.assert_allclose(np.concatenate(model.images_seen), 9 * np.eye(6)[:5], rtol=1e-6)
+
+
 def test_pictures_without_a_label_are_left_out_and_counted(tmp_path):
     model = _model()
     truth, vectors = _pictures(model)

@@ -1,0 +1,88 @@
+"""Probes: a few rows whose float32 vectors the manifest keeps, as the tower gave them.
+
+They are a dataset's receipt: whoever has the tower can check that it agrees, and whoever has the dataset can see what
+the stored type cost (schemas/receipt.py).
+
+Promises: which rows they are depends on the rows alone, not on the pieces in which they came, and so a job that was
+killed and resumed keeps the same ones. Memory holds `2 * most + 1` vectors at most.
+"""
+
+import base64
+import binascii
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from schemas.errors import DatasetError
+from schemas.manifest import Probe, ShardInfo
+
+NUM_PROBES = 64
+
+
+class ProbeSampler:
+    """Keeps evenly spaced rows of a stream whose length is not known: each `stride`-th, the stride doubling."""
+
+    def __init__(self, most: int = NUM_PROBES):
+        """Keeps at least `most` rows, or all where there are fewer."""
+        self._most = most
+        self._stride = 1
+        self._num_rows = 0
+        self._kept: list[Probe] = []
+
+    def add(self, keys: Sequence[str], vectors: Any) -> None:
+        """Takes the next rows: keys and vectors [n, D]."""
+        place = -self._num_rows % self._stride
+        while place < len(keys):
+            row = self._num_rows + place
+            self._kept.append(Probe(row=row, key=keys[place], vector=encode_vector(vectors[place])))
+            if len(self._kept) > 2 * self._most:
+                # An odd number of them: the last one stays, and is a multiple of the new stride.
+                self._kept = self._kept[::2]
+                self._stride *= 2
+            place += self._stride
+        self._num_rows += len(keys)
+
+    def draw(self, most: int = NUM_PROBES) -> list[Probe]:
+        """Returns up to `most` of the rows, evenly spaced among those kept."""
+        count = min(most, len(self._kept))
+        return [self._kept[place * len(self._kept) // count] for place in range(count)]
+
+
+def share_of_shard(shard: int, num_shards: int) -> int:
+    """Returns how many of a dataset's probes a shard brings: over all shards they are `NUM_PROBES`."""
+    first, end = (-(-number * NUM_PROBES // num_shards) for number in (shard, shard + 1))
+    return end - first
+
+
+def number_in_dataset(shards: Iterable[tuple[ShardInfo, Sequence[Probe]]]) -> list[Probe]:
+    """Returns the probes of all shards, in order, with the dataset's row numbers instead of the shards'."""
+    probes: list[Probe] = []
+    first_row = 0
+    for info, own in shards:
+        probes += [probe.model_copy(update={"row": first_row + probe.row}) for probe in own]
+        first_row += info.num_rows
+    return probes
+
+
+def encode_vector(vector: Any) -> str:
+    """Returns base64 of a vector's float32, little-endian."""
+    return base64.b64encode(np.asarray(vector).astype("<f4").tobytes()).decode()
+
+
+def decode_vector(probe: Probe, width: int) -> np.ndarray[Any, Any]:
+    """Returns a probe's vector, float32 [width]; of format version 2 and later.
+
+    Raises:
+      DatasetError: it is not base64 of so many numbers, or they are not finite.
+    """
+    try:
+        data = base64.b64decode(probe.vector, validate=True)
+    except binascii.Error as error:
+        raise DatasetError(f"probe of row {probe.row}: the vector is not base64 ({error})") from error
+    if len(data) != 4 * width:
+        raise DatasetError(f"probe of row {probe.row}: must hold {width} float32, {4 * width} bytes, got {len(data)}")
+    vector = np.frombuffer(data, "<f4").astype(np.float32)
+    if not np.isfinite(vector).all():
+        raise DatasetError(f"probe of row {probe.row}: must be finite, it has values that are not")
+    return vector

@@ -1,0 +1,70 @@
+"""Probes: which rows they are, and that nothing but the rows decides it."""
+
+import base64
+
+import hypothesis
+import numpy as np
+import pytest
+from hypothesis import strategies
+
+from schemas import DatasetError, FileInfo, Probe, ShardInfo
+from schemas.probes import ProbeSampler, decode_vector, encode_vector, number_in_dataset, share_of_shard
+
+
+def _add(sampler, start, stop):
+    sampler.add([f"k{row}" for row in range(start, stop)], np.arange(start, stop)[:, None] * np.ones(3))
+
+
+@hypothesis.given(
+    strategies.lists(strategies.integers(0, 40), max_size=20), strategies.integers(1, 9), strategies.integers(0, 12)
+)
+@hypothesis.settings(max_examples=200, deadline=None)
+def test_rows_are_spread_evenly_however_they_came(sizes, most, drawn):
+    total = sum(sizes)
+    whole, pieces = ProbeSampler(most), ProbeSampler(most)
+    _add(whole, 0, total)
+    start = 0
+    for size in sizes:
+        _add(pieces, start, start + size)
+        start += size
+        assert len(pieces._kept) <= 2 * most  # bounded memory
+    assert whole.draw(drawn) == pieces.draw(drawn)
+    probes = whole.draw(drawn)
+    found = [probe.row for probe in probes]
+    assert len(found) == min(drawn, len(whole._kept)) and len(whole._kept) >= min(most, total)
+    kept = np.array([probe.row for probe in whole._kept])
+    assert len(set(np.diff(kept))) <= 1 and (total == 0 or (kept[0] == 0 and total - kept[-1] <= 2 * total / most + 1))
+    assert found == sorted(set(found))
+    assert [probe.key for probe in probes] == [f"k{row}" for row in found]
+    for probe in probes:
+        np.testing.assert_array_equal(decode_vector(probe, 3), np.full(3, probe.row, np.float32))
+
+
+@pytest.mark.parametrize("num_shards", [1, 2, 3, 63, 64, 65, 1000])
+def test_shards_share_the_datasets_probes(num_shards):
+    shares = [share_of_shard(shard, num_shards) for shard in range(num_shards)]
+    assert sum(shares) == 64
+    assert max(shares) - min(shares) <= 1
+
+
+def test_numbers_in_the_dataset_begin_where_the_shard_does():
+    def shard(number, num_rows):
+        file = FileInfo(path="x", bytes=1, sha256="0" * 64, num_rows=num_rows, num_blocks=1)
+        return ShardInfo(shard=number, rows_read=num_rows, num_rows=num_rows, num_failures=0, files={"x": file})
+
+    probes = [Probe(row=row, key=str(row), vector="") for row in (0, 4)]
+    numbered = number_in_dataset([(shard(0, 7), probes), (shard(1, 0), []), (shard(2, 9), probes)])
+    assert [probe.row for probe in numbered] == [0, 4, 7, 11]
+
+
+@pytest.mark.parametrize(
+    ("vector", "message"),
+    [
+        ("!", "the vector is not base64"),
+        (encode_vector(np.zeros(2)), "must hold 3 float32, 12 bytes, got 8"),
+        (base64.b64encode(b"\xff" * 12).decode(), "must be finite"),
+    ],
+)
+def test_what_is_no_vector_is_told(vector, message):
+    with pytest.raises(DatasetError, match=f"probe of row 5: {message}"):
+        decode_vector(Probe(row=5, key="k", vector=vector), 3)
