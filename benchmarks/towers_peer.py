@@ -85,7 +85,7 @@ def convnext_base() -> nn.Module:
 
 def bit_r50x1() -> nn.Module:
     """Returns transformers' BiT R50x1."""
-    return transformers.BitModel(transformers.BitConfig(global_padding="SAME"))
+    return transformers.BitModel(transformers.BitConfig())
 
 
 MODELS = {

@@ -40,19 +40,6 @@ def _same_padding(length: int, size: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-def patches(features: jax.Array, kernel: jax.Array, bias: jax.Array) -> jax.Array:
-    """Returns [n, h // k, w // k, outputs] for features [n, h, w, inputs] and kernel [k, k, inputs, outputs].
-
-    A convolution whose stride is its kernel's size is a matrix product; rows and columns beyond the last whole patch
-    are not seen.
-    """
-    size, _, inputs, outputs = kernel.shape
-    rows, columns = (length // size for length in features.shape[1:3])
-    features = features[:, : rows * size, : columns * size]
-    pieces = features.reshape(-1, rows, size, columns, size, inputs).transpose(0, 1, 3, 2, 4, 5)
-    return pieces.reshape(-1, rows, columns, size * size * inputs) @ kernel.reshape(-1, outputs) + bias
-
-
 def kernel_link(file: str, parameter: str, shape: tuple[int, ...]) -> Link:
     """Returns the link from torch's kernel [outputs, inputs, height, width] to ours, of this shape.
 

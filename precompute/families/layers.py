@@ -8,6 +8,7 @@ Not here: what only one family has.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import jax
@@ -22,31 +23,54 @@ BIG_VISION_ROOTS = ("params/", "opt/target/", "img/", "image/")
 # "tanh" is JAX's form of GELU, "exact" torch's, "quick" that of CLIP's first models.
 GELUS = {
     "tanh": lambda hidden: jax.nn.gelu(hidden, approximate=True),
-    "exact": lambda hidden: jax.nn.gelu(hidden, approximate=False),
+    # jax.nn.gelu's goes by erfc, which takes longer: ConvNeXt-T embeds 31 pictures a second instead of 33.
+    "exact": lambda hidden: hidden * (1 + jax.lax.erf(hidden * math.sqrt(0.5))) / 2,
     "quick": lambda hidden: hidden * jax.nn.sigmoid(1.702 * hidden),
 }
 
 
-def embed_patches(weights: Weights, name: str, images: jax.Array, grid: int) -> jax.Array:
-    """Returns tokens [n, grid * grid, width] of images [n, h, w, 3]; pixels beyond the last whole patch are not seen.
+def patches(weights: Weights, name: str, features: jax.Array) -> jax.Array:
+    """Returns [n, h // k, w // k, outputs] for features [n, h, w, inputs] and a kernel [k, k, inputs, outputs].
 
-    The kernel is [patch, patch, 3, width]. A matrix product, which a convolution without overlap is.
+    A convolution whose stride is its kernel's size is a matrix product; rows and columns beyond the last whole patch
+    are not seen.
     """
     kernel = weights[f"{name}/kernel"]
-    patch, _, _, width = kernel.shape
-    images = images[:, : grid * patch, : grid * patch]
-    pieces = images.reshape(-1, grid, patch, grid, patch, 3).transpose(0, 1, 3, 2, 4, 5)
-    tokens = pieces.reshape(-1, grid * grid, patch * patch * 3) @ kernel.reshape(-1, width)
-    return tokens + weights[f"{name}/bias"] if f"{name}/bias" in weights else tokens
+    size, _, inputs, outputs = kernel.shape
+    rows, columns = (length // size for length in features.shape[1:3])
+    features = features[:, : rows * size, : columns * size]
+    pieces = features.reshape(-1, rows, size, columns, size, inputs).transpose(0, 1, 3, 2, 4, 5)
+    found = pieces.reshape(-1, rows, columns, size * size * inputs) @ kernel.reshape(-1, outputs)
+    return found + weights[f"{name}/bias"] if f"{name}/bias" in weights else found
+
+
+def patch_tokens(weights: Weights, name: str, images: jax.Array) -> jax.Array:
+    """Returns the patches of images [n, h, w, 3] as a row of tokens [n, rows * columns, width]."""
+    found = patches(weights, name, images)
+    return found.reshape(len(found), -1, found.shape[-1])
 
 
 def layer_norm(weights: Weights, name: str, tokens: jax.Array, epsilon: float) -> jax.Array:
     """Returns [..., width]: the last axis brought to mean 0 and deviation 1, then scaled and shifted."""
     values = tokens.astype(jnp.float32)  # the statistics need more digits than bfloat16 has
-    centred = values - values.mean(axis=-1, keepdims=True)
-    variance = jnp.mean(centred * centred, axis=-1, keepdims=True)
-    normed = centred * jax.lax.rsqrt(variance + epsilon)
+    centred = values - _last_mean(values)
+    normed = centred * jax.lax.rsqrt(_last_mean(centred * centred) + epsilon)
     return (normed * weights[f"{name}/scale"] + weights[f"{name}/bias"]).astype(tokens.dtype)
+
+
+def _last_mean(values: jax.Array) -> jax.Array:
+    """Returns float32 [..., 1]: the mean over the last axis.
+
+    On CPUs a product with a column, because XLA's sums over the last axis are slow there: ConvNeXt-T at 224 pixels,
+    batches of 8, 2 cores: 33 pictures a second, and 20 with `mean`.
+    """
+    width = values.shape[-1]
+    column = jnp.full((width, 1), 1 / width, jnp.float32)
+    return jax.lax.platform_dependent(
+        values,
+        cpu=lambda rows: jnp.matmul(rows, column, precision=jax.lax.Precision.HIGHEST),
+        default=lambda rows: rows.mean(axis=-1, keepdims=True),
+    )
 
 
 def dense(weights: Weights, name: str, tokens: jax.Array) -> jax.Array:

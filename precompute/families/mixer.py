@@ -24,7 +24,7 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
-from precompute.families.layers import BIG_VISION_ROOTS, Weights, embed_patches, layer_norm, mlp
+from precompute.families.layers import BIG_VISION_ROOTS, Weights, layer_norm, mlp, patch_tokens
 from precompute.family import Entry, Family, Shapes, TowerConfig
 from precompute.preprocessing import Preprocessing
 from precompute.resizing import Method
@@ -166,7 +166,7 @@ def _namings(shapes: Shapes) -> Iterator[Naming]:
 def apply(config: MixerConfig, parameters: Mapping[str, jax.Array], images: jax.Array) -> jax.Array:
     """Returns float32 [n, width] for float32 images [n, h, w, 3]."""
     weights = {name: value.astype(config.compute_type) for name, value in parameters.items()}
-    tokens = embed_patches(weights, "stem", images.astype(config.compute_type), config.grid)
+    tokens = patch_tokens(weights, "stem", images.astype(config.compute_type))
     for number in range(config.depth):
         tokens = _block(config, weights, f"MixerBlock_{number}", tokens)
     return layer_norm(weights, "pre_head_layer_norm", tokens, _EPSILON).mean(axis=1, dtype=jnp.float32)

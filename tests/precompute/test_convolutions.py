@@ -48,13 +48,3 @@ def test_depthwise_sums_in_float32_where_features_are_bfloat16():
     exact = _float64_depthwise(*(np.asarray(values, np.float32) for values in (features, kernel, bias)), 1)
     # One rounding at the end: half of bfloat16's last of 8 bits.
     np.testing.assert_allclose(np.asarray(found, np.float64), exact, rtol=2**-8, atol=1e-5)
-
-
-@pytest.mark.parametrize(("size", "height", "width"), [(2, 6, 8), (2, 7, 5), (4, 11, 12)])
-def test_patches_match_float64_numpy(size, height, width):
-    features, kernel, bias = _draw(2, height, width, 3), _draw(size, size, 3, 5), _draw(5)
-    expected = np.zeros((2, height // size, width // size, 5))
-    for row, column in np.ndindex(*expected.shape[1:3]):
-        piece = features[:, row * size :, column * size :][:, :size, :size].astype(np.float64)
-        expected[:, row, column] = np.einsum("nyxi,yxio->no", piece, kernel) + bias
-    np.testing.assert_allclose(jax.jit(convolutions.patches)(features, kernel, bias), expected, atol=1e-5)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 
-from precompute.families.layers import dense, embed_patches, layer_norm, mlp
+from precompute.families.layers import dense, layer_norm, mlp, patch_tokens
 from precompute.families.vit.config import ViTConfig
 from precompute.families.vit.parameters import ATTENTION, block_name
 
@@ -15,7 +15,7 @@ from precompute.families.vit.parameters import ATTENTION, block_name
 def apply(config: ViTConfig, parameters: Mapping[str, jax.Array], images: jax.Array) -> jax.Array:
     """Returns float32 [n, output_width] for float32 images [n, h, w, 3]."""
     weights = {name: value.astype(config.compute_type) for name, value in parameters.items()}
-    patches = embed_patches(weights, "embedding", images.astype(config.compute_type), config.grid)
+    patches = patch_tokens(weights, "embedding", images.astype(config.compute_type))
     tokens = _tokens(config, weights, patches)
     if config.pre_norm:
         tokens = _norm(config, weights, "Transformer/pre_norm", tokens)
