@@ -12,9 +12,10 @@ from __future__ import annotations
 import difflib
 import importlib
 
-from precompute.families import efficientnet, mixer
+from precompute.families import mixer
 from precompute.families.bit import published as bit
 from precompute.families.convnext import published as convnext
+from precompute.families.efficientnet import published as efficientnet
 from precompute.families.vit import published as vit
 from precompute.families.vit import timm
 from precompute.family import Entry
