@@ -27,8 +27,8 @@ _AXIS = "pictures"
 class Embedder:
     """A tower on the devices, compiled for one batch size."""
 
-    def __init__(self, tower: ImageTower, *, batch_size: int, devices: Sequence[jax.Device] | None = None):
-        """Puts the parameters on each of the devices (None: all that this process has).
+    def __init__(self, tower: ImageTower, *, batch_size: int, devices: Sequence[Any] | None = None):
+        """Puts the parameters on each of the `jax.Device`s (None: all that this process has).
 
         Raises:
           ValueError: the batch size is below 1.

@@ -103,7 +103,7 @@ def _nnx_function(make_module: Callable[[], nnx.Module]) -> tuple[Shapes, _Apply
     module.eval()
     # What is left beside the parameters is random state, which nothing asks for in evaluation.
     graph, state, rest = nnx.split(module, nnx.Not(nnx.RngState), ...)
-    leaves = flax.traverse_util.flatten_dict(nnx.to_pure_dict(state))
+    leaves: dict[tuple[Any, ...], Any] = dict(flax.traverse_util.flatten_dict(nnx.to_pure_dict(state)))
     paths = {"/".join(map(str, path)): path for path in leaves}
 
     def apply(parameters: Mapping[str, jax.Array], images: jax.Array) -> jax.Array:
@@ -118,9 +118,11 @@ def _nnx_function(make_module: Callable[[], nnx.Module]) -> tuple[Shapes, _Apply
 def _linen_function(module: linen.Module, size: int) -> tuple[Shapes, _Apply]:
     """Returns the parameters' shapes and the function of a Linen module."""
     images = jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)
-    variables = flax.traverse_util.flatten_dict(jax.eval_shape(module.init, jax.random.key(0), images), sep="/")
+    drawn = jax.eval_shape(module.init, jax.random.key(0), images)
+    variables: dict[str, Any] = dict(flax.traverse_util.flatten_dict(drawn, sep="/"))
 
     def apply(parameters: Mapping[str, jax.Array], images: jax.Array) -> jax.Array:
-        return module.apply(flax.traverse_util.unflatten_dict(dict(parameters), sep="/"), images)
+        output: Any = module.apply(flax.traverse_util.unflatten_dict(dict(parameters), sep="/"), images)
+        return output
 
     return {name: tuple(value.shape) for name, value in variables.items()}, apply
