@@ -89,6 +89,7 @@ def _card(one: "Description") -> rich.table.Table:
     card.add_column(no_wrap=True)
     card.add_column(overflow="fold")
     default, *others = [f"{pooling} ({width:,})" for pooling, width in one.embedding.items()]
+    given = "" if one.weights else " --weights FILE"
     rows = {
         "tower": one.name,
         "family": one.family,
@@ -99,7 +100,7 @@ def _card(one: "Description") -> rich.table.Table:
         "weights": one.weights or "a file of this architecture: --weights FILE",
         "SHA-256": one.weights_sha256 or "not published",
         "architecture": ", ".join(f"{field} {value}" for field, value in one.architecture.items()),
-        "use": f"lit-embed run --tower {one.name} --weights FILE --source TABLE --output DIR",
+        "use": f"lit-embed run --tower {one.name}{given} --source TABLE --output DIR",
     }
     for name, value in rows.items():
         card.add_row(rich.text.Text(name, style="bold"), rich.text.Text(value))

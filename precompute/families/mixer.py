@@ -190,9 +190,9 @@ FAMILY = Family(
 
 # folder: {file: ImageNet accuracy, "" where we know of none}
 _PUBLISHED = {
-    "imagenet21k": {"B_16": "80.64 % ImageNet, fine-tuned", "L_16": "82.89 % ImageNet, fine-tuned"},
-    "imagenet1k": {"B_16": "76.44 % ImageNet", "L_16": "71.76 % ImageNet"},
-    "sam": {"B_32": "72.4 % ImageNet", "B_16": "77.4 % ImageNet"},
+    "imagenet21k": {"B_16": "80.64% ImageNet, fine-tuned", "L_16": "82.89% ImageNet, fine-tuned"},
+    "imagenet1k": {"B_16": "76.44% ImageNet", "L_16": "71.76% ImageNet"},
+    "sam": {"B_32": "72.4% ImageNet", "B_16": "77.4% ImageNet"},
     "gsam": {"S_32": "", "S_16": "", "S_8": "", "B_32": "", "B_16": ""},
 }
 _TAGS = {"imagenet21k": "in21k", "imagenet1k": "in1k", "sam": "sam_in1k", "gsam": "gsam_in1k"}
@@ -242,7 +242,7 @@ def _entries() -> dict[str, Entry]:
             config=variant(size, 16, activation="exact"),
             preprocessing=preprocessing,
             weights=f"hf://timm/mixer_{name}/model.safetensors",
-            accuracy=f"{accuracy} % ImageNet" if accuracy else "",
+            accuracy=f"{accuracy}% ImageNet" if accuracy else "",
         )
     return entries
 

@@ -9,27 +9,6 @@ from precompute.catalogue import describe, in_words
 from precompute.registry import find_tower, tower_names
 from tests.pipelines.making import run
 
-OWN = """
-import dataclasses
-import jax.numpy as jnp
-from precompute.family import Entry, Family, TowerConfig
-from precompute.preprocessing import Preprocessing
-from precompute.registry import register
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class MeanConfig(TowerConfig):
-    pooling: str = "mean"
-    output_width: int = 64
-
-family = Family(
-    name="mean-colour",
-    poolings=("mean",),
-    parameter_shapes=lambda config: {"kernel": (3, config.output_width)},
-    apply=lambda config, parameters, images: jnp.tanh(images.mean(axis=(1, 2)) @ parameters["kernel"]),
-)
-register("mean-colour", Entry(family=family, config=MeanConfig(resolution=32), preprocessing=Preprocessing(size=32)))
-"""
-
 
 def test_the_list_names_every_tower_with_its_sizes(monkeypatch, capsys):
     assert run(monkeypatch, "towers") == 0
@@ -55,7 +34,9 @@ def test_a_card_says_what_a_tower_is_and_how_to_use_it(monkeypatch, capsys):
     assert "embedding projection (512); --pooling also takes class_token (768), average (768), map (768)" in said
     assert "224 x 224 pixels: short side to 224 (bicubic, antialias, pillow), the middle 224 x 224" in said
     assert "accuracy 68.6% ImageNet, zero-shot" in said
-    assert "lit-embed run --tower openai/clip-vit-base-patch16" in said
+    assert "lit-embed run --tower openai/clip-vit-base-patch16 --source TABLE" in said  # its weights are found
+    assert run(monkeypatch, "towers", "vit_b16") == 0
+    assert "lit-embed run --tower vit_b16 --weights FILE --source" in " ".join(capsys.readouterr().out.split())
 
 
 def test_json_is_for_programs(monkeypatch, capsys):
@@ -74,14 +55,6 @@ def test_json_is_for_programs(monkeypatch, capsys):
 def test_an_unknown_name_is_one_message(monkeypatch, capsys, asked, message):
     assert run(monkeypatch, "towers", asked) == 2
     assert message in capsys.readouterr().err
-
-
-def test_a_tower_of_ones_own_has_a_card(tmp_path, monkeypatch, capsys):
-    (tmp_path / "my_towers.py").write_text(OWN)
-    monkeypatch.chdir(tmp_path)
-    assert run(monkeypatch, "towers", "my_towers:mean-colour") == 0
-    said = " ".join(capsys.readouterr().out.split())
-    assert "family mean-colour embedding mean (64) parameters 192" in said
 
 
 @pytest.mark.parametrize("name", tower_names())

@@ -68,7 +68,7 @@ def _authors_files() -> dict[str, Entry]:
         entries[f"bit_r{size}"] = _entry(variant(size))
         for letter in "sm":
             known = letter == "m" and size in _FINE_TUNED
-            accuracy = f"{_FINE_TUNED[size]} % ImageNet, fine-tuned" if known else ""
+            accuracy = f"{_FINE_TUNED[size]}% ImageNet, fine-tuned" if known else ""
             weights = f"{_BUCKET}/BiT-{letter.upper()}-R{size}.npz"
             entries[f"bit_r{size}-bit_{letter}"] = _entry(variant(size), weights=weights, accuracy=accuracy)
         entries[f"bit_r{size}-bit_m_ilsvrc2012"] = _entry(
@@ -78,14 +78,14 @@ def _authors_files() -> dict[str, Entry]:
         )
     distilled = Preprocessing(size=224, resize="short_side", resize_size=256, crop="central")
     entries["bit_r50x1-distilled"] = _entry(
-        variant("50x1"), distilled, weights=f"{_BUCKET}/distill/R50x1_224.npz", accuracy="82.8 % ImageNet, distilled"
+        variant("50x1"), distilled, weights=f"{_BUCKET}/distill/R50x1_224.npz", accuracy="82.8% ImageNet, distilled"
     )
     return entries
 
 
 def _measured(size: str) -> str:
     pixels = 480 if size == "152x4" else 448
-    return f"{_MEASURED[size]} % ImageNet, fine-tuned, measured by timm at {pixels} pixels"
+    return f"{_MEASURED[size]}% ImageNet, fine-tuned, measured by timm at {pixels} pixels"
 
 
 def _timm() -> dict[str, Entry]:
@@ -96,10 +96,10 @@ def _timm() -> dict[str, Entry]:
         entries |= _timm_entry(size, "goog_in21k_ft_in1k", _cropped(side, side), _measured(size))
     said = "% ImageNet, measured by timm"
     bicubic = _cropped(224, 256, "bicubic")
-    entries |= _timm_entry("50x1", "goog_distilled_in1k", bicubic, f"82.82 {said}")
-    entries |= _timm_entry("152x2", "goog_teacher_in21k_ft_in1k", bicubic, f"82.88 {said}")
+    entries |= _timm_entry("50x1", "goog_distilled_in1k", bicubic, f"82.82{said}")
+    entries |= _timm_entry("152x2", "goog_teacher_in21k_ft_in1k", bicubic, f"82.88{said}")
     bicubic = _cropped(384, 384, "bicubic")
-    return entries | _timm_entry("152x2", "goog_teacher_in21k_ft_in1k_384", bicubic, f"83.83 {said}")
+    return entries | _timm_entry("152x2", "goog_teacher_in21k_ft_in1k_384", bicubic, f"83.83{said}")
 
 
 def _timm_entry(size: str, tag: str, preprocessing: Preprocessing, accuracy: str = "") -> dict[str, Entry]:

@@ -95,7 +95,7 @@ def preprocessing(size: int) -> Preprocessing:
 
 
 def _entry(config: ConvNeXtConfig, *, weights: str = "", accuracy: float = 0) -> Entry:
-    words = f"{accuracy} % ImageNet" if accuracy else ""
+    words = f"{accuracy}% ImageNet" if accuracy else ""
     return Entry(
         family=FAMILY,
         config=config,

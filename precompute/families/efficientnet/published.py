@@ -61,7 +61,7 @@ def _entries() -> dict[str, Entry]:
             preprocessing=preprocessing,
             weights=_weights(number),
             weights_sha256=_SHA256.get(number, ""),
-            accuracy=f"{accuracy} % ImageNet",
+            accuracy=f"{accuracy}% ImageNet",
         )
         name = f"timm/tf_efficientnet_lite{number}.in1k"
         entries[name] = _timm_entry(name, config, *_TIMM[number])
@@ -87,7 +87,7 @@ def _timm_entry(
         config=dataclasses.replace(config, resolution=resolution),
         preprocessing=preprocessing,
         weights=f"hf://{name}/model.safetensors",
-        accuracy=f"{accuracy} % ImageNet",
+        accuracy=f"{accuracy}% ImageNet",
     )
 
 

@@ -80,7 +80,7 @@ _AUGREG_SIZES = [(name.rstrip("0123456789"), int(name.lstrip("tisbl"))) for name
 def _google_files() -> dict[str, Entry]:
     entries: dict[str, Entry] = {}
     for (name, (file, accuracy)), (size, patch) in zip(_AUGREG.items(), _AUGREG_SIZES, strict=True):
-        words = f"{accuracy} % ImageNet, fine-tuned at 384 pixels" if accuracy else ""
+        words = f"{accuracy}% ImageNet, fine-tuned at 384 pixels" if accuracy else ""
         weights = f"{_BUCKET}/vit_models/augreg/{file}.npz"
         entries[f"vit_{name}-augreg_in21k"] = _entry(variant(size, patch), weights=weights, accuracy=words)
     for size, patch in (("b", 32), ("b", 16), ("l", 32), ("l", 16), ("h", 14)):
@@ -110,7 +110,7 @@ def _hugging_face_vits() -> dict[str, Entry]:
     for words, size, accuracy in (("base", "b", 81.2), ("large", "l", 82.7)):
         name = f"google/vit-{words}-patch16-224"
         config = variant(size, 16, activation="exact", norm_epsilon=1e-12, position_resize="bicubic")
-        said = f"{accuracy} % ImageNet, fine-tuned"
+        said = f"{accuracy}% ImageNet, fine-tuned"
         entries[name] = _entry(config, _squeezed(224), weights=hugging_face(name), accuracy=said)
     return entries
 
