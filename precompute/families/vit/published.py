@@ -4,7 +4,8 @@ A published model's name is the one that people use: `vit_b16-augreg_in21k` for 
 repository's name for Hugging Face's. Preprocessing is the publisher's: big_vision and vision_transformer squeeze with
 TensorFlow, the others resize with Pillow.
 
-Source: the papers' tables and the repositories' README and model cards (2026-11); accuracies are theirs.
+Source: the papers' tables and the repositories' README and model cards (2026-11); accuracies are theirs, those of the
+first SigLIP open_clip's (docs/openclip_results.csv).
 """
 
 from __future__ import annotations
@@ -157,10 +158,14 @@ def _dinov2() -> dict[str, Entry]:
 
 # name behind google/siglip: (size, patch, resolution, method, zero-shot accuracy)
 _SIGLIP: dict[str, tuple[str, int, int, Method, float]] = {
-    **{f"-base-patch16-{side}": ("b", 16, side, "bicubic", 0) for side in (224, 256, 384, 512)},
-    **{f"-large-patch16-{side}": ("l", 16, side, "bicubic", 0) for side in (256, 384)},
-    "-so400m-patch14-224": ("so400m", 14, 224, "bicubic", 0),
-    "-so400m-patch14-384": ("so400m", 14, 384, "bicubic", 0),
+    "-base-patch16-224": ("b", 16, 224, "bicubic", 76.0),
+    "-base-patch16-256": ("b", 16, 256, "bicubic", 76.5),
+    "-base-patch16-384": ("b", 16, 384, "bicubic", 78.5),
+    "-base-patch16-512": ("b", 16, 512, "bicubic", 79.1),
+    "-large-patch16-256": ("l", 16, 256, "bicubic", 80.5),
+    "-large-patch16-384": ("l", 16, 384, "bicubic", 82.1),
+    "-so400m-patch14-224": ("so400m", 14, 224, "bicubic", 82.0),
+    "-so400m-patch14-384": ("so400m", 14, 384, "bicubic", 83.1),
     "2-base-patch32-256": ("b", 32, 256, "bilinear", 74.0),
     "2-base-patch16-224": ("b", 16, 224, "bilinear", 78.2),
     "2-base-patch16-256": ("b", 16, 256, "bilinear", 79.1),
@@ -185,7 +190,8 @@ def _siglip() -> dict[str, Entry]:
         fields: dict[str, Any] = {"width": 1536} if size == "g" else {}  # "g-opt" is wider than g
         common: dict[str, Any] = {"pooling": "map", "class_token": False, "position_resize": "bicubic", **fields}
         config = variant(size, patch, resolution=side, **common)
-        said = f"{accuracy}{_ZERO_SHOT}" if accuracy else ""
+        measured = "" if ending.startswith("2") else ", measured by open_clip"
+        said = f"{accuracy}{_ZERO_SHOT}{measured}"
         name = f"google/siglip{ending}"
         entries[name] = _entry(config, _squeezed(side, method), weights=hugging_face(name), accuracy=said)
     return entries

@@ -4,7 +4,8 @@ Not other names for `published`'s towers: timm takes other files of the AugReg p
 resizes to 224 / 0.9 and crops where big_vision squeezes, and computes GELU exactly. A name also goes without `timm/`.
 
 Source: github.com/huggingface/pytorch-image-models, timm/models/vision_transformer.py (default_cfgs) and data/
-transforms_factory.py. Not here: its DINOv2 (the same weights are `facebook/dinov2-*`) and models of other shapes.
+transforms_factory.py; accuracies of classifiers from its results/results-imagenet.csv (2026-08). Not here: its DINOv2
+(the same weights are `facebook/dinov2-*`) and models of other shapes.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import dataclasses
 from typing import Any
 
 from precompute.families.vit import FAMILY
+from precompute.families.vit.published import ENTRIES as PUBLISHED
 from precompute.families.vit.published import cropped, hugging_face, variant
 from precompute.family import Entry
 from precompute.value_ranges import IMAGENET_RANGE, Scale, ValueRange
@@ -37,6 +39,27 @@ _SIGLIP = (
     *(("large", 16, side) for side in (256, 384)),
     *(("so400m", 14, 224),),
 )
+# What timm measured, in per cent of ImageNet.
+_MEASURED = {
+    "vit_tiny_patch16_224.augreg_in21k_ft_in1k": 75.45,
+    "vit_small_patch32_224.augreg_in21k_ft_in1k": 76.01,
+    "vit_small_patch16_224.augreg_in21k_ft_in1k": 81.40,
+    "vit_base_patch32_224.augreg_in21k_ft_in1k": 80.73,
+    "vit_base_patch16_224.augreg_in21k_ft_in1k": 84.53,
+    "vit_base_patch8_224.augreg_in21k_ft_in1k": 85.84,
+    "vit_large_patch16_224.augreg_in21k_ft_in1k": 85.86,
+    "vit_base_patch16_224.augreg2_in21k_ft_in1k": 85.11,
+    "vit_base_patch8_224.augreg2_in21k_ft_in1k": 86.25,
+    "vit_tiny_patch16_384.augreg_in21k_ft_in1k": 78.44,
+    "vit_small_patch32_384.augreg_in21k_ft_in1k": 80.48,
+    "vit_small_patch16_384.augreg_in21k_ft_in1k": 83.81,
+    "vit_base_patch32_384.augreg_in21k_ft_in1k": 83.36,
+    "vit_base_patch16_384.augreg_in21k_ft_in1k": 86.01,
+    "vit_large_patch16_384.augreg_in21k_ft_in1k": 87.10,
+    "vit_base_patch16_224.orig_in21k_ft_in1k": 81.78,
+    "vit_base_patch16_384.orig_in21k_ft_in1k": 84.21,
+    "vit_large_patch32_384.orig_in21k_ft_in1k": 81.51,
+}
 
 
 def _entry(
@@ -48,8 +71,19 @@ def _entry(
         config=variant(_SIZES[size], patch, resolution=side, **common),
         preprocessing=cropped(side, short_side, values),
         weights=hugging_face(f"timm/{name}"),
+        accuracy=_accuracy(name, size, patch, side),
     )
     return {f"timm/{name}": entry}
+
+
+def _accuracy(name: str, size: str, patch: int, side: int) -> str:
+    """Returns what timm measured, or what is known of the tower whose weights these are."""
+    if name in _MEASURED:
+        return f"{_MEASURED[name]:.2f}% ImageNet, measured by timm"
+    if name.endswith(".dino"):
+        return PUBLISHED[f"dino_vit{_SIZES[size]}{patch}"].accuracy
+    generation = {"webli": "siglip", "v2_webli": "siglip2"}.get(name.partition(".")[2])
+    return PUBLISHED[f"google/{generation}-{size}-patch{patch}-{side}"].accuracy if generation else ""
 
 
 def _entries() -> dict[str, Entry]:
