@@ -31,7 +31,7 @@ setuptools.setup(
         "pyarrow>=20,<26",
         "pydantic>=2.11,<3",
         "rich>=14,<16",
-        "safetensors>=0.6,<0.9",
+        "safetensors>=0.8,<0.9",
         "sentencepiece>=0.2.1,<0.3",
         "tensorboard>=2.20,<3",
         'tensorflow-cpu>=2.20,<2.22; sys_platform == "linux" and platform_machine == "x86_64"',
