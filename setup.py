@@ -20,7 +20,8 @@ setuptools.setup(
         "apache-beam>=2.70,<3",
         "array-record>=0.8,<0.9",
         "flax>=0.12,<0.13",
-        "fsspec>=2025.3",
+        "fsspec[http]>=2025.3",
+        "huggingface-hub>=1.31,<3",
         "jax>=0.10,<0.13",
         "matplotlib>=3.10,<4",
         "ml-dtypes>=0.5,<0.7",
@@ -42,6 +43,7 @@ setuptools.setup(
         "cuda": ["jax[cuda12]"],
         "tpu": ["jax[tpu]"],
         "gcp": ["apache-beam[gcp]", "gcsfs"],
+        "s3": ["s3fs"],
         "dask": ["apache-beam[dask]"],
         "dev": [
             "basedpyright>=1.31,<2",
