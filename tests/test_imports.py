@@ -12,7 +12,10 @@ OURS = {"schemas", "precompute", "pipelines", "tune"}
 
 ALLOWED = {
     "schemas": {"numpy", "pyarrow", "array_record", "pydantic", "fsspec", "ml_dtypes"},
-    "precompute": {"schemas", "numpy", "jax", "flax", "tensorflow", "PIL", "ml_dtypes", "fsspec"},
+    "precompute": {
+        *("schemas", "numpy", "jax", "flax", "tensorflow", "PIL", "ml_dtypes", "fsspec"),
+        *("safetensors", "huggingface_hub", "aiohttp"),
+    },
     "pipelines": {"schemas", "precompute", "apache_beam", "numpy", "fsspec"},
     "tune": {
         *("schemas", "numpy", "pyarrow", "jax", "flax", "optax", "orbax", "sentencepiece", "ml_dtypes"),

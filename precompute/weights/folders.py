@@ -36,7 +36,12 @@ def find_in_folder(folder: pathlib.Path) -> pathlib.Path:
     for name in FOLDER_FILES:
         if (folder / name).is_file():
             return folder / name
-    raise WeightsError(f"{folder}: a folder of weights holds one of {', '.join(FOLDER_FILES)}; name the file itself")
+    raise no_weights_in(str(folder))
+
+
+def no_weights_in(folder: str) -> WeightsError:
+    """Returns the error of a folder that has none of the files."""
+    return WeightsError(f"{folder}: a folder of weights holds one of {', '.join(FOLDER_FILES)}; name the file itself")
 
 
 def read_index(path: pathlib.Path) -> dict[str, str]:
@@ -66,3 +71,8 @@ def read_index(path: pathlib.Path) -> dict[str, str]:
 def missing_shards(index: pathlib.Path) -> list[str]:
     """Returns the files that an index names and that do not stand beside it, sorted."""
     return [file for file in sorted(set(read_index(index).values())) if not index.with_name(file).is_file()]
+
+
+def is_whole(path: pathlib.Path) -> bool:
+    """Returns whether a file is there and, of an index, all that it names."""
+    return path.is_file() and not (is_index(path.name) and missing_shards(path))

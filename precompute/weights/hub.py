@@ -1,101 +1,133 @@
-"""Hugging Face's hub: what `hf://owner/name[@revision]/file` means, where its cache keeps it, and where it is fetched.
+"""Weights on Hugging Face's hub, through huggingface_hub: `hf://owner/name[@revision]/file`.
 
-Promises: the cache is read as it lies on the disk, without the network and without huggingface_hub; the variables that
-move it are the documented ones, read at each call. Nothing is ever written into it.
-
-Source: huggingface.co/docs/huggingface_hub, "Manage your cache" and "Environment variables"; huggingface_hub 2.4,
-constants.py and file_download.py (try_to_load_from_cache).
+Promises: what its cache holds is taken without a request; what it does not is downloaded into it, whole or not at all.
+The cache's place, the mirror, the token and being offline are the library's, with all of its variables. A file that
+somebody put into our own cache by hand is found, too.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import os
 import pathlib
-import re
 import urllib.parse
+from collections.abc import Sequence
+from typing import Any
 
-from precompute.weights.cache import is_plain_name
+from precompute.weights.cache import cache_folder
 from precompute.weights.errors import WeightsError
+from precompute.weights.fetching import Progress, cannot_fetch
+from precompute.weights.folders import FOLDER_FILES, is_index, is_whole, missing_shards
 
 SCHEME = "hf://"
-_REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
-_DEFAULT_REVISION = "main"
-_TRUE = ("1", "on", "yes", "true")
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class HubPlace:
-    """A file of a model's repository.
+def find_on_hub(place: str, *, any_name: bool, progress: Progress | None) -> pathlib.Path:
+    """Returns the file (or index of several) at `place` on this machine; it may be downloaded.
 
-    Attributes:
-      repository: "owner/name".
-      revision: a branch, a tag or a commit.
-      file: its path in the repository; "" for the repository's weights under whatever name.
-    """
-
-    repository: str
-    revision: str
-    file: str
-
-    def url(self) -> str:
-        """Returns where it is fetched; `HF_ENDPOINT` names a mirror."""
-        endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
-        revision = urllib.parse.quote(self.revision, safe="")
-        return f"{endpoint}/{self.repository}/resolve/{revision}/{urllib.parse.quote(self.file)}"
-
-    def snapshot(self) -> pathlib.Path | None:
-        """Returns the folder of this revision in Hugging Face's cache; None where the cache does not have it."""
-        folder = hub_cache() / ("models--" + self.repository.replace("/", "--"))
-        reference = folder / "refs" / self.revision
-        # A branch's or tag's file holds its commit; a commit has none.
-        commit = reference.read_text("utf-8").strip() if reference.is_file() else self.revision
-        snapshot = folder / "snapshots" / commit
-        return snapshot if _is_plain(commit) and snapshot.is_dir() else None
-
-
-def parse_hub_place(place: str) -> HubPlace:
-    """Returns what `hf://owner/name[@revision][/file]` names; a slash in a revision is written %2F.
+    Args:
+      place: `hf://owner/name[@revision][/file]`; a slash in a revision is written %2F. Without a file, or with a slash
+        behind it, a folder of weights.
+      any_name: another of the names that such a folder has will do, where the one asked for is not there.
+      progress: told of each piece.
 
     Raises:
-      WeightsError: it is not of this form.
+      WeightsError: the address is none, or the file cannot be had.
     """
-    owner, _, rest = place.removeprefix(SCHEME).partition("/")
-    name, _, file = rest.partition("/")
-    name, _, revision = name.partition("@")
-    revision = urllib.parse.unquote(revision) or _DEFAULT_REVISION
-    repository = f"{owner}/{name}"
-    if (
-        not _REPOSITORY.fullmatch(repository)
-        or not _is_plain(revision)
-        or not all(is_plain_name(part) for part in file.split("/") if file)
-    ):
-        raise WeightsError(f"{place}: must be hf://owner/name/file, or hf://owner/name@revision/file")
-    return HubPlace(repository=repository, revision=revision, file=file)
+    # It takes a tenth of a second to import: what needs no weights does without.
+    from huggingface_hub import hf_hub_url, try_to_load_from_cache
+
+    repository, revision, file = _parse(place)
+    within, slash, name = file.rpartition("/")
+    names = (name,) if name else FOLDER_FILES
+    if name in FOLDER_FILES and any_name:
+        # Large models have an index in the place of the one file, older ones torch's.
+        names = FOLDER_FILES[FOLDER_FILES.index(name) :]
+    files = [f"{within}{slash}{name}" for name in names]
+    by_hand = cache_folder(f"huggingface.co://{repository}/{urllib.parse.quote(revision, safe='')}")
+    cached = (try_to_load_from_cache(repository, file, revision=revision) for file in files)
+    here = [pathlib.Path(path) for path in cached if isinstance(path, str)] + [by_hand / file for file in files]
+    if (found := next(filter(is_whole, here), None)) is not None:
+        return found
+    try:
+        return _download(repository, revision, files, progress)
+    except WeightsError:
+        raise
+    except Exception as error:
+        raise cannot_fetch(
+            place, hf_hub_url(repository, files[0], revision=revision), by_hand / files[0], error
+        ) from error
 
 
-def hub_cache() -> pathlib.Path:
-    """Returns the folder of Hugging Face's cache."""
-    variables = os.environ
-    default_home = os.path.join(variables.get("XDG_CACHE_HOME", os.path.join("~", ".cache")), "huggingface")  # noqa: PTH118
-    home = variables.get("HF_HOME", default_home)
-    cache = variables.get("HF_HUB_CACHE") or variables.get("HUGGINGFACE_HUB_CACHE") or f"{home}/hub"
-    return pathlib.Path(os.path.expandvars(cache)).expanduser()
+def _parse(place: str) -> tuple[str, str, str]:
+    """Returns repository, revision and file; "", or one that ends in a slash, stands for a folder."""
+    from huggingface_hub import parse_hf_uri
+
+    form = f"{place}: must be hf://owner/name/file, or hf://owner/name@revision/file"
+    try:
+        found = parse_hf_uri(place)
+    except ValueError as error:
+        raise WeightsError(f"{form} ({error})") from error
+    revision, file = found.revision or "main", found.path_in_repo
+    # Both become part of a path on this machine.
+    path = f"{revision}/{file}" if file else revision
+    leads_out = any(part in ("", ".", "..") for part in path.split("/"))
+    if found.type != "model" or leads_out or "\\" in path or not path.isprintable():
+        raise WeightsError(form)
+    return found.id, revision, f"{file}/" if file and place.endswith("/") else file
 
 
-def is_offline() -> bool:
-    """Returns whether the user has told Hugging Face's libraries to leave the network alone."""
-    said = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
-    return said.lower() in _TRUE
+def _download(repository: str, revision: str, files: Sequence[str], progress: Progress | None) -> pathlib.Path:
+    """Downloads the first of `files` that is there; with an index, all that it names."""
+    from huggingface_hub import hf_hub_download
+
+    def download(file: str, revision: str) -> pathlib.Path:
+        bar = _telling(file.rpartition("/")[2], progress)
+        return pathlib.Path(hf_hub_download(repository, file, revision=revision, tqdm_class=bar))
+
+    file = _first_there(repository, revision, files)
+    path = download(file, revision)
+    if is_index(path.name):
+        within, slash, _ = file.rpartition("/")
+        commit = path.parents[file.count("/")].name  # a branch could move on between two files
+        for shard in missing_shards(path):
+            download(f"{within}{slash}{shard}", commit)
+    return path
 
 
-def hub_headers() -> dict[str, str]:
-    """Returns what a request to the hub carries: the user's token, where there is one, for models behind a licence."""
-    token = os.environ.get("HF_TOKEN", "").strip()
-    return {"Authorization": f"Bearer {token}"} if token else {}
+def _first_there(repository: str, revision: str, files: Sequence[str]) -> str:
+    """Returns the first of `files` that the hub has.
+
+    It asks once, so that a machine without a network hears at once: `hf_hub_download` tries for half a minute.
+    """
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.errors import RemoteEntryNotFoundError
+
+    for file in files:
+        try:
+            get_hf_file_metadata(hf_hub_url(repository, file, revision=revision))
+        except RemoteEntryNotFoundError:
+            if file == files[-1]:
+                raise
+        else:
+            return file
+    raise AssertionError("there is at least one name")
 
 
-def _is_plain(path: str) -> bool:
-    """Returns whether a relative path stays below where it starts."""
-    parts = path.split("/")
-    return all(part not in ("", ".", "..") for part in parts) and "\\" not in path and path.isprintable()
+def _telling(name: str, progress: Progress | None) -> type:
+    """Returns a class in the place of the library's progress bars; it shows nothing and tells `progress`."""
+    from huggingface_hub.utils import tqdm
+
+    told = 0
+
+    class Bar(tqdm):
+        def __init__(self, *args: Any, **settings: Any):
+            super().__init__(*args, **{**settings, "disable": True})
+
+        def update(self, n: float | None = 1) -> None:
+            nonlocal told
+            self.n += n or 0
+            # One download can have two bars, of the bytes received and of those written.
+            if progress is not None and self.n > told:
+                told = int(self.n)
+                progress(name, told, int(self.total or 0))
+
+    return Bar

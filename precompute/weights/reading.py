@@ -8,16 +8,16 @@ says where the others are.
 
 from __future__ import annotations
 
-import io
 import pathlib
 
 import numpy as np
+import safetensors
+import safetensors.numpy
 
 from precompute.weights.errors import WeightsError
 from precompute.weights.file_bytes import FileBytes
 from precompute.weights.folders import find_in_folder, is_index, read_index
 from precompute.weights.npz import read_npz
-from precompute.weights.safetensors import read_safetensors
 from precompute.weights.torch_pickle import read_torch
 from precompute.weights.zip_files import ZipMembers
 
@@ -34,19 +34,10 @@ def read_weights(path: str) -> dict[str, np.ndarray]:
     return _read_shards(place) if is_index(place.name) else _read_file(place)
 
 
-def parse_weights(data: bytes, where: str) -> dict[str, np.ndarray]:
-    """Returns the arrays of a weights file's bytes; `where` names the file in errors.
-
-    Raises:
-      WeightsError: see `read_weights`.
-    """
-    return _parse(FileBytes(io.BytesIO(data), where))
-
-
 def _read_file(path: pathlib.Path) -> dict[str, np.ndarray]:
     try:
         with path.open("rb") as file:
-            return _parse(FileBytes(file, str(path)))
+            return _parse(FileBytes(file, str(path)), path)
     except FileNotFoundError as error:
         raise WeightsError(f"{path}: no such weights file; put it there or name another") from error
     except OSError as error:
@@ -70,12 +61,12 @@ def _read_shards(index: pathlib.Path) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _parse(data: FileBytes) -> dict[str, np.ndarray]:
+def _parse(data: FileBytes, path: pathlib.Path) -> dict[str, np.ndarray]:
     first = data.read_at(0, min(data.size, 9)).tobytes()
     # A safetensors file opens with the length of its header (8 bytes), then the header's first brace. It comes first: a
     # length can begin as zip files and pickles do, but neither of them has a brace there.
     if first[8:9] == b"{":
-        return read_safetensors(data)
+        return _read_safetensors(path)
     if first[:2] == b"PK":
         members = ZipMembers(data)
         is_torch = any(name.endswith("/data.pkl") or name == "data.pkl" for name in members.names())
@@ -86,3 +77,12 @@ def _parse(data: FileBytes) -> dict[str, np.ndarray]:
         f"{data.where}: must be .npz, .safetensors or torch's .pth, .pt or .bin; "
         f"its {data.size} bytes begin with {first[:8]!r}"
     )
+
+
+def _read_safetensors(path: pathlib.Path) -> dict[str, np.ndarray]:
+    try:
+        # pread, as a mapped file that is written anew in place ends the process; see `file_bytes`.
+        return safetensors.numpy.load_file(path, backend="pread")
+    except (safetensors.SafetensorError, ValueError, AttributeError) as error:
+        # The last two: shapes that NumPy cannot have, and types (of 8 bits and less) that it does not have.
+        raise WeightsError(f"{path}: cannot be read as .safetensors ({error}); fetch it again") from error

@@ -70,9 +70,9 @@ def test_vectors_are_the_towers(tmp_path, monkeypatch, source):
 
 def test_where_weights_were_found_is_no_part_of_a_job(tmp_path, monkeypatch, source, capsys):
     """Published weights are taken without --weights; the same ones from elsewhere go on with the same job."""
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setenv("LIT_PRECOMPUTE_CACHE", str(tmp_path / "own"))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     register_tiny_tower()
     name = "test-owner/tiny"
     if name not in tower_names():

@@ -15,8 +15,9 @@ import pytest
 import safetensors.numpy
 
 from precompute.weights.errors import WeightsError
-from precompute.weights.reading import parse_weights, read_weights
+from precompute.weights.reading import read_weights
 from tests.oracles import efficientnet, torch_files
+from tests.precompute.weights_files import parse_weights
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "weights"
 ZIP, LEGACY = ((GOLDEN / name).read_bytes() for name in torch_files.FILES)
@@ -47,7 +48,7 @@ def _with_pickle(payload, members=()):
 
 @pytest.mark.parametrize("data", [ZIP, LEGACY], ids=torch_files.FILES)
 def test_what_torch_saved(data):
-    _assert_same(parse_weights(data, "file"), torch_files.expected())
+    _assert_same(parse_weights(data), torch_files.expected())
 
 
 def test_the_published_file():
@@ -66,7 +67,7 @@ def test_npz_keeps_names_types_and_order():
         "scalar": np.asarray(3, np.int64),
         "empty": np.zeros((0, 2), np.float32),
     }
-    _assert_same(parse_weights(_npz(**arrays), "file"), arrays)
+    _assert_same(parse_weights(_npz(**arrays)), arrays)
 
 
 def test_safetensors_keeps_names_and_types(tmp_path):
@@ -85,7 +86,7 @@ def test_a_header_as_long_as_a_pickle_or_zip_file_begins(length):
     header = json.dumps({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).ljust(length).encode()
     file = struct.pack("<Q", length) + header + struct.pack("<f", 3.0)
     assert file[:1] == b"\x80" or file[:2] == b"PK"
-    _assert_same(parse_weights(file, "file"), {"a": np.asarray([3.0], np.float32)})
+    _assert_same(parse_weights(file), {"a": np.asarray([3.0], np.float32)})
 
 
 class _Runs:
@@ -104,7 +105,7 @@ def test_a_call_in_a_file_is_named_and_not_made(tmp_path, protocol, wrap):
     target = tmp_path / "made"
     data = wrap(pickle.dumps({"weight": _Runs(str(target))}, protocol=protocol))
     with pytest.raises(WeightsError, match=r"asks to load 'posix\.mkdir'.*refused"):
-        parse_weights(data, "file")
+        parse_weights(data)
     assert not target.exists()
 
 
@@ -131,7 +132,7 @@ def test_the_hostile_pickle_would_have_run(tmp_path):
 )
 def test_pickles_that_hold_no_tensors(payload, message):
     with pytest.raises(WeightsError, match=message):
-        parse_weights(_with_pickle(payload), "file")
+        parse_weights(_with_pickle(payload))
 
 
 def _tensor_pickle(*, shape=(2, 3), strides=(3, 1), offset=0, storage="FloatStorage", key="0"):
@@ -155,7 +156,7 @@ def _tensor_file(**fields):
 
 def test_a_tensor_built_by_hand_is_read():
     pickletools.dis(_tensor_pickle(), io.StringIO())
-    np.testing.assert_array_equal(parse_weights(_tensor_file(), "file")["w"], np.arange(6.0).reshape(2, 3))
+    np.testing.assert_array_equal(parse_weights(_tensor_file())["w"], np.arange(6.0).reshape(2, 3))
 
 
 @pytest.mark.parametrize(
@@ -174,13 +175,13 @@ def test_a_tensor_built_by_hand_is_read():
 )
 def test_a_tensor_that_reaches_outside_its_storage(fields, message):
     with pytest.raises(WeightsError, match=message):
-        parse_weights(_tensor_file(**fields), "file")
+        parse_weights(_tensor_file(**fields))
 
 
 @pytest.mark.parametrize("data", [b"", b"hello, world", b"\x89PNG\r\n", b"PK\x03\x04 cut off"])
 def test_files_of_no_known_kind(data):
     with pytest.raises(WeightsError, match=r"file: (must be \.npz|missing or damaged)"):
-        parse_weights(data, "file")
+        parse_weights(data)
 
 
 def test_a_missing_file(tmp_path):

@@ -6,6 +6,7 @@ import pathlib
 import sys
 
 import fsspec
+import huggingface_hub
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -15,47 +16,76 @@ from precompute.weights.cache import cache_folder
 from precompute.weights.errors import WeightsError
 from precompute.weights.finding import find_weights
 from precompute.weights.reading import read_weights
+from tests.precompute.conftest import COMMIT
 
 pytestmark = pytest.mark.usefixtures("places")
 
 
-def test_a_file_is_fetched_once(tmp_path, server):
-    server.contents["/owner/name/resolve/main/w.npz"] = "/elsewhere"
+def test_a_file_of_the_hub_is_fetched_once_into_its_cache(tmp_path, server):
+    server.contents["/owner/name/resolve/main/sub/w.npz"] = f"{server.other_address}/elsewhere"
     server.contents["/elsewhere"] = bytes(3 << 20)
     told = []
-    path = find_weights("hf://owner/name/w.npz", progress=lambda *words: told.append(words))
-    assert path == str(tmp_path / "own/huggingface.co/owner/name/main/w.npz")
+    path = find_weights("hf://owner/name/sub/w.npz", progress=lambda *words: told.append(words))
+    assert path == str(tmp_path / f"hub/models--owner--name/snapshots/{COMMIT}/sub/w.npz")
+    assert pathlib.Path(path).read_bytes() == bytes(3 << 20)
+    assert told[-1] == ("w.npz", 3 << 20, 3 << 20)
+    num_asked = len(server.asked)
+    assert server.fetched() == ["/elsewhere"]
+    assert find_weights("hf://owner/name/sub/w.npz") == path
+    assert len(server.asked) == num_asked
+    assert huggingface_hub.hf_hub_download("owner/name", "sub/w.npz") == path
+
+
+def test_a_file_of_the_web_is_fetched_once(tmp_path, server):
+    server.contents["/a/w.npz"] = "/elsewhere"
+    server.contents["/elsewhere"] = bytes(3 << 20)
+    told = []
+    path = find_weights(f"{server.address}/a/w.npz", progress=lambda *words: told.append(words))
+    assert path == str(cache_folder(f"{server.address}/a") / "w.npz")
     assert pathlib.Path(path).read_bytes() == bytes(3 << 20)
     assert told[-1] == ("w.npz", 3 << 20, 3 << 20) and len(told) > 1
-    assert find_weights("hf://owner/name/w.npz") == path
+    assert find_weights(f"{server.address}/a/w.npz") == path
     assert len(server.asked) == 2
     assert [file.name for file in pathlib.Path(path).parent.iterdir()] == ["w.npz"]
 
 
-def test_a_token_goes_to_the_hub_alone(server, monkeypatch):
-    monkeypatch.setenv("HF_TOKEN", "secret")
-    server.contents["/owner/name/resolve/main/w.npz"] = f"{server.address}/elsewhere"
+def test_a_token_goes_to_the_hub_alone(server, set_hub, hub_variables):
+    set_hub(**hub_variables, HF_TOKEN="secret")
+    server.contents["/owner/name/resolve/main/w.npz"] = f"{server.other_address}/elsewhere"
     server.contents["/elsewhere"] = b"content"
     find_weights("hf://owner/name/w.npz")
     find_weights(f"{server.address}/elsewhere")
-    assert [token for _, token in server.asked] == ["Bearer secret", None, None]
+    assert {(path, token) for _, path, token in server.asked} == {
+        ("/owner/name/resolve/main/w.npz", "Bearer secret"),
+        ("/elsewhere", None),
+    }
 
 
 def test_shards_are_fetched_with_their_index(server):
     arrays = {"a": np.ones(2, np.float32), "b": np.zeros(3, np.float32)}
-    base = "/owner/name/resolve/v1/"
+    # From the commit that the index is of: the branch may have moved on.
     for name, array in arrays.items():
-        server.contents[f"{base}{name}.safetensors"] = safetensors.numpy.save({name: array})
-    index = {"weight_map": {name: f"{name}.safetensors" for name in arrays}}
-    server.contents[f"{base}model.safetensors.index.json"] = json.dumps(index).encode()
+        server.contents[f"/owner/name/resolve/{COMMIT}/{name}.safetensors"] = safetensors.numpy.save({name: array})
+    index = json.dumps({"weight_map": {name: f"{name}.safetensors" for name in arrays}}).encode()
+    server.contents["/owner/name/resolve/v1/model.safetensors.index.json"] = index
     path = find_weights("hf://owner/name@v1/model.safetensors")
     found = read_weights(path)
     assert {name: array.tolist() for name, array in found.items()} == {"a": [1, 1], "b": [0, 0, 0]}
-    num_asked = len(server.asked)
-    pathlib.Path(path).with_name("b.safetensors").unlink()  # as a kill between the two files would leave it
+    num_fetched = len(server.fetched())
+    shard = pathlib.Path(path).with_name("b.safetensors")
+    shard.resolve().unlink()  # as a kill between the two files would leave it
+    shard.unlink()
     assert find_weights("hf://owner/name@v1/model.safetensors") == path
-    assert [asked.rpartition("/")[2] for asked, _ in server.asked[num_asked:]][-1] == "b.safetensors"
+    assert [fetched.rpartition("/")[2] for fetched in server.fetched()[num_fetched:]] == ["b.safetensors"]
     assert read_weights(path).keys() == arrays.keys()
+
+
+def test_a_repository_of_torchs_file_alone(server):
+    server.contents["/owner/name/resolve/main/pytorch_model.bin"] = b"content"
+    assert find_weights("hf://owner/name").endswith("/pytorch_model.bin")
+    # Of a file that a hash is known of, no other will do.
+    with pytest.raises(WeightsError, match="the server says 404"):
+        find_weights("hf://owner/name/model.safetensors", sha256="01234567")
 
 
 def test_an_index_fetched_from_elsewhere_names_no_file_outside(server):
@@ -83,7 +113,7 @@ def test_the_hash_that_is_known_is_held(tmp_path, server, digits):
 
 def test_a_connection_that_ends_early_leaves_nothing(server):
     server.contents["/w.npz"], server.short = b"content", 5
-    with pytest.raises(WeightsError, match="the connection ended after 7 of 12 bytes"):
+    with pytest.raises(WeightsError, match=r"could not be fetched .*not completed.* Get "):
         find_weights(f"{server.address}/w.npz")
     assert list(cache_folder(server.address).iterdir()) == []
 
@@ -120,13 +150,23 @@ def test_what_a_server_refuses(tmp_path, server, status, words):
     assert find_weights("hf://owner/name/w.npz") == str(own)
 
 
-def test_without_a_network(monkeypatch):
-    with pytest.raises(
-        WeightsError, match=r"could not be fetched \(no connection: .*refused\)\. Get .*model\.safetensors"
-    ):
+@pytest.mark.parametrize(
+    ("status", "words"), [(401, "the server says 401"), (404, "there is no such file"), (500, "the server says 500")]
+)
+def test_what_another_server_refuses(server, status, words):
+    server.contents["/w.npz"] = status
+    own = cache_folder(server.address) / "w.npz"
+    with pytest.raises(WeightsError, match=rf"\({words}.*\)\. Get {server.address}/w\.npz and put it at {own}, or"):
+        find_weights(f"{server.address}/w.npz")
+
+
+def test_without_a_network(set_hub, hub_variables):
+    with pytest.raises(WeightsError, match=r"could not be fetched \(.*refused\)\. Get .*model\.safetensors"):
         find_file("google/vit-base-patch16-224")
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(WeightsError, match="HF_HUB_OFFLINE is set"):
+    with pytest.raises(WeightsError, match=r"could not be fetched \(Cannot connect .*\)\. Get .*/w\.npz and put it at"):
+        find_weights("http://127.0.0.1:9/w.npz")
+    set_hub(**hub_variables, HF_HUB_OFFLINE=1)
+    with pytest.raises(WeightsError, match=r"could not be fetched \(.*offline mode.*\)\. Get .*model\.safetensors"):
         find_file("google/vit-base-patch16-224")
 
 

@@ -16,8 +16,8 @@ from precompute.weights.errors import WeightsError
 from precompute.weights.finding import find_weights
 from precompute.weights.naming import write_names
 from tests.oracles import efficientnet
+from tests.precompute.conftest import COMMIT
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 pytestmark = pytest.mark.usefixtures("places")
 
 
@@ -39,7 +39,8 @@ def test_an_architecture_has_no_weights_of_its_own():
         find_file("vit_b16")
 
 
-def test_every_published_place_is_of_a_known_form(tmp_path):
+def test_every_published_place_is_of_a_known_form(set_hub, hub_variables):
+    set_hub(**hub_variables, HF_HUB_OFFLINE=1)
     for name in tower_names():
         place = find_tower(name).weights
         if place.startswith("hf://"):
@@ -79,21 +80,20 @@ def test_from_a_name_to_a_tower_without_network(tmp_path):
         ({"XDG_CACHE_HOME": "{}/d"}, "d/huggingface/hub"),
         ({"HOME": "{}/e"}, "e/.cache/huggingface/hub"),
         ({"HF_HUB_CACHE": "{}/a", "HF_HOME": "{}/c"}, "a"),
-        ({"HF_HUB_CACHE": "$WHERE/f", "WHERE": "{}"}, "f"),
+        ({"HF_HUB_CACHE": "$WHERE/f"}, "f"),
     ],
 )
-def test_the_variables_that_move_its_cache(tmp_path, monkeypatch, variables, folder):
-    for name in ("HF_HUB_CACHE", "XDG_CACHE_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value.format(tmp_path))
+def test_the_variables_that_move_its_cache(tmp_path, monkeypatch, set_hub, variables, folder):
+    monkeypatch.setenv("WHERE", str(tmp_path))
+    set_hub(**{name: value.format(tmp_path) for name, value in variables.items()})
     path = _put_in_hub_cache(tmp_path, "owner/name", "w.npz", b"content")
     (tmp_path / folder).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / "hub").rename(tmp_path / folder)
     assert find_weights("hf://owner/name/w.npz") == path.replace(f"{tmp_path}/hub", f"{tmp_path}/{folder}")
 
 
-def test_revisions(tmp_path):
+def test_revisions(tmp_path, set_hub, hub_variables):
+    set_hub(**hub_variables, HF_HUB_OFFLINE=1)
     other = "f" * 40
     main = _put_in_hub_cache(tmp_path, "owner/name", "sub/w.npz", b"main")
     tagged = _put_in_hub_cache(tmp_path, "owner/name", "sub/w.npz", b"tag", revision="v1/x", commit=other)
@@ -112,7 +112,15 @@ def test_a_repository_without_a_file_and_with_torchs_file_alone(tmp_path):
 
 @pytest.mark.parametrize(
     "place",
-    ["hf://name", "hf://a/b/../c", "hf://a/..", "hf://a/b@../c", "hf://a/b@x%2F..%2Fy/c", "hf://a/b/c\\d", "hf:///b/c"],
+    [
+        "hf://name",
+        "hf://a/b/../c",
+        "hf://a/..",
+        "hf://a/b@../c",
+        "hf://a/b@x%2F..%2Fy/c",
+        "hf://a/b/c\\d",
+        "hf://datasets/a/b/c",
+    ],
 )
 def test_places_on_the_hub_that_are_none(place):
     with pytest.raises(WeightsError, match="must be hf://owner/name/file"):

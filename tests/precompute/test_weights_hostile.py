@@ -1,4 +1,4 @@
-"""Weights files of ill will: refused by name, before memory is taken, and by the rules of the safetensors library."""
+"""Weights files of ill will: refused by name, and before memory is taken."""
 
 import io
 import json
@@ -8,14 +8,12 @@ import zipfile
 
 import numpy as np
 import pytest
-import safetensors
 import safetensors.numpy
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from precompute.weights import pickle_machine
 from precompute.weights.errors import WeightsError
-from precompute.weights.reading import parse_weights, read_weights
+from precompute.weights.reading import read_weights
+from tests.precompute.weights_files import parse_weights
 
 
 def _npz(**arrays):
@@ -52,7 +50,7 @@ def _entry(shape=(2,), offsets=(0, 8), dtype="F32"):
 
 def test_objects_in_npz_are_refused():
     with pytest.raises(WeightsError, match="pickled objects, which are never loaded"):
-        parse_weights(_npz(bad=np.asarray([{}], object)), "file")
+        parse_weights(_npz(bad=np.asarray([{}], object)))
 
 
 @pytest.mark.parametrize(
@@ -68,7 +66,7 @@ def test_an_npz_header_that_lies_takes_no_memory(shape, message):
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": shape})
     with pytest.raises(WeightsError, match=message):
-        parse_weights(_zip([("a.npy", header.getvalue())]), "file")
+        parse_weights(_zip([("a.npy", header.getvalue())]))
 
 
 @pytest.mark.parametrize("descr", ["'|V0'", "'<U0'", "[('a', '<f4')]", "'<M8[s]'", "(" * 5000, "'O'"])
@@ -76,7 +74,7 @@ def test_npz_types_that_are_no_numbers(descr):
     text = f"{{'descr': {descr}, 'fortran_order': False, 'shape': (0,), }}\n".encode()
     member = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text
     with pytest.raises(WeightsError, match=r"file: 'a\.npy'"):
-        parse_weights(_zip([("a.npy", member)]), "file")
+        parse_weights(_zip([("a.npy", member)]))
 
 
 @pytest.mark.parametrize(
@@ -84,20 +82,20 @@ def test_npz_types_that_are_no_numbers(descr):
 )
 def test_members_that_reach_out_like_paths(name):
     with pytest.raises(WeightsError, match=r"must not reach out of the file like a path; refused"):
-        parse_weights(_zip([(name, _npy(np.ones(2)))]), "file")
+        parse_weights(_zip([(name, _npy(np.ones(2)))]))
 
 
 def test_a_name_that_stands_twice():
     with pytest.warns(UserWarning, match="Duplicate name"):
         data = _zip([("a.npy", _npy(np.ones(2))), ("a.npy", _npy(np.zeros(2)))])
     with pytest.raises(WeightsError, match="a name stands twice"):
-        parse_weights(data, "file")
+        parse_weights(data)
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_compressions_that_have_no_bounds(method):
     with pytest.raises(WeightsError, match="must be stored or deflated"):
-        parse_weights(_zip([("a.npy", _npy(np.ones(2)))], method), "file")
+        parse_weights(_zip([("a.npy", _npy(np.ones(2)))], method))
 
 
 @pytest.fixture(scope="module")
@@ -114,10 +112,9 @@ def bomb(tmp_path_factory):
 
 
 def test_a_decompression_bomb_takes_no_memory(bomb):
-    data = bomb.read_bytes()
     tracemalloc.start()
     with pytest.raises(WeightsError, match=r"claim to hold 1140850688, more than 20 times as many"):
-        parse_weights(data, "file")
+        read_weights(str(bomb))
     assert tracemalloc.get_traced_memory()[1] < 8 << 20
     tracemalloc.stop()
 
@@ -127,7 +124,7 @@ def test_a_bomb_that_lies_of_its_size_is_read_no_further_than_it_says():
     lying = honest.replace(struct.pack("<I", 1 << 26), struct.pack("<I", 1 << 10))
     tracemalloc.start()
     with pytest.raises(WeightsError, match=r"file: 'a\.npy'"):
-        parse_weights(lying, "file")
+        parse_weights(lying)
     assert tracemalloc.get_traced_memory()[1] < 16 << 20
     tracemalloc.stop()
 
@@ -138,7 +135,7 @@ def test_a_pickle_of_too_many_instructions(monkeypatch):
     pickle = b"\x80\x02" + b"N}" * 1_000 + b"."
     for data in (_zip([("archive/data.pkl", pickle)]), pickle):
         with pytest.raises(WeightsError, match="over 1,000 instructions; refused"):
-            parse_weights(data, "file")
+            parse_weights(data)
 
 
 # Safetensors
@@ -147,66 +144,34 @@ def test_a_pickle_of_too_many_instructions(monkeypatch):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (_safetensors({"a": _entry(offsets=(0, 16))}, bytes(16)), r"needs 8 bytes, got 16"),
-        (_safetensors({"a": _entry((1 << 40,), (0, 1 << 42))}, bytes(8)), r"outside the file's"),
-        (_safetensors({"a": _entry(offsets=(8, 0))}, bytes(8)), r"needs 8 bytes, got -8"),
-        (_safetensors({"a": _entry(offsets=(-8, 0))}, bytes(8)), r"two whole numbers >= 0"),
-        (_safetensors({"a": _entry(), "b": _entry(offsets=(4, 12))}, bytes(12)), r"must begin at byte 8"),
-        (_safetensors({"a": _entry(), "b": _entry()}, bytes(8)), r"must begin at byte 8"),
-        (_safetensors({"a": _entry(offsets=(8, 16))}, bytes(16)), r"must begin at byte 0"),
-        (_safetensors({"a": _entry()}, bytes(9)), r"arrays end at byte"),
-        (_safetensors({"a": _entry((1 << 60, 0), (0, 0))}), r"whole numbers >= 0 and <= 2\*\*48"),
-        (_safetensors({"a": _entry((1,) * 65, (0, 4))}, bytes(4)), r"at most 32 axes"),
-        (_safetensors({"a": _entry((1.0, 2.0))}, bytes(8)), r"whole numbers >= 0"),
-        (_safetensors({"a": _entry((True, 2))}, bytes(8)), r"whole numbers >= 0"),
-        (_safetensors({"a": _entry(dtype="F8_E5M2")}, bytes(8)), r"dtype must be one of"),
-        (_safetensors({"a": [1]}), r"must have the fields"),
-        (_safetensors({"__metadata__": {"a": 1}}), r"must hold texts"),
-        (_safetensors(b'{"a": 1, "a": 1}'), r"stands twice"),
-        (_safetensors(b"{" + b'"a":[' * 100_000), r"cannot be read"),
-        (_safetensors(b"{}", length=1 << 62), r"header must have at most"),
-        (_safetensors(b"{" + b" " * (1 << 24) + b"}"), r"header must have at most 16777216 bytes"),
-        (_safetensors(b"{\xff}"), r"cannot be read"),
+        (_safetensors({"a": _entry(offsets=(0, 16))}, bytes(16)), "invalid shape"),
+        (_safetensors({"a": _entry((1 << 40,), (0, 1 << 42))}, bytes(8)), "not fully covered"),
+        (_safetensors({"a": _entry((1 << 63,), (0, 8))}, bytes(8)), "[Oo]verflow|invalid shape"),
+        (_safetensors({"a": _entry(offsets=(8, 0))}, bytes(8)), "invalid offset for tensor `a`"),
+        (_safetensors({"a": _entry(offsets=(-8, 0))}, bytes(8)), "invalid value"),
+        (_safetensors({"a": _entry(), "b": _entry(offsets=(4, 12))}, bytes(12)), "invalid offset for tensor `b`"),
+        (_safetensors({"a": _entry(), "b": _entry()}, bytes(8)), "invalid offset for tensor `[ab]`"),
+        (_safetensors({"a": _entry(offsets=(8, 16))}, bytes(16)), "invalid offset for tensor `a`"),
+        (_safetensors({"a": _entry()}, bytes(9)), "not fully covered"),
+        (_safetensors({"a": _entry((1 << 62, 0), (0, 0))}), "too big"),
+        (_safetensors({"a": _entry((1 << 63, 0), (0, 0))}), "dimension exceeded"),
+        (_safetensors({"a": _entry((1,) * 65, (0, 4))}, bytes(4)), "maximum supported dimension"),
+        (_safetensors({"a": _entry((1.0, 2.0))}, bytes(8)), "invalid type"),
+        (_safetensors({"a": _entry((True, 2))}, bytes(8)), "invalid type"),
+        (_safetensors({"a": _entry((8,), dtype="F8_E5M2")}, bytes(8)), "float8_e5m2"),
+        (_safetensors({"a": _entry(dtype="X")}, bytes(8)), "unknown variant"),
+        (_safetensors({"a": [1]}), "invalid type"),
+        (_safetensors({"__metadata__": {"a": 1}}), "invalid type"),
+        (_safetensors(b"{" + b'"a":[' * 100_000), "invalid JSON"),
+        (_safetensors(b"{}", length=1 << 62), "header too large"),
+        (_safetensors(b"{}", length=100_000_001), "header too large"),
+        (_safetensors(b"{}", length=1 << 20), "invalid header length"),
+        (_safetensors(b"{\xff}"), "invalid UTF-8"),
     ],
 )
 def test_safetensors_headers_that_lie(data, message):
-    with pytest.raises(WeightsError, match=f"file.*{message}"):
-        parse_weights(data, "file")
-
-
-_FIELDS = st.fixed_dictionaries(
-    {
-        "dtype": st.sampled_from(["F32", "F16", "U8", "BF16", "I64", "BOOL", "X"]),
-        "shape": st.lists(st.integers(-1, 4), max_size=3),
-        "data_offsets": st.lists(st.integers(-1, 40), min_size=1, max_size=3),
-    }
-)
-
-
-@settings(max_examples=500, deadline=None)
-@given(st.dictionaries(st.sampled_from(["a", "b", "c"]), _FIELDS, max_size=3), st.integers(0, 40), st.data())
-def test_the_safetensors_library_agrees(header, num_bytes, data):
-    # Half of the time the offsets are what they must be, so that whole files are drawn, too.
-    if data.draw(st.booleans()):
-        end = 0
-        for entry in header.values():
-            entry["shape"] = [abs(length) for length in entry["shape"]]
-            size = {"F32": 4, "F16": 2, "BF16": 2, "I64": 8}.get(entry["dtype"], 1) * int(np.prod(entry["shape"]))
-            entry["data_offsets"] = [end, end + size]
-            end += size
-        num_bytes = end
-    file = _safetensors(header, bytes(range(num_bytes % 256)).ljust(num_bytes, b"\x01"))
-    try:
-        expected = dict(safetensors.deserialize(file))
-    except safetensors.SafetensorError:
-        with pytest.raises(WeightsError, match="file"):
-            parse_weights(file, "file")
-        return
-    found = parse_weights(file, "file")
-    assert found.keys() == expected.keys()
-    for name, array in found.items():
-        assert list(array.shape) == expected[name]["shape"]
-        assert array.tobytes() == bytes(expected[name]["data"])
+    with pytest.raises(WeightsError, match=f"file: cannot be read as .safetensors .*({message}).*; fetch it again"):
+        parse_weights(data)
 
 
 # Indices
