@@ -67,7 +67,7 @@ def main() -> int:
     """Prints the share; returns 1 where the goal is missed."""
     with tempfile.TemporaryDirectory() as folder:
         data.prepare(pathlib.Path(folder))
-        tower = TowerOptions(tower="efficientnet-lite0", weights=f"{folder}/{data.WEIGHTS}", resize="square")
+        tower = TowerOptions(tower="efficientnet-lite0", resize="square")
         options = JobOptions(source=f"{folder}/train.tsv", tower=tower, output=f"{folder}/out", decode_threads=2)
         planned = plan(options)
         embedder = load_embedder(tower, planned[0].batch_size)

@@ -18,7 +18,7 @@ _PAGE = FOLDER / "heldout.html"
 
 def commands() -> list[list[str]]:
     """Returns the road: embed, check, tune, evaluate, show."""
-    tower = ["--tower", "efficientnet-lite0", "--weights", f"{FOLDER}/{data.WEIGHTS}", "--resize", "square"]
+    tower = ["--tower", "efficientnet-lite0", "--resize", "square"]
     embed = [
         ["lit-embed", "run", "--source", f"{FOLDER}/{part}.tsv", *tower, "--output", f"{FOLDER}/{part}"]
         for part in ("train", "heldout")

