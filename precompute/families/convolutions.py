@@ -9,6 +9,9 @@ banded matrix a channel (3 to 5); padded rows laid end to end took the same time
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable, Iterator
+
 import jax
 import jax.numpy as jnp
 
@@ -21,17 +24,66 @@ def depthwise(features: jax.Array, kernel: jax.Array, bias: jax.Array, *, stride
     Padded with zeros as TensorFlow's SAME is, which for a stride of 1 is torch's k // 2 on each side. Sums are float32
     also where features are bfloat16: 49 roundings would show.
     """
-    size = kernel.shape[0]
+    kernel, total = kernel.astype(jnp.float32), bias.astype(jnp.float32)
+    for row, column, shifted in _shifted(features, kernel.shape[0], stride):
+        total = total + shifted * kernel[row, column]
+    return total.astype(features.dtype)
+
+
+def of_few_channels(images: jax.Array, kernel: jax.Array, bias: jax.Array, *, stride: int) -> jax.Array:
+    """Returns [n, ceil(h / stride), ceil(w / stride), outputs] for images [n, h, w, 3] and kernel [k, k, 3, outputs].
+
+    Padded as `depthwise`. On CPUs shifted multiply-adds, too: 2.4 ms instead of 10 with XLA's convolution and 4.8 with
+    one product of gathered columns (3x3, stride 2, 8 x 224 x 224 to 32 channels, 2 cores).
+    """
+    return jax.lax.platform_dependent(
+        *(images, kernel, bias),
+        cpu=lambda images, kernel, bias: _multiplied_and_added(images, kernel, bias, stride),
+        default=lambda images, kernel, bias: _convolved(images, kernel, bias, stride),
+    )
+
+
+def _multiplied_and_added(images: jax.Array, kernel: jax.Array, bias: jax.Array, stride: int) -> jax.Array:
+    kernel, total = kernel.astype(jnp.float32), bias.astype(jnp.float32)
+    for row, column, shifted in _shifted(images, kernel.shape[0], stride):
+        for channel in range(images.shape[-1]):
+            total = total + shifted[..., channel : channel + 1] * kernel[row, column, channel]
+    return total.astype(images.dtype)
+
+
+def _convolved(images: jax.Array, kernel: jax.Array, bias: jax.Array, stride: int) -> jax.Array:
+    dimensions = ("NHWC", "HWIO", "NHWC")
+    return jax.lax.conv_general_dilated(images, kernel, (stride, stride), "SAME", dimension_numbers=dimensions) + bias
+
+
+def _shifted(features: jax.Array, size: int, stride: int) -> Iterator[tuple[int, int, jax.Array]]:
+    """Yields each row and column of a kernel, with what it is multiplied by: [n, rows, columns, width]."""
     rows, columns = (-(-length // stride) for length in features.shape[1:3])
     padding = [_same_padding(length, size, stride) for length in features.shape[1:3]]
     padded = jnp.pad(features, ((0, 0), *padding, (0, 0)))
-    kernel, total = kernel.astype(jnp.float32), bias.astype(jnp.float32)
-    for row in range(size):
-        for column in range(size):
-            # The last row and column that a shifted picture needs, so that a stride leaves rows x columns of them.
-            bottom, right = row + (rows - 1) * stride + 1, column + (columns - 1) * stride + 1
-            total = total + padded[:, row:bottom:stride, column:right:stride] * kernel[row, column]
-    return total.astype(features.dtype)
+    for row, column in itertools.product(range(size), repeat=2):
+        # The last row and column that a shifted picture needs, so that a stride leaves rows x columns of them.
+        bottom, right = row + (rows - 1) * stride + 1, column + (columns - 1) * stride + 1
+        yield row, column, padded[:, row:bottom:stride, column:right:stride]
+
+
+def in_parts(network: Callable[[jax.Array], jax.Array], images: jax.Array, size: int) -> jax.Array:
+    """Returns what a network gives, [n, width]; on CPUs of `size` pictures at a time.
+
+    So what passes between layers stays in the cache: EfficientNet-Lite0 at 224 pixels embeds 126 pictures a second two
+    at a time, and 95 where all 8 of a batch go through each layer together (2 cores).
+    """
+    num_parts, num_rest = divmod(len(images), size)
+
+    def parts_in_turn(images: jax.Array) -> jax.Array:
+        parts = images[: num_parts * size].reshape(num_parts, size, *images.shape[1:])
+        found = jax.lax.map(network, parts)
+        found = found.reshape(-1, found.shape[-1])
+        return jnp.concatenate([found, network(images[-num_rest:])]) if num_rest else found
+
+    if num_parts < 2:
+        return network(images)
+    return jax.lax.platform_dependent(images, cpu=parts_in_turn, default=network)
 
 
 def _same_padding(length: int, size: int, stride: int) -> tuple[int, int]:

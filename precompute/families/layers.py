@@ -73,6 +73,24 @@ def _last_mean(values: jax.Array) -> jax.Array:
     )
 
 
+def attention(query: jax.Array, key: jax.Array, value: jax.Array) -> jax.Array:
+    """Returns [n, queries, heads, width]: of each head the values, weighted by the softmax of query times key.
+
+    On CPUs with the heads in front, and divided by the softmax's sum after the second product, when there is less to
+    divide: 8.8 ms instead of 20 with `jax.nn.dot_product_attention` for ViT-B/16's 8 x 197 tokens, 2 cores.
+    """
+    return jax.lax.platform_dependent(query, key, value, cpu=_attention_on_cpus, default=jax.nn.dot_product_attention)
+
+
+def _attention_on_cpus(query: jax.Array, key: jax.Array, value: jax.Array) -> jax.Array:
+    heads = [tokens.swapaxes(1, 2) for tokens in (query, key, value)]
+    scores = jnp.matmul(heads[0], heads[1].swapaxes(2, 3), preferred_element_type=jnp.float32)
+    scores *= query.shape[-1] ** -0.5
+    powers = jnp.exp(scores - scores.max(axis=-1, keepdims=True))
+    summed = jnp.matmul(powers.astype(value.dtype), heads[2], preferred_element_type=jnp.float32)
+    return (summed / powers.sum(axis=-1, keepdims=True)).astype(value.dtype).swapaxes(1, 2)
+
+
 def dense(weights: Weights, name: str, tokens: jax.Array) -> jax.Array:
     """Returns [..., outputs] of [..., inputs]; the kernel is [inputs, outputs]."""
     return tokens @ weights[f"{name}/kernel"] + weights[f"{name}/bias"]

@@ -48,3 +48,22 @@ def test_depthwise_sums_in_float32_where_features_are_bfloat16():
     exact = _float64_depthwise(*(np.asarray(values, np.float32) for values in (features, kernel, bias)), 1)
     # One rounding at the end: half of bfloat16's last of 8 bits.
     np.testing.assert_allclose(np.asarray(found, np.float64), exact, rtol=2**-8, atol=1e-5)
+
+
+def _on_this_device(images, kernel, bias):
+    return convolutions.of_few_channels(images, kernel, bias, stride=2)
+
+
+def _on_accelerators(images, kernel, bias):
+    return convolutions._convolved(images, kernel, bias, 2)
+
+
+@pytest.mark.parametrize("form", [_on_this_device, _on_accelerators])
+@pytest.mark.parametrize(("height", "width"), [(9, 12), (8, 5)])
+def test_a_convolution_of_few_channels_matches_float64_scipy(form, height, width):
+    images, kernel, bias = _draw(2, height, width, 3), _draw(3, 3, 3, 5), _draw(5)
+    found = np.asarray(jax.jit(form)(images, kernel, bias))
+    for output in range(5):
+        # A convolution is the sum of a depthwise one over its input channels.
+        parts = _float64_depthwise(images, kernel[..., output], np.zeros(3), 2)
+        np.testing.assert_allclose(found[..., output], parts.sum(-1) + bias[output], atol=1e-5)

@@ -63,3 +63,19 @@ def test_layer_norm_counts_in_float32_where_tokens_are_bfloat16():
 def test_gelus_match_float64_scipy(name, expected):
     x = np.linspace(-8, 8, 4001, dtype=np.float32)
     np.testing.assert_allclose(jax.jit(layers.GELUS[name])(x), expected(x.astype(np.float64)), atol=2e-6)
+
+
+@pytest.mark.parametrize(("kind", "tolerance"), [(np.float32, 2e-5), (jnp.bfloat16, 0.02)])
+@pytest.mark.parametrize("num_queries", [1, 7])
+def test_attention_matches_float64_numpy(num_queries, kind, tolerance):
+    """With scores far from zero, where a power without its row's largest would overflow."""
+    query, key, value = (
+        jnp.asarray(scale * _draw(2, length, 3, 8), kind) for scale, length in ((60, num_queries), (1, 11), (1, 11))
+    )
+    exact = [np.asarray(part, np.float64) for part in (query, key, value)]
+    scores = scipy.special.softmax(np.einsum("nqhw,nkhw->nhqk", *exact[:2]) / np.sqrt(8), axis=-1)
+    found = jax.jit(layers.attention)(query, key, value)
+    assert found.dtype == kind
+    np.testing.assert_allclose(
+        np.asarray(found, np.float64), np.einsum("nhqk,nkhw->nqhw", scores, exact[2]), atol=tolerance
+    )

@@ -16,28 +16,40 @@ from precompute.families import convolutions
 from precompute.families.efficientnet.config import EfficientNetConfig, blocks
 
 _EPSILON = 1e-3
+_PICTURES_AT_A_TIME = 2
+# A layer's kernel and bias.
+Folded = tuple[jax.Array, jax.Array]
 
 
 def apply(config: EfficientNetConfig, parameters: Mapping[str, jax.Array], images: jax.Array) -> jax.Array:
     """Returns float32 [n, head_width] for float32 images [n, h, w, 3]."""
-    dtype = jnp.dtype(config.compute_type)
+    layers = {name.rpartition("/")[0] for name in parameters}
+    folded = {layer: _folded(parameters, layer, jnp.dtype(config.compute_type)) for layer in layers}
+    return convolutions.in_parts(lambda part: _features(config, folded, part), images, _PICTURES_AT_A_TIME)
 
-    def folded(layer: str) -> tuple[jax.Array, jax.Array]:
-        field = lambda name: parameters[f"{layer}/{name}"]  # noqa: E731
-        scale = field("scale") * jax.lax.rsqrt(field("variance") + _EPSILON)
-        bias = field("bias") - field("mean") * scale
-        return (field("kernel") * scale).astype(dtype), bias.astype(dtype)
 
-    features = _relu6(_convolution(images.astype(dtype), *folded("stem"), stride=2))
+def _folded(parameters: Mapping[str, jax.Array], layer: str, dtype: jnp.dtype) -> Folded:
+    """Returns a layer's kernel and bias with its batch norm in them."""
+    kernel, scale, bias, mean, variance = (
+        parameters[f"{layer}/{field}"] for field in ("kernel", "scale", "bias", "mean", "variance")
+    )
+    scale *= jax.lax.rsqrt(variance + _EPSILON)
+    return (kernel * scale).astype(dtype), (bias - mean * scale).astype(dtype)
+
+
+def _features(config: EfficientNetConfig, layers: Mapping[str, Folded], images: jax.Array) -> jax.Array:
+    images = images.astype(config.compute_type)
+    features = _relu6(convolutions.of_few_channels(images, *layers["stem"], stride=2))
     for block in blocks(config):
         inputs = features
         if block.stage.expansion != 1:
-            features = _relu6(_pointwise(features, *folded(f"{block.name}/expand")))
-        features = _relu6(convolutions.depthwise(features, *folded(f"{block.name}/depthwise"), stride=block.stride))
-        features = _pointwise(features, *folded(f"{block.name}/project"))
+            features = _relu6(_pointwise(features, *layers[f"{block.name}/expand"]))
+        depthwise = layers[f"{block.name}/depthwise"]
+        features = _relu6(convolutions.depthwise(features, *depthwise, stride=block.stride))
+        features = _pointwise(features, *layers[f"{block.name}/project"])
         if block.stride == 1 and block.input_width == block.stage.width:
             features += inputs
-    features = _relu6(_pointwise(features, *folded("head")))
+    features = _relu6(_pointwise(features, *layers["head"]))
     return jnp.mean(features, axis=(1, 2), dtype=jnp.float32)
 
 
@@ -47,8 +59,3 @@ def _relu6(features: jax.Array) -> jax.Array:
 
 def _pointwise(features: jax.Array, kernel: jax.Array, bias: jax.Array) -> jax.Array:
     return features @ kernel + bias
-
-
-def _convolution(images: jax.Array, kernel: jax.Array, bias: jax.Array, *, stride: int) -> jax.Array:
-    dimensions = ("NHWC", "HWIO", "NHWC")
-    return jax.lax.conv_general_dilated(images, kernel, (stride, stride), "SAME", dimension_numbers=dimensions) + bias

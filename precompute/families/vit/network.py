@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 
-from precompute.families.layers import dense, layer_norm, mlp, patch_tokens
+from precompute.families.layers import attention, dense, layer_norm, mlp, patch_tokens
 from precompute.families.vit.config import ViTConfig
 from precompute.families.vit.parameters import ATTENTION, block_name
 
@@ -19,8 +19,12 @@ def apply(config: ViTConfig, parameters: Mapping[str, jax.Array], images: jax.Ar
     tokens = _tokens(config, weights, patches)
     if config.pre_norm:
         tokens = _norm(config, weights, "Transformer/pre_norm", tokens)
-    for number in range(config.depth):
-        tokens = _block(config, weights, block_name(number), tokens)
+    for number in range(config.depth - 1):
+        tokens = _block(config, weights, block_name(number), tokens, slice(None))
+    # What comes behind the last block's attention is computed for the rows that are pooled alone: of the class token's
+    # tower B/16 a fourteenth of all products is never done.
+    pooled = slice(None) if config.pooling in ("average", "map") else slice(1)
+    tokens = _block(config, weights, block_name(config.depth - 1), tokens, pooled)
     tokens = _norm(config, weights, "Transformer/encoder_norm", tokens)
     return _pool(config, weights, tokens).astype(jnp.float32)
 
@@ -36,10 +40,13 @@ def _tokens(config: ViTConfig, weights: Mapping[str, jax.Array], patches: jax.Ar
     return jnp.concatenate(rows, axis=1)
 
 
-def _block(config: ViTConfig, weights: Mapping[str, jax.Array], block: str, tokens: jax.Array) -> jax.Array:
+def _block(
+    config: ViTConfig, weights: Mapping[str, jax.Array], block: str, tokens: jax.Array, rows: slice
+) -> jax.Array:
+    """Returns [n, rows, width]: the given rows of the tokens, which attend to all of them."""
     normed = _norm(config, weights, f"{block}/LayerNorm_0", tokens)
-    added = _attention(weights, f"{block}/{ATTENTION}", normed, normed)
-    tokens += added * weights[f"{block}/LayerScale_0"] if config.layer_scale else added
+    added = _attention(weights, f"{block}/{ATTENTION}", normed[:, rows], normed)
+    tokens = tokens[:, rows] + (added * weights[f"{block}/LayerScale_0"] if config.layer_scale else added)
     added = _mlp(config, weights, f"{block}/MlpBlock_0", _norm(config, weights, f"{block}/LayerNorm_1", tokens))
     return tokens + (added * weights[f"{block}/LayerScale_1"] if config.layer_scale else added)
 
@@ -58,7 +65,7 @@ def _project(weights: Mapping[str, jax.Array], name: str, tokens: jax.Array) -> 
 def _attention(weights: Mapping[str, jax.Array], name: str, queries: jax.Array, tokens: jax.Array) -> jax.Array:
     query = _project(weights, f"{name}/query", queries)
     key, value = (_project(weights, f"{name}/{part}", tokens) for part in ("key", "value"))
-    attended = jax.nn.dot_product_attention(query, key, value)
+    attended = attention(query, key, value)
     kernel = weights[f"{name}/out/kernel"]
     joined = attended.reshape(*attended.shape[:-2], -1)
     return joined @ kernel.reshape(-1, kernel.shape[-1]) + weights[f"{name}/out/bias"]
