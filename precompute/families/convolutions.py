@@ -71,7 +71,7 @@ def in_parts(network: Callable[[jax.Array], jax.Array], images: jax.Array, size:
     """Returns what a network gives, [n, width]; on CPUs of `size` pictures at a time.
 
     So what passes between layers stays in the cache: EfficientNet-Lite0 at 224 pixels embeds 126 pictures a second two
-    at a time, and 95 where all 8 of a batch go through each layer together (2 cores).
+    at a time, and 95 where all 8 of a batch go through each layer together (2 cores); ConvNeXt-B 5.4 instead of 5.0.
     """
     num_parts, num_rest = divmod(len(images), size)
 

@@ -67,3 +67,11 @@ def test_a_convolution_of_few_channels_matches_float64_scipy(form, height, width
         # A convolution is the sum of a depthwise one over its input channels.
         parts = _float64_depthwise(images, kernel[..., output], np.zeros(3), 2)
         np.testing.assert_allclose(found[..., output], parts.sum(-1) + bias[output], atol=1e-5)
+
+
+@pytest.mark.parametrize("count", [1, 4, 5, 8])
+def test_parts_give_what_the_whole_gives(count):
+    images, kernel = _draw(count, 6, 6, 3), _draw(3, 7)
+    network = lambda images: jnp.tanh(images.mean(axis=(1, 2)) @ kernel)  # noqa: E731
+    found = jax.jit(lambda images: convolutions.in_parts(network, images, 4))(images)
+    np.testing.assert_allclose(found, network(images), atol=1e-6)

@@ -10,11 +10,18 @@ from precompute.families.convnext.config import ConvNeXtConfig, block_name
 from precompute.families.layers import GELUS, Weights, dense, layer_norm, patches
 
 _EPSILON = 1e-6
+_PICTURES_AT_A_TIME = 4
 
 
 def apply(config: ConvNeXtConfig, parameters: Weights, images: jax.Array) -> jax.Array:
     """Returns float32 [n, output_width] for float32 images [n, h, w, 3]."""
     weights = {name: value.astype(config.compute_type) for name, value in parameters.items()}
+    pooled = convolutions.in_parts(lambda part: _pooled(config, weights, part), images, _PICTURES_AT_A_TIME)
+    return layer_norm(parameters, "norm", pooled, config.last_epsilon) if config.pooling == "average" else pooled
+
+
+def _pooled(config: ConvNeXtConfig, weights: Weights, images: jax.Array) -> jax.Array:
+    """Returns float32 [n, width]: the mean over the picture behind the last stage."""
     features = layer_norm(weights, "stem_norm", patches(weights, "stem", images.astype(config.compute_type)), _EPSILON)
     for stage, depth in enumerate(config.depths):
         if stage:
@@ -22,8 +29,7 @@ def apply(config: ConvNeXtConfig, parameters: Weights, images: jax.Array) -> jax
             features = patches(weights, f"stage_{stage}/downsample", normed)
         for block in range(depth):
             features += _block(config, weights, block_name(stage, block), features)
-    pooled = jnp.mean(features, axis=(1, 2), dtype=jnp.float32)
-    return layer_norm(parameters, "norm", pooled, config.last_epsilon) if config.pooling == "average" else pooled
+    return jnp.mean(features, axis=(1, 2), dtype=jnp.float32)
 
 
 def _block(config: ConvNeXtConfig, weights: Weights, block: str, features: jax.Array) -> jax.Array:
