@@ -5,7 +5,8 @@
 Random weights, float32 pictures that are on the device already. On a CPU both compute in float32 with two threads; on a
 GPU both in bfloat16, torch with its fused attention. The peer is transformers' model where there is one (ViT, BiT,
 ConvNeXt), else the same network in torch's layers (MLP-Mixer, EfficientNet-Lite0); it runs in a process of its own, in
-an environment that has torch. Each round runs one after the other; the ratio is of the medians.
+an environment that has torch. Each round runs one after the other, for 25 seconds and 7 rounds at least; the ratio is
+the median of the rounds' own, so that a machine which slows down meanwhile slows both.
 """
 
 import argparse
@@ -24,7 +25,8 @@ import numpy as np
 
 from precompute.registry import find_tower
 
-ROUNDS = 7
+MIN_ROUNDS = 7
+MIN_SECONDS = 25.0
 GPU_GOAL = 1.0
 
 
@@ -86,10 +88,13 @@ def compare(family: str, peer_python: str, batch_size: int, side: int) -> float:
             return float(process.stdout.readline())
 
         theirs()  # warms up
-        rounds = [(ours(), theirs()) for _ in range(ROUNDS)]
+        rounds: list[tuple[float, float]] = []
+        while len(rounds) < MIN_ROUNDS or sum(map(sum, rounds)) < MIN_SECONDS:
+            rounds.append((ours(), theirs()))
         process.stdin.close()
     our_rate, their_rate = (batch_size / statistics.median(seconds) for seconds in zip(*rounds, strict=True))
-    ratio, goal = our_rate / their_rate, GPU_GOAL if on_gpu else CASES[family].goal
+    ratio = statistics.median(their_seconds / our_seconds for our_seconds, their_seconds in rounds)
+    goal = GPU_GOAL if on_gpu else CASES[family].goal
     words = f"  {CASES[family].tower:20} {our_rate:9,.1f} pictures/s, torch {their_rate:9,.1f}"
     sys.stdout.write(f"{words}, ratio {ratio:.2f} (goal >= {goal})\n")
     sys.stdout.flush()
