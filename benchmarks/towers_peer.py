@@ -1,8 +1,8 @@
 """The towers in torch, run by `benchmarks/towers.py` in an environment that has torch and transformers (.venv-oracles).
 
-Takes a family, a batch size and a side; waits for a line on standard input, runs one batch, and prints its seconds. On
-a GPU the model and its pictures are bfloat16. What transformers lacks is written here in torch's own layers: MLP-Mixer
-and EfficientNet-Lite0.
+Takes a family, a batch size, a side and perhaps "channels_last", a layout in memory instead of torch's own; waits for a
+line on standard input, runs one batch, and prints its seconds. On a GPU the model and its pictures are bfloat16. What
+transformers lacks is written here in torch's own layers: MLP-Mixer and EfficientNet-Lite0.
 """
 
 import itertools
@@ -106,6 +106,8 @@ def main() -> None:
     torch.manual_seed(0)
     model = MODELS[family]().eval().to(**place)
     images = torch.rand(batch_size, 3, side, side, **place) * 2 - 1
+    if sys.argv[4:] == ["channels_last"]:
+        model, images = (thing.to(memory_format=torch.channels_last) for thing in (model, images))
     take = (lambda: model(pixel_values=images)) if family in ("vit", "bit", "convnext") else (lambda: model(images))
     print(torch.cuda.get_device_name() if on_gpu else "cpu", flush=True)
     with torch.inference_mode():

@@ -24,7 +24,15 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
-from precompute.families.layers import BIG_VISION_ROOTS, Weights, layer_norm, mlp, patch_tokens
+from precompute.families.layers import (
+    BIG_VISION_ROOTS,
+    Weights,
+    in_parts,
+    layer_norm,
+    mlp,
+    patch_tokens,
+    pictures_at_a_time,
+)
 from precompute.family import Entry, Family, Shapes, TowerConfig
 from precompute.preprocessing import Preprocessing
 from precompute.resizing import Method
@@ -166,6 +174,11 @@ def _namings(shapes: Shapes) -> Iterator[Naming]:
 def apply(config: MixerConfig, parameters: Mapping[str, jax.Array], images: jax.Array) -> jax.Array:
     """Returns float32 [n, width] for float32 images [n, h, w, 3]."""
     weights = {name: value.astype(config.compute_type) for name, value in parameters.items()}
+    size = pictures_at_a_time(config.grid**2)
+    return in_parts(lambda part: _embed(config, weights, part), images, size)
+
+
+def _embed(config: MixerConfig, weights: Weights, images: jax.Array) -> jax.Array:
     tokens = patch_tokens(weights, "stem", images.astype(config.compute_type))
     for number in range(config.depth):
         tokens = _block(config, weights, f"MixerBlock_{number}", tokens)

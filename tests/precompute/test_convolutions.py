@@ -28,11 +28,16 @@ def _float64_depthwise(features, kernel, bias, stride):
     return result
 
 
+def _depthwise_on_accelerators(features, kernel, bias, *, stride):
+    return convolutions._convolved(features, kernel[:, :, None], bias, stride)
+
+
+@pytest.mark.parametrize("form", [convolutions.depthwise, _depthwise_on_accelerators])
 @pytest.mark.parametrize(("size", "stride"), [(7, 1), (3, 1), (3, 2), (5, 2)])
 @pytest.mark.parametrize(("height", "width"), [(9, 12), (5, 4)])
-def test_depthwise_matches_float64_scipy(size, stride, height, width):
+def test_depthwise_matches_float64_scipy(form, size, stride, height, width):
     features, kernel, bias = _draw(2, height, width, 3), _draw(size, size, 3), _draw(3)
-    found = np.asarray(jax.jit(convolutions.depthwise, static_argnames="stride")(features, kernel, bias, stride=stride))
+    found = np.asarray(jax.jit(form, static_argnames="stride")(features, kernel, bias, stride=stride))
     expected = _float64_depthwise(features, kernel, bias, stride)
     assert found.shape == expected.shape
     # 49 sums in float32 of numbers near one.
@@ -67,11 +72,3 @@ def test_a_convolution_of_few_channels_matches_float64_scipy(form, height, width
         # A convolution is the sum of a depthwise one over its input channels.
         parts = _float64_depthwise(images, kernel[..., output], np.zeros(3), 2)
         np.testing.assert_allclose(found[..., output], parts.sum(-1) + bias[output], atol=1e-5)
-
-
-@pytest.mark.parametrize("count", [1, 4, 5, 8])
-def test_parts_give_what_the_whole_gives(count):
-    images, kernel = _draw(count, 6, 6, 3), _draw(3, 7)
-    network = lambda images: jnp.tanh(images.mean(axis=(1, 2)) @ kernel)  # noqa: E731
-    found = jax.jit(lambda images: convolutions.in_parts(network, images, 4))(images)
-    np.testing.assert_allclose(found, network(images), atol=1e-6)

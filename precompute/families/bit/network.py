@@ -36,7 +36,8 @@ def _unit(config: BiTConfig, parameters: Mapping[str, jax.Array], unit: Unit, fe
     norm_relu = functools.partial(_norm_relu, parameters)
     hidden = norm_relu(f"{unit.name}/gn1", features)
     if unit.has_projection:
-        features = hidden[:, :: unit.stride, :: unit.stride] @ kernel(f"{unit.name}/conv_proj")
+        # No product of a slice with strides: compiling that for a GPU, XLA (of JAX 0.11.2) aborts the process.
+        features = _convolution(hidden, kernel(f"{unit.name}/conv_proj")[None, None], stride=unit.stride)
     hidden = hidden @ kernel(f"{unit.name}/conv1")
     hidden = norm_relu(f"{unit.name}/gn2", hidden)
     hidden = _convolution(hidden, kernel(f"{unit.name}/conv2"), stride=unit.stride)

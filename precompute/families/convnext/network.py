@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from precompute.families import convolutions
 from precompute.families.convnext.config import ConvNeXtConfig, block_name
-from precompute.families.layers import GELUS, Weights, dense, layer_norm, patches
+from precompute.families.layers import GELUS, Weights, dense, in_parts, layer_norm, patches
 
 _EPSILON = 1e-6
 _PICTURES_AT_A_TIME = 4
@@ -16,7 +16,7 @@ _PICTURES_AT_A_TIME = 4
 def apply(config: ConvNeXtConfig, parameters: Weights, images: jax.Array) -> jax.Array:
     """Returns float32 [n, output_width] for float32 images [n, h, w, 3]."""
     weights = {name: value.astype(config.compute_type) for name, value in parameters.items()}
-    pooled = convolutions.in_parts(lambda part: _pooled(config, weights, part), images, _PICTURES_AT_A_TIME)
+    pooled = in_parts(lambda part: _pooled(config, weights, part), images, _PICTURES_AT_A_TIME)
     return layer_norm(parameters, "norm", pooled, config.last_epsilon) if config.pooling == "average" else pooled
 
 

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 
 from precompute.families import convolutions
 from precompute.families.efficientnet.config import EfficientNetConfig, blocks
+from precompute.families.layers import in_parts
 
 _EPSILON = 1e-3
 _PICTURES_AT_A_TIME = 2
@@ -25,7 +26,7 @@ def apply(config: EfficientNetConfig, parameters: Mapping[str, jax.Array], image
     """Returns float32 [n, head_width] for float32 images [n, h, w, 3]."""
     layers = {name.rpartition("/")[0] for name in parameters}
     folded = {layer: _folded(parameters, layer, jnp.dtype(config.compute_type)) for layer in layers}
-    return convolutions.in_parts(lambda part: _features(config, folded, part), images, _PICTURES_AT_A_TIME)
+    return in_parts(lambda part: _features(config, folded, part), images, _PICTURES_AT_A_TIME)
 
 
 def _folded(parameters: Mapping[str, jax.Array], layer: str, dtype: jnp.dtype) -> Folded:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 
-from precompute.families.layers import attention, dense, layer_norm, mlp, patch_tokens
+from precompute.families.layers import attention, dense, in_parts, layer_norm, mlp, patch_tokens, pictures_at_a_time
 from precompute.families.vit.config import ViTConfig
 from precompute.families.vit.parameters import ATTENTION, block_name
 
@@ -15,6 +15,11 @@ from precompute.families.vit.parameters import ATTENTION, block_name
 def apply(config: ViTConfig, parameters: Mapping[str, jax.Array], images: jax.Array) -> jax.Array:
     """Returns float32 [n, output_width] for float32 images [n, h, w, 3]."""
     weights = {name: value.astype(config.compute_type) for name, value in parameters.items()}
+    size = pictures_at_a_time(images.shape[1] * images.shape[2] // config.patch_size**2)
+    return in_parts(lambda part: _embed(config, weights, part), images, size)
+
+
+def _embed(config: ViTConfig, weights: Mapping[str, jax.Array], images: jax.Array) -> jax.Array:
     patches = patch_tokens(weights, "embedding", images.astype(config.compute_type))
     tokens = _tokens(config, weights, patches)
     if config.pre_norm:
