@@ -44,15 +44,21 @@ def test_depthwise_matches_float64_scipy(form, size, stride, height, width):
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_depthwise_sums_in_float32_where_features_are_bfloat16():
+@pytest.mark.parametrize(
+    ("form", "num_roundings"),
+    [(convolutions._depthwise_on_cpus, 1), (_depthwise_on_accelerators, 2)],
+)
+def test_depthwise_sums_in_float32_where_features_are_bfloat16(form, num_roundings):
     features, kernel, bias = (
         jnp.asarray(values, jnp.bfloat16) for values in (_draw(1, 8, 8, 4), _draw(7, 7, 4), _draw(4))
     )
-    found = convolutions.depthwise(features, kernel, bias)
+    found = form(features, kernel, bias, stride=1)
     assert found.dtype == jnp.bfloat16
+    exact_bias = np.asarray(bias, np.float64)
     exact = _float64_depthwise(*(np.asarray(values, np.float32) for values in (features, kernel, bias)), 1)
-    # One rounding at the end: half of bfloat16's last of 8 bits.
-    np.testing.assert_allclose(np.asarray(found, np.float64), exact, rtol=2**-8, atol=1e-5)
+    # A rounding moves a number by half of bfloat16's last of 8 bits; the other one is of the sum without its bias.
+    sizes = np.abs(exact) + (num_roundings - 1) * np.abs(exact - exact_bias)
+    assert (np.abs(np.asarray(found, np.float64) - exact) <= 1.01 * 2**-8 * sizes + 1e-5).all()
 
 
 def _on_this_device(images, kernel, bias):
