@@ -10,8 +10,8 @@ import math
 from typing import Any
 
 from precompute.family import Entry
-from precompute.preprocessing import Preprocessing
-from precompute.value_ranges import Scale
+from precompute.pictures.preprocessing import Preprocessing
+from precompute.pictures.value_ranges import Scale
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
-from precompute.preprocessing import normalise
+from precompute.pictures.preprocessing import normalise
 from precompute.tower import ImageTower
 
 _AXIS = "pictures"

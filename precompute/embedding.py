@@ -15,9 +15,9 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from precompute.decoding import PictureError
 from precompute.embedder import Embedder
-from precompute.preprocessing import load
+from precompute.pictures.decoding import PictureError
+from precompute.pictures.preprocessing import load
 from precompute.sources.source import Example
 
 # Batches whose pictures are being decoded while the device works, and batches on the device.

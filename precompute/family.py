@@ -18,7 +18,7 @@ import jax
 import numpy as np
 
 from precompute.fingerprint import canonical_json
-from precompute.preprocessing import Preprocessing
+from precompute.pictures.preprocessing import Preprocessing
 from precompute.weights.naming import Naming
 
 ComputeType = Literal["float32", "bfloat16"]

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 from flax import linen, nnx
 
 from precompute.family import Entry, Family, Shapes, TowerConfig
-from precompute.preprocessing import Preprocessing
+from precompute.pictures.preprocessing import Preprocessing
 
 _STATISTICS = ("mean", "var")
 

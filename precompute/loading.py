@@ -18,7 +18,7 @@ import numpy as np
 
 from precompute.family import ComputeType, Family, TowerConfig
 from precompute.fingerprint import hash_weights
-from precompute.preprocessing import Preprocessing
+from precompute.pictures.preprocessing import Preprocessing
 from precompute.registry import resolve_tower, tower_names
 from precompute.tower import ImageTower
 from precompute.weights.fetching import Progress

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from precompute import fingerprint
-from precompute.preprocessing import Preprocessing
+from precompute.pictures.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from schemas import TowerCard

@@ -34,9 +34,9 @@ from precompute.families.layers import (
     pictures_at_a_time,
 )
 from precompute.family import Entry, Family, Shapes, TowerConfig
-from precompute.preprocessing import Preprocessing
-from precompute.resizing import Method
-from precompute.value_ranges import SIGNED_RANGE, Scale, ValueRange
+from precompute.pictures.preprocessing import Preprocessing
+from precompute.pictures.resizing import Method
+from precompute.pictures.value_ranges import SIGNED_RANGE, Scale, ValueRange
 from precompute.weights.naming import Naming, link
 
 _EPSILON = 1e-6

@@ -16,7 +16,7 @@ from typing import BinaryIO, Protocol
 
 import numpy as np
 
-from precompute.decoding import PictureError
+from precompute.pictures.decoding import PictureError
 from schemas import SourceInfo
 
 Opener = Callable[[str], BinaryIO]

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from precompute.decoding import PictureError
+from precompute.pictures.decoding import PictureError
 from precompute.sources.source import Opener, SourceColumns, SourceError
 from precompute.sources.tar_samples import Member, Sample
 from precompute.sources.values import parse_json, strings, word

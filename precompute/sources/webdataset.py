@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from precompute.decoding import PictureError
+from precompute.pictures.decoding import PictureError
 from precompute.sources.files import expand_braces
 from precompute.sources.source import (
     Example,

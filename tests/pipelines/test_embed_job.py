@@ -10,9 +10,9 @@ import pytest
 from pipelines import command_line, embed_job, embed_unit
 from pipelines.job import JobDirectory
 from pipelines.options import JobOptions, TowerOptions
-from precompute.decoding import decode
 from precompute.loading import load_tower
-from precompute.preprocessing import prepare
+from precompute.pictures.decoding import decode
+from precompute.pictures.preprocessing import prepare
 from precompute.registry import find_tower, register, register_alias, tower_names
 from schemas import EmbeddingDataset, Manifest
 from schemas.probes import decode_vector

@@ -9,9 +9,9 @@ import pytest
 import safetensors.numpy
 import scipy.special
 
-from precompute.decoding import decode
 from precompute.loading import load_tower
-from precompute.preprocessing import Preprocessing, prepare
+from precompute.pictures.decoding import decode
+from precompute.pictures.preprocessing import Preprocessing, prepare
 from schemas import EmbeddingDataset
 from tests.pipelines.making import run, write_source
 

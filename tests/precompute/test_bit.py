@@ -12,7 +12,7 @@ from precompute.families import bit
 from precompute.families.bit.config import BiTConfig
 from precompute.family import Entry
 from precompute.loading import load_tower
-from precompute.preprocessing import Preprocessing, prepare
+from precompute.pictures.preprocessing import Preprocessing, prepare
 from precompute.registry import find_tower, register, tower_names
 from precompute.weights.errors import WeightsError
 from precompute.weights.naming import read_names, write_names

@@ -12,8 +12,8 @@ import safetensors.numpy
 from precompute.families import convnext
 from precompute.families.convnext.published import ENTRIES, SIZES, variant
 from precompute.loading import load_tower
+from precompute.pictures.value_ranges import IMAGENET_RANGE
 from precompute.registry import find_tower, register, tower_names
-from precompute.value_ranges import IMAGENET_RANGE
 from precompute.weights.errors import WeightsError
 from precompute.weights.naming import read_names, write_names
 from tests.oracles import hugging_face

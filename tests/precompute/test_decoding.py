@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from precompute.decoding import MAX_PIXELS, PictureError, decode
+from precompute.pictures.decoding import MAX_PIXELS, PictureError, decode
 
 SHAPES = [(64, 64), (97, 131), (33, 17), (1, 1), (8, 301)]
 REASONS = {"empty", "not-a-picture", "truncated", "too-large", "unsupported"}
@@ -375,7 +375,7 @@ def test_threads_decode_alike_and_leave_no_trace_in_the_filters_of_warnings():
 def test_a_fresh_process_decodes_without_a_word_on_standard_error():
     """Progress lines share the terminal: TensorFlow's notes and libjpeg's complaints must not."""
     program = (
-        "import sys; from precompute.decoding import PictureError, decode\n"
+        "import sys; from precompute.pictures.decoding import PictureError, decode\n"
         "data = sys.stdin.buffer.read(); decode(data)\n"
         "try: decode(data[:-40])\n"
         "except PictureError as error: print(error.reason)"

@@ -9,8 +9,8 @@ import safetensors.numpy
 
 from precompute.families import efficientnet
 from precompute.loading import load_tower
+from precompute.pictures.value_ranges import Scale
 from precompute.registry import find_tower
-from precompute.value_ranges import Scale
 from precompute.weights.naming import read_names, write_names
 from tests.oracles import efficientnet as oracle
 from tests.oracles.drawing import draw_torch_state

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from precompute.decoding import PictureError
 from precompute.embedder import Embedder
 from precompute.embedding import embed_examples
 from precompute.loading import load_tower
+from precompute.pictures.decoding import PictureError
 from precompute.sources.source import Example
 from tests.precompute.tiny_tower import NAME, PATCH, SIZE, register_tiny_tower, write_weights
 

@@ -10,7 +10,7 @@ from flax import linen, nnx
 
 from precompute.flax_modules import flax_entry
 from precompute.loading import load_tower
-from precompute.preprocessing import Preprocessing
+from precompute.pictures.preprocessing import Preprocessing
 from precompute.registry import register, tower_names
 from precompute.weights.errors import WeightsError
 

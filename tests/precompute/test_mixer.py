@@ -11,8 +11,8 @@ import scipy.special
 
 from precompute.families import mixer
 from precompute.loading import load_tower
+from precompute.pictures.value_ranges import Scale
 from precompute.registry import find_tower, register, tower_names
-from precompute.value_ranges import Scale
 from precompute.weights.errors import WeightsError
 from precompute.weights.naming import read_names, write_names
 from tests.oracles.drawing import draw, draw_images

@@ -7,10 +7,10 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from precompute.decoding import PictureError
-from precompute.preprocessing import Preprocessing, normalise, prepare
-from precompute.resizing import resize
-from precompute.value_ranges import Scale, Standardise
+from precompute.pictures.decoding import PictureError
+from precompute.pictures.preprocessing import Preprocessing, normalise, prepare
+from precompute.pictures.resizing import resize
+from precompute.pictures.value_ranges import Scale, Standardise
 
 RESIZES = [("bilinear", False), ("bilinear", True), ("bicubic", False), ("bicubic", True), ("area", False)]
 VGG = Standardise(mean=(0.485 * 255, 0.456 * 255, 0.406 * 255), deviation=(0.229 * 255, 0.224 * 255, 0.225 * 255))

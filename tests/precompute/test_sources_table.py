@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from precompute.decoding import PictureError
+from precompute.pictures.decoding import PictureError
 from precompute.sources.files import open_file
 from precompute.sources.opening import open_source
 from precompute.sources.source import Source, SourceColumns, SourceError, check_repeats, read_picture

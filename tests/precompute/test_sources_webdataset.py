@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from precompute.decoding import PictureError
+from precompute.pictures.decoding import PictureError
 from precompute.sources.files import beside, expand_braces
 from precompute.sources.opening import find_examples, open_source
 from precompute.sources.source import SourceColumns, SourceError

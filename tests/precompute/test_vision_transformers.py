@@ -15,7 +15,7 @@ from precompute.families import vit
 from precompute.families.vit.published import variant
 from precompute.family import Entry
 from precompute.loading import load_tower
-from precompute.preprocessing import Preprocessing
+from precompute.pictures.preprocessing import Preprocessing
 from precompute.registry import find_tower, register, tower_names
 from precompute.weights.naming import read_names, write_names
 from precompute.weights.reading import read_weights

@@ -6,9 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from precompute.family import Entry, Family, TowerConfig
-from precompute.preprocessing import Preprocessing
+from precompute.pictures.preprocessing import Preprocessing
+from precompute.pictures.value_ranges import Scale
 from precompute.registry import register, tower_names
-from precompute.value_ranges import Scale
 
 NAME = "test-tiny"
 SIZE, PATCH, WIDTH = 16, 4, 12

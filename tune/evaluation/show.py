@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
-from precompute.decoding import PictureError, decode
+from precompute.pictures.decoding import PictureError, decode
 from precompute.sources.opening import find_examples, open_source
 from precompute.sources.source import SourceColumns, SourceError
 from schemas import EmbeddingDataset

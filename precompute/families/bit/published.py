@@ -15,8 +15,8 @@ from __future__ import annotations
 from precompute.families.bit import FAMILY
 from precompute.families.bit.config import BiTConfig
 from precompute.family import Entry
-from precompute.preprocessing import Preprocessing
-from precompute.resizing import Method
+from precompute.pictures.preprocessing import Preprocessing
+from precompute.pictures.resizing import Method
 
 _BUCKET = "https://storage.googleapis.com/bit_models"
 _TORCH_EPSILON = 1e-8  # of timm and transformers

@@ -19,8 +19,8 @@ from typing import Any
 from precompute.families.convnext import FAMILY
 from precompute.families.convnext.config import ConvNeXtConfig
 from precompute.family import Entry
-from precompute.preprocessing import Preprocessing
-from precompute.value_ranges import IMAGENET_RANGE
+from precompute.pictures.preprocessing import Preprocessing
+from precompute.pictures.value_ranges import IMAGENET_RANGE
 
 _META = "https://dl.fbaipublicfiles.com/convnext"
 _WITHOUT_CROP = 384

@@ -11,9 +11,9 @@ import dataclasses
 from precompute.families.efficientnet import FAMILY
 from precompute.families.efficientnet.config import EfficientNetConfig, lite
 from precompute.family import Entry
-from precompute.preprocessing import Preprocessing
-from precompute.resizing import Method
-from precompute.value_ranges import SIGNED_RANGE, Standardise
+from precompute.pictures.preprocessing import Preprocessing
+from precompute.pictures.resizing import Method
+from precompute.pictures.value_ranges import SIGNED_RANGE, Standardise
 
 # (width factor, depth factor, resolution, ImageNet accuracy) of each.
 _SCALES = (

@@ -16,9 +16,9 @@ from typing import Any
 from precompute.families.vit import FAMILY
 from precompute.families.vit.config import SIZES, ViTConfig
 from precompute.family import Entry
-from precompute.preprocessing import Preprocessing
-from precompute.resizing import Method
-from precompute.value_ranges import CLIP_RANGE, IMAGENET_RANGE, Scale, ValueRange
+from precompute.pictures.preprocessing import Preprocessing
+from precompute.pictures.resizing import Method
+from precompute.pictures.value_ranges import CLIP_RANGE, IMAGENET_RANGE, Scale, ValueRange
 
 _BUCKET = "https://storage.googleapis.com"
 _META = "https://dl.fbaipublicfiles.com"

@@ -17,7 +17,7 @@ from precompute.families.vit import FAMILY
 from precompute.families.vit.published import ENTRIES as PUBLISHED
 from precompute.families.vit.published import cropped, hugging_face, variant
 from precompute.family import Entry
-from precompute.value_ranges import IMAGENET_RANGE, Scale, ValueRange
+from precompute.pictures.value_ranges import IMAGENET_RANGE, Scale, ValueRange
 
 _SIZES = {"tiny": "ti", "small": "s", "base": "b", "large": "l", "so400m": "so400m"}
 # 224 / 0.9, rounded down; models of 384 pixels see the whole short side.

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import PIL.Image
 
-from precompute.decoding import host_tensorflow
+from precompute.pictures.decoding import host_tensorflow
 
 Method = Literal["bilinear", "bicubic", "area"]
 

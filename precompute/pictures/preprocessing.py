@@ -20,9 +20,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from precompute.decoding import MAX_PIXELS, JpegDecoding, PictureError, decode
-from precompute.resizing import Method, resize, resize_with_pillow
-from precompute.value_ranges import SIGNED_RANGE, VALUE_RANGES, ValueRange
+from precompute.pictures.decoding import MAX_PIXELS, JpegDecoding, PictureError, decode
+from precompute.pictures.resizing import Method, resize, resize_with_pillow
+from precompute.pictures.value_ranges import SIGNED_RANGE, VALUE_RANGES, ValueRange
 
 Resize = Literal["square", "short_side"]
 Crop = Literal["none", "central"]
