@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("contrastive_loss", "towers", "embed_job", "loader", "tune_start")
+BENCHMARKS = ("contrastive_loss", "towers", "embed_job", "preparing", "loader", "tune_start")
 
 
 def main() -> int:

@@ -35,8 +35,8 @@ GOAL_SHARE = 0.9
 
 def tower_rate(embedder: Embedder) -> float:
     """Returns pictures per second of the tower alone, two batches in flight as in the job."""
-    size, batch_size = embedder.tower.preprocessing.size, embedder.batch_size
-    images = list(np.random.default_rng(1).integers(0, 256, (batch_size, size, size, 3), np.uint8))
+    batch_size = embedder.batch_size
+    images = np.random.default_rng(1).integers(0, 256, embedder.empty_batch().shape, np.uint8)
     num_batches = -(-TOWER_PICTURES // batch_size)
     np.asarray(embedder.start(images))
     started = time.perf_counter()
@@ -71,7 +71,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         data.prepare(pathlib.Path(folder))
         tower = TowerOptions(tower="efficientnet-lite0", resize="square")
-        options = JobOptions(source=f"{folder}/train.tsv", tower=tower, output=f"{folder}/out", decode_threads=2)
+        options = JobOptions(source=f"{folder}/train.tsv", tower=tower, output=f"{folder}/out")
         job, source, units = plan(options)
         embedder = load_embedder(tower, job.batch_size)
         sys.stdout.write(f"the demo's embedding job, efficientnet-lite0, batch {job.batch_size} by trial\n")

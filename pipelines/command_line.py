@@ -57,8 +57,10 @@ class Run:
     """Rows of each shard: the grain of work, of retry and of resume."""
     dtype: VectorType = "float16"
     """Type in which vectors are stored; int8 with a scale for each vector. docs/format.md says what each costs."""
-    decode_threads: int = max(2, os.cpu_count() or 2)
-    """Threads that read and decode pictures ahead of the device."""
+    decode_in: Literal["auto", "threads", "processes"] = "auto"
+    """What reads and decodes ahead of the device: `auto` takes processes beside an accelerator, else threads."""
+    decode_workers: int | None = None
+    """How many of these; by default as many as there are cores."""
     max_failures: str | None = None
     """Stop with status 1 when more rows fail: a count (100) or a share (0.5%)."""
     source_format: str | None = None
@@ -100,7 +102,8 @@ class Run:
             batch_size=self.batch_size,
             rows_per_shard=self.rows_per_shard,
             vector_type=self.dtype,
-            decode_threads=self.decode_threads,
+            decode_in=self.decode_in,
+            decode_workers=self.decode_workers,
         )
 
 

@@ -2,6 +2,7 @@
 
 import collections
 import functools
+import os
 import threading
 from collections.abc import Iterator
 
@@ -12,8 +13,9 @@ from pipelines.failure_limit import FailureLimit
 from pipelines.job import BLOCK_ROWS, Job, JobDirectory, JobError, ShardMarker
 from pipelines.options import JobOptions, TowerOptions
 from precompute.embedder import Embedder
-from precompute.embedding import EmbeddedBatch, embed_examples
+from precompute.embedding import DecodeIn, EmbeddedBatch, embed_examples, make_preparer
 from precompute.loading import load_tower
+from precompute.pictures.ahead import Preparer
 from precompute.sources.source import Source, WorkUnit
 from precompute.tower import ImageTower
 from schemas import ShardWriter
@@ -38,6 +40,12 @@ def load_embedder(options: TowerOptions, batch_size: int) -> Embedder:
         return _load_embedder(options, batch_size)
 
 
+def make_preparer_once(options: TowerOptions, batch_size: int, decode_in: DecodeIn, num_workers: int) -> Preparer:
+    """Returns what prepares the tower's pictures; also once per process, since it may start some of its own."""
+    with _LOADING:
+        return _make_preparer(options, batch_size, decode_in, num_workers)
+
+
 @functools.lru_cache(maxsize=1)
 def _load_tower(options: TowerOptions) -> ImageTower:
     return load_tower(
@@ -55,6 +63,11 @@ def _load_embedder(options: TowerOptions, batch_size: int) -> Embedder:
     return Embedder(_load_tower(options), batch_size=batch_size)
 
 
+@functools.lru_cache(maxsize=1)
+def _make_preparer(options: TowerOptions, batch_size: int, decode_in: DecodeIn, num_workers: int) -> Preparer:
+    return make_preparer(_load_embedder(options, batch_size), decode_in=decode_in, num_workers=num_workers)
+
+
 class EmbedUnit(beam.DoFn):
     """Unit in, number of its shard out; the shard's files and its marker are in the output directory then."""
 
@@ -68,13 +81,16 @@ class EmbedUnit(beam.DoFn):
         Raises:
           JobError: the worker's weights are not the launcher's.
         """
-        self._embedder = load_embedder(self._options.tower, self._job.batch_size)
+        options = self._options
+        self._embedder = load_embedder(options.tower, self._job.batch_size)
         found = self._embedder.tower.fingerprint()
         if found != self._job.tower.fingerprint:
             raise JobError(
-                f"{self._options.tower.weights or self._options.tower.tower}: this worker's tower has the fingerprint "
+                f"{options.tower.weights or options.tower.tower}: this worker's tower has the fingerprint "
                 f"{found}, the job's is {self._job.tower.fingerprint}: give all workers the same weights"
             )
+        num_workers = options.decode_workers or max(2, os.cpu_count() or 2)
+        self._preparer = make_preparer_once(options.tower, self._job.batch_size, options.decode_in, num_workers)
 
     def process(self, element: WorkUnit) -> Iterator[int]:
         """Embeds one unit; yields its shard's number, or nothing when too much has failed before."""
@@ -103,7 +119,7 @@ class EmbedUnit(beam.DoFn):
             block_rows=BLOCK_ROWS,
         ) as writer:
             examples = self._source.read(unit)
-            for batch in embed_examples(examples, self._embedder, decode_threads=self._options.decode_threads):
+            for batch in embed_examples(examples, self._embedder, self._preparer):
                 if COUNTERS.stop_requested.is_set():
                     raise StopRequestedError("the launcher asked for an end")
                 self._append(writer, batch)

@@ -41,7 +41,8 @@ class JobOptions:
       batch_size: pictures on the devices at once; None: as the job began with, else by a probe.
       rows_per_shard: rows of each unit and shard.
       vector_type: type in which vectors are stored.
-      decode_threads: threads that read and decode.
+      decode_in: what reads and decodes; see `precompute.embedding.make_preparer`.
+      decode_workers: how many of these; None: as many as the worker has cores.
     """
 
     source: str
@@ -52,4 +53,5 @@ class JobOptions:
     batch_size: int | None = None
     rows_per_shard: int = 4096
     vector_type: VectorType = "float16"
-    decode_threads: int = 4
+    decode_in: Literal["auto", "threads", "processes"] = "auto"
+    decode_workers: int | None = None

@@ -73,10 +73,11 @@ def probe(tower: ImageTower, *, num_rows: int) -> list[Measured]:
 
 
 def _measure(tower: ImageTower, num_rows: int, smallest: int) -> Iterator[Measured]:
-    size, batch_size = tower.preprocessing.size, smallest
+    batch_size = smallest
     while batch_size <= _LARGEST * jax.local_device_count() and batch_size < 2 * max(num_rows, smallest):
         embedder = Embedder(tower, batch_size=batch_size)
-        images = list(np.random.default_rng(0).integers(0, 256, (batch_size, size, size, 3), np.uint8))
+        shape = embedder.empty_batch().shape
+        images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
         try:
             np.asarray(embedder.start(images))  # compiles
             yield Measured(batch_size, _fastest_s(embedder, images))
@@ -87,7 +88,7 @@ def _measure(tower: ImageTower, num_rows: int, smallest: int) -> Iterator[Measur
         batch_size *= 2
 
 
-def _fastest_s(embedder: Embedder, images: list[np.ndarray], runs: int = 3) -> float:
+def _fastest_s(embedder: Embedder, images: np.ndarray, runs: int = 3) -> float:
     """Returns the seconds of a batch; the least of a few, as what disturbs only ever adds."""
     fastest, started_s = float("inf"), time.perf_counter()
     for _ in range(runs):

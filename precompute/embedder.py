@@ -66,14 +66,14 @@ class Embedder:
         normal = normalise(self.tower.preprocessing, images)
         return self.tower.apply(parameters, normal).astype(jnp.float32)
 
-    def start(self, images: list[np.ndarray]) -> jax.Array | np.ndarray:
-        """Starts to embed up to `batch_size` prepared pictures (uint8 [size, size, 3]).
-
-        Returns at once what will be float32 [padded_size, D]; the rows of the given pictures stand first.
-        """
-        if not images:
-            return np.zeros((0, self.tower.output_width), np.float32)
+    def empty_batch(self) -> np.ndarray:
+        """Returns a batch to be filled: uint8 [padded_size, size, size, 3], black."""
         size = self.tower.preprocessing.size
-        batch = np.zeros((self.padded_size, size, size, 3), np.uint8)
-        batch[: len(images)] = images
+        return np.zeros((self.padded_size, size, size, 3), np.uint8)
+
+    def start(self, batch: np.ndarray) -> jax.Array:
+        """Starts to embed a batch as `empty_batch` gives it, which must not be written to any more.
+
+        Returns at once what will be float32 [padded_size, D].
+        """
         return self._function(self._parameters, jax.device_put(batch, self._shares))

@@ -64,7 +64,7 @@ class SourceColumns:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Example:
-    """One row of a source. Several threads may call `read_image` at once.
+    """One row of a source. Several threads may call `read_image` at once; it is picklable, for processes that do.
 
     Attributes:
       key: unique within the source.

@@ -8,7 +8,9 @@ Not here: which samples there are: see `tar_samples`.
 
 from __future__ import annotations
 
+import functools
 import threading
+import uuid
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
@@ -19,13 +21,17 @@ from precompute.sources.values import parse_json, strings, word
 
 
 class SharedFile:
-    """A tar that several threads read from: opened at first use, closed with the last row that refers to it."""
+    """A tar that several threads read from: opened at first use, closed with the last row that refers to it.
+
+    In another process than its own, rows of one tar share it again.
+    """
 
     def __init__(self, opener: Opener, path: str):
         self.path = path
         self._opener = opener
         self._stream: BinaryIO | None = None
         self._lock = threading.Lock()
+        self._identity = uuid.uuid4().hex
 
     def read(self, member: Member) -> bytes:
         """Returns a member's bytes. A fault of the tar itself is raised as it is: it says nothing of one picture."""
@@ -40,9 +46,18 @@ class SharedFile:
             )
         return data
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _shared_again, (self._opener, self.path, self._identity)
+
     def __del__(self):
         if self._stream is not None:
             self._stream.close()
+
+
+@functools.lru_cache(maxsize=2)  # rows of two units may be under way
+def _shared_again(opener: Opener, path: str, identity: str) -> SharedFile:
+    del identity  # a later reader of the path may mean a file that has taken its place
+    return SharedFile(opener, path)
 
 
 def read_words(sample: Sample, file: SharedFile, columns: SourceColumns) -> tuple[tuple[str, ...], str]:

@@ -64,7 +64,7 @@ def arguments(table, output, weights=None, **options):
     register_tiny_tower()
     weights = weights or write_weights(table.parent / "weights.npz")
     given = {"source": table, "tower": NAME, "weights": weights, "output": output}
-    given |= {"rows_per_shard": 8, "batch_size": 4, "decode_threads": 2} | options
+    given |= {"rows_per_shard": 8, "batch_size": 4, "decode_workers": 2} | options
     return ["run", *(part for name, value in given.items() for part in (f"--{name.replace('_', '-')}", str(value)))]
 
 

@@ -241,10 +241,11 @@ def test_beams_own_flags_pass_through(tmp_path, monkeypatch, source):
     assert run(monkeypatch, *command) == 0
 
 
-def test_vectors_do_not_depend_on_decode_threads(tmp_path, monkeypatch, source):
-    for threads in (1, 7):
-        assert run(monkeypatch, *arguments(source, tmp_path / str(threads), decode_threads=threads)) == 0
-    assert files_of(tmp_path / "1") == files_of(tmp_path / "7")
+def test_vectors_do_not_depend_on_what_decodes(tmp_path, monkeypatch, source):
+    for kind, workers in (("threads", 1), ("threads", 7), ("processes", 2)):
+        options = {"decode_in": kind, "decode_workers": workers}
+        assert run(monkeypatch, *arguments(source, tmp_path / f"{kind}{workers}", **options)) == 0
+    assert files_of(tmp_path / "threads1") == files_of(tmp_path / "threads7") == files_of(tmp_path / "processes2")
 
 
 def test_what_the_manifest_says_of_the_job_is_json(tmp_path, monkeypatch, source):

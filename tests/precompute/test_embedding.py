@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from precompute.embedder import Embedder
-from precompute.embedding import embed_examples
+from precompute.embedding import embed_examples, make_preparer
 from precompute.loading import load_tower
 from precompute.pictures.decoding import PictureError
 from precompute.sources.source import Example
@@ -41,6 +41,17 @@ def _example(number, read=None):
     )
 
 
+def _embedding(tower, batch_size, threads):
+    embedder = Embedder(tower, batch_size=batch_size)
+    return embedder, make_preparer(embedder, decode_in="threads", num_workers=threads)
+
+
+def _batch(embedder, *images):
+    batch = embedder.empty_batch()
+    batch[: len(images)] = images
+    return batch
+
+
 def _expected(number):
     """The tiny tower by NumPy in float64."""
     kernel = np.random.default_rng(SEED).standard_normal(((SIZE // PATCH) ** 2 * 3, 12)).astype(np.float32)
@@ -53,7 +64,7 @@ def _expected(number):
 @pytest.mark.parametrize("threads", [1, 7])
 @pytest.mark.parametrize("count", [0, 1, 4, 5, 23])
 def test_rows_keep_their_order_whatever_the_threads(tower, threads, count):
-    batches = list(embed_examples(map(_example, range(count)), Embedder(tower, batch_size=4), decode_threads=threads))
+    batches = list(embed_examples(map(_example, range(count)), *_embedding(tower, 4, threads)))
     assert [example.key for batch in batches for example in batch.examples] == [f"k{number}" for number in range(count)]
     assert [len(batch.examples) for batch in batches] == [4] * (count // 4) + [count % 4] * (count % 4 > 0)
     for number, vector in enumerate(vector for batch in batches for vector in batch.vectors):
@@ -66,7 +77,7 @@ def test_failures_are_told_and_leave_no_gap(tower):
 
     reads = {1: gone, 2: lambda: b"", 5: lambda: b"not a picture", 6: lambda: _png(6)[:40]}
     examples = [_example(number, reads.get(number)) for number in range(8)]
-    batches = list(embed_examples(examples, Embedder(tower, batch_size=3), decode_threads=2))
+    batches = list(embed_examples(examples, *_embedding(tower, 3, 2)))
     failures = [failure for batch in batches for failure in batch.failures]
     assert [(failure.key, failure.source, failure.reason) for failure in failures] == [
         ("k1", "1.png", "missing"),
@@ -79,7 +90,7 @@ def test_failures_are_told_and_leave_no_gap(tower):
 
 
 def test_only_failures_give_one_batch_without_rows(tower):
-    (batch,) = embed_examples([_example(0, lambda: b"")], Embedder(tower, batch_size=3), decode_threads=1)
+    (batch,) = embed_examples([_example(0, lambda: b"")], *_embedding(tower, 3, 1))
     assert batch.examples == [] and batch.vectors.shape == (0, 12) and len(batch.failures) == 1
 
 
@@ -88,7 +99,7 @@ def test_another_error_of_a_read_is_raised(tower):
         raise ConnectionError("the store went away")
 
     with pytest.raises(ConnectionError, match="went away"):
-        list(embed_examples([_example(0, lost)], Embedder(tower, batch_size=2), decode_threads=2))
+        list(embed_examples([_example(0, lost)], *_embedding(tower, 2, 2)))
 
 
 def test_one_shape_is_compiled(tower):
@@ -99,7 +110,9 @@ def test_one_shape_is_compiled(tower):
         return tower.apply(parameters, images)
 
     embedder = Embedder(dataclasses.replace(tower, apply=apply), batch_size=4)
-    list(embed_examples(map(_example, range(11)), embedder, decode_threads=2))
+    list(
+        embed_examples(map(_example, range(11)), embedder, make_preparer(embedder, decode_in="threads", num_workers=2))
+    )
     assert shapes == [(2, SIZE, SIZE, 3)]  # each of the two devices takes half of a batch
 
 
@@ -111,7 +124,7 @@ def test_few_rows_are_read_ahead(tower):
             taken.append(number)
             yield _example(number)
 
-    batches = embed_examples(examples(), Embedder(tower, batch_size=4), decode_threads=2)
+    batches = embed_examples(examples(), *_embedding(tower, 4, 2))
     next(batches)
     assert len(taken) <= 4 * (1 + 2 + 2) + 1
     batches.close()
@@ -125,20 +138,22 @@ def test_devices_share_a_batch_and_give_what_one_gives(tower, batch_size):
     shared = Embedder(tower, batch_size=batch_size)
     alone = Embedder(tower, batch_size=batch_size, devices=jax.local_devices()[:1])
     images = [_picture(number) for number in range(batch_size)]
-    found = shared.start(images)
+    found = shared.start(_batch(shared, *images))
     assert found.shape == (-(-batch_size // 2) * 2, 12)
     assert [shard.data.shape[0] for shard in found.addressable_shards] == [-(-batch_size // 2)] * 2
-    np.testing.assert_allclose(np.asarray(found)[:batch_size], np.asarray(alone.start(images)), rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(
+        np.asarray(found)[:batch_size], np.asarray(alone.start(_batch(alone, *images))), rtol=1e-6, atol=1e-7
+    )
 
 
 def test_no_batch_of_pictures_stays_in_memory(tower):
     embedder = Embedder(tower, batch_size=4)
-    np.asarray(embedder.start([_picture(0)]))
+    np.asarray(embedder.start(_batch(embedder, _picture(0))))
     gc.collect()
     assert not [array for array in jax.live_arrays() if array.dtype == np.uint8]
 
 
 def test_another_shape_is_refused_and_not_compiled_too(tower):
     embedder = Embedder(tower, batch_size=2)
-    with pytest.raises(ValueError, match="broadcast"):
-        embedder.start([_picture(number) for number in range(3)])
+    with pytest.raises(TypeError, match="compiled"):
+        embedder.start(np.zeros((4, SIZE, SIZE, 3), np.uint8))
