@@ -36,7 +36,7 @@ GOAL_SHARE = 0.9
 def tower_rate(embedder: Embedder) -> float:
     """Returns pictures per second of the tower alone, two batches in flight as in the job."""
     batch_size = embedder.batch_size
-    images = np.random.default_rng(1).integers(0, 256, embedder.empty_batch().shape, np.uint8)
+    images = np.random.default_rng(1).integers(0, 256, embedder.take_batch().shape, np.uint8)
     num_batches = -(-TOWER_PICTURES // batch_size)
     np.asarray(embedder.start(images))
     started = time.perf_counter()

@@ -76,7 +76,7 @@ def _measure(tower: ImageTower, num_rows: int, smallest: int) -> Iterator[Measur
     batch_size = smallest
     while batch_size <= _LARGEST * jax.local_device_count() and batch_size < 2 * max(num_rows, smallest):
         embedder = Embedder(tower, batch_size=batch_size)
-        shape = embedder.empty_batch().shape
+        shape = embedder.take_batch().shape
         images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
         try:
             np.asarray(embedder.start(images))  # compiles

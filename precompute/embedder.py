@@ -41,6 +41,7 @@ class Embedder:
         mesh = jax.sharding.Mesh(np.array(self._devices), (_AXIS,))
         self._shares = NamedSharding(mesh, PartitionSpec(_AXIS))
         self._copies = NamedSharding(mesh, PartitionSpec())
+        self._unused: list[np.ndarray] = []
         self._parameters = jax.device_put(dict(tower.parameters), self._copies)
 
     @property
@@ -66,13 +67,20 @@ class Embedder:
         normal = normalise(self.tower.preprocessing, images)
         return self.tower.apply(parameters, normal).astype(jnp.float32)
 
-    def empty_batch(self) -> np.ndarray:
-        """Returns a batch to be filled: uint8 [padded_size, size, size, 3], black."""
-        size = self.tower.preprocessing.size
-        return np.zeros((self.padded_size, size, size, 3), np.uint8)
+    def take_batch(self) -> np.ndarray:
+        """Returns a batch to be filled, uint8 [padded_size, size, size, 3]; what it holds is left from earlier use."""
+        try:
+            return self._unused.pop()
+        except IndexError:
+            size = self.tower.preprocessing.size
+            return np.zeros((self.padded_size, size, size, 3), np.uint8)
+
+    def give_back(self, batch: np.ndarray) -> None:
+        """Takes a batch whose embeddings have come: new memory costs more than the pictures that are written to it."""
+        self._unused.append(batch)
 
     def start(self, batch: np.ndarray) -> jax.Array:
-        """Starts to embed a batch as `empty_batch` gives it, which must not be written to any more.
+        """Starts to embed a batch as `take_batch` gives it, not to be written to before its embeddings are there.
 
         Returns at once what will be float32 [padded_size, D].
         """

@@ -36,6 +36,14 @@ class Failure:
     message: str
 
 
+class _PreparedBatch(NamedTuple):
+    """Rows with their pictures in the first places of a batch, and the failures met on the way to them."""
+
+    examples: list[Example]
+    images: np.ndarray
+    failures: list[Failure]
+
+
 class EmbeddedBatch(NamedTuple):
     """Rows with their vectors, float32 [n, D], and the failures met on the way to them."""
 
@@ -71,18 +79,19 @@ def embed_examples(examples: Iterable[Example], embedder: Embedder, preparer: Pr
       embedder: the tower.
       preparer: what makes its pictures ready.
     """
-    on_device: collections.deque[tuple[list[Example], jax.Array | np.ndarray, list[Failure]]] = collections.deque()
-    for rows, images, failures in _batches(_prepared(examples, preparer), embedder):
-        vectors = embedder.start(images) if rows else np.zeros((0, embedder.tower.output_width), np.float32)
-        on_device.append((rows, vectors, failures))
+    on_device: collections.deque[tuple[_PreparedBatch, jax.Array]] = collections.deque()
+    for batch in _batches(_prepared(examples, preparer), embedder):
+        on_device.append((batch, embedder.start(batch.images)))
         if len(on_device) > _BATCHES_ON_DEVICE:
-            yield _finish(*on_device.popleft())
+            yield _finish(embedder, *on_device.popleft())
     while on_device:
-        yield _finish(*on_device.popleft())
+        yield _finish(embedder, *on_device.popleft())
 
 
-def _finish(rows: list[Example], vectors: jax.Array | np.ndarray, failures: list[Failure]) -> EmbeddedBatch:
-    return EmbeddedBatch(rows, np.asarray(vectors)[: len(rows)], failures)
+def _finish(embedder: Embedder, batch: _PreparedBatch, vectors: jax.Array) -> EmbeddedBatch:
+    found = np.asarray(vectors)[: len(batch.examples)]
+    embedder.give_back(batch.images)
+    return EmbeddedBatch(batch.examples, found, batch.failures)
 
 
 def _prepared(examples: Iterable[Example], preparer: Preparer) -> Iterator[tuple[Example, Outcome]]:
@@ -98,21 +107,18 @@ def _prepared(examples: Iterable[Example], preparer: Preparer) -> Iterator[tuple
         yield waiting.popleft(), outcome
 
 
-def _batches(
-    prepared: Iterable[tuple[Example, Outcome]], embedder: Embedder
-) -> Iterator[tuple[list[Example], np.ndarray, list[Failure]]]:
-    rows: list[Example] = []
-    images = embedder.empty_batch()
-    failures: list[Failure] = []
+def _batches(prepared: Iterable[tuple[Example, Outcome]], embedder: Embedder) -> Iterator[_PreparedBatch]:
+    batch = _PreparedBatch([], embedder.take_batch(), [])
     for example, outcome in prepared:
         if isinstance(outcome, PictureError):
             row = {"key": example.key, "source": example.source, "reason": outcome.reason, "message": str(outcome)}
-            failures.append(Failure(**row))
+            batch.failures.append(Failure(**row))
             continue
-        images[len(rows)] = outcome
-        rows.append(example)
-        if len(rows) == embedder.batch_size:
-            yield rows, images, failures
-            rows, images, failures = [], embedder.empty_batch(), []
-    if rows or failures:
-        yield rows, images, failures
+        batch.images[len(batch.examples)] = outcome
+        batch.examples.append(example)
+        if len(batch.examples) == embedder.batch_size:
+            yield batch
+            batch = _PreparedBatch([], embedder.take_batch(), [])
+    if batch.examples or batch.failures:
+        batch.images[len(batch.examples) :] = 0  # not what another unit has left there
+        yield batch

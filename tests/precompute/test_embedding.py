@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from precompute import embedding
 from precompute.embedder import Embedder
 from precompute.embedding import embed_examples, make_preparer
 from precompute.loading import load_tower
@@ -47,7 +48,7 @@ def _embedding(tower, batch_size, threads):
 
 
 def _batch(embedder, *images):
-    batch = embedder.empty_batch()
+    batch = embedder.take_batch()
     batch[: len(images)] = images
     return batch
 
@@ -114,6 +115,36 @@ def test_one_shape_is_compiled(tower):
         embed_examples(map(_example, range(11)), embedder, make_preparer(embedder, decode_in="threads", num_workers=2))
     )
     assert shapes == [(2, SIZE, SIZE, 3)]  # each of the two devices takes half of a batch
+
+
+def test_a_batch_is_used_again_and_leaves_nothing_in_the_next_unit(tower):
+    """Zeros fill the last batch of a unit, so that its bytes depend on that unit alone."""
+    started = []
+
+    class Watched(Embedder):
+        def start(self, batch):
+            started.append((id(batch), batch.copy()))
+            return super().start(batch)
+
+    embedder = Watched(tower, batch_size=4)
+    preparer = make_preparer(embedder, decode_in="threads", num_workers=2)
+    for _ in range(2):
+        batches = embed_examples(map(_example, range(21)), embedder, preparer)
+        vectors = [vector for batch in batches for vector in batch.vectors]
+        for number, vector in enumerate(vectors):
+            np.testing.assert_allclose(vector, _expected(number), rtol=1e-5, atol=1e-6)
+    assert len({name for name, _ in started}) <= 4 < len(started) == 12
+    assert not started[5][1][1:].any() and not started[11][1][1:].any()
+
+
+@pytest.mark.parametrize(("backend", "kind"), [("cpu", "threads"), ("gpu", "processes"), ("tpu", "processes")])
+def test_pictures_are_decoded_in_processes_beside_an_accelerator(tower, monkeypatch, backend, kind):
+    for name in ("threads", "processes"):
+        monkeypatch.setattr(embedding, f"Preparing{name.title()}", lambda *_, name=name, **given: (name, given))
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    found, made = make_preparer(Embedder(tower, batch_size=4), decode_in="auto", num_workers=3)
+    assert found == kind
+    assert made["num_workers"] == 3 and made["ahead"] == 8
 
 
 def test_few_rows_are_read_ahead(tower):

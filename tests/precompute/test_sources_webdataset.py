@@ -177,6 +177,26 @@ def test_threads_share_one_open_tar(tmp_path):
     assert stream.closed
 
 
+def test_rows_read_in_another_process_and_share_the_tar_there(tmp_path):
+    """As a process gets them: pickled. A file that takes the tar's place later is another one's business."""
+    path = _write_tar(tmp_path / "data.tar", [*_samples(0, 5), ("broken.txt", b"no picture")])
+
+    def arrive(rows):
+        return [pickle.loads(pickle.dumps(row.read_image)) for row in rows]
+
+    rows = _all(open_source(path))
+    reads = arrive(rows)
+    assert [read() for read in reads[:5]] == [f"picture {number}".encode() for number in range(5)]
+    with pytest.raises(PictureError, match="no picture"):
+        reads[5]()
+    opened = {id(read.func.__self__) for read in reads[:5]}
+    assert len(opened) == 1
+    (tmp_path / "data.tar").unlink()
+    _write_tar(tmp_path / "data.tar", _samples(7, 5))
+    found = [read() for read in arrive(_all(open_source(path)))]
+    assert found == [f"picture {number}".encode() for number in range(7, 12)]
+
+
 def test_info_tells_the_tars_by_their_headers(tmp_path):
     path = _write_tar(tmp_path / "d.tar", _samples(0, 3))
     info = open_source(path).info
