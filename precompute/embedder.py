@@ -1,7 +1,7 @@
 """A tower on the devices of this process: one compiled shape, each device its share of every batch.
 
 Promises: the function is compiled once, for one batch size; a batch is divided evenly over all local devices, which
-never talk to each other; nothing keeps a batch of pictures alive once it is embedded.
+never talk to each other; no device keeps a batch of pictures once it is embedded.
 
 Not donated: JAX can hand a donated buffer only to an output of its own size, and no embedding has the size of its
 pictures; the batch is freed because nobody holds it.
