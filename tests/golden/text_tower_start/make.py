@@ -1,0 +1,41 @@
+"""Made parameters.json beside it, on 2026-11-28: the parameters that the demo's training starts from, bit for bit.
+
+    python -m tests.golden.text_tower_start.make > parameters.json
+
+By public name the SHA-256 of the little-endian float32 values. The demo's texts hold 2,044 words; the tower gives
+1,280 numbers. Versions then: jax 0.10.2, flax 0.12.8.
+"""
+
+import hashlib
+import json
+import pathlib
+import sys
+
+import numpy as np
+from flax import nnx
+
+from tune.recipes import RECIPES
+from tune.text_tower import to_flat
+from tune.tokenizers import WordTokenizer
+from tune.training_step import start_compiling
+
+PATH = pathlib.Path(__file__).with_name("parameters.json")
+VOCABULARY_SIZE, WIDTH = 2_044, 1_280
+
+
+def draw() -> dict[str, np.ndarray]:
+    """Returns the parameters by public name."""
+    recipe = RECIPES["demo"]
+    tokenizer = WordTokenizer([f"word{number}" for number in range(VOCABULARY_SIZE - 3)])
+    options = {"width": WIDTH, "vector_type": "float16", "num_steps": 120, "statistics": None}
+    programs = start_compiling(recipe, tokenizer, **options)
+    return to_flat(nnx.merge(programs.graph, programs.draw().parameters["text"]))
+
+
+def hashes() -> dict[str, str]:
+    """Returns what parameters.json holds."""
+    return {name: hashlib.sha256(values.astype("<f4").tobytes()).hexdigest() for name, values in sorted(draw().items())}
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(hashes(), indent=1) + "\n")
