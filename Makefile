@@ -16,7 +16,7 @@ environment:
 	@$(PYTHON) requirements/make_environment.py .venv requirements/lock.txt --install-project
 
 demo: environment
-	@$(BIN)/python -m benchmarks.demo
+	@$(BIN)/python -m demo
 
 test: environment
 	$(BIN)/python -m pytest
@@ -36,6 +36,9 @@ lint: environment
 	$(BIN)/ruff check .
 
 types: environment
+	@rm -rf build/types && mkdir -p build/types/lit_precompute
+	@for part in lit_precompute/* schemas towers precompute pipelines tune; do \
+		ln -s "$(CURDIR)/$$part" build/types/lit_precompute/; done
 	$(BIN)/basedpyright
 
 # torch and transformers stand in an environment of their own: the tests never need them.

@@ -6,6 +6,16 @@ import setuptools
 
 _HERE = pathlib.Path(__file__).parent
 
+# The folders at the top are installed inside one package, so that no user's own `schemas/` or `pipelines/` can collide
+# with them: `schemas/` is `lit_precompute.schemas`.
+_FACE = "lit_precompute"
+_FOLDERS = ("schemas", "towers", "precompute", "pipelines", "tune")
+_PACKAGE_DIR = {_FACE: _FACE, **{f"{_FACE}.{folder}": folder for folder in _FOLDERS}}
+_PACKAGES = [
+    *setuptools.find_packages(include=[_FACE, f"{_FACE}.*"]),
+    *(f"{_FACE}.{name}" for folder in _FOLDERS for name in setuptools.find_packages(include=[folder, f"{folder}.*"])),
+]
+
 setuptools.setup(
     name="lit-precompute",
     # The one place that holds the version; code reads it back through importlib.metadata.
@@ -15,7 +25,8 @@ setuptools.setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",
-    packages=setuptools.find_packages(include=[f"{name}*" for name in ("schemas", "precompute", "pipelines", "tune")]),
+    packages=_PACKAGES,
+    package_dir=_PACKAGE_DIR,
     install_requires=[
         "apache-beam>=2.70,<3",
         "array-record>=0.8,<0.9",
@@ -60,10 +71,10 @@ setuptools.setup(
     },
     entry_points={
         "console_scripts": [
-            "lit-embed=pipelines.command_line:main",
-            "lit-tune=tune.command_line:main",
-            "lit-eval=tune.evaluation.command_line:main",
-            "lit-data=schemas.command_line:main",
+            "lit-embed=lit_precompute.commands.embed:main",
+            "lit-tune=lit_precompute.commands.tune:main",
+            "lit-eval=lit_precompute.commands.evaluate:main",
+            "lit-data=lit_precompute.commands.data:main",
         ]
     },
 )

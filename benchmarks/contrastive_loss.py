@@ -18,7 +18,7 @@ import time
 import jax
 import jax.numpy as jnp
 
-from tune.loss import contrastive_loss, unit_rows
+from lit_precompute.tune.losses.softmax import contrastive_loss, unit_rows
 
 BATCH, WIDTH, RUNS = 8_192, 512, 7
 GOAL_RATIO = 1.2

@@ -21,15 +21,15 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
-from benchmarks.demo import data
-from pipelines.counters import COUNTERS
-from pipelines.embed_job import plan, run
-from pipelines.embed_unit import load_embedder
-from pipelines.failure_limit import FailureLimit
-from pipelines.job import Job, JobDirectory
-from pipelines.options import JobOptions, TowerOptions
-from precompute.embedder import Embedder
-from precompute.sources.source import Source, WorkUnit
+from demo import data
+from lit_precompute.pipelines.embed.counters import COUNTERS
+from lit_precompute.pipelines.embed.failure_limit import FailureLimit
+from lit_precompute.pipelines.embed.graph import plan, run
+from lit_precompute.pipelines.embed.job import Job, JobDirectory
+from lit_precompute.pipelines.embed.options import JobOptions, TowerOptions
+from lit_precompute.pipelines.embed.unit import load_embedder
+from lit_precompute.precompute.embedder import Embedder
+from lit_precompute.precompute.sources.source import Source, WorkUnit
 
 TOWER_PICTURES = 1024
 COPIES_ON_ACCELERATOR = 25

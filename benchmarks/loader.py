@@ -23,10 +23,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from schemas import DatasetWriter, EmbeddingDataset, SourceInfo, TowerCard
-from tune.batches import BatchSource, iterate
-from tune.texts import TextOptions, iterate_texts
-from tune.tokenizers import Tokenizer, TokenizerOptions, train_tokenizer
+from lit_precompute.schemas import DatasetWriter, EmbeddingDataset, SourceInfo, TowerCard
+from lit_precompute.towers.tokenizers.tokenizer import Tokenizer, TokenizerOptions, train_tokenizer
+from lit_precompute.tune.data.batches import BatchSource, iterate
+from lit_precompute.tune.data.texts import TextOptions, iterate_texts
 
 NUM_ROWS, WIDTH, BATCH_SIZE, NUM_PEER_FILES, NUM_PASSES = 200_000, 768, 4_096, 4, 6
 PEER_PYTHON = pathlib.Path(".venv-bench/bin/python")

@@ -16,12 +16,13 @@ import sys
 import tempfile
 import time
 
-from benchmarks.demo import data
-from precompute.pictures.ahead import Preparer, PreparingThreads
-from precompute.pictures.preprocessing import Preprocessing, load
-from precompute.pictures.processes import PreparingProcesses
-from precompute.sources.files import open_file
-from precompute.sources.source import read_picture
+from demo import data
+from lit_precompute.precompute.images.ahead import Preparer, PreparingThreads
+from lit_precompute.precompute.images.preprocessing import load
+from lit_precompute.precompute.images.processes import PreparingProcesses
+from lit_precompute.precompute.sources.files import open_file
+from lit_precompute.precompute.sources.source import read_picture
+from lit_precompute.towers.preprocessing import Preprocessing
 
 PREPROCESSING = Preprocessing(size=224)
 ROUNDS = 5

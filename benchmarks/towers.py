@@ -23,7 +23,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from precompute.registry import find_tower
+from lit_precompute.towers.registry import find_tower
 
 MIN_ROUNDS = 7
 MIN_SECONDS = {"cpu": 25.0, "gpu": 5.0}

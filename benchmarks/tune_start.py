@@ -19,7 +19,7 @@ import time
 
 import numpy as np
 
-from schemas import DatasetWriter, SourceInfo, TowerCard
+from lit_precompute.schemas import DatasetWriter, SourceInfo, TowerCard
 
 NUM_ROWS, WIDTH, NUM_WORDS = 1_602, 1_280, 1_500
 IMPORTS = "import jax, flax.nnx, optax, pyarrow"
@@ -56,7 +56,18 @@ def seconds_to_import() -> float:
 
 def start(dataset: pathlib.Path, output: pathlib.Path, **environment: str) -> tuple[float, float]:
     """Runs lit-tune for an epoch; returns seconds to the first finished step, and seconds of a later step."""
-    command = [sys.executable, "-m", "tune", "--dataset", str(dataset), "--output", str(output), "--recipe", "demo"]
+    command = [
+        sys.executable,
+        "-m",
+        "lit_precompute",
+        "tune",
+        "--dataset",
+        str(dataset),
+        "--output",
+        str(output),
+        "--recipe",
+        "demo",
+    ]
     command += ["--num-steps", "4", "--optimizer.warmup-steps", "1", "--log-every-steps", "1"]
     begin = time.perf_counter()
     process = subprocess.Popen(

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 import jax
 import numpy as np
 
-from precompute.embedder import Embedder
-from precompute.tower import ImageTower
+from lit_precompute.precompute.embedder import Embedder
+from lit_precompute.towers.tower import ImageTower
 
 # Fewer pictures a second than the best by this share is as good, and a smaller batch waits less and pads less.
 _AS_GOOD = 0.95

@@ -18,8 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
-from precompute.pictures.preprocessing import normalise
-from precompute.tower import ImageTower
+from lit_precompute.precompute.images.preprocessing import normalise
+from lit_precompute.towers.tower import ImageTower
 
 _AXIS = "pictures"
 

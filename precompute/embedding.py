@@ -13,11 +13,11 @@ from typing import Literal, NamedTuple
 import jax
 import numpy as np
 
-from precompute.embedder import Embedder
-from precompute.pictures.ahead import Outcome, Preparer, PreparingThreads, ReadImage
-from precompute.pictures.decoding import MAX_PIXELS, PictureError
-from precompute.pictures.processes import PreparingProcesses
-from precompute.sources.source import Example
+from lit_precompute.precompute.embedder import Embedder
+from lit_precompute.precompute.images.ahead import Outcome, Preparer, PreparingThreads, ReadImage
+from lit_precompute.precompute.images.decoding import MAX_PIXELS, PictureError
+from lit_precompute.precompute.images.processes import PreparingProcesses
+from lit_precompute.precompute.sources.source import Example
 
 # Batches whose pictures are being decoded while the device works, and batches on the device.
 _BATCHES_AHEAD = 2

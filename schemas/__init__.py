@@ -1,13 +1,10 @@
 """The embedding dataset on disk: manifest, tables, blocks, reading, writing, checking."""
 
-from schemas.dataset import EmbeddingDataset
-from schemas.dataset_writer import DatasetWriter
-from schemas.errors import DatasetError
-from schemas.manifest import FileInfo, Manifest, Probe, ShardInfo, SourceFile, SourceInfo, TowerCard
-from schemas.publishing import publish_manifest
-from schemas.row_block import RowBlock
-from schemas.shard_writer import ShardWriter
-from schemas.tables import (
+from lit_precompute.schemas.manifest import FileInfo, Manifest, Probe, ShardInfo, SourceFile, SourceInfo, TowerCard
+from lit_precompute.schemas.reading.dataset import EmbeddingDataset
+from lit_precompute.schemas.reading.row_block import RowBlock
+from lit_precompute.schemas.storage import DatasetError
+from lit_precompute.schemas.tables import (
     ColumnSchema,
     TableSchema,
     captions_table,
@@ -15,7 +12,10 @@ from schemas.tables import (
     failures_table,
     labels_table,
 )
-from schemas.vectors import VectorType
+from lit_precompute.schemas.vectors import VectorType
+from lit_precompute.schemas.writing.dataset_writer import DatasetWriter
+from lit_precompute.schemas.writing.publishing import publish_manifest
+from lit_precompute.schemas.writing.shard_writer import ShardWriter
 
 __all__ = [
     "ColumnSchema",

@@ -5,7 +5,7 @@ Promises: a block opens with pyarrow alone, and the same rows give the same byte
 
 import pyarrow as pa
 
-from schemas.errors import DatasetError
+from lit_precompute.schemas.storage import DatasetError
 
 # One record a chunk, so that a block is read alone; blocks bring their own compression.
 WRITER_OPTIONS = "group_size:1,uncompressed"

@@ -14,9 +14,8 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 
-from schemas.errors import DatasetError
-from schemas.files import MANIFEST_NAME, WORK_FOLDER
-from schemas.tables import StrictModel, TableSchema
+from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, DatasetError
+from lit_precompute.schemas.tables import StrictModel, TableSchema
 
 FORMAT_VERSION = 2
 Count = pydantic.NonNegativeInt

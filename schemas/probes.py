@@ -1,7 +1,7 @@
 """Probes: a few rows whose float32 vectors the manifest keeps, as the tower gave them.
 
 They are a dataset's receipt: whoever has the tower can check that it agrees, and whoever has the dataset can see what
-the stored type cost (schemas/receipt.py).
+the stored type cost (schemas/checking/receipt.py).
 
 Promises: which rows they are depends on the rows alone, not on the pieces in which they came, and so a job that was
 killed and resumed keeps the same ones. Memory holds `2 * most + 1` vectors at most.
@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from schemas.errors import DatasetError
-from schemas.manifest import Probe, ShardInfo
+from lit_precompute.schemas.manifest import Probe, ShardInfo
+from lit_precompute.schemas.storage import DatasetError
 
 NUM_PROBES = 64
 

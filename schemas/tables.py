@@ -6,7 +6,7 @@ from typing import Literal
 import pyarrow as pa
 import pydantic
 
-from schemas.vectors import VectorType, scale_column, vector_field
+from lit_precompute.schemas.vectors import VectorType, scale_column, vector_field
 
 KEY = "key"
 # The table that every dataset has, and its column of vectors.

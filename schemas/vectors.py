@@ -2,6 +2,10 @@
 
 Promises: reading makes no copy; writing takes vectors as float32, rounds to nearest even and refuses what the type
 cannot hold. The scales of an int8 column `NAME` are a column `NAME_scale` beside it.
+
+int8: scale = max|x| / 127, but never below the smallest normal float32; number = x / scale, rounded to nearest even and
+within -127..127; number * scale is off by half a scale at most (and a last bit of float32). All of it is float32
+arithmetic as IEEE 754 defines it, so that every machine stores the same bytes. A row of zeros reads back as zeros.
 """
 
 from collections.abc import Sequence
@@ -11,11 +15,13 @@ import ml_dtypes
 import numpy as np
 import pyarrow as pa
 
-from schemas.errors import DatasetError
-from schemas.quantisation import LARGEST, dequantise, quantise
+from lit_precompute.schemas.storage import DatasetError
 
 VectorType = Literal["float32", "float16", "bfloat16", "int8"]
 VECTOR_TYPES: tuple[VectorType, ...] = ("float32", "float16", "bfloat16", "int8")
+LARGEST = 127
+# Below it float32 loses digits and many devices take numbers for zero: a quotient by such a scale could exceed 127.
+SMALLEST_SCALE = np.finfo(np.float32).smallest_normal
 # The key of a field's metadata that names what its numbers are.
 VECTOR_TYPE_KEY = b"vector_type"
 
@@ -49,6 +55,18 @@ class StoredVectors(NamedTuple):
         if self.scales is None:
             return self.numbers.astype(np.float32, copy=False)
         return dequantise(self.numbers, self.scales)
+
+
+def quantise(vectors: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Returns (int8 [n, D], float32 scales [n]) of float32 vectors [n, D]; rows that are not finite give no meaning."""
+    with np.errstate(invalid="ignore"):
+        scales = np.maximum(np.abs(vectors).max(axis=1, initial=0) / np.float32(LARGEST), SMALLEST_SCALE)
+        return np.rint(vectors / scales[:, None]).astype(np.int8), scales
+
+
+def dequantise(numbers: np.ndarray[Any, Any], scales: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Returns float32 [n, D] of int8 numbers [n, D] and their scales [n]."""
+    return numbers.astype(np.float32) * scales[:, None]
 
 
 def numpy_type(vector_type: VectorType) -> np.dtype[Any]:

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from lit_precompute.tune.model.tuned_model import TunedModel
 from tests.golden.fingerprints import make as fingerprints
 from tests.golden.text_tower_start import make as text_tower_start
 from tests.golden.tuned_model_v1 import make as tuned_model
-from tune.tuned_model import TunedModel
 
 FINGERPRINTS = json.loads(fingerprints.PATH.read_text(encoding="utf-8"))
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from benchmarks.demo import data
+from demo import data
 
 COMMANDS = pathlib.Path(sys.executable).parent
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from precompute.sources import table, webdataset
-from precompute.sources.files import find_files, open_file
-from precompute.sources.source import Example, Finder, Opener, Source, SourceColumns, SourceError
+from lit_precompute.precompute.sources.files import find_files, open_file
+from lit_precompute.precompute.sources.source import Example, Finder, Opener, Source, SourceColumns, SourceError
+from lit_precompute.precompute.sources.table import units as table
+from lit_precompute.precompute.sources.webdataset import units as webdataset
 
 # The rows read at a time when single pictures are looked for.
 _LOOK_UP_ROWS = 4096

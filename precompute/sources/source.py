@@ -16,8 +16,8 @@ from typing import BinaryIO, Protocol
 
 import numpy as np
 
-from precompute.pictures.decoding import PictureError
-from schemas import SourceInfo
+from lit_precompute.precompute.images.decoding import PictureError
+from lit_precompute.schemas import SourceInfo
 
 Opener = Callable[[str], BinaryIO]
 """Opens a path for reading, seekable. Raises FileNotFoundError where there is no such file."""

@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from precompute import batch_size
-from precompute.batch_size import Measured, choose, probe
-from precompute.loading import load_tower
-from tests.precompute.tiny_tower import NAME, register_tiny_tower, write_weights
+from lit_precompute.precompute import batch_size
+from lit_precompute.precompute.batch_size import Measured, choose, probe
+from lit_precompute.towers.loading import load_tower
+from tests.towers.tiny_tower import NAME, register_tiny_tower, write_weights
 
 
 @pytest.fixture

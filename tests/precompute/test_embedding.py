@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from precompute import embedding
-from precompute.embedder import Embedder
-from precompute.embedding import embed_examples, make_preparer
-from precompute.loading import load_tower
-from precompute.pictures.decoding import PictureError
-from precompute.sources.source import Example
-from tests.precompute.tiny_tower import NAME, PATCH, SIZE, register_tiny_tower, write_weights
+from lit_precompute.precompute import embedding
+from lit_precompute.precompute.embedder import Embedder
+from lit_precompute.precompute.embedding import embed_examples, make_preparer
+from lit_precompute.precompute.images.decoding import PictureError
+from lit_precompute.precompute.sources.source import Example
+from lit_precompute.towers.loading import load_tower
+from tests.towers.tiny_tower import NAME, PATCH, SIZE, register_tiny_tower, write_weights
 
 SEED = 5
 

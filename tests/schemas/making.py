@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from schemas import DatasetWriter, SourceInfo, TowerCard
+from lit_precompute.schemas import DatasetWriter, SourceInfo, TowerCard
 
 WIDTH = 6
 SOURCE = SourceInfo(kind="table", path="captions.tsv", files=[])

@@ -6,9 +6,9 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from schemas import EmbeddingDataset
-from schemas.receipt import make_receipt
-from schemas.verification import verify
+from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.schemas.checking.receipt import make_receipt
+from lit_precompute.schemas.checking.verification import verify
 from tests.golden.dataset_v1 import make as version_1
 from tests.golden.dataset_v2 import make as version_2
 

@@ -6,8 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from schemas import DatasetError, EmbeddingDataset, Manifest
-from schemas.manifest import digest
+from lit_precompute.schemas import DatasetError, EmbeddingDataset, Manifest
+from lit_precompute.schemas.manifest import digest
 from tests.schemas.making import rows, write
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import strategies
 
-from schemas import DatasetError, FileInfo, Probe, ShardInfo
-from schemas.probes import ProbeSampler, decode_vector, encode_vector, number_in_dataset, share_of_shard
+from lit_precompute.schemas import DatasetError, FileInfo, Probe, ShardInfo
+from lit_precompute.schemas.probes import ProbeSampler, decode_vector, encode_vector, number_in_dataset, share_of_shard
 
 
 def _add(sampler, start, stop):

@@ -11,11 +11,13 @@ import time
 
 import numpy as np
 
-from schemas import DatasetWriter, EmbeddingDataset, SourceInfo, TowerCard, VectorType
-from tune.options import ImageSideOptions, OptimizerOptions, TextTowerOptions
-from tune.recipes import Recipe
-from tune.texts import TextOptions
-from tune.tokenizers import TokenizerOptions
+from lit_precompute.schemas import DatasetWriter, EmbeddingDataset, SourceInfo, TowerCard, VectorType
+from lit_precompute.towers.text.options import TextTowerOptions
+from lit_precompute.towers.tokenizers.tokenizer import TokenizerOptions
+from lit_precompute.tune.config.recipe import Recipe
+from lit_precompute.tune.data.texts import TextOptions
+from lit_precompute.tune.model.options import ImageSideOptions
+from lit_precompute.tune.optimizers.options import OptimizerOptions
 
 ROOT = pathlib.Path(__file__).parents[2]
 WIDTH, NUM_ROWS, NUM_WORDS = 24, 96, 20
@@ -79,7 +81,7 @@ def write_as_float32(path, dataset_path) -> str:
 
 def train(dataset_path, output, recipe=RECIPE, **options):
     """Runs a training in this process; returns its result."""
-    from tune.training import Trainer
+    from lit_precompute.tune.training.trainer import Trainer
 
     with EmbeddingDataset.open(dataset_path) as dataset:
         return Trainer(dataset, recipe, output).run(lambda progress: None, **options)
@@ -115,9 +117,9 @@ def flags(recipe: Recipe, defaults: Recipe) -> list[str]:
 
 def start(dataset_path, output, *more: str, recipe=RECIPE) -> subprocess.Popen:
     """Starts `lit-tune` in a process of its own."""
-    from tune.recipes import RECIPES
+    from lit_precompute.tune.config.recipe import RECIPES
 
-    command = [sys.executable, "-m", "tune", "--dataset", str(dataset_path), "--output", str(output)]
+    command = [sys.executable, "-m", "lit_precompute", "tune", "--dataset", str(dataset_path), "--output", str(output)]
     command += [*flags(recipe, RECIPES["demo"]), *more]
     # No wider than a terminal would be, and no colours, whoever runs the tests.
     environment = {**os.environ, "COLUMNS": "200", "TERM": "dumb"}

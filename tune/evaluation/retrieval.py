@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from schemas import EmbeddingDataset
-from tune.evaluation.statistics import Share, chance_of_a_hit
-from tune.tuned_model import TunedModel
+from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.tune.evaluation.statistics import Share, chance_of_a_hit
+from lit_precompute.tune.model.tuned_model import TunedModel
 
 KS = (1, 5, 10)
 _TIE = 1e-9

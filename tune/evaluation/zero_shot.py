@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from schemas import EmbeddingDataset
-from tune.evaluation.prompts import PromptError, class_name, make_prompts
-from tune.evaluation.statistics import Share, chance_of_a_hit
-from tune.tuned_model import TunedModel
+from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.tune.evaluation.prompts import PromptError, class_name, make_prompts
+from lit_precompute.tune.evaluation.statistics import Share, chance_of_a_hit
+from lit_precompute.tune.model.tuned_model import TunedModel
 
 _EPSILON = 1e-8
 _TOP = 5

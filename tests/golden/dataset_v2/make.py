@@ -10,8 +10,8 @@ import sys
 
 import numpy as np
 
-from schemas import DatasetWriter, SourceFile, SourceInfo, TowerCard, VectorType
-from schemas.vectors import VECTOR_TYPES
+from lit_precompute.schemas import DatasetWriter, SourceFile, SourceInfo, TowerCard, VectorType
+from lit_precompute.schemas.vectors import VECTOR_TYPES
 
 KEYS = ["first.jpg", "zweites.png", "第三.webp", "fourth.gif", "fifth.jpg"]
 TEXTS = [["a red square", "a square"], [], ["drei ☂"], ["four"], [""]]

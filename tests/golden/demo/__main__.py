@@ -15,7 +15,7 @@ import subprocess
 import sys
 from typing import Any
 
-from benchmarks.demo import data
+from demo import data
 
 FIGURES = pathlib.Path(__file__).with_name("figures.json")
 _COMMANDS = pathlib.Path(sys.executable).parent

@@ -16,11 +16,11 @@ import zlib
 
 import numpy as np
 
-from precompute.family import Entry
-from precompute.fingerprint import fingerprint
-from precompute.loading import load_tower
-from precompute.registry import find_tower, register, tower_names
-from precompute.weights.naming import write_names
+from lit_precompute.towers.family import Entry
+from lit_precompute.towers.fingerprint import fingerprint
+from lit_precompute.towers.loading import load_tower
+from lit_precompute.towers.registry import find_tower, register, tower_names
+from lit_precompute.towers.weights.naming import write_names
 
 PATH = pathlib.Path(__file__).with_name("fingerprints.json")
 NO_WEIGHTS = "0" * 64

@@ -14,10 +14,10 @@ import sys
 import numpy as np
 from flax import nnx
 
-from tune.recipes import RECIPES
-from tune.text_tower import to_flat
-from tune.tokenizers import WordTokenizer
-from tune.training_step import start_compiling
+from lit_precompute.towers.text.vit import to_flat
+from lit_precompute.towers.tokenizers.tokenizer import WordTokenizer
+from lit_precompute.tune.config.recipe import RECIPES
+from lit_precompute.tune.training.step import start_compiling
 
 PATH = pathlib.Path(__file__).with_name("parameters.json")
 VOCABULARY_SIZE, WIDTH = 2_044, 1_280

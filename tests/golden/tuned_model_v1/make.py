@@ -12,9 +12,9 @@ import tempfile
 
 import numpy as np
 
+from lit_precompute.tune.model.options import ImageSideOptions
+from lit_precompute.tune.model.tuned_model import TunedModel
 from tests.tune.small_runs import RECIPE, WIDTH, train, write_dataset
-from tune.options import ImageSideOptions
-from tune.tuned_model import TunedModel
 
 FOLDER = pathlib.Path(__file__).parent
 TEXTS = ["word1 word2 word3", "word4", "", "a word nobody knew", "WORD7, word8"]

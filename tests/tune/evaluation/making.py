@@ -4,7 +4,7 @@ import types
 
 import numpy as np
 
-from schemas import DatasetWriter
+from lit_precompute.schemas import DatasetWriter
 from tests.schemas.making import SOURCE, card
 
 
@@ -16,7 +16,7 @@ class KnownModel:
         self.tower_fingerprint = fingerprint
         self.image_tower = {"name": "test-tower", "fingerprint": fingerprint}
         self.images_seen = []
-        from tune.tuned_model import TunedModel
+        from lit_precompute.tune.model.tuned_model import TunedModel
 
         self.check_goes_with = types.MethodType(TunedModel.check_goes_with, self)
 

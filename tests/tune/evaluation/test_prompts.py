@@ -2,7 +2,7 @@
 
 import pytest
 
-from tune.evaluation.prompts import (
+from lit_precompute.tune.evaluation.prompts import (
     TEMPLATES,
     PromptError,
     canonical,

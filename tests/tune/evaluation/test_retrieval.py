@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from sklearn.metrics import top_k_accuracy_score
 
-from schemas import EmbeddingDataset
+from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.tune.evaluation import retrieval
+from lit_precompute.tune.evaluation.retrieval import evaluate, ranks
+from lit_precompute.tune.model.tuned_model import TunedModelError
 from tests.tune.evaluation.making import KnownModel, unit, write_rows
-from tune.evaluation import retrieval
-from tune.evaluation.retrieval import evaluate, ranks
-from tune.tuned_model import TunedModelError
 
 
 def _brute_force(images, texts, owners):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from tune.evaluation.statistics import Share, chance_of_a_hit
+from lit_precompute.tune.evaluation.statistics import Share, chance_of_a_hit
 
 
 @pytest.mark.parametrize(("right", "count"), [(0, 10), (3, 10), (10, 10), (103, 300), (1, 100_000)])

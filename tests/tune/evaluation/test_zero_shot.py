@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, top_k_accuracy_score
 
-from schemas import EmbeddingDataset
+from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.tune.evaluation.prompts import PromptError, make_prompts
+from lit_precompute.tune.evaluation.zero_shot import class_vectors, classify, distinct_labels
 from tests.tune.evaluation.making import KnownModel, unit, write_rows
-from tune.evaluation.prompts import PromptError, make_prompts
-from tune.evaluation.zero_shot import class_vectors, classify, distinct_labels
 
 CLASSES = [f"class {letter}" for letter in "abcdefgh"]
 TEMPLATES = ("{}", "a photo of a {}.")

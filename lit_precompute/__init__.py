@@ -1,0 +1,1 @@
+"""lit-precompute: embed once, tune many times."""

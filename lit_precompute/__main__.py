@@ -1,0 +1,24 @@
+"""`python -m lit_precompute embed|tune|eval|data`: the commands lit-embed, lit-tune, lit-eval and lit-data."""
+
+import importlib
+import sys
+
+_MODULES = {"embed": "embed", "tune": "tune", "eval": "evaluate", "data": "data"}
+_USAGE = f"usage: python -m lit_precompute {{{','.join(_MODULES)}}} ...\n"
+
+
+def main() -> None:
+    """Runs the command that the first argument names."""
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    if name in ("-h", "--help"):
+        sys.stdout.write(_USAGE)
+        sys.exit(0)
+    if name not in _MODULES:
+        sys.stderr.write(f"error: command must be one of {', '.join(_MODULES)}, got {name!r}\n{_USAGE}")
+        sys.exit(2)
+    del sys.argv[1]
+    importlib.import_module(f"lit_precompute.commands.{_MODULES[name]}").main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The commands: lit-embed, lit-tune, lit-eval and lit-data."""

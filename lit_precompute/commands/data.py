@@ -1,0 +1,158 @@
+"""lit-data: looks at embedding datasets and checks them."""
+
+import dataclasses
+import json
+import sys
+from typing import Annotated, Any
+
+import rich.console
+import rich.progress
+import rich.table
+import rich.text
+import tyro
+
+from lit_precompute.commands.words import counted
+from lit_precompute.schemas.checking.receipt import Receipt, make_receipt
+from lit_precompute.schemas.checking.verification import verify
+from lit_precompute.schemas.manifest import Manifest
+from lit_precompute.schemas.reading.dataset import EmbeddingDataset
+from lit_precompute.schemas.storage import DatasetError
+
+_MAX_REASONS = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Info:
+    """Shows what a dataset holds: rows, tower, source, tables, failures, and what its stored type cost.
+
+    Example:
+      lit-data info cc12m-vit_l16
+    """
+
+    dataset: tyro.conf.Positional[str]
+    """Directory of the dataset."""
+    json: bool = False
+    """Print JSON for programs."""
+
+    def run(self, console: rich.console.Console) -> int:
+        """Prints the card; returns the exit status."""
+        with EmbeddingDataset.open(self.dataset) as dataset:
+            manifest = dataset.manifest
+            reasons = count_reasons(dataset)
+            receipt = make_receipt(dataset)
+        if self.json:
+            card = manifest.model_dump(exclude={"probes", "shards"})
+            sizes = {"bytes": table_bytes(manifest), "num_shards": len(manifest.shards), "failures": reasons}
+            figures = {"receipt": None if receipt is None else dataclasses.asdict(receipt)}
+            sys.stdout.write(json.dumps(card | sizes | figures, indent=1, sort_keys=True) + "\n")
+        else:
+            console.print(make_card(self.dataset, manifest, reasons, receipt))
+        return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Verify:
+    """Checks every file of a dataset: checksums, counts, alignment, finite values, ledger. Exit status 1 on any fault.
+
+    Example:
+      lit-data verify cc12m-vit_l16
+    """
+
+    dataset: tyro.conf.Positional[str]
+    """Directory of the dataset."""
+
+    def run(self, console: rich.console.Console) -> int:
+        """Prints every fault; returns the exit status."""
+        with rich.progress.Progress(console=console, disable=not console.is_terminal, transient=True) as display:
+            task = display.add_task("files", total=None)
+            faults = verify(self.dataset, lambda done, total: display.update(task, completed=done, total=total))
+        for fault in faults:
+            console.print(f"fault: {fault}", markup=False)
+        if faults:
+            console.print(f"{self.dataset}: {len(faults)} faults")
+            return 1
+        manifest = Manifest.read(self.dataset)
+        console.print(
+            f"{self.dataset}: sound; {counted(manifest.num_rows, 'row')} in {counted(len(manifest.shards), 'shard')}"
+        )
+        return 0
+
+
+def table_bytes(manifest: Manifest) -> dict[str, int]:
+    """Returns the bytes of each table's files."""
+    return {table.name: sum(shard.files[table.name].bytes for shard in manifest.shards) for table in manifest.tables}
+
+
+def count_reasons(dataset: EmbeddingDataset) -> dict[str, int]:
+    """Returns how many rows failed for each reason, the most frequent first."""
+    if not any(table.name == "failures" for table in dataset.manifest.tables):
+        return {}
+    counts = dataset.failures().column("reason").value_counts().to_pylist()
+    return {entry["values"]: entry["counts"] for entry in sorted(counts, key=lambda entry: -entry["counts"])}
+
+
+def describe_receipt(receipt: Receipt | None, manifest: Manifest) -> list[tuple[str, str]]:
+    """Returns what the stored type cost, as names and sentences."""
+    if receipt is None:
+        why = "format version 1 keeps" if manifest.format_version == 1 else "the manifest keeps"
+        return [("receipt", f"none: {why} no float32 vectors to compare with")]
+    vector_type = manifest.table("embeddings").columns[1].vector_type
+    probes = counted(receipt.num_probes, "probe")
+    if receipt.is_exact:
+        return [("receipt", f"exact: {vector_type} holds the tower's float32, on {probes}")]
+    # Eight decimals: float16 differs in the eighth. Both lines fit a terminal of 80 columns.
+    cosines = f"cosine {receipt.mean_cosine:.8f}, least {receipt.least_cosine:.8f}"
+    lines = [("receipt", f"{vector_type} to float32: {cosines}")]
+    if not receipt.num_neighbours:
+        return lines
+    changed = f"nearest changed for {receipt.num_nearest_changed} of {probes}"
+    kept = f"{receipt.mean_overlap:.1%} of the {receipt.num_neighbours} kept"
+    return [*lines, ("neighbours", f"{changed}; {kept}")]
+
+
+def make_card(
+    path: str, manifest: Manifest, reasons: dict[str, int], receipt: Receipt | None = None
+) -> rich.table.Table:
+    """Returns a readable card of a dataset."""
+    card = rich.table.Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    card.add_column(no_wrap=True)
+    card.add_column(overflow="fold")  # hashes are shown whole
+    ledger, tower, sizes = manifest.ledger, manifest.tower, table_bytes(manifest)
+    rows: list[tuple[str, Any]] = [
+        ("dataset", path),
+        ("rows", f"{ledger.rows_written:,} = {ledger.rows_read:,} read - {ledger.rows_failed:,} failed"),
+        ("shards", f"{len(manifest.shards):,}, in blocks of {manifest.block_rows:,} rows, order: {manifest.order}"),
+        ("tower", f"{tower.name}: {tower.output_width} numbers ({tower.pooling}), {tower.num_parameters:,} parameters"),
+        ("fingerprint", tower.fingerprint),
+        ("preprocessing", json.dumps(tower.preprocessing)),
+        ("source", f"{manifest.source.kind} {manifest.source.path}, {counted(len(manifest.source.files), 'file')}"),
+    ]
+    for table in manifest.tables:
+        columns = ", ".join(
+            f"{column.name} ({column.vector_type}[{column.width}])" if column.type == "vector" else column.name
+            for column in table.columns
+        )
+        rows.append((f"table {table.name}", f"{sizes[table.name] / 1e6:,.1f} MB: {columns}"))
+    rows += describe_receipt(receipt, manifest)
+    rows += [(f"failed: {reason}", counted(count, "row")) for reason, count in list(reasons.items())[:_MAX_REASONS]]
+    rows.append(("digest", manifest.digest))
+    for name, value in rows:
+        card.add_row(rich.text.Text(name, style="bold"), rich.text.Text(str(value)))
+    return card
+
+
+def main() -> None:
+    """Entry point of `lit-data`; exits with 0, 1 (faults found) or 2 (wrong input)."""
+    commands = Annotated[Info, tyro.conf.subcommand("info")] | Annotated[Verify, tyro.conf.subcommand("verify")]
+    command = tyro.cli(commands, prog="lit-data", description=__doc__)
+    console = rich.console.Console(soft_wrap=True, highlight=False)
+    try:
+        status = command.run(console)
+    except DatasetError as error:
+        rich.console.Console(stderr=True, soft_wrap=True, highlight=False).print(f"error: {error}", markup=False)
+        status = 2
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

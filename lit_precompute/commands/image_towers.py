@@ -1,0 +1,107 @@
+"""Lists the image towers that have names, or shows the card of one."""
+
+import dataclasses
+import fnmatch
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import rich.console
+import rich.table
+import rich.text
+import tyro
+
+if TYPE_CHECKING:
+    from lit_precompute.towers.catalogue import Description
+
+# What a row of the table needs; without a terminal the console takes 80 columns, and would break lines.
+_WIDE = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class Towers:
+    """Lists the image towers that have names, or shows the card of one.
+
+    Example:
+      lit-embed towers
+      lit-embed towers '*dino*'
+      lit-embed towers google/vit-base-patch16-224
+    """
+
+    name: tyro.conf.Positional[str] = ""
+    """A name, also `module:name` of a tower of your own, for its card; a pattern with * for a shorter list."""
+    json: bool = False
+    """Print JSON for programs."""
+
+    def run(self, console: rich.console.Console) -> None:
+        """Prints the list or the card.
+
+        Raises:
+          ValueError: no tower has this name, or none fits the pattern.
+        """
+        # Here, since JAX takes a second to import: --help does without.
+        from lit_precompute.towers.catalogue import describe
+        from lit_precompute.towers.registry import find_tower, tower_names
+
+        is_list = not self.name or "*" in self.name
+        names = [name for name in tower_names() if fnmatch.fnmatchcase(name, self.name or "*")] if is_list else []
+        if is_list and not names:
+            raise ValueError(f"no tower's name fits {self.name!r}; `lit-embed towers` lists them all")
+        if is_list:
+            descriptions = [describe(name, find_tower(name)) for name in names]
+        else:
+            descriptions = [describe(self.name, find_tower(self.name))]
+        if self.json:
+            cards = [dataclasses.asdict(description) for description in descriptions]
+            sys.stdout.write(json.dumps(cards if is_list else cards[0], indent=1) + "\n")
+        elif is_list:
+            _print_list(console, descriptions)
+        else:
+            console.print(_card(descriptions[0]))
+
+
+def _print_list(console: rich.console.Console, descriptions: list["Description"]) -> None:
+    table = rich.table.Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("tower", overflow="fold", min_width=24)
+    for column in ("numbers", "parameters", "pixels"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("published accuracy", min_width=11)
+    table.add_column("weights from", overflow="fold", min_width=8)
+    # Families together, bare architectures before published models.
+    for one in sorted(descriptions, key=lambda one: (one.family, bool(one.weights), one.num_parameters, one.name)):
+        sizes = (f"{one.width:,}", f"{one.num_parameters / 1e6:,.1f} M", str(one.resolution))
+        table.add_row(one.name, *sizes, one.accuracy, _publisher(one.weights))
+    (console if console.is_terminal else rich.console.Console(width=_WIDE)).print(table)
+    console.print(f"{len(descriptions)} towers; lit-embed towers NAME shows a card", markup=False)
+
+
+def _publisher(weights: str) -> str:
+    """Returns who publishes a file, short enough for a table."""
+    scheme, _, rest = weights.partition("://")
+    host, _, path = rest.partition("/")
+    if scheme == "hf":
+        return "Hugging Face"
+    return f"{host}/{path.partition('/')[0]}" if host.startswith("storage.") else host
+
+
+def _card(one: "Description") -> rich.table.Table:
+    card = rich.table.Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    card.add_column(no_wrap=True)
+    card.add_column(overflow="fold")
+    default, *others = [f"{pooling} ({width:,})" for pooling, width in one.embedding.items()]
+    given = "" if one.weights else " --weights FILE"
+    rows = {
+        "tower": one.name,
+        "family": one.family,
+        "embedding": f"{default}; --pooling also takes {', '.join(others)}" if others else default,
+        "parameters": f"{one.num_parameters:,}",
+        "pictures": f"{one.resolution} x {one.resolution} pixels: {one.pictures}",
+        "accuracy": one.accuracy or "nothing comparable is published",
+        "weights": one.weights or "a file of this architecture: --weights FILE",
+        "SHA-256": one.weights_sha256 or "not published",
+        "architecture": ", ".join(f"{field} {value}" for field, value in one.architecture.items()),
+        "use": f"lit-embed run --tower {one.name}{given} --source TABLE --output DIR",
+    }
+    for name, value in rows.items():
+        card.add_row(rich.text.Text(name, style="bold"), rich.text.Text(value))
+    return card

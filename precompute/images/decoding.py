@@ -1,0 +1,259 @@
+"""Decoding: encoded bytes to uint8 RGB, with one defined treatment for each kind of picture.
+
+Promises: `decode` returns uint8 [height, width, 3] or raises `PictureError` with a reason from a closed set, whatever
+the bytes are. Upright JPEGs, and PNGs without transparency, give the bytes of tf.io.decode_image, which is what
+big_vision decodes with. Several threads may decode at once. docs/pictures.md holds the treatments in a table.
+
+Not here: resizing (`preprocessing`) and where bytes come from (`sources`). Pillow's process-wide settings are left
+alone, and colour profiles are not applied (neither does big_vision apply them).
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import os
+import struct
+import threading
+import warnings
+import zlib
+from typing import Any, Literal
+
+import numpy as np
+from PIL import BmpImagePlugin, GifImagePlugin, Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
+
+from lit_precompute.towers.preprocessing import JpegDecoding
+
+Reason = Literal["empty", "not-a-picture", "truncated", "too-large", "unsupported", "missing", "unreadable"]
+
+# Pillow's own limit: half a gigabyte as RGB, about ten times the largest picture of ImageNet.
+MAX_PIXELS = 178_956_970
+
+# How a file begins -> what reads it. The readers are named, so that no other of Pillow's parsers sees the bytes.
+_READERS: tuple[tuple[bytes, Any], ...] = (
+    (b"\xff\xd8\xff", JpegImagePlugin.JpegImageFile),
+    (b"\x89PNG\r\n\x1a\n", PngImagePlugin.PngImageFile),
+    (b"RIFF", WebPImagePlugin.WebPImageFile),
+    (b"GIF87a", GifImagePlugin.GifImageFile),
+    (b"GIF89a", GifImagePlugin.GifImageFile),
+    (b"BM", BmpImagePlugin.BmpImageFile),
+    (b"II*\0", TiffImagePlugin.TiffImageFile),
+    (b"MM\0*", TiffImagePlugin.TiffImageFile),
+    (b"II+\0", TiffImagePlugin.TiffImageFile),
+    (b"MM\0+", TiffImagePlugin.TiffImageFile),
+)
+# How a picture of a format that is not taken begins (at the offset given), so that it can be named.
+_OTHER_FORMATS = (
+    (4, b"ftypavif", "AVIF"),
+    (4, b"ftyphei", "HEIC"),
+    (4, b"ftypmif1", "HEIF"),
+    (0, b"\0\0\0\x0cjP  ", "JPEG 2000"),
+    (0, b"\xff\x0a", "JPEG XL"),
+    (0, b"\0\0\0\x0cJXL ", "JPEG XL"),
+    (0, b"8BPS", "Photoshop"),
+    (0, b"%PDF", "PDF"),
+    (0, b"<svg", "SVG"),
+    (0, b"\0\0\1\0", "icon"),
+)
+# What Pillow's parsers raise on damaged bytes; the fuzz test looks for others.
+_DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    EOFError,
+    struct.error,
+    zlib.error,
+)
+
+_PLAIN_MODES = frozenset({"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr"})
+_ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
+_DEEP_MODES = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})
+
+_TRANSPOSITIONS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_ORIENTATION_TAG = 0x0112
+
+
+class PictureError(ValueError):
+    """A picture that cannot be taken: `reason` is one of `Reason`, `str()` says what was found."""
+
+    def __init__(self, reason: Reason, message: str):
+        super().__init__(reason, message)
+        self.reason: Reason = reason
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message
+
+
+@functools.cache
+def host_tensorflow() -> Any:
+    """Returns TensorFlow, imported at first use (seconds) and kept off the accelerators, which are JAX's."""
+    # Both only when nobody chose otherwise: start-up notes would break progress lines, and oneDNN, which announces
+    # itself on standard error, has no part in what is used here.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    import tensorflow as tf
+
+    if tf.config.list_physical_devices("GPU"):
+        tf.config.set_visible_devices([], "GPU")
+    return tf
+
+
+class _PillowWarningsIgnored:
+    """While any thread is inside, warnings raised by Pillow's modules are ignored.
+
+    What Pillow warns about here is either refused in our own words or harmless (damaged EXIF). The standard library's
+    catch_warnings restores the wrong filters when threads overlap; here the first in adds a line and the last out
+    takes it away.
+    """
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._num_inside = 0
+        self._line: Any = None
+
+    def __enter__(self):
+        with self._lock:
+            if self._num_inside == 0:
+                warnings.filterwarnings("ignore", module=r"PIL\.")
+                self._line = warnings.filters[0]
+            self._num_inside += 1
+
+    def __exit__(self, *exception: object):
+        with self._lock:
+            self._num_inside -= 1
+            if self._num_inside == 0 and self._line in warnings.filters:
+                warnings.filters.remove(self._line)  # pyright: ignore[reportAttributeAccessIssue] # a list, typed as a sequence
+
+
+_PILLOW_WARNINGS_IGNORED = _PillowWarningsIgnored()
+
+
+def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, jpeg: JpegDecoding = "fast") -> np.ndarray:
+    """Returns the picture as uint8 [height, width, 3], upright, transparency over white, first frame if animated.
+
+    Args:
+      data: the whole encoded file: JPEG, PNG, WebP, GIF, BMP or TIFF, whatever it is called.
+      max_pixels: pictures that declare more are refused before their pixels are decoded.
+      jpeg: "fast" is tf.io.decode_image's choice and big_vision's; "accurate" (the accurate integer DCT) equals
+        Pillow's and torchvision's pixels.
+
+    Raises:
+      PictureError: with the reason "empty", "not-a-picture", "unsupported", "too-large" or "truncated".
+    """
+    if not data:
+        raise PictureError("empty", "the file has no bytes")
+    reader = _reader(data)
+    with _PILLOW_WARNINGS_IGNORED:
+        try:
+            if reader is WebPImagePlugin.WebPImageFile:
+                # Pillow's WebP reader allocates the canvas before it tells the size.
+                _check_size(*_webp_size(data), max_pixels)
+            image: Any = reader(io.BytesIO(data))
+            width, height = image.size
+            _check_size(width, height, max_pixels)
+            orientation = _orientation(image)
+            if reader is JpegImagePlugin.JpegImageFile:
+                upright = _turned(_decode_jpeg(data, jpeg), orientation)
+            else:
+                upright = _turned(_decode_others(image, data), orientation)
+        except Image.DecompressionBombError as error:
+            raise PictureError("too-large", str(error)) from error
+        except PictureError:
+            raise
+        except _DAMAGE as error:
+            raise PictureError("truncated", f"{reader.format} is cut off or damaged: {error}") from error
+    return np.ascontiguousarray(upright)
+
+
+def _reader(data: bytes) -> Any:
+    """Returns Pillow's class for what the bytes begin with."""
+    for start, reader in _READERS:
+        if data.startswith(start) and (start != b"RIFF" or data[8:12] in (b"WEBP", b"")):
+            return reader
+    for offset, mark, name in _OTHER_FORMATS:
+        if data[offset:].startswith(mark):
+            raise PictureError("unsupported", f"{name} is not read; convert to JPEG, PNG, WebP, GIF, BMP or TIFF")
+    raise PictureError("not-a-picture", f"no known picture format begins with {data[:16]!r} ({len(data)} bytes)")
+
+
+def _check_size(width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        raise PictureError("too-large", f"declares {width} x {height} pixels; at most {max_pixels:,} are decoded")
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    """Returns (width, height) of the canvas. Source: RFC 9649, sections 2.5 to 2.7."""
+    kind = data[12:16]
+    if kind == b"VP8X":
+        return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
+    if kind == b"VP8L":
+        bits = int.from_bytes(data[21:25], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    return int.from_bytes(data[26:28], "little") & 0x3FFF, int.from_bytes(data[28:30], "little") & 0x3FFF
+
+
+def _orientation(image: Any) -> int:
+    """Returns the EXIF (else XMP) orientation, 1 if there is none or it cannot be read."""
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return 1  # Pillow turns TIFFs while it loads them
+    try:
+        return image.getexif().get(_ORIENTATION_TAG, 1)
+    except _DAMAGE:
+        return 1  # the pixels are whole; a damaged note beside them does not lose the picture
+
+
+def _turned(image: np.ndarray, orientation: int) -> np.ndarray:
+    if orientation not in _TRANSPOSITIONS:
+        return image
+    return np.asarray(Image.fromarray(image).transpose(_TRANSPOSITIONS[orientation]))
+
+
+def _decode_jpeg(data: bytes, jpeg: JpegDecoding) -> np.ndarray:
+    """Returns a JPEG's pixels as TensorFlow decodes them: grey repeated, CMYK converted, Adobe's inversion heeded."""
+    tf = host_tensorflow()
+    method = {"fast": "", "accurate": "INTEGER_ACCURATE"}[jpeg]
+    try:
+        return tf.raw_ops.DecodeJpeg(contents=data, channels=3, dct_method=method).numpy()
+    except tf.errors.InvalidArgumentError as error:
+        # TensorFlow's own words name its devices, not what is wrong with the picture.
+        raise PictureError("truncated", "JPEG is cut off or damaged") from error
+
+
+def _decode_others(image: Any, data: bytes) -> np.ndarray:
+    """Returns the first frame's pixels of what Pillow has opened, as uint8 RGB."""
+    image.load()
+    transparent = image.info.get("transparency")
+    if image.mode in _DEEP_MODES:
+        return _from_deep_grey(image, transparent)
+    # A transparent colour of 16 bits cannot be found again in pixels that Pillow has brought to 8.
+    deep_png = image.format == "PNG" and data[24] == 16
+    if image.mode in _ALPHA_MODES or (transparent is not None and not deep_png and image.mode in _PLAIN_MODES):
+        with_alpha = image.convert("RGBA")
+        white = Image.new("RGB", image.size, (255, 255, 255))
+        # Rounds c * a + 255 * (1 - a) to the nearest integer.
+        white.paste(with_alpha.convert("RGB"), mask=with_alpha.getchannel("A"))
+        return np.asarray(white)
+    if image.mode in _PLAIN_MODES:
+        return np.asarray(image.convert("RGB"))
+    raise PictureError("unsupported", f"{image.format} with pixels of kind {image.mode!r}; convert to 8 or 16 bits")
+
+
+def _from_deep_grey(image: Any, transparent: Any) -> np.ndarray:
+    """Returns 16-bit grey as RGB: the high byte, as tf.io.decode_image gives it; the transparent value is white."""
+    values = np.asarray(image)
+    grey = (values >> 8).astype(np.uint8)
+    if isinstance(transparent, int):
+        grey[values == transparent] = 255
+    return np.repeat(grey[:, :, None], 3, axis=2)

@@ -1,0 +1,190 @@
+"""Processes that prepare pictures, for hosts of many cores; see `ahead`.
+
+Promises: pictures come back through memory that all processes share, in which they are written once; what passes
+through pipes is how to read them. The memory has no name, so that nothing is left behind by a kill; processes end with
+their parent, however it ends; when one of them dies, the pool is made anew at the next use.
+
+How: a slot of the shared memory holds one picture. A chunk of reads takes a slot each and gives them back when its last
+outcome has been used. Several threads may prepare at once: whoever holds slots can go on without more.
+"""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import concurrent.futures.process
+import ctypes
+import itertools
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import threading
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lit_precompute.precompute.images.ahead import Outcome, ReadImage, outcome_of
+from lit_precompute.precompute.images.decoding import MAX_PIXELS, PictureError, host_tensorflow
+from lit_precompute.towers.preprocessing import Preprocessing
+
+# Reads that go to a process together: enough that the journey is short beside the work.
+_CHUNK = 8
+# Chunks for each process at least, so that none waits for its next.
+_CHUNKS_EACH = 2
+
+_Errors = list[PictureError | None]
+
+
+class _Chunk(NamedTuple):
+    """Reads under way: the slots of their pictures, and in which pool they are."""
+
+    slots: list[int]
+    pool: concurrent.futures.ProcessPoolExecutor
+    future: concurrent.futures.Future[_Errors]
+
+
+class PreparingProcesses:
+    """A pool of processes; see `Preparer`. Its reads must be picklable. It ends with this process, or by `close`."""
+
+    def __init__(self, preprocessing: Preprocessing, *, num_workers: int, ahead: int, max_pixels: int = MAX_PIXELS):
+        """Starts the processes, which takes them seconds but not the caller.
+
+        Args:
+          preprocessing: what pictures are prepared for.
+          num_workers: the processes.
+          ahead: pictures that may be under way or waiting; more where the processes would have to wait.
+          max_pixels: largest picture that is decoded.
+        """
+        self._context = _context()
+        num_slots = -(-max(ahead, _CHUNKS_EACH * _CHUNK * num_workers) // _CHUNK) * _CHUNK
+        shape = (num_slots, preprocessing.size, preprocessing.size, 3)
+        memory = self._context.RawArray(ctypes.c_uint8, int(np.prod(shape)))
+        self._pictures = np.frombuffer(memory, np.uint8).reshape(shape)
+        self._begin_with = (memory, preprocessing, max_pixels)
+        self._num_workers = num_workers
+        self._free, self._change = list(range(num_slots)), threading.Condition()
+        self._pool = self._new_pool()
+
+    def close(self) -> None:
+        """Ends the processes, after what they have in hand."""
+        self._pool.shutdown()
+
+    def prepare(self, reads: Iterable[ReadImage]) -> Iterator[Outcome]:
+        """See `Preparer.prepare`.
+
+        Raises:
+          RuntimeError: a process was ended by something else.
+        """
+        remaining, under_way = iter(reads), collections.deque[_Chunk]()
+        try:
+            while self._submit_while_there_are_slots(remaining, under_way):
+                chunk = under_way[0]
+                for slot, error in zip(chunk.slots, self._result(chunk), strict=True):
+                    yield self._pictures[slot] if error is None else error
+                self._give_back(under_way.popleft().slots)
+        finally:
+            # A slot is free when nobody writes to it any more.
+            concurrent.futures.wait([chunk.future for chunk in under_way if not chunk.future.cancel()])
+            for chunk in under_way:
+                self._give_back(chunk.slots)
+
+    def _submit_while_there_are_slots(
+        self, remaining: Iterator[ReadImage], under_way: collections.deque[_Chunk]
+    ) -> bool:
+        """Returns whether anything is under way afterwards; waits for slots only where nothing is."""
+        while slots := self._take(wait=not under_way):
+            reads = list(itertools.islice(remaining, _CHUNK))
+            self._give_back(slots[len(reads) :])
+            if not reads:
+                break
+            under_way.append(self._submit(reads, slots[: len(reads)]))
+        return bool(under_way)
+
+    def _submit(self, reads: list[ReadImage], slots: list[int]) -> _Chunk:
+        pool = self._pool
+        try:
+            return _Chunk(slots, pool, pool.submit(_prepare, reads, slots))
+        except concurrent.futures.process.BrokenProcessPool:  # since its last use, so that nothing was lost
+            self._replace(pool)
+            return self._submit(reads, slots)
+
+    def _take(self, *, wait: bool) -> list[int]:
+        with self._change:
+            if wait:
+                self._change.wait_for(lambda: len(self._free) >= _CHUNK)
+            if len(self._free) < _CHUNK:
+                return []
+            return [self._free.pop() for _ in range(_CHUNK)]
+
+    def _give_back(self, slots: list[int]) -> None:
+        with self._change:
+            self._free += slots
+            self._change.notify_all()
+
+    def _result(self, chunk: _Chunk) -> _Errors:
+        try:
+            return chunk.future.result()
+        except concurrent.futures.process.BrokenProcessPool as error:
+            self._replace(chunk.pool)
+            raise RuntimeError(
+                "a process that decodes pictures was ended from outside, perhaps for want of memory; give fewer "
+                "--decode-workers, or --decode-in threads"
+            ) from error
+
+    def _replace(self, broken: concurrent.futures.ProcessPoolExecutor) -> None:
+        with self._change:
+            if self._pool is broken:  # another thread may have seen it before
+                self._pool = self._new_pool()
+
+    def _new_pool(self) -> concurrent.futures.ProcessPoolExecutor:
+        pool = concurrent.futures.ProcessPoolExecutor(self._num_workers, self._context, _begin, self._begin_with)
+        pool.submit(os.getpid)  # starts them all
+        return pool
+
+
+def _context() -> Any:
+    """Returns how processes are started: from a server that is forked before JAX or Beam have begun any thread here."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["lit_precompute.precompute.images.preloaded"])
+    return context
+
+
+_pictures: np.ndarray
+_preprocessing: Preprocessing
+_max_pixels: int
+
+
+def _begin(memory: Any, preprocessing: Preprocessing, max_pixels: int) -> None:
+    """Begins a process of the pool."""
+    global _pictures, _preprocessing, _max_pixels  # noqa: PLW0603 -- what a pool hands to its processes
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the parent says what to do
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _pictures = np.frombuffer(memory, np.uint8).reshape(-1, preprocessing.size, preprocessing.size, 3)
+    _preprocessing, _max_pixels = preprocessing, max_pixels
+    threads = host_tensorflow().config.threading
+    threads.set_intra_op_parallelism_threads(1)  # else as many in each process as there are cores
+    threads.set_inter_op_parallelism_threads(1)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent
+    multiprocessing.connection.wait([parent.sentinel])
+    os._exit(1)
+
+
+def _prepare(reads: list[ReadImage], slots: list[int]) -> _Errors:
+    """Writes pictures to their slots; returns for each why there is none."""
+    errors: _Errors = []
+    for read_image, slot in zip(reads, slots, strict=True):
+        outcome = outcome_of(read_image, _preprocessing, _max_pixels)
+        if isinstance(outcome, PictureError):
+            errors.append(outcome)
+        else:
+            _pictures[slot] = outcome
+            errors.append(None)
+    return errors

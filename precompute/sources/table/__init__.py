@@ -1,0 +1,1 @@
+"""Tables of images and texts: CSV, TSV and JSON lines."""

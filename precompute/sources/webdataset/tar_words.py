@@ -1,0 +1,110 @@
+"""What a sample in a tar says: its texts, its label, and the bytes of its picture when they are asked for.
+
+Promises: members are read by their place, by several threads at once through one open file. What cannot be read is a
+`PictureError`, so that it costs its own row and no other.
+
+Not here: which samples there are: see `tar_samples`.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+import uuid
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+from lit_precompute.precompute.images.decoding import PictureError
+from lit_precompute.precompute.sources.source import Opener, SourceColumns, SourceError
+from lit_precompute.precompute.sources.values import parse_json, strings, word
+from lit_precompute.precompute.sources.webdataset.tar_samples import Member, Sample
+
+
+class SharedFile:
+    """A tar that several threads read from: opened at first use, closed with the last row that refers to it.
+
+    In another process than its own, rows of one tar share it again.
+    """
+
+    def __init__(self, opener: Opener, path: str):
+        self.path = path
+        self._opener = opener
+        self._stream: BinaryIO | None = None
+        self._lock = threading.Lock()
+        self._identity = uuid.uuid4().hex
+
+    def read(self, member: Member) -> bytes:
+        """Returns a member's bytes. A fault of the tar itself is raised as it is: it says nothing of one picture."""
+        with self._lock:
+            if self._stream is None:
+                self._stream = self._opener(self.path)
+            self._stream.seek(member.data)
+            data = self._stream.read(member.size)
+        if len(data) != member.size:
+            raise SourceError(
+                f"{self.path}: {member.name!r} held {member.size} bytes, now {len(data)}; the tar changed"
+            )
+        return data
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _shared_again, (self._opener, self.path, self._identity)
+
+    def __del__(self):
+        if self._stream is not None:
+            self._stream.close()
+
+
+@functools.lru_cache(maxsize=2)  # rows of two units may be under way
+def _shared_again(opener: Opener, path: str, identity: str) -> SharedFile:
+    del identity  # a later reader of the path may mean a file that has taken its place
+    return SharedFile(opener, path)
+
+
+def read_words(sample: Sample, file: SharedFile, columns: SourceColumns) -> tuple[tuple[str, ...], str]:
+    """Returns a sample's texts (the txt member, then those of the JSON, each once) and its label (cls, else JSON).
+
+    Raises:
+      PictureError: "unreadable", a member is not UTF-8 or not the JSON that is expected.
+    """
+    texts, label = [], ""
+    if "txt" in sample.parts:
+        texts.append(_text(sample.parts["txt"], file))
+    if "json" in sample.parts:
+        member = sample.parts["json"]
+        values = read_json(member, file)
+        fault = _fault(member)
+        for name in text_names(columns):
+            texts += [text.strip() for text in strings(values, name, fault)]
+        label = word(values, columns.label, fault)
+    if "cls" in sample.parts:
+        label = _text(sample.parts["cls"], file)
+    # img2dataset writes a caption twice, as txt and in the JSON.
+    return tuple(text for text in dict.fromkeys(texts) if text), label
+
+
+def text_names(columns: SourceColumns) -> tuple[str, ...]:
+    """Returns the JSON keys that hold texts; "caption" (img2dataset's) too, unless the user named one."""
+    return (columns.text, columns.texts, *(("caption",) if columns.is_default("text") else ()))
+
+
+def _fault(member: Member) -> Callable[[str], PictureError]:
+    return lambda message: PictureError("unreadable", f"{member.name}: {message}")
+
+
+def _text(member: Member, file: SharedFile) -> str:
+    try:
+        return file.read(member).decode("utf-8-sig").strip()
+    except UnicodeDecodeError as error:
+        raise _fault(member)(f"not UTF-8 at byte {error.start}") from error
+
+
+def read_json(member: Member, file: SharedFile) -> dict[str, Any]:
+    """Returns what a JSON member says.
+
+    Raises:
+      PictureError: "unreadable", it is not a JSON object.
+    """
+    values = parse_json(_text(member, file), _fault(member))
+    if not isinstance(values, dict):
+        raise _fault(member)("a JSON object is expected")
+    return values

@@ -1,0 +1,228 @@
+"""Tar files in webdataset's way: pictures with texts beside them, many samples to a file.
+
+Promises: opening reads every header once and no picture; a unit is then read by its byte offsets alone. A sample's key
+is "<tar's name without .tar>/<sample's name>", which is the same wherever the tars lie. A sample without a picture, or
+with JSON that cannot be read, is a row that fails, never a gap.
+
+Not here: compressed tars, whose rows cannot be read by place (refused in words), and audio or video.
+"""
+
+from __future__ import annotations
+
+import array
+import dataclasses
+import functools
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+
+from lit_precompute.precompute.images.decoding import PictureError
+from lit_precompute.precompute.sources.files import expand_braces
+from lit_precompute.precompute.sources.source import (
+    Example,
+    Finder,
+    Opener,
+    SourceColumns,
+    SourceError,
+    WorkUnit,
+    check_repeats,
+    cut_units,
+    open_first,
+    repeated_hashes,
+)
+from lit_precompute.precompute.sources.webdataset.tar_samples import Sample, read_samples
+from lit_precompute.precompute.sources.webdataset.tar_words import SharedFile, read_json, read_words, text_names
+from lit_precompute.schemas import SourceInfo
+
+# Where a sample has several pictures, the first of these is taken.
+PICTURE_SUFFIXES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WebdatasetSource:
+    """See `Source`. Made by `open_tars`."""
+
+    columns: SourceColumns
+    opener: Opener
+    info: SourceInfo
+    num_rows: int
+    has_labels: bool
+    offsets: tuple[tuple[str, np.ndarray], ...] | None = dataclasses.field(repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Workers get units, which carry their own offsets.
+        return {**self.__dict__, "offsets": None}
+
+    def units(self, rows_per_shard: int) -> list[WorkUnit]:
+        """Returns the samples cut into units, across the tars' borders."""
+        assert self.offsets is not None, "units are planned where the source was opened, not on a worker"
+        return cut_units(self.offsets, rows_per_shard)
+
+    def read(self, unit: WorkUnit) -> Iterator[Example]:
+        """Yields the unit's samples; see `Source.read`. Pictures stay in the tar until they are asked for."""
+        for part in unit.files:
+            num_rows = 0
+            with self.opener(part.path) as stream:
+                shared = SharedFile(self.opener, part.path)
+                for sample in read_samples(stream, part.path, part.start, part.stop):
+                    num_rows += 1
+                    yield self._example(sample, shared)
+            if num_rows != part.num_rows:
+                raise SourceError(
+                    f"{part.path}: bytes {part.start} to {part.stop} held {part.num_rows} samples when the job was "
+                    f"planned and hold {num_rows} now; the tar changed: start again with an output of its own"
+                )
+
+    def _example(self, sample: Sample, file: SharedFile) -> Example:
+        key = sample_key(file.path, sample.name)
+        picture = next((sample.parts[suffix] for suffix in PICTURE_SUFFIXES if suffix in sample.parts), None)
+        texts, label = (), ""
+        try:
+            texts, label = read_words(sample, file, self.columns)
+            if picture is None:
+                raise PictureError("missing", f"no picture in the sample, only {', '.join(sorted(sample.parts))}")
+            read_image = functools.partial(file.read, picture)
+        except PictureError as error:
+            read_image = functools.partial(_fail, error.reason, error.message)
+        where = f"{file.path}:{picture.name if picture else sample.name}"
+        return Example(key=key, source=where, read_image=read_image, texts=texts, label=label)
+
+
+def _fail(reason: Any, message: str) -> NoReturn:
+    raise PictureError(reason, message)
+
+
+def sample_key(path: str, name: str) -> str:
+    """Returns the key of a sample: the tar's name, without folder and .tar, then the sample's name."""
+    return f"{path.rpartition('/')[2].removesuffix('.tar')}/{name}"
+
+
+def tars_in(folder: str) -> str:
+    """Returns the pattern of a folder's tars."""
+    return f"{folder.rstrip('/')}/*.tar"
+
+
+def open_tars(path: str, columns: SourceColumns, opener: Opener, find: Finder) -> WebdatasetSource:
+    """Returns the samples of a tar, a pattern of tars or a folder of tars, by their headers.
+
+    Raises:
+      SourceError: no such file, a damaged or compressed tar, no samples, no pictures, no texts, a repeated key.
+    """
+    paths = _resolve(path, find)
+    scans = [_scan_tar(tar, columns, opener) for tar in paths]
+    num_rows = sum(len(scan.hashes) for scan in scans)
+    if num_rows == 0:
+        raise SourceError(f"{path}: no samples in {len(paths)} tar files; members are named like 0001.jpg, 0001.txt")
+    if not any(scan.has_pictures for scan in scans):
+        raise SourceError(f"{path}: no sample has a picture; one of {', '.join(PICTURE_SUFFIXES)} is looked for")
+    suspects = repeated_hashes(np.concatenate([np.frombuffer(scan.hashes, np.int64) for scan in scans]))
+    if suspects:
+        hint = "give the tars other names, or the samples, and keep the members of a sample together"
+        check_repeats(_keys(paths, opener), suspects, hint)
+    return WebdatasetSource(
+        columns=columns,
+        opener=opener,
+        info=_info(path, columns, scans),
+        num_rows=num_rows,
+        has_labels=any(scan.has_labels for scan in scans),
+        offsets=tuple((scan.path, np.frombuffer(scan.offsets, np.int64)) for scan in scans),
+    )
+
+
+def _info(path: str, columns: SourceColumns, scans: Sequence[_Scan]) -> SourceInfo:
+    # The tars are too large to hash before work begins; their headers tell other members, sizes or dates.
+    headers = "".join(scan.headers_sha256 for scan in scans)
+    return SourceInfo.model_validate(
+        {
+            "kind": "webdataset",
+            "path": path,
+            "files": [{"path": scan.path, "bytes": scan.num_bytes, "sha256": None} for scan in scans],
+            "options": {
+                "columns": dataclasses.asdict(columns),
+                "headers_sha256": hashlib.sha256(headers.encode()).hexdigest(),
+            },
+        }
+    )
+
+
+def _resolve(path: str, find: Finder) -> list[str]:
+    """Returns the tars that a path stands for, in the order of their rows."""
+    if not path.lower().endswith((".tar", ".tar.gz", ".tgz")):
+        path = tars_in(path)
+    paths = [
+        found
+        for pattern in expand_braces(path)
+        for found in (find(pattern) if any(mark in pattern for mark in "*?[") else [pattern])
+    ]
+    if not paths:
+        raise SourceError(f"{path}: no such files")
+    return paths
+
+
+@dataclasses.dataclass(kw_only=True)
+class _Scan:
+    """What the headers of one tar tell."""
+
+    path: str
+    num_bytes: int
+    offsets: array.array
+    hashes: array.array
+    has_pictures: bool
+    has_labels: bool
+    headers_sha256: str
+
+
+def _scan_tar(path: str, columns: SourceColumns, opener: Opener) -> _Scan:
+    offsets, hashes, digest = array.array("q"), array.array("q"), hashlib.sha256()
+    has_pictures = has_labels = has_json = False
+    stop = 0
+    with open_first(path, opener) as stream:
+        file = SharedFile(opener, path)
+        for sample in read_samples(stream, path):
+            offsets.append(sample.start)
+            hashes.append(hash(sample_key(path, sample.name)))
+            for member in sample.parts.values():
+                digest.update(f"{member.name}\n{member.size}\n{member.check_sum}\n".encode())
+                stop = member.stop
+            has_pictures = has_pictures or not sample.parts.keys().isdisjoint(PICTURE_SUFFIXES)
+            has_labels = has_labels or "cls" in sample.parts
+            if "json" in sample.parts and not has_json:
+                has_json = True
+                has_labels = _check_json(sample, file, columns) or has_labels
+        offsets.append(stop)
+        return _Scan(
+            path=path,
+            num_bytes=stream.seek(0, 2),
+            offsets=offsets,
+            hashes=hashes,
+            has_pictures=has_pictures,
+            has_labels=has_labels,
+            headers_sha256=digest.hexdigest(),
+        )
+
+
+def _check_json(sample: Sample, file: SharedFile, columns: SourceColumns) -> bool:
+    """Returns whether a tar's first JSON has a label; refuses one that has neither that nor a text.
+
+    Reading every JSON would cost as much as the job's own reading; the first one tells a forgotten option.
+    """
+    try:
+        names = set(read_json(sample.parts["json"], file))
+    except PictureError:
+        return False  # told when the row's turn comes
+    if "txt" not in sample.parts and names.isdisjoint((*text_names(columns), columns.label)):
+        raise SourceError(
+            f"{file.path}: the JSON of sample {sample.name!r} has none of {list(text_names(columns))}; "
+            f"there are {sorted(names)}; name what holds the text by an option"
+        )
+    return columns.label in names
+
+
+def _keys(paths: Iterable[str], opener: Opener) -> Iterator[tuple[str, str]]:
+    """Yields (key, where it stands) of each sample."""
+    for path in paths:
+        with open_first(path, opener) as stream:
+            for sample in read_samples(stream, path):
+                yield sample_key(path, sample.name), f"{path}, byte {sample.start}"

@@ -1,0 +1,1 @@
+"""Checking datasets: verification and the receipt."""

@@ -1,0 +1,88 @@
+"""The receipt: what a dataset's stored type cost, on the rows whose float32 vectors its manifest keeps.
+
+Promises: computed in float64 from what stands in the dataset, so that anyone gets the same figures. Similarities closer
+than 1e-9 count as equal, and equal ones stand in the order of rows. The vector of zeros is similar to itself alone.
+"""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from lit_precompute.schemas.probes import decode_vector
+from lit_precompute.schemas.reading.dataset import EmbeddingDataset
+
+NUM_NEIGHBOURS = 10
+_DECIMALS = 9
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """How near the stored vectors are to the float32 ones.
+
+    Attributes:
+      num_probes: rows compared.
+      mean_cosine: of stored to float32.
+      least_cosine: of stored to float32.
+      num_neighbours: how many nearest other probes are compared: `NUM_NEIGHBOURS`, or all of a few.
+      num_nearest_changed: probes whose nearest other one is another.
+      mean_overlap: share of the nearest `num_neighbours` that stay among them.
+      is_exact: whether the stored vectors are the float32 ones.
+    """
+
+    num_probes: int
+    mean_cosine: float
+    least_cosine: float
+    num_neighbours: int
+    num_nearest_changed: int
+    mean_overlap: float
+    is_exact: bool
+
+
+def make_receipt(dataset: EmbeddingDataset) -> Receipt | None:
+    """Returns the receipt of a dataset that was opened with its vectors; None where the manifest keeps no float32.
+
+    Raises:
+      DatasetError: a probe that is not a vector of the dataset's width.
+    """
+    probes = dataset.manifest.probes
+    if dataset.manifest.format_version == 1 or not probes:
+        return None
+    exact = np.stack([decode_vector(probe, dataset.width) for probe in probes])
+    return compare(exact, dataset.take([probe.row for probe in probes], ["embedding"]).vectors())
+
+
+def compare(exact: np.ndarray[Any, Any], stored: np.ndarray[Any, Any]) -> Receipt:
+    """Returns the receipt of vectors [n, D] beside the same rows as stored, both as float32; n >= 1."""
+    cosines = _cosines(exact, stored)
+    count = min(NUM_NEIGHBOURS, len(exact) - 1)
+    before, after = nearest(exact, count), nearest(stored, count)
+    shared = [len({*one} & {*other}) for one, other in zip(before.tolist(), after.tolist(), strict=True)]
+    return Receipt(
+        num_probes=len(exact),
+        mean_cosine=float(cosines.mean()),
+        least_cosine=float(cosines.min()),
+        num_neighbours=count,
+        num_nearest_changed=int((before[:, :1] != after[:, :1]).sum()),
+        mean_overlap=float(np.mean(shared)) / count if count else 1.0,
+        is_exact=exact.tobytes() == stored.tobytes(),
+    )
+
+
+def nearest(vectors: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, Any]:
+    """Returns int64 [n, count]: the other rows of largest cosine, the most similar first."""
+    unit = _unit(vectors)
+    similarities = np.round(unit @ unit.T, _DECIMALS)
+    np.fill_diagonal(similarities, -np.inf)
+    return np.argsort(-similarities, axis=1, kind="stable")[:, :count]
+
+
+def _cosines(exact: np.ndarray[Any, Any], stored: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    both_zero = ~exact.any(axis=1) & ~stored.any(axis=1)
+    return np.where(both_zero, 1.0, (_unit(exact) * _unit(stored)).sum(axis=1))
+
+
+def _unit(vectors: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    rows = vectors.astype(np.float64)
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows / np.where(norms > 0, norms, 1.0)

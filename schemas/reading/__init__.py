@@ -1,0 +1,1 @@
+"""Reading datasets: rows by number, by key and by range."""

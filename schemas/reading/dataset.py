@@ -1,0 +1,253 @@
+"""Reading an embedding dataset: rows by number, by key and by range, blocks in any order.
+
+Promises: a row's place is arithmetic, no index is read; vectors are views of the bytes read, not copies; tables read
+together are checked to be aligned by key; memory is bounded by the blocks in use. Safe from several threads; pickles
+as a path, so that other processes open it anew. Blocks give vectors as they are stored, and by `vectors()` as float32.
+"""
+
+import bisect
+import itertools
+import os
+import pathlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lit_precompute.schemas.manifest import Manifest
+from lit_precompute.schemas.reading.row_block import RowBlock, concatenate
+from lit_precompute.schemas.reading.table_reader import TableReader
+from lit_precompute.schemas.storage import DatasetError
+from lit_precompute.schemas.tables import KEY
+from lit_precompute.schemas.vectors import VectorType, scale_column
+
+
+class EmbeddingDataset:
+    """A finished dataset, opened for reading."""
+
+    def __init__(self, path: str | os.PathLike[str], tables: Sequence[str] | None = None):
+        """Opens; see `open`."""
+        self.path = os.fspath(path)
+        self.manifest = Manifest.read(path)
+        aligned = [table.name for table in self.manifest.tables if table.aligned]
+        self.tables = list(aligned if tables is None else tables)
+        for name in self.tables:
+            if not self.manifest.table(name).aligned:
+                raise DatasetError(f"{self.path}: rows of table '{name}' are not the dataset's rows; read it by itself")
+        self._readers = {name: self._open_table(name) for name in self.tables}
+        self._table_of = {
+            column: name
+            for name in reversed(self.tables)
+            for column in self._readers[name].schema.names
+            if column != KEY
+        }
+        opened = [self.manifest.table(name) for name in self.tables]
+        self._scales = {column.name for table in opened for column in table.columns if column.type == "scale"}
+        shards = self.manifest.shards
+        block_rows = self.manifest.block_rows
+        self._row_ends = list(itertools.accumulate(shard.num_rows for shard in shards))
+        self._block_ends = list(itertools.accumulate(-(-shard.num_rows // block_rows) for shard in shards))
+        self._keys: pa.ChunkedArray | None = None
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], *, tables: Sequence[str] | None = None) -> "EmbeddingDataset":
+        """Opens a dataset, or only some of its tables (None: all aligned ones).
+
+        Raises:
+          DatasetError: no manifest, a newer version, an unknown table, a file that is missing or of another size.
+        """
+        return cls(path, tables)
+
+    def __len__(self) -> int:
+        """Returns the number of rows."""
+        return self.num_rows
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of every aligned table."""
+        return self.manifest.num_rows
+
+    @property
+    def num_blocks(self) -> int:
+        """Blocks of every aligned table."""
+        return self._block_ends[-1] if self._block_ends else 0
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of all columns of the opened tables."""
+        return [KEY, *sorted(self._table_of)]
+
+    @property
+    def width(self) -> int:
+        """Width of the vectors."""
+        return self.manifest.tower.output_width
+
+    @property
+    def vector_type(self) -> VectorType:
+        """Type in which the vectors are stored."""
+        stored = self.manifest.table("embeddings").columns[1].vector_type
+        assert stored is not None
+        return stored
+
+    def block_span(self, block: int) -> tuple[int, int]:
+        """Returns the rows [start, stop) of a block.
+
+        Raises:
+          IndexError: `block` is outside [0, num_blocks); negatives do not wrap.
+        """
+        shard, within = self._locate(self._block_ends, block, "block")
+        first_row = self._row_ends[shard] - self.manifest.shards[shard].num_rows
+        start = first_row + within * self.manifest.block_rows
+        return start, min(start + self.manifest.block_rows, self._row_ends[shard])
+
+    def read_block(self, block: int, columns: Sequence[str] | None = None) -> RowBlock:
+        """Returns a block of the given columns (None: all); int8 vectors bring their scales.
+
+        Raises:
+          IndexError: `block` is outside [0, num_blocks).
+          DatasetError: an unknown column, damaged bytes, or tables whose keys differ.
+        """
+        shard, within = self._locate(self._block_ends, block, "block")
+        wanted = self._with_scales(self.columns if columns is None else columns)
+        tables = self._tables_of(wanted)
+        batches = {name: self._readers[name].read(shard, within) for name in tables}
+        start, stop = self.block_span(block)
+        self._check_block(batches, block, stop - start)
+        found = {
+            column: batches[self._table_of[column] if column != KEY else tables[0]].column(column) for column in wanted
+        }
+        fields = {
+            column: self._readers[self._table_of[column]].schema.field(column) for column in wanted if column != KEY
+        }
+        return RowBlock.from_arrow(start, stop - start, found, fields)
+
+    def blocks(self, order: Iterable[int] | None = None, columns: Sequence[str] | None = None) -> Iterator[RowBlock]:
+        """Yields blocks, one in memory at a time, in the given order (None: first to last)."""
+        for block in range(self.num_blocks) if order is None else order:
+            yield self.read_block(block, columns)
+
+    def rows(self, start: int, stop: int, columns: Sequence[str] | None = None) -> RowBlock:
+        """Returns the rows [start, stop); within one block nothing is copied.
+
+        Raises:
+          IndexError: not 0 <= start < stop <= num_rows.
+        """
+        if not 0 <= start < stop <= self.num_rows:
+            raise IndexError(f"rows must be within [0, {self.num_rows}) and not empty, got [{start}, {stop})")
+        pieces: list[RowBlock] = []
+        for block in range(self._block_of(start), self._block_of(stop - 1) + 1):
+            first, end = self.block_span(block)
+            pieces.append(self.read_block(block, columns).slice(max(start, first) - first, min(stop, end) - first))
+        return concatenate(pieces)
+
+    def take(self, row_numbers: Any, columns: Sequence[str] | None = None) -> RowBlock:
+        """Returns any rows, in the order asked; each block is read once. `first_row` is -1.
+
+        Raises:
+          IndexError: a number is outside [0, num_rows); negatives do not wrap.
+        """
+        numbers = np.asarray(row_numbers, dtype=np.int64)
+        if numbers.size == 0 or numbers.min() < 0 or numbers.max() >= self.num_rows:
+            raise IndexError(f"rows must be some of [0, {self.num_rows}), got {numbers.tolist()[:8]}")
+        blocks_of = np.array([self._block_of(int(number)) for number in numbers])
+        pieces: list[RowBlock] = []
+        places: list[Any] = []
+        for block in np.unique(blocks_of):
+            asked = np.flatnonzero(blocks_of == block)
+            pieces.append(self.read_block(int(block), columns).take(numbers[asked] - self.block_span(int(block))[0]))
+            places.append(asked)
+        return concatenate(pieces).take(np.argsort(np.concatenate(places), kind="stable"))
+
+    def row(self, row: int) -> dict[str, Any]:
+        """Returns one row as a dictionary of Python strings, lists and a NumPy vector."""
+        return self.rows(row, row + 1).to_rows()[0]
+
+    def row_of(self, key: str) -> int:
+        """Returns the number of the row with this key; the first call reads all keys and keeps them in memory.
+
+        Raises:
+          DatasetError: no row has this key.
+        """
+        place = pc.index(self.keys(), key).as_py()
+        if place < 0:
+            raise DatasetError(
+                f"{self.path}: no row has the key '{key}'; keys are the source's, for example '{self.keys()[0]}'"
+            )
+        return place
+
+    def keys(self) -> pa.ChunkedArray:
+        """Returns all keys in row order (kept in memory after the first call)."""
+        if self._keys is None:
+            chunks = [block[KEY] for block in self.blocks(columns=[KEY])]
+            self._keys = pa.chunked_array(chunks, type=pa.string())
+        return self._keys
+
+    def failures(self) -> pa.Table:
+        """Returns the rows that could not be embedded: key, source, reason, message."""
+        reader = self._open_table("failures")
+        infos = [shard.files["failures"] for shard in self.manifest.shards]
+        batches = [reader.read(shard, block) for shard, info in enumerate(infos) for block in range(info.num_blocks)]
+        reader.close()
+        return pa.Table.from_batches(batches, schema=reader.schema)
+
+    def close(self) -> None:
+        """Closes the files."""
+        for reader in self._readers.values():
+            reader.close()
+
+    def __enter__(self) -> "EmbeddingDataset":
+        """Returns itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Closes the files."""
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles as a path: another process opens the files anew."""
+        return EmbeddingDataset, (self.path, self.tables)
+
+    def _open_table(self, name: str) -> TableReader:
+        files = [shard.files[name] for shard in self.manifest.shards]
+        return TableReader(pathlib.Path(self.path), self.manifest.table(name), files)
+
+    def _with_scales(self, columns: Sequence[str]) -> list[str]:
+        """Returns the columns, int8 vectors followed by their scales: one means nothing without the other."""
+        pairs = [(column, scale_column(column)) for column in columns]
+        names = [name for column, scale in pairs for name in (column, *({scale} & self._scales))]
+        return list(dict.fromkeys(names))
+
+    def _tables_of(self, columns: Sequence[str]) -> list[str]:
+        for column in columns:
+            if column != KEY and column not in self._table_of:
+                raise DatasetError(f"{self.path}: unknown column '{column}'; the opened tables have {self.columns}")
+        needed = {self._table_of[column] for column in columns if column != KEY}
+        return [name for name in self.tables if name in needed] or self.tables[-1:]
+
+    def _check_block(self, batches: dict[str, pa.RecordBatch], block: int, num_rows: int) -> None:
+        (first, keys), *others = [(name, batch.column(KEY)) for name, batch in batches.items()]
+        if len(keys) != num_rows:
+            raise DatasetError(
+                f"{self.path}: table '{first}', block {block} must have {num_rows} rows, got {len(keys)}"
+            )
+        for name, other in others:
+            if not other.equals(keys):
+                raise DatasetError(
+                    f"{self.path}: tables '{first}' and '{name}' have other keys in block {block}; "
+                    "they are not of the same rows: write the table again"
+                )
+
+    def _block_of(self, row: int) -> int:
+        shard, within = self._locate(self._row_ends, row, "row")
+        first_block = self._block_ends[shard] - -(-self.manifest.shards[shard].num_rows // self.manifest.block_rows)
+        return first_block + within // self.manifest.block_rows
+
+    @staticmethod
+    def _locate(ends: list[int], index: int, what: str) -> tuple[int, int]:
+        total = ends[-1] if ends else 0
+        if not 0 <= index < total:
+            raise IndexError(f"{what} must be in [0, {total}), got {index}")
+        shard = bisect.bisect_right(ends, index)
+        return shard, index - (ends[shard - 1] if shard else 0)

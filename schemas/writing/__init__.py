@@ -1,0 +1,1 @@
+"""Writing datasets: tables, shards, and the manifest at the end."""

@@ -1,0 +1,87 @@
+"""Publishing a dataset: the manifest, last, by rename."""
+
+import importlib.metadata
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lit_precompute.schemas.manifest import (
+    FORMAT_VERSION,
+    Ledger,
+    Manifest,
+    Probe,
+    ShardInfo,
+    SourceInfo,
+    TowerCard,
+    digest,
+)
+from lit_precompute.schemas.reading.table_reader import TableReader
+from lit_precompute.schemas.storage import MANIFEST_NAME, DatasetError, write_text_atomically
+from lit_precompute.schemas.tables import EMBEDDINGS, TableSchema
+
+_LIBRARIES = ("lit-precompute", "array-record", "pyarrow", "numpy")
+
+
+def publish_manifest(
+    directory: str | os.PathLike[str],
+    *,
+    shards: Sequence[ShardInfo],
+    tables: Sequence[TableSchema],
+    tower: TowerCard,
+    source: SourceInfo,
+    probes: Sequence[Probe] = (),
+    job: Mapping[str, Any] | None = None,
+    block_rows: int = 1024,
+    order: str = "source",
+    libraries: Sequence[str] = (),
+) -> Manifest:
+    """Writes manifest.json over finished shards and returns it.
+
+    Args:
+      directory: the dataset; every file that `shards` names stands in it.
+      shards: all shards, in any order.
+      tables: schemas of the tables, `embeddings` among them.
+      tower: the tower that made the vectors.
+      source: what was embedded.
+      probes: rows with their float32 vectors, ascending (schemas/probes.py); none is a dataset without a receipt.
+      job: options of the producer, as JSON.
+      block_rows: rows of every block but a shard's last.
+      order: `source` or `shuffled`.
+      libraries: more packages whose versions to note.
+
+    Raises:
+      DatasetError: a shard's file is missing or of another size, counts do not add up, or widths differ.
+    """
+    shards = sorted(shards, key=lambda shard: shard.shard)
+    _check_width(tables, tower)
+    for table in tables:  # opening checks that each file is there, and its size
+        TableReader(pathlib.Path(directory), table, [shard.files[table.name] for shard in shards])
+    written = sum(shard.num_rows for shard in shards)
+    failed = sum(shard.num_failures for shard in shards)
+    content: dict[str, Any] = {
+        "format_version": FORMAT_VERSION,
+        "tower": tower.model_dump(),
+        "source": source.model_dump(),
+        "job": dict(job or {}),
+        "order": order,
+        "block_rows": block_rows,
+        "tables": [table.model_dump() for table in tables],
+        "shards": [shard.model_dump() for shard in shards],
+        "ledger": Ledger(rows_read=written + failed, rows_written=written, rows_failed=failed).model_dump(),
+        "probes": [probe.model_dump() for probe in probes],
+        "libraries": {name: importlib.metadata.version(name) for name in sorted({*_LIBRARIES, *libraries})},
+    }
+    manifest = Manifest.model_validate({**content, "digest": digest(content)})
+    path = pathlib.Path(directory) / MANIFEST_NAME
+    write_text_atomically(path, manifest.to_text())
+    return Manifest.read(directory)
+
+
+def _check_width(tables: Sequence[TableSchema], tower: TowerCard) -> None:
+    columns = [column for table in tables if table.name == EMBEDDINGS for column in table.columns]
+    widths = [column.width for column in columns if column.type == "vector"]
+    if widths != [tower.output_width]:
+        raise DatasetError(
+            f"table 'embeddings' must hold one vector column of width {tower.output_width}, got {widths}"
+        )

@@ -1,0 +1,135 @@
+"""Writes one shard: a file for each table, complete or absent.
+
+Promises: files are written under names that no other attempt uses and appear by rename; two attempts at the same rows
+give the same bytes, so that a retry, a duplicate or a late double does no harm.
+"""
+
+import hashlib
+import os
+import pathlib
+from collections.abc import Sequence
+from types import TracebackType
+
+from lit_precompute.schemas.manifest import FileInfo, ShardInfo
+from lit_precompute.schemas.probes import ProbeSampler
+from lit_precompute.schemas.storage import DatasetError, file_sha256, publish, shard_path, temporary_path
+from lit_precompute.schemas.tables import EMBEDDING, EMBEDDINGS, KEY, TableSchema
+from lit_precompute.schemas.writing.table_writer import Columns, TableWriter
+
+
+class ShardWriter:
+    """Writes the tables of one shard.
+
+    Use as a context manager: leaving it by an exception removes the temporary files.
+
+    Attributes:
+      probes: keeps some rows' float32 vectors, for the manifest: they are known only here.
+    """
+
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        *,
+        shard: int,
+        num_shards: int | None = None,
+        tables: Sequence[TableSchema],
+        block_rows: int = 1024,
+        probes: ProbeSampler | None = None,
+    ):
+        """Opens the temporary files.
+
+        Args:
+          directory: the dataset.
+          shard: number of the shard.
+          num_shards: how many the dataset will have; may be told to `finish` instead.
+          tables: what the shard holds.
+          block_rows: rows of every block but a table's last.
+          probes: takes the rows; None for one of the shard's own, whose row numbers are within the shard.
+        """
+        if block_rows < 1:
+            raise DatasetError(f"block_rows must be >= 1, got {block_rows}")
+        self._directory = pathlib.Path(directory)
+        self.probes = ProbeSampler() if probes is None else probes
+        self._shard = shard
+        self._num_shards = num_shards
+        self._tables = {table.name: table for table in tables}
+        self._writers = {
+            name: TableWriter(temporary_path(directory, f"{name}-{shard:05d}"), table, block_rows)
+            for name, table in self._tables.items()
+        }
+        # A running hash of each aligned table's keys: alignment is checked without keeping them.
+        self._keys = {name: hashlib.sha256() for name, table in self._tables.items() if table.aligned}
+
+    def append(self, table: str, columns: Columns) -> None:
+        """Adds rows to one table, column by column, any number at a time."""
+        if table not in self._writers:
+            raise DatasetError(f"shard {self._shard}: unknown table '{table}'; it has {sorted(self._writers)}")
+        self._writers[table].append(columns)
+        if table == EMBEDDINGS:
+            self.probes.add(columns[KEY], columns[EMBEDDING])
+        if table in self._keys:
+            for key in columns[KEY]:
+                self._keys[table].update(len(key).to_bytes(8, "little") + key.encode())
+
+    def finish(self, num_shards: int | None = None) -> ShardInfo:
+        """Closes, checks and publishes the files.
+
+        Raises:
+          DatasetError: aligned tables hold other keys than each other.
+        """
+        self.close()
+        num_shards = self._num_shards if num_shards is None else num_shards
+        assert num_shards is not None, "num_shards must be told by now"
+        files = {name: self._publish(name, writer, num_shards) for name, writer in self._writers.items()}
+        num_rows = self._num_aligned_rows()
+        num_failures = sum(writer.num_rows for name, writer in self._writers.items() if name == "failures")
+        return ShardInfo(
+            shard=self._shard,
+            rows_read=num_rows + num_failures,
+            num_rows=num_rows,
+            num_failures=num_failures,
+            files=files,
+        )
+
+    def close(self) -> None:
+        """Closes the temporary files and checks that aligned tables hold the same keys."""
+        for writer in self._writers.values():
+            if not writer.closed:
+                writer.close()
+        rows = {name: self._writers[name].num_rows for name in self._keys}
+        if len(set(rows.values())) > 1:
+            raise DatasetError(f"shard {self._shard}: aligned tables must have equally many rows, got {rows}")
+        if len({keys.digest() for keys in self._keys.values()}) > 1:
+            raise DatasetError(
+                f"shard {self._shard}: the keys of {sorted(self._keys)} differ; write the same rows to each"
+            )
+
+    def abort(self) -> None:
+        """Removes the temporary files."""
+        for writer in self._writers.values():
+            writer.discard()
+
+    def __enter__(self) -> "ShardWriter":
+        """Returns itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Removes what was not finished."""
+        self.abort()
+
+    def _num_aligned_rows(self) -> int:
+        return next((self._writers[name].num_rows for name in self._keys), 0)
+
+    def _publish(self, name: str, writer: TableWriter, num_shards: int) -> FileInfo:
+        path = shard_path(name, self._shard, num_shards)
+        info = FileInfo(
+            path=path,
+            bytes=writer.path.stat().st_size,
+            sha256=file_sha256(writer.path),
+            num_rows=writer.num_rows,
+            num_blocks=writer.num_blocks,
+        )
+        publish(writer.path, self._directory / path)
+        return info

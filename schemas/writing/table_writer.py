@@ -1,0 +1,107 @@
+"""Writes one table's file of one shard, cutting rows into blocks of equal size."""
+
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+from array_record.python.array_record_module import ArrayRecordWriter
+
+from lit_precompute.schemas import blocks
+from lit_precompute.schemas.storage import DatasetError
+from lit_precompute.schemas.tables import KEY, TableSchema
+from lit_precompute.schemas.vectors import to_arrow
+
+# Columns by name: sequences of Python values, or NumPy arrays.
+Columns = Mapping[str, Any]
+
+
+class TableWriter:
+    """Takes rows in pieces of any size; the file's bytes depend on the rows alone."""
+
+    def __init__(self, path: pathlib.Path, table: TableSchema, block_rows: int):
+        self.path = path
+        self.num_rows = 0
+        self.num_blocks = 0
+        self._table = table
+        self._schema = table.arrow_schema()
+        # Scales are made here, of the vectors.
+        self._given = [column.name for column in table.columns if column.type != "scale"]
+        self._block_rows = block_rows
+        self._pending: list[pa.RecordBatch] = []
+        self._num_pending = 0
+        self._file = ArrayRecordWriter(str(path), blocks.WRITER_OPTIONS)
+
+    def append(self, columns: Columns) -> None:
+        """Adds rows, given column by column.
+
+        Raises:
+          DatasetError: other columns than the table's, columns of unequal length, or values that do not fit.
+        """
+        num_rows = self._count(columns)
+        start = 0
+        while start < num_rows:
+            stop = min(num_rows, start + self._block_rows - self._num_pending)
+            # Cut before Arrow has it: Arrow writes a cut array in other bytes than a whole one of the same values.
+            self._pending.append(self._batch({name: values[start:stop] for name, values in columns.items()}))
+            self._num_pending += stop - start
+            if self._num_pending == self._block_rows:
+                self._write_block()
+            start = stop
+        self.num_rows += num_rows
+
+    @property
+    def closed(self) -> bool:
+        """Whether the file is whole."""
+        return not self._file.is_open()
+
+    def close(self) -> None:
+        """Writes the last, shorter block and closes the file."""
+        if self._num_pending:
+            self._write_block()
+        self._file.close()
+
+    def discard(self) -> None:
+        """Closes the file and removes it."""
+        if self._file.is_open():
+            self._file.close()
+        self.path.unlink(missing_ok=True)
+
+    def _count(self, columns: Columns) -> int:
+        where = f"table '{self._table.name}'"
+        if set(columns) != set(self._given):
+            raise DatasetError(f"{where}: columns must be {self._given}, got {sorted(columns)}")
+        lengths = {name: len(values) for name, values in columns.items()}
+        if len(set(lengths.values())) != 1:
+            raise DatasetError(f"{where}: columns must be equally long, got {lengths}")
+        return lengths[KEY]
+
+    def _batch(self, columns: Columns) -> pa.RecordBatch:
+        arrays: dict[str, pa.Array] = {}
+        for name in self._given:
+            field = self._schema.field(name)
+            if pa.types.is_fixed_size_list(field.type):
+                arrays |= to_arrow(columns[name], field, columns[KEY])
+            else:
+                arrays[name] = self._array(field, columns)
+        return pa.RecordBatch.from_arrays([arrays[name] for name in self._schema.names], schema=self._schema)
+
+    def _array(self, field: pa.Field, columns: Columns) -> pa.Array:
+        values = columns[field.name]
+        try:
+            array = pa.array(values, type=field.type)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError) as error:
+            raise DatasetError(
+                f"table '{self._table.name}': column '{field.name}' takes {field.type}: {error}"
+            ) from error
+        if array.null_count:
+            row = array.is_null().to_pylist().index(True)
+            raise DatasetError(f"table '{self._table.name}': row '{columns[KEY][row]}' has no '{field.name}'")
+        return array
+
+    def _write_block(self) -> None:
+        batch = pa.Table.from_batches(self._pending, schema=self._schema).combine_chunks().to_batches()[0]
+        self._file.write(blocks.encode(batch, compress=not self._table.holds_vectors))
+        self._pending = []
+        self._num_pending = 0
+        self.num_blocks += 1

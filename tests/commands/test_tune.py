@@ -1,0 +1,217 @@
+"""lit-tune as a user meets it: help, overrides, one message for a mistake, exit statuses, what it says at the end."""
+
+import dataclasses
+import io
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+import rich.console
+
+from lit_precompute.commands import tune as command_line
+from lit_precompute.commands import tune_console as console
+from lit_precompute.tune.config.recipe import RECIPES
+from lit_precompute.tune.model.tuned_model import TunedModel
+from lit_precompute.tune.optimizers.options import OptimizerOptions
+from lit_precompute.tune.training import trainer as training
+from lit_precompute.tune.training.trainer import Progress, TrainingStopped
+from tests.tune.small_runs import RECIPE, ROOT, finish, flags, start, train, write_dataset
+
+
+@pytest.fixture(autouse=True)
+def own_signals(monkeypatch):
+    """The program takes signals over; the tests must not keep that. Wide, so that no message is folded."""
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setenv("COLUMNS", "200")
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture(scope="module")
+def dataset_path(tmp_path_factory):
+    return write_dataset(tmp_path_factory.mktemp("data") / "dataset")
+
+
+def run(monkeypatch, capsys, *arguments):
+    """Runs the program in this process; returns its exit status, output and errors."""
+    monkeypatch.setattr(sys, "argv", ["lit-tune", *map(str, arguments)])
+    status = 0
+    try:
+        command_line.main()
+    except SystemExit as end:
+        status = end.code
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def test_help_teaches(monkeypatch, capsys):
+    status, text, _ = run(monkeypatch, capsys, "--help")
+    assert status == 0
+    for name in RECIPES:
+        assert re.search(rf"^ *{name} +\w", text, re.MULTILINE)
+    assert "lit-tune --dataset emoji --recipe demo --output runs/first" in text
+    assert "--optimizer.learning-rate" in text and "--num-epochs" in text
+
+
+def test_help_of_a_recipe_shows_its_values(monkeypatch, capsys):
+    _, text, _ = run(monkeypatch, capsys, "--recipe", "cc12m", "--help")
+    assert "(default: 16384)" in text and "(default: 2000)" in text
+    _, text, _ = run(monkeypatch, capsys, "--recipe=demo", "--help")
+    assert "(default: 16384)" not in text and "(default: 512)" in text
+
+
+def test_help_comes_without_jax():
+    program = "import sys\nfrom lit_precompute.commands import tune\nsys.argv = ['lit-tune', '--help']\n"
+    program += "try:\n    tune.main()\nfinally:\n    print('jax' in sys.modules, file=sys.stderr)"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert result.stderr.strip() == "False"
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_field_can_be_overridden(name):
+    wanted = dataclasses.replace(RECIPE, optimizer=OptimizerOptions(clip_norm=None, learning_rate=0.5))
+    arguments = ["--dataset", "d", "--output", "o", "--recipe", name, *flags(wanted, RECIPES[name])]
+    assert command_line.parse(arguments).fields == wanted
+
+
+def test_without_overrides_the_recipe_is_as_named():
+    assert command_line.parse(["--dataset", "d", "--output=o"]).fields == RECIPES["demo"]
+    assert command_line.parse(["--recipe=cc12m", "--dataset", "d", "--output=o"]).fields == RECIPES["cc12m"]
+
+
+def test_one_duration_takes_the_place_of_the_other():
+    parse = lambda *more: command_line.parse(["--dataset", "d", "--output", "o", *more]).fields  # noqa: E731
+    assert (parse("--num-steps", "70").num_steps, parse("--num-steps", "70").num_epochs) == (70, None)
+    epochs = parse("--recipe", "lit-base", "--num-epochs=3")
+    assert (epochs.num_steps, epochs.num_epochs) == (None, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--recipe", "best"], "error: --recipe: there is no recipe 'best'; there are demo, cc12m, lit-base"),
+        (["--micro-batch-size", "513"], "error: micro_batch_size must be in [1, batch_size], which is 512"),
+        (["--num-steps", "9", "--num-epochs", "9"], "error: exactly one of num_epochs and num_steps must be given"),
+        (["--optimizer.learning-rate", "-1"], "optimizer.learning_rate must be > 0, got -1.0"),
+        (["--batch-size", "many"], "many"),
+        (["--learning-rate", "1"], "--optimizer.learning-rate"),
+        ([], "there is no directory nowhere"),
+    ],
+)
+def test_a_mistake_is_one_message_and_status_2(monkeypatch, capsys, tmp_path, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    status, _, errors = run(monkeypatch, capsys, "--dataset", "nowhere", "--output", "o", *arguments)
+    assert status == 2
+    assert message in errors
+    assert "Traceback" not in errors
+    assert not pathlib.Path("o").exists()
+
+
+def test_a_dataset_and_a_recipe_that_do_not_go_together(monkeypatch, capsys, dataset_path, tmp_path):
+    status, _, errors = run(monkeypatch, capsys, "--dataset", dataset_path, "--output", tmp_path / "run")
+    assert status == 2
+    assert errors.startswith("error: batch_size must be in [1, 96], the number of rows with a text, got 512")
+
+
+def test_a_loss_that_is_not_finite_is_status_1(monkeypatch, capsys, dataset_path, tmp_path):
+    recipe = dataclasses.replace(RECIPE, optimizer=OptimizerOptions(learning_rate=1e30, clip_norm=None, warmup_steps=2))
+    arguments = ["--dataset", dataset_path, "--output", tmp_path / "run", *flags(recipe, RECIPES["demo"])]
+    status, _, errors = run(monkeypatch, capsys, *arguments)
+    assert status == 1
+    assert re.match(r"error: step \d+: the loss is", errors)
+
+
+def test_interrupted_while_preparing_is_status_130(monkeypatch, capsys, dataset_path, tmp_path):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "prepare_tokenizer", interrupt)
+    status, _, errors = run(monkeypatch, capsys, "--dataset", dataset_path, "--output", tmp_path / "run")
+    assert status == 130
+    assert "run the same command again to go on" in errors
+
+
+def test_another_recipe_on_the_same_output_is_refused(monkeypatch, capsys, dataset_path, tmp_path):
+    train(dataset_path, tmp_path / "run")
+    other = dataclasses.replace(RECIPE, seed=9)
+    arguments = ["--dataset", dataset_path, "--output", tmp_path / "run", *flags(other, RECIPES["demo"])]
+    status, _, errors = run(monkeypatch, capsys, *arguments)
+    assert status == 2
+    assert "recipe.seed is 0 there, 9 is asked" in errors
+
+
+def make_progress(step, rate=100.0):
+    metrics = {"loss": 2.0, "scale": 10.0, "learning_rate": 0.1, "gradient_norm": 1.0, "pairs_per_second": rate}
+    return Progress(step, 5_000, 16, metrics)
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [(4_900, "100 pairs/s  16 s left"), (4_000, "2 min 40 s left"), (1, "13 min 20 s left"), (5_000, "100 pairs/s")],
+)
+def test_progress_tells_the_time_left(step, words):
+    assert console.describe(make_progress(step)).endswith(words)
+
+
+def test_progress_of_days_is_told_in_hours():
+    assert console.describe(make_progress(1, rate=3.0)).endswith("7 h 24 min left")
+
+
+def test_without_a_terminal_there_is_a_line_now_and_then():
+    output, now = io.StringIO(), iter([0.0, 1.0, 9.0, 10.0, 11.0, 12.0])
+    with console.ProgressDisplay(rich.console.Console(file=output, width=200), clock=lambda: next(now)) as display:
+        for step in (1, 2, 3, 4, 5, 5_000):
+            display.show(make_progress(step))
+    assert [line.split()[1] for line in output.getvalue().splitlines()] == ["1/5,000", "4/5,000", "5,000/5,000"]
+
+
+def test_on_a_terminal_there_is_a_bar():
+    output = io.StringIO()
+    terminal = rich.console.Console(file=output, width=120, force_terminal=True)
+    with console.ProgressDisplay(terminal) as display:
+        display.show(make_progress(2_500))
+    assert "2500/5000 steps" in output.getvalue()
+
+
+def test_a_second_signal_stops_at_once():
+    before = signal.getsignal(signal.SIGINT)  # a shell's background job has it ignored
+    request = console.StopRequest(rich.console.Console(file=io.StringIO()))
+    with request:
+        signal.raise_signal(signal.SIGINT)
+        assert request()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.slow
+def test_from_the_command_to_the_model(dataset_path, tmp_path):
+    """The whole program in a process of its own; the second time there is nothing left to do."""
+    output = tmp_path / "run"
+    status, text, errors = finish(start(dataset_path, output))
+    assert status == 0, errors
+    assert errors == ""
+    assert text.startswith(f"96 pairs of {dataset_path}, ")
+    assert re.search(r"^step 24/24  loss \d\.\d{4}  scale \d+\.\d  [\d,]+ pairs/s$", text, re.MULTILINE)
+    assert re.search(rf"^model +{output}/model", text, re.MULTILINE)
+    assert f"lit-eval retrieval --model {output}/model" in text
+    assert (output / "loss.png").read_bytes().startswith(b"\x89PNG")
+    assert TunedModel.load(output).embed_texts(["word1"]).shape == (1, 24)
+    status, text, _ = finish(start(dataset_path, output))
+    assert (status, text) == (0, f"{output}: finished before; the model is {output}/model\n")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["_METADATA", "manifest.ocdbt"])
+def test_a_damaged_checkpoint_says_which_and_what_to_do(dataset_path, tmp_path, name):
+    with pytest.raises(TrainingStopped):
+        train(dataset_path, tmp_path / "run", should_stop=lambda: True)
+    newest = tmp_path / "run" / "checkpoints" / "1"
+    damaged = newest / "default" / name
+    damaged.write_bytes(damaged.read_bytes()[: damaged.stat().st_size // 2])
+    status, _, errors = finish(start(dataset_path, tmp_path / "run"))
+    assert status == 2
+    assert re.fullmatch(rf"error: {newest}: cannot be read \(.*\); remove this folder to go on .*\n", errors)

@@ -1,0 +1,331 @@
+"""The whole command on small sources: what is written, what is refused, and what becomes of bad pictures."""
+
+import dataclasses
+import json
+import re
+
+import numpy as np
+import pytest
+
+from lit_precompute.commands import embed as command_line
+from lit_precompute.pipelines.embed import graph as embed_job
+from lit_precompute.pipelines.embed import unit as embed_unit
+from lit_precompute.pipelines.embed.job import JobDirectory
+from lit_precompute.pipelines.embed.options import JobOptions, TowerOptions
+from lit_precompute.precompute.images.decoding import decode
+from lit_precompute.precompute.images.preprocessing import prepare
+from lit_precompute.schemas import EmbeddingDataset, Manifest
+from lit_precompute.schemas.checking.receipt import make_receipt
+from lit_precompute.schemas.checking.verification import verify
+from lit_precompute.schemas.probes import decode_vector
+from lit_precompute.towers.loading import load_tower
+from lit_precompute.towers.registry import find_tower, register, register_alias, tower_names
+from tests.pipelines.embed.making import BAD, arguments, picture, run, write_source
+from tests.schemas.making import files_of
+from tests.towers.tiny_tower import NAME, register_tiny_tower, write_weights
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.*:FutureWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    return write_source(tmp_path_factory.mktemp("source"))
+
+
+def _not_yet(*_):
+    raise RuntimeError("not yet")
+
+
+def test_every_row_is_embedded_or_named_as_a_failure(tmp_path, monkeypatch, source, capsys):
+    assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 0
+    assert verify(tmp_path / "out") == []
+    with EmbeddingDataset.open(tmp_path / "out") as dataset:
+        assert dataset.manifest.ledger.model_dump() == {"rows_read": 45, "rows_written": 40, "rows_failed": 5}
+        assert dataset.keys().to_pylist() == [f"{number:03d}.png" for number in range(40)]
+        assert dataset.row(3)["texts"] == ["text of 003.png"]
+        assert dataset.row(3)["label"] == "even"
+        failures = {failure["key"]: failure for failure in dataset.failures().to_pylist()}
+    assert {key: failure["reason"] for key, failure in failures.items()} == {k: v[0] for k, v in BAD.items()}
+    assert all("bad/" in failure["source"] and failure["message"] for failure in failures.values())
+    assert not (tmp_path / "out/_work").exists()
+    said = capsys.readouterr().out
+    assert "5 rows failed" in said
+    assert "lit-tune --dataset" in said
+
+
+def test_vectors_are_the_towers(tmp_path, monkeypatch, source):
+    """Against the tower's own function in NumPy float64, picture by picture."""
+    assert run(monkeypatch, *arguments(source, tmp_path / "out", dtype="float32")) == 0
+    tower = load_tower(NAME, str(source.parent / "weights.npz"))
+    kernel = tower.parameters["kernel"].astype(np.float64)
+    with EmbeddingDataset.open(tmp_path / "out") as dataset:
+        found = dataset.rows(0, 40, ["embedding"])["embedding"]
+        assert dataset.manifest.tower == tower.card()
+    for row in range(40):
+        image = prepare(decode(picture(row)), tower.preprocessing).astype(np.float64) / 255 * 2 - 1
+        means = image.reshape(4, 4, 4, 4, 3).mean(axis=(1, 3)).reshape(-1)
+        np.testing.assert_allclose(found[row], np.tanh(means @ kernel), rtol=1e-5, atol=1e-5)
+
+
+def test_where_weights_were_found_is_no_part_of_a_job(tmp_path, monkeypatch, source, capsys):
+    """Published weights are taken without --weights; the same ones from elsewhere go on with the same job."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setenv("LIT_PRECOMPUTE_CACHE", str(tmp_path / "own"))
+    register_tiny_tower()
+    name = "test-owner/tiny"
+    if name not in tower_names():
+        register(name, dataclasses.replace(find_tower(NAME), weights=f"hf://{name}/w.npz"))
+        register_alias("test-tiny-alias", name)
+    command = arguments(source, tmp_path / "out", tower=f"hf://{name}")
+    command = command[: command.index("--weights")] + command[command.index("--weights") + 2 :]
+    # It ends before any work: not even the source is opened.
+    nowhere = [part if part != str(source) else "/nowhere.tsv" for part in command]
+    assert run(monkeypatch, *nowhere) == 2
+    assert "hf://test-owner/tiny/w.npz: is not on this machine" in capsys.readouterr().err.replace("\n", "")
+    (tmp_path / "own/huggingface.co/test-owner/tiny/main").mkdir(parents=True)
+    write_weights(tmp_path / "own/huggingface.co/test-owner/tiny/main/w.npz")
+    assert run(monkeypatch, *command) == 0
+    written = files_of(tmp_path / "out")
+    again = arguments(source, tmp_path / "out", write_weights(tmp_path / "other.npz"), tower="test-tiny-alias")
+    assert run(monkeypatch, *again) == 0
+    assert "nothing was left to do" in capsys.readouterr().out
+    assert files_of(tmp_path / "out") == written
+
+
+@pytest.mark.parametrize("dtype", ["float16", "int8"])
+def test_probes_are_the_towers_float32_whatever_is_stored(tmp_path, monkeypatch, source, dtype):
+    """Six shards of 8 rows at most bring all 40 rows; against what the same tower gave when float32 was stored."""
+    assert run(monkeypatch, *arguments(source, tmp_path / "exact", dtype="float32")) == 0
+    assert run(monkeypatch, *arguments(source, tmp_path / "out", dtype=dtype)) == 0
+    assert verify(tmp_path / "out") == []
+    with EmbeddingDataset.open(tmp_path / "exact") as exact, EmbeddingDataset.open(tmp_path / "out") as dataset:
+        probes = dataset.manifest.probes
+        assert [probe.row for probe in probes] == list(range(40))
+        assert [probe.key for probe in probes] == dataset.keys().to_pylist()
+        vectors = np.stack([decode_vector(probe, dataset.width) for probe in probes])
+        np.testing.assert_array_equal(vectors, exact.rows(0, 40, ["embedding"])["embedding"])
+        assert dataset.vector_type == dtype
+        receipt = make_receipt(dataset)
+    assert 0.999 < receipt.least_cosine < 1 and not receipt.is_exact
+
+
+def test_probes_of_one_large_shard_are_64_rows_spread_over_it(tmp_path, monkeypatch):
+    table = write_source(tmp_path / "source", 150, bad=False)
+    assert run(monkeypatch, *arguments(table, tmp_path / "out", rows_per_shard=1000)) == 0
+    rows = [probe.row for probe in Manifest.read(tmp_path / "out").probes]
+    assert len(rows) == 64
+    assert max(np.diff([-1, *rows, 150])) <= 4
+
+
+def test_a_job_begun_in_another_format_version_is_refused(tmp_path, monkeypatch, source, capsys):
+    """Its finished shards brought no float32 vectors."""
+    monkeypatch.setattr(JobDirectory, "publish", _not_yet)
+    assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 1
+    path = tmp_path / "out/_work/job.json"
+    content = json.loads(path.read_text())
+    assert content.pop("format_version") == 2
+    path.write_text(json.dumps(content))
+    assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 2
+    assert "format_version is None there, 2 is asked" in capsys.readouterr().err
+
+
+def test_a_source_without_labels_has_no_table_of_labels(tmp_path, monkeypatch):
+    table = write_source(tmp_path / "source", 5, bad=False, labels=False)
+    assert run(monkeypatch, *arguments(table, tmp_path / "out")) == 0
+    with EmbeddingDataset.open(tmp_path / "out") as dataset:
+        assert dataset.tables == ["embeddings", "captions"]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "int8"])
+def test_only_missing_shards_are_embedded_again(tmp_path, monkeypatch, source, dtype):
+    """A job whose every third marker is lost, and whose shard was half published, ends in the same bytes."""
+    assert run(monkeypatch, *arguments(source, tmp_path / "whole", dtype=dtype)) == 0
+    publish = JobDirectory.publish
+    monkeypatch.setattr(JobDirectory, "publish", _not_yet)
+    assert run(monkeypatch, *arguments(source, tmp_path / "out", dtype=dtype)) == 1
+    monkeypatch.setattr(JobDirectory, "publish", publish)
+    markers = sorted((tmp_path / "out/_work/shards").iterdir())
+    assert len(markers) == 6
+    for marker in markers[::3]:
+        marker.unlink()
+    (tmp_path / "out/embeddings/part-00003-of-00006.arrayrecord").write_bytes(b"half")
+    kept = (tmp_path / "out/embeddings/part-00001-of-00006.arrayrecord").stat().st_mtime_ns
+    assert run(monkeypatch, *arguments(source, tmp_path / "out", dtype=dtype)) == 0
+    assert (tmp_path / "out/embeddings/part-00001-of-00006.arrayrecord").stat().st_mtime_ns == kept
+    assert files_of(tmp_path / "out") == files_of(tmp_path / "whole")
+
+
+def test_a_finished_job_is_left_as_it_is(tmp_path, monkeypatch, source, capsys):
+    assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 0
+    before = {name: (tmp_path / "out" / name).stat().st_mtime_ns for name in files_of(tmp_path / "out")}
+    (tmp_path / "out/_work/temporary").mkdir(parents=True)  # as a kill between publishing and cleaning leaves it
+    capsys.readouterr()
+    assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 0
+    assert "nothing was left to do" in capsys.readouterr().out
+    assert {name: (tmp_path / "out" / name).stat().st_mtime_ns for name in files_of(tmp_path / "out")} == before
+    assert not (tmp_path / "out/_work").exists()
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_another_tower_source_or_option_is_refused_with_both_values(tmp_path, monkeypatch, source, capsys, finished):
+    output = tmp_path / "out"
+    if not finished:
+        monkeypatch.setattr(JobDirectory, "publish", _not_yet)
+    run(monkeypatch, *arguments(source, output))
+    assert (output / "manifest.json").exists() == finished
+    before = files_of(output)
+    other_source = write_source(tmp_path / "other", 10)
+    other_weights = write_weights(tmp_path / "other.npz", seed=1)
+    changes = {
+        "options.vector_type is 'float16' there, 'float32' is asked": arguments(source, output, dtype="float32"),
+        "options.rows_per_shard is 8 there, 9 is asked": arguments(source, output, rows_per_shard=9),
+        "tower.weights_sha256 is": arguments(source, output, other_weights),
+        f"source.path is '{source}' there, '{other_source}' is asked": arguments(other_source, output),
+    }
+    for message, command in changes.items():
+        assert run(monkeypatch, *command) == 2
+        assert message in capsys.readouterr().err.replace("\n", "")
+    assert files_of(output) == before
+
+
+def test_a_directory_of_other_things_is_refused(tmp_path, monkeypatch, source, capsys):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/thesis.tex").write_text("mine")
+    assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 2
+    assert "holds other files (thesis.tex); give an empty --output" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("limit", "status"), [("0", 1), ("4", 1), ("10%", 1), ("5", 0), ("12%", 0)])
+def test_too_many_failures_stop_the_job_and_more_may_be_allowed(tmp_path, monkeypatch, source, capsys, limit, status):
+    assert run(monkeypatch, *arguments(source, tmp_path / "out", max_failures=limit)) == status
+    assert (tmp_path / "out/manifest.json").exists() == (status == 0)
+    if status:
+        said = capsys.readouterr().err
+        assert "rows failed, --max-failures allows" in said
+        assert "1 empty (first: bad/empty.png)" in said
+        assert run(monkeypatch, *arguments(source, tmp_path / "out", max_failures="100%")) == 0
+        assert verify(tmp_path / "out") == []
+
+
+def test_a_job_of_bad_pictures_alone_ends_with_no_rows(tmp_path, monkeypatch):
+    table = write_source(tmp_path / "source", 0)
+    assert run(monkeypatch, *arguments(table, tmp_path / "out")) == 0
+    with EmbeddingDataset.open(tmp_path / "out") as dataset:
+        assert (dataset.num_rows, dataset.manifest.num_failures) == (0, 5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"source": "/nowhere/captions.tsv"}, "cannot be opened"),
+        ({"tower": "test-tinny"}, "unknown tower 'test-tinny'; did you mean one of test-tiny"),
+        ({"weights": "/nowhere.npz"}, "/nowhere.npz"),
+        ({"max_failures": "many"}, "--max-failures must be a count like 100 or a share like 0.5%, got 'many'"),
+        ({"batch_size": 0}, "batch_size must be >= 1, got 0"),
+        ({"rows_per_shard": 0}, "rows_per_shard must be >= 1, got 0"),
+        ({"no_such_flag": 3}, "unknown options --no-such-flag"),
+    ],
+)
+def test_wrong_input_is_one_message_before_any_work(tmp_path, monkeypatch, source, capsys, options, message):
+    assert run(monkeypatch, *arguments(source, tmp_path / "out", **options)) == 2
+    said = capsys.readouterr().err
+    assert message in said.replace("\n", "")
+    assert "Traceback" not in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_beams_own_flags_pass_through(tmp_path, monkeypatch, source):
+    command = [*arguments(source, tmp_path / "out"), "--runner=FnApiRunner", "--direct_num_workers=1"]
+    assert run(monkeypatch, *command) == 0
+
+
+def test_vectors_do_not_depend_on_what_decodes(tmp_path, monkeypatch, source):
+    for kind, workers in (("threads", 1), ("threads", 7), ("processes", 2)):
+        options = {"decode_in": kind, "decode_workers": workers}
+        assert run(monkeypatch, *arguments(source, tmp_path / f"{kind}{workers}", **options)) == 0
+    assert files_of(tmp_path / "threads1") == files_of(tmp_path / "threads7") == files_of(tmp_path / "processes2")
+
+
+def test_what_the_manifest_says_of_the_job_is_json(tmp_path, monkeypatch, source):
+    assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 0
+    content = json.loads((tmp_path / "out/manifest.json").read_text())
+    assert content["job"] == {
+        "producer": "lit-embed run",
+        "rows_per_shard": 8,
+        "batch_size": 4,
+        "vector_type": "float16",
+    }
+
+
+def test_a_launcher_that_another_overtakes_ends_well(tmp_path, monkeypatch, source):
+    """The other publishes while this one is within a shard: its files are swept away, the dataset stays whole."""
+    assert run(monkeypatch, *arguments(source, tmp_path / "alone")) == 0
+    embed = embed_unit.EmbedUnit._embed
+    overtaken = []
+
+    def embed_late(self, unit, failed_before):
+        if unit.number == 2 and not overtaken:
+            overtaken.append(unit)
+            with monkeypatch.context() as other:
+                assert run(other, *arguments(source, tmp_path / "out")) == 0
+        return embed(self, unit, failed_before)
+
+    monkeypatch.setattr(embed_unit.EmbedUnit, "_embed", embed_late)
+    assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 0
+    assert len(overtaken) == 1
+    assert files_of(tmp_path / "out") == files_of(tmp_path / "alone")
+
+
+def test_a_work_folder_of_another_program_is_refused(tmp_path, monkeypatch, source, capsys):
+    (tmp_path / "out/_work/temporary").mkdir(parents=True)
+    assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 2
+    assert "_work: is not a job's; remove it" in capsys.readouterr().err
+
+
+def test_a_batch_size_that_nobody_gave_is_chosen_once_and_kept(tmp_path, monkeypatch, source, capsys):
+    command = arguments(source, tmp_path / "out")
+    place = command.index("--batch-size")
+    del command[place : place + 2]
+    publish = JobDirectory.publish
+    monkeypatch.setattr(JobDirectory, "publish", _not_yet)
+    assert run(monkeypatch, *command) == 1
+    (chosen,) = re.findall(r"batch size (\d+), by trial \(pictures/s at 16: ", capsys.readouterr().out)
+    monkeypatch.setattr(JobDirectory, "publish", publish)
+
+    def probe_again(*_, **__):
+        raise AssertionError("the job has a batch size already")
+
+    monkeypatch.setattr(embed_job, "probe", probe_again)
+    assert run(monkeypatch, *command) == 0  # goes on
+    assert run(monkeypatch, *command) == 0  # finds it finished
+    with EmbeddingDataset.open(tmp_path / "out") as dataset:
+        assert dataset.manifest.job["batch_size"] == int(chosen)
+    assert run(monkeypatch, *command, "--batch-size", str(int(chosen) + 1)) == 2
+    assert f"options.batch_size is {chosen} there" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "here"),
+    [
+        (["--runner=FnApiRunner"], True),
+        (["--runner", "FnApiRunner"], True),
+        (["--runner=DirectRunner"], True),
+        (["--runner=DataflowRunner"], False),
+    ],
+)
+def test_only_devices_that_will_embed_are_tried(flags, here):
+    assert command_line._embeds_here(flags) == here
+
+
+def test_elsewhere_nothing_is_tried(tmp_path, source, monkeypatch):
+    command = arguments(source, tmp_path / "out")
+    options = JobOptions(
+        source=str(source), tower=TowerOptions(tower=NAME, weights=command[6]), output=str(tmp_path / "out")
+    )
+    monkeypatch.setattr(embed_job, "probe", _not_yet)
+    job, _, _ = embed_job.plan(options, embeds_here=False)
+    assert job.batch_size == 64

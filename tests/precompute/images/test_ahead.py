@@ -1,0 +1,200 @@
+"""Pictures prepared ahead, in threads and in processes: order, failures, bounds, and processes that end."""
+
+import functools
+import io
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lit_precompute.precompute.images.ahead import PreparingThreads
+from lit_precompute.precompute.images.decoding import PictureError
+from lit_precompute.precompute.images.preprocessing import load
+from lit_precompute.precompute.images.processes import PreparingProcesses
+from lit_precompute.towers.preprocessing import Preprocessing
+
+PREPROCESSING = Preprocessing(size=12)
+MOST_PIXELS = 1000
+
+
+def _png(number):
+    height, width = np.random.default_rng(number).integers(6, 30, 2)
+    stream = io.BytesIO()
+    Image.fromarray(np.random.default_rng(number).integers(0, 256, (height, width, 3), np.uint8)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def _read(number):
+    """Stands at the module's top, so that a process finds it."""
+    return _png(number)
+
+
+def _missing(number):
+    raise PictureError("missing", f"no file {number}.png")
+
+
+def _lost():
+    raise ConnectionError("the store went away")
+
+
+def _cut():
+    return _png(3)[:50]
+
+
+def _read_slowly(number):
+    time.sleep(0.02)
+    return _png(number)
+
+
+def _end_this_process():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _reads(count, read=_read):
+    return [functools.partial(read, number) for number in range(count)]
+
+
+@pytest.fixture(scope="module")
+def processes():
+    pool = PreparingProcesses(PREPROCESSING, num_workers=2, ahead=20, max_pixels=MOST_PIXELS)
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def threads():
+    return PreparingThreads(PREPROCESSING, num_workers=3, ahead=20, max_pixels=MOST_PIXELS)
+
+
+@pytest.fixture(params=["threads", "processes"])
+def preparer(request):
+    return request.getfixturevalue(request.param)
+
+
+def _outcomes(preparer, reads):
+    """Pictures are valid until the next is asked for: copied here."""
+    return [outcome if isinstance(outcome, PictureError) else outcome.copy() for outcome in preparer.prepare(reads)]
+
+
+@pytest.mark.parametrize("count", [0, 1, 8, 9, 100])
+def test_pictures_come_in_order_and_as_one_alone_is_prepared(preparer, count):
+    found = _outcomes(preparer, _reads(count))
+    assert len(found) == count
+    for number, picture in enumerate(found):
+        np.testing.assert_array_equal(picture, load(_png(number), PREPROCESSING))
+
+
+def test_pictures_that_cannot_be_taken_stand_in_their_places(preparer):
+    reads = _reads(12)
+    reads[1], reads[4], reads[9] = functools.partial(_missing, 1), _cut, functools.partial(bytes, 5)
+    found = _outcomes(preparer, reads)
+    told = {place: (one.reason, str(one)) for place, one in enumerate(found) if isinstance(one, PictureError)}
+    assert told[1] == ("missing", "no file 1.png")
+    assert {place: reason for place, (reason, _) in told.items()} == {1: "missing", 4: "truncated", 9: "not-a-picture"}
+    np.testing.assert_array_equal(found[10], load(_png(10), PREPROCESSING))
+
+
+def test_a_picture_with_too_many_pixels_is_told(preparer):
+    stream = io.BytesIO()
+    Image.new("RGB", (40, 40)).save(stream, "PNG")
+    (found,) = preparer.prepare([functools.partial(bytes, stream.getvalue())])
+    assert isinstance(found, PictureError) and found.reason == "too-large"
+
+
+def test_another_error_of_a_read_is_raised_and_the_next_use_goes_well(preparer):
+    with pytest.raises(ConnectionError, match="went away"):
+        _outcomes(preparer, [*_reads(3), _lost])
+    assert len(_outcomes(preparer, _reads(50))) == 50
+
+
+def test_reads_are_taken_a_bounded_number_ahead_and_an_early_end_gives_all_back(preparer):
+    taken = []
+
+    def reads():
+        for read in _reads(500):
+            taken.append(read)
+            yield read
+
+    for _ in range(3):
+        taken.clear()
+        outcomes = preparer.prepare(reads())
+        next(outcomes)
+        # Two processes have two chunks of eight each at least.
+        assert len(taken) <= 2 * 2 * 8 + 1
+        outcomes.close()
+    assert len(_outcomes(preparer, _reads(100))) == 100
+
+
+def test_two_may_prepare_in_turns(preparer):
+    first, second = preparer.prepare(_reads(100)), preparer.prepare(_reads(100)[::-1])
+    next(first)  # holds all slots there are
+    done = [np.array(outcome) for outcome in first]
+    np.testing.assert_array_equal(done[-1], load(_png(99), PREPROCESSING))
+    np.testing.assert_array_equal(next(second), load(_png(99), PREPROCESSING))
+
+
+def test_a_process_that_is_killed_is_told_and_the_next_use_has_others(processes):
+    with pytest.raises(RuntimeError, match=r"ended from outside.*--decode-workers"):
+        _outcomes(processes, [*_reads(30), _end_this_process, *_reads(30)])
+    assert len(_outcomes(processes, _reads(100))) == 100
+
+
+def test_a_process_that_is_killed_while_nobody_asks_is_replaced(processes):
+    assert len(_outcomes(processes, _reads(3))) == 3
+    victim = next(iter(processes._pool._processes.values()))
+    victim.kill()
+    victim.join()
+    time.sleep(0.5)  # until the pool has seen it
+    assert len(_outcomes(processes, _reads(100))) == 100
+
+
+def _children(pid):
+    """Returns the processes that descend from one, by what the system says of each one's parent."""
+    parents = {}
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if fields[0] != "Z":
+            parents[int(stat.parent.name)] = int(fields[1])
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {pid}
+
+
+_PARENT = """
+import sys, time
+from tests.precompute import test_ahead as here
+
+if __name__ == "__main__":
+    pool = here.PreparingProcesses(here.PREPROCESSING, num_workers=2, ahead=20)
+    outcomes = pool.prepare(here._reads(100_000, here._read_slowly))
+    next(outcomes)
+    print("begun", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc for the processes")
+def test_processes_end_with_a_parent_that_is_killed(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(_PARENT)
+    environment = os.environ | {"PYTHONPATH": str(pathlib.Path.cwd())}
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env=environment) as parent:
+        assert parent.stdout and parent.stdout.readline() == "begun\n"
+        children = _children(parent.pid)
+        assert len(children) >= 3  # the server and two that decode
+        parent.kill()
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and any(pathlib.Path(f"/proc/{child}").exists() for child in children):
+        time.sleep(0.1)
+    assert [child for child in children if pathlib.Path(f"/proc/{child}").exists()] == []

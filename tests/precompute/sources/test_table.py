@@ -1,0 +1,278 @@
+import dataclasses
+import hashlib
+import io
+import json
+import pathlib
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lit_precompute.precompute.images.decoding import PictureError
+from lit_precompute.precompute.sources.files import open_file
+from lit_precompute.precompute.sources.opening import open_source
+from lit_precompute.precompute.sources.source import Source, SourceColumns, SourceError, check_repeats, read_picture
+
+
+def _write(folder: pathlib.Path, name: str, content: str | bytes) -> str:
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return str(path)
+
+
+def _rows(source: Source, rows_per_shard: int = 1000) -> list[tuple[str, tuple[str, ...], str]]:
+    units = source.units(rows_per_shard)
+    return [(row.key, row.texts, row.label) for unit in units for row in source.read(unit)]
+
+
+def test_csv_tsv_and_jsonl_say_the_same(tmp_path):
+    expected = [("a/1.jpg", ("a dog", 'says, "hi"\nloudly'), "dog"), ("2.png", ("żółw",), "turtle")]
+    csv = _write(
+        tmp_path, "t.csv", 'path,text,text,label\na/1.jpg,a dog,"says, ""hi""\nloudly",dog\n2.png,,żółw,turtle\n'
+    )
+    tsv = _write(
+        tmp_path,
+        "t.tsv",
+        csv_to_tsv := pathlib.Path(csv).read_text("utf-8").replace(",", "\t").replace("says\t", "says,"),
+    )
+    assert "says, " in csv_to_tsv
+    lines = [
+        {"path": "a/1.jpg", "texts": ["a dog", 'says, "hi"\nloudly'], "label": "dog"},
+        {"path": "2.png", "text": "żółw", "texts": [""], "label": "turtle", "url": 3},
+    ]
+    jsonl = _write(tmp_path, "t.jsonl", "\n".join(json.dumps(line) for line in lines))
+    for path in (csv, tsv, jsonl):
+        source = open_source(path)
+        assert _rows(source) == expected
+        assert (source.num_rows, source.has_labels) == (2, True)
+
+
+def test_numbered_text_columns_and_a_list_in_a_cell(tmp_path):
+    path = _write(
+        tmp_path, "t.tsv", 'path\ttext_1\ttext_2\ttexts\n1.jpg\tone\ttwo\t"[""three"", ""four""]"\n2.jpg\tx\t\t\n'
+    )
+    assert _rows(open_source(path)) == [("1.jpg", ("one", "two", "three", "four"), ""), ("2.jpg", ("x",), "")]
+
+
+def test_columns_of_other_names(tmp_path):
+    columns = SourceColumns(image="file", text="caption", label="class", key="id")
+    path = _write(tmp_path, "t.csv", "id,file,caption,class,path\n7,1.jpg,one,cat,unused\n8,1.jpg,two,,unused\n")
+    source = open_source(path, columns=columns)
+    assert _rows(source) == [("7", ("one",), "cat"), ("8", ("two",), "")]
+    (unit,) = source.units(10)
+    assert [row.source for row in source.read(unit)] == [str(tmp_path / "1.jpg")] * 2
+    line = '{"id": 7, "file": "1.jpg", "caption": ["one"], "class": 3}\n'
+    assert _rows(open_source(_write(tmp_path, "t.jsonl", line), columns=columns)) == [("7", ("one",), "3")]
+
+
+@pytest.mark.parametrize("format", ["csv", "tsv", "jsonl"])
+def test_byte_order_marks_windows_line_ends_and_blank_lines(tmp_path, format):
+    if format == "jsonl":
+        lines = ['{"path": "1.jpg", "text": "one"}', "", '{"path": "2.jpg", "text": "two"}', ""]
+    else:
+        lines = [
+            line.replace(",", {"csv": ",", "tsv": "\t"}[format])
+            for line in ("path,text", "1.jpg,one", "", "2.jpg,two", "")
+        ]
+    path = _write(tmp_path, f"t.{format}", b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
+    source = open_source(path)
+    assert _rows(source) == [("1.jpg", ("one",), ""), ("2.jpg", ("two",), "")] == _rows(source, rows_per_shard=1)
+
+
+def test_a_format_by_name_and_a_path_with_a_scheme(tmp_path):
+    path = _write(tmp_path, "captions.txt", "path,text\n1.jpg,one\n")
+    (tmp_path / "1.jpg").write_bytes(b"bytes")
+    source = open_source(path, format="csv")
+    assert _rows(source) == [("1.jpg", ("one",), "")]
+    remote = open_source(f"file://{path}", format="csv")
+    (row,) = remote.read(remote.units(1)[0])
+    assert row.source == f"file://{tmp_path}/1.jpg"
+    assert row.read_image() == b"bytes"
+
+
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    rows=st.lists(st.tuples(texts, texts), min_size=1, max_size=30),
+    rows_per_shard=st.integers(1, 12),
+    format=st.sampled_from(["csv", "tsv", "jsonl"]),
+)
+def test_units_are_the_table_cut_in_order(tmp_path_factory, rows, rows_per_shard, format):
+    import csv
+
+    path = tmp_path_factory.mktemp("table") / f"t.{format}"
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        if format == "jsonl":
+            stream.writelines(
+                json.dumps({"path": f"{i}.jpg", "text": text, "label": label}) + "\n"
+                for i, (text, label) in enumerate(rows)
+            )
+        else:
+            writer = csv.writer(stream, delimiter="," if format == "csv" else "\t", quoting=csv.QUOTE_ALL)
+            writer.writerow(["path", "text", "label"])
+            writer.writerows((f"{i}.jpg", text, label) for i, (text, label) in enumerate(rows))
+    source = open_source(str(path))
+    units = source.units(rows_per_shard)
+    assert [unit.number for unit in units] == list(range(len(units)))
+    assert [unit.first_row for unit in units] == list(range(0, len(rows), rows_per_shard))
+    assert all(unit.num_rows == rows_per_shard for unit in units[:-1])
+    worker = pickle.loads(pickle.dumps(source))
+    read = [list(worker.read(unit)) for unit in pickle.loads(pickle.dumps(units))]
+    assert [len(part) for part in read] == [unit.num_rows for unit in units]
+    expected = [(f"{i}.jpg", (text,) if text else (), label) for i, (text, label) in enumerate(rows)]
+    assert [(row.key, row.texts, row.label) for part in read for row in part] == expected
+    assert source.has_labels == any(label for _, label in rows)
+
+
+def test_pickled_sources_and_units_are_small_and_read_only_their_part(tmp_path):
+    path = _write(tmp_path, "t.csv", "path,text\n" + "".join(f"{i}.jpg,text {i}\n" for i in range(20_000)))
+    taken = []
+
+    class Counting(io.FileIO):
+        def read(self, size: int = -1) -> bytes:
+            data = super().read(size)
+            taken.append(len(data))
+            return data
+
+    source = open_source(path)
+    assert len(pickle.dumps(source)) < 2000
+    assert max(len(pickle.dumps(unit)) for unit in source.units(1000)) < 1000
+    counted = dataclasses.replace(source, opener=Counting)
+    assert len(list(counted.read(source.units(1000)[7]))) == 1000
+    assert sum(taken) < pathlib.Path(path).stat().st_size / 15
+
+
+def test_info_tells_the_table(tmp_path):
+    content = b"path,text\n1.jpg,one\n"
+    path = _write(tmp_path, "t.csv", content)
+    info = open_source(path).info
+    assert (info.kind, info.path) == ("table", path)
+    (file,) = info.files
+    assert (file.path, file.bytes, file.sha256) == (path, len(content), hashlib.sha256(content).hexdigest())
+    assert info.options["format"] == "csv"
+    assert info.options["columns"] == dataclasses.asdict(SourceColumns())
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("t.csv", "", r"t.csv: empty; the first line must name the columns, 'path' among them"),
+        ("t.csv", "path,text\n", r"t.csv: no rows"),
+        ("t.jsonl", "\n\n", r"t.jsonl: no rows"),
+        ("t.csv", "file,text\n1,2\n", r"line 1: no column 'path'; there are \['file', 'text'\]; name the image column"),
+        (
+            "t.csv",
+            "path,caption\n1,2\n",
+            r"line 1: no 'text'; there are \['path', 'caption'\]; name what holds the text",
+        ),
+        ("t.csv", "path,path,text\n1,2,3\n", r"line 1: column 'path' stands 2 times, only 'text' may"),
+        (
+            "t.csv",
+            "path,text\n1,2\n3,4,5\n",
+            r"line 3: the header has 2 fields, this row 3; quote a field that holds ','",
+        ),
+        ("t.tsv", "path\ttext\n1\ta\n\n2\n", r"line 4: the header has 2 fields, this row 1"),
+        ("t.csv", "path,text\n1,a\n ,b\n", r"line 3: 'path' must be the path of a picture, got ' '"),
+        (
+            "t.csv",
+            "path,text\n1,a\n2,b\n1,c\n",
+            r"line 4: keys must be unique, '1' stands already at .*line 2; put all",
+        ),
+        ("t.csv", "path,text,key\n1,a,x\n2,b,\n", r"line 3: column 'key' is empty"),
+        ("t.csv", "path,text,key\n1,a,x\n2,b,x\n", r"line 3: keys must be unique, 'x' stands already at .*line 2"),
+        ("t.csv", 'path,text\n1,"a\n2,b\n3,c\n', r"line 2: unexpected end of data; quote fields as"),
+        ("t.csv", 'path,text\n1,"a"b\n', r"line 2: ',' expected after '\"'"),
+        ("t.csv", b"path,text\n1,\xff\xfe\n", r"line 2: not UTF-8 at byte 2 of the line; save the table as UTF-8"),
+        ("t.csv", "path,text,texts\n1,a,[1]\n", r"line 2: 'texts' must be a string or a list of strings, got \[1\]"),
+        ("t.csv", "path,text,texts\n1,a,[1\n", r"line 2: not JSON: .* in '\[1'"),
+        ("t.jsonl", '{"path": "1", "text": "a"}\n[1]\n', r"line 2: a JSON object is expected, got \[1\]"),
+        ("t.jsonl", '{"path": "1", "text": "a"}\n{"path"\n', r"line 2: not JSON: "),
+        ("t.jsonl", '{"file": "1", "text": "a"}\n', r"line 1: no key 'path'; there are \['file', 'text'\]"),
+        ("t.jsonl", '{"path": "1", "caption": "a"}\n', r"line 1: no 'text'; there are \['caption', 'path'\]"),
+        ("t.jsonl", '{"path": 7, "text": "a"}\n', r"line 1: 'path' must be the path of a picture, got 7"),
+        ("t.jsonl", '{"path": "1", "text": 7}\n', r"line 1: 'text' must be a string or a list of strings, got 7"),
+        (
+            "t.jsonl",
+            '{"path": "1", "text": "a", "label": 0.5}\n',
+            r"line 1: 'label' must be a string or a whole number",
+        ),
+        ("t.jsonl", '{"path": "1", "text": "a", "key": ""}\n', r"line 1: key 'key' is empty"),
+        ("t.jsonl", '{"path": "1", "text": "\\ud83d"}\n', r"line 1: 'text' holds half a character"),
+        ("t.parquet", "", r"t.parquet: unknown format; a source is a .csv, .tsv or .jsonl table"),
+    ],
+)
+def test_what_is_wrong_is_said_before_any_work(tmp_path, name, content, message):
+    path = _write(tmp_path, name, content)
+    with pytest.raises(SourceError, match=message) as caught:
+        open_source(path)
+    assert str(caught.value).startswith(path)
+
+
+def test_chosen_columns_must_be_there(tmp_path):
+    path = _write(tmp_path, "t.csv", "path,text,label\n1,a,b\n")
+    for field in ("image", "text", "texts", "label", "key"):
+        with pytest.raises(SourceError, match=r"line 1: no (column )?'other'; there are \['path', 'text', 'label'\]"):
+            open_source(path, columns=SourceColumns(**{field: "other"}))
+    with pytest.raises(SourceError, match="names must differ"):
+        SourceColumns(text="path")
+
+
+def test_a_missing_table_and_an_unknown_format(tmp_path):
+    with pytest.raises(SourceError, match=r"gone.csv: cannot be opened \(No such file or directory\)"):
+        open_source(str(tmp_path / "gone.csv"))
+    with pytest.raises(SourceError, match=r"format must be one of \['csv', 'tsv', 'jsonl', 'webdataset'\], got 'xml'"):
+        open_source(str(tmp_path / "gone.csv"), format="xml")
+
+
+def test_a_table_that_changes_while_the_job_runs_is_noticed(tmp_path):
+    path = _write(tmp_path, "t.csv", "path,text\n1,a\n2,b\n")
+    source = open_source(path)
+    _write(tmp_path, "t.csv", "path,text\n1,abcdef\n")
+    with pytest.raises(SourceError, match="held 2 rows when the job was planned and hold 1 now"):
+        list(source.read(source.units(2)[0]))
+
+
+def test_pictures_are_read_when_they_are_asked_for(tmp_path):
+    (tmp_path / "here.jpg").write_bytes(b"picture")
+    (tmp_path / "folder").mkdir()
+    outside = tmp_path.parent / f"{tmp_path.name}.jpg"
+    outside.write_bytes(b"outside")
+    names = ["here.jpg", str(outside), "gone.jpg", "folder", "here.jpg/inside", "x" * 300]
+    source = open_source(_write(tmp_path, "t.csv", "path,text\n" + "".join(f"{name},text\n" for name in names)))
+    rows = list(source.read(source.units(10)[0]))
+    assert [row.read_image() for row in rows[:2]] == [b"picture", b"outside"]
+    for row, reason in zip(rows[2:], ["missing", "unreadable", "missing", "unreadable"], strict=True):
+        with pytest.raises(PictureError) as caught:
+            row.read_image()
+        assert caught.value.reason == reason
+        assert row.key in str(caught.value)
+
+
+def test_faults_that_say_nothing_of_the_picture_are_raised(tmp_path):
+    def lose_the_connection(path: str):
+        raise ConnectionResetError(104, "Connection reset by peer")
+
+    source = open_source(_write(tmp_path, "t.csv", "path,text\n1.jpg,a\n"))
+    (row,) = source.read(source.units(1)[0])
+    opener, path = row.read_image.args
+    assert (opener, path) == (open_file, row.source)
+    with pytest.raises(ConnectionResetError):
+        read_picture(lose_the_connection, "gs://bucket/1.jpg")
+
+
+def test_a_key_with_the_hash_of_another_is_no_repetition(tmp_path, monkeypatch):
+    path = _write(tmp_path, "t.csv", "path,text\n1,a\n2,b\n3,c\n")
+    suspects = []
+    real = check_repeats
+    monkeypatch.setattr(
+        "lit_precompute.precompute.sources.table.units.repeated_hashes", lambda hashes: set(np.asarray(hashes).tolist())
+    )
+    monkeypatch.setattr(
+        "lit_precompute.precompute.sources.table.units.check_repeats", lambda *given: (suspects.append(1), real(*given))
+    )
+    assert open_source(path).num_rows == 3
+    assert suspects == [1]

@@ -1,0 +1,317 @@
+import gc
+import io
+import json
+import pathlib
+import pickle
+import random
+import tarfile
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lit_precompute.precompute.images.decoding import PictureError
+from lit_precompute.precompute.sources.files import beside, expand_braces
+from lit_precompute.precompute.sources.opening import find_examples, open_source
+from lit_precompute.precompute.sources.source import SourceColumns, SourceError
+
+
+def _write_tar(path: pathlib.Path, members: list[tuple[str, bytes]], format: int = tarfile.GNU_FORMAT) -> str:
+    with tarfile.open(path, "w", format=format) as tar:
+        for name, data in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return str(path)
+
+
+def _samples(first: int, count: int) -> list[tuple[str, bytes]]:
+    members = []
+    for number in range(first, first + count):
+        members += [
+            (f"{number:06d}.jpg", f"picture {number}".encode()),
+            (f"{number:06d}.txt", f"text {number}".encode()),
+        ]
+    return members
+
+
+def _all(source, rows_per_shard: int = 1000):
+    return [row for unit in source.units(rows_per_shard) for row in source.read(unit)]
+
+
+def test_every_part_of_a_sample(tmp_path):
+    path = _write_tar(
+        tmp_path / "data.tar",
+        [
+            ("README", b"no sample"),
+            ("__index__.json", b"{}"),
+            ("._a.jpg", b"a hidden file"),
+            ("./a.jpg", b"A"),
+            ("./a.txt", "żółw\n".encode()),
+            ("./a.json", json.dumps({"caption": "żółw", "texts": ["two", " "], "label": 3}).encode()),
+            ("folder.x/b.PNG", b"B"),
+            ("folder.x/b.seg.png", b"another thing"),
+            ("folder.x/b.cls", b"cat\n"),
+            ("c.webp", b"C"),
+        ],
+    )
+    source = open_source(path)
+    rows = _all(source)
+    assert [(row.key, row.texts, row.label, row.read_image()) for row in rows] == [
+        ("data/a", ("żółw", "two"), "3", b"A"),
+        ("data/folder.x/b", (), "cat", b"B"),
+        ("data/c", (), "", b"C"),
+    ]
+    assert [row.source for row in rows] == [f"{path}:./a.jpg", f"{path}:folder.x/b.PNG", f"{path}:c.webp"]
+    assert source.has_labels
+
+
+def test_the_picture_and_the_names_of_json_keys_are_chosen_by_rule(tmp_path):
+    values = json.dumps({"prompt": "a text", "captions": ["x"], "class": "dog", "caption": "not asked for"}).encode()
+    path = _write_tar(tmp_path / "d.tar", [("1.json", values), ("1.png", b"png"), ("1.jpg", b"jpg")])
+    (row,) = _all(open_source(path, columns=SourceColumns(text="prompt", texts="captions", label="class")))
+    assert (row.texts, row.label, row.read_image()) == (("a text", "x"), "dog", b"jpg")
+    with pytest.raises(SourceError, match=r"JSON of sample '1' has none of \['text', 'texts', 'caption'\]"):
+        open_source(_write_tar(tmp_path / "e.tar", [("1.jpg", b""), ("1.json", b'{"prompt": "a text"}')]))
+
+
+@pytest.mark.parametrize("format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_long_and_foreign_names_in_every_dialect_of_tar(tmp_path, format):
+    names = [f"{'long/' * 22}{number}/żółw" if format != tarfile.USTAR_FORMAT else f"{number}" for number in range(4)]
+    members = [(f"{name}.{suffix}", f"{name}{suffix}".encode()) for name in names for suffix in ("jpg", "txt")]
+    source = open_source(_write_tar(tmp_path / "d.tar", members, format))
+    rows = _all(source, rows_per_shard=3)
+    assert [(row.key, row.texts, row.read_image()) for row in rows] == [
+        (f"d/{name}", (f"{name}txt",), f"{name}jpg".encode()) for name in names
+    ]
+
+
+@settings(max_examples=40, deadline=None)
+@given(counts=st.lists(st.integers(0, 9), min_size=1, max_size=4), rows_per_shard=st.integers(1, 12))
+def test_units_are_the_tars_laid_end_to_end_and_cut(tmp_path_factory, counts, rows_per_shard):
+    folder = tmp_path_factory.mktemp("tars")
+    for number, count in enumerate(counts):
+        _write_tar(folder / f"d-{number}.tar", _samples(0, count))
+    if sum(counts) == 0:
+        with pytest.raises(SourceError, match=f"no samples in {len(counts)} tar files"):
+            open_source(str(folder))
+        return
+    source = open_source(str(folder))
+    units = source.units(rows_per_shard)
+    worker = pickle.loads(pickle.dumps(source))
+    read = [list(worker.read(unit)) for unit in units]
+    assert [len(part) for part in read] == [unit.num_rows for unit in units]
+    assert all(unit.num_rows == rows_per_shard for unit in units[:-1])
+    expected = [
+        (f"d-{n}/{i:06d}", (f"text {i}",), f"picture {i}".encode())
+        for n, count in enumerate(counts)
+        for i in range(count)
+    ]
+    assert [(row.key, row.texts, row.read_image()) for part in read for row in part] == expected
+
+
+def test_a_tar_a_folder_a_glob_and_braces_are_the_same_rows(tmp_path):
+    for number in range(3):
+        _write_tar(tmp_path / f"data-{number:04d}.tar", _samples(10 * number, 4))
+    expected = [row.key for row in _all(open_source(str(tmp_path)))]
+    assert len(expected) == 12
+    for pattern in ("*.tar", "data-000[0-2].tar", "data-{0000..0002}.tar", "data-000{0,1,2}.tar"):
+        assert [row.key for row in _all(open_source(str(tmp_path / pattern)))] == expected
+    assert [row.key for row in _all(open_source(f"{tmp_path}/"))] == expected
+    assert [row.key for row in _all(open_source(str(tmp_path / "data-0001.tar")))] == expected[4:8]
+
+
+def test_braces():
+    assert expand_braces("a.tar") == ["a.tar"]
+    assert expand_braces("{a,b}-{8..10}.tar")[:4] == ["a-8.tar", "a-9.tar", "a-10.tar", "b-8.tar"]
+    assert expand_braces("{008..010}") == ["008", "009", "010"]
+
+
+def test_paths_beside_a_file():
+    assert beside("table.csv", "a/1.jpg") == "a/1.jpg"
+    assert beside("x/y/table.csv", "../1.jpg") == "x/y/../1.jpg"
+    assert beside("gs://bucket/table.csv", "1.jpg") == "gs://bucket/1.jpg"
+    assert beside("gs://bucket/table.csv", "s3://other/1.jpg") == "s3://other/1.jpg"
+    assert beside("x/table.csv", "/1.jpg") == "/1.jpg"
+
+
+def test_faulty_samples_cost_their_own_row(tmp_path):
+    path = _write_tar(
+        tmp_path / "d.tar",
+        [
+            *(("1.txt", b"no picture"), ("1.mp3", b"")),
+            *(("2.jpg", b"P"), ("2.json", b"{not json")),
+            *(("3.jpg", b"P"), ("3.json", b'{"text": 5}')),
+            *(("4.jpg", b"P"), ("4.txt", b"\xff")),
+            *(("5.jpg", b"P"), ("5.json", b"[]")),
+            *(("6.jpg", b"P"), ("6.txt", b"sound")),
+        ],
+    )
+    rows = _all(open_source(path))
+    faults = []
+    for row in rows[:5]:
+        with pytest.raises(PictureError) as caught:
+            row.read_image()
+        faults.append((caught.value.reason, str(caught.value)))
+    assert faults[0] == ("missing", "no picture in the sample, only mp3, txt")
+    assert rows[0].texts == ("no picture",)
+    assert [reason for reason, _ in faults[1:]] == ["unreadable"] * 4
+    assert [message.partition(":")[0] for _, message in faults[1:]] == ["2.json", "3.json", "4.txt", "5.json"]
+    assert (rows[5].texts, rows[5].read_image()) == (("sound",), b"P")
+
+
+def test_threads_share_one_open_tar(tmp_path):
+    source = open_source(_write_tar(tmp_path / "d.tar", _samples(0, 300)))
+    rows = _all(source)
+    random.Random(0).shuffle(rows)
+    with ThreadPoolExecutor(8) as pool:
+        pictures = list(pool.map(lambda row: row.read_image(), rows))
+    assert pictures == [f"picture {int(row.key[2:])}".encode() for row in rows]
+    shared = rows[0].read_image.func.__self__  # the test looks inside: nothing outside shows an open file everywhere
+    assert all(row.read_image.func.__self__ is shared for row in rows)
+    stream = shared._stream
+    assert not stream.closed
+    del rows, shared
+    gc.collect()
+    assert stream.closed
+
+
+def test_rows_read_in_another_process_and_share_the_tar_there(tmp_path):
+    """As a process gets them: pickled. A file that takes the tar's place later is another one's business."""
+    path = _write_tar(tmp_path / "data.tar", [*_samples(0, 5), ("broken.txt", b"no picture")])
+
+    def arrive(rows):
+        return [pickle.loads(pickle.dumps(row.read_image)) for row in rows]
+
+    rows = _all(open_source(path))
+    reads = arrive(rows)
+    assert [read() for read in reads[:5]] == [f"picture {number}".encode() for number in range(5)]
+    with pytest.raises(PictureError, match="no picture"):
+        reads[5]()
+    opened = {id(read.func.__self__) for read in reads[:5]}
+    assert len(opened) == 1
+    (tmp_path / "data.tar").unlink()
+    _write_tar(tmp_path / "data.tar", _samples(7, 5))
+    found = [read() for read in arrive(_all(open_source(path)))]
+    assert found == [f"picture {number}".encode() for number in range(7, 12)]
+
+
+def test_info_tells_the_tars_by_their_headers(tmp_path):
+    path = _write_tar(tmp_path / "d.tar", _samples(0, 3))
+    info = open_source(path).info
+    (file,) = info.files
+    assert (info.kind, file.path, file.bytes, file.sha256) == (
+        "webdataset",
+        path,
+        pathlib.Path(path).stat().st_size,
+        None,
+    )
+    same = open_source(_write_tar(tmp_path / "d.tar", _samples(0, 3))).info
+    assert same == info
+    renamed = [("9" + name[1:], data) for name, data in _samples(0, 3)]
+    assert open_source(_write_tar(tmp_path / "d.tar", renamed)).info.options != info.options
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda data: data[:3000], r"d.tar, byte \d+: the tar is damaged or cut off \(.*; fetch or write it again"),
+        (lambda data: data[: 512 * 5], r"d.tar, byte 2048: .*ends at byte 3080, beyond the file"),
+        (lambda data: data[: 512 * 7], r"d.tar, byte 3584: .*the mark of the end is missing"),
+        (lambda data: data[:2048] + b"\xff" + data[2049:], r"d.tar, byte 2048: .*damaged or cut off \(bad checksum"),
+        (lambda data: b"", r"d.tar, byte 0: .*empty"),
+        (lambda data: b"x" * 2000, r"d.tar, byte 0: the tar is damaged"),
+        (lambda data: data + data, r"d.tar: there is data beyond the tar's end"),
+        (lambda data: b"\x1f\x8b" + data, r"d.tar: compressed by gzip; .* unpack it to a plain .tar"),
+    ],
+)
+def test_damaged_tars_are_refused_with_the_place(tmp_path, change, message):
+    members = [("1.jpg", b"P" * 500), ("1.txt", b"a text"), ("2.jpg", b"Q" * 520), ("2.txt", b"b")]
+    path = pathlib.Path(_write_tar(tmp_path / "d.tar", members))
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(SourceError, match=message):
+        open_source(str(path))
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ([], r"no samples in 1 tar files; members are named like 0001.jpg"),
+        ([("README", b"x")], r"no samples in 1 tar files"),
+        ([("1.txt", b"x")], r"no sample has a picture; one of jpg, jpeg, png"),
+        ([("1.jpg", b"x"), ("1.JPG", b"y")], r"byte 1024: sample '1' has two members 'jpg'"),
+        (
+            [("1.jpg", b"x"), ("2.jpg", b"y"), ("1.txt", b"z")],
+            r"byte 2048: keys must be unique, 'd/1' stands already at .*byte 0",
+        ),
+        ([("\udcff.jpg", b"x")], r"byte 0: the name '\\udcff.jpg' is not UTF-8"),
+    ],
+)
+def test_unsound_tars_are_refused(tmp_path, members, message):
+    with pytest.raises(SourceError, match=message):
+        open_source(_write_tar(tmp_path / "d.tar", members))
+
+
+def test_tars_of_one_name_must_not_hold_the_same_samples(tmp_path):
+    for folder in ("x", "y"):
+        (tmp_path / folder).mkdir()
+        _write_tar(tmp_path / folder / "d.tar", _samples(0, 2))
+    with pytest.raises(SourceError, match=r"'d/000000' stands already at .*x/d.tar, byte 0; give the tars other names"):
+        open_source(str(tmp_path / "*" / "d.tar"))
+
+
+def test_nothing_there(tmp_path):
+    with pytest.raises(SourceError, match=r"d-{0..1}.tar|d-0.tar: cannot be opened \(No such file"):
+        open_source(str(tmp_path / "d-{0..1}.tar"))
+    with pytest.raises(SourceError, match=r"\*.tar: no such files"):
+        open_source(str(tmp_path / "*.tar"))
+    with pytest.raises(SourceError, match="unknown format"):
+        open_source(str(tmp_path))
+
+
+def test_a_tar_that_changes_while_the_job_runs_is_noticed(tmp_path):
+    path = _write_tar(tmp_path / "d.tar", _samples(0, 3))
+    source = open_source(path)
+    rows = _all(source)
+    _write_tar(tmp_path / "d.tar", [("a.jpg", b"x" * 4000)])
+    with pytest.raises(SourceError):
+        _all(source)
+    with pytest.raises(SourceError, match="the tar changed"):
+        pathlib.Path(path).write_bytes(b"")
+        rows[0].read_image()
+
+
+def test_an_injected_opener_and_finder_are_used_for_everything(tmp_path):
+    files = {
+        f"store/d-{n}.tar": pathlib.Path(_write_tar(tmp_path / f"d-{n}.tar", _samples(0, 2))).read_bytes()
+        for n in (0, 1)
+    }
+    files["store/t.csv"] = b"path,text\n1.jpg,a\n"
+    files["store/1.jpg"] = b"one"
+    source = open_source(
+        "store/d-*.tar", opener=lambda path: io.BytesIO(files[path]), find=lambda _: ["store/d-0.tar", "store/d-1.tar"]
+    )
+    assert [row.read_image() for row in _all(source)] == [b"picture 0", b"picture 1"] * 2
+    (row,) = _all(open_source("store/t.csv", opener=lambda path: io.BytesIO(files[path])))
+    assert row.read_image() == b"one"
+
+
+def test_find_examples_finds_rows_by_key(tmp_path):
+    source = open_source(_write_tar(tmp_path / "d.tar", _samples(0, 30)))
+    found = list(find_examples(source, ["d/000021", "d/000003"]))
+    assert [(example.key, example.read_image()) for example in found] == [
+        ("d/000003", b"picture 3"),
+        ("d/000021", b"picture 21"),
+    ]
+    assert list(find_examples(source, [])) == []
+    one_by_one = find_examples(source, ["d/000001", "d/x"])
+    assert next(one_by_one).key == "d/000001"
+    with pytest.raises(SourceError, match=r"no row has the key 'd/x' \(1 keys in all\)"):
+        next(one_by_one)
+
+
+def test_units_need_at_least_one_row(tmp_path):
+    source = open_source(_write_tar(tmp_path / "d.tar", _samples(0, 3)))
+    with pytest.raises(SourceError, match="rows_per_shard must be >= 1, got 0"):
+        source.units(0)

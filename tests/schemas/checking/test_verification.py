@@ -1,0 +1,185 @@
+"""lit-data: every fault is found and named, and the exit status tells."""
+
+import base64
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from lit_precompute.schemas import DatasetWriter
+from lit_precompute.schemas import vectors as vectors_module
+from lit_precompute.schemas.checking.verification import verify
+from lit_precompute.schemas.probes import encode_vector
+from lit_precompute.schemas.storage import file_sha256
+from lit_precompute.schemas.vectors import quantise
+from tests.schemas.making import SOURCE, card, rows, write
+from tests.schemas.test_manifest import _change
+
+SHARD = "embeddings/part-00001-of-00003.arrayrecord"
+
+LIT_DATA = [sys.executable, "-m", "lit_precompute", "data"]
+
+
+def _run(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "lit_precompute", "data", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def _rewrite(directory, name, change):
+    data = bytearray((directory / name).read_bytes())
+    (directory / name).write_bytes(change(data))
+
+
+def _make_right(directory, name):
+    """Gives the manifest the changed file's size and hash: what is tested is the rule behind the checksum."""
+    table, shard = name.split("/")[0], int(name.split("part-")[1][:5])
+
+    def change(manifest):
+        info = manifest["shards"][shard]["files"][table]
+        info["sha256"], info["bytes"] = file_sha256(directory / name), (directory / name).stat().st_size
+
+    _change(directory, change)
+
+
+@pytest.mark.parametrize("vector_type", ["float32", "float16", "bfloat16", "int8"])
+def test_a_sound_dataset_has_no_faults(tmp_path, vector_type):
+    write(tmp_path, vector_type=vector_type)
+    seen = []
+    assert verify(tmp_path, lambda done, total: seen.append((done, total))) == []
+    assert seen == [(count, 12) for count in range(1, 13)]
+
+
+@pytest.mark.parametrize("vector_type", ["float16", "int8"])
+def test_a_flipped_byte_anywhere_is_found(tmp_path, vector_type):
+    write(tmp_path, vector_type=vector_type)
+    size = (tmp_path / SHARD).stat().st_size
+    for place in np.random.default_rng(0).integers(0, size, 20):
+        flip = lambda data, at=int(place): bytes(data[:at]) + bytes([data[at] ^ 4]) + bytes(data[at + 1 :])  # noqa: E731
+        _rewrite(tmp_path, SHARD, flip)
+        faults = verify(tmp_path)
+        assert any(SHARD in fault and "SHA-256 must be" in fault for fault in faults)
+        _rewrite(tmp_path, SHARD, flip)
+    assert verify(tmp_path) == []
+
+
+def test_all_faults_are_named_and_not_only_the_first(tmp_path):
+    write(tmp_path)
+    (tmp_path / "captions/part-00000-of-00003.arrayrecord").unlink()
+    _rewrite(tmp_path, SHARD, lambda data: data[:-1])
+    (tmp_path / "stray.txt").write_text("?")
+    faults = verify(tmp_path)
+    assert len(faults) == 3
+    for expected in ("stray.txt: not a file of this dataset", "the shard's file is missing", "got"):
+        assert any(expected in fault for fault in faults)
+
+
+def test_tables_of_other_rows_are_found_even_with_right_checksums(tmp_path):
+    write(tmp_path)
+    keys, _, texts, _ = rows(50)
+    from lit_precompute.schemas import ShardWriter, captions_table
+
+    with ShardWriter(tmp_path, shard=1, num_shards=3, tables=[captions_table()], block_rows=8) as writer:
+        writer.append("captions", {"key": [*keys[20:39], "another"], "texts": texts[20:40]})
+        writer.finish()
+    _make_right(tmp_path, "captions/part-00001-of-00003.arrayrecord")
+    (fault,) = [fault for fault in verify(tmp_path) if "temporary" not in fault]
+    assert "shard 1: the keys of ['captions', 'embeddings', 'labels'] differ" in fault
+
+
+def test_repeated_keys_and_other_probes_are_found(tmp_path):
+
+    keys, vectors, texts, _ = rows(50)
+    with DatasetWriter(tmp_path, tower=card(), source=SOURCE) as writer:
+        writer.write(keys=[keys[0], *keys[:-1]], embeddings=vectors, texts=texts)
+    _change(tmp_path, lambda m: m["probes"][3].update(vector=m["probes"][4]["vector"]))
+    faults = verify(tmp_path)
+    assert any("keys must be unique, 1 stand more than once" in fault for fault in faults)
+    assert any("row 3 must have the manifest's probe vector, it differs" in fault for fault in faults)
+
+
+@pytest.mark.parametrize("vector_type", ["float32", "float16", "bfloat16", "int8"])
+def test_a_probe_one_step_beside_what_is_stored_is_found(tmp_path, vector_type):
+    """The least change of a float32 vector that the stored type can see."""
+    write(tmp_path, vector_type=vector_type)
+    step = {"float32": 2.0**-20, "float16": 2.0**-9, "bfloat16": 2.0**-6, "int8": 2.0**-5}[vector_type]
+
+    def change(manifest):
+        probe = manifest["probes"][20]
+        vector = np.frombuffer(base64.b64decode(probe["vector"]), "<f4").copy()
+        vector[np.argmin(np.abs(vector))] += step
+        probe["vector"] = encode_vector(vector)
+
+    _change(tmp_path, change)
+    (fault,) = verify(tmp_path)
+    assert "row 'picture-0020': row 20 must have the manifest's probe vector, it differs" in fault
+
+
+def test_a_probe_of_another_key_or_without_a_vector_is_found(tmp_path):
+    write(tmp_path)
+    _change(tmp_path, lambda m: (m["probes"][3].update(key="other"), m["probes"][4].update(vector="?")))
+    first, second = verify(tmp_path)
+    assert "row 3 must have the manifest's probe key 'other', got 'picture-0003'" in first
+    assert "manifest.json: probe of row 4: the vector is not base64" in second
+
+
+def test_int8_numbers_and_scales_that_no_writer_makes_are_found(tmp_path, monkeypatch):
+
+    def wrong(vectors):
+        numbers, scales = quantise(vectors)
+        numbers[3, 1], scales[5], scales[6] = -128, -1, np.nan
+        return numbers, scales
+
+    monkeypatch.setattr(vectors_module, "quantise", wrong)
+    monkeypatch.setattr(vectors_module, "_check_finite", lambda *_: None)
+    keys, vectors, texts, _ = rows(10)
+
+    with DatasetWriter(tmp_path, tower=card(), source=SOURCE, vector_type="int8") as writer:
+        writer.write(keys=keys, embeddings=vectors, texts=texts)
+    monkeypatch.undo()
+    _change(tmp_path, lambda m: m["probes"].clear())
+    faults = verify(tmp_path)
+    for row, rule in ((3, "within"), (5, "within"), (6, "finite"), (6, "within")):
+        assert any(f"row 'picture-000{row}': embedding must be {rule}" in fault for fault in faults)
+    assert len(faults) == 4
+
+
+def test_values_that_are_not_finite_are_found(tmp_path, monkeypatch):
+    """A producer that does not check, as others may be."""
+    monkeypatch.setattr(vectors_module.np, "isfinite", lambda values: np.ones_like(values, bool))
+
+    keys, vectors, texts, _ = rows(50)
+    vectors[7, 2] = np.inf
+    with DatasetWriter(tmp_path, tower=card(), source=SOURCE) as writer:
+        writer.write(keys=keys, embeddings=vectors, texts=texts)
+    monkeypatch.undo()
+    first, second = verify(tmp_path)
+    assert "block 0: row 'picture-0007': embedding must be finite" in first
+    assert "probe of row 7: must be finite" in second
+
+
+@pytest.mark.slow
+def test_the_commands_tell_by_words_and_exit_status(tmp_path):
+    write(tmp_path / "sound")
+    sound = _run("verify", tmp_path / "sound")
+    assert (sound.returncode, "sound; 50 rows in 3 shards" in sound.stdout) == (0, True)
+    info = _run("info", tmp_path / "sound")
+    assert info.returncode == 0
+    assert "50 = 52 read - 2 failed" in info.stdout
+    assert "failed: truncated" in info.stdout
+    card_json = json.loads(_run("info", tmp_path / "sound", "--json").stdout)
+    assert card_json["ledger"] == {"rows_read": 52, "rows_written": 50, "rows_failed": 2}
+    assert card_json["failures"] == {"truncated": 2}
+    _rewrite(tmp_path / "sound", SHARD, lambda data: data[:-1])
+    broken = _run("verify", tmp_path / "sound")
+    assert broken.returncode == 1
+    assert f"{SHARD}: must have" in broken.stdout
+    nothing = _run("info", tmp_path / "nothing")
+    assert nothing.returncode == 2
+    assert "there is no directory" in nothing.stderr
+    assert "Traceback" not in nothing.stderr + broken.stderr

@@ -1,0 +1,121 @@
+"""Int8 with a scale for each row: how far it may be off, what it does at the ends, and what is refused."""
+
+from fractions import Fraction
+
+import hypothesis
+import numpy as np
+import pytest
+from hypothesis import strategies
+from hypothesis.extra import numpy as arrays
+
+from lit_precompute.schemas import DatasetError, DatasetWriter, EmbeddingDataset
+from lit_precompute.schemas.vectors import SMALLEST_SCALE, dequantise, quantise, store
+from tests.schemas.making import SOURCE, card, rows, write
+
+# 127 times a scale may round to above the largest float32: such rows are refused.
+LARGEST = float(np.float32(np.finfo(np.float32).max * (1 - 1e-6)))
+numbers_of_any_size = strategies.floats(-LARGEST, LARGEST, width=32, allow_subnormal=True) | strategies.floats(
+    -1, 1, width=32
+)
+row_arrays = arrays.arrays(np.float32, arrays.array_shapes(min_dims=2, max_dims=2), elements=numbers_of_any_size)
+
+
+@hypothesis.given(row_arrays)
+@hypothesis.settings(max_examples=300, deadline=None)
+def test_off_by_half_a_scale_at_most(vectors):
+    numbers, scales = quantise(vectors)
+    assert (numbers.dtype, scales.dtype) == (np.int8, np.float32)
+    assert numbers.min() >= -127
+    for row, vector in enumerate(vectors):
+        scale = Fraction(float(scales[row]))
+        for number, value in zip(numbers[row].tolist(), vector.tolist(), strict=True):
+            # In exact arithmetic. The quotient's last bit may decide a half otherwise: 2**-24 of at most 127.
+            assert abs(number * scale - Fraction(value)) <= scale / 2 * (1 + Fraction(127, 2**22))
+
+
+@hypothesis.given(row_arrays)
+@hypothesis.settings(max_examples=100, deadline=None)
+def test_reading_back_is_finite_and_keeps_signs_and_zeros(vectors):
+    back = dequantise(*quantise(vectors))
+    assert np.isfinite(back).all()
+    assert (back[vectors == 0] == 0).all()
+    assert ((back == 0) | (np.sign(back) == np.sign(vectors))).all()
+
+
+def test_halves_go_to_even_and_the_largest_to_127():
+    numbers, scales = quantise(np.array([[127, 0.5, 1.5, 2.5, -0.5, -1.5, -126.5]], np.float32))
+    assert numbers.tolist() == [[127, 0, 2, 2, 0, -2, -126]]
+    assert scales.tolist() == [1.0]
+
+
+@pytest.mark.parametrize(
+    ("row", "expected_numbers", "expected_scale"),
+    [
+        ([0, 0, 0], [0, 0, 0], SMALLEST_SCALE),
+        ([1e-45, -1e-45, 0], [0, 0, 0], SMALLEST_SCALE),  # far below what a scale can be: reads as zero
+        ([2**-126, -(2**-125), 0], [1, -2, 0], SMALLEST_SCALE),
+        ([1e38, -1e38, 5e37], [127, -127, 64], np.float32(1e38) / np.float32(127)),
+        ([1e-30, 1, 0], [0, 127, 0], np.float32(1) / np.float32(127)),
+    ],
+)
+def test_zeros_huge_and_tiny_values(row, expected_numbers, expected_scale):
+    numbers, scales = quantise(np.array([row], np.float32))
+    assert numbers.tolist() == [expected_numbers]
+    assert scales[0] == expected_scale
+
+
+def test_a_dataset_gives_what_was_stored_and_float32_of_it(tmp_path):
+    write(tmp_path, vector_type="int8")
+    exact = rows(50)[1]
+    with EmbeddingDataset.open(tmp_path) as dataset:
+        assert dataset.columns == ["key", "embedding", "embedding_scale", "label", "texts"]
+        block = dataset.rows(0, 50, ["embedding"])
+        assert list(block.columns) == ["embedding", "embedding_scale"]
+        one = dataset.read_block(1, ["embedding"])
+        assert not one["embedding"].flags.owndata and not one["embedding_scale"].flags.owndata  # views of what was read
+        np.testing.assert_array_equal(dataset.take([7, 33], ["embedding"]).vectors(), block.vectors()[[7, 33]])
+        np.testing.assert_array_equal(block.slice(3, 9).vectors(), block.vectors()[3:9])
+        assert dataset.row(4)["embedding"].dtype == np.int8
+    assert block["embedding"].dtype == np.int8
+    # Independently, in float64.
+    scales = np.abs(exact.astype(np.float64)).max(axis=1, keepdims=True) / 127
+    np.testing.assert_allclose(block["embedding_scale"], scales[:, 0], rtol=1e-6)
+    np.testing.assert_array_equal(block["embedding"], np.rint(exact / scales))
+    np.testing.assert_allclose(block.vectors(), block["embedding"] * scales, rtol=1e-6)
+    assert block.vectors().dtype == np.float32
+
+
+def test_int8_takes_a_byte_a_number_and_four_a_row():
+    stored = store(np.ones((10, 1280), np.float32), "int8")
+    assert stored.numbers.nbytes + stored.scales.nbytes == 10 * 1284
+    assert len(stored.row_bytes(3)) == 1284
+
+
+def test_float64_is_stored_as_its_float32_is():
+    """What the manifest's probes hold must give what is stored: no value may skip float32."""
+    halfway = np.float64(1) + 2.0**-11 + 2.0**-40  # to float16 up, but as float32 a tie, and then down
+    assert np.float16(halfway) != np.float16(np.float32(halfway))
+    assert store(np.full((1, 3), halfway), "float16").numbers.tolist() == [[1.0] * 3]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e39, np.finfo(np.float32).max])
+def test_what_is_not_finite_is_refused_by_name(tmp_path, value):
+    keys, vectors, texts, _ = rows(10)
+    vectors = vectors.astype(np.float64)
+    vectors[4, 2] = value
+    with (
+        pytest.raises(DatasetError, match=r"row 'picture-0004': embedding\[2\] = .* is not a finite int8"),
+        DatasetWriter(tmp_path, tower=card(), source=SOURCE, vector_type="int8") as writer,
+    ):
+        writer.write(keys=keys, embeddings=vectors, texts=texts)
+
+
+def test_int8_without_its_scales_is_refused(tmp_path):
+    write(tmp_path, vector_type="int8")
+    with EmbeddingDataset.open(tmp_path) as dataset:
+        block = dataset.read_block(0)
+    alone = type(block)(0, block.num_rows, {"embedding": block["embedding"]})
+    with pytest.raises(DatasetError, match="int8 vectors 'embedding' mean nothing without 'embedding_scale'"):
+        alone.vectors()
+    with pytest.raises(DatasetError, match="column 'texts' holds no vectors"):
+        block.vectors("texts")

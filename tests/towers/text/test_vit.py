@@ -1,0 +1,176 @@
+"""The text tower against transformers' SiglipTextModel (goldens), its public names, and its errors."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from lit_precompute.towers.text.vit import Pooling, TextTower, TextTowerOptions, from_flat, to_flat
+from tests.oracles import text_tower as oracle
+
+SMALL = TextTowerOptions(width=64, depth=3, num_heads=4, mlp_width=160)
+
+
+def make_tower(name: str = "small", *, pooling: Pooling = "last", seed: int = 0, **options) -> TextTower:
+    shape = dict(oracle.SHAPES[name])
+    vocabulary_size, max_tokens = shape.pop("vocabulary_size"), shape.pop("max_tokens")
+    return TextTower(
+        TextTowerOptions(**shape, pooling=pooling),
+        vocabulary_size=vocabulary_size,
+        max_tokens=max_tokens,
+        output_width=oracle.OUTPUT_WIDTH[name],
+        rngs=nnx.Rngs(seed),
+        **options,
+    )
+
+
+def check_parity(name: str, pooling: Pooling):
+    tower = make_tower(name, pooling=pooling)
+    from_flat(tower, oracle.draw_parameters(name))
+    with np.load(oracle.GOLDEN / f"{name}.npz") as golden:
+        expected, tokens = golden[pooling], golden["tokens"]
+    np.testing.assert_array_equal(tokens, oracle.draw_tokens(name))
+    assert 0.1 < np.abs(expected).mean() < 10  # not all zeros, where any tower would agree
+    outputs = np.asarray(nnx.jit(lambda tower, tokens: tower(tokens))(tower, jnp.asarray(tokens)))
+    assert outputs.dtype == np.float32
+    # Relative to the vectors' size: two orders of summing in float32, twelve blocks deep.
+    assert np.abs(outputs - expected).max() <= 1e-4 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("pooling", oracle.POOLINGS)
+def test_matches_transformers(pooling: Pooling):
+    check_parity("small", pooling)
+
+
+@pytest.mark.slow
+def test_matches_transformers_at_the_papers_size():
+    check_parity("base", "last")
+
+
+def test_base_has_the_papers_parameters():
+    tower = nnx.eval_shape(lambda: make_tower("base"))
+    counts = [np.prod(variable.shape) for _, variable in nnx.to_flat_state(nnx.state(tower, nnx.Param))]
+    assert sum(counts) == 110_234_880
+
+
+def test_every_parameter_has_its_public_name_and_shape():
+    flat = to_flat(make_tower())
+    assert {name: value.shape for name, value in flat.items()} == oracle.parameter_shapes("small")
+    num_parameters = len(jax.tree.leaves(nnx.state(make_tower(), nnx.Param)))
+    assert num_parameters == len(flat)
+
+
+def test_flat_parameters_round_trip():
+    flat = oracle.draw_parameters("small")
+    tower = make_tower()
+    from_flat(tower, flat)
+    for name, value in to_flat(tower).items():
+        np.testing.assert_array_equal(value, flat[name])
+
+
+def test_reads_stacked_blocks():
+    flat = oracle.draw_parameters("small")
+    stacked = {name: value for name, value in flat.items() if "encoderblock_" not in name}
+    for name in flat:
+        if name.startswith("Encoder_0/encoderblock_0/"):
+            parts = [flat[name.replace("encoderblock_0", f"encoderblock_{number}")] for number in range(SMALL.depth)]
+            stacked[name.replace("encoderblock_0", "encoderblock")] = np.stack(parts)
+    tower = make_tower()
+    from_flat(tower, stacked)
+    for name, value in to_flat(tower).items():
+        np.testing.assert_array_equal(value, flat[name])
+
+
+def test_names_every_parameter_that_does_not_fit_and_changes_nothing():
+    tower = make_tower()
+    before = to_flat(tower)
+    flat = oracle.draw_parameters("small")
+    flat["head/kernel"] = flat["head/kernel"][:, :5]
+    del flat["pos_embedding"]
+    flat["Encoder_0/more"] = np.zeros(3, np.float32)
+    message = r"missing: pos_embedding; extra: Encoder_0/more; head/kernel: shape \(64, 5\), the tower's is \(64, 48\)"
+    with pytest.raises(ValueError, match=message):
+        from_flat(tower, flat)
+    for name, value in to_flat(tower).items():
+        np.testing.assert_array_equal(value, before[name])
+
+
+def test_initialisers_have_big_visions_scale():
+    """Standard deviations of big_vision's initialisers, within 5 % where a thousand values and more are drawn."""
+    flat = to_flat(make_tower())
+    width, hidden = SMALL.width, SMALL.mlp_width
+    block = "Encoder_0/encoderblock_1"
+    expected = {
+        "Embed_0/embedding": width**-0.5,  # variance scaling over the features
+        "pos_embedding": width**-0.5,
+        f"{block}/MultiHeadDotProductAttention_0/query/kernel": (2 / (2 * width))
+        ** 0.5,  # Xavier, heads taken together
+        f"{block}/MultiHeadDotProductAttention_0/out/kernel": (2 / (2 * width)) ** 0.5,
+        f"{block}/MlpBlock_0/Dense_0/kernel": (2 / (width + hidden)) ** 0.5,
+        f"{block}/MlpBlock_0/Dense_1/kernel": (2 / (width + hidden)) ** 0.5,
+        "head/kernel": width**-0.5,  # LeCun
+    }
+    for name, deviation in expected.items():
+        assert flat[name].std() == pytest.approx(deviation, rel=0.12 if name == "pos_embedding" else 0.05), name
+    for name, value in flat.items():
+        if name.endswith("scale"):
+            assert (value == 1).all(), name
+        elif name.endswith("bias") and "Dense" in name:
+            assert 0 < np.abs(value).max() < 1e-5, name
+        elif name.endswith("bias"):
+            assert (value == 0).all(), name
+
+
+def test_the_seed_decides_the_parameters():
+    first, again, other = (to_flat(make_tower(seed=seed)) for seed in (1, 1, 2))
+    for name in first:
+        np.testing.assert_array_equal(first[name], again[name])
+    assert not np.array_equal(first["head/kernel"], other["head/kernel"])
+
+
+def test_bfloat16_is_close_and_keeps_float32_parameters_and_results():
+    tokens = jnp.asarray(oracle.draw_tokens("small"))
+    exact, rounded = make_tower(), make_tower(compute_type="bfloat16")
+    for tower in (exact, rounded):
+        from_flat(tower, oracle.draw_parameters("small"))
+    outputs, expected = np.asarray(rounded(tokens)), np.asarray(exact(tokens))
+    assert outputs.dtype == np.float32
+    assert all(value.dtype == np.float32 for value in to_flat(rounded).values())
+    error = np.abs(outputs - expected).max() / np.abs(expected).max()
+    # bfloat16 keeps 8 bits: 2**-9 per rounding, a few dozen of them; and it must differ, or it was not used.
+    assert 1e-4 < error < 0.05
+
+
+def test_every_parameter_gets_a_gradient():
+    """ "last" reads one position, yet every parameter acts on it but the embeddings of tokens that do not occur."""
+    tower = make_tower()
+    tokens = jnp.asarray(oracle.draw_tokens("small"))
+    gradients = nnx.grad(lambda tower: jnp.sum(jnp.sin(tower(tokens))))(tower)
+    for path, gradient in nnx.to_flat_state(gradients):
+        # A key's bias shifts all scores of a query alike, which softmax ignores.
+        if path[-2:] == ("key", "bias"):
+            assert np.abs(gradient[...]).max() < 1e-4
+        else:
+            assert np.abs(gradient[...]).max() > 1e-4, path
+        assert np.isfinite(gradient[...]).all(), path
+
+
+def test_refuses_rows_of_another_length():
+    with pytest.raises(ValueError, match=r"tokens must be \[n, 7\] as the tower was made for, got \(2, 8\)"):
+        make_tower()(jnp.zeros((2, 8), jnp.int32))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"depth": 0}, "depth must be >= 1, got 0"),
+        ({"num_heads": 3}, "num_heads must divide the width: width 64, num_heads 3"),
+        ({"pooling": "map"}, "pooling must be"),
+    ],
+)
+def test_refuses_impossible_options(change: dict, message: str):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(SMALL, **change)

@@ -1,0 +1,244 @@
+"""Tokenizers: ids against SentencePiece itself and scikit-learn's word counts, round trips, and errors."""
+
+import io
+import json
+import logging
+import pathlib
+import random
+
+import numpy as np
+import pytest
+import sentencepiece
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.feature_extraction.text import CountVectorizer
+
+from lit_precompute.towers.tokenizers import vocabularies
+from lit_precompute.towers.tokenizers.tokenizer import (
+    SentencePieceTokenizer,
+    Tokenizer,
+    TokenizerOptions,
+    WordTokenizer,
+    load_tokenizer,
+    train_tokenizer,
+)
+
+
+def make_texts(num_texts: int, seed: int = 0) -> list[str]:
+    draw = random.Random(seed)
+    syllables = [a + b for a in "bdfgklmnprst" for b in "aeiou"]
+    words = ["".join(draw.choices(syllables, k=draw.randint(1, 3))) for _ in range(300)]
+    return [" ".join(draw.choices(words, k=draw.randint(1, 20))).title() for _ in range(num_texts)]
+
+
+TEXTS = make_texts(800)
+ODD_TEXTS = ["", "   ", "Éclair & CAFÉ", "日本語のテキスト", "a\nb\tc", "🙂 smile", "x" * 500, "zebra", "\x00"]
+
+
+@pytest.fixture(scope="module")
+def pieces() -> SentencePieceTokenizer:
+    tokenizer = train_tokenizer(TokenizerOptions(kind="sentencepiece", vocabulary_size=200), TEXTS)
+    assert isinstance(tokenizer, SentencePieceTokenizer)
+    return tokenizer
+
+
+@pytest.fixture(scope="module")
+def words() -> WordTokenizer:
+    tokenizer = train_tokenizer(TokenizerOptions(kind="words", vocabulary_size=100), TEXTS)
+    assert isinstance(tokenizer, WordTokenizer)
+    return tokenizer
+
+
+def sticky(ids: list[int], length: int) -> list[int]:
+    """big_vision's `tokenize(eos="sticky", pad_value=1)`, said in Python: `ids` end with the end token."""
+    return ids[: length - 1] + ids[-1:] if len(ids) >= length else ids + [1] * (length - len(ids))
+
+
+def test_pieces_match_sentencepiece_itself(pieces: SentencePieceTokenizer, tmp_path: pathlib.Path):
+    pieces.save(str(tmp_path))
+    oracle = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "sentencepiece.model"))
+    texts = TEXTS + ODD_TEXTS
+    expected = [sticky(oracle.encode(text.lower(), add_eos=True), 16) for text in texts]
+    np.testing.assert_array_equal(pieces.encode(texts, 16), np.array(expected, np.int32))
+    assert pieces.vocabulary_size == oracle.get_piece_size() == 200
+    assert (oracle.pad_id(), oracle.eos_id(), oracle.unk_id(), oracle.bos_id()) == (0, 1, 2, -1)
+
+
+def test_word_counts_match_scikit_learn():
+    counter = CountVectorizer(token_pattern=r"\S+")
+    counts = np.asarray(counter.fit_transform(TEXTS).sum(axis=0))[0]
+    names = counter.get_feature_names_out()
+    expected = [names[i] for i in np.lexsort((names, -counts))][:97]
+    assert vocabularies.frequent_words((text.lower() for text in TEXTS), 100) == expected
+
+
+def test_words_have_their_ranks_as_ids():
+    tokenizer = train_tokenizer(TokenizerOptions(kind="words"), ["a dog, a CAT", "Dog: the_dog", "t-shirt"])
+    # dog 3 times, a 2, then cat, the, tshirt in alphabetical order; 2 is unknown, 1 the end.
+    assert tokenizer.encode(["dog a CAT the T-Shirt horse"], 8).tolist() == [[3, 4, 5, 6, 7, 2, 1, 1]]
+    assert tokenizer.vocabulary_size == 8
+
+
+@pytest.mark.parametrize("kind", ["sentencepiece", "words"])
+@settings(max_examples=30, deadline=None)
+@given(texts=st.lists(st.text(max_size=40), max_size=8), length=st.integers(2, 20))
+def test_each_row_is_pieces_then_ends(kind: str, texts: list[str], length: int):
+    tokenizer = _TOKENIZERS.setdefault(kind, train_tokenizer(TokenizerOptions(kind=kind, vocabulary_size=150), TEXTS))
+    rows = tokenizer.encode(texts, length)
+    assert rows.shape == (len(texts), length) and rows.dtype == np.int32
+    assert (rows[:, -1] == 1).all()
+    is_end = rows == 1
+    # Once ended, a row stays ended; and every id is one that an embedding of vocabulary_size rows has.
+    assert (is_end[:, 1:] >= is_end[:, :-1]).all()
+    assert ((rows >= 1) & (rows < tokenizer.vocabulary_size)).all()
+    for text, row in zip(texts, rows, strict=True):
+        np.testing.assert_array_equal(tokenizer.encode([text], length)[0], row)
+    # A longer row begins like a shorter one.
+    longer = tokenizer.encode(texts, length + 3)
+    np.testing.assert_array_equal(longer[:, : length - 1], rows[:, :-1])
+
+
+_TOKENIZERS: dict[str, Tokenizer] = {}
+
+
+@pytest.mark.parametrize("kind", ["sentencepiece", "words"])
+def test_ids_are_identical_after_the_round_trip(kind: str, request: pytest.FixtureRequest, tmp_path: pathlib.Path):
+    tokenizer = request.getfixturevalue({"sentencepiece": "pieces", "words": "words"}[kind])
+    tokenizer.save(str(tmp_path / "new" / "folder"))
+    loaded = load_tokenizer(str(tmp_path / "new" / "folder"))
+    texts = TEXTS + ODD_TEXTS
+    np.testing.assert_array_equal(loaded.encode(texts, 16), tokenizer.encode(texts, 16))
+    assert loaded.vocabulary_size == tokenizer.vocabulary_size
+    loaded.save(str(tmp_path / "again"))
+    for path in (tmp_path / "again").iterdir():
+        assert path.read_bytes() == (tmp_path / "new" / "folder" / path.name).read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["sentencepiece", "words"])
+def test_training_twice_gives_the_same_files(kind: str, tmp_path: pathlib.Path):
+    for name in ("first", "second"):
+        train_tokenizer(TokenizerOptions(kind=kind, vocabulary_size=150), iter(TEXTS)).save(str(tmp_path / name))
+    for path in (tmp_path / "first").iterdir():
+        assert path.read_bytes() == (tmp_path / "second" / path.name).read_bytes()
+
+
+def test_a_given_model_is_used_as_it_is(pieces: SentencePieceTokenizer, tmp_path: pathlib.Path):
+    pieces.save(str(tmp_path))
+    options = TokenizerOptions(kind="sentencepiece", path=str(tmp_path / "sentencepiece.model"))
+    given_model = train_tokenizer(options, ["other texts that must not matter"])
+    np.testing.assert_array_equal(given_model.encode(TEXTS, 16), pieces.encode(TEXTS, 16))
+
+
+def test_a_given_word_list_is_used_in_its_order(tmp_path: pathlib.Path):
+    path = tmp_path / "words.txt"
+    path.write_text("zebra\ncafé\n\napple\n", encoding="utf-8")
+    tokenizer = train_tokenizer(TokenizerOptions(kind="words", path=str(path)), [])
+    assert tokenizer.encode(["Apple CAFÉ zebra"], 4).tolist() == [[5, 4, 3, 1]]
+
+
+def test_case_is_kept_when_asked(tmp_path: pathlib.Path):
+    tokenizer = train_tokenizer(TokenizerOptions(kind="words"), ["Dog dog dog"], lower_case=False)
+    tokenizer.save(str(tmp_path))
+    assert load_tokenizer(str(tmp_path)).encode(["dog Dog"], 3).tolist() == [[3, 4, 1]]
+
+
+def test_pads_with_the_models_own_end_token():
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(TEXTS), model_writer=model, vocab_size=150, eos_id=2, bos_id=1, unk_id=0, minloglevel=2
+    )
+    rows = SentencePieceTokenizer(model.getvalue()).encode([""], 4)
+    assert rows.tolist() == [[2, 2, 2, 2]]
+
+
+@pytest.mark.parametrize(("kind", "noun"), [("sentencepiece", "pieces"), ("words", "words")])
+def test_a_small_corpus_shrinks_the_vocabulary_and_says_so(kind: str, noun: str, caplog: pytest.LogCaptureFixture):
+    with caplog.at_level(logging.WARNING):
+        tokenizer = train_tokenizer(TokenizerOptions(kind=kind, vocabulary_size=32_000), ["a cat", "a dog"])
+    assert 4 < tokenizer.vocabulary_size < 20
+    assert f"the texts hold {tokenizer.vocabulary_size} different {noun}" in caplog.text
+    assert "not 32,000" in caplog.text
+
+
+def test_a_sample_is_even_and_always_the_same():
+    texts = [str(number) for number in range(4_000)]
+    sample = vocabularies._sample(iter(texts), 1_000)
+    assert sample == vocabularies._sample(iter(texts), 1_000)
+    assert len(set(sample)) == 1_000
+    # Four standard deviations of a hypergeometric share: 250 +- 48 from each quarter.
+    quarters = np.histogram([int(text) for text in sample], bins=4, range=(0, 4_000))[0]
+    assert (abs(quarters - 250) < 48).all()
+
+
+@pytest.mark.parametrize("kind", ["sentencepiece", "words"])
+@pytest.mark.parametrize("texts", [[], ["", "  "]])
+def test_refuses_an_empty_corpus(kind: str, texts: list[str]):
+    with pytest.raises(ValueError, match="no text holds a word"):
+        train_tokenizer(TokenizerOptions(kind=kind), texts)
+
+
+def test_refuses_a_vocabulary_too_small_for_the_characters():
+    with pytest.raises(ValueError, match="vocabulary of 8 cannot be trained on 1 texts"):
+        train_tokenizer(TokenizerOptions(vocabulary_size=8), ["the quick brown fox jumps over the lazy dog"])
+
+
+@pytest.mark.parametrize("kind", ["sentencepiece", "words"])
+def test_refuses_a_missing_file(kind: str, tmp_path: pathlib.Path):
+    with pytest.raises(ValueError, match=r"nowhere\.model': no such file"):
+        train_tokenizer(TokenizerOptions(kind=kind, path=str(tmp_path / "nowhere.model")), [])
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model at all"])
+def test_refuses_what_is_not_a_sentencepiece_model(content: bytes, tmp_path: pathlib.Path):
+    path = tmp_path / "given.model"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"given\.model: not a SentencePiece model"):
+        train_tokenizer(TokenizerOptions(path=str(path)), [])
+
+
+def test_refuses_a_model_without_an_end_token():
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(TEXTS), model_writer=model, vocab_size=150, eos_id=-1, minloglevel=2
+    )
+    with pytest.raises(ValueError, match="no end token"):
+        SentencePieceTokenizer(model.getvalue())
+
+
+def test_refuses_a_word_list_that_is_not_one(tmp_path: pathlib.Path):
+    path = tmp_path / "words.txt"
+    for content, message in [
+        (b"\xff\xfe", "must be UTF-8"),
+        (b"\n", "at least one word"),
+        (b"a\nb\na", "'a' stands 2"),
+    ]:
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=message):
+            train_tokenizer(TokenizerOptions(kind="words", path=str(path)), [])
+
+
+def test_refuses_a_changed_or_incomplete_directory(pieces: SentencePieceTokenizer, tmp_path: pathlib.Path):
+    with pytest.raises(ValueError, match=r"no tokenizer\.json"):
+        load_tokenizer(str(tmp_path))
+    pieces.save(str(tmp_path))
+    model, description = tmp_path / "sentencepiece.model", tmp_path / "tokenizer.json"
+    model.write_bytes(model.read_bytes() + b"\0")
+    with pytest.raises(ValueError, match="SHA-256 must be"):
+        load_tokenizer(str(tmp_path))
+    model.unlink()
+    with pytest.raises(ValueError, match="is missing"):
+        load_tokenizer(str(tmp_path))
+    fields = json.loads(description.read_text(encoding="utf-8"))
+    for change, message in [({"format_version": 2}, "must be 1, got 2"), ({"kind": "bytes"}, "kind must be one of")]:
+        description.write_text(json.dumps(fields | change), encoding="utf-8")
+        with pytest.raises(ValueError, match=message):
+            load_tokenizer(str(tmp_path))
+
+
+def test_refuses_impossible_options(words: WordTokenizer):
+    with pytest.raises(ValueError, match="kind must be"):
+        TokenizerOptions(kind="characters")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match="vocabulary_size must be >= 4, got 3"):
+        TokenizerOptions(vocabulary_size=3)
+    with pytest.raises(ValueError, match="length must be >= 2"):
+        words.encode(["dog"], 1)

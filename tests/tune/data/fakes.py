@@ -1,0 +1,62 @@
+"""An embedding dataset without a disk, for tests that make thousands of them: what BatchSource asks of a real one."""
+
+import ml_dtypes
+import numpy as np
+import pyarrow as pa
+
+from lit_precompute.schemas import RowBlock
+
+_TYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16, "int8": np.int8}
+
+
+class FakeDataset:
+    """Row r's vector is r in its first half and -r in its second; its texts are as given.
+
+    As int8 that is 127 and -127 with a scale of r / 127, but for row 0.
+    """
+
+    def __init__(self, block_sizes, texts=None, *, width=4, vector_type="float32"):
+        self.path = "fake"
+        self.tables = ["embeddings", "captions"]
+        self.width, self.vector_type = width, vector_type
+        self.num_blocks, self.num_rows = len(block_sizes), sum(block_sizes)
+        self._ends = np.cumsum([0, *block_sizes])
+        self.texts = (
+            texts if texts is not None else [[f"w{row} t{k}" for k in range(2)] for row in range(self.num_rows)]
+        )
+        self.reads: list[tuple[int, str]] = []
+
+    def __len__(self):
+        return self.num_rows
+
+    def block_span(self, block):
+        return int(self._ends[block]), int(self._ends[block + 1])
+
+    def exact(self, rows):
+        """Returns the vectors as float32."""
+        signs = np.where(np.arange(self.width) < self.width // 2, 1, -1)
+        return (np.asarray(rows)[:, None] * signs).astype(np.float32)
+
+    def vectors(self, rows):
+        """Returns the vectors' numbers as they are stored."""
+        exact = self.exact(rows)
+        return (127 * np.sign(exact) if self.vector_type == "int8" else exact).astype(_TYPES[self.vector_type])
+
+    def scales(self, rows):
+        """Returns float32 [n, 1] where vectors are int8, [n, 0] of the other types."""
+        if self.vector_type != "int8":
+            return np.zeros((len(rows), 0), np.float32)
+        scales = np.asarray(rows, np.float32) / np.float32(127)
+        return np.maximum(scales, np.float32(2.0**-126))[:, None]
+
+    def read_block(self, block, columns):
+        start, stop = self.block_span(block)
+        self.reads += [(block, column) for column in columns]
+        makers = {
+            "texts": lambda: pa.array(self.texts[start:stop], pa.list_(pa.string())),
+            "embedding": lambda: self.vectors(np.arange(start, stop)),
+        }
+        found = {column: makers[column]() for column in columns}
+        if "embedding" in found and self.vector_type == "int8":
+            found["embedding_scale"] = self.scales(np.arange(start, stop))[:, 0]
+        return RowBlock(start, stop - start, found)

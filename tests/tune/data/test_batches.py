@@ -1,0 +1,412 @@
+"""Batches: a function of (seed, step), every row seen equally, windows as they are defined, bounded memory."""
+
+import pathlib
+import threading
+import time
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lit_precompute.schemas import DatasetWriter, EmbeddingDataset, SourceInfo, TowerCard, VectorType
+from lit_precompute.towers.tokenizers.tokenizer import WordTokenizer
+from lit_precompute.tune.data import shuffling
+from lit_precompute.tune.data.batches import BatchSource, iterate
+from lit_precompute.tune.data.texts import TextOptions
+from tests.tune.data.fakes import FakeDataset
+
+TOKENIZER = WordTokenizer([f"w{row}" for row in range(3_000)] + ["t0", "t1"])
+TEXT = TextOptions(max_tokens=4)
+PLENTY = 2**30
+
+
+def make_source(
+    dataset: FakeDataset, *, batch_size: int, seed: int = 0, budget: int = PLENTY, **options
+) -> BatchSource:
+    options = {"text": TEXT, "tokenizer": TOKENIZER} | options
+    tokenizer = options.pop("tokenizer")
+    return BatchSource(
+        dataset,  # pyright: ignore[reportArgumentType]
+        tokenizer,
+        batch_size=batch_size,
+        seed=seed,
+        memory_budget_bytes=budget,
+        **options,
+    )
+
+
+def window_budget(dataset: FakeDataset, *, blocks: int, itemsize: int = 4, tokens_resident: bool = False) -> int:
+    """Returns a budget with room for windows of so many full blocks."""
+    largest = max(stop - start for start, stop in map(dataset.block_span, range(dataset.num_blocks)))
+    kept = 8 * dataset.num_rows
+    if tokens_resident:
+        kept += 8 * dataset.num_rows + sum(map(len, dataset.texts)) * 4 * 2
+    return kept + 2 * blocks * largest * (dataset.width * itemsize + 4 * TEXT.max_tokens + 16)
+
+
+def as_tuple(batch) -> tuple[bytes, ...]:
+    return tuple(array.tobytes() for array in batch)
+
+
+def check_contents(dataset: FakeDataset, batch, batch_size: int):
+    """The batch's vectors and tokens are those of the rows it names."""
+    assert batch.row_numbers.shape == (batch_size,) and batch.row_numbers.dtype == np.int64
+    assert len(np.unique(batch.row_numbers)) == batch_size
+    expected = dataset.vectors(batch.row_numbers)
+    assert batch.image_vectors.dtype == expected.dtype
+    np.testing.assert_array_equal(batch.image_vectors, expected)
+    assert batch.image_scales.dtype == np.float32
+    np.testing.assert_array_equal(batch.image_scales, dataset.scales(batch.row_numbers))
+    assert batch.tokens.shape == (batch_size, 4) and batch.tokens.dtype == np.int32
+    for row, tokens in zip(batch.row_numbers, batch.tokens, strict=True):
+        choices = TOKENIZER.encode([text for text in dataset.texts[row] if text.strip()], 4).tolist()
+        assert tokens.tolist() in choices
+
+
+@st.composite
+def draw_block_sizes(draw) -> list[int]:
+    """Blocks as in a dataset of several shards: full ones, and here and there a shorter one."""
+    full = draw(st.integers(1, 7))
+    return draw(st.lists(st.sampled_from([full, full, full, draw(st.integers(1, full))]), min_size=4, max_size=12))
+
+
+@st.composite
+def sources(draw):
+    """A dataset, where some rows may lack texts and some are not selected, and how to read it."""
+    block_sizes = draw(draw_block_sizes())
+    num_rows = sum(block_sizes)
+    kinds = [[], [""], ["w1"], ["w2", "w3"], ["w4", " ", "w5", "w6 t1 t0 w7"]]
+    texts = [draw(st.sampled_from(kinds)) for _ in range(num_rows)]
+    selected = draw(st.none() | st.sets(st.integers(0, num_rows - 1), min_size=1))
+    rows = None if selected is None else np.array(sorted(selected))
+    forced = 0 if rows is None else int(rows[0])
+    texts[forced] = ["w0"]
+    vector_type = draw(st.sampled_from(["float32", "float16", "bfloat16", "int8"]))
+    # Wide enough that the budget for windows does not hold everything.
+    dataset = FakeDataset(block_sizes, texts, width=128, vector_type=vector_type)
+    usable = [r for r in range(num_rows) if any(t.strip() for t in texts[r]) and (rows is None or r in rows)]
+    batch_size = draw(st.integers(1, len(usable)))
+    windows = draw(st.sampled_from([1, 2, 3, None]))
+    budget = PLENTY if windows is None else window_budget(dataset, blocks=windows)
+    return dataset, usable, {"batch_size": batch_size, "seed": draw(st.integers(0, 99)), "rows": rows, "budget": budget}
+
+
+@settings(max_examples=150, deadline=None)
+@given(given_source=sources(), data=st.data())
+def test_a_batch_is_a_function_of_seed_and_step(given_source, data):
+    dataset, _, options = given_source
+    source = make_source(dataset, **options)
+    in_turn = [source.batch(step) for step in range(3 * source.num_batches_per_epoch)]
+    for batch in in_turn:
+        check_contents(dataset, batch, options["batch_size"])
+    steps = data.draw(st.lists(st.integers(0, len(in_turn) - 1), max_size=8))
+    other = make_source(dataset, **options)
+    for step in steps:
+        assert as_tuple(other.batch(step)) == as_tuple(in_turn[step])
+    source.close()
+    other.close()
+
+
+@settings(max_examples=100, deadline=None)
+@given(given_source=sources(), num_epochs=st.integers(1, 6))
+def test_every_row_is_seen_equally_often(given_source, num_epochs: int):
+    dataset, usable, options = given_source
+    source = make_source(dataset, **options)
+    assert source.num_rows == len(usable)
+    selected = dataset.num_rows if options["rows"] is None else len(options["rows"])
+    assert source.num_rows_without_text == selected - len(usable)
+    counts = np.zeros(dataset.num_rows, int)
+    for epoch in range(num_epochs):
+        first = epoch * source.num_batches_per_epoch
+        batches = [source.batch(first + number) for number in range(source.num_batches_per_epoch)]
+        seen = np.concatenate([batch.row_numbers for batch in batches])
+        assert len(np.unique(seen)) == len(seen) == source.num_batches_per_epoch * options["batch_size"]
+        counts[seen] += 1
+        assert counts[usable].max() - counts[usable].min() <= 1
+    assert counts.sum() == counts[usable].sum()
+    source.close()
+
+
+def window_definition(dataset: FakeDataset, seed: int, epoch: int, batch_size: int, num_windows: int) -> list[int]:
+    """The order of an epoch as the documentation tells it, in lists; every row has a text here."""
+    num_blocks, num_rows = dataset.num_blocks, dataset.num_rows
+    absent = set(shuffling.left_out(seed, epoch, num_rows, num_rows % batch_size).tolist())
+    blocks = shuffling.permutation(shuffling.make_key(seed, shuffling.BLOCKS, epoch), num_blocks).tolist()
+    order = []
+    for number in range(num_windows):
+        inside = blocks[number * num_blocks // num_windows : (number + 1) * num_blocks // num_windows]
+        rows = [row for block in inside for row in range(*dataset.block_span(block)) if row not in absent]
+        places = shuffling.permutation(shuffling.make_key(seed, shuffling.WINDOW, epoch, number), len(rows))
+        placed = dict(zip(places.tolist(), rows, strict=True))
+        order += [placed[place] for place in range(len(rows))]
+    return order
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    block_sizes=draw_block_sizes(),
+    share=st.floats(0, 1),
+    blocks_per_window=st.integers(1, 4),
+    seed=st.integers(0, 99),
+    tokens_resident=st.booleans(),
+)
+def test_windows_equal_their_definition(block_sizes, share, blocks_per_window, seed, tokens_resident):
+    # Where vectors are wide, tokens fit a quarter of the budget.
+    dataset = FakeDataset(block_sizes, width=400 if tokens_resident else 40)
+    batch_size = max(1, int(dataset.num_rows * share))
+    budget = window_budget(dataset, blocks=blocks_per_window, tokens_resident=tokens_resident)
+    source = make_source(dataset, batch_size=batch_size, seed=seed, budget=budget)
+    if source.in_memory:
+        return
+    num_windows = source.order()["num_windows"]
+    for epoch in range(2):
+        num_batches = source.num_batches_per_epoch
+        expected = window_definition(dataset, seed, epoch, batch_size, num_windows)
+        seen = [source.batch(epoch * num_batches + number).row_numbers for number in range(num_batches)]
+        assert np.concatenate(seen).tolist() == expected
+    source.close()
+
+
+def test_tokens_are_the_same_in_memory_in_the_table_and_encoded_afresh():
+    """The text of a row depends on seed, epoch and row, so all ways of reading must bring the same."""
+    narrow, wide = FakeDataset([50] * 20, width=4), FakeDataset([50] * 20, width=400)
+    resident = make_source(narrow, batch_size=100)
+    encoding = make_source(narrow, batch_size=100, budget=window_budget(narrow, blocks=2))
+    table = make_source(wide, batch_size=100, budget=window_budget(wide, blocks=2, tokens_resident=True))
+    assert [source.in_memory for source in (resident, encoding, table)] == [True, False, False]
+    for epoch in range(2):
+        tokens = [np.zeros((1_000, 4), int) for _ in range(3)]
+        for source, found in zip((resident, encoding, table), tokens, strict=True):
+            for number in range(10):
+                batch = source.batch(epoch * 10 + number)
+                found[batch.row_numbers] = batch.tokens
+        np.testing.assert_array_equal(tokens[0], tokens[1])
+        np.testing.assert_array_equal(tokens[0], tokens[2])
+    # The table is made once: no caption is read again for a batch.
+    assert [block for block, column in wide.reads if column == "texts"] == 2 * list(range(20))
+
+
+@pytest.mark.parametrize(("blocks", "num_windows"), [(1, 20), (3, 7), (9, 3)])
+@pytest.mark.parametrize("tokens_resident", [True, False])
+def test_the_budget_decides_the_windows(blocks: int, num_windows: int, tokens_resident: bool):
+    dataset = FakeDataset([50] * 20, width=400 if tokens_resident else 4)
+    budget = window_budget(dataset, blocks=blocks, tokens_resident=tokens_resident)
+    source = make_source(dataset, batch_size=10, budget=budget)
+    assert source.order()["num_windows"] == num_windows
+    source.close()
+
+
+def test_seeds_and_epochs_give_other_orders():
+    dataset = FakeDataset([10] * 10)
+    orders = [
+        make_source(dataset, batch_size=100, seed=seed, budget=budget).batch(epoch).row_numbers.tolist()
+        for budget in (PLENTY, window_budget(dataset, blocks=3))
+        for seed in (0, 1)
+        for epoch in (0, 1)
+    ]
+    assert len({tuple(order) for order in orders}) == 8
+    assert all(sorted(order) == list(range(100)) for order in orders)
+
+
+def test_joined_texts_bring_all_words():
+    dataset = FakeDataset([2], [["w1", "", "w2"], ["w3"]])
+    source = make_source(dataset, batch_size=2, text=TextOptions(choice="join", max_tokens=4))
+    batch = source.batch(0)
+    tokens = dict(zip(batch.row_numbers.tolist(), batch.tokens.tolist(), strict=True))
+    assert tokens == {0: [4, 5, 1, 1], 1: [6, 1, 1, 1]}
+
+
+def write_dataset(folder: pathlib.Path, vector_type: VectorType) -> EmbeddingDataset:
+    """Writes 60 rows as three shards of blocks of 8 and one short block; row r's texts and vector are the fake's."""
+    fake = FakeDataset([60], width=32, vector_type=vector_type)
+    card = TowerCard(
+        name="none",
+        architecture={},
+        weights_sha256="0" * 64,
+        preprocessing={},
+        output_width=32,
+        pooling="none",
+        num_parameters=0,
+        fingerprint="0" * 64,
+    )
+    source = SourceInfo(kind="table", path="none", files=[])
+    options = {"vector_type": vector_type, "rows_per_shard": 20, "block_rows": 8}
+    with DatasetWriter(folder, tower=card, source=source, **options) as writer:
+        rows = np.arange(60)
+        writer.write(keys=list(map(str, rows)), embeddings=fake.exact(rows), texts=fake.texts)
+    return EmbeddingDataset.open(folder)
+
+
+@pytest.mark.parametrize("vector_type", ["float32", "float16", "bfloat16", "int8"])
+@pytest.mark.parametrize("windows", [False, True])
+def test_reads_a_dataset_on_disk_as_it_reads_the_fake(windows: bool, vector_type: VectorType, tmp_path: pathlib.Path):
+    dataset = write_dataset(tmp_path / "dataset", vector_type)
+    fake = FakeDataset([8, 8, 4] * 3, width=32, vector_type=vector_type)
+    budget = window_budget(fake, blocks=2, itemsize=fake.vectors([0]).itemsize) if windows else PLENTY
+    options = {"batch_size": 13, "seed": 5, "budget": budget, "rows": np.arange(1, 59)}
+    real, expected = (make_source(source, **options) for source in (dataset, fake))  # pyright: ignore
+    assert real.in_memory is not windows
+    for step in (*range(9), 2, 7, 1):
+        batch = real.batch(step)
+        check_contents(fake, batch, 13)
+        assert as_tuple(batch) == as_tuple(expected.batch(step))
+    real.close()
+    expected.close()
+
+
+@pytest.mark.parametrize("windows", [False, True])
+def test_int8_vectors_are_kept_as_bytes(windows: bool):
+    """Three quarters of what float32 would take are spared: that is why they are not made float32 when read."""
+    peaks = {}
+    for vector_type in ("float32", "int8"):
+        dataset = FakeDataset([256] * 16, [["w1"]] * 4096, width=256, vector_type=vector_type)
+        budget = window_budget(dataset, blocks=4, itemsize=dataset.vectors([0]).itemsize) if windows else PLENTY
+        tracemalloc.start()
+        try:
+            source = make_source(dataset, batch_size=64, budget=budget)
+            check_contents(dataset, source.batch(0), 64)
+            assert source.in_memory is not windows
+            peaks[vector_type] = tracemalloc.get_traced_memory()[0]
+        finally:
+            tracemalloc.stop()
+        source.close()
+    assert peaks["int8"] < 0.4 * peaks["float32"]
+
+
+def test_batches_in_turn_read_each_block_once_an_epoch():
+    dataset = FakeDataset([10] * 12)
+    source = make_source(dataset, batch_size=7, budget=window_budget(dataset, blocks=3))
+    dataset.reads.clear()
+    for step in range(source.num_batches_per_epoch):
+        source.batch(step)
+    source.close()
+    blocks = [block for block, column in dataset.reads if column == "embedding"]
+    # All windows of the epoch once, then the next epoch's first, which is read ahead.
+    assert sorted(blocks[:12]) == list(range(12))
+    assert len(blocks) <= 15
+
+
+def test_memory_stays_within_the_budget():
+    dataset = FakeDataset([256] * 64, [["w1"]] * (256 * 64), width=256)
+    all_vectors = dataset.num_rows * dataset.width * 4
+    budget = all_vectors // 4
+    source = make_source(dataset, batch_size=256, budget=budget)
+    assert not source.in_memory
+    tracemalloc.start()
+    try:
+        for step in range(source.num_batches_per_epoch + 3):
+            source.batch(step)
+        for step in (5, 50, 3, 40):
+            source.batch(step)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+        source.close()
+    # Besides the windows: one batch, and the block that the fake dataset has just made in three copies.
+    spare = 5 * 256 * dataset.width * 8
+    assert budget / 3 < peak < budget + spare < all_vectors / 2
+
+
+def test_a_failed_read_is_raised_and_read_again():
+    class Failing(FakeDataset):
+        broken = False
+
+        def read_block(self, block, columns):
+            if self.broken and "embedding" in columns:
+                raise OSError("the disk went away")
+            return super().read_block(block, columns)
+
+    dataset = Failing([10] * 10)
+    source = make_source(dataset, batch_size=10, budget=window_budget(dataset, blocks=2))
+    dataset.broken = True
+    with pytest.raises(OSError, match="the disk went away"):
+        source.batch(0)
+    dataset.broken = False
+    check_contents(dataset, source.batch(0), 10)
+    source.close()
+
+
+def test_iterating_gives_the_batches_in_order():
+    source = make_source(FakeDataset([10] * 10), batch_size=8)
+    batches = list(iterate(source, 5, 20))
+    assert [as_tuple(batch) for batch in batches] == [as_tuple(source.batch(step)) for step in range(5, 25)]
+    assert list(iterate(source, 3, 0)) == []
+
+
+class _Recording:
+    """Gives the step as a batch, notes when it was asked, and fails at one step."""
+
+    def __init__(self, fails_at: int | None = None):
+        self.steps: list[int] = []
+        self.fails_at = fails_at
+
+    def batch(self, step: int):
+        self.steps.append(step)
+        if step == self.fails_at:
+            raise OSError(f"no batch {step}")
+        return step
+
+
+def wait_until(condition) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def test_stays_two_batches_ahead_and_no_more():
+    source = _Recording()
+    batches = iterate(source, 0, 10)  # pyright: ignore[reportArgumentType]
+    assert next(batches) == 0
+    wait_until(lambda: source.steps == [0, 1, 2])
+    assert next(batches) == 1
+    wait_until(lambda: source.steps == [0, 1, 2, 3])
+    time.sleep(0.05)
+    assert source.steps == [0, 1, 2, 3]
+    batches.close()  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_what_the_thread_raises_is_raised_at_its_step():
+    before = threading.active_count()
+    batches = iterate(_Recording(fails_at=2), 0, 10)  # pyright: ignore[reportArgumentType]
+    assert [next(batches), next(batches)] == [0, 1]
+    with pytest.raises(OSError, match="no batch 2"):
+        next(batches)
+    assert threading.active_count() == before
+
+
+def test_closing_early_ends_the_thread():
+    before = threading.active_count()
+    batches = iterate(_Recording(), 0, 10**9)  # pyright: ignore[reportArgumentType]
+    assert next(batches) == 0
+    assert threading.active_count() == before + 1
+    batches.close()  # pyright: ignore[reportAttributeAccessIssue]
+    assert threading.active_count() == before
+
+
+def test_tells_what_the_order_depends_on():
+    dataset = FakeDataset([10] * 10)
+    assert make_source(dataset, batch_size=8).order() == {"kind": "rows", "batch_size": 8, "num_rows": 100}
+    source = make_source(dataset, batch_size=8, budget=window_budget(dataset, blocks=3))
+    assert source.order() == {"kind": "windows", "num_windows": 4, "batch_size": 8, "num_rows": 100}
+
+
+def test_refuses_what_cannot_be_batched():
+    dataset = FakeDataset([3, 3], [["w1"]] * 5 + [[" "]])
+    with pytest.raises(ValueError, match=r"batch_size must be in \[1, 5\].*got 6"):
+        make_source(dataset, batch_size=6)
+    with pytest.raises(ValueError, match="got 0"):
+        make_source(dataset, batch_size=0)
+    with pytest.raises(ValueError, match=r"must hold the row numbers and two blocks, 328 here, got 100"):
+        make_source(dataset, batch_size=2, budget=100)
+    with pytest.raises(ValueError, match="none of the 1 rows has a text"):
+        make_source(dataset, batch_size=1, rows=np.array([5]))
+    with pytest.raises(ValueError, match="they must agree"):
+        make_source(dataset, batch_size=1, tokenizer=WordTokenizer(["w1"], lower_case=False))
+    for rows in ([1, 1], [3, 2], [-1, 2], [2, 6]):
+        with pytest.raises(ValueError, match=r"rows must be ascending, each once and in \[0, 6\)"):
+            make_source(dataset, batch_size=1, rows=np.array(rows))
+    with pytest.raises(IndexError, match="step must be >= 0, got -1"):
+        make_source(dataset, batch_size=1).batch(-1)

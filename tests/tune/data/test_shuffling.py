@@ -1,0 +1,83 @@
+"""Random numbers as functions: SplitMix64's published values, evenness, and turns at being left out."""
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lit_precompute.tune.data import shuffling
+
+
+def test_matches_splitmix64():
+    """The first outputs of the reference C program (Vigna, splitmix64.c) for the seed 1234567."""
+    expected = [
+        6457827717110365317,
+        3203168211198807973,
+        9817491932198370423,
+        4593380528125082431,
+        16408922859458223821,
+    ]
+    # The reference adds the step before it mixes; here the place is the number of steps.
+    assert shuffling.draw(1234567, np.arange(1, 6)).tolist() == expected
+
+
+@given(key=st.integers(0, 2**64 - 1), size=st.integers(0, 500))
+def test_permutation_holds_each_number_once(key: int, size: int):
+    order = shuffling.permutation(key, size)
+    assert sorted(order.tolist()) == list(range(size))
+    np.testing.assert_array_equal(order, shuffling.permutation(key, size))
+
+
+def test_permutations_are_all_equally_likely():
+    keys = (shuffling.make_key(7, shuffling.ROWS, epoch) for epoch in range(24_000))
+    _, counts = np.unique([shuffling.permutation(key, 4) for key in keys], axis=0, return_counts=True)
+    assert len(counts) == 24
+    assert scipy.stats.chisquare(counts).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_choices_are_all_equally_likely(count: int):
+    chosen = shuffling.choose(shuffling.make_key(7, shuffling.TEXTS, 0), np.arange(70_000), np.full(70_000, count))
+    counts = np.bincount(chosen, minlength=count)
+    assert len(counts) == count
+    if count > 1:
+        assert scipy.stats.chisquare(counts).pvalue > 1e-3
+
+
+def test_uses_epochs_and_seeds_have_keys_of_their_own():
+    keys = {
+        shuffling.make_key(seed, use, epoch, *window)
+        for seed in range(5)
+        for use in range(5)
+        for epoch in range(5)
+        for window in ((), (1,), (2,))
+    }
+    assert len(keys) == 5 * 5 * 5 * 3
+
+
+@given(
+    seed=st.integers(0, 2**32),
+    size=st.integers(1, 200),
+    share=st.floats(0, 1, exclude_max=True),
+    num_epochs=st.integers(1, 30),
+)
+def test_rows_take_turns_at_being_left_out(seed: int, size: int, share: float, num_epochs: int):
+    per_epoch = int(size * share)
+    counts = np.zeros(size, int)
+    for epoch in range(num_epochs):
+        ranks = shuffling.left_out(seed, epoch, size, per_epoch)
+        assert len(np.unique(ranks)) == per_epoch and (np.diff(ranks) > 0).all()
+        counts[ranks] += 1
+        assert counts.max() - counts.min() <= 1
+
+
+def test_what_an_epoch_leaves_out_is_spread():
+    for size, per_epoch in ((1602, 66), (100_000, 5_000)):
+        ranks = shuffling.left_out(3, 11, size, per_epoch)
+        assert np.diff(ranks).max() <= 4 * size / per_epoch
+
+
+def test_left_out_reaches_numbers_that_need_more_than_32_bits_in_between():
+    ranks = shuffling.left_out(1, 2**40, 2**32 - 5, 1_000)
+    assert len(np.unique(ranks)) == 1_000 and ranks.min() >= 0 and ranks.max() < 2**32 - 5

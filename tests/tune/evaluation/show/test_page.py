@@ -1,0 +1,70 @@
+"""Pages: self-contained, right answers marked, whatever texts hold, also when pictures are gone."""
+
+import io
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lit_precompute.schemas import DatasetWriter, EmbeddingDataset, SourceInfo
+from lit_precompute.tune.evaluation.show.page import write_page
+from tests.schemas.making import card
+from tests.tune.evaluation.making import KnownModel, unit
+
+TEXTS = ['a <b>bold</b> & "quoted" text', "$x_1$ costs", "第三 ☂", "four"]
+
+
+@pytest.fixture
+def shown(tmp_path):
+    """Returns (model, dataset): pictures of one colour beside a table, each with its text."""
+    lines = ["path\ttext"]
+    for row in range(4):
+        Image.new("RGB", (30, 20), (60 * row, 0, 0)).save(tmp_path / f"{row}.png")
+        lines.append(f"{row}.png\ttext {row}")
+    (tmp_path / "captions.tsv").write_text("\n".join(lines) + "\n")
+    source = SourceInfo(
+        kind="table", path=str(tmp_path / "captions.tsv"), files=[], options={"format": "tsv", "columns": {}}
+    )
+    vectors = np.eye(4, dtype=np.float32)
+    with DatasetWriter(tmp_path / "d", tower=card(width=4), source=source, vector_type="float32") as writer:
+        writer.write(keys=[f"{row}.png" for row in range(4)], embeddings=vectors, texts=[[text] for text in TEXTS])
+    model = KnownModel(dict(zip(TEXTS, unit(vectors + 0.1), strict=True)))
+    with EmbeddingDataset.open(tmp_path / "d") as dataset:
+        yield model, dataset
+
+
+def test_html_holds_all_it_shows_and_marks_what_is_right(shown, tmp_path):
+    text = write_page(*shown, str(tmp_path / "page.html"), num_best=2).read_text("utf-8")
+    assert "a &lt;b&gt;bold&lt;/b&gt; &amp; &quot;quoted&quot; text" in text
+    assert "<b>bold" not in text
+    assert not re.search(r'(src|href)="(?!data:)', text)
+    assert "<script" not in text
+    assert text.count('<li class="right">') == 4  # each picture's first text is its own
+    assert text.count('<div class="picture right">') == 4
+    assert text.count("data:image/png;base64,") == 12  # 4 pictures, and 2 for each of 4 texts
+
+
+def test_png_is_a_picture(shown, tmp_path):
+    page = write_page(*shown, str(tmp_path / "page.png"), num_rows=2, num_best=2)
+    image = np.asarray(Image.open(io.BytesIO(page.read_bytes())).convert("RGB"))
+    assert image.shape[1] == 1430
+    assert (image == (0x13, 0x7A, 0x3E)).all(axis=2).sum() > 100  # the frame of what is right
+
+
+def test_pictures_that_are_gone_leave_an_empty_square(shown, tmp_path):
+    (tmp_path / "1.png").unlink()
+    (tmp_path / "2.png").write_bytes(b"no longer a picture")
+    text = write_page(*shown, str(tmp_path / "page.html"), num_best=1).read_text("utf-8")
+    assert "1.png: cannot be read any more" in text
+    assert "2.png: cannot be read any more" in text
+    (tmp_path / "captions.tsv").unlink()
+    text = write_page(*shown, str(tmp_path / "page.html"), num_best=1).read_text("utf-8")
+    assert text.count("cannot be read any more") == 8
+    text = write_page(*shown, str(tmp_path / "page.html"), num_best=1, pictures=str(tmp_path)).read_text("utf-8")
+    assert text.count("cannot be read any more") == 4
+
+
+def test_another_ending_is_refused(shown, tmp_path):
+    with pytest.raises(ValueError, match=r"--output must end in \.html or \.png, got 'page\.pdf'"):
+        write_page(*shown, "page.pdf")

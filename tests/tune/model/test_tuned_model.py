@@ -1,0 +1,211 @@
+"""The tuned model: what is loaded is what was saved, rows stand alone, and every kind of damage is told."""
+
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+from flax import nnx
+from safetensors.numpy import load_file, save_file
+
+from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.towers.tokenizers.tokenizer import WordTokenizer
+from lit_precompute.tune.model.image_side import Statistics
+from lit_precompute.tune.model.options import ImageSideOptions
+from lit_precompute.tune.model.tuned_model import TunedModel, make_text_tower
+from lit_precompute.tune.model.tuned_model_files import CARD_NAME, PARAMETERS_NAME, TunedModelError, write_card
+from tests.tune.small_runs import NUM_WORDS, RECIPE, WIDTH, tower_card, train, write_dataset
+
+TEXTS = ["word1 word2 word3", "word4", "", "a word nobody knew"]
+
+
+def make_model(*, head_width=None, standardise=True) -> TunedModel:
+    side = ImageSideOptions(standardise=standardise, head_width=head_width)
+    recipe = dataclasses.replace(RECIPE, image_side=side)
+    tokenizer = WordTokenizer([f"word{number}" for number in range(NUM_WORDS)])
+    rng = np.random.default_rng(0)
+    draw = lambda *shape: rng.standard_normal(shape).astype(np.float32)  # noqa: E731  # one line, used five times
+    return TunedModel(
+        recipe=recipe,
+        tower=make_text_tower(recipe, tokenizer, head_width or WIDTH, nnx.Rngs(1)),
+        tokenizer=tokenizer,
+        head={"kernel": draw(WIDTH, head_width), "bias": draw(head_width)} if head_width else {},
+        statistics=Statistics(draw(WIDTH), 1 + draw(WIDTH) ** 2) if standardise else None,
+        scale=23.5,
+        image_tower=tower_card().model_dump(),
+    )
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models") / "model"
+    make_model(head_width=12).save(folder)
+    return folder
+
+
+@pytest.fixture
+def copy(saved, tmp_path):
+    return shutil.copytree(saved, tmp_path / "model")
+
+
+@pytest.mark.parametrize("head_width", [None, 12])
+@pytest.mark.parametrize("standardise", [False, True])
+def test_what_is_loaded_is_what_was_saved(tmp_path, head_width, standardise):
+    model = make_model(head_width=head_width, standardise=standardise)
+    model.save(tmp_path / "model")
+    loaded = TunedModel.load(tmp_path / "model")
+    assert (loaded.recipe, loaded.scale, loaded.tower_fingerprint) == (model.recipe, 23.5, "f" * 64)
+    np.testing.assert_array_equal(loaded.embed_texts(TEXTS), model.embed_texts(TEXTS))
+    vectors = np.random.default_rng(1).standard_normal((9, WIDTH)).astype(np.float16)
+    np.testing.assert_array_equal(loaded.embed_images(vectors), model.embed_images(vectors))
+    loaded.save(tmp_path / "again")
+    for path in (tmp_path / "model").rglob("*"):
+        if path.is_file():
+            assert (tmp_path / "again" / path.relative_to(tmp_path / "model")).read_bytes() == path.read_bytes()
+
+
+def test_embeds_as_plain_numpy_would():
+    """The image side in float64; the text side is the tower's own output, normalised."""
+    model = make_model(head_width=12)
+    vectors = np.random.default_rng(1).standard_normal((300, WIDTH))
+    mean, deviation = (part.astype(np.float64) for part in model.statistics)
+    expected = (vectors - mean) / deviation @ model.head["kernel"].astype(np.float64) + model.head["bias"]
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    np.testing.assert_allclose(model.embed_images(vectors), expected, atol=1e-5)
+    tokens = model.tokenizer.encode(TEXTS, RECIPE.text.max_tokens)
+    outputs = np.asarray(nnx.jit(model.tower)(tokens), np.float64)
+    expected = outputs / np.linalg.norm(outputs, axis=1, keepdims=True)
+    np.testing.assert_allclose(model.embed_texts(TEXTS), expected, atol=1e-5)
+
+
+def test_a_row_does_not_depend_on_the_others(saved):
+    model = TunedModel.load(saved)
+    many = [f"word{number % NUM_WORDS} word{number % 7}" for number in range(600)]
+    together = model.embed_texts(many)
+    assert together.shape == (600, 12)
+    np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1.0, atol=1e-5)
+    for place in (0, 255, 256, 599):
+        np.testing.assert_array_equal(model.embed_texts([many[place]])[0], together[place])
+
+
+def test_no_rows_give_no_rows(saved):
+    model = TunedModel.load(saved)
+    assert model.embed_texts([]).shape == (0, 12)
+    assert model.embed_images(np.zeros((0, WIDTH), np.float32)).shape == (0, 12)
+
+
+def test_vectors_of_another_width_are_refused(saved):
+    with pytest.raises(ValueError, match=r"must be \[n, 24\], as 'drawn' gives them, got \[2, 25\]"):
+        TunedModel.load(saved).embed_images(np.zeros((2, 25), np.float32))
+
+
+def test_int8_vectors_without_their_scales_are_refused(saved):
+    with pytest.raises(ValueError, match=r"of a floating type, got int8: a dataset's `rows\(\.\.\.\)\.vectors\(\)`"):
+        TunedModel.load(saved).embed_images(np.zeros((2, WIDTH), np.int8))
+
+
+def test_a_dataset_of_another_tower_is_refused(saved, tmp_path):
+    dataset = EmbeddingDataset.open(write_dataset(tmp_path / "dataset"))
+    model = TunedModel.load(saved)
+    model.check_goes_with(dataset)
+    other = make_model()
+    object.__setattr__(other, "image_tower", tower_card("e" * 64).model_dump())
+    with pytest.raises(TunedModelError, match=rf"{'f' * 64} \('drawn'\), the model was tuned on {'e' * 64}"):
+        other.check_goes_with(dataset)
+
+
+def test_the_output_of_a_run_stands_for_its_model(tmp_path):
+    train(write_dataset(tmp_path / "dataset"), tmp_path / "run")
+    whole, model = TunedModel.load(tmp_path / "run"), TunedModel.load(tmp_path / "run" / "model")
+    np.testing.assert_array_equal(whole.embed_texts(TEXTS), model.embed_texts(TEXTS))
+    assert model.training["num_steps"] == RECIPE.num_steps
+
+
+def test_there_is_no_pickle(saved):
+    assert {path.suffix for path in saved.rglob("*") if path.is_file()} == {".json", ".safetensors"}
+
+
+def test_a_model_is_never_overwritten(copy):
+    with pytest.raises(OSError, match="not empty"):
+        make_model().save(copy)
+    assert TunedModel.load(copy).output_width == 12
+    assert [path.name for path in copy.parent.iterdir()] == ["model"]
+
+
+def edit_card(folder, **changes):
+    path = folder / CARD_NAME
+    card = json.loads(path.read_text())
+    card.update(changes)
+    path.write_text(json.dumps({key: value for key, value in card.items() if value is not None}))
+
+
+def test_what_is_no_model_is_told(tmp_path):
+    with pytest.raises(TunedModelError, match="there is no such directory"):
+        TunedModel.load(tmp_path / "nowhere")
+    with pytest.raises(TunedModelError, match=r"no tuned_model\.json, this is not a tuned model"):
+        TunedModel.load(tmp_path)
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(TunedModelError, match="the training is not finished"):
+        TunedModel.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format_version": 2}, "format_version is 2, this library reads 1; update lit-precompute"),
+        ({"scale": None}, r"missing keys \['scale'\]"),
+        ({"colour": "blue"}, r"unknown keys \['colour'\]"),
+        ({"recipe": {"size": 3}}, "size is no option"),
+        ({"output_width": 13}, r"head/bias: shape \(12,\), the tower's is \(13,\)"),
+    ],
+)
+def test_a_card_that_is_wrong_is_told(copy, changes, message):
+    edit_card(copy, **changes)
+    with pytest.raises(TunedModelError, match=message):
+        TunedModel.load(copy)
+
+
+def test_a_card_that_is_no_json_is_told(copy):
+    (copy / CARD_NAME).write_text("{")
+    with pytest.raises(TunedModelError, match="not JSON"):
+        TunedModel.load(copy)
+
+
+def test_missing_cut_and_changed_files_are_told(copy):
+    path = copy / PARAMETERS_NAME
+    content = path.read_bytes()
+    path.write_bytes(content[:-1])
+    with pytest.raises(TunedModelError, match=r"parameters\.safetensors: must have .* bytes, got"):
+        TunedModel.load(copy)
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(TunedModelError, match="SHA-256 must be"):
+        TunedModel.load(copy)
+    path.unlink()
+    with pytest.raises(TunedModelError, match=r"parameters\.safetensors: missing; copy the model again"):
+        TunedModel.load(copy)
+
+
+def rewrite(folder, change):
+    """Changes the parameters and makes the card agree with them: a wrong model, not a damaged one."""
+    arrays = load_file(folder / PARAMETERS_NAME)
+    change(arrays)
+    save_file(arrays, folder / PARAMETERS_NAME)
+    card = json.loads((folder / CARD_NAME).read_text())
+    (folder / CARD_NAME).unlink()
+    write_card(folder, {key: card[key] for key in card.keys() - {"format_version", "files", "libraries"}})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda arrays: arrays.pop("txt/head/bias"), "missing: head/bias"),
+        (lambda arrays: arrays.update({"txt/tail": np.zeros(3, np.float32)}), "extra: tail"),
+        (lambda arrays: arrays.pop("img/mean"), "the image side's parameters must be"),
+        (lambda arrays: arrays.update({"img/bias": np.zeros(3, np.float32)}), r"'bias': \(12,\)"),
+    ],
+)
+def test_parameters_that_do_not_fit_are_told(copy, change, message):
+    rewrite(copy, change)
+    with pytest.raises(TunedModelError, match=message):
+        TunedModel.load(copy)

@@ -1,0 +1,332 @@
+"""Training against plain JAX and optax; stopping, going on and failing, in one process and by signals."""
+
+import dataclasses
+import json
+import pathlib
+import re
+import signal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+
+from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.tune.model.options import ImageSideOptions
+from lit_precompute.tune.optimizers.options import OptimizerOptions
+from lit_precompute.tune.training.trainer import Trainer, TrainingError, TrainingStopped
+from tests.tune.small_runs import (
+    NUM_ROWS,
+    RECIPE,
+    finish,
+    kill_when,
+    metric_lines,
+    model_bytes,
+    start,
+    train,
+    write_as_float32,
+    write_dataset,
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled_once(tmp_path_factory):
+    """Most tests train the same recipe: XLA compiles it once and finds it again."""
+    values = {
+        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
+        "jax_persistent_cache_min_compile_time_secs": 0.0,
+    }
+    before = {name: getattr(jax.config, name) for name in values}
+    for name, value in values.items():
+        jax.config.update(name, value)
+    with pytest.MonkeyPatch.context() as environment:  # for the processes started here
+        for name, value in values.items():
+            environment.setenv(name.upper(), str(value))
+        yield
+    for name, value in before.items():
+        jax.config.update(name, value)
+
+
+@pytest.fixture(scope="module")
+def dataset_path(tmp_path_factory):
+    return write_dataset(tmp_path_factory.mktemp("data") / "dataset")
+
+
+@pytest.fixture(scope="module")
+def unbroken(dataset_path, tmp_path_factory):
+    """The output of a run that nothing disturbed."""
+    output = tmp_path_factory.mktemp("runs") / "unbroken"
+    train(dataset_path, output)
+    return output
+
+
+def stop_at(step):
+    """Returns a `should_stop` that says so after this many steps."""
+    asked = iter(range(1, 1_000))
+    return lambda: next(asked) >= step
+
+
+def naive_loss(parameters, graph, tokens, images):
+    """The definition, left to automatic differentiation."""
+    texts = nnx.merge(graph, parameters["text"])(tokens)
+    texts = texts / jnp.linalg.norm(texts, axis=1, keepdims=True)
+    images = images / jnp.linalg.norm(images, axis=1, keepdims=True)
+    logits = jnp.exp(parameters["log_scale"]) * texts @ images.T
+    return -sum(jnp.diag(jax.nn.log_softmax(logits, axis)).mean() for axis in (0, 1)) / 2
+
+
+def test_matches_plain_jax_and_optax(dataset_path, tmp_path):
+    """Four steps in micro-batches against the plain loss over the whole batch and optax's own AdamW."""
+    recipe = dataclasses.replace(
+        RECIPE,
+        num_steps=4,
+        micro_batch_size=5,
+        optimizer=OptimizerOptions(learning_rate=1e-2, clip_norm=0.5, schedule="constant"),
+        image_side=ImageSideOptions(standardise=False),
+    )
+    with EmbeddingDataset.open(dataset_path) as dataset:
+        trainer = Trainer(dataset, recipe, tmp_path / "run")
+        # Copies: the first step uses the state up.
+        parameters = jax.tree.map(jnp.array, trainer._state.parameters)
+        graph = trainer._programs.graph
+        batches = [trainer.batches.batch(step) for step in range(4)]
+        trainer.run(lambda progress: None)
+        found = trainer._state.parameters
+    optimizer = optax.chain(optax.clip_by_global_norm(0.5), optax.adam(1e-2))
+    optimizer_state = jax.jit(optimizer.init)(parameters)
+    losses = []
+
+    @jax.jit
+    def plain_step(parameters, optimizer_state, tokens, images):
+        loss, gradients = jax.value_and_grad(naive_loss)(parameters, graph, tokens, images)
+        updates, optimizer_state = optimizer.update(gradients, optimizer_state, parameters)
+        return optax.apply_updates(parameters, updates), optimizer_state, loss
+
+    for batch in batches:
+        images = batch.image_vectors.astype(np.float32)
+        parameters, optimizer_state, loss = plain_step(parameters, optimizer_state, batch.tokens, images)
+        losses.append(float(loss))
+    np.testing.assert_allclose([line["loss"] for line in metric_lines(tmp_path / "run")], losses, rtol=1e-5)
+    for (path, got), (_, want) in zip(
+        jax.tree.leaves_with_path(found), jax.tree.leaves_with_path(parameters), strict=True
+    ):
+        # A bias of the keys changes no attention: its gradient is rounding alone, which Adam blows up to full steps.
+        if "['key']['bias']" not in (name := jax.tree_util.keystr(path)):
+            np.testing.assert_allclose(got, want, atol=2e-4, err_msg=name)
+
+
+def test_learns(unbroken):
+    lines = metric_lines(unbroken)
+    assert [line["step"] for line in lines] == list(range(1, 25))
+    assert lines[-1]["loss"] < 0.8 * lines[0]["loss"]
+    assert lines[0]["scale"] == pytest.approx(10.0)
+    rates = [line["learning_rate"] for line in lines]
+    assert rates[0] == 0 and np.argmax(rates) == 3 and rates[-1] < 1e-4  # warm-up, peak, cosine
+
+
+@pytest.mark.parametrize("step", [1, 4, 7, 23])
+def test_a_stopped_run_goes_on_to_the_same_bits(dataset_path, unbroken, tmp_path, step):
+    with pytest.raises(TrainingStopped) as stopped:
+        train(dataset_path, tmp_path / "run", should_stop=stop_at(step))
+    assert stopped.value.step == step
+    assert not (tmp_path / "run" / "model").exists()
+    train(dataset_path, tmp_path / "run")
+    assert model_bytes(tmp_path / "run") == model_bytes(unbroken)
+    assert metric_lines(tmp_path / "run") == metric_lines(unbroken)
+
+
+def test_a_stop_asked_for_in_the_last_step_finishes(dataset_path, unbroken, tmp_path):
+    train(dataset_path, tmp_path / "run", should_stop=stop_at(RECIPE.num_steps))
+    assert model_bytes(tmp_path / "run") == model_bytes(unbroken)
+
+
+def test_how_to_compute_may_change_when_going_on(dataset_path, unbroken, tmp_path):
+    with pytest.raises(TrainingStopped):
+        train(dataset_path, tmp_path / "run", should_stop=stop_at(9))
+    other = dataclasses.replace(RECIPE, micro_batch_size=7, log_every_steps=5, checkpoint_every_steps=100)
+    result = train(dataset_path, tmp_path / "run", other)
+    # The same mathematics in another order of sums.
+    assert result.final_loss == pytest.approx(metric_lines(unbroken)[-1]["loss"], rel=1e-4)
+
+
+def test_another_run_is_refused_with_both_values(dataset_path, unbroken, tmp_path):
+    other = dataclasses.replace(RECIPE, seed=5, optimizer=dataclasses.replace(RECIPE.optimizer, learning_rate=0.5))
+    with pytest.raises(
+        ValueError, match=r"learning_rate is 0\.003 there, 0\.5 is asked; .*seed is 0 there, 5 is asked"
+    ):
+        train(dataset_path, unbroken, other)
+    larger = write_dataset(tmp_path / "larger", num_rows=NUM_ROWS + 1)
+    with pytest.raises(ValueError, match=r"num_rows is 96 there, 97 is asked"):
+        train(larger, unbroken)
+
+
+def test_a_folder_of_other_files_is_refused(dataset_path, tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(ValueError, match="holds files that are not a training run's"):
+        train(dataset_path, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_two_runs_cannot_work_in_one_folder(dataset_path, tmp_path):
+    with EmbeddingDataset.open(dataset_path) as dataset:
+        trainer = Trainer(dataset, RECIPE, tmp_path / "run")
+        with pytest.raises(ValueError, match="another lit-tune is at work there"):
+            Trainer(dataset, RECIPE, tmp_path / "run")
+        trainer.run(lambda progress: None)
+
+
+def test_a_loss_that_is_not_finite_stops_and_is_never_saved(dataset_path, tmp_path):
+    """The rate explodes: some step overflows, and all that is kept is from before it."""
+    recipe = dataclasses.replace(
+        RECIPE,
+        optimizer=OptimizerOptions(learning_rate=1e18, clip_norm=None, warmup_steps=15),
+        checkpoint_every_steps=1,
+    )
+    with pytest.raises(TrainingError, match=r"step \d+: the loss is .* is kept in .*checkpoints") as stopped:
+        train(dataset_path, tmp_path / "run", recipe)
+    bad_step, kept = (int(number) for number in re.findall(r"step (\d+)", str(stopped.value))[:2])
+    assert kept == bad_step - 1 >= 1
+    assert [line["step"] for line in metric_lines(tmp_path / "run")] == list(range(1, bad_step))
+    assert not (tmp_path / "run" / "model").exists()
+    with EmbeddingDataset.open(dataset_path) as dataset:
+        trainer = Trainer(dataset, recipe, tmp_path / "run")
+        assert trainer.first_step == kept
+        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(trainer._state.parameters))
+        # The batch is a function of the step: the same command meets the same fate, and says so.
+        with pytest.raises(TrainingError, match=rf"step {bad_step}: .*The same command would meet it again"):
+            trainer.run(lambda progress: None)
+
+
+def test_a_device_without_memory_says_which_field_helps(dataset_path, tmp_path):
+    """As XLA reports it; no test can fill the memory of the machine it runs on."""
+
+    def fail(*_):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.\nmore")
+
+    with EmbeddingDataset.open(dataset_path) as dataset:
+        trainer = Trainer(dataset, RECIPE, tmp_path / "run")
+        trainer._programs = trainer._programs._replace(step=fail)
+        with pytest.raises(TrainingError, match=r"allocating 9 bytes\.\): give a smaller --micro-batch-size than 16"):
+            trainer.run(lambda progress: None)
+
+
+def test_a_warm_up_as_long_as_the_training_is_refused(dataset_path, tmp_path):
+    recipe = dataclasses.replace(RECIPE, num_steps=None, num_epochs=1, optimizer=OptimizerOptions(warmup_steps=6))
+    with pytest.raises(ValueError, match=r"optimizer\.warmup_steps must be < the 6 steps of training, got 6"):
+        train(dataset_path, tmp_path / "run", recipe)
+
+
+def test_a_batch_larger_than_the_dataset_is_refused(dataset_path, tmp_path):
+    with pytest.raises(ValueError, match=r"batch_size must be in \[1, 96\]"):
+        train(dataset_path, tmp_path / "run", dataclasses.replace(RECIPE, batch_size=97))
+
+
+def test_trains_an_image_head(dataset_path, tmp_path):
+    from lit_precompute.tune.model.tuned_model import TunedModel
+
+    side = ImageSideOptions(standardise=True, head_width=10)
+    train(dataset_path, tmp_path / "run", dataclasses.replace(RECIPE, image_side=side, compute_type="bfloat16"))
+    model = TunedModel.load(tmp_path / "run")
+    assert model.embed_texts(["word1 word2"]).shape == (1, 10)
+    assert np.abs(model.head["bias"]).max() > 1e-4  # it began at zero
+
+
+def test_reads_windows_where_the_budget_is_small(dataset_path, tmp_path):
+    """Stopped and gone on, as in memory; and with another budget the order would be another: refused."""
+    recipe = dataclasses.replace(RECIPE, memory_budget_bytes=6_000)
+    train(dataset_path, tmp_path / "unbroken", recipe)
+    with pytest.raises(TrainingStopped):
+        train(dataset_path, tmp_path / "run", recipe, should_stop=stop_at(10))
+    with pytest.raises(ValueError, match="kind is 'windows' there, 'rows' is asked"):
+        train(dataset_path, tmp_path / "run", RECIPE)
+    train(dataset_path, tmp_path / "run", recipe)
+    assert model_bytes(tmp_path / "run") == model_bytes(tmp_path / "unbroken")
+
+
+@pytest.mark.parametrize(
+    ("standardise", "budgets"),
+    [(True, (RECIPE.memory_budget_bytes, RECIPE.memory_budget_bytes)), (False, (6_000, 12_000))],
+)
+def test_int8_trains_as_the_float32_it_stands_for(tmp_path, standardise, budgets):
+    """In memory, standardised and through a head; and in equally many windows, as stored: then to the bit."""
+    side = ImageSideOptions(standardise=standardise, head_width=10 if standardise else None)
+    quantised = write_dataset(tmp_path / "0", vector_type="int8")
+    datasets = [quantised, write_as_float32(tmp_path / "1", quantised)]
+    orders, losses = [], []
+    for number, (dataset, budget) in enumerate(zip(datasets, budgets, strict=True)):
+        output = tmp_path / f"run-{number}"
+        train(dataset, output, dataclasses.replace(RECIPE, image_side=side, memory_budget_bytes=budget))
+        orders.append(json.loads((output / "run.json").read_text())["order"])
+        losses.append([line["loss"] for line in metric_lines(output)])
+    assert orders[0] == orders[1]
+    assert orders[0]["kind"] == ("rows" if standardise else "windows")
+    if standardise:
+        # The compiler may join the product with the scale and the subtraction of the mean, and round once instead of
+        # twice; the steps carry that on.
+        np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
+    else:
+        assert model_bytes(tmp_path / "run-0") == model_bytes(tmp_path / "run-1")
+
+
+def lines_in(output):
+    path = pathlib.Path(output) / "metrics.jsonl"
+    return path.read_text().count("\n") if path.exists() else 0
+
+
+def half_written(output):
+    """Whether a checkpoint is being written right now."""
+    folder = pathlib.Path(output) / "checkpoints"
+    return folder.exists() and any("tmp" in path.name for path in folder.iterdir())
+
+
+@pytest.mark.slow
+def test_killed_again_and_again_ends_in_the_same_bits(dataset_path, unbroken, tmp_path):
+    """SIGKILL while preparing, in a step, while a checkpoint is written, and near the end; each time it goes on."""
+    output = tmp_path / "run"
+    moments = [
+        (output / "run.json").exists,
+        lambda: lines_in(output) >= 2,
+        lambda: half_written(output),
+        lambda: lines_in(output) >= 13,
+        (output / "checkpoints" / "20").exists,
+        lambda: lines_in(output) >= 24,
+    ]
+    killed = 0
+    for moment in moments:
+        process = start(dataset_path, output)
+        killed += kill_when(process, moment)
+        finish(process)
+        for path in (output / "checkpoints").glob("*"):
+            assert "tmp" in path.name or (path / "_CHECKPOINT_METADATA").exists()
+    assert killed >= 5, "the moments are to be met; the last one may come too late"
+    status, _, errors = finish(start(dataset_path, output))
+    assert status == 0, errors
+    assert model_bytes(output) == model_bytes(unbroken)
+    assert metric_lines(output) == metric_lines(unbroken)
+
+
+@pytest.mark.slow
+def test_interrupted_saves_and_says_how_to_go_on(dataset_path, unbroken, tmp_path):
+    """No checkpoint is due before the end: what is gone on from was saved because of the signal."""
+    output, saved = tmp_path / "run", 0
+    for number, lines in ((signal.SIGINT, 2), (signal.SIGTERM, 9)):
+        process = start(dataset_path, output, "--checkpoint-every-steps", "1000")
+        assert kill_when(process, lambda lines=lines: lines_in(output) >= lines, number)
+        status, text, errors = finish(process)
+        assert status == 130
+        assert "Traceback" not in errors
+        assert "run the same command again to go on" in errors
+        assert not saved or f"going on after step {saved}" in text
+        saved = int(re.search(r"step (\d+) is saved", errors).group(1))
+    status, text, errors = finish(start(dataset_path, output))
+    assert status == 0, errors
+    assert f"going on after step {saved}" in text
+    assert model_bytes(output) == model_bytes(unbroken)
+
+
+def test_the_run_says_what_it_is(unbroken):
+    content = json.loads((unbroken / "run.json").read_text())
+    assert content["dataset"]["num_rows"] == NUM_ROWS
+    assert content["order"]["kind"] == "rows"

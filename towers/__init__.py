@@ -1,0 +1,1 @@
+"""Image and text towers, tokenizers, weights and declared preprocessing."""

@@ -1,0 +1,113 @@
+"""What a family of towers is: a configuration, its parameters' shapes, its files' names, and a function.
+
+Promises: the registry needs nothing else of a family, so that a new one is one module and one registry entry. A
+family is pure: parameters are a flat dict of named arrays, and `apply` can be jitted, sharded and differentiated.
+
+Not here: which towers exist (`registry`), and reading bytes (`weights`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+import jax
+import numpy as np
+
+from lit_precompute.towers.fingerprint import canonical_json
+from lit_precompute.towers.options import ComputeType
+from lit_precompute.towers.preprocessing import Preprocessing
+from lit_precompute.towers.weights.naming import Naming
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TowerConfig:
+    """What every family's configuration has; each family adds its own fields.
+
+    Attributes:
+      resolution: side of the square pictures in pixels.
+      pooling: what the embedding is; each family names its choices.
+      compute_type: type of the activations; parameters and outputs are float32 always.
+    """
+
+    resolution: int
+    pooling: str
+    compute_type: ComputeType = "float32"
+
+    def __post_init__(self):
+        if self.resolution < 1:
+            raise ValueError(f"tower: resolution must be >= 1, got {self.resolution}")
+        if self.compute_type not in ("float32", "bfloat16"):
+            raise ValueError(f"tower: compute_type must be 'float32' or 'bfloat16', got {self.compute_type!r}")
+
+    @property
+    def output_width(self) -> int:
+        raise NotImplementedError
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the fields as plain JSON; it is part of the fingerprint."""
+        return json.loads(canonical_json(dataclasses.asdict(self)))
+
+
+Config = TypeVar("Config", bound=TowerConfig)
+
+
+def _unchanged(_: Any, parameters: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return dict(parameters)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Family(Generic[Config]):
+    """One architecture.
+
+    Attributes:
+      name: stands in the card.
+      poolings: the values that `TowerConfig.pooling` may have.
+      parameter_shapes: the parameters by canonical name.
+      namings: the kinds of files that are read and written; none means that files have the canonical names.
+      adapt: chooses what a file decides and nobody else knows (whether it has a class token), from the arrays under
+        canonical names.
+      fit: brings renamed parameters to the configuration's resolution; the weights' hash is taken before.
+      apply: (configuration, parameters, float32 images [n, h, w, 3] in the tower's value range) -> float32 [n, width].
+      is_statistic: whether a parameter is a statistic of training, which published counts leave out.
+    """
+
+    name: str
+    poolings: tuple[str, ...]
+    parameter_shapes: Callable[[Config], Shapes]
+    apply: Callable[[Config, Mapping[str, jax.Array], jax.Array], jax.Array]
+    namings: Callable[[Config], Sequence[Naming]] = lambda config: ()
+    adapt: Callable[[Config, Mapping[str, np.ndarray]], Config] = lambda config, arrays: config
+    fit: Callable[[Config, Mapping[str, np.ndarray]], dict[str, np.ndarray]] = _unchanged
+    is_statistic: Callable[[str], bool] = lambda name: False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A tower that has a name.
+
+    Attributes:
+      family: its architecture.
+      config: its sizes, at the resolution that it was published for.
+      preprocessing: as it was published.
+      weights: where its weights are published (`hf://`, `gs://`, `https://`); "" for a bare architecture.
+      weights_sha256: of that file: 64 hexadecimal digits, or the first 8 or more where its publisher says no more (as
+        the names of torch's files do); "" where nobody knows.
+      accuracy: what its authors report, in words with the protocol; "" where nothing comparable is published.
+    """
+
+    family: Family[Any]
+    config: TowerConfig
+    preprocessing: Preprocessing
+    weights: str = ""
+    weights_sha256: str = ""
+    accuracy: str = ""
+
+    def __post_init__(self):
+        if self.weights_sha256 and not re.fullmatch(r"[0-9a-f]{8,64}", self.weights_sha256):
+            raise ValueError(f"tower: weights_sha256 must be 8 to 64 hexadecimal digits, got {self.weights_sha256!r}")

@@ -1,0 +1,21 @@
+"""BiT (Big Transfer): ResNets with the norm in front (v2), group norm and standardised weights.
+
+Promises: the pre-logits (last norm, ReLU, average over the picture), which LiT takes of a ResNet; six sizes, R50x1 to
+R152x4; the files of the authors, of big_vision, Hugging Face and timm. Pictures need no multiple of 32 as their side.
+Not here: training, and the ResNets in front of a Vision Transformer ("hybrid"), whose norms stand behind.
+
+Source: arXiv:1912.11370; github.com/google-research/big_transfer, bit_jax/models.py.
+"""
+
+from lit_precompute.towers.family import Family
+from lit_precompute.towers.image.bit.config import parameter_shapes
+from lit_precompute.towers.image.bit.files import namings
+from lit_precompute.towers.image.bit.network import apply
+
+FAMILY = Family(
+    name="bit",
+    poolings=("average",),
+    parameter_shapes=parameter_shapes,
+    namings=namings,
+    apply=apply,
+)

@@ -1,0 +1,100 @@
+"""The function that a Vision Transformer is: from pictures to embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+
+from lit_precompute.towers.image.vit.config import ViTConfig
+from lit_precompute.towers.image.vit.parameters import ATTENTION, block_name
+from lit_precompute.towers.layers import attention, dense, in_parts, layer_norm, mlp, patch_tokens, pictures_at_a_time
+
+
+def apply(config: ViTConfig, parameters: Mapping[str, jax.Array], images: jax.Array) -> jax.Array:
+    """Returns float32 [n, output_width] for float32 images [n, h, w, 3]."""
+    weights = {name: value.astype(config.compute_type) for name, value in parameters.items()}
+    size = pictures_at_a_time(images.shape[1] * images.shape[2] // config.patch_size**2)
+    return in_parts(lambda part: _embed(config, weights, part), images, size)
+
+
+def _embed(config: ViTConfig, weights: Mapping[str, jax.Array], images: jax.Array) -> jax.Array:
+    patches = patch_tokens(weights, "embedding", images.astype(config.compute_type))
+    tokens = _tokens(config, weights, patches)
+    if config.pre_norm:
+        tokens = _norm(config, weights, "Transformer/pre_norm", tokens)
+    for number in range(config.depth - 1):
+        tokens = _block(config, weights, block_name(number), tokens, slice(None))
+    # What comes behind the last block's attention is computed for the rows that are pooled alone: of the class token's
+    # tower B/16 a fourteenth of all products is never done.
+    pooled = slice(None) if config.pooling in ("average", "map") else slice(1)
+    tokens = _block(config, weights, block_name(config.depth - 1), tokens, pooled)
+    tokens = _norm(config, weights, "Transformer/encoder_norm", tokens)
+    return _pool(config, weights, tokens).astype(jnp.float32)
+
+
+def _tokens(config: ViTConfig, weights: Mapping[str, jax.Array], patches: jax.Array) -> jax.Array:
+    """Returns [n, length, width]: class token, registers, patches, with positions but for the registers."""
+    positions, count = weights["pos_embedding"], len(patches)
+    rows = [patches + positions[:, int(config.class_token) :]]
+    if config.num_registers:
+        rows.insert(0, jnp.broadcast_to(weights["registers"], (count, config.num_registers, config.width)))
+    if config.class_token:
+        rows.insert(0, jnp.broadcast_to(weights["cls"] + positions[:, :1], (count, 1, config.width)))
+    return jnp.concatenate(rows, axis=1)
+
+
+def _block(
+    config: ViTConfig, weights: Mapping[str, jax.Array], block: str, tokens: jax.Array, rows: slice
+) -> jax.Array:
+    """Returns [n, rows, width]: the given rows of the tokens, which attend to all of them."""
+    normed = _norm(config, weights, f"{block}/LayerNorm_0", tokens)
+    added = _attention(weights, f"{block}/{ATTENTION}", normed[:, rows], normed)
+    tokens = tokens[:, rows] + (added * weights[f"{block}/LayerScale_0"] if config.layer_scale else added)
+    added = _mlp(config, weights, f"{block}/MlpBlock_0", _norm(config, weights, f"{block}/LayerNorm_1", tokens))
+    return tokens + (added * weights[f"{block}/LayerScale_1"] if config.layer_scale else added)
+
+
+def _norm(config: ViTConfig, weights: Mapping[str, jax.Array], name: str, tokens: jax.Array) -> jax.Array:
+    return layer_norm(weights, name, tokens, config.norm_epsilon)
+
+
+def _project(weights: Mapping[str, jax.Array], name: str, tokens: jax.Array) -> jax.Array:
+    """Returns [n, length, heads, head width]."""
+    kernel, bias = weights[f"{name}/kernel"], weights[f"{name}/bias"]
+    projected = tokens @ kernel.reshape(kernel.shape[0], -1) + bias.reshape(-1)
+    return projected.reshape(*tokens.shape[:-1], *bias.shape)
+
+
+def _attention(weights: Mapping[str, jax.Array], name: str, queries: jax.Array, tokens: jax.Array) -> jax.Array:
+    query = _project(weights, f"{name}/query", queries)
+    key, value = (_project(weights, f"{name}/{part}", tokens) for part in ("key", "value"))
+    attended = attention(query, key, value)
+    kernel = weights[f"{name}/out/kernel"]
+    joined = attended.reshape(*attended.shape[:-2], -1)
+    return joined @ kernel.reshape(-1, kernel.shape[-1]) + weights[f"{name}/out/bias"]
+
+
+def _mlp(config: ViTConfig, weights: Mapping[str, jax.Array], name: str, tokens: jax.Array) -> jax.Array:
+    if config.activation != "swiglu":
+        return mlp(weights, name, tokens, config.activation)
+    hidden = dense(weights, f"{name}/Dense_0", tokens) * jax.nn.silu(dense(weights, f"{name}/Gate", tokens))
+    return dense(weights, f"{name}/Dense_1", hidden)
+
+
+def _pool(config: ViTConfig, weights: Mapping[str, jax.Array], tokens: jax.Array) -> jax.Array:
+    if config.pooling == "average":
+        return tokens[:, int(config.class_token) + config.num_registers :].mean(axis=1, dtype=jnp.float32)
+    if config.pooling == "map":
+        probe = jnp.broadcast_to(weights["MAPHead_0/probe"], (tokens.shape[0], 1, config.width))
+        pooled = _attention(weights, f"MAPHead_0/{ATTENTION}", probe, tokens)
+        pooled += _mlp(config, weights, "MAPHead_0/MlpBlock_0", _norm(config, weights, "MAPHead_0/LayerNorm_0", pooled))
+        return pooled[:, 0]
+    token = tokens[:, 0]
+    if config.pooling == "pre_logits":
+        return jnp.tanh(dense(weights, "pre_logits", token))
+    if config.pooling == "projection":
+        projected = token @ weights["head/kernel"]
+        return projected + weights["head/bias"] if config.projection_bias else projected
+    return token

@@ -1,0 +1,141 @@
+"""Loads a tower: its weights from a file, matched to its parameters, with the preprocessing that it was published with.
+
+Promises: `load_tower(name, file)` gives a tower that is checked against the file's parameters, or an error that names
+every one that does not fit; without a file it takes the published one. Not here: which towers there are (`registry`)
+and where files are looked for (`weights.finding`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import jax
+import numpy as np
+
+from lit_precompute.towers.family import Family, TowerConfig
+from lit_precompute.towers.fingerprint import hash_weights
+from lit_precompute.towers.options import ComputeType
+from lit_precompute.towers.preprocessing import Preprocessing
+from lit_precompute.towers.registry import resolve_tower, tower_names
+from lit_precompute.towers.tower import ImageTower
+from lit_precompute.towers.weights.fetching import Progress
+from lit_precompute.towers.weights.finding import find_weights
+from lit_precompute.towers.weights.matching import match_parameters
+from lit_precompute.towers.weights.naming import read_names
+from lit_precompute.towers.weights.reading import read_weights
+
+Resize = Literal["published", "square"]
+
+
+def load_tower(
+    name: str,
+    weights: str | None = None,
+    *,
+    resolution: int | None = None,
+    pooling: str | None = None,
+    resize: Resize = "published",
+    compute_type: ComputeType = "float32",
+) -> ImageTower:
+    """Returns the tower `name` with the parameters of the file `weights`.
+
+    Args:
+      name: see `registry.resolve_tower`.
+      weights: place of a `.npz`, `.safetensors` or torch file (its kind is told by its bytes), or of a folder that
+        `save_pretrained` wrote; see `weights.finding`. None: as published.
+      resolution: side of the pictures in pixels; by default as published. A crop keeps its share of the picture.
+      pooling: which values are the embedding; the family's module says which it has.
+      resize: "published", or "square": the whole picture squeezed to a square, nothing cut off.
+      compute_type: type of the activations. All choices are part of the fingerprint.
+
+    Raises:
+      ValueError: no such tower, pooling or resolution, or a tower that has no published weights.
+      WeightsError: the file cannot be had or read, or does not hold this tower's parameters.
+    """
+    name, entry = resolve_tower(name)
+    family = entry.family
+    if pooling is not None and pooling not in family.poolings:
+        raise ValueError(f"tower {name!r}: pooling must be one of {list(family.poolings)}, got {pooling!r}")
+    config = dataclasses.replace(
+        entry.config,
+        resolution=entry.config.resolution if resolution is None else resolution,
+        pooling=entry.config.pooling if pooling is None else pooling,
+        compute_type=compute_type,
+    )
+    return _build(
+        name, family, config, preprocessing_at(entry.preprocessing, config.resolution, resize), find_file(name, weights)
+    )
+
+
+def find_file(name: str, weights: str | None = None, *, progress: Progress | None = None) -> str:
+    """Returns the path of a tower's weights on this machine; they are fetched where they are elsewhere.
+
+    Args:
+      name: see `registry.resolve_tower`.
+      weights: their place; None for the published ones.
+      progress: told of each piece that is fetched.
+
+    Raises:
+      ValueError: no such tower, or it has no published weights.
+      WeightsError: the file cannot be had, or is not the published one.
+    """
+    name, entry = resolve_tower(name)
+    place = weights or entry.weights
+    if not place:
+        published = [other for other in tower_names() if other.startswith(f"{name}-")]
+        hint = f", or take {' or '.join(published)}" if published else ""
+        raise ValueError(f"tower {name!r} has no weights of its own; give a file (--weights FILE){hint}")
+    # What is said of the published file holds for it alone.
+    sha256 = entry.weights_sha256 if place == entry.weights else ""
+    return find_weights(place, sha256=sha256, progress=progress)
+
+
+def _build(
+    name: str, family: Family[Any], config: TowerConfig, preprocessing: Preprocessing, weights: str
+) -> ImageTower:
+    shapes = family.parameter_shapes(config)
+    renamed = read_names(family.namings(config), read_weights(weights), shapes)
+    config = family.adapt(config, renamed)
+    shapes = family.parameter_shapes(config)
+    parameters = match_parameters(family.fit(config, renamed), shapes, f"{weights} for {name!r}")
+    return ImageTower(
+        name=name,
+        architecture={"family": family.name, **config.to_json()},
+        preprocessing=preprocessing,
+        pooling=config.pooling,
+        output_width=config.output_width,
+        num_parameters=sum(
+            math.prod(shape) for parameter, shape in shapes.items() if not family.is_statistic(parameter)
+        ),
+        weights_sha256=hash_weights(
+            {name: np.asarray(renamed[name], np.float32) for name in shapes if name in renamed}
+        ),
+        parameters=parameters,
+        apply=functools.partial(_apply, family, config),
+    )
+
+
+def _apply(
+    family: Family[Any], config: TowerConfig, parameters: Mapping[str, jax.Array], images: jax.Array
+) -> jax.Array:
+    # Accelerators would round float32 products' inputs to fewer bits, so that vectors would depend on the machine.
+    with jax.default_matmul_precision("highest" if config.compute_type == "float32" else "default"):
+        return family.apply(config, parameters, images)
+
+
+def preprocessing_at(published: Preprocessing, resolution: int, resize: Resize = "published") -> Preprocessing:
+    """Returns the published preprocessing at another resolution: a crop keeps its share of the picture.
+
+    Raises:
+      ValueError: `resize` is neither "published" nor "square".
+    """
+    if resize == "square":
+        return dataclasses.replace(published, size=resolution, resize="square", resize_size=resolution, crop="none")
+    if resize != "published":
+        raise ValueError(f"resize must be 'published' or 'square', got {resize!r}")
+    assert published.resize_size is not None
+    resize_size = round(published.resize_size * resolution / published.size)
+    return dataclasses.replace(published, size=resolution, resize_size=resize_size)

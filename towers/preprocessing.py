@@ -1,0 +1,176 @@
+"""Preprocessing, declared: what a tower expects of its images, as data.
+
+Promises: a `Preprocessing` is part of a tower's fingerprint; its JSON reads back to an equal object, and unknown keys
+are errors. Needs NumPy alone.
+
+Not here: carrying it out (`precompute.images`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+Resize = Literal["square", "short_side"]
+Crop = Literal["none", "central"]
+Resampler = Literal["tensorflow", "pillow"]
+Method = Literal["bilinear", "bicubic", "area"]
+JpegDecoding = Literal["fast", "accurate"]
+
+
+def _as_floats(value_range: Scale | Standardise) -> None:
+    """Makes 127 and 127.0, lists and tuples the same, so that equal ranges have one JSON and one fingerprint."""
+    for field in dataclasses.fields(value_range):
+        value = getattr(value_range, field.name)
+        number = float(value) if isinstance(value, (int, float)) else tuple(float(part) for part in value)
+        object.__setattr__(value_range, field.name, number)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Scale:
+    """Values 0..255 become `low`..`high`: x / 255 * (high - low) + low."""
+
+    low: float = -1.0
+    high: float = 1.0
+
+    def __post_init__(self):
+        _as_floats(self)
+        if not self.low < self.high:
+            raise ValueError(f"preprocessing: value range low must be < high, got {self.low} and {self.high}")
+
+    def table(self) -> np.ndarray:
+        """Returns [256, 1] float32: the value of each of the 256 pixel values."""
+        values = np.arange(256, dtype=np.float32)[:, None] / np.float32(255)
+        # The width is taken in float64 and rounded once, as TensorFlow does with Python numbers.
+        return np.float32(self.low) + values * np.float32(self.high - self.low)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Standardise:
+    """(x - mean) / deviation per channel, x in 0..255: mean and deviation are in units of pixel values."""
+
+    mean: tuple[float, float, float]
+    deviation: tuple[float, float, float]
+
+    def __post_init__(self):
+        _as_floats(self)
+        if len(self.mean) != 3 or len(self.deviation) != 3:
+            raise ValueError(f"preprocessing: mean and deviation need 3 values each, got {self.mean}, {self.deviation}")
+        if not min(self.deviation) > 0:
+            raise ValueError(f"preprocessing: deviation must be > 0, got {self.deviation}")
+
+    @classmethod
+    def of_unit_range(cls, mean: tuple[float, ...], deviation: tuple[float, ...]) -> Standardise:
+        """Returns it from a mean and deviation of values 0..1, as torch's models state them."""
+        red, green, blue = ((255 * a, 255 * b) for a, b in zip(mean, deviation, strict=True))
+        return cls(mean=(red[0], green[0], blue[0]), deviation=(red[1], green[1], blue[1]))
+
+    def table(self) -> np.ndarray:
+        """Returns [256, 3] float32: the value of each of the 256 pixel values in each channel."""
+        values = np.arange(256, dtype=np.float32)[:, None]
+        return (values - np.asarray(self.mean, np.float32)) / np.asarray(self.deviation, np.float32)
+
+
+ValueRange = Scale | Standardise
+# big_vision's.
+SIGNED_RANGE = Scale()
+# The means and deviations that torch's models of ImageNet, and CLIP, were trained with, of values 0..1.
+IMAGENET_RANGE = Standardise.of_unit_range((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+CLIP_RANGE = Standardise.of_unit_range((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
+VALUE_RANGES: Mapping[str, type[Scale] | type[Standardise]] = {"scale": Scale, "standardise": Standardise}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Preprocessing:
+    """What a tower expects of its pictures.
+
+    Attributes:
+      size: side of the square picture that the tower sees.
+      resize: "square" squashes to resize_size x resize_size; "short_side" keeps the aspect ratio and brings the
+        shorter side to resize_size.
+      resize_size: see `resize`. None: the same as `size`.
+      method: how to resize. "area" averages.
+      antialias: widen the filter when scaling down; not for "area", which has no such choice.
+      resampler: "tensorflow" gives the bytes of big_vision's tf.image.resize with its cast, which truncates; "pillow"
+        those of torchvision's and Hugging Face's Image.resize, which always antialiases and rounds.
+      crop: "central" cuts size x size from the middle (offset rounded down); "none" takes the resized picture whole.
+      value_range: from 0..255 to what the tower expects.
+      jpeg: "fast" decodes JPEGs as tf.io.decode_image does (big_vision), "accurate" as Pillow does (torch).
+    """
+
+    size: int
+    resize: Resize = "square"
+    resize_size: int | None = None
+    method: Method = "bilinear"
+    antialias: bool = False
+    resampler: Resampler = "tensorflow"
+    crop: Crop = "none"
+    value_range: ValueRange = SIGNED_RANGE
+    jpeg: JpegDecoding = "fast"
+
+    def __post_init__(self):
+        if self.resize_size is None:
+            object.__setattr__(self, "resize_size", self.size)
+        _check(self)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns plain JSON; `from_json` reads it back to an equal object."""
+        plain = dataclasses.asdict(self)
+        kind = next(name for name, made in VALUE_RANGES.items() if isinstance(self.value_range, made))
+        values = {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in dataclasses.asdict(self.value_range).items()
+        }
+        return {**plain, "value_range": {"kind": kind, **values}}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Preprocessing:
+        """Reads what `to_json` gave.
+
+        Raises:
+          ValueError: a key is unknown or missing, or a value is outside what is declared above.
+        """
+        _check_keys("preprocessing", data, [field.name for field in dataclasses.fields(cls)])
+        values = dict(data["value_range"])
+        kind = values.pop("kind", None)
+        if kind not in VALUE_RANGES:
+            raise ValueError(f"preprocessing.value_range: kind must be one of {sorted(VALUE_RANGES)}, got {kind!r}")
+        made = VALUE_RANGES[kind]
+        _check_keys("preprocessing.value_range", values, [field.name for field in dataclasses.fields(made)])
+        values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        return cls(**{**data, "value_range": made(**values)})
+
+
+def _check_keys(where: str, data: Mapping[str, Any], expected: list[str]) -> None:
+    unknown, missing = sorted(set(data) - set(expected)), sorted(set(expected) - set(data))
+    if unknown or missing:
+        raise ValueError(f"{where}: unknown keys {unknown}, missing keys {missing}; the keys are {sorted(expected)}")
+
+
+_CHOICES = (("resize", Resize), ("method", Method), ("resampler", Resampler), ("crop", Crop), ("jpeg", JpegDecoding))
+
+
+def _check(preprocessing: Preprocessing) -> None:
+    """Refuses what no picture could be prepared by."""
+    for name, choices in _CHOICES:
+        value = getattr(preprocessing, name)
+        if value not in get_args(choices):
+            raise ValueError(f"preprocessing.{name} must be one of {list(get_args(choices))}, got {value!r}")
+    size, resized = preprocessing.size, preprocessing.resize_size
+    assert resized is not None
+    if size < 1 or resized < 1:
+        raise ValueError(f"preprocessing: size and resize_size must be >= 1, got {size} and {resized}")
+    if preprocessing.crop == "none" and (preprocessing.resize != "square" or size != resized):
+        raise ValueError(
+            f"preprocessing: without a crop the resize must be to the square of size {size}, "
+            f"got {preprocessing.resize!r} to {resized}; set crop='central'"
+        )
+    if resized < size:
+        raise ValueError(f"preprocessing: crop {size} must be <= resize_size, got {resized}")
+    if preprocessing.method == "area" and preprocessing.antialias:
+        raise ValueError("preprocessing: method 'area' averages already; set antialias=False")
+    if preprocessing.resampler == "pillow" and preprocessing.method != "area" and not preprocessing.antialias:
+        raise ValueError("preprocessing: Pillow always antialiases; set antialias=True or resampler='tensorflow'")

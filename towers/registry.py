@@ -1,0 +1,97 @@
+"""The towers that have names.
+
+Promises: a name is one `Entry`, given by `register`; the families here register theirs when this module is imported.
+Other names that people know a tower by (aliases, an address on Hugging Face's hub) lead to the same entry and to its
+one name, so that they make no difference to a dataset.
+
+Not here: loading weights (`loading`), and the networks themselves (`families`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+
+from lit_precompute.towers.family import Entry
+from lit_precompute.towers.image import mixer
+from lit_precompute.towers.image.bit import published as bit
+from lit_precompute.towers.image.convnext import published as convnext
+from lit_precompute.towers.image.efficientnet import published as efficientnet
+from lit_precompute.towers.image.vit import published as vit
+from lit_precompute.towers.image.vit import timm
+
+_FAMILIES = (bit, convnext, efficientnet, mixer, vit, timm)
+_ENTRIES: dict[str, Entry] = {}
+_ALIASES: dict[str, str] = {}
+# How Hugging Face's own libraries, timm and open_clip spell a repository.
+_HUB_PREFIXES = ("hf://", "hf-hub:", "hf_hub:", "https://huggingface.co/")
+
+
+def register(name: str, entry: Entry) -> None:
+    """Gives a tower a name; also for packages of others.
+
+    Raises:
+      ValueError: the name is taken.
+    """
+    _refuse_taken(name)
+    _ENTRIES[name] = entry
+
+
+def register_alias(alias: str, name: str) -> None:
+    """Gives a tower another name, for the same weights with the same preprocessing.
+
+    Raises:
+      ValueError: the alias is taken, or there is no tower `name`.
+    """
+    _refuse_taken(alias)
+    if name not in _ENTRIES:
+        raise ValueError(f"alias {alias!r}: there is no tower {name!r}; register it first")
+    _ALIASES[alias] = name
+
+
+def _refuse_taken(name: str) -> None:
+    if name in _ENTRIES or name in _ALIASES:
+        raise ValueError(f"tower {name!r} is registered already; choose another name")
+
+
+def tower_names() -> list[str]:
+    """Returns the names that `load_tower` knows, sorted."""
+    return sorted(_ENTRIES)
+
+
+def find_tower(name: str) -> Entry:
+    """Returns the entry of a name; see `resolve_tower`."""
+    return resolve_tower(name)[1]
+
+
+def resolve_tower(name: str) -> tuple[str, Entry]:
+    """Returns the one name of the tower that goes by `name`, and its entry.
+
+    Args:
+      name: a name or an alias; with `hf://` before a repository's name; or "module:name", which imports a module of the
+        caller's own first, so that it registers the tower.
+
+    Raises:
+      ValueError: no tower has this name (near ones are listed), or there is no such module.
+    """
+    for prefix in _HUB_PREFIXES:
+        name = name.removeprefix(prefix)
+    module, _, name = name.rstrip("/").rpartition(":")
+    if module:
+        try:
+            importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            raise ValueError(f"tower {module}:{name}: {error}; its folder must be on Python's path") from error
+    name = _ALIASES.get(name, name)
+    if name in _ENTRIES:
+        return name, _ENTRIES[name]
+    known = {**_ALIASES, **dict.fromkeys(_ENTRIES)}
+    near = difflib.get_close_matches(name, known, n=5, cutoff=0.5) or tower_names()
+    raise ValueError(f"unknown tower {name!r}; did you mean one of {', '.join(near)}?")
+
+
+for _family in _FAMILIES:
+    for _name, _entry in _family.ENTRIES.items():
+        register(_name, _entry)
+    for _alias, _name in getattr(_family, "ALIASES", {}).items():
+        register_alias(_alias, _name)

@@ -1,0 +1,67 @@
+"""An image tower: a locked network from pictures to vectors, with all that identifies it.
+
+Promises: `apply` is pure and can be jitted; a tower's card and fingerprint say which vectors it gives. Not here:
+making towers (`registry.load_tower`) and decoding pictures (`decoding`, `preprocessing`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+
+from lit_precompute.towers import fingerprint
+from lit_precompute.towers.preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    from lit_precompute.schemas import TowerCard
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class ImageTower:
+    """A tower with its parameters.
+
+    Attributes:
+      name: what people call it; not part of the fingerprint.
+      architecture: the family and its configuration, as JSON.
+      preprocessing: from a decoded picture to what `apply` takes.
+      pooling: which of the network's values the embedding is.
+      output_width: length of an embedding.
+      num_parameters: as published for the part that is used; statistics (batch norm's means) are not counted.
+      weights_sha256: hash of the parameters as loaded, before they are fitted to the resolution.
+      parameters: float32 by canonical name.
+      apply: (parameters, float32 images [n, h, w, 3] in the value range of `preprocessing`) -> float32 [n,
+        output_width].
+    """
+
+    name: str
+    architecture: Mapping[str, Any]
+    preprocessing: Preprocessing
+    pooling: str
+    output_width: int
+    num_parameters: int
+    weights_sha256: str
+    parameters: Mapping[str, np.ndarray]
+    apply: Callable[[Mapping[str, jax.Array], jax.Array], jax.Array]
+
+    def fingerprint(self) -> str:
+        """Returns the hash of architecture, preprocessing and weights; equal ones are interchangeable."""
+        return fingerprint.fingerprint(self.architecture, self.preprocessing.to_json(), self.weights_sha256)
+
+    def card(self) -> TowerCard:
+        """Returns what a dataset's manifest keeps of the tower."""
+        from lit_precompute.schemas import TowerCard
+
+        return TowerCard(
+            name=self.name,
+            architecture=dict(self.architecture),
+            weights_sha256=self.weights_sha256,
+            preprocessing=self.preprocessing.to_json(),
+            output_width=self.output_width,
+            pooling=self.pooling,
+            num_parameters=self.num_parameters,
+            fingerprint=self.fingerprint(),
+        )

@@ -1,0 +1,133 @@
+"""Weights on Hugging Face's hub, through huggingface_hub: `hf://owner/name[@revision]/file`.
+
+Promises: what its cache holds is taken without a request; what it does not is downloaded into it, whole or not at all.
+The cache's place, the mirror, the token and being offline are the library's, with all of its variables. A file that
+somebody put into our own cache by hand is found, too.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import urllib.parse
+from collections.abc import Sequence
+from typing import Any
+
+from lit_precompute.towers.weights.cache import cache_folder
+from lit_precompute.towers.weights.errors import WeightsError
+from lit_precompute.towers.weights.fetching import Progress, cannot_fetch
+from lit_precompute.towers.weights.folders import FOLDER_FILES, is_index, is_whole, missing_shards
+
+SCHEME = "hf://"
+
+
+def find_on_hub(place: str, *, any_name: bool, progress: Progress | None) -> pathlib.Path:
+    """Returns the file (or index of several) at `place` on this machine; it may be downloaded.
+
+    Args:
+      place: `hf://owner/name[@revision][/file]`; a slash in a revision is written %2F. Without a file, or with a slash
+        behind it, a folder of weights.
+      any_name: another of the names that such a folder has will do, where the one asked for is not there.
+      progress: told of each piece.
+
+    Raises:
+      WeightsError: the address is none, or the file cannot be had.
+    """
+    # It takes a tenth of a second to import: what needs no weights does without.
+    from huggingface_hub import hf_hub_url, try_to_load_from_cache
+
+    repository, revision, file = _parse(place)
+    within, slash, name = file.rpartition("/")
+    names = (name,) if name else FOLDER_FILES
+    if name in FOLDER_FILES and any_name:
+        # Large models have an index in the place of the one file, older ones torch's.
+        names = FOLDER_FILES[FOLDER_FILES.index(name) :]
+    files = [f"{within}{slash}{name}" for name in names]
+    by_hand = cache_folder(f"huggingface.co://{repository}/{urllib.parse.quote(revision, safe='')}")
+    cached = (try_to_load_from_cache(repository, file, revision=revision) for file in files)
+    here = [pathlib.Path(path) for path in cached if isinstance(path, str)] + [by_hand / file for file in files]
+    if (found := next(filter(is_whole, here), None)) is not None:
+        return found
+    try:
+        return _download(repository, revision, files, progress)
+    except WeightsError:
+        raise
+    except Exception as error:
+        raise cannot_fetch(
+            place, hf_hub_url(repository, files[0], revision=revision), by_hand / files[0], error
+        ) from error
+
+
+def _parse(place: str) -> tuple[str, str, str]:
+    """Returns repository, revision and file; "", or one that ends in a slash, stands for a folder."""
+    from huggingface_hub import parse_hf_uri
+
+    form = f"{place}: must be hf://owner/name/file, or hf://owner/name@revision/file"
+    try:
+        found = parse_hf_uri(place)
+    except ValueError as error:
+        raise WeightsError(f"{form} ({error})") from error
+    revision, file = found.revision or "main", found.path_in_repo
+    # Both become part of a path on this machine.
+    path = f"{revision}/{file}" if file else revision
+    leads_out = any(part in ("", ".", "..") for part in path.split("/"))
+    if found.type != "model" or leads_out or "\\" in path or not path.isprintable():
+        raise WeightsError(form)
+    return found.id, revision, f"{file}/" if file and place.endswith("/") else file
+
+
+def _download(repository: str, revision: str, files: Sequence[str], progress: Progress | None) -> pathlib.Path:
+    """Downloads the first of `files` that is there; with an index, all that it names."""
+    from huggingface_hub import hf_hub_download
+
+    def download(file: str, revision: str) -> pathlib.Path:
+        bar = _telling(file.rpartition("/")[2], progress)
+        return pathlib.Path(hf_hub_download(repository, file, revision=revision, tqdm_class=bar))
+
+    file = _first_there(repository, revision, files)
+    path = download(file, revision)
+    if is_index(path.name):
+        within, slash, _ = file.rpartition("/")
+        commit = path.parents[file.count("/")].name  # a branch could move on between two files
+        for shard in missing_shards(path):
+            download(f"{within}{slash}{shard}", commit)
+    return path
+
+
+def _first_there(repository: str, revision: str, files: Sequence[str]) -> str:
+    """Returns the first of `files` that the hub has.
+
+    It asks once, so that a machine without a network hears at once: `hf_hub_download` tries for half a minute.
+    """
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.errors import RemoteEntryNotFoundError
+
+    for file in files:
+        try:
+            get_hf_file_metadata(hf_hub_url(repository, file, revision=revision))
+        except RemoteEntryNotFoundError:
+            if file == files[-1]:
+                raise
+        else:
+            return file
+    raise AssertionError("there is at least one name")
+
+
+def _telling(name: str, progress: Progress | None) -> type:
+    """Returns a class in the place of the library's progress bars; it shows nothing and tells `progress`."""
+    from huggingface_hub.utils import tqdm
+
+    told = 0
+
+    class Bar(tqdm):
+        def __init__(self, *args: Any, **settings: Any):
+            super().__init__(*args, **{**settings, "disable": True})
+
+        def update(self, n: float | None = 1) -> None:
+            nonlocal told
+            self.n += n or 0
+            # One download can have two bars, of the bytes received and of those written.
+            if progress is not None and self.n > told:
+                told = int(self.n)
+                progress(name, told, int(self.total or 0))
+
+    return Bar

@@ -1,0 +1,59 @@
+"""Checks that named arrays are exactly the parameters that a tower expects.
+
+Promises: one error that names every missing, extra and misshapen parameter (the first of each kind up to a limit, and
+how many more). Not here: renaming (`families`); arrays that a family drops on purpose never come this far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from lit_precompute.towers.weights.errors import WeightsError
+
+_MAX_LINES = 12
+
+
+def match_parameters(
+    arrays: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]], where: str
+) -> dict[str, np.ndarray]:
+    """Returns `arrays` as contiguous float32, in the order of `shapes`.
+
+    Raises:
+      WeightsError: a parameter is missing, is not expected, has another shape, or is not a number throughout.
+    """
+    faults = (
+        ("missing", [f"{name} {_shape(shapes[name])}" for name in shapes if name not in arrays]),
+        ("not expected", [f"{name} {_shape(array.shape)}" for name, array in arrays.items() if name not in shapes]),
+        (
+            "of another shape",
+            [
+                f"{name}: the file has {_shape(arrays[name].shape)}, the tower needs {_shape(shape)}"
+                for name, shape in shapes.items()
+                if name in arrays and arrays[name].shape != tuple(shape)
+            ],
+        ),
+    )
+    if any(lines for _, lines in faults):
+        found = "\n".join(_paragraph(kind, lines) for kind, lines in faults if lines)
+        raise WeightsError(f"{where}: not this tower's weights.\n{found}\nCheck that the tower's name fits the file.")
+    return {name: _float32(arrays[name], f"{where}: {name}") for name in shapes}
+
+
+def _paragraph(kind: str, lines: Sequence[str]) -> str:
+    shown = [f"  {line}" for line in lines[:_MAX_LINES]]
+    if len(lines) > _MAX_LINES:
+        shown.append(f"  ... and {len(lines) - _MAX_LINES} more")
+    return "\n".join([f"{len(lines)} parameters {kind}:", *shown])
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return "(" + ", ".join(map(str, shape)) + ")"
+
+
+def _float32(array: np.ndarray, where: str) -> np.ndarray:
+    values = np.ascontiguousarray(array, np.float32).reshape(array.shape)
+    if not np.isfinite(values).all():
+        raise WeightsError(f"{where}: values must be finite, got NaN or infinity; the file is damaged")
+    return values

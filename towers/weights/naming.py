@@ -1,0 +1,194 @@
+"""How files name and lay out a family's parameters: declared once, used to read files and to write them.
+
+Promises: reading and writing are each other's inverse to the bit, because both follow one list of `Link`s that only
+cut, turn and reshape arrays. What a naming leaves out is a stated rule (`dropped`); an array that no link and no rule
+knows passes through under its own name, so that `match_parameters` names it.
+
+Not here: the names themselves (`families`), and opening files (`reading`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+# Where big_vision's files keep the parameters when they hold more than them, outermost first: optimiser state of two
+# kinds around them, or two towers.
+BIG_VISION_ROOTS = ("params/", "opt/target/", "img/", "image/")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Link:
+    """One array of a file, and the parameters that it holds.
+
+    Attributes:
+      file: name of the array in the file.
+      parameters: our names; several where the file joins them in one array.
+      axes: the order in which our parameter takes a part's axes; () for the order as it is. Torch's matrices [outputs,
+        inputs] have (1, 0), its kernels [outputs, inputs, height, width] have (2, 3, 1, 0).
+      part_shape: shape of one part in the file, where it is not our shape with its axes in the file's order (heads that
+        the file does not take apart, a 1x1 kernel that is a matrix here).
+      joined: how the file joins its parts along the first axis: "concatenated", or "stacked" on an axis of their own.
+      missing_rows: rows of zeros that the file leaves out at the start of the second axis.
+    """
+
+    file: str
+    parameters: tuple[str, ...]
+    axes: tuple[int, ...] = ()
+    part_shape: tuple[int, ...] | None = None
+    joined: Literal["concatenated", "stacked"] = "concatenated"
+    missing_rows: int = 0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Naming:
+    """The names of one kind of file.
+
+    Attributes:
+      name: what people call such files; stands in errors.
+      links: the file's arrays, for one configuration of the family.
+      roots: prefixes behind which files of this kind keep the parameters; outermost first, each may be absent. Beside a
+        prefix that is there, every other array of the file is left out.
+      dropped: regular expressions of whole names (behind the roots) that the tower does not use.
+      spellings: (regular expression, replacement) for names that some files spell otherwise than `links` do; a name
+        stays as it is where another array has the replaced one, so that none is lost.
+    """
+
+    name: str
+    links: Sequence[Link]
+    roots: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    spellings: tuple[tuple[str, str], ...] = ()
+
+
+def link(file: str, *parameters: str, axes: tuple[int, ...] = (), part_shape: tuple[int, ...] | None = None) -> Link:
+    """Returns a `Link`, spelt short for families' tables."""
+    return Link(file=file, parameters=parameters, axes=axes, part_shape=part_shape)
+
+
+def kernel_link(file: str, parameter: str, shape: tuple[int, ...]) -> Link:
+    """Returns the link from torch's kernel [outputs, inputs, height, width] to ours, of this shape.
+
+    Ours: [height, width, inputs, outputs]; [height, width, width of the features] of a depthwise layer, which has one
+    input for each output; [inputs, outputs] of a 1x1 layer. Vectors are the same in both.
+    """
+    if len(shape) == 1:
+        return link(file, parameter)
+    if len(shape) == 3:
+        torchs = (shape[2], 1, shape[0], shape[1])
+    elif len(shape) == 2:
+        torchs = (shape[1], shape[0], 1, 1)
+    else:
+        torchs = (shape[3], shape[2], shape[0], shape[1])
+    return link(file, parameter, axes=(2, 3, 1, 0), part_shape=torchs)
+
+
+def read_names(namings: Sequence[Naming], arrays: Mapping[str, np.ndarray], shapes: Shapes) -> dict[str, np.ndarray]:
+    """Returns a file's arrays under our names, by the naming that knows most of them.
+
+    Args:
+      namings: the kinds of files that the family knows; none means that files have our names.
+      arrays: as read from the file.
+      shapes: the parameters' shapes; what does not fit them passes as it is, for `match_parameters` to name.
+    """
+    if not namings:
+        return dict(arrays)
+    inside = [_respelt(naming, _inside_roots(naming, arrays)) for naming in namings]
+    known = [sum(row.file in found for row in naming.links) for naming, found in zip(namings, inside, strict=True)]
+    best = known.index(max(known))
+    naming, found = namings[best], inside[best]
+    links = {row.file: row for row in naming.links}
+    dropped = re.compile("|".join(f"(?:{pattern})" for pattern in naming.dropped) or r"(?!)")
+    result: dict[str, np.ndarray] = {}
+    for name, array in found.items():
+        if name in links:
+            result |= _read(links[name], array, shapes)
+        elif not dropped.fullmatch(name):
+            result[name] = array
+    return result
+
+
+def write_names(naming: Naming, parameters: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Returns the parameters under a naming's names and in its layout, as `read_names` would read them back.
+
+    Raises:
+      KeyError: the naming has an array that is made of parameters that are not there.
+      ValueError: files of this naming cannot hold a value.
+    """
+    return {row.file: _write(row, [parameters[name] for name in row.parameters]) for row in naming.links}
+
+
+def _inside_roots(naming: Naming, arrays: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+    for root in naming.roots:
+        if any(name.startswith(root) for name in arrays):
+            arrays = {name.removeprefix(root): array for name, array in arrays.items() if name.startswith(root)}
+    return arrays
+
+
+def _respelt(naming: Naming, arrays: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+    if not naming.spellings:
+        return arrays
+    result: dict[str, np.ndarray] = {}
+    for name, array in arrays.items():
+        usual = name
+        for pattern, replacement in naming.spellings:
+            usual = re.sub(pattern, replacement, usual)
+        taken = usual != name and (usual in arrays or usual in result)
+        result[name if taken else usual] = array
+    return result
+
+
+def _read(row: Link, array: np.ndarray, shapes: Shapes) -> dict[str, np.ndarray]:
+    parts = _parts(row, array)
+    if len(parts) != len(row.parameters):
+        return {row.file: array}
+    return {name: _turned(row, part, shapes.get(name)) for name, part in zip(row.parameters, parts, strict=True)}
+
+
+def _parts(row: Link, array: np.ndarray) -> Sequence[np.ndarray]:
+    count = len(row.parameters)
+    if row.joined == "stacked":
+        return list(array) if array.ndim else []
+    if count == 1:
+        return [array]
+    return np.split(array, count) if array.ndim and array.shape[0] % count == 0 else []
+
+
+def _turned(row: Link, part: np.ndarray, shape: tuple[int, ...] | None) -> np.ndarray:
+    if row.axes:
+        if part.ndim != len(row.axes):
+            return part
+        part = part.transpose(row.axes)
+    if row.missing_rows and part.ndim > 1:
+        zeros = np.zeros((part.shape[0], row.missing_rows, *part.shape[2:]), part.dtype)
+        return np.concatenate([zeros, part], axis=1)
+    if row.part_shape is None or shape is None:
+        return part
+    if -1 in row.part_shape:
+        return part.reshape((1,) * (len(shape) - part.ndim) + part.shape)
+    return part.reshape(shape) if part.size == math.prod(shape) else part
+
+
+def _write(row: Link, values: Sequence[np.ndarray]) -> np.ndarray:
+    parts = [_turned_back(row, value) for value in values]
+    if row.joined == "stacked":
+        return np.stack(parts)
+    return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+
+def _turned_back(row: Link, value: np.ndarray) -> np.ndarray:
+    axes = row.axes
+    if row.missing_rows:
+        if value[:, : row.missing_rows].any():
+            raise ValueError(f"{row.file}: files of this naming leave out its first rows, which are not zero here")
+        return value[:, row.missing_rows :]
+    if row.part_shape is not None:
+        value = value.reshape([row.part_shape[axis] for axis in axes] if axes else row.part_shape)
+    return np.ascontiguousarray(value.transpose(np.argsort(axes)) if axes else value)

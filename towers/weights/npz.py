@@ -1,0 +1,67 @@
+"""Reads `.npz` files, as NumPy and big_vision write them.
+
+Promises: names are kept as they stand in the file ("Transformer/encoderblock_0/..."), and bfloat16, which NumPy
+stores as a nameless two-byte type, comes back as bfloat16. Nothing is unpickled: an array of objects is refused, and
+an array whose header claims more bytes than the file holds is refused before memory is taken for it.
+
+Not here: mapping names to a tower's parameters (`families`), and `.npy` files, which hold one array without a name.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import tokenize
+
+import ml_dtypes
+import numpy as np
+
+from lit_precompute.towers.weights.errors import WeightsError
+from lit_precompute.towers.weights.shapes import as_array, check_shape
+from lit_precompute.towers.weights.zip_files import ZipMembers
+
+# NumPy itself reads no header of more than 10,000 characters.
+_MAX_HEADER_BYTES = 1 << 16
+
+
+def read_npz(members: ZipMembers, where: str) -> dict[str, np.ndarray]:
+    """Returns the arrays of an `.npz` file by name, read-only; `where` names the file in errors.
+
+    Raises:
+      WeightsError: a damaged member, a pickled member, or a header that disagrees with the bytes.
+    """
+    return {name.removesuffix(".npy"): _read_member(members, name, f"{where}: {name!r}") for name in members.names()}
+
+
+def _read_member(members: ZipMembers, name: str, where: str) -> np.ndarray:
+    if not name.endswith(".npy"):
+        raise WeightsError(f"{where}: an .npz file holds .npy members alone; this is not one")
+    values = members.read(name)
+    stream = io.BytesIO(values[:_MAX_HEADER_BYTES].tobytes())
+    try:
+        version = np.lib.format.read_magic(stream)
+        if version not in ((1, 0), (2, 0)):
+            raise WeightsError(f"{where}: .npy version must be 1.0 or 2.0, got {version[0]}.{version[1]}")
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran_order, dtype = read_header(stream)
+    except WeightsError:
+        raise
+    except (ValueError, SyntaxError, TypeError, tokenize.TokenError, RecursionError, MemoryError) as error:
+        # The last three: brackets that never close, or nest too deep for Python's parser, which reads the header.
+        raise WeightsError(f"{where}: its .npy header cannot be read ({error})") from error
+    if dtype.hasobject:
+        raise WeightsError(f"{where}: holds pickled objects, which are never loaded; save plain arrays instead")
+    return _array(values[stream.tell() :], check_shape(shape, where), fortran_order, dtype, where)
+
+
+def _array(values: np.ndarray, shape: tuple[int, ...], fortran_order: bool, dtype: np.dtype, where: str) -> np.ndarray:
+    num_bytes = math.prod(shape) * dtype.itemsize
+    if num_bytes != values.size:
+        raise WeightsError(f"{where}: shape {shape} of {dtype} needs {num_bytes} bytes, the member holds {values.size}")
+    if dtype.kind == "V":
+        if dtype.itemsize != 2 or dtype.names is not None:
+            raise WeightsError(f"{where}: dtype must be numeric (or bfloat16 as two nameless bytes), got {dtype}")
+        dtype = np.dtype(ml_dtypes.bfloat16)
+    elif dtype.kind not in "fiub":
+        raise WeightsError(f"{where}: dtype must be numeric, got {dtype}")
+    return as_array(values, dtype, shape, "F" if fortran_order else "C")

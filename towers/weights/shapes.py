@@ -1,0 +1,42 @@
+"""From raw bytes and what a file says of them to an array: the checks that every reader needs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from lit_precompute.towers.weights.errors import WeightsError
+
+_MAX_AXES = 32  # NumPy has 64 at most; the largest parameter that anyone publishes has 5
+_MAX_LENGTH = 1 << 48  # so that no product of a shape that fits its bytes leaves 64 bits
+
+
+def check_shape(shape: Sequence[object], where: str) -> tuple[int, ...]:
+    """Returns a file's shape as a tuple of whole numbers.
+
+    Raises:
+      WeightsError: it has too many axes, or an axis that is not a whole number in [0, 2**48].
+    """
+    if len(shape) > _MAX_AXES:
+        raise WeightsError(f"{where}: must have at most {_MAX_AXES} axes, got {len(shape)}")
+    lengths: list[int] = []
+    for length in shape:
+        if type(length) is not int or not 0 <= length <= _MAX_LENGTH:
+            raise WeightsError(f"{where}: a shape has whole numbers >= 0 and <= 2**48, got {str(length)[:40]}")
+        lengths.append(length)
+    return tuple(lengths)
+
+
+def as_array(values: np.ndarray, dtype: np.dtype, shape: tuple[int, ...], order: str = "C") -> np.ndarray:
+    """Returns bytes (uint8 [n], exactly as many as the array needs) as an array, without a copy."""
+    assert values.size == math.prod(shape) * dtype.itemsize, (values.size, shape, dtype)
+    if not values.size:
+        return empty(shape, dtype)
+    return values.view(dtype).reshape(shape, order="F" if order == "F" else "C")
+
+
+def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Returns an array without elements; NumPy itself refuses long axes beside one of length 0."""
+    return np.lib.stride_tricks.as_strided(np.empty(0, dtype), shape, (0,) * len(shape), writeable=False)

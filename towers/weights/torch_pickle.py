@@ -1,0 +1,208 @@
+"""Reads torch's `.pth`, `.pt` and `.bin` files without torch, and without running anything in them.
+
+Promises: both layouts that torch.save has written (the zip of torch 1.6 and later, and the row of pickles before it)
+give named arrays; everything but tensors is refused by name. Sizes, offsets and strides are checked against the bytes
+that are there, so that no array reaches outside its storage.
+
+Not here: the tar files of torch before 0.1.10, tensors that are sparse, quantised or spread out by stride 0, and whole
+pickled modules, which are programs. Source: what torch.save wrote; tests/golden/towers holds files of both layouts.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from lit_precompute.towers.weights.errors import WeightsError
+from lit_precompute.towers.weights.file_bytes import FileBytes
+from lit_precompute.towers.weights.pickle_machine import Name, Tensor, run_pickle
+from lit_precompute.towers.weights.shapes import as_array, check_shape, empty
+from lit_precompute.towers.weights.zip_files import ZipMembers
+
+StorageBytes = Callable[[str], np.ndarray]
+
+_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+_LEGACY_PROTOCOL = 1001
+_PICKLE = "data.pkl"
+_MAX_PICKLE_BYTES = 1 << 26  # some 200 bytes a tensor
+
+_STORAGE_DTYPES = {
+    "torch.DoubleStorage": np.dtype(np.float64),
+    "torch.FloatStorage": np.dtype(np.float32),
+    "torch.HalfStorage": np.dtype(np.float16),
+    "torch.BFloat16Storage": np.dtype(ml_dtypes.bfloat16),
+    "torch.LongStorage": np.dtype(np.int64),
+    "torch.IntStorage": np.dtype(np.int32),
+    "torch.ShortStorage": np.dtype(np.int16),
+    "torch.CharStorage": np.dtype(np.int8),
+    "torch.ByteStorage": np.dtype(np.uint8),
+    "torch.BoolStorage": np.dtype(np.bool_),
+}
+# Where training scripts put the weights beside the optimiser's state and the like.
+_WRAPPERS = ("state_dict", "model", "model_state")
+
+
+def read_torch(data: FileBytes, members: ZipMembers | None) -> dict[str, np.ndarray]:
+    """Returns the tensors of a torch file by name, read-only.
+
+    Args:
+      data: the file.
+      members: of a file that is a zip; None for a row of pickles.
+
+    Raises:
+      WeightsError: the file is damaged, is not little-endian, asks for anything but tensors, or a tensor reaches
+        outside its storage.
+    """
+    where = data.where
+    value, storage_bytes = _open_legacy(data) if members is None else _open_zip(members, where)
+    for wrapper in _WRAPPERS:
+        if isinstance(value, dict) and isinstance(value.get(wrapper), dict):
+            value = value[wrapper]
+    if not isinstance(value, dict):
+        raise WeightsError(f"{where}: must hold a dict of tensors (a state_dict), got {type(value).__name__}")
+    arrays: dict[str, np.ndarray] = {}
+    for name, tensor in value.items():
+        if not isinstance(name, str) or not isinstance(tensor, Tensor):
+            raise WeightsError(f"{where}: {str(name)[:80]!r} must be a tensor, got {type(tensor).__name__}")
+        arrays[name] = _array(tensor, storage_bytes, f"{where}: {name!r}")
+    return arrays
+
+
+def _open_zip(members: ZipMembers, where: str) -> tuple[Any, StorageBytes]:
+    """Returns the pickled value of a zip file, and a function from a storage's key to its bytes."""
+    pickles = [name for name in members.names() if name.split("/")[-1] == _PICKLE]
+    if len(pickles) != 1:
+        raise WeightsError(f"{where}: a torch file holds one {_PICKLE}, got {len(pickles)}")
+    folder = pickles[0].removesuffix(_PICKLE)
+    if f"{folder}byteorder" in members.names():
+        order = members.read(f"{folder}byteorder", max_bytes=64).tobytes()
+        if order != b"little":
+            raise WeightsError(f"{where}: must be little-endian, got {order!r}")
+    program = members.read(pickles[0], max_bytes=_MAX_PICKLE_BYTES).tobytes()
+    value = run_pickle(FileBytes(io.BytesIO(program), where), where)
+    read: dict[str, np.ndarray] = {}
+
+    def storage_bytes(key: str) -> np.ndarray:
+        if key not in read:
+            read[key] = members.read(f"{folder}data/{key}")
+        return read[key]
+
+    return value, storage_bytes
+
+
+def _open_legacy(data: FileBytes) -> tuple[Any, StorageBytes]:
+    """Returns the pickled value of a row of pickles, and a function from a storage's key to its bytes."""
+    where = data.where
+    data.seek(0)
+    magic, protocol, system = (run_pickle(data, where) for _ in range(3))
+    if magic != _LEGACY_MAGIC or protocol != _LEGACY_PROTOCOL:
+        raise WeightsError(f"{where}: a pickle, but not one of torch's (its first value is {_words(magic)}); refused")
+    if not isinstance(system, dict) or system.get("little_endian") is not True:
+        raise WeightsError(f"{where}: must be little-endian, got {_words(system)}")
+    value, keys = run_pickle(data, where), run_pickle(data, where)
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+        raise WeightsError(f"{where}: the list of storages in it is damaged; fetch it again")
+    places = _legacy_places(data, keys, _storage_sizes(value))
+    read: dict[str, np.ndarray] = {}
+
+    def storage_bytes(key: str) -> np.ndarray:
+        if key not in places:
+            raise WeightsError(f"{where}: storage {key!r} is not in the file")
+        if key not in read:
+            read[key] = data.read_at(*places[key])
+        return read[key]
+
+    return value, storage_bytes
+
+
+def _legacy_places(data: FileBytes, keys: Sequence[str], sizes: Mapping[str, int]) -> dict[str, tuple[int, int]]:
+    """Returns where each storage begins and its bytes; they stand one behind the other at the file's end."""
+    position = data.tell()
+    places: dict[str, tuple[int, int]] = {}
+    for key in keys:
+        # Each storage is its number of elements in 8 bytes, then the elements.
+        count = int.from_bytes(data.read_at(position, 8).tobytes(), "little")
+        num_bytes = count * sizes.get(key, 0)
+        position += 8
+        if key not in sizes or position + num_bytes > data.size or key in places:
+            raise WeightsError(
+                f"{data.where}: storage {key[:80]!r} of {count} elements ends past the file's {data.size} bytes, "
+                "belongs to no tensor or stands there twice; fetch it again"
+            )
+        places[key] = (position, num_bytes)
+        position += num_bytes
+    return places
+
+
+def _storage_sizes(value: Any) -> Mapping[str, int]:
+    """Returns the bytes per element of each storage that a tensor in nested dicts refers to."""
+    sizes: dict[str, int] = {}
+    pending = [value]
+    visited: set[int] = set()
+    while pending:
+        item = pending.pop()
+        if isinstance(item, dict) and id(item) not in visited:
+            visited.add(id(item))  # a dict may hold itself
+            pending.extend(item.values())
+        elif isinstance(item, Tensor) and isinstance(item.storage, tuple) and len(item.storage) >= 5:
+            kind, key = item.storage[1:3]
+            if isinstance(kind, Name) and kind.name in _STORAGE_DTYPES and isinstance(key, str):
+                sizes[key] = _STORAGE_DTYPES[kind.name].itemsize
+    return sizes
+
+
+def _array(tensor: Tensor, storage_bytes: StorageBytes, where: str) -> np.ndarray:
+    """Returns the tensor as a read-only view of its storage."""
+    dtype, key = _storage(tensor.storage, where)
+    for field in (tensor.shape, tensor.strides):
+        if not isinstance(field, tuple):
+            raise WeightsError(f"{where}: shape and strides must be tuples of whole numbers, got {_words(field)}")
+    shape, strides = check_shape(tensor.shape, where), check_shape(tensor.strides, where)
+    offset = check_shape((tensor.offset,), where)[0]
+    if len(shape) != len(strides):
+        raise WeightsError(f"{where}: shape {shape} and strides {strides} must be of one length")
+    stored = storage_bytes(key)
+    count, num_stored = math.prod(shape), len(stored) // dtype.itemsize
+    last = offset + sum((length - 1) * stride for length, stride in zip(shape, strides, strict=True))
+    if count and last >= num_stored:
+        raise WeightsError(
+            f"{where}: shape {shape}, strides {strides} and offset {offset} reach element {last}, "
+            f"the storage has {num_stored}"
+        )
+    if count > num_stored:
+        # A few stored bytes could stand for terabytes.
+        raise WeightsError(f"{where}: must not have more elements ({count}) than its storage ({num_stored})")
+    if not count:
+        return empty(shape, dtype)
+    elements = as_array(stored[: num_stored * dtype.itemsize], dtype, (num_stored,))
+    byte_strides = tuple(stride * dtype.itemsize for stride in strides)
+    return np.lib.stride_tricks.as_strided(elements[offset:], shape, byte_strides, writeable=False)
+
+
+def _storage(persistent_id: Any, where: str) -> tuple[np.dtype, str]:
+    match persistent_id:
+        case ("storage", Name(name), str(key), *_) if name in _STORAGE_DTYPES:
+            # A fifth field names a window into another storage; torch has not written one since 2017.
+            if len(persistent_id) > 5 and persistent_id[5] is not None:
+                raise WeightsError(
+                    f"{where}: windows into other storages are not read; save the file with a newer torch"
+                )
+            return _STORAGE_DTYPES[name], key
+        case _:
+            raise WeightsError(
+                f"{where}: its storage must be one of {sorted(_STORAGE_DTYPES)}, got {_words(persistent_id)}"
+            )
+
+
+def _words(value: Any) -> str:
+    """Returns a few words on a value of the file; one nested a million deep has no text of its own."""
+    if isinstance(value, tuple | list | dict):
+        return f"{type(value).__name__} of {len(value)}" + "".join(
+            f", {item.name}" for item in value if isinstance(item, Name)
+        )
+    return repr(value)[:80]

@@ -1,0 +1,78 @@
+"""Zip files, which `.npz` and torch's `.pth` are: opened with care, read member by member.
+
+Promises: before memory is taken for a member, the sizes that the whole file claims are held against its own size; a
+name that stands twice, reaches out of the file like a path, or a kind of compression that neither NumPy nor torch
+writes is refused. Members are only ever read into memory; nothing is unpacked to a disk.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+
+import numpy as np
+
+from lit_precompute.towers.weights.errors import WeightsError, reading_zip
+from lit_precompute.towers.weights.file_bytes import FileBytes, fill
+
+# Weights hardly compress; a file of zeros is 1,000 times smaller. Below the floor any factor is let through.
+_MAX_EXPANSION = 20
+_BOMB_FLOOR_BYTES = 1 << 30
+# bzip2 and xz give whole blocks at once, however few bytes are asked for.
+_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_LIKE_A_PATH = re.compile(r"(^|/)\.\.?(/|$)|^/|\\|//|[\x00-\x1f]|^[A-Za-z]:")
+
+
+class ZipMembers:
+    """The members of a zip file by name."""
+
+    def __init__(self, data: FileBytes):
+        """Reads the list of members.
+
+        Raises:
+          WeightsError: not a whole zip file, or one of the kinds that the module refuses.
+        """
+        self._where = data.where
+        with reading_zip(self._where):
+            self._archive = zipfile.ZipFile(data.file)
+            members = self._archive.infolist()
+        self._members = {member.filename: member for member in members}
+        if len(self._members) != len(members):
+            raise WeightsError(f"{self._where}: a name stands twice in its zip file; refused")
+        for member in members:
+            self._check(member)
+        total = sum(member.file_size for member in members)
+        if total > max(_BOMB_FLOOR_BYTES, _MAX_EXPANSION * data.size):
+            raise WeightsError(
+                f"{self._where}: {data.size} bytes claim to hold {total}, more than {_MAX_EXPANSION} times as many and "
+                "than weights ever compress; refused"
+            )
+
+    def _check(self, member: zipfile.ZipInfo) -> None:
+        where = f"{self._where}: {member.filename!r}"
+        if _LIKE_A_PATH.search(member.filename):
+            raise WeightsError(f"{where}: a member's name must not reach out of the file like a path; refused")
+        if member.compress_type not in _COMPRESSIONS:
+            raise WeightsError(f"{where}: must be stored or deflated, got compression {member.compress_type}; refused")
+        if member.flag_bits & 1:
+            raise WeightsError(f"{where}: is encrypted; save the file without a password")
+
+    def names(self) -> list[str]:
+        """Returns the members' names in the file's order."""
+        return list(self._members)
+
+    def read(self, name: str, max_bytes: int | None = None) -> np.ndarray:
+        """Returns a member's bytes, uint8 and read-only.
+
+        Raises:
+          WeightsError: there is no such member, it is damaged, or longer than `max_bytes`.
+        """
+        member, where = self._members.get(name), f"{self._where}: {name!r}"
+        if member is None:
+            raise WeightsError(f"{where}: missing in its zip file; fetch it again")
+        if max_bytes is not None and member.file_size > max_bytes:
+            raise WeightsError(f"{where}: must have at most {max_bytes} bytes, got {member.file_size}; refused")
+        values = np.empty(member.file_size, np.uint8)
+        with reading_zip(where), self._archive.open(member) as file:
+            fill(file, values, where)  # pyright: ignore[reportArgumentType]
+        return values

@@ -1,5 +1,0 @@
-"""`python -m tune` is `lit-tune`."""
-
-from tune.command_line import main
-
-main()

@@ -1,0 +1,1 @@
+"""Configuration: what is trained, and how it is computed here."""

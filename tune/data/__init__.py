@@ -1,0 +1,1 @@
+"""Batches of image embeddings and tokens."""

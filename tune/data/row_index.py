@@ -1,0 +1,179 @@
+"""Which rows can be trained on, and how their vectors, texts and tokens are read.
+
+Promises: one pass over the captions finds the rows; 16 bytes per row are kept. A row's rank is its place among them.
+Does not: order or cache anything.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.schemas.vectors import VectorType, numpy_type
+from lit_precompute.towers.tokenizers.tokenizer import Tokenizer
+from lit_precompute.tune.data import shuffling
+from lit_precompute.tune.data.texts import RowTexts, TextOptions, TokenTable, encode_chosen, read_texts, row_texts
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RowIndex:
+    """The rows that can be trained on: selected, and with a text. A row's rank is its place among them.
+
+    Attributes:
+      row_numbers: int64 [n], ascending: where each stands in the dataset.
+      block_ranks: int64 [num_blocks + 1]: the rows of block b have the ranks [block_ranks[b], block_ranks[b + 1]).
+      num_texts: texts to choose from, over all rows.
+      num_rows_without_text: rows that were selected and left out.
+    """
+
+    row_numbers: np.ndarray
+    block_ranks: np.ndarray
+    num_texts: int
+    num_rows_without_text: int
+
+    def __len__(self) -> int:
+        return len(self.row_numbers)
+
+    def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Yields the number of each block that holds rows, and their ranks."""
+        for block, (first, last) in enumerate(zip(self.block_ranks[:-1], self.block_ranks[1:], strict=True)):
+            if last > first:
+                yield block, np.arange(first, last)
+
+
+def index_rows(dataset: EmbeddingDataset, options: TextOptions, rows: np.ndarray | None = None) -> RowIndex:
+    """Returns the index, by one pass over the captions.
+
+    Raises:
+      ValueError: `rows` are not ascending row numbers of the dataset, or no row has a text.
+    """
+    if rows is not None:
+        rows = np.asarray(rows, np.int64)
+        if len(rows) and (rows[0] < 0 or rows[-1] >= dataset.num_rows or (np.diff(rows) <= 0).any()):
+            raise ValueError(f"rows must be ascending, each once and in [0, {dataset.num_rows}), got {rows}")
+    kept, num_texts, num_selected = [], 0, 0
+    for block in range(dataset.num_blocks):
+        start, stop = dataset.block_span(block)
+        counts = row_texts(read_texts(dataset, block), options).counts
+        selected = np.arange(start, stop)
+        if rows is not None:
+            first, last = np.searchsorted(rows, (start, stop))
+            selected = rows[first:last]
+            counts = counts[selected - start]
+        kept.append(selected[counts > 0])
+        num_texts += int(counts.sum())
+        num_selected += len(selected)
+    row_numbers = np.concatenate(kept) if kept else np.zeros(0, np.int64)
+    if not len(row_numbers):
+        raise ValueError(
+            f"{dataset.path}: none of the {num_selected:,} rows has a text, so there is nothing to tune on"
+        )
+    return RowIndex(
+        row_numbers=row_numbers,
+        block_ranks=np.cumsum([0, *map(len, kept)]),
+        num_texts=num_texts,
+        num_rows_without_text=num_selected - len(row_numbers),
+    )
+
+
+class Rows(NamedTuple):
+    """Rows in a batch's order: vectors [n, D], their scales, int32 tokens [n, L], int64 row numbers [n].
+
+    Scales are float32 [n, 1] where vectors are int8, and [n, 0] where they need none.
+    """
+
+    vectors: np.ndarray
+    scales: np.ndarray
+    tokens: np.ndarray
+    row_numbers: np.ndarray
+
+    def typed(self, vector_type: np.dtype) -> "Rows":
+        """Returns the same rows with vectors seen as what they are, and not as unsigned integers."""
+        return self._replace(vectors=self.vectors.view(vector_type))
+
+
+def num_scales(vector_type: VectorType) -> int:
+    """Returns how many scales a row has beside its vector: 1 of int8, else 0."""
+    return 1 if vector_type == "int8" else 0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RowReader:
+    """What both kinds of rows are made from."""
+
+    dataset: EmbeddingDataset
+    tokenizer: Tokenizer
+    options: TextOptions
+    index: RowIndex
+    seed: int
+    batch_size: int
+
+    @property
+    def vector_type(self) -> np.dtype:
+        """The type that vectors are stored in."""
+        return numpy_type(self.dataset.vector_type)
+
+    def empty_vectors(self, num_rows: int) -> np.ndarray:
+        """Returns room for vectors, seen as unsigned integers: NumPy copies those faster than bfloat16."""
+        return np.empty((num_rows, self.dataset.width), f"u{self.vector_type.itemsize}")
+
+    def empty_scales(self, num_rows: int) -> np.ndarray:
+        """Returns room for scales."""
+        return np.empty((num_rows, num_scales(self.dataset.vector_type)), np.float32)
+
+    def empty_rows(self, num_rows: int) -> Rows:
+        """Returns room for rows."""
+        tokens = np.empty((num_rows, self.options.max_tokens), np.int32)
+        return Rows(self.empty_vectors(num_rows), self.empty_scales(num_rows), tokens, np.empty(num_rows, np.int64))
+
+    @property
+    def bytes_per_vector(self) -> int:
+        """What a vector takes in memory, with its scale."""
+        return self.dataset.width * self.vector_type.itemsize + 4 * num_scales(self.dataset.vector_type)
+
+    @property
+    def num_left_out(self) -> int:
+        """How many rows an epoch leaves out."""
+        return len(self.index) % self.batch_size
+
+    def left_out(self, epoch: int) -> np.ndarray:
+        """Returns their ranks, ascending."""
+        return shuffling.left_out(self.seed, epoch, len(self.index), self.num_left_out)
+
+    def read_vectors(self, block: int, ranks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns vectors and scales of these ascending ranks, all of one block.
+
+        They are of the types that `empty_vectors` and `empty_scales` have.
+        """
+        stored = self.dataset.read_block(block, ["embedding"]).stored()
+        vectors = stored.numbers.view(f"u{self.vector_type.itemsize}")
+        scales = np.empty((len(vectors), 0), np.float32) if stored.scales is None else stored.scales[:, None]
+        places = self._places(block, ranks)
+        return (vectors, scales) if len(places) == len(vectors) else (vectors[places], scales[places])
+
+    def encode_chosen(self, block: int, ranks: np.ndarray, epoch: int) -> np.ndarray:
+        """Returns the tokens of one text of each of these rows, all of one block."""
+        texts, row_numbers = self._read_texts(block, ranks), self.index.row_numbers[ranks]
+        return encode_chosen(texts, row_numbers, self.tokenizer, self.options, seed=self.seed, epoch=epoch)
+
+    def _read_texts(self, block: int, ranks: np.ndarray) -> RowTexts:
+        texts = read_texts(self.dataset, block)
+        return row_texts(texts.take(pa.array(self._places(block, ranks))), self.options)
+
+    def _places(self, block: int, ranks: np.ndarray) -> np.ndarray:
+        return self.index.row_numbers[ranks] - self.dataset.block_span(block)[0]
+
+    def make_token_table(self) -> TokenTable:
+        """Returns the tokens of all texts of all rows."""
+        tokens = np.empty((self.index.num_texts, self.options.max_tokens), dtype=TokenTable.id_type(self.tokenizer))
+        starts = np.zeros(len(self.index) + 1, np.int64)
+        for block, ranks in self.index.blocks():
+            texts = self._read_texts(block, ranks)
+            first = starts[ranks[0]]
+            starts[ranks + 1] = first + np.cumsum(texts.counts)
+            strings = texts.strings.to_pylist()
+            tokens[first : first + len(strings)] = self.tokenizer.encode(strings, self.options.max_tokens)
+        return TokenTable(starts, tokens)

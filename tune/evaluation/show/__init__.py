@@ -1,0 +1,1 @@
+"""Pages of images and texts to look at."""

@@ -1,0 +1,115 @@
+"""A page to look at: pictures with their best texts, and texts with their best pictures.
+
+Promises: one file that needs nothing else (pictures are inside, small), HTML or PNG by its ending. Right answers are
+marked. A picture that cannot be read any more is an empty square. Rows are drawn by a seed.
+"""
+
+import contextlib
+import io
+import pathlib
+from collections.abc import Iterator
+
+import numpy as np
+from PIL import Image
+
+from lit_precompute.precompute.images.decoding import PictureError, decode
+from lit_precompute.precompute.sources.opening import find_examples, open_source
+from lit_precompute.precompute.sources.source import SourceColumns, SourceError
+from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.tune.evaluation.retrieval import embed_pairs
+from lit_precompute.tune.evaluation.show.html import make_html
+from lit_precompute.tune.evaluation.show.png import make_png
+from lit_precompute.tune.evaluation.show.show_page import Match, Page
+from lit_precompute.tune.model.tuned_model import TunedModel
+
+_THUMBNAIL_SIDE = 128
+
+
+def write_page(
+    model: TunedModel,
+    dataset: EmbeddingDataset,
+    output: str,
+    *,
+    num_rows: int = 12,
+    num_best: int = 5,
+    seed: int = 0,
+    pictures: str | None = None,
+) -> pathlib.Path:
+    """Writes the page and returns its path.
+
+    Args:
+      model: the tuned model.
+      dataset: the dataset to draw from.
+      output: path that ends in .html or .png.
+      num_rows: pictures, and texts, to show.
+      num_best: answers to each.
+      seed: which rows.
+      pictures: a folder in which keys are paths; None reads the dataset's source.
+
+    Raises:
+      ValueError: another ending, or a dataset without texts.
+      TunedModelError: the dataset's tower is another than the model's.
+    """
+    path = pathlib.Path(output)
+    makers = {".html": make_html, ".png": make_png}
+    if path.suffix not in makers:
+        raise ValueError(f"--output must end in {' or '.join(makers)}, got {output!r}")
+    model.check_goes_with(dataset)
+    page = _make_page(model, dataset, num_rows, num_best, seed, pictures)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(makers[path.suffix](page))
+    return path
+
+
+def _make_page(
+    model: TunedModel, dataset: EmbeddingDataset, num_rows: int, num_best: int, seed: int, pictures: str | None
+) -> Page:
+    images, texts, words, owners = embed_pairs(model, dataset)
+    keys = dataset.keys().to_pylist()
+    generator = np.random.default_rng(seed)
+    chosen_texts = generator.permutation(len(words))[:num_rows]
+    chosen_images = np.unique(owners)[generator.permutation(len(np.unique(owners)))[:num_rows]]
+    of_images = [
+        (keys[row], _best(texts @ images[row], words, [words[i] for i in np.flatnonzero(owners == row)], num_best))
+        for row in chosen_images
+    ]
+    of_texts = [(words[i], _best(images @ texts[i], keys, [keys[owners[i]]], num_best)) for i in chosen_texts]
+    shown = {key for key, _ in of_images} | {match.name for _, matches in of_texts for match in matches}
+    title = f"{pathlib.Path(dataset.path).name}: {len(images):,} pictures, {len(words):,} texts"
+    return Page(title=title, of_images=of_images, of_texts=of_texts, thumbnails=_thumbnails(dataset, shown, pictures))
+
+
+def _best(similarities: np.ndarray, names: list[str], right: list[str], count: int) -> list[Match]:
+    best = np.argsort(-similarities, kind="stable")[:count]
+    return [Match(name=names[i], similarity=float(similarities[i]), is_right=names[i] in right) for i in best]
+
+
+def _thumbnails(dataset: EmbeddingDataset, keys: set[str], pictures: str | None) -> dict[str, bytes | None]:
+    thumbnails: dict[str, bytes | None] = dict.fromkeys(sorted(keys))
+    for key, data in _read(dataset, keys, pictures):
+        try:
+            image = Image.fromarray(decode(data))
+        except PictureError:
+            continue
+        image.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
+        stream = io.BytesIO()
+        image.save(stream, "PNG", optimize=True)
+        thumbnails[key] = stream.getvalue()
+    return thumbnails
+
+
+def _read(dataset: EmbeddingDataset, keys: set[str], pictures: str | None) -> Iterator[tuple[str, bytes]]:
+    """Yields (key, encoded picture) of those that can still be read; the page says which cannot."""
+    if pictures is not None:
+        paths = {key: pathlib.Path(pictures, key) for key in sorted(keys)}
+        yield from ((key, path.read_bytes()) for key, path in paths.items() if path.is_file())
+        return
+    info = dataset.manifest.source
+    try:
+        columns = SourceColumns(**info.options.get("columns", {}))
+        source = open_source(info.path, format=info.options.get("format"), columns=columns)
+        for example in find_examples(source, keys):
+            with contextlib.suppress(PictureError):
+                yield example.key, example.read_image()
+    except SourceError:
+        return

@@ -1,0 +1,1 @@
+"""The tuned model and its image side."""

@@ -1,0 +1,20 @@
+"""Options of the image side; read without JAX, whose import takes seconds."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ImageSideOptions:
+    """What happens to stored vectors.
+
+    Attributes:
+      standardise: whether each feature is shifted and scaled to mean 0 and deviation 1 over the dataset.
+      head_width: width of a trained linear head, which the text tower shares; None for no head.
+    """
+
+    standardise: bool = False
+    head_width: int | None = None
+
+    def __post_init__(self):
+        if self.head_width is not None and self.head_width < 1:
+            raise ValueError(f"image_side.head_width must be >= 1 or None, got {self.head_width}")

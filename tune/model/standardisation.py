@@ -1,0 +1,49 @@
+"""Mean and deviation of a dataset's vectors, to be fixed before training and kept with the tuned model.
+
+Promises: one pass in bounded memory, sums in float64, the same bytes for the same dataset and rows.
+A feature that hardly varies is not blown up: no deviation is smaller than `FLOOR` times the root mean square of all
+features' deviations (1 where no feature varies at all), so that a dead feature stays near zero on new pictures.
+
+Does not: apply them; that is the image side's.
+"""
+
+import numpy as np
+
+from lit_precompute.schemas import EmbeddingDataset
+
+FLOOR = 0.01
+
+
+def vector_statistics(dataset: EmbeddingDataset, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Returns float64 (mean [D], deviation [D]) over all rows, or those of these ascending numbers.
+
+    The deviation is the population's (divided by n). Blocks are merged as Chan, Golub and LeVeque do (1979): no
+    difference of large sums.
+
+    Raises:
+      ValueError: no rows, or a vector that is not finite.
+    """
+    count, mean, squares = 0, np.zeros(dataset.width), np.zeros(dataset.width)
+    for block in range(dataset.num_blocks):
+        start, stop = dataset.block_span(block)
+        chosen = slice(None)
+        if rows is not None:
+            first, last = np.searchsorted(rows, (start, stop))
+            chosen = rows[first:last] - start
+            if first == last:
+                continue
+        vectors = dataset.read_block(block, ["embedding"]).vectors()[chosen].astype(np.float64)
+        if not np.isfinite(vectors).all():
+            row = start + int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
+            raise ValueError(f"{dataset.path}: near row {row}: vectors must be finite; `lit-data verify` names the row")
+        block_mean = vectors.mean(axis=0)
+        total = count + len(vectors)
+        shift = block_mean - mean
+        squares += np.square(vectors - block_mean).sum(axis=0) + np.square(shift) * (count * len(vectors) / total)
+        mean += shift * (len(vectors) / total)
+        count = total
+    if not count:
+        raise ValueError(f"{dataset.path}: no rows to standardise over")
+    deviation = np.sqrt(squares / count)
+    floor = FLOOR * np.sqrt(np.square(deviation).mean())
+    return mean, np.maximum(deviation, floor if floor > 0 else 1.0)

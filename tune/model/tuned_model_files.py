@@ -1,0 +1,99 @@
+"""The files of a tuned model: its card, their sizes and hashes.
+
+Promises: a model that is damaged, incomplete or newer is told in words: where, what, and what to do.
+"""
+
+import importlib.metadata
+import json
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from lit_precompute.schemas.storage import file_sha256
+
+FORMAT_VERSION = 1
+CARD_NAME = "tuned_model.json"
+PARAMETERS_NAME = "parameters.safetensors"
+TOKENIZER_FOLDER = "tokenizer"
+# Where `lit-tune` keeps the model within its output, and what stands beside it from the first moment.
+MODEL_FOLDER, RUN_NAME = "model", "run.json"
+_LIBRARIES = ("lit-precompute", "jax", "flax")
+_KEYS = {
+    *("format_version", "recipe", "scale", "output_width", "num_parameters", "image_tower", "training"),
+    *("files", "libraries"),
+}
+
+
+class TunedModelError(ValueError):
+    """A directory is not a whole tuned model, or does not go with a dataset."""
+
+
+def write_card(folder: pathlib.Path, fields: Mapping[str, Any]) -> None:
+    """Writes the card of a model whose other files stand in the folder."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = {
+        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
+        for path in paths
+    }
+    libraries = {name: importlib.metadata.version(name) for name in _LIBRARIES}
+    card = {"format_version": FORMAT_VERSION, **fields, "files": files, "libraries": libraries}
+    assert set(card) == _KEYS, sorted(set(card) ^ _KEYS)
+    (folder / CARD_NAME).write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def find_model(directory: pathlib.Path) -> pathlib.Path:
+    """Returns the folder that holds the card: this one, or `model` in it.
+
+    Raises:
+      TunedModelError: there is none, or not yet.
+    """
+    for folder in (directory, directory / MODEL_FOLDER):
+        if (folder / CARD_NAME).is_file():
+            return folder
+    if not directory.is_dir():
+        raise TunedModelError(f"{directory}: there is no such directory; give one that lit-tune wrote")
+    if (directory / RUN_NAME).is_file():
+        raise TunedModelError(
+            f"{directory}: the training is not finished, so there is no model yet; run its command again to go on"
+        )
+    raise TunedModelError(
+        f"{directory}: no {CARD_NAME}, this is not a tuned model; give the folder `{MODEL_FOLDER}` that lit-tune wrote"
+    )
+
+
+def read_card(folder: pathlib.Path) -> dict[str, Any]:
+    """Returns the card.
+
+    Raises:
+      TunedModelError: it is not JSON, of a newer version, or has unknown or missing keys.
+    """
+    path = folder / CARD_NAME
+    try:
+        card: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise TunedModelError(f"{path}: not JSON ({error}); copy the model again from where it came from") from error
+    if not isinstance(card, dict):
+        raise TunedModelError(f"{path}: must hold a JSON object, got {type(card).__name__}")
+    version = card.get("format_version")
+    if version != FORMAT_VERSION:
+        raise TunedModelError(
+            f"{path}: format_version is {version!r}, this library reads {FORMAT_VERSION}; update lit-precompute"
+        )
+    if set(card) != _KEYS:
+        unknown, missing = sorted(set(card) - _KEYS), sorted(_KEYS - set(card))
+        raise TunedModelError(f"{path}: unknown keys {unknown}, missing keys {missing}")
+    return card
+
+
+def check_files(folder: pathlib.Path, card: Mapping[str, Any]) -> None:
+    """Raises TunedModelError unless every file is as it was saved."""
+    advice = "copy the model again from where it came from"
+    for name, info in card["files"].items():
+        path = folder / name
+        if not path.is_file():
+            raise TunedModelError(f"{path}: missing; {advice}")
+        if path.stat().st_size != info["bytes"]:
+            raise TunedModelError(f"{path}: must have {info['bytes']:,} bytes, got {path.stat().st_size:,}; {advice}")
+        found = file_sha256(path)
+        if found != info["sha256"]:
+            raise TunedModelError(f"{path}: SHA-256 must be {info['sha256']}, got {found}; {advice}")

@@ -1,0 +1,62 @@
+"""Optimisers: options as data, made into optax chains.
+
+Promises: the order and meaning of big_vision's: clip by global norm, scale by the optimiser, multiply by the learning
+rate, add decoupled weight decay, multiply all by a schedule that starts at 0, warms up linearly to 1 and falls to 0.
+Weight decay is thus times the schedule but not times the learning rate, and applies to matrices ("kernel") alone.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import optax
+
+from lit_precompute.tune.optimizers.options import OptimizerName, OptimizerOptions
+
+
+def _adam(options: OptimizerOptions) -> optax.GradientTransformation:
+    return optax.scale_by_adam(b1=options.beta1, b2=options.beta2, eps=options.epsilon)
+
+
+# The place of further optimisers: a name and what scales the gradients.
+OPTIMIZERS: dict[OptimizerName, Callable[[OptimizerOptions], optax.GradientTransformation]] = {"adam": _adam}
+
+
+def make_schedule(options: OptimizerOptions, num_steps: int) -> optax.Schedule:
+    """Returns the factor of a step's update, by step from 0: warm-up to 1, then down to 0 at `num_steps`.
+
+    Raises:
+      ValueError: the warm-up is as long as the training.
+    """
+    if options.warmup_steps >= num_steps:
+        raise ValueError(
+            f"optimizer.warmup_steps must be < the {num_steps} steps of training, got {options.warmup_steps}"
+        )
+    warm_up = optax.linear_schedule(0.0, 1.0, options.warmup_steps) if options.warmup_steps else None
+    after = (
+        optax.cosine_decay_schedule(1.0, num_steps - options.warmup_steps)
+        if options.schedule == "cosine"
+        else optax.constant_schedule(1.0)
+    )
+    return after if warm_up is None else optax.join_schedules([warm_up, after], [options.warmup_steps])
+
+
+def make_optimizer(options: OptimizerOptions, num_steps: int) -> optax.GradientTransformation:
+    """Returns the whole chain; its updates are to be added to the parameters."""
+    clip = [] if options.clip_norm is None else [optax.clip_by_global_norm(options.clip_norm)]
+    decay = [optax.add_decayed_weights(options.weight_decay, mask=decayed)] if options.weight_decay else []
+    return optax.chain(
+        *clip,
+        OPTIMIZERS[options.name](options),
+        optax.scale(options.learning_rate),
+        *decay,
+        optax.scale_by_schedule(make_schedule(options, num_steps)),
+        optax.scale(-1.0),
+    )
+
+
+def decayed(parameters: Any) -> Any:
+    """Returns, for each parameter, whether weight decay applies to it: its path names a kernel."""
+    return jax.tree_util.tree_map_with_path(
+        lambda path, _: any(getattr(part, "key", getattr(part, "name", None)) == "kernel" for part in path), parameters
+    )

@@ -1,0 +1,63 @@
+"""Metrics of a run: one JSON object a line in metrics.jsonl, and TensorBoard events beside it.
+
+Promises: after a resume no step stands twice; TensorBoard drops what the resumed run does again. Writing needs neither
+TensorFlow nor a thread.
+"""
+
+import json
+import os
+import pathlib
+import socket
+import time
+from collections.abc import Mapping
+
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog  # pyright: ignore[reportAttributeAccessIssue]
+from tensorboard.compat.proto.summary_pb2 import Summary  # pyright: ignore[reportAttributeAccessIssue]
+from tensorboard.summary.writer.record_writer import RecordWriter
+
+from lit_precompute.schemas.storage import write_text_atomically
+
+FILE_NAME = "metrics.jsonl"
+EVENTS_FOLDER = "tensorboard"
+
+
+class MetricsWriter:
+    """Writes metrics by step, from the step that the run goes on at."""
+
+    def __init__(self, directory: str | os.PathLike[str], first_step: int):
+        """Opens the files; lines of steps from `first_step` on, left by a run that was killed, are dropped."""
+        path = pathlib.Path(directory) / FILE_NAME
+        kept = [line for line in read_metrics(path) if line["step"] < first_step] if path.exists() else []
+        write_text_atomically(path, "".join(json.dumps(line) + "\n" for line in kept))
+        self._lines = path.open("a", encoding="utf-8")
+        events = pathlib.Path(directory) / EVENTS_FOLDER
+        events.mkdir(exist_ok=True)
+        name = f"events.out.tfevents.{time.time_ns()}.{socket.gethostname()}.{os.getpid()}"
+        self._events = RecordWriter((events / name).open("wb"))
+        self._write_event(Event(file_version="brain.Event:2"))
+        if first_step:
+            start = SessionLog(status=SessionLog.START)
+            self._write_event(Event(step=first_step, session_log=start))
+
+    def write(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Writes one step's metrics to both files and flushes them."""
+        self._lines.write(json.dumps({"step": step, **metrics}) + "\n")
+        self._lines.flush()
+        values = [Summary.Value(tag=name, simple_value=value) for name, value in metrics.items()]
+        self._write_event(Event(step=step, summary=Summary(value=values)))
+
+    def close(self) -> None:
+        """Closes both files."""
+        self._lines.close()
+        self._events.close()
+
+    def _write_event(self, event: Event) -> None:
+        event.wall_time = time.time()
+        self._events.write(event.SerializeToString())
+        self._events.flush()
+
+
+def read_metrics(path: str | os.PathLike[str]) -> list[dict[str, float]]:
+    """Returns the lines of a metrics.jsonl; a last line that a kill cut short is left out."""
+    lines = pathlib.Path(path).read_text(encoding="utf-8").split("\n")
+    return [json.loads(line) for line in lines[:-1]]

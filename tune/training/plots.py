@@ -1,0 +1,30 @@
+"""A picture of a run: loss and scale over the steps."""
+
+import os
+import pathlib
+
+from lit_precompute.tune.training.metrics import FILE_NAME, read_metrics
+
+PLOT_NAME = "loss.png"
+
+
+def plot_losses(directory: str | os.PathLike[str]) -> pathlib.Path:
+    """Draws the metrics of a run into `loss.png` beside them and returns its path."""
+    import matplotlib
+
+    matplotlib.use("agg")  # files only: no display is needed
+    from matplotlib import pyplot
+
+    lines = read_metrics(pathlib.Path(directory) / FILE_NAME)
+    steps = [line["step"] for line in lines]
+    figure, loss_axes = pyplot.subplots(figsize=(6.4, 3.6), layout="constrained")
+    loss_axes.plot(steps, [line["loss"] for line in lines], color="tab:blue")
+    loss_axes.set(xlabel="step", ylabel="loss (nats)")
+    loss_axes.yaxis.label.set_color("tab:blue")
+    scale_axes = loss_axes.twinx()
+    scale_axes.plot(steps, [line["scale"] for line in lines], color="tab:orange", linewidth=1)
+    scale_axes.set_ylabel("scale (1/temperature)", color="tab:orange")
+    path = pathlib.Path(directory) / PLOT_NAME
+    figure.savefig(path, dpi=120)
+    pyplot.close(figure)
+    return path

@@ -1,0 +1,231 @@
+"""Training: steps over batches, metrics, checkpoints, and the tuned model at the end.
+
+Promises: a run that is stopped at any moment, also by a kill, goes on with the same command and ends in bitwise the
+parameters of an unbroken run. A loss, gradient or parameter that is not finite stops the run with the step named; what
+came of it is never saved. Nothing here prints: progress goes to the `report` that the caller gives.
+
+Not yet: recall on a fixed slice of held-out rows while training; its place is `_note`, beside the metrics of a step.
+"""
+
+import collections
+import os
+import pathlib
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+import jax
+import numpy as np
+from flax import nnx
+
+from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.tune.config.recipe import Recipe
+from lit_precompute.tune.data.batches import Batch, BatchSource, iterate
+from lit_precompute.tune.model.tuned_model import TunedModel
+from lit_precompute.tune.training.preparation import prepare_statistics, prepare_tokenizer
+from lit_precompute.tune.training.run_directory import RunDirectory
+from lit_precompute.tune.training.step import Measured, start_compiling
+
+if TYPE_CHECKING:
+    from lit_precompute.tune.training.metrics import MetricsWriter
+
+# Steps that are handed to the device before the oldest of them is waited for: enough to keep it busy, and their batches
+# are all that stands in its memory beside the state.
+_STEPS_AHEAD = 2
+# Rates are means over so many steps at most.
+_RATE_STEPS = 50
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on; the message says at which step, why, and what to do."""
+
+
+class TrainingStopped(Exception):  # noqa: N818 -- it was asked for, it is no error
+    """Training was asked to stop; `step` steps are done and saved."""
+
+    def __init__(self, step: int):
+        """Takes the number of steps done."""
+        super().__init__(f"stopped after step {step}")
+        self.step = step
+
+
+class Progress(NamedTuple):
+    """What the caller is told after each step: `step` steps of `num_steps` are done."""
+
+    step: int
+    num_steps: int
+    batch_size: int
+    metrics: dict[str, float]
+
+
+class TrainingResult(NamedTuple):
+    """What came of a run; the rate is that of the steps done now, 0 where none was left to do."""
+
+    model: pathlib.Path
+    num_steps: int
+    final_loss: float
+    pairs_per_second: float
+
+
+class Trainer:
+    """One run: a recipe on a dataset, in an output directory."""
+
+    def __init__(self, dataset: EmbeddingDataset, recipe: Recipe, output: str | os.PathLike[str]):
+        """Prepares tokenizer, batches and parameters, or takes up what an earlier run left.
+
+        Raises:
+          ValueError: the dataset or the recipe cannot be trained on, or the output holds another run.
+        """
+        self.recipe = recipe
+        self._dataset = dataset
+        self._directory = RunDirectory(output)
+        self._directory.claim(dataset, recipe)
+        try:
+            self._prepare()
+        except BaseException:
+            self._directory.release()
+            raise
+        self._waiting: collections.deque[tuple[int, Measured]] = collections.deque()
+        self._finish_times: collections.deque[float] = collections.deque(maxlen=_RATE_STEPS + 1)
+
+    def _prepare(self) -> None:
+        recipe, dataset = self.recipe, self._dataset
+        self._tokenizer = prepare_tokenizer(self._directory, dataset, recipe)
+        self._statistics = prepare_statistics(self._directory, dataset, recipe)
+        self.batches = BatchSource(
+            dataset,
+            self._tokenizer,
+            batch_size=recipe.batch_size,
+            seed=recipe.seed,
+            text=recipe.text,
+            memory_budget_bytes=recipe.memory_budget_bytes,
+        )
+        self._directory.check_order(self.batches.order())
+        self.num_steps = recipe.count_steps(self.batches.num_batches_per_epoch)
+        self._programs = start_compiling(
+            recipe,
+            self._tokenizer,
+            width=dataset.width,
+            vector_type=dataset.vector_type,
+            num_steps=self.num_steps,
+            statistics=self._statistics,
+        )
+        # XLA is compiling in threads: the time to import Orbax, half a second.
+        from lit_precompute.tune.training.checkpoints import Checkpoints
+
+        self._checkpoints = Checkpoints(self._directory.checkpoints)
+        self.first_step = self._checkpoints.newest_step() or 0
+        shapes = self._programs.state_shapes
+        self._state = self._checkpoints.restore(shapes) if self.first_step else self._programs.draw()
+
+    @property
+    def num_parameters(self) -> int:
+        """Numbers that are trained."""
+        return sum(leaf.size for leaf in jax.tree.leaves(self._state.parameters))
+
+    def run(
+        self, report: Callable[[Progress], None], should_stop: Callable[[], bool] = lambda: False
+    ) -> TrainingResult:
+        """Trains from where the run stands to its end.
+
+        Raises:
+          TrainingError: a loss, gradient or parameter that is not finite.
+          TrainingStopped: `should_stop` said so.
+        """
+        from lit_precompute.tune.training.metrics import MetricsWriter, read_metrics
+
+        metrics = MetricsWriter(self._directory.path, self.first_step + 1)
+        started_s = time.perf_counter()
+        self._finish_times.append(started_s)
+        batches = iterate(self.batches, self.first_step, self.num_steps - self.first_step)
+        try:
+            self._run_steps(batches, metrics, report, should_stop)
+        except jax.errors.JaxRuntimeError as error:
+            if "RESOURCE_EXHAUSTED" in str(error):
+                raise self._out_of_memory(error) from error
+            raise
+        finally:
+            batches.close()
+            metrics.close()
+            self._checkpoints.close()
+            self.batches.close()
+            self._directory.release()
+        seconds = time.perf_counter() - started_s
+        final_loss = read_metrics(self._directory.metrics)[-1]["loss"]
+        self._write_model(final_loss)
+        rate = (self.num_steps - self.first_step) * self.recipe.batch_size / seconds
+        return TrainingResult(self._directory.model, self.num_steps, final_loss, rate)
+
+    def _run_steps(
+        self,
+        batches: Iterable[Batch],
+        metrics: "MetricsWriter",
+        report: Callable[[Progress], None],
+        should_stop: Callable[[], bool],
+    ) -> None:
+        state = self._state
+        for step, batch in enumerate(batches, start=self.first_step + 1):
+            state, measured = self._programs.step(state, batch.tokens, batch.image_vectors, batch.image_scales)
+            self._waiting.append((step, measured))
+            stops = should_stop()
+            saves = step % self.recipe.checkpoint_every_steps == 0 or step == self.num_steps or stops
+            while len(self._waiting) > (0 if saves else _STEPS_AHEAD):
+                self._note(*self._waiting.popleft(), metrics, report)
+            if saves:  # all steps before it were found to be finite
+                self._checkpoints.save(step, state)
+            if stops and step < self.num_steps:
+                raise TrainingStopped(step)
+        self._state = state
+
+    def _note(
+        self, step: int, measured: Measured, metrics: "MetricsWriter", report: Callable[[Progress], None]
+    ) -> None:
+        """Waits for a step, checks what it measured and tells it."""
+        values = {name: float(np.asarray(value)) for name, value in measured._asdict().items()}
+        if not (values.pop("is_finite") and np.isfinite([values["loss"], values["gradient_norm"]]).all()):
+            words = f"the loss is {values['loss']:g}, the gradient's norm {values['gradient_norm']:g}"
+            raise self._not_finite(step, f"{words}, and not all parameters are finite after it")
+        self._finish_times.append(time.perf_counter())
+        seconds = self._finish_times[-1] - self._finish_times[0]
+        values["pairs_per_second"] = (len(self._finish_times) - 1) * self.recipe.batch_size / seconds
+        # What is written must not depend on where a run was broken.
+        if step % self.recipe.log_every_steps == 0 or step in (1, self.num_steps):
+            metrics.write(step, values)
+        report(Progress(step, self.num_steps, self.recipe.batch_size, values))
+
+    def _not_finite(self, step: int, words: str) -> TrainingError:
+        self._checkpoints.wait()
+        kept = self._checkpoints.newest_step()
+        where = f"the last good checkpoint, of step {kept:,}, is kept" if kept else "no checkpoint was due before"
+        return TrainingError(
+            f"step {step:,}: {words}; {where} in {self._directory.checkpoints}. The same command would meet it again: "
+            "train to another --output with a lower --optimizer.learning-rate, a longer --optimizer.warmup-steps or an "
+            "--optimizer.clip-norm"
+        )
+
+    def _out_of_memory(self, error: Exception) -> TrainingError:
+        texts, tile_rows = self.recipe.micro_batch_size or self.recipe.batch_size, self.recipe.loss.tile_rows
+        return TrainingError(
+            f"the device's memory does not hold a step ({str(error).partition(chr(10))[0]}): give a smaller "
+            f"--micro-batch-size than {texts:,}, then a smaller --loss.tile-rows than {tile_rows:,}; the result is the "
+            "same, and the run goes on from its last checkpoint"
+        )
+
+    def _write_model(self, final_loss: float) -> None:
+        parameters = self._state.parameters
+        model = TunedModel(
+            recipe=self.recipe,
+            tower=nnx.merge(self._programs.graph, parameters["text"]),
+            tokenizer=self._tokenizer,
+            head={name: np.asarray(value) for name, value in parameters["image"].items()},
+            statistics=self._statistics,
+            scale=float(np.exp(np.float32(parameters["log_scale"]))),
+            image_tower=self._dataset.manifest.tower.model_dump(),
+            training={
+                "dataset_digest": self._dataset.manifest.digest,
+                "num_pairs": self.batches.num_rows,
+                "num_steps": self.num_steps,
+                "final_loss": final_loss,
+            },
+        )
+        model.save(self._directory.model)
