@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lit_precompute.schemas import DatasetWriter, EmbeddingDataset, SourceInfo, TowerCard
-from lit_precompute.towers.tokenizers.tokenizer import Tokenizer, TokenizerOptions, train_tokenizer
+from lit_precompute.towers.tokenizers import Tokenizer, TokenizerOptions, train_tokenizer
 from lit_precompute.tune.data.batches import BatchSource, iterate
 from lit_precompute.tune.data.texts import TextOptions, iterate_texts
 

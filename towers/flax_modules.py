@@ -21,6 +21,7 @@ import jax.numpy as jnp
 from flax import linen, nnx
 
 from lit_precompute.towers.family import Entry, Family, Shapes, TowerConfig
+from lit_precompute.towers.nnx_modules import nnx_function
 from lit_precompute.towers.preprocessing import Preprocessing
 
 _STATISTICS = ("mean", "var")
@@ -70,7 +71,7 @@ def flax_entry(
     if isinstance(module, linen.Module):
         shapes, apply = _linen_function(module, preprocessing.size)
     else:
-        shapes, apply = _nnx_function(module)
+        shapes, apply, _ = nnx_function(lambda rngs: module())
     images = jax.ShapeDtypeStruct((2, preprocessing.size, preprocessing.size, 3), jnp.float32)
     arrays = {name: jax.ShapeDtypeStruct(shape, jnp.float32) for name, shape in shapes.items()}
     found = jax.eval_shape(apply, arrays, images).shape
@@ -95,24 +96,6 @@ def _as_configured(
 ) -> jax.Array:
     cast = {name: value.astype(config.compute_type) for name, value in parameters.items()}
     return apply(cast, images.astype(config.compute_type)).astype(jnp.float32)
-
-
-def _nnx_function(make_module: Callable[[], nnx.Module]) -> tuple[Shapes, _Apply]:
-    """Returns the parameters' shapes and the function of an NNX module."""
-    module = nnx.eval_shape(make_module)
-    module.eval()
-    # What is left beside the parameters is random state, which nothing asks for in evaluation.
-    graph, state, rest = nnx.split(module, nnx.Not(nnx.RngState), ...)
-    leaves: dict[tuple[Any, ...], Any] = dict(flax.traverse_util.flatten_dict(nnx.to_pure_dict(state)))
-    paths = {"/".join(map(str, path)): path for path in leaves}
-
-    def apply(parameters: Mapping[str, jax.Array], images: jax.Array) -> jax.Array:
-        filled = jax.tree.map(lambda leaf: leaf, state)  # a copy: the next trace begins from the same
-        values = {path: parameters[name] for name, path in paths.items()}
-        nnx.replace_by_pure_dict(filled, flax.traverse_util.unflatten_dict(values))
-        return nnx.merge(graph, filled, rest)(images)
-
-    return {name: tuple(leaves[path].shape) for name, path in paths.items()}, apply
 
 
 def _linen_function(module: linen.Module, size: int) -> tuple[Shapes, _Apply]:

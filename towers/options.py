@@ -1,13 +1,20 @@
 """Options as JSON and back: frozen dataclasses of numbers, strings, choices and further options.
 
 Promises: a value of another type, an unknown key and whatever the options' own checks refuse is one `OptionsError` that
-names the field by its path. Left out fields have their defaults.
+names the field by its path. Fields that are left out have their defaults. Reading options imports no JAX.
+
+A part that comes in several kinds (text towers, tokenizers, losses, optimizers) has a `Kinds`: each kind is one options
+class, tagged by its field `kind`, and what makes the part from them.
 """
 
+from __future__ import annotations
+
 import dataclasses
+import importlib
 import types
 import typing
-from typing import Any, Literal, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 ComputeType = Literal["float32", "bfloat16"]
 Options = TypeVar("Options")
@@ -17,20 +24,108 @@ class OptionsError(ValueError):
     """Options that break a rule; says which field, the rule and the value."""
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TaggedOptions:
+    """Options of a part that comes in several kinds; the subclass of each kind narrows `kind` to its one name."""
+
+    kinds: ClassVar[Kinds[Any]]
+    kind: str
+
+    def __post_init__(self):
+        expected = _default_kind(type(self))
+        if self.kind != expected:
+            raise OptionsError(f"{type(self).kinds.part}.kind must be {expected!r} here, got {self.kind!r}")
+
+
+Tagged = TypeVar("Tagged", bound=TaggedOptions)
+
+
+class Kinds(Generic[Tagged]):
+    """The kinds that one part comes in, by name."""
+
+    def __init__(self, part: str):
+        """Takes the part's name: the path of its options in a recipe, such as `text_tower`."""
+        self.part = part
+        self._options: dict[str, type[Tagged]] = {}
+        self._makers: dict[str, str | Callable[..., Any]] = {}
+
+    def register(self, options: type[Tagged], make: str | Callable[..., Any]) -> None:
+        """Adds a kind; also for packages of others.
+
+        Args:
+          options: its options; the default of their field `kind` is the kind's name.
+          make: what makes the part of them, or "module:function", imported at first use (it may need JAX).
+
+        Raises:
+          ValueError: the name is taken.
+        """
+        name = _default_kind(options)
+        if name in self._options:
+            raise ValueError(f"{self.part}.kind {name!r} is registered already; choose another name")
+        self._options[name], self._makers[name] = options, make
+
+    def names(self) -> list[str]:
+        """Returns the kinds' names, the first registered first."""
+        return list(self._options)
+
+    def options_class(self, name: str) -> type[Tagged]:
+        """Returns the options class of a kind; "module:name" first imports a module, which registers the kind.
+
+        Raises:
+          OptionsError: there is no such kind, or no such module.
+        """
+        module, _, name = name.rpartition(":")
+        if module:
+            try:
+                importlib.import_module(module)
+            except ModuleNotFoundError as error:
+                raise OptionsError(
+                    f"{self.part}.kind {module}:{name}: {error}; add its folder to PYTHONPATH"
+                ) from error
+        if name not in self._options:
+            raise OptionsError(
+                f"{self.part}.kind must be one of {self.names()}, got {name!r}; a kind of your own is given as "
+                "module:name, or its module imported first"
+            )
+        return self._options[name]
+
+    def make(self, options: Tagged, *arguments: Any, **named: Any) -> Any:
+        """Returns the part that these options ask for; other arguments are handed to what makes it."""
+        maker = self._makers[options.kind]
+        if isinstance(maker, str):
+            module, _, name = maker.partition(":")
+            maker = getattr(importlib.import_module(module), name)
+        return maker(options, *arguments, **named)
+
+
+def _default_kind(options: type[TaggedOptions]) -> str:
+    return str(next(field.default for field in dataclasses.fields(options) if field.name == "kind"))
+
+
 def read_options(kind: type[Options], value: Any, where: str = "") -> Options:
-    """Returns a JSON object as options of this kind.
+    """Returns a JSON object as options of this kind; tagged options are read as the kind that the object names.
 
     Raises:
       OptionsError: an unknown key, a value of the wrong type or one that breaks a rule of the options.
     """
     if not isinstance(value, dict):
         raise OptionsError(f"{where or 'options'} must be a JSON object, got {value!r}")
-    kinds = typing.get_type_hints(kind)
-    prefix = f"{where}." if where else ""
+    if issubclass(kind, TaggedOptions):
+        name = value.get("kind", kind.kinds.names()[0])
+        if not isinstance(name, str):
+            raise OptionsError(f"{where}.kind must be one of {kind.kinds.names()}, got {name!r}")
+        kind = kind.kinds.options_class(name)
+        value = {**value, "kind": name.rpartition(":")[2]}
+    return _read_fields(kind, value, f"{where}." if where else "")
+
+
+def _read_fields(kind: type[Options], value: Mapping[str, Any], prefix: str) -> Options:
+    types_by_name = typing.get_type_hints(kind)
+    names = [field.name for field in dataclasses.fields(kind)]  # pyright: ignore[reportArgumentType] -- a dataclass
     for key in value:
-        if key not in kinds:
-            raise OptionsError(f"{prefix}{key} is no option; there are {', '.join(sorted(kinds))}")
-    fields = {key: _read(kinds[key], each, prefix + key) for key, each in value.items()}
+        if key not in names:
+            raise OptionsError(f"{prefix}{key} is not an option; there are {', '.join(sorted(names))}")
+    fields = {key: _read(types_by_name[key], each, prefix + key) for key, each in value.items()}
     try:
         return kind(**fields)
     except OptionsError:

@@ -1,13 +1,11 @@
 """lit-tune: trains a text tower on an embedding dataset."""
 
-import dataclasses
 import resource
 import sys
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import rich.console
-import tyro
 
 from lit_precompute.commands.tune_console import (
     ProgressDisplay,
@@ -17,83 +15,12 @@ from lit_precompute.commands.tune_console import (
     table,
     terminate_as_interrupt,
 )
+from lit_precompute.commands.tune_flags import Arguments, parse
 from lit_precompute.schemas import DatasetError, EmbeddingDataset
-from lit_precompute.tune.config.recipe import PURPOSES, RECIPES, Recipe
 from lit_precompute.tune.training.run_directory import RunDirectory
 
 if TYPE_CHECKING:
     from lit_precompute.tune.training.trainer import TrainingResult
-
-_DESCRIPTION = """Trains a text tower against the image vectors of an embedding dataset; no picture is read.
-
-  lit-tune --dataset emoji --recipe demo --output runs/first
-  lit-tune --dataset cc12m-vit_l16 --recipe cc12m --output runs/slow --optimizer.learning-rate 8e-4
-
-A run that was stopped goes on with the same command. The tuned model is OUTPUT/model: give it to lit-eval.
-A recipe is a complete configuration; its values are the defaults below (lit-tune --recipe NAME --help):
-
-{recipes}"""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Arguments:
-    """What a run needs.
-
-    Attributes:
-      dataset: directory of the embedding dataset.
-      output: directory of the run; the tuned model is its folder `model`.
-      fields: the recipe, with what was overridden.
-    """
-
-    dataset: str
-    output: str
-    fields: Recipe
-
-
-def parse(arguments: list[str]) -> Arguments:
-    """Returns the parsed arguments; the named recipe's values are the defaults."""
-    name = _recipe_name(arguments)
-    if name not in RECIPES:
-        fail(f"--recipe: there is no recipe '{name}'; there are {', '.join(RECIPES)}")
-    defaults = _with_one_duration(RECIPES[name], arguments)
-
-    def make(
-        dataset: str, output: str, fields: Annotated[Recipe, tyro.conf.arg(name="")] = defaults, recipe: str = name
-    ) -> Arguments:
-        """Takes what Arguments has.
-
-        Args:
-          dataset: Directory of the embedding dataset.
-          output: Directory of the run; made where it is missing. A run that was begun there goes on.
-          fields: Fields of the recipe.
-          recipe: Name of the recipe whose values are the defaults below.
-        """
-        del recipe  # it decided the defaults
-        return Arguments(dataset=dataset, output=output, fields=fields)
-
-    width = max(map(len, PURPOSES))
-    recipes = "\n".join(f"  {name:{width}}  {purpose}" for name, purpose in PURPOSES.items())
-    return tyro.cli(make, prog="lit-tune", description=_DESCRIPTION.format(recipes=recipes), args=arguments)
-
-
-def _recipe_name(arguments: list[str]) -> str:
-    """Returns the recipe's name, which decides the defaults of all that is parsed after."""
-    for place, argument in enumerate(arguments):
-        if argument.startswith("--recipe="):
-            return argument.removeprefix("--recipe=")
-        if argument == "--recipe" and place + 1 < len(arguments):
-            return arguments[place + 1]
-    return "demo"
-
-
-def _with_one_duration(recipe: Recipe, arguments: list[str]) -> Recipe:
-    """Returns the recipe without the duration it names, where the user gives the other one."""
-    given = {argument.partition("=")[0].replace("_", "-") for argument in arguments}
-    if "--num-steps" in given and "--num-epochs" not in given:
-        return dataclasses.replace(recipe, num_steps=recipe.optimizer.warmup_steps + 1, num_epochs=None)
-    if "--num-epochs" in given and "--num-steps" not in given:
-        return dataclasses.replace(recipe, num_steps=None, num_epochs=1)
-    return recipe
 
 
 def main() -> None:
@@ -114,18 +41,18 @@ def _tune(dataset: EmbeddingDataset, arguments: Arguments) -> None:
     console = rich.console.Console(soft_wrap=True, highlight=False, markup=False)
     directory = RunDirectory(arguments.output)
     if directory.is_finished():
-        directory.claim(dataset, arguments.fields)
+        directory.claim(dataset, arguments.recipe)
         console.print(f"{arguments.output}: finished before; the model is {directory.model}")
         return
     started_s = time.monotonic()
     from lit_precompute.tune.training.trainer import Trainer, TrainingError, TrainingStopped
 
-    trainer = Trainer(dataset, arguments.fields, arguments.output)
+    trainer = Trainer(dataset, arguments.recipe, arguments.output, arguments.execution)
     left_out = trainer.batches.num_rows_without_text
     console.print(
         f"{trainer.batches.num_rows:,} pairs of {dataset.path}"
         + (f" ({left_out:,} pictures without a text left out)" if left_out else "")
-        + f", {trainer.num_parameters:,} parameters, {trainer.num_steps:,} steps of {arguments.fields.batch_size:,}"
+        + f", {trainer.num_parameters:,} parameters, {trainer.num_steps:,} steps of {arguments.recipe.batch_size:,}"
     )
     if trainer.first_step:
         console.print(f"going on after step {trainer.first_step:,}")

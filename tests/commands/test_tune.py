@@ -13,12 +13,15 @@ import rich.console
 
 from lit_precompute.commands import tune as command_line
 from lit_precompute.commands import tune_console as console
-from lit_precompute.tune.config.recipe import RECIPES
+from lit_precompute.commands import tune_flags
+from lit_precompute.towers.tokenizers import SentencePieceOptions, WordOptions
+from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.model.tuned_model import TunedModel
-from lit_precompute.tune.optimizers.options import OptimizerOptions
+from lit_precompute.tune.optimizers import AdamOptions
+from lit_precompute.tune.recipes import RECIPES
 from lit_precompute.tune.training import trainer as training
 from lit_precompute.tune.training.trainer import Progress, TrainingStopped
-from tests.tune.small_runs import RECIPE, ROOT, finish, flags, start, train, write_dataset
+from tests.tune.small_runs import EXECUTION, RECIPE, ROOT, finish, flags, start, train, write_dataset
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +50,11 @@ def run(monkeypatch, capsys, *arguments):
     return status, captured.out, captured.err
 
 
+def unfolded(text):
+    """Returns help without its boxes, in one line."""
+    return re.sub(r"[│\s]+", " ", text)
+
+
 def test_help_teaches(monkeypatch, capsys):
     status, text, _ = run(monkeypatch, capsys, "--help")
     assert status == 0
@@ -57,10 +65,11 @@ def test_help_teaches(monkeypatch, capsys):
 
 
 def test_help_of_a_recipe_shows_its_values(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "90")  # wider, the boxes are beside each other
     _, text, _ = run(monkeypatch, capsys, "--recipe", "cc12m", "--help")
-    assert "(default: 16384)" in text and "(default: 2000)" in text
+    assert "(default: 16384)" in unfolded(text) and "(default: 2000)" in unfolded(text)
     _, text, _ = run(monkeypatch, capsys, "--recipe=demo", "--help")
-    assert "(default: 16384)" not in text and "(default: 512)" in text
+    assert "(default: 16384)" not in unfolded(text) and "(default: 512)" in unfolded(text)
 
 
 def test_help_comes_without_jax():
@@ -70,23 +79,39 @@ def test_help_comes_without_jax():
     assert result.stderr.strip() == "False"
 
 
+def parse(*more):
+    return tune_flags.parse(["--dataset", "d", "--output=o", *more])
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_field_can_be_overridden(name):
-    wanted = dataclasses.replace(RECIPE, optimizer=OptimizerOptions(clip_norm=None, learning_rate=0.5))
-    arguments = ["--dataset", "d", "--output", "o", "--recipe", name, *flags(wanted, RECIPES[name])]
-    assert command_line.parse(arguments).fields == wanted
+    wanted = dataclasses.replace(RECIPE, optimizer=AdamOptions(clip_norm=None, learning_rate=0.5))
+    execution = Execution(micro_batch_size=5, tile_rows=9, memory_budget_bytes=10, log_every_steps=2)
+    parsed = parse("--recipe", name, *flags(wanted, execution, RECIPES[name]))
+    assert (parsed.recipe, parsed.execution) == (wanted, execution)
 
 
 def test_without_overrides_the_recipe_is_as_named():
-    assert command_line.parse(["--dataset", "d", "--output=o"]).fields == RECIPES["demo"]
-    assert command_line.parse(["--recipe=cc12m", "--dataset", "d", "--output=o"]).fields == RECIPES["cc12m"]
+    for parsed, name in ((parse(), "demo"), (parse("--recipe=cc12m"), "cc12m")):
+        assert (parsed.recipe, parsed.execution) == (RECIPES[name].recipe, RECIPES[name].execution)
 
 
 def test_one_duration_takes_the_place_of_the_other():
-    parse = lambda *more: command_line.parse(["--dataset", "d", "--output", "o", *more]).fields  # noqa: E731
-    assert (parse("--num-steps", "70").num_steps, parse("--num-steps", "70").num_epochs) == (70, None)
-    epochs = parse("--recipe", "lit-base", "--num-epochs=3")
+    steps = parse("--num-steps", "70").recipe
+    assert (steps.num_steps, steps.num_epochs) == (70, None)
+    epochs = parse("--recipe", "lit-base", "--num-epochs=3").recipe
     assert (epochs.num_steps, epochs.num_epochs) == (None, 3)
+
+
+def test_a_kind_brings_its_own_flags_and_keeps_what_all_kinds_have():
+    assert parse("--tokenizer.kind", "sentencepiece").recipe.tokenizer == SentencePieceOptions(vocabulary_size=8_000)
+    words = parse("--recipe=cc12m", "--tokenizer.kind=words", "--tokenizer.vocabulary-size", "9").recipe.tokenizer
+    assert words == WordOptions(vocabulary_size=9)
+
+
+def test_flags_of_earlier_versions_keep_working():
+    parsed = parse("--loss.tile-rows", "7", "--optimizer.name=adam")
+    assert (parsed.execution.tile_rows, parsed.recipe.optimizer.kind) == (7, "adam")
 
 
 @pytest.mark.parametrize(
@@ -96,6 +121,11 @@ def test_one_duration_takes_the_place_of_the_other():
         (["--micro-batch-size", "513"], "error: micro_batch_size must be in [1, batch_size], which is 512"),
         (["--num-steps", "9", "--num-epochs", "9"], "error: exactly one of num_epochs and num_steps must be given"),
         (["--optimizer.learning-rate", "-1"], "optimizer.learning_rate must be > 0, got -1.0"),
+        (
+            ["--tokenizer.kind", "letters"],
+            "error: tokenizer.kind must be one of ['sentencepiece', 'words'], got 'letters'",
+        ),
+        (["--text-tower.kind", "nowhere:mine"], "error: text_tower.kind nowhere:mine: No module named 'nowhere'"),
         (["--batch-size", "many"], "many"),
         (["--learning-rate", "1"], "--optimizer.learning-rate"),
         ([], "there is no directory nowhere"),
@@ -117,8 +147,8 @@ def test_a_dataset_and_a_recipe_that_do_not_go_together(monkeypatch, capsys, dat
 
 
 def test_a_loss_that_is_not_finite_is_status_1(monkeypatch, capsys, dataset_path, tmp_path):
-    recipe = dataclasses.replace(RECIPE, optimizer=OptimizerOptions(learning_rate=1e30, clip_norm=None, warmup_steps=2))
-    arguments = ["--dataset", dataset_path, "--output", tmp_path / "run", *flags(recipe, RECIPES["demo"])]
+    recipe = dataclasses.replace(RECIPE, optimizer=AdamOptions(learning_rate=1e30, clip_norm=None, warmup_steps=2))
+    arguments = ["--dataset", dataset_path, "--output", tmp_path / "run", *flags(recipe, EXECUTION, RECIPES["demo"])]
     status, _, errors = run(monkeypatch, capsys, *arguments)
     assert status == 1
     assert re.match(r"error: step \d+: the loss is", errors)
@@ -137,7 +167,7 @@ def test_interrupted_while_preparing_is_status_130(monkeypatch, capsys, dataset_
 def test_another_recipe_on_the_same_output_is_refused(monkeypatch, capsys, dataset_path, tmp_path):
     train(dataset_path, tmp_path / "run")
     other = dataclasses.replace(RECIPE, seed=9)
-    arguments = ["--dataset", dataset_path, "--output", tmp_path / "run", *flags(other, RECIPES["demo"])]
+    arguments = ["--dataset", dataset_path, "--output", tmp_path / "run", *flags(other, EXECUTION, RECIPES["demo"])]
     status, _, errors = run(monkeypatch, capsys, *arguments)
     assert status == 2
     assert "recipe.seed is 0 there, 9 is asked" in errors

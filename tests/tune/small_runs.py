@@ -12,12 +12,14 @@ import time
 import numpy as np
 
 from lit_precompute.schemas import DatasetWriter, EmbeddingDataset, SourceInfo, TowerCard, VectorType
-from lit_precompute.towers.text.options import TextTowerOptions
-from lit_precompute.towers.tokenizers.tokenizer import TokenizerOptions
+from lit_precompute.towers.text import ViTTextOptions
+from lit_precompute.towers.tokenizers import WordOptions
+from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.data.texts import TextOptions
 from lit_precompute.tune.model.options import ImageSideOptions
-from lit_precompute.tune.optimizers.options import OptimizerOptions
+from lit_precompute.tune.optimizers import AdamOptions
+from lit_precompute.tune.recipes import RECIPES, NamedRecipe
 
 ROOT = pathlib.Path(__file__).parents[2]
 WIDTH, NUM_ROWS, NUM_WORDS = 24, 96, 20
@@ -25,16 +27,15 @@ WIDTH, NUM_ROWS, NUM_WORDS = 24, 96, 20
 RECIPE = Recipe(
     text=TextOptions(max_tokens=6),
     # The vocabulary is as large as the texts' words and no larger: a smaller one would be a warning.
-    tokenizer=TokenizerOptions(kind="words", vocabulary_size=NUM_WORDS + 3),
-    text_tower=TextTowerOptions(width=16, depth=1, num_heads=2, mlp_width=32),
+    tokenizer=WordOptions(vocabulary_size=NUM_WORDS + 3),
+    text_tower=ViTTextOptions(width=16, depth=1, num_heads=2, mlp_width=32),
     image_side=ImageSideOptions(standardise=True),
-    optimizer=OptimizerOptions(learning_rate=3e-3, warmup_steps=3, weight_decay=1e-4),
+    optimizer=AdamOptions(learning_rate=3e-3, warmup_steps=3, weight_decay=1e-4),
     batch_size=16,
     num_epochs=None,
     num_steps=24,
-    log_every_steps=1,
-    checkpoint_every_steps=4,
 )
+EXECUTION = Execution(log_every_steps=1, checkpoint_every_steps=4)
 
 
 def tower_card(fingerprint="f" * 64, width=WIDTH) -> TowerCard:
@@ -79,12 +80,12 @@ def write_as_float32(path, dataset_path) -> str:
     return str(path)
 
 
-def train(dataset_path, output, recipe=RECIPE, **options):
+def train(dataset_path, output, recipe=RECIPE, execution=EXECUTION, **options):
     """Runs a training in this process; returns its result."""
     from lit_precompute.tune.training.trainer import Trainer
 
     with EmbeddingDataset.open(dataset_path) as dataset:
-        return Trainer(dataset, recipe, output).run(lambda progress: None, **options)
+        return Trainer(dataset, recipe, output, execution).run(lambda progress: None, **options)
 
 
 def model_bytes(output) -> bytes:
@@ -96,13 +97,13 @@ def metric_lines(output, *, without=("pairs_per_second",)) -> list[dict]:
     return [{name: value for name, value in line.items() if name not in without} for line in lines]
 
 
-def flags(recipe: Recipe, defaults: Recipe) -> list[str]:
-    """Returns the flags that make `recipe` of `defaults`."""
+def flags(recipe: Recipe, execution: Execution, defaults: NamedRecipe) -> list[str]:
+    """Returns the flags that make `recipe` and `execution` of a named recipe."""
     result: list[str] = []
 
     def compare(wanted, there, prefix):
         for field in dataclasses.fields(wanted):
-            value, default = getattr(wanted, field.name), getattr(there, field.name)
+            value, default = getattr(wanted, field.name), getattr(there, field.name, None)
             name = prefix + field.name.replace("_", "-")
             if dataclasses.is_dataclass(value):
                 compare(value, default, f"{name}.")
@@ -111,16 +112,15 @@ def flags(recipe: Recipe, defaults: Recipe) -> list[str]:
             elif value != default:
                 result.extend([f"--{name}", str(value)])
 
-    compare(recipe, defaults, "")
+    compare(recipe, defaults.recipe, "")
+    compare(execution, defaults.execution, "")
     return result
 
 
-def start(dataset_path, output, *more: str, recipe=RECIPE) -> subprocess.Popen:
+def start(dataset_path, output, *more: str, recipe=RECIPE, execution=EXECUTION) -> subprocess.Popen:
     """Starts `lit-tune` in a process of its own."""
-    from lit_precompute.tune.config.recipe import RECIPES
-
     command = [sys.executable, "-m", "lit_precompute", "tune", "--dataset", str(dataset_path), "--output", str(output)]
-    command += [*flags(recipe, RECIPES["demo"]), *more]
+    command += [*flags(recipe, execution, RECIPES["demo"]), *more]
     # No wider than a terminal would be, and no colours, whoever runs the tests.
     environment = {**os.environ, "COLUMNS": "200", "TERM": "dumb"}
     return subprocess.Popen(

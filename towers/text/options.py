@@ -1,36 +1,15 @@
-"""Options of the text towers; read without JAX, whose import takes seconds."""
+"""What the options of text towers of every kind have in common; read without JAX, whose import takes seconds."""
+
+from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from typing import ClassVar
 
-Pooling = Literal["last", "first", "average", "max"]
+from lit_precompute.towers.options import Kinds, TaggedOptions
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TextTowerOptions:
-    """The tower's shape; the defaults are the paper's base size.
+class TextTowerOptions(TaggedOptions):
+    """Options of a text tower of any kind."""
 
-    Attributes:
-      width: size of a position's vector.
-      depth: number of blocks.
-      num_heads: attention heads; must divide `width`.
-      mlp_width: hidden size of a block's two-layer perceptron; 4 * width is usual.
-      pooling: how the positions' vectors become one.
-    """
-
-    width: int = 768
-    depth: int = 12
-    num_heads: int = 12
-    mlp_width: int = 3072
-    pooling: Pooling = "last"
-
-    def __post_init__(self):
-        for name in ("width", "depth", "num_heads", "mlp_width"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"text_tower.{name} must be >= 1, got {getattr(self, name)}")
-        if self.width % self.num_heads:
-            raise ValueError(
-                f"text_tower.num_heads must divide the width: width {self.width}, num_heads {self.num_heads}"
-            )
-        if self.pooling not in ("last", "first", "average", "max"):
-            raise ValueError(f"text_tower.pooling must be 'last', 'first', 'average' or 'max', got {self.pooling!r}")
+    kinds: ClassVar[Kinds[TextTowerOptions]] = Kinds("text_tower")

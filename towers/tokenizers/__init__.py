@@ -1,1 +1,19 @@
 """Tokenizers: texts to rows of token ids."""
+
+from lit_precompute.towers.tokenizers.options import TokenizerOptions
+from lit_precompute.towers.tokenizers.registry import load_tokenizer, register_tokenizer, train_tokenizer
+from lit_precompute.towers.tokenizers.sentencepiece import SentencePieceOptions, SentencePieceTokenizer
+from lit_precompute.towers.tokenizers.tokenizer import Tokenizer
+from lit_precompute.towers.tokenizers.words import WordOptions, WordTokenizer
+
+__all__ = [
+    "SentencePieceOptions",
+    "SentencePieceTokenizer",
+    "Tokenizer",
+    "TokenizerOptions",
+    "WordOptions",
+    "WordTokenizer",
+    "load_tokenizer",
+    "register_tokenizer",
+    "train_tokenizer",
+]

@@ -20,7 +20,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from lit_precompute.schemas import EmbeddingDataset
-from lit_precompute.towers.tokenizers.tokenizer import Tokenizer
+from lit_precompute.schemas.vectors import StoredVectors
+from lit_precompute.towers.tokenizers import Tokenizer
 from lit_precompute.tune.data.resident_rows import ResidentRows
 from lit_precompute.tune.data.row_index import RowReader, index_rows
 from lit_precompute.tune.data.texts import TextOptions, TokenTable
@@ -34,14 +35,12 @@ class Batch(NamedTuple):
     """One step's rows.
 
     Attributes:
-      image_vectors: [B, D] in the type that the dataset stores.
-      image_scales: float32 [B, 1], by which int8 vectors are to be multiplied; [B, 0] for the other types.
+      images: embeddings [B, D] as the dataset stores them, with scales [B] where they are int8.
       tokens: int32 [B, L].
       row_numbers: int64 [B], where each row stands in the dataset.
     """
 
-    image_vectors: np.ndarray
-    image_scales: np.ndarray
+    images: StoredVectors
     tokens: np.ndarray
     row_numbers: np.ndarray
 
@@ -125,7 +124,8 @@ class BatchSource:
         # Steps in turn will go on; a step out of turn may be the only one.
         in_turn, self._last_step = step == self._last_step + 1, step
         start = number * self.batch_size
-        return Batch(*self._rows.rows(epoch, start, start + self.batch_size, read_ahead=in_turn))
+        rows = self._rows.rows(epoch, start, start + self.batch_size, read_ahead=in_turn)
+        return Batch(StoredVectors(rows.vectors, rows.scales), rows.tokens, rows.row_numbers)
 
     def close(self) -> None:
         """Ends the thread that reads ahead."""

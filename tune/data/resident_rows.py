@@ -18,7 +18,9 @@ class ResidentRows:
         self._scales = reader.empty_scales(len(reader.index))
         for block, ranks in reader.index.blocks():
             here = slice(ranks[0], ranks[-1] + 1)
-            self._vectors[here], self._scales[here] = reader.read_vectors(block, ranks)
+            self._vectors[here], scales = reader.read_vectors(block, ranks)
+            if self._scales is not None:
+                self._scales[here] = scales
         # Two, since a reader ahead of the trainer begins an epoch while the last one's batches are still asked for.
         self._order = functools.lru_cache(maxsize=2)(self._make_order)
 
@@ -36,7 +38,8 @@ class ResidentRows:
         np.take(self._vectors, ranks, axis=0, out=vectors, mode="clip")
         row_numbers = reader.index.row_numbers[ranks]
         tokens = self._tokens.gather(ranks, row_numbers, seed=reader.seed, epoch=epoch)
-        return Rows(vectors, self._scales[ranks], tokens, row_numbers).typed(reader.vector_type)
+        scales = None if self._scales is None else self._scales[ranks]
+        return Rows(vectors, scales, tokens, row_numbers).typed(reader.vector_type)
 
     def close(self) -> None:
         """Nothing to let go of but memory."""

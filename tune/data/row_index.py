@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 
 from lit_precompute.schemas import EmbeddingDataset
-from lit_precompute.schemas.vectors import VectorType, numpy_type
-from lit_precompute.towers.tokenizers.tokenizer import Tokenizer
+from lit_precompute.schemas.vectors import numpy_type
+from lit_precompute.towers.tokenizers import Tokenizer
 from lit_precompute.tune.data import shuffling
 from lit_precompute.tune.data.texts import RowTexts, TextOptions, TokenTable, encode_chosen, read_texts, row_texts
 
@@ -82,22 +82,17 @@ def index_rows(dataset: EmbeddingDataset, options: TextOptions, rows: np.ndarray
 class Rows(NamedTuple):
     """Rows in a batch's order: vectors [n, D], their scales, int32 tokens [n, L], int64 row numbers [n].
 
-    Scales are float32 [n, 1] where vectors are int8, and [n, 0] where they need none.
+    Scales are float32 [n] where vectors are int8, else None.
     """
 
     vectors: np.ndarray
-    scales: np.ndarray
+    scales: np.ndarray | None
     tokens: np.ndarray
     row_numbers: np.ndarray
 
     def typed(self, vector_type: np.dtype) -> "Rows":
         """Returns the same rows with vectors seen as what they are, and not as unsigned integers."""
         return self._replace(vectors=self.vectors.view(vector_type))
-
-
-def num_scales(vector_type: VectorType) -> int:
-    """Returns how many scales a row has beside its vector: 1 of int8, else 0."""
-    return 1 if vector_type == "int8" else 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -120,9 +115,14 @@ class RowReader:
         """Returns room for vectors, seen as unsigned integers: NumPy copies those faster than bfloat16."""
         return np.empty((num_rows, self.dataset.width), f"u{self.vector_type.itemsize}")
 
-    def empty_scales(self, num_rows: int) -> np.ndarray:
-        """Returns room for scales."""
-        return np.empty((num_rows, num_scales(self.dataset.vector_type)), np.float32)
+    @property
+    def has_scales(self) -> bool:
+        """Whether vectors are int8, with a scale each."""
+        return self.dataset.vector_type == "int8"
+
+    def empty_scales(self, num_rows: int) -> np.ndarray | None:
+        """Returns room for scales; None where vectors have none."""
+        return np.empty(num_rows, np.float32) if self.has_scales else None
 
     def empty_rows(self, num_rows: int) -> Rows:
         """Returns room for rows."""
@@ -132,7 +132,7 @@ class RowReader:
     @property
     def bytes_per_vector(self) -> int:
         """What a vector takes in memory, with its scale."""
-        return self.dataset.width * self.vector_type.itemsize + 4 * num_scales(self.dataset.vector_type)
+        return self.dataset.width * self.vector_type.itemsize + 4 * self.has_scales
 
     @property
     def num_left_out(self) -> int:
@@ -143,16 +143,17 @@ class RowReader:
         """Returns their ranks, ascending."""
         return shuffling.left_out(self.seed, epoch, len(self.index), self.num_left_out)
 
-    def read_vectors(self, block: int, ranks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def read_vectors(self, block: int, ranks: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Returns vectors and scales of these ascending ranks, all of one block.
 
         They are of the types that `empty_vectors` and `empty_scales` have.
         """
         stored = self.dataset.read_block(block, ["embedding"]).stored()
         vectors = stored.numbers.view(f"u{self.vector_type.itemsize}")
-        scales = np.empty((len(vectors), 0), np.float32) if stored.scales is None else stored.scales[:, None]
         places = self._places(block, ranks)
-        return (vectors, scales) if len(places) == len(vectors) else (vectors[places], scales[places])
+        if len(places) == len(vectors):
+            return vectors, stored.scales
+        return vectors[places], None if stored.scales is None else stored.scales[places]
 
     def encode_chosen(self, block: int, ranks: np.ndarray, epoch: int) -> np.ndarray:
         """Returns the tokens of one text of each of these rows, all of one block."""

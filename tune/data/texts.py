@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lit_precompute.schemas import EmbeddingDataset
-from lit_precompute.towers.tokenizers.tokenizer import Tokenizer
+from lit_precompute.towers.tokenizers import Tokenizer
 from lit_precompute.tune.data import shuffling
 
 

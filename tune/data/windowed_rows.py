@@ -72,7 +72,8 @@ class WindowedRows:
                 begin, end = max(start, starts[number]), min(stop, starts[number + 1])
                 here, there = slice(begin - start, end - start), slice(begin - starts[number], end - starts[number])
                 for part, whole in zip(batch, window, strict=True):
-                    part[here] = whole[there]
+                    if part is not None and whole is not None:
+                        part[here] = whole[there]
         return batch.typed(self._reader.vector_type)
 
     def _window(self, epoch: int, number: int, *, read_ahead: bool) -> Rows:
@@ -121,7 +122,9 @@ class WindowedRows:
 
         def fill(block: int, block_ranks: np.ndarray, places: np.ndarray) -> None:
             if len(places):
-                vectors[places], scales[places] = reader.read_vectors(block, block_ranks)
+                vectors[places], block_scales = reader.read_vectors(block, block_ranks)
+                if scales is not None:
+                    scales[places] = block_scales
             if len(places) and self._tokens is None:
                 tokens[places] = reader.encode_chosen(block, block_ranks, epoch)
 

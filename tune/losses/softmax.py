@@ -11,6 +11,7 @@ pictures, r and c the log-sum-exps of Z's rows and columns:
 """
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -18,10 +19,24 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from lit_precompute.tune.losses.loss import Loss
+from lit_precompute.tune.losses.options import SoftmaxOptions
+
 # Normalisation's guard against rows of zeros, as in big_vision.
 NORM_EPSILON = 1e-8
 # On GPUs and TPUs the default precision would round float32 inputs to 10 bits or fewer.
 _dot = functools.partial(jnp.matmul, precision=lax.Precision.HIGHEST, preferred_element_type=jnp.float32)
+
+
+def make_loss(options: SoftmaxOptions, *, tile_rows: int, image_is_trained: bool) -> Loss:
+    """Returns the loss with one parameter, `log_scale`; see `losses.make_loss`."""
+    return Loss(
+        initialise=lambda: {"log_scale": jnp.float32(math.log(options.initial_scale))},
+        value=lambda parameters, images, texts: contrastive_loss(
+            images, texts, parameters["log_scale"], tile_rows, image_is_trained
+        ),
+        scale=lambda parameters: jnp.exp(parameters["log_scale"]),
+    )
 
 
 def unit_rows(vectors: jax.Array) -> jax.Array:

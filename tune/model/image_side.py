@@ -1,17 +1,22 @@
-"""The image side of the comparison: stored vectors, optionally standardised and passed through a linear head.
+"""The image side: stored embeddings, optionally standardised and passed through a linear head, as a `Tower`.
 
-Promises: without options the stored vectors are used as they are (the paper's setting without an image head); int8
-vectors travel to the device as they are stored and become float32 there, with their scales. Mean and
-deviation are the dataset's, fixed before training and kept in the tuned model; they are never trained. Normalisation to
-unit length is the loss's, and the tuned model's.
+Promises: without options the stored embeddings are used as they are (the paper's setting without an image head); int8
+embeddings travel to the device as they are stored and become float32 there, with their scales. Mean and deviation are
+the dataset's, fixed before training and kept in the tuned model; they are never trained. Normalisation to unit length
+is the loss's, and the tuned model's.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lit_precompute.schemas.vectors import StoredVectors
+from lit_precompute.towers.contract import Tower
 from lit_precompute.tune.model.options import ImageSideOptions
 
 
@@ -22,26 +27,38 @@ class Statistics(NamedTuple):
     deviation: np.ndarray
 
 
-HeadParameters = dict[str, jax.Array]
+def make_image_side(options: ImageSideOptions, width: int, statistics: Statistics | None) -> Tower:
+    """Returns the image side over `StoredVectors` of width `width`; it has parameters only where it has a head.
+
+    Args:
+      options: what happens to stored embeddings.
+      width: length of a stored embedding.
+      statistics: by which they are standardised; None leaves them.
+    """
+    head_width = options.head_width
+
+    def initialise(key: jax.Array) -> dict[str, jax.Array]:
+        if head_width is None:
+            return {}
+        kernel = jax.nn.initializers.lecun_normal()(key, (width, head_width), jnp.float32)
+        return {"kernel": kernel, "bias": jnp.zeros(head_width)}
+
+    return Tower(
+        output_width=head_width or width,
+        parameter_shapes={} if head_width is None else {"kernel": (width, head_width), "bias": (head_width,)},
+        apply=lambda parameters, stored: _encode(parameters, statistics, _to_float32(stored)),
+        initialise=initialise,
+    )
 
 
-def draw_head(options: ImageSideOptions, width: int, key: jax.Array) -> HeadParameters:
-    """Returns the head's first parameters, kernel [D, head_width] and bias; an empty dictionary without a head."""
-    if options.head_width is None:
-        return {}
-    kernel = jax.nn.initializers.lecun_normal()(key, (width, options.head_width), jnp.float32)
-    return {"kernel": kernel, "bias": jnp.zeros(options.head_width)}
+def _to_float32(stored: StoredVectors) -> jax.Array:
+    """Returns float32 [n, D] of vectors [n, D] in their stored type and their scales [n], which int8 alone has."""
+    vectors = jnp.asarray(stored.numbers).astype(jnp.float32)
+    return vectors if stored.scales is None else vectors * jnp.asarray(stored.scales)[:, None]
 
 
-def to_float32(vectors: jax.Array, scales: jax.Array) -> jax.Array:
-    """Returns float32 [n, D] of stored vectors [n, D] and their scales: [n, 1] of int8, [n, 0] of the other types."""
-    vectors = vectors.astype(jnp.float32)
-    return vectors * scales if scales.shape[1] else vectors
-
-
-def encode(parameters: HeadParameters, statistics: Statistics | None, vectors: jax.Array) -> jax.Array:
-    """Returns float32 [n, d] of vectors [n, D] of any floating type; not normalised."""
-    vectors = vectors.astype(jnp.float32)
+def _encode(parameters: Mapping[str, jax.Array], statistics: Statistics | None, vectors: jax.Array) -> jax.Array:
+    """Returns float32 [n, d] of float32 vectors [n, D]; not normalised."""
     if statistics is not None:
         vectors = (vectors - statistics.mean) / statistics.deviation
     if not parameters:

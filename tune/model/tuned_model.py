@@ -21,16 +21,15 @@ from typing import Any
 import jax
 import numpy as np
 import safetensors.numpy
-from flax import nnx
 from safetensors import SafetensorError
 
 from lit_precompute.schemas import EmbeddingDataset
-from lit_precompute.towers.text.vit import TextTower, from_flat, to_flat
-from lit_precompute.towers.tokenizers.tokenizer import Tokenizer, load_tokenizer
+from lit_precompute.schemas.vectors import StoredVectors
+from lit_precompute.towers.tokenizers import Tokenizer, load_tokenizer
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.losses.softmax import unit_rows
-from lit_precompute.tune.model import image_side
 from lit_precompute.tune.model.image_side import Statistics
+from lit_precompute.tune.model.sides import Sides, make_sides
 from lit_precompute.tune.model.tuned_model_files import (
     PARAMETERS_NAME,
     TOKENIZER_FOLDER,
@@ -50,9 +49,10 @@ class TunedModel:
 
     Attributes:
       recipe: how it was trained.
-      tower: the text tower.
-      tokenizer: texts to its tokens.
-      head: parameters of the image side's head; empty without one.
+      sides: the image side and the text tower.
+      image_parameters: of the image side's head, by name; empty without one.
+      text_parameters: of the text tower, by name.
+      tokenizer: texts to the text tower's tokens.
       statistics: the image side's standardisation, or None.
       scale: 1/temperature: similarities times this are the logits.
       image_tower: card of the image tower, as the dataset's manifest has it.
@@ -60,9 +60,10 @@ class TunedModel:
     """
 
     recipe: Recipe
-    tower: TextTower
+    sides: Sides
+    image_parameters: Mapping[str, np.ndarray]
+    text_parameters: Mapping[str, np.ndarray]
     tokenizer: Tokenizer
-    head: Mapping[str, np.ndarray]
     statistics: Statistics | None
     scale: float
     image_tower: Mapping[str, Any]
@@ -76,7 +77,7 @@ class TunedModel:
     @property
     def output_width(self) -> int:
         """Width of the shared space."""
-        return self.tower.head.out_features
+        return self.sides.text.output_width
 
     def check_goes_with(self, dataset: EmbeddingDataset) -> None:
         """Raises unless the dataset was embedded by the tower that the model was tuned on.
@@ -119,14 +120,14 @@ class TunedModel:
 
     @functools.cached_property
     def _embed_tokens(self) -> Callable[[np.ndarray], jax.Array]:
-        graph, parameters = nnx.split(self.tower, nnx.Param)
-        encode = jax.jit(lambda parameters, tokens: unit_rows(nnx.merge(graph, parameters)(tokens)))
-        return functools.partial(encode, parameters)
+        encode = jax.jit(lambda parameters, tokens: unit_rows(self.sides.text.apply(parameters, tokens)))
+        return functools.partial(encode, jax.device_put(dict(self.text_parameters)))
 
     @functools.cached_property
     def _embed_vectors(self) -> Callable[[np.ndarray], jax.Array]:
-        encode = jax.jit(lambda head, vectors: unit_rows(image_side.encode(head, self.statistics, vectors)))
-        return functools.partial(encode, jax.device_put(dict(self.head)))
+        apply = self.sides.image.apply
+        encode = jax.jit(lambda parameters, vectors: unit_rows(apply(parameters, StoredVectors(vectors, None))))
+        return functools.partial(encode, jax.device_put(dict(self.image_parameters)))
 
     def save(self, directory: str | os.PathLike[str]) -> None:
         """Writes the model; the directory appears by rename, and must not be there before."""
@@ -157,19 +158,26 @@ class TunedModel:
             recipe = Recipe.from_json(card["recipe"])
             tokenizer = load_tokenizer(str(folder / TOKENIZER_FOLDER))
             arrays = safetensors.numpy.load_file(folder / PARAMETERS_NAME)
-            # Shapes alone: drawing parameters only to overwrite them would cost seconds.
-            tower = nnx.eval_shape(lambda: make_text_tower(recipe, tokenizer, card["output_width"], nnx.Rngs(0)))
-            from_flat(tower, _within(arrays, "txt/"))
             image = _within(arrays, "img/")
-            _check_image_side(image, recipe, card)
+            statistics = _pop_statistics(image, recipe, card["image_tower"]["output_width"])
+            sides = make_sides(
+                recipe,
+                width=card["image_tower"]["output_width"],
+                vocabulary_size=tokenizer.vocabulary_size,
+                statistics=statistics,
+            )
+            if sides.text.output_width != card["output_width"]:
+                raise ValueError(f"output_width is {card['output_width']}, the recipe's is {sides.text.output_width}")
+            image_parameters = sides.image.read_parameters(image, f"{PARAMETERS_NAME}, image side")
+            text_parameters = sides.text.read_parameters(_within(arrays, "txt/"), f"{PARAMETERS_NAME}, text tower")
         except (ValueError, SafetensorError) as error:
             raise TunedModelError(f"{folder}: {error}") from error
-        statistics = Statistics(image.pop("mean"), image.pop("deviation")) if recipe.image_side.standardise else None
         return cls(
             recipe=recipe,
-            tower=tower,
+            sides=sides,
+            image_parameters=image_parameters,
+            text_parameters=text_parameters,
             tokenizer=tokenizer,
-            head=image,
             statistics=statistics,
             scale=card["scale"],
             image_tower=card["image_tower"],
@@ -177,8 +185,10 @@ class TunedModel:
         )
 
     def _named_arrays(self) -> dict[str, np.ndarray]:
-        arrays = {f"txt/{name}": value for name, value in to_flat(self.tower).items()}
-        arrays |= {f"img/{name}": np.asarray(value) for name, value in self.head.items()}
+        arrays = {
+            f"txt/{name}": value for name, value in self.sides.text.write_parameters(self.text_parameters).items()
+        }
+        arrays |= {f"img/{name}": np.asarray(value) for name, value in self.image_parameters.items()}
         if self.statistics is not None:
             arrays |= {f"img/{name}": value for name, value in self.statistics._asdict().items()}
         return arrays
@@ -194,33 +204,23 @@ class TunedModel:
         }
 
 
-def make_text_tower(recipe: Recipe, tokenizer: Tokenizer, output_width: int, rngs: nnx.Rngs) -> TextTower:
-    """Returns the recipe's text tower with parameters drawn from `rngs`."""
-    return TextTower(
-        recipe.text_tower,
-        vocabulary_size=tokenizer.vocabulary_size,
-        max_tokens=recipe.text.max_tokens,
-        output_width=output_width,
-        rngs=rngs,
-        compute_type=recipe.compute_type,
-    )
-
-
 def _within(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
     return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
 
 
-def _check_image_side(image: Mapping[str, np.ndarray], recipe: Recipe, card: Mapping[str, Any]) -> None:
-    """Raises ValueError unless the image side has the parameters that its recipe asks for, and no others."""
-    width, head_width = card["image_tower"]["output_width"], recipe.image_side.head_width
-    expected: dict[str, tuple[int, ...]] = {}
-    if head_width is not None:
-        expected |= {"kernel": (width, head_width), "bias": (head_width,)}
-    if recipe.image_side.standardise:
-        expected |= {"mean": (width,), "deviation": (width,)}
-    found = {name: value.shape for name, value in image.items()}
-    if found != expected:
-        raise ValueError(f"the image side's parameters must be {expected}, got {found}")
+def _pop_statistics(image: dict[str, np.ndarray], recipe: Recipe, width: int) -> Statistics | None:
+    """Takes mean and deviation out of the image side's arrays, where the recipe standardises.
+
+    Raises:
+      ValueError: one is missing or of another shape.
+    """
+    if not recipe.image_side.standardise:
+        return None
+    found = {name: image.pop(name, np.zeros(0, np.float32)) for name in Statistics._fields}
+    shapes = {name: value.shape for name, value in found.items()}
+    if set(shapes.values()) != {(width,)}:
+        raise ValueError(f"{PARAMETERS_NAME}: mean and deviation of the image side must be [{width}], got {shapes}")
+    return Statistics(**found)
 
 
 def _in_batches(encode: Callable[[np.ndarray], jax.Array], rows: np.ndarray, width: int) -> np.ndarray:

@@ -11,12 +11,14 @@ from typing import Any
 
 from lit_precompute.schemas.storage import file_sha256
 
-FORMAT_VERSION = 1
+# Version 2 left execution settings out of the recipe and tagged its parts by kind; version 1 is read.
+FORMAT_VERSION = 2
 CARD_NAME = "tuned_model.json"
 PARAMETERS_NAME = "parameters.safetensors"
 TOKENIZER_FOLDER = "tokenizer"
 # Where `lit-tune` keeps the model within its output, and what stands beside it from the first moment.
 MODEL_FOLDER, RUN_NAME = "model", "run.json"
+_EXECUTION_OF_VERSION_1 = ("micro_batch_size", "memory_budget_bytes", "log_every_steps", "checkpoint_every_steps")
 _LIBRARIES = ("lit-precompute", "jax", "flax")
 _KEYS = {
     *("format_version", "recipe", "scale", "output_width", "num_parameters", "image_tower", "training"),
@@ -75,14 +77,25 @@ def read_card(folder: pathlib.Path) -> dict[str, Any]:
     if not isinstance(card, dict):
         raise TunedModelError(f"{path}: must hold a JSON object, got {type(card).__name__}")
     version = card.get("format_version")
-    if version != FORMAT_VERSION:
+    if version not in (1, FORMAT_VERSION):
         raise TunedModelError(
-            f"{path}: format_version is {version!r}, this library reads {FORMAT_VERSION}; update lit-precompute"
+            f"{path}: format_version is {version!r}, this library reads up to {FORMAT_VERSION}; update lit-precompute"
         )
     if set(card) != _KEYS:
         unknown, missing = sorted(set(card) - _KEYS), sorted(_KEYS - set(card))
         raise TunedModelError(f"{path}: unknown keys {unknown}, missing keys {missing}")
-    return card
+    return card if version == FORMAT_VERSION else card | {"recipe": _upgrade_recipe(card["recipe"])}
+
+
+def _upgrade_recipe(recipe: Any) -> Any:
+    """Returns a recipe of version 1 as one of version 2; what is not one is left for its reader to refuse."""
+    if not isinstance(recipe, dict):
+        return recipe
+    upgraded = {name: value for name, value in recipe.items() if name not in _EXECUTION_OF_VERSION_1}
+    for part, name in (("loss", "tile_rows"), ("optimizer", "name")):
+        if isinstance(upgraded.get(part), dict):
+            upgraded[part] = {key: value for key, value in upgraded[part].items() if key != name}
+    return upgraded
 
 
 def check_files(folder: pathlib.Path, card: Mapping[str, Any]) -> None:

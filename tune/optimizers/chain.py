@@ -1,25 +1,16 @@
-"""Optimisers: options as data, made into optax chains.
+"""An optimizer of any kind as an optax chain.
 
 Promises: the order and meaning of big_vision's: clip by global norm, scale by the optimiser, multiply by the learning
 rate, add decoupled weight decay, multiply all by a schedule that starts at 0, warms up linearly to 1 and falls to 0.
 Weight decay is thus times the schedule but not times the learning rate, and applies to matrices ("kernel") alone.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
 import optax
 
-from lit_precompute.tune.optimizers.options import OptimizerName, OptimizerOptions
-
-
-def _adam(options: OptimizerOptions) -> optax.GradientTransformation:
-    return optax.scale_by_adam(b1=options.beta1, b2=options.beta2, eps=options.epsilon)
-
-
-# The place of further optimisers: a name and what scales the gradients.
-OPTIMIZERS: dict[OptimizerName, Callable[[OptimizerOptions], optax.GradientTransformation]] = {"adam": _adam}
+from lit_precompute.tune.optimizers import OptimizerOptions
 
 
 def make_schedule(options: OptimizerOptions, num_steps: int) -> optax.Schedule:
@@ -47,7 +38,7 @@ def make_optimizer(options: OptimizerOptions, num_steps: int) -> optax.GradientT
     decay = [optax.add_decayed_weights(options.weight_decay, mask=decayed)] if options.weight_decay else []
     return optax.chain(
         *clip,
-        OPTIMIZERS[options.name](options),
+        OptimizerOptions.kinds.make(options),
         optax.scale(options.learning_rate),
         *decay,
         optax.scale_by_schedule(make_schedule(options, num_steps)),
@@ -56,7 +47,7 @@ def make_optimizer(options: OptimizerOptions, num_steps: int) -> optax.GradientT
 
 
 def decayed(parameters: Any) -> Any:
-    """Returns, for each parameter, whether weight decay applies to it: its path names a kernel."""
+    """Returns, for each parameter, whether weight decay applies to it: the last part of its name is `kernel`."""
     return jax.tree_util.tree_map_with_path(
-        lambda path, _: any(getattr(part, "key", getattr(part, "name", None)) == "kernel" for part in path), parameters
+        lambda path, _: str(getattr(path[-1], "key", "")).rpartition("/")[2] == "kernel", parameters
     )

@@ -9,7 +9,7 @@ import pathlib
 import numpy as np
 
 from lit_precompute.schemas import EmbeddingDataset
-from lit_precompute.towers.tokenizers.tokenizer import Tokenizer, load_tokenizer, train_tokenizer
+from lit_precompute.towers.tokenizers import Tokenizer, load_tokenizer, train_tokenizer
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.data.texts import iterate_texts
 from lit_precompute.tune.model.image_side import Statistics

@@ -22,7 +22,7 @@ from typing import Any, TextIO
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.claims import differences
 from lit_precompute.schemas.storage import write_text_atomically
-from lit_precompute.tune.config.recipe import HOW_FIELDS, Recipe
+from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.model.tuned_model_files import MODEL_FOLDER, RUN_NAME
 
 
@@ -112,7 +112,7 @@ class RunDirectory:
 
     def _refuse(self, found: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
         found_differences = differences(found, asked)
-        words = [words for name, words in found_differences.items() if name.removeprefix("recipe.") not in HOW_FIELDS]
+        words = list(found_differences.values())
         if words:
             raise ValueError(
                 f"{self.path}: holds another run: {'; '.join(words)}. Give these values again to go on with it, "

@@ -6,7 +6,6 @@ files, what happens between steps.
 """
 
 import concurrent.futures
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -14,30 +13,29 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from flax import nnx
 
-from lit_precompute.schemas.vectors import VectorType, numpy_type
-from lit_precompute.towers.tokenizers.tokenizer import Tokenizer
+from lit_precompute.schemas.vectors import StoredVectors, VectorType, numpy_type
+from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe
-from lit_precompute.tune.data.row_index import num_scales
+from lit_precompute.tune.losses import make_loss
 from lit_precompute.tune.losses.gradient_cache import CachedGradient
-from lit_precompute.tune.model import image_side
-from lit_precompute.tune.model.image_side import Statistics
-from lit_precompute.tune.model.tuned_model import make_text_tower
+from lit_precompute.tune.losses.loss import Loss
+from lit_precompute.tune.model.sides import Sides, TrainedParameters
+from lit_precompute.tune.optimizers import OptimizerOptions
 from lit_precompute.tune.optimizers.chain import make_optimizer, make_schedule
 
 
 class TrainingState(NamedTuple):
-    """All that a checkpoint holds.
+    """All that a checkpoint contains.
 
     Attributes:
       step: steps done, int32.
-      parameters: "text", "image" and "log_scale".
+      parameters: what is trained.
       optimizer: the optax chain's state.
     """
 
     step: jax.Array
-    parameters: Any
+    parameters: TrainedParameters
     optimizer: optax.OptState
 
 
@@ -52,42 +50,40 @@ class Measured(NamedTuple):
 
 
 class Programs(NamedTuple):
-    """What a training is made of.
+    """The programs of a training.
 
     Attributes:
-      graph: the text tower without its parameters; `nnx.merge(graph, parameters["text"])` is the tower.
+      loss: the recipe's loss.
       state_shapes: shapes and types of a state.
       draw: returns the first state.
-      step: (state, tokens [B, L], vectors [B, D], scales [B, 0 or 1]) to (state, measured); the state given is used up.
+      step: (state, images [B, D], tokens [B, L]) to (state, measured); the state given is used up.
     """
 
-    graph: Any
+    loss: Loss
     state_shapes: TrainingState
     draw: Callable[[], TrainingState]
-    step: Callable[[TrainingState, np.ndarray, np.ndarray, np.ndarray], tuple[TrainingState, Measured]]
+    step: Callable[[TrainingState, StoredVectors, np.ndarray], tuple[TrainingState, Measured]]
 
 
 def start_compiling(
-    recipe: Recipe,
-    tokenizer: Tokenizer,
-    *,
-    width: int,
-    vector_type: VectorType,
-    num_steps: int,
-    statistics: Statistics | None,
+    recipe: Recipe, execution: Execution, sides: Sides, *, width: int, vector_type: VectorType, num_steps: int
 ) -> Programs:
-    """Returns the programs of a recipe for vectors of this width and stored type; the first call of each may wait."""
-    head_width = recipe.image_side.head_width
+    """Returns the programs for embeddings of this width and stored type; the first call of each may wait."""
     optimizer = make_optimizer(recipe.optimizer, num_steps)
+    loss = make_loss(recipe.loss, tile_rows=execution.tile_rows, image_is_trained=bool(sides.image.parameter_shapes))
+    gradient = CachedGradient(
+        encode_image=sides.image.apply,
+        encode_text=sides.text.apply,
+        loss=loss,
+        micro_batch_size=execution.micro_batch_size or recipe.batch_size,
+    )
 
     def draw(key: jax.Array) -> TrainingState:
-        tower = make_text_tower(recipe, tokenizer, head_width or width, nnx.Rngs(key))
-        head_key = jax.random.fold_in(key, 1)  # not the text tower's stream
-        parameters = {
-            "text": nnx.state(tower, nnx.Param),
-            "image": image_side.draw_head(recipe.image_side, width, head_key),
-            "log_scale": jnp.float32(math.log(recipe.loss.initial_scale)),
-        }
+        parameters = TrainedParameters(
+            image=sides.image.initialise(jax.random.fold_in(key, 1)),  # not the text tower's stream
+            loss=loss.initialise(),
+            text=sides.text.initialise(key),
+        )
         return TrainingState(jnp.int32(0), parameters, optimizer.init(parameters))
 
     key = jax.random.key(recipe.seed)
@@ -96,48 +92,33 @@ def start_compiling(
     lowered_draw = jax.jit(draw).lower(key)
     compiled_draw = threads.submit(lowered_draw.compile)
     shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), lowered_draw.out_info)
-    tower = nnx.eval_shape(lambda: make_text_tower(recipe, tokenizer, head_width or width, nnx.Rngs(0)))
-    graph, _ = nnx.split(tower, nnx.Param)
-    step = _make_step(recipe, graph, optimizer, num_steps, statistics)
+    step = _make_step(gradient, optimizer, recipe.optimizer, num_steps)
+    scales = jax.ShapeDtypeStruct((recipe.batch_size,), jnp.float32) if vector_type == "int8" else None
+    images: Any = (jax.ShapeDtypeStruct((recipe.batch_size, width), numpy_type(vector_type)), scales)
     tokens = jax.ShapeDtypeStruct((recipe.batch_size, recipe.text.max_tokens), jnp.int32)
-    vectors = jax.ShapeDtypeStruct((recipe.batch_size, width), numpy_type(vector_type))
-    scales = jax.ShapeDtypeStruct((recipe.batch_size, num_scales(vector_type)), jnp.float32)
-    compiled_step = threads.submit(jax.jit(step, donate_argnums=0).lower(shapes, tokens, vectors, scales).compile)
+    lowered_step = jax.jit(step, donate_argnums=0).lower(shapes, StoredVectors(*images), tokens)
+    compiled_step = threads.submit(lowered_step.compile)
     threads.shutdown(wait=False)
 
-    def run_step(
-        state: TrainingState, tokens: np.ndarray, vectors: np.ndarray, scales: np.ndarray
-    ) -> tuple[TrainingState, Measured]:
-        return compiled_step.result()(state, tokens, vectors, scales)
+    def run_step(state: TrainingState, images: StoredVectors, tokens: np.ndarray) -> tuple[TrainingState, Measured]:
+        return compiled_step.result()(state, images, tokens)
 
-    return Programs(graph, shapes, lambda: compiled_draw.result()(key), run_step)
+    return Programs(loss, shapes, lambda: compiled_draw.result()(key), run_step)
 
 
 def _make_step(
-    recipe: Recipe,
-    graph: Any,
-    optimizer: optax.GradientTransformation,
-    num_steps: int,
-    statistics: Statistics | None,
-) -> Callable[[TrainingState, jax.Array, jax.Array, jax.Array], tuple[TrainingState, Measured]]:
-    schedule = make_schedule(recipe.optimizer, num_steps)
-    gradient = CachedGradient(
-        encode_text=lambda parameters, tokens: nnx.merge(graph, parameters)(tokens),
-        encode_image=lambda parameters, vectors: image_side.encode(parameters, statistics, vectors),
-        micro_batch_size=recipe.micro_batch_size or recipe.batch_size,
-        tile_rows=recipe.loss.tile_rows,
-    )
+    gradient: CachedGradient, optimizer: optax.GradientTransformation, options: OptimizerOptions, num_steps: int
+) -> Callable[[TrainingState, StoredVectors, jax.Array], tuple[TrainingState, Measured]]:
+    schedule = make_schedule(options, num_steps)
 
-    def step(
-        state: TrainingState, tokens: jax.Array, vectors: jax.Array, scales: jax.Array
-    ) -> tuple[TrainingState, Measured]:
-        loss, gradients = gradient(state.parameters, tokens, image_side.to_float32(vectors, scales))
+    def step(state: TrainingState, images: StoredVectors, tokens: jax.Array) -> tuple[TrainingState, Measured]:
+        loss, gradients = gradient(state.parameters, images, tokens)
         updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.parameters)
-        parameters = optax.apply_updates(state.parameters, updates)
+        parameters: Any = optax.apply_updates(state.parameters, updates)
         measured = Measured(
             loss=loss,
-            scale=jnp.exp(state.parameters["log_scale"]),
-            learning_rate=jnp.float32(recipe.optimizer.learning_rate * schedule(state.step)),
+            scale=gradient.loss.scale(state.parameters.loss),
+            learning_rate=jnp.float32(options.learning_rate * schedule(state.step)),
             gradient_norm=optax.tree.norm(gradients),
             is_finite=_are_finite(parameters),
         )

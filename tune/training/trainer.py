@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import numpy as np
-from flax import nnx
 
 from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.data.batches import Batch, BatchSource, iterate
+from lit_precompute.tune.model.sides import TrainedParameters, make_sides
 from lit_precompute.tune.model.tuned_model import TunedModel
 from lit_precompute.tune.training.preparation import prepare_statistics, prepare_tokenizer
 from lit_precompute.tune.training.run_directory import RunDirectory
@@ -70,13 +71,21 @@ class TrainingResult(NamedTuple):
 class Trainer:
     """One run: a recipe on a dataset, in an output directory."""
 
-    def __init__(self, dataset: EmbeddingDataset, recipe: Recipe, output: str | os.PathLike[str]):
+    def __init__(
+        self,
+        dataset: EmbeddingDataset,
+        recipe: Recipe,
+        output: str | os.PathLike[str],
+        execution: Execution | None = None,
+    ):
         """Prepares tokenizer, batches and parameters, or takes up what an earlier run left.
 
         Raises:
           ValueError: the dataset or the recipe cannot be trained on, or the output holds another run.
         """
         self.recipe = recipe
+        self.execution = execution or Execution()
+        self.execution.check_fits(recipe)
         self._dataset = dataset
         self._directory = RunDirectory(output)
         self._directory.claim(dataset, recipe)
@@ -98,17 +107,23 @@ class Trainer:
             batch_size=recipe.batch_size,
             seed=recipe.seed,
             text=recipe.text,
-            memory_budget_bytes=recipe.memory_budget_bytes,
+            memory_budget_bytes=self.execution.memory_budget_bytes,
         )
         self._directory.check_order(self.batches.order())
         self.num_steps = recipe.count_steps(self.batches.num_batches_per_epoch)
+        self.sides = make_sides(
+            recipe,
+            width=dataset.width,
+            vocabulary_size=self._tokenizer.vocabulary_size,
+            statistics=self._statistics,
+        )
         self._programs = start_compiling(
             recipe,
-            self._tokenizer,
+            self.execution,
+            self.sides,
             width=dataset.width,
             vector_type=dataset.vector_type,
             num_steps=self.num_steps,
-            statistics=self._statistics,
         )
         # XLA is compiling in threads: the time to import Orbax, half a second.
         from lit_precompute.tune.training.checkpoints import Checkpoints
@@ -119,9 +134,14 @@ class Trainer:
         self._state = self._checkpoints.restore(shapes) if self.first_step else self._programs.draw()
 
     @property
+    def parameters(self) -> TrainedParameters:
+        """What is trained, as it is now; the next step uses it up."""
+        return self._state.parameters
+
+    @property
     def num_parameters(self) -> int:
         """Numbers that are trained."""
-        return sum(leaf.size for leaf in jax.tree.leaves(self._state.parameters))
+        return sum(leaf.size for leaf in jax.tree.leaves(self.parameters))
 
     def run(
         self, report: Callable[[Progress], None], should_stop: Callable[[], bool] = lambda: False
@@ -165,10 +185,10 @@ class Trainer:
     ) -> None:
         state = self._state
         for step, batch in enumerate(batches, start=self.first_step + 1):
-            state, measured = self._programs.step(state, batch.tokens, batch.image_vectors, batch.image_scales)
+            state, measured = self._programs.step(state, batch.images, batch.tokens)
             self._waiting.append((step, measured))
             stops = should_stop()
-            saves = step % self.recipe.checkpoint_every_steps == 0 or step == self.num_steps or stops
+            saves = step % self.execution.checkpoint_every_steps == 0 or step == self.num_steps or stops
             while len(self._waiting) > (0 if saves else _STEPS_AHEAD):
                 self._note(*self._waiting.popleft(), metrics, report)
             if saves:  # all steps before it were found to be finite
@@ -182,14 +202,15 @@ class Trainer:
     ) -> None:
         """Waits for a step, checks what it measured and tells it."""
         values = {name: float(np.asarray(value)) for name, value in measured._asdict().items()}
-        if not (values.pop("is_finite") and np.isfinite([values["loss"], values["gradient_norm"]]).all()):
+        is_finite = bool(values.pop("is_finite"))
+        if not (is_finite and np.isfinite([values["loss"], values["gradient_norm"]]).all()):
             words = f"the loss is {values['loss']:g}, the gradient's norm {values['gradient_norm']:g}"
-            raise self._not_finite(step, f"{words}, and not all parameters are finite after it")
+            raise self._not_finite(step, words if is_finite else f"{words}, and not all parameters are finite after it")
         self._finish_times.append(time.perf_counter())
         seconds = self._finish_times[-1] - self._finish_times[0]
         values["pairs_per_second"] = (len(self._finish_times) - 1) * self.recipe.batch_size / seconds
         # What is written must not depend on where a run was broken.
-        if step % self.recipe.log_every_steps == 0 or step in (1, self.num_steps):
+        if step % self.execution.log_every_steps == 0 or step in (1, self.num_steps):
             metrics.write(step, values)
         report(Progress(step, self.num_steps, self.recipe.batch_size, values))
 
@@ -204,22 +225,23 @@ class Trainer:
         )
 
     def _out_of_memory(self, error: Exception) -> TrainingError:
-        texts, tile_rows = self.recipe.micro_batch_size or self.recipe.batch_size, self.recipe.loss.tile_rows
+        pairs, tile_rows = self.execution.micro_batch_size or self.recipe.batch_size, self.execution.tile_rows
         return TrainingError(
             f"the device's memory does not hold a step ({str(error).partition(chr(10))[0]}): give a smaller "
-            f"--micro-batch-size than {texts:,}, then a smaller --loss.tile-rows than {tile_rows:,}; the result is the "
+            f"--micro-batch-size than {pairs:,}, then a smaller --tile-rows than {tile_rows:,}; the result is the "
             "same, and the run goes on from its last checkpoint"
         )
 
     def _write_model(self, final_loss: float) -> None:
-        parameters = self._state.parameters
+        parameters = self.parameters
         model = TunedModel(
             recipe=self.recipe,
-            tower=nnx.merge(self._programs.graph, parameters["text"]),
+            sides=self.sides,
+            image_parameters={name: np.asarray(value) for name, value in parameters.image.items()},
+            text_parameters={name: np.asarray(value) for name, value in parameters.text.items()},
             tokenizer=self._tokenizer,
-            head={name: np.asarray(value) for name, value in parameters["image"].items()},
             statistics=self._statistics,
-            scale=float(np.exp(np.float32(parameters["log_scale"]))),
+            scale=float(np.asarray(self._programs.loss.scale(parameters.loss))),
             image_tower=self._dataset.manifest.tower.model_dump(),
             training={
                 "dataset_digest": self._dataset.manifest.digest,

@@ -12,11 +12,9 @@ import pathlib
 import sys
 
 import numpy as np
-from flax import nnx
 
-from lit_precompute.towers.text.vit import to_flat
-from lit_precompute.towers.tokenizers.tokenizer import WordTokenizer
-from lit_precompute.tune.config.recipe import RECIPES
+from lit_precompute.tune.model.sides import make_sides
+from lit_precompute.tune.recipes import RECIPES
 from lit_precompute.tune.training.step import start_compiling
 
 PATH = pathlib.Path(__file__).with_name("parameters.json")
@@ -25,11 +23,11 @@ VOCABULARY_SIZE, WIDTH = 2_044, 1_280
 
 def draw() -> dict[str, np.ndarray]:
     """Returns the parameters by public name."""
-    recipe = RECIPES["demo"]
-    tokenizer = WordTokenizer([f"word{number}" for number in range(VOCABULARY_SIZE - 3)])
-    options = {"width": WIDTH, "vector_type": "float16", "num_steps": 120, "statistics": None}
-    programs = start_compiling(recipe, tokenizer, **options)
-    return to_flat(nnx.merge(programs.graph, programs.draw().parameters["text"]))
+    recipe, execution = RECIPES["demo"].recipe, RECIPES["demo"].execution
+    sides = make_sides(recipe, width=WIDTH, vocabulary_size=VOCABULARY_SIZE, statistics=None)
+    programs = start_compiling(recipe, execution, sides, width=WIDTH, vector_type="float16", num_steps=120)
+    drawn = programs.draw().parameters.text
+    return sides.text.write_parameters({name: np.asarray(value) for name, value in drawn.items()})
 
 
 def hashes() -> dict[str, str]:

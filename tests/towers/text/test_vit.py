@@ -1,4 +1,4 @@
-"""The text tower against transformers' SiglipTextModel (goldens), its public names, and its errors."""
+"""The text ViT against transformers' SiglipTextModel (goldens), its public names, and its errors."""
 
 import dataclasses
 
@@ -6,42 +6,52 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
 
-from lit_precompute.towers.text.vit import Pooling, TextTower, TextTowerOptions, from_flat, to_flat
+from lit_precompute.towers.contract import Tower
+from lit_precompute.towers.text import ViTTextOptions, make_text_tower
+from lit_precompute.towers.weights.errors import WeightsError
 from tests.oracles import text_tower as oracle
 
-SMALL = TextTowerOptions(width=64, depth=3, num_heads=4, mlp_width=160)
+SMALL = ViTTextOptions(width=64, depth=3, num_heads=4, mlp_width=160)
 
 
-def make_tower(name: str = "small", *, pooling: Pooling = "last", seed: int = 0, **options) -> TextTower:
+def make_tower(name: str = "small", *, pooling="last", compute_type="float32") -> Tower:
     shape = dict(oracle.SHAPES[name])
     vocabulary_size, max_tokens = shape.pop("vocabulary_size"), shape.pop("max_tokens")
-    return TextTower(
-        TextTowerOptions(**shape, pooling=pooling),
+    return make_text_tower(
+        ViTTextOptions(**shape, pooling=pooling),
         vocabulary_size=vocabulary_size,
         max_tokens=max_tokens,
         output_width=oracle.OUTPUT_WIDTH[name],
-        rngs=nnx.Rngs(seed),
-        **options,
+        compute_type=compute_type,
     )
 
 
-def check_parity(name: str, pooling: Pooling):
+def initialise(tower: Tower, seed: int = 0) -> dict[str, np.ndarray]:
+    """Returns the parameters at the start under big_vision's names."""
+    drawn = tower.initialise(jax.random.key(seed))
+    return tower.write_parameters({name: np.asarray(value) for name, value in drawn.items()})
+
+
+def oracle_parameters(tower: Tower, name: str = "small") -> dict[str, np.ndarray]:
+    return tower.read_parameters(oracle.draw_parameters(name), "the oracle")
+
+
+def check_parity(name: str, pooling):
     tower = make_tower(name, pooling=pooling)
-    from_flat(tower, oracle.draw_parameters(name))
+    parameters = oracle_parameters(tower, name)
     with np.load(oracle.GOLDEN / f"{name}.npz") as golden:
         expected, tokens = golden[pooling], golden["tokens"]
     np.testing.assert_array_equal(tokens, oracle.draw_tokens(name))
     assert 0.1 < np.abs(expected).mean() < 10  # not all zeros, where any tower would agree
-    outputs = np.asarray(nnx.jit(lambda tower, tokens: tower(tokens))(tower, jnp.asarray(tokens)))
+    outputs = np.asarray(jax.jit(tower.apply)(parameters, jnp.asarray(tokens)))
     assert outputs.dtype == np.float32
-    # Relative to the vectors' size: two orders of summing in float32, twelve blocks deep.
+    # Relative to the embeddings' size: two orders of summing in float32, twelve blocks deep.
     assert np.abs(outputs - expected).max() <= 1e-4 * np.abs(expected).max()
 
 
 @pytest.mark.parametrize("pooling", oracle.POOLINGS)
-def test_matches_transformers(pooling: Pooling):
+def test_matches_transformers(pooling):
     check_parity("small", pooling)
 
 
@@ -51,27 +61,24 @@ def test_matches_transformers_at_the_papers_size():
 
 
 def test_base_has_the_papers_parameters():
-    tower = nnx.eval_shape(lambda: make_tower("base"))
-    counts = [np.prod(variable.shape) for _, variable in nnx.to_flat_state(nnx.state(tower, nnx.Param))]
-    assert sum(counts) == 110_234_880
+    assert sum(np.prod(shape) for shape in make_tower("base").parameter_shapes.values()) == 110_234_880
 
 
 def test_every_parameter_has_its_public_name_and_shape():
-    flat = to_flat(make_tower())
-    assert {name: value.shape for name, value in flat.items()} == oracle.parameter_shapes("small")
-    num_parameters = len(jax.tree.leaves(nnx.state(make_tower(), nnx.Param)))
-    assert num_parameters == len(flat)
-
-
-def test_flat_parameters_round_trip():
-    flat = oracle.draw_parameters("small")
     tower = make_tower()
-    from_flat(tower, flat)
-    for name, value in to_flat(tower).items():
+    flat = initialise(tower)
+    assert {name: value.shape for name, value in flat.items()} == oracle.parameter_shapes("small")
+    assert len(flat) == len(tower.parameter_shapes)
+
+
+def test_public_names_round_trip_to_the_bit():
+    tower, flat = make_tower(), oracle.draw_parameters("small")
+    for name, value in tower.write_parameters(oracle_parameters(tower)).items():
         np.testing.assert_array_equal(value, flat[name])
 
 
-def test_reads_stacked_blocks():
+@pytest.mark.parametrize("root", ["", "params/txt/", "opt/target/"])
+def test_reads_stacked_blocks_and_what_is_around_them(root):
     flat = oracle.draw_parameters("small")
     stacked = {name: value for name, value in flat.items() if "encoderblock_" not in name}
     for name in flat:
@@ -79,28 +86,27 @@ def test_reads_stacked_blocks():
             parts = [flat[name.replace("encoderblock_0", f"encoderblock_{number}")] for number in range(SMALL.depth)]
             stacked[name.replace("encoderblock_0", "encoderblock")] = np.stack(parts)
     tower = make_tower()
-    from_flat(tower, stacked)
-    for name, value in to_flat(tower).items():
-        np.testing.assert_array_equal(value, flat[name])
+    found = tower.read_parameters({root + name: value for name, value in stacked.items()}, "a file")
+    for name, value in oracle_parameters(tower).items():
+        np.testing.assert_array_equal(found[name], value)
 
 
-def test_names_every_parameter_that_does_not_fit_and_changes_nothing():
-    tower = make_tower()
-    before = to_flat(tower)
+def test_names_every_parameter_that_does_not_fit():
     flat = oracle.draw_parameters("small")
     flat["head/kernel"] = flat["head/kernel"][:, :5]
     del flat["pos_embedding"]
     flat["Encoder_0/more"] = np.zeros(3, np.float32)
-    message = r"missing: pos_embedding; extra: Encoder_0/more; head/kernel: shape \(64, 5\), the tower's is \(64, 48\)"
-    with pytest.raises(ValueError, match=message):
-        from_flat(tower, flat)
-    for name, value in to_flat(tower).items():
-        np.testing.assert_array_equal(value, before[name])
+    with pytest.raises(WeightsError) as refused:
+        make_tower().read_parameters(flat, "a.npz")
+    message = str(refused.value)
+    assert "1 parameters missing:\n  position_embedding (1, 7, 64)" in message
+    assert "1 parameters not expected:\n  Encoder_0/more (3)" in message
+    assert "head/kernel: the file has (64, 5), the tower needs (64, 48)" in message
 
 
 def test_initialisers_have_big_visions_scale():
     """Standard deviations of big_vision's initialisers, within 5 % where a thousand values and more are drawn."""
-    flat = to_flat(make_tower())
+    flat = initialise(make_tower())
     width, hidden = SMALL.width, SMALL.mlp_width
     block = "Encoder_0/encoderblock_1"
     expected = {
@@ -125,7 +131,7 @@ def test_initialisers_have_big_visions_scale():
 
 
 def test_the_seed_decides_the_parameters():
-    first, again, other = (to_flat(make_tower(seed=seed)) for seed in (1, 1, 2))
+    first, again, other = (initialise(make_tower(), seed) for seed in (1, 1, 2))
     for name in first:
         np.testing.assert_array_equal(first[name], again[name])
     assert not np.array_equal(first["head/kernel"], other["head/kernel"])
@@ -134,11 +140,10 @@ def test_the_seed_decides_the_parameters():
 def test_bfloat16_is_close_and_keeps_float32_parameters_and_results():
     tokens = jnp.asarray(oracle.draw_tokens("small"))
     exact, rounded = make_tower(), make_tower(compute_type="bfloat16")
-    for tower in (exact, rounded):
-        from_flat(tower, oracle.draw_parameters("small"))
-    outputs, expected = np.asarray(rounded(tokens)), np.asarray(exact(tokens))
+    parameters = oracle_parameters(exact)
+    outputs, expected = (np.asarray(tower.apply(parameters, tokens)) for tower in (rounded, exact))
     assert outputs.dtype == np.float32
-    assert all(value.dtype == np.float32 for value in to_flat(rounded).values())
+    assert all(value.dtype == np.float32 for value in initialise(rounded).values())
     error = np.abs(outputs - expected).max() / np.abs(expected).max()
     # bfloat16 keeps 8 bits: 2**-9 per rounding, a few dozen of them; and it must differ, or it was not used.
     assert 1e-4 < error < 0.05
@@ -148,19 +153,22 @@ def test_every_parameter_gets_a_gradient():
     """ "last" reads one position, yet every parameter acts on it but the embeddings of tokens that do not occur."""
     tower = make_tower()
     tokens = jnp.asarray(oracle.draw_tokens("small"))
-    gradients = nnx.grad(lambda tower: jnp.sum(jnp.sin(tower(tokens))))(tower)
-    for path, gradient in nnx.to_flat_state(gradients):
+    parameters = tower.initialise(jax.random.key(0))
+    gradients = jax.grad(lambda parameters: jnp.sum(jnp.sin(tower.apply(parameters, tokens))))(parameters)
+    assert gradients.keys() == tower.parameter_shapes.keys()
+    for name, gradient in gradients.items():
         # A key's bias shifts all scores of a query alike, which softmax ignores.
-        if path[-2:] == ("key", "bias"):
-            assert np.abs(gradient[...]).max() < 1e-4
+        if name.endswith("key/bias"):
+            assert np.abs(gradient).max() < 1e-4
         else:
-            assert np.abs(gradient[...]).max() > 1e-4, path
-        assert np.isfinite(gradient[...]).all(), path
+            assert np.abs(gradient).max() > 1e-4, name
+        assert np.isfinite(gradient).all(), name
 
 
 def test_refuses_rows_of_another_length():
     with pytest.raises(ValueError, match=r"tokens must be \[n, 7\] as the tower was made for, got \(2, 8\)"):
-        make_tower()(jnp.zeros((2, 8), jnp.int32))
+        tower = make_tower()
+        tower.apply(oracle_parameters(tower), jnp.zeros((2, 8), jnp.int32))
 
 
 @pytest.mark.parametrize(

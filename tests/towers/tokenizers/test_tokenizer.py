@@ -13,15 +13,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import CountVectorizer
 
-from lit_precompute.towers.tokenizers import vocabularies
-from lit_precompute.towers.tokenizers.tokenizer import (
+from lit_precompute.towers.options import OptionsError, read_options
+from lit_precompute.towers.tokenizers import (
+    SentencePieceOptions,
     SentencePieceTokenizer,
     Tokenizer,
     TokenizerOptions,
+    WordOptions,
     WordTokenizer,
     load_tokenizer,
     train_tokenizer,
 )
+from lit_precompute.towers.tokenizers.sentencepiece import sample_texts
+from lit_precompute.towers.tokenizers.words import frequent_words
+
+OPTIONS = {"sentencepiece": SentencePieceOptions, "words": WordOptions}
 
 
 def make_texts(num_texts: int, seed: int = 0) -> list[str]:
@@ -37,14 +43,14 @@ ODD_TEXTS = ["", "   ", "Éclair & CAFÉ", "日本語のテキスト", "a\nb\tc"
 
 @pytest.fixture(scope="module")
 def pieces() -> SentencePieceTokenizer:
-    tokenizer = train_tokenizer(TokenizerOptions(kind="sentencepiece", vocabulary_size=200), TEXTS)
+    tokenizer = train_tokenizer(SentencePieceOptions(vocabulary_size=200), TEXTS)
     assert isinstance(tokenizer, SentencePieceTokenizer)
     return tokenizer
 
 
 @pytest.fixture(scope="module")
 def words() -> WordTokenizer:
-    tokenizer = train_tokenizer(TokenizerOptions(kind="words", vocabulary_size=100), TEXTS)
+    tokenizer = train_tokenizer(WordOptions(vocabulary_size=100), TEXTS)
     assert isinstance(tokenizer, WordTokenizer)
     return tokenizer
 
@@ -69,11 +75,11 @@ def test_word_counts_match_scikit_learn():
     counts = np.asarray(counter.fit_transform(TEXTS).sum(axis=0))[0]
     names = counter.get_feature_names_out()
     expected = [names[i] for i in np.lexsort((names, -counts))][:97]
-    assert vocabularies.frequent_words((text.lower() for text in TEXTS), 100) == expected
+    assert frequent_words((text.lower() for text in TEXTS), 100) == expected
 
 
 def test_words_have_their_ranks_as_ids():
-    tokenizer = train_tokenizer(TokenizerOptions(kind="words"), ["a dog, a CAT", "Dog: the_dog", "t-shirt"])
+    tokenizer = train_tokenizer(WordOptions(), ["a dog, a CAT", "Dog: the_dog", "t-shirt"])
     # dog 3 times, a 2, then cat, the, tshirt in alphabetical order; 2 is unknown, 1 the end.
     assert tokenizer.encode(["dog a CAT the T-Shirt horse"], 8).tolist() == [[3, 4, 5, 6, 7, 2, 1, 1]]
     assert tokenizer.vocabulary_size == 8
@@ -83,7 +89,7 @@ def test_words_have_their_ranks_as_ids():
 @settings(max_examples=30, deadline=None)
 @given(texts=st.lists(st.text(max_size=40), max_size=8), length=st.integers(2, 20))
 def test_each_row_is_pieces_then_ends(kind: str, texts: list[str], length: int):
-    tokenizer = _TOKENIZERS.setdefault(kind, train_tokenizer(TokenizerOptions(kind=kind, vocabulary_size=150), TEXTS))
+    tokenizer = _TOKENIZERS.setdefault(kind, train_tokenizer(OPTIONS[kind](vocabulary_size=150), TEXTS))
     rows = tokenizer.encode(texts, length)
     assert rows.shape == (len(texts), length) and rows.dtype == np.int32
     assert (rows[:, -1] == 1).all()
@@ -117,14 +123,14 @@ def test_ids_are_identical_after_the_round_trip(kind: str, request: pytest.Fixtu
 @pytest.mark.parametrize("kind", ["sentencepiece", "words"])
 def test_training_twice_gives_the_same_files(kind: str, tmp_path: pathlib.Path):
     for name in ("first", "second"):
-        train_tokenizer(TokenizerOptions(kind=kind, vocabulary_size=150), iter(TEXTS)).save(str(tmp_path / name))
+        train_tokenizer(OPTIONS[kind](vocabulary_size=150), iter(TEXTS)).save(str(tmp_path / name))
     for path in (tmp_path / "first").iterdir():
         assert path.read_bytes() == (tmp_path / "second" / path.name).read_bytes()
 
 
 def test_a_given_model_is_used_as_it_is(pieces: SentencePieceTokenizer, tmp_path: pathlib.Path):
     pieces.save(str(tmp_path))
-    options = TokenizerOptions(kind="sentencepiece", path=str(tmp_path / "sentencepiece.model"))
+    options = SentencePieceOptions(path=str(tmp_path / "sentencepiece.model"))
     given_model = train_tokenizer(options, ["other texts that must not matter"])
     np.testing.assert_array_equal(given_model.encode(TEXTS, 16), pieces.encode(TEXTS, 16))
 
@@ -132,12 +138,12 @@ def test_a_given_model_is_used_as_it_is(pieces: SentencePieceTokenizer, tmp_path
 def test_a_given_word_list_is_used_in_its_order(tmp_path: pathlib.Path):
     path = tmp_path / "words.txt"
     path.write_text("zebra\ncafé\n\napple\n", encoding="utf-8")
-    tokenizer = train_tokenizer(TokenizerOptions(kind="words", path=str(path)), [])
+    tokenizer = train_tokenizer(WordOptions(path=str(path)), [])
     assert tokenizer.encode(["Apple CAFÉ zebra"], 4).tolist() == [[5, 4, 3, 1]]
 
 
 def test_case_is_kept_when_asked(tmp_path: pathlib.Path):
-    tokenizer = train_tokenizer(TokenizerOptions(kind="words"), ["Dog dog dog"], lower_case=False)
+    tokenizer = train_tokenizer(WordOptions(), ["Dog dog dog"], lower_case=False)
     tokenizer.save(str(tmp_path))
     assert load_tokenizer(str(tmp_path)).encode(["dog Dog"], 3).tolist() == [[3, 4, 1]]
 
@@ -154,7 +160,7 @@ def test_pads_with_the_models_own_end_token():
 @pytest.mark.parametrize(("kind", "noun"), [("sentencepiece", "pieces"), ("words", "words")])
 def test_a_small_corpus_shrinks_the_vocabulary_and_says_so(kind: str, noun: str, caplog: pytest.LogCaptureFixture):
     with caplog.at_level(logging.WARNING):
-        tokenizer = train_tokenizer(TokenizerOptions(kind=kind, vocabulary_size=32_000), ["a cat", "a dog"])
+        tokenizer = train_tokenizer(OPTIONS[kind](vocabulary_size=32_000), ["a cat", "a dog"])
     assert 4 < tokenizer.vocabulary_size < 20
     assert f"the texts hold {tokenizer.vocabulary_size} different {noun}" in caplog.text
     assert "not 32,000" in caplog.text
@@ -162,8 +168,8 @@ def test_a_small_corpus_shrinks_the_vocabulary_and_says_so(kind: str, noun: str,
 
 def test_a_sample_is_even_and_always_the_same():
     texts = [str(number) for number in range(4_000)]
-    sample = vocabularies._sample(iter(texts), 1_000)
-    assert sample == vocabularies._sample(iter(texts), 1_000)
+    sample = sample_texts(iter(texts), 1_000)
+    assert sample == sample_texts(iter(texts), 1_000)
     assert len(set(sample)) == 1_000
     # Four standard deviations of a hypergeometric share: 250 +- 48 from each quarter.
     quarters = np.histogram([int(text) for text in sample], bins=4, range=(0, 4_000))[0]
@@ -174,18 +180,18 @@ def test_a_sample_is_even_and_always_the_same():
 @pytest.mark.parametrize("texts", [[], ["", "  "]])
 def test_refuses_an_empty_corpus(kind: str, texts: list[str]):
     with pytest.raises(ValueError, match="no text holds a word"):
-        train_tokenizer(TokenizerOptions(kind=kind), texts)
+        train_tokenizer(OPTIONS[kind](), texts)
 
 
 def test_refuses_a_vocabulary_too_small_for_the_characters():
     with pytest.raises(ValueError, match="vocabulary of 8 cannot be trained on 1 texts"):
-        train_tokenizer(TokenizerOptions(vocabulary_size=8), ["the quick brown fox jumps over the lazy dog"])
+        train_tokenizer(SentencePieceOptions(vocabulary_size=8), ["the quick brown fox jumps over the lazy dog"])
 
 
 @pytest.mark.parametrize("kind", ["sentencepiece", "words"])
 def test_refuses_a_missing_file(kind: str, tmp_path: pathlib.Path):
     with pytest.raises(ValueError, match=r"nowhere\.model': no such file"):
-        train_tokenizer(TokenizerOptions(kind=kind, path=str(tmp_path / "nowhere.model")), [])
+        train_tokenizer(OPTIONS[kind](path=str(tmp_path / "nowhere.model")), [])
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model at all"])
@@ -193,7 +199,7 @@ def test_refuses_what_is_not_a_sentencepiece_model(content: bytes, tmp_path: pat
     path = tmp_path / "given.model"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"given\.model: not a SentencePiece model"):
-        train_tokenizer(TokenizerOptions(path=str(path)), [])
+        train_tokenizer(SentencePieceOptions(path=str(path)), [])
 
 
 def test_refuses_a_model_without_an_end_token():
@@ -214,7 +220,7 @@ def test_refuses_a_word_list_that_is_not_one(tmp_path: pathlib.Path):
     ]:
         path.write_bytes(content)
         with pytest.raises(ValueError, match=message):
-            train_tokenizer(TokenizerOptions(kind="words", path=str(path)), [])
+            train_tokenizer(WordOptions(path=str(path)), [])
 
 
 def test_refuses_a_changed_or_incomplete_directory(pieces: SentencePieceTokenizer, tmp_path: pathlib.Path):
@@ -236,9 +242,13 @@ def test_refuses_a_changed_or_incomplete_directory(pieces: SentencePieceTokenize
 
 
 def test_refuses_impossible_options(words: WordTokenizer):
-    with pytest.raises(ValueError, match="kind must be"):
-        TokenizerOptions(kind="characters")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(
+        OptionsError, match=r"tokenizer\.kind must be one of \['sentencepiece', 'words'\], got 'syllables'"
+    ):
+        read_options(TokenizerOptions, {"kind": "syllables"}, "tokenizer")
+    with pytest.raises(OptionsError, match=r"tokenizer\.kind must be 'words' here, got 'sentencepiece'"):
+        WordOptions(kind="sentencepiece")  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="vocabulary_size must be >= 4, got 3"):
-        TokenizerOptions(vocabulary_size=3)
+        SentencePieceOptions(vocabulary_size=3)
     with pytest.raises(ValueError, match="length must be >= 2"):
         words.encode(["dog"], 1)

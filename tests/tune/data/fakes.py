@@ -43,11 +43,9 @@ class FakeDataset:
         return (127 * np.sign(exact) if self.vector_type == "int8" else exact).astype(_TYPES[self.vector_type])
 
     def scales(self, rows):
-        """Returns float32 [n, 1] where vectors are int8, [n, 0] of the other types."""
-        if self.vector_type != "int8":
-            return np.zeros((len(rows), 0), np.float32)
+        """Returns float32 [n], the scales of int8 vectors."""
         scales = np.asarray(rows, np.float32) / np.float32(127)
-        return np.maximum(scales, np.float32(2.0**-126))[:, None]
+        return np.maximum(scales, np.float32(2.0**-126))
 
     def read_block(self, block, columns):
         start, stop = self.block_span(block)
@@ -58,5 +56,5 @@ class FakeDataset:
         }
         found = {column: makers[column]() for column in columns}
         if "embedding" in found and self.vector_type == "int8":
-            found["embedding_scale"] = self.scales(np.arange(start, stop))[:, 0]
+            found["embedding_scale"] = self.scales(np.arange(start, stop))
         return RowBlock(start, stop - start, found)

@@ -5,13 +5,14 @@ import threading
 import time
 import tracemalloc
 
+import jax
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lit_precompute.schemas import DatasetWriter, EmbeddingDataset, SourceInfo, TowerCard, VectorType
-from lit_precompute.towers.tokenizers.tokenizer import WordTokenizer
+from lit_precompute.towers.tokenizers import WordTokenizer
 from lit_precompute.tune.data import shuffling
 from lit_precompute.tune.data.batches import BatchSource, iterate
 from lit_precompute.tune.data.texts import TextOptions
@@ -47,7 +48,7 @@ def window_budget(dataset: FakeDataset, *, blocks: int, itemsize: int = 4, token
 
 
 def as_tuple(batch) -> tuple[bytes, ...]:
-    return tuple(array.tobytes() for array in batch)
+    return tuple(array.tobytes() for array in jax.tree.leaves(batch))
 
 
 def check_contents(dataset: FakeDataset, batch, batch_size: int):
@@ -55,10 +56,13 @@ def check_contents(dataset: FakeDataset, batch, batch_size: int):
     assert batch.row_numbers.shape == (batch_size,) and batch.row_numbers.dtype == np.int64
     assert len(np.unique(batch.row_numbers)) == batch_size
     expected = dataset.vectors(batch.row_numbers)
-    assert batch.image_vectors.dtype == expected.dtype
-    np.testing.assert_array_equal(batch.image_vectors, expected)
-    assert batch.image_scales.dtype == np.float32
-    np.testing.assert_array_equal(batch.image_scales, dataset.scales(batch.row_numbers))
+    assert batch.images.numbers.dtype == expected.dtype
+    np.testing.assert_array_equal(batch.images.numbers, expected)
+    if dataset.vector_type == "int8":
+        assert batch.images.scales.dtype == np.float32
+        np.testing.assert_array_equal(batch.images.scales, dataset.scales(batch.row_numbers))
+    else:
+        assert batch.images.scales is None
     assert batch.tokens.shape == (batch_size, 4) and batch.tokens.dtype == np.int32
     for row, tokens in zip(batch.row_numbers, batch.tokens, strict=True):
         choices = TOKENIZER.encode([text for text in dataset.texts[row] if text.strip()], 4).tolist()

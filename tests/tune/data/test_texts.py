@@ -7,7 +7,7 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lit_precompute.towers.tokenizers.tokenizer import WordTokenizer
+from lit_precompute.towers.tokenizers import WordTokenizer
 from lit_precompute.tune.data.texts import TextOptions, TokenTable, encode_chosen, iterate_texts, read_texts, row_texts
 from tests.tune.data.fakes import FakeDataset
 

@@ -4,16 +4,17 @@ import dataclasses
 import json
 import shutil
 
+import jax
 import numpy as np
 import pytest
-from flax import nnx
 from safetensors.numpy import load_file, save_file
 
 from lit_precompute.schemas import EmbeddingDataset
-from lit_precompute.towers.tokenizers.tokenizer import WordTokenizer
+from lit_precompute.towers.tokenizers import WordTokenizer
 from lit_precompute.tune.model.image_side import Statistics
 from lit_precompute.tune.model.options import ImageSideOptions
-from lit_precompute.tune.model.tuned_model import TunedModel, make_text_tower
+from lit_precompute.tune.model.sides import make_sides
+from lit_precompute.tune.model.tuned_model import TunedModel
 from lit_precompute.tune.model.tuned_model_files import CARD_NAME, PARAMETERS_NAME, TunedModelError, write_card
 from tests.tune.small_runs import NUM_WORDS, RECIPE, WIDTH, tower_card, train, write_dataset
 
@@ -26,12 +27,17 @@ def make_model(*, head_width=None, standardise=True) -> TunedModel:
     tokenizer = WordTokenizer([f"word{number}" for number in range(NUM_WORDS)])
     rng = np.random.default_rng(0)
     draw = lambda *shape: rng.standard_normal(shape).astype(np.float32)  # noqa: E731  # one line, used five times
+    image_parameters = {"kernel": draw(WIDTH, head_width), "bias": draw(head_width)} if head_width else {}
+    statistics = Statistics(draw(WIDTH), 1 + draw(WIDTH) ** 2) if standardise else None
+    sides = make_sides(recipe, width=WIDTH, vocabulary_size=tokenizer.vocabulary_size, statistics=statistics)
+    drawn = sides.text.initialise(jax.random.key(1))
     return TunedModel(
         recipe=recipe,
-        tower=make_text_tower(recipe, tokenizer, head_width or WIDTH, nnx.Rngs(1)),
+        sides=sides,
+        image_parameters=image_parameters,
+        text_parameters={name: np.asarray(value) for name, value in drawn.items()},
         tokenizer=tokenizer,
-        head={"kernel": draw(WIDTH, head_width), "bias": draw(head_width)} if head_width else {},
-        statistics=Statistics(draw(WIDTH), 1 + draw(WIDTH) ** 2) if standardise else None,
+        statistics=statistics,
         scale=23.5,
         image_tower=tower_card().model_dump(),
     )
@@ -70,11 +76,13 @@ def test_embeds_as_plain_numpy_would():
     model = make_model(head_width=12)
     vectors = np.random.default_rng(1).standard_normal((300, WIDTH))
     mean, deviation = (part.astype(np.float64) for part in model.statistics)
-    expected = (vectors - mean) / deviation @ model.head["kernel"].astype(np.float64) + model.head["bias"]
+    expected = (vectors - mean) / deviation @ np.float64(model.image_parameters["kernel"]) + model.image_parameters[
+        "bias"
+    ]
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     np.testing.assert_allclose(model.embed_images(vectors), expected, atol=1e-5)
     tokens = model.tokenizer.encode(TEXTS, RECIPE.text.max_tokens)
-    outputs = np.asarray(nnx.jit(model.tower)(tokens), np.float64)
+    outputs = np.asarray(jax.jit(model.sides.text.apply)(model.text_parameters, tokens), np.float64)
     expected = outputs / np.linalg.norm(outputs, axis=1, keepdims=True)
     np.testing.assert_allclose(model.embed_texts(TEXTS), expected, atol=1e-5)
 
@@ -153,11 +161,11 @@ def test_what_is_no_model_is_told(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format_version": 2}, "format_version is 2, this library reads 1; update lit-precompute"),
+        ({"format_version": 3}, "format_version is 3, this library reads up to 2; update lit-precompute"),
         ({"scale": None}, r"missing keys \['scale'\]"),
         ({"colour": "blue"}, r"unknown keys \['colour'\]"),
-        ({"recipe": {"size": 3}}, "size is no option"),
-        ({"output_width": 13}, r"head/bias: shape \(12,\), the tower's is \(13,\)"),
+        ({"recipe": {"size": 3}}, "size is not an option"),
+        ({"output_width": 13}, "output_width is 13, the recipe's is 12"),
     ],
 )
 def test_a_card_that_is_wrong_is_told(copy, changes, message):
@@ -199,10 +207,13 @@ def rewrite(folder, change):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda arrays: arrays.pop("txt/head/bias"), "missing: head/bias"),
-        (lambda arrays: arrays.update({"txt/tail": np.zeros(3, np.float32)}), "extra: tail"),
-        (lambda arrays: arrays.pop("img/mean"), "the image side's parameters must be"),
-        (lambda arrays: arrays.update({"img/bias": np.zeros(3, np.float32)}), r"'bias': \(12,\)"),
+        (lambda arrays: arrays.pop("txt/head/bias"), r"text tower: [^\n]*\n1 parameters missing:\n  head/bias"),
+        (lambda arrays: arrays.update({"txt/tail": np.zeros(3, np.float32)}), r"1 parameters not expected:\n  tail"),
+        (lambda arrays: arrays.pop("img/mean"), r"mean and deviation of the image side must be \[24\]"),
+        (
+            lambda arrays: arrays.update({"img/bias": np.zeros(3, np.float32)}),
+            r"bias: the file has \(3\), the tower needs \(12\)",
+        ),
     ],
 )
 def test_parameters_that_do_not_fit_are_told(copy, change, message):

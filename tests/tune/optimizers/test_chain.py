@@ -6,9 +6,10 @@ import numpy as np
 import optax
 import pytest
 
-from lit_precompute.tune.optimizers.chain import OptimizerOptions, make_optimizer, make_schedule
+from lit_precompute.tune.optimizers import AdamOptions
+from lit_precompute.tune.optimizers.chain import make_optimizer, make_schedule
 
-OPTIONS = OptimizerOptions(learning_rate=0.02, weight_decay=0.1, warmup_steps=3, clip_norm=None)
+OPTIONS = AdamOptions(learning_rate=0.02, weight_decay=0.1, warmup_steps=3, clip_norm=None)
 
 
 def _run(options, gradients, parameters, num_steps=10):
@@ -50,7 +51,7 @@ def test_matches_float64_numpy():
 
 def test_equals_adamw_where_the_two_coincide():
     """optax.adamw multiplies decay by the learning rate; big_vision does not."""
-    options = OptimizerOptions(learning_rate=0.02, weight_decay=0.1, clip_norm=None, schedule="constant")
+    options = AdamOptions(learning_rate=0.02, weight_decay=0.1, clip_norm=None, schedule="constant")
     start = {"kernel": jnp.ones((2, 2))}
     gradients = [{"kernel": jnp.full((2, 2), value)} for value in (0.5, -1.0, 2.0)]
     reference = optax.adamw(0.02, weight_decay=0.1 / 0.02)
@@ -62,7 +63,7 @@ def test_equals_adamw_where_the_two_coincide():
 
 
 def test_gradients_are_clipped_by_their_global_norm():
-    options = OptimizerOptions(clip_norm=1.0, beta1=0.0, beta2=0.0, epsilon=1e3, schedule="constant", learning_rate=1.0)
+    options = AdamOptions(clip_norm=1.0, beta1=0.0, beta2=0.0, epsilon=1e3, schedule="constant", learning_rate=1.0)
     # With such an epsilon Adam's step is the gradient / 1e3: the clipped one is seen.
     found = _run(options, [{"a": jnp.array([30.0]), "b": jnp.array([40.0])}], {"a": jnp.zeros(1), "b": jnp.zeros(1)})
     np.testing.assert_allclose([found["a"][0], found["b"][0]], [-0.6e-3, -0.8e-3], rtol=2e-3)
@@ -70,19 +71,19 @@ def test_gradients_are_clipped_by_their_global_norm():
 
 @pytest.mark.parametrize(("step", "factor"), [(0, 0.0), (5, 0.5), (10, 1.0), (60, 0.5), (110, 0.0)])
 def test_schedule_warms_up_linearly_and_falls_as_a_cosine(step, factor):
-    schedule = make_schedule(OptimizerOptions(warmup_steps=10), num_steps=110)
+    schedule = make_schedule(AdamOptions(warmup_steps=10), num_steps=110)
     np.testing.assert_allclose(schedule(step), factor, atol=1e-6)
 
 
 def test_warm_up_longer_than_training_is_refused():
     with pytest.raises(ValueError, match=r"warmup_steps must be < the 5 steps"):
-        make_schedule(OptimizerOptions(warmup_steps=5), num_steps=5)
+        make_schedule(AdamOptions(warmup_steps=5), num_steps=5)
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("name", "sgd"), ("learning_rate", 0.0), ("weight_decay", -1.0), ("beta1", 1.0), ("clip_norm", 0.0)],
+    [("kind", "sgd"), ("learning_rate", 0.0), ("weight_decay", -1.0), ("beta1", 1.0), ("clip_norm", 0.0)],
 )
 def test_wrong_options_name_the_field_and_the_value(field, value):
     with pytest.raises(ValueError, match=rf"optimizer\.{field} must be .*got {value!r}"):
-        OptimizerOptions(**{field: value})
+        AdamOptions(**{field: value})

@@ -5,19 +5,23 @@ import json
 import pathlib
 import re
 import signal
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from flax import nnx
 
 from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.tune.config.execution import Execution
+from lit_precompute.tune.data.batches import BatchSource
+from lit_precompute.tune.losses import LossOptions, SoftmaxOptions, make_loss
 from lit_precompute.tune.model.options import ImageSideOptions
-from lit_precompute.tune.optimizers.options import OptimizerOptions
+from lit_precompute.tune.optimizers import AdamOptions
 from lit_precompute.tune.training.trainer import Trainer, TrainingError, TrainingStopped
 from tests.tune.small_runs import (
+    EXECUTION,
     NUM_ROWS,
     RECIPE,
     finish,
@@ -68,12 +72,12 @@ def stop_at(step):
     return lambda: next(asked) >= step
 
 
-def naive_loss(parameters, graph, tokens, images):
+def naive_loss(parameters, text_tower, tokens, images):
     """The definition, left to automatic differentiation."""
-    texts = nnx.merge(graph, parameters["text"])(tokens)
+    texts = text_tower.apply(parameters.text, tokens)
     texts = texts / jnp.linalg.norm(texts, axis=1, keepdims=True)
     images = images / jnp.linalg.norm(images, axis=1, keepdims=True)
-    logits = jnp.exp(parameters["log_scale"]) * texts @ images.T
+    logits = jnp.exp(parameters.loss["log_scale"]) * texts @ images.T
     return -sum(jnp.diag(jax.nn.log_softmax(logits, axis)).mean() for axis in (0, 1)) / 2
 
 
@@ -82,30 +86,30 @@ def test_matches_plain_jax_and_optax(dataset_path, tmp_path):
     recipe = dataclasses.replace(
         RECIPE,
         num_steps=4,
-        micro_batch_size=5,
-        optimizer=OptimizerOptions(learning_rate=1e-2, clip_norm=0.5, schedule="constant"),
+        optimizer=AdamOptions(learning_rate=1e-2, clip_norm=0.5, schedule="constant"),
         image_side=ImageSideOptions(standardise=False),
     )
     with EmbeddingDataset.open(dataset_path) as dataset:
-        trainer = Trainer(dataset, recipe, tmp_path / "run")
+        execution = dataclasses.replace(EXECUTION, micro_batch_size=5)
+        trainer = Trainer(dataset, recipe, tmp_path / "run", execution)
         # Copies: the first step uses the state up.
-        parameters = jax.tree.map(jnp.array, trainer._state.parameters)
-        graph = trainer._programs.graph
+        parameters = jax.tree.map(jnp.array, trainer.parameters)
+        text_tower = trainer.sides.text
         batches = [trainer.batches.batch(step) for step in range(4)]
         trainer.run(lambda progress: None)
-        found = trainer._state.parameters
+        found = trainer.parameters
     optimizer = optax.chain(optax.clip_by_global_norm(0.5), optax.adam(1e-2))
     optimizer_state = jax.jit(optimizer.init)(parameters)
     losses = []
 
     @jax.jit
     def plain_step(parameters, optimizer_state, tokens, images):
-        loss, gradients = jax.value_and_grad(naive_loss)(parameters, graph, tokens, images)
+        loss, gradients = jax.value_and_grad(naive_loss)(parameters, text_tower, tokens, images)
         updates, optimizer_state = optimizer.update(gradients, optimizer_state, parameters)
         return optax.apply_updates(parameters, updates), optimizer_state, loss
 
     for batch in batches:
-        images = batch.image_vectors.astype(np.float32)
+        images = batch.images.numbers.astype(np.float32)
         parameters, optimizer_state, loss = plain_step(parameters, optimizer_state, batch.tokens, images)
         losses.append(float(loss))
     np.testing.assert_allclose([line["loss"] for line in metric_lines(tmp_path / "run")], losses, rtol=1e-5)
@@ -113,7 +117,7 @@ def test_matches_plain_jax_and_optax(dataset_path, tmp_path):
         jax.tree.leaves_with_path(found), jax.tree.leaves_with_path(parameters), strict=True
     ):
         # A bias of the keys changes no attention: its gradient is rounding alone, which Adam blows up to full steps.
-        if "['key']['bias']" not in (name := jax.tree_util.keystr(path)):
+        if "key/bias" not in (name := jax.tree_util.keystr(path)):
             np.testing.assert_allclose(got, want, atol=2e-4, err_msg=name)
 
 
@@ -145,8 +149,8 @@ def test_a_stop_asked_for_in_the_last_step_finishes(dataset_path, unbroken, tmp_
 def test_how_to_compute_may_change_when_going_on(dataset_path, unbroken, tmp_path):
     with pytest.raises(TrainingStopped):
         train(dataset_path, tmp_path / "run", should_stop=stop_at(9))
-    other = dataclasses.replace(RECIPE, micro_batch_size=7, log_every_steps=5, checkpoint_every_steps=100)
-    result = train(dataset_path, tmp_path / "run", other)
+    other = Execution(micro_batch_size=7, tile_rows=5, log_every_steps=5, checkpoint_every_steps=100)
+    result = train(dataset_path, tmp_path / "run", execution=other)
     # The same mathematics in another order of sums.
     assert result.final_loss == pytest.approx(metric_lines(unbroken)[-1]["loss"], rel=1e-4)
 
@@ -181,25 +185,45 @@ def test_a_loss_that_is_not_finite_stops_and_is_never_saved(dataset_path, tmp_pa
     """The rate explodes: some step overflows, and all that is kept is from before it."""
     recipe = dataclasses.replace(
         RECIPE,
-        optimizer=OptimizerOptions(learning_rate=1e18, clip_norm=None, warmup_steps=15),
-        checkpoint_every_steps=1,
+        optimizer=AdamOptions(learning_rate=1e18, clip_norm=None, warmup_steps=15),
     )
+    often = dataclasses.replace(EXECUTION, checkpoint_every_steps=1)
     with pytest.raises(TrainingError, match=r"step \d+: the loss is .* is kept in .*checkpoints") as stopped:
-        train(dataset_path, tmp_path / "run", recipe)
+        train(dataset_path, tmp_path / "run", recipe, often)
     bad_step, kept = (int(number) for number in re.findall(r"step (\d+)", str(stopped.value))[:2])
     assert kept == bad_step - 1 >= 1
     assert [line["step"] for line in metric_lines(tmp_path / "run")] == list(range(1, bad_step))
     assert not (tmp_path / "run" / "model").exists()
     with EmbeddingDataset.open(dataset_path) as dataset:
-        trainer = Trainer(dataset, recipe, tmp_path / "run")
+        trainer = Trainer(dataset, recipe, tmp_path / "run", often)
         assert trainer.first_step == kept
-        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(trainer._state.parameters))
+        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(trainer.parameters))
         # The batch is a function of the step: the same command meets the same fate, and says so.
         with pytest.raises(TrainingError, match=rf"step {bad_step}: .*The same command would meet it again"):
             trainer.run(lambda progress: None)
 
 
-def test_a_device_without_memory_says_which_field_helps(dataset_path, tmp_path):
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class InfiniteOptions(LossOptions):
+    """A loss from outside the package: the softmax loss and infinity, whose gradients are finite."""
+
+    kind: Literal["test-infinite"] = "test-infinite"
+
+
+def make_infinite(options, **arguments):
+    loss = make_loss(SoftmaxOptions(initial_scale=options.initial_scale), **arguments)
+    return dataclasses.replace(loss, value=lambda *given: loss.value(*given) + jnp.inf)
+
+
+def test_an_infinite_loss_of_finite_gradients_does_not_blame_the_parameters(dataset_path, tmp_path):
+    if "test-infinite" not in LossOptions.kinds.names():
+        LossOptions.kinds.register(InfiniteOptions, make_infinite)
+    with pytest.raises(TrainingError, match=r"step 1: the loss is inf, the gradient's norm \d") as stopped:
+        train(dataset_path, tmp_path / "run", dataclasses.replace(RECIPE, loss=InfiniteOptions()))
+    assert "parameters are finite" not in str(stopped.value)
+
+
+def test_a_device_without_memory_says_which_field_helps(dataset_path, tmp_path, monkeypatch):
     """As XLA reports it; no test can fill the memory of the machine it runs on."""
 
     def fail(*_):
@@ -207,13 +231,13 @@ def test_a_device_without_memory_says_which_field_helps(dataset_path, tmp_path):
 
     with EmbeddingDataset.open(dataset_path) as dataset:
         trainer = Trainer(dataset, RECIPE, tmp_path / "run")
-        trainer._programs = trainer._programs._replace(step=fail)
+        monkeypatch.setattr(BatchSource, "batch", fail)
         with pytest.raises(TrainingError, match=r"allocating 9 bytes\.\): give a smaller --micro-batch-size than 16"):
             trainer.run(lambda progress: None)
 
 
 def test_a_warm_up_as_long_as_the_training_is_refused(dataset_path, tmp_path):
-    recipe = dataclasses.replace(RECIPE, num_steps=None, num_epochs=1, optimizer=OptimizerOptions(warmup_steps=6))
+    recipe = dataclasses.replace(RECIPE, num_steps=None, num_epochs=1, optimizer=AdamOptions(warmup_steps=6))
     with pytest.raises(ValueError, match=r"optimizer\.warmup_steps must be < the 6 steps of training, got 6"):
         train(dataset_path, tmp_path / "run", recipe)
 
@@ -230,24 +254,24 @@ def test_trains_an_image_head(dataset_path, tmp_path):
     train(dataset_path, tmp_path / "run", dataclasses.replace(RECIPE, image_side=side, compute_type="bfloat16"))
     model = TunedModel.load(tmp_path / "run")
     assert model.embed_texts(["word1 word2"]).shape == (1, 10)
-    assert np.abs(model.head["bias"]).max() > 1e-4  # it began at zero
+    assert np.abs(model.image_parameters["bias"]).max() > 1e-4  # it began at zero
 
 
 def test_reads_windows_where_the_budget_is_small(dataset_path, tmp_path):
     """Stopped and gone on, as in memory; and with another budget the order would be another: refused."""
-    recipe = dataclasses.replace(RECIPE, memory_budget_bytes=6_000)
-    train(dataset_path, tmp_path / "unbroken", recipe)
+    small = dataclasses.replace(EXECUTION, memory_budget_bytes=6_000)
+    train(dataset_path, tmp_path / "unbroken", execution=small)
     with pytest.raises(TrainingStopped):
-        train(dataset_path, tmp_path / "run", recipe, should_stop=stop_at(10))
+        train(dataset_path, tmp_path / "run", execution=small, should_stop=stop_at(10))
     with pytest.raises(ValueError, match="kind is 'windows' there, 'rows' is asked"):
-        train(dataset_path, tmp_path / "run", RECIPE)
-    train(dataset_path, tmp_path / "run", recipe)
+        train(dataset_path, tmp_path / "run")
+    train(dataset_path, tmp_path / "run", execution=small)
     assert model_bytes(tmp_path / "run") == model_bytes(tmp_path / "unbroken")
 
 
 @pytest.mark.parametrize(
     ("standardise", "budgets"),
-    [(True, (RECIPE.memory_budget_bytes, RECIPE.memory_budget_bytes)), (False, (6_000, 12_000))],
+    [(True, (EXECUTION.memory_budget_bytes, EXECUTION.memory_budget_bytes)), (False, (6_000, 12_000))],
 )
 def test_int8_trains_as_the_float32_it_stands_for(tmp_path, standardise, budgets):
     """In memory, standardised and through a head; and in equally many windows, as stored: then to the bit."""
@@ -257,7 +281,8 @@ def test_int8_trains_as_the_float32_it_stands_for(tmp_path, standardise, budgets
     orders, losses = [], []
     for number, (dataset, budget) in enumerate(zip(datasets, budgets, strict=True)):
         output = tmp_path / f"run-{number}"
-        train(dataset, output, dataclasses.replace(RECIPE, image_side=side, memory_budget_bytes=budget))
+        execution = dataclasses.replace(EXECUTION, memory_budget_bytes=budget)
+        train(dataset, output, dataclasses.replace(RECIPE, image_side=side), execution)
         orders.append(json.loads((output / "run.json").read_text())["order"])
         losses.append([line["loss"] for line in metric_lines(output)])
     assert orders[0] == orders[1]

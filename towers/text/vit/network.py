@@ -11,15 +11,15 @@ Source: big_vision, models/proj/image_text/text_transformer.py and models/vit.py
 last position this relies on rows that end in the end token, which every tokenizer here writes.
 """
 
-from collections.abc import Mapping
-
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 
+from lit_precompute.towers.contract import Tower
+from lit_precompute.towers.nnx_modules import nnx_function
 from lit_precompute.towers.options import ComputeType
-from lit_precompute.towers.text.options import Pooling, TextTowerOptions
+from lit_precompute.towers.text.vit.naming import namings
+from lit_precompute.towers.text.vit.options import Pooling, ViTTextOptions
 
 
 class Attention(nnx.Module):
@@ -48,7 +48,7 @@ class Attention(nnx.Module):
 class Block(nnx.Module):
     """Norm, attention, sum; norm, perceptron, sum."""
 
-    def __init__(self, options: TextTowerOptions, *, compute_type: ComputeType, rngs: nnx.Rngs):
+    def __init__(self, options: ViTTextOptions, *, compute_type: ComputeType, rngs: nnx.Rngs):
         def dense(in_features: int, out_features: int) -> nnx.Linear:
             return nnx.Linear(
                 in_features,
@@ -72,12 +72,12 @@ class Block(nnx.Module):
         return residual + self.perceptron_out(hidden).astype(jnp.float32)
 
 
-class TextTower(nnx.Module):
+class TextViT(nnx.Module):
     """Token ids to vectors; see the module's docstring."""
 
     def __init__(
         self,
-        options: TextTowerOptions,
+        options: ViTTextOptions,
         *,
         vocabulary_size: int,
         max_tokens: int,
@@ -123,58 +123,24 @@ def _pool(hidden: jax.Array, pooling: Pooling) -> jax.Array:
             return hidden.max(axis=1)
 
 
-def to_flat(tower: TextTower) -> dict[str, np.ndarray]:
-    """Returns the parameters by their public names, such as "Encoder_0/encoderblock_0/LayerNorm_0/scale"."""
-    return {name: np.asarray(parameter[...]) for name, parameter in _named_parameters(tower).items()}
-
-
-def from_flat(tower: TextTower, flat: Mapping[str, np.ndarray]) -> None:
-    """Sets all parameters by their public names; blocks may be stacked along a leading axis ("encoderblock/...").
-
-    Raises:
-      ValueError: names all parameters that are missing, extra or of another shape; nothing is changed then.
-    """
-    given = _unstack(flat)
-    parameters = _named_parameters(tower)
-    faults = [f"missing: {name}" for name in sorted(parameters.keys() - given.keys())]
-    faults += [f"extra: {name}" for name in sorted(given.keys() - parameters.keys())]
-    faults += [
-        f"{name}: shape {given[name].shape}, the tower's is {parameter.shape}"
-        for name, parameter in parameters.items()
-        if name in given and given[name].shape != parameter.shape
-    ]
-    if faults:
-        raise ValueError("these parameters do not fit the text tower: " + "; ".join(faults))
-    for name, parameter in parameters.items():
-        parameter.set_value(jnp.asarray(given[name], jnp.float32))
-
-
-def _unstack(flat: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Returns the same parameters with big_vision's scanned blocks taken apart, each under its own name."""
-    stacked = "Encoder_0/encoderblock/"
-    result = {name: value for name, value in flat.items() if not name.startswith(stacked)}
-    for name in flat.keys() - result.keys():
-        for number, value in enumerate(flat[name]):
-            result[f"Encoder_0/encoderblock_{number}/{name.removeprefix(stacked)}"] = value
-    return result
-
-
-def _named_parameters(tower: TextTower) -> dict[str, nnx.Param]:
-    """Returns big_vision's name of each parameter."""
-    layers: dict[str, nnx.Module] = {"Embed_0": tower.token_embedding}
-    for number, block in enumerate(tower.blocks):
-        prefix = f"Encoder_0/encoderblock_{number}"
-        attention = f"{prefix}/MultiHeadDotProductAttention_0"
-        layers[f"{prefix}/LayerNorm_0"] = block.attention_norm
-        layers |= {f"{attention}/{name}": getattr(block.attention, name) for name in ("query", "key", "value", "out")}
-        layers[f"{prefix}/LayerNorm_1"] = block.perceptron_norm
-        layers[f"{prefix}/MlpBlock_0/Dense_0"] = block.perceptron_in
-        layers[f"{prefix}/MlpBlock_0/Dense_1"] = block.perceptron_out
-    layers |= {"Encoder_0/encoder_norm": tower.final_norm, "head": tower.head}
-    named: dict[str, nnx.Param] = {"pos_embedding": tower.position_embedding}
-    for prefix, layer in layers.items():
-        for leaf in ("embedding", "scale", "kernel", "bias"):
-            parameter = getattr(layer, leaf, None)
-            if isinstance(parameter, nnx.Param):
-                named[f"{prefix}/{leaf}"] = parameter
-    return named
+def make_tower(
+    options: ViTTextOptions, *, vocabulary_size: int, max_tokens: int, output_width: int, compute_type: ComputeType
+) -> Tower:
+    """Returns the tower for token ids below `vocabulary_size`, int32 [n, max_tokens]; see `towers.text.registry`."""
+    function = nnx_function(
+        lambda rngs: TextViT(
+            options,
+            vocabulary_size=vocabulary_size,
+            max_tokens=max_tokens,
+            output_width=output_width,
+            rngs=rngs,
+            compute_type=compute_type,
+        )
+    )
+    return Tower(
+        output_width=output_width,
+        parameter_shapes=function.parameter_shapes,
+        apply=function.apply,
+        initialise=function.initialise,
+        namings=namings(options.depth, function.parameter_shapes),
+    )

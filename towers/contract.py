@@ -1,0 +1,55 @@
+"""The contract by which towers of both sides meet a trainer.
+
+Promises: a tower is named parameters in a flat dict, a pure function of them that can be jitted, differentiated and
+sharded, an initialiser, and the names that files give the parameters. Whether it is made of plain functions (image
+families) or of Flax modules (text towers) does not show.
+
+Not here: which towers there are (the registries), and reading files (`weights`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from lit_precompute.towers.weights.matching import match_parameters
+from lit_precompute.towers.weights.naming import Naming, read_names, write_names
+
+Shapes = dict[str, tuple[int, ...]]
+Parameters = Mapping[str, jax.Array]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Tower:
+    """A network from images, texts or stored embeddings to one embedding each, without its parameters.
+
+    Attributes:
+      output_width: length of an embedding.
+      parameter_shapes: the parameters by name; all are float32.
+      apply: (parameters, inputs of n examples) -> float32 [n, output_width], not normalised.
+      initialise: random key -> parameters for training from a random start.
+      namings: the kinds of files that are read and written; none means that files have the names used here.
+    """
+
+    output_width: int
+    parameter_shapes: Shapes
+    apply: Callable[[Parameters, Any], jax.Array]
+    initialise: Callable[[jax.Array], dict[str, jax.Array]]
+    namings: Sequence[Naming] = ()
+
+    def read_parameters(self, arrays: Mapping[str, np.ndarray], where: str) -> dict[str, np.ndarray]:
+        """Returns a file's arrays as this tower's parameters, float32.
+
+        Raises:
+          WeightsError: a parameter is missing, unexpected, of another shape or not finite; `where` names the file.
+        """
+        renamed = read_names(self.namings, arrays, self.parameter_shapes)
+        return match_parameters(renamed, self.parameter_shapes, where)
+
+    def write_parameters(self, parameters: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Returns the parameters under the names of the first naming; `read_parameters` reads them back."""
+        return write_names(self.namings[0], parameters) if self.namings else dict(parameters)

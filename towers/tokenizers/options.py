@@ -1,0 +1,43 @@
+"""What the options of tokenizers of every kind have in common."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from typing import ClassVar
+
+from lit_precompute.towers.options import Kinds, TaggedOptions
+from lit_precompute.towers.tokenizers.tokenizer import NUM_SPECIAL
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TokenizerOptions(TaggedOptions):
+    """Which tokenizer, of any kind.
+
+    Attributes:
+      kind: a registered kind.
+      path: a vocabulary in the kind's own format; None trains one on the captions.
+      vocabulary_size: the most ids to train, the three special ones included; a given file has its own size.
+    """
+
+    kinds: ClassVar[Kinds[TokenizerOptions]] = Kinds("tokenizer")
+    path: str | None = None
+    vocabulary_size: int = 32_000
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.vocabulary_size < NUM_SPECIAL + 1:
+            raise ValueError(f"tokenizer.vocabulary_size must be >= {NUM_SPECIAL + 1}, got {self.vocabulary_size}")
+
+    def file(self) -> pathlib.Path:
+        """Returns the path of the vocabulary that is given.
+
+        Raises:
+          ValueError: there is no such file.
+        """
+        path = pathlib.Path(str(self.path))
+        if not path.is_file():
+            raise ValueError(
+                f"tokenizer.path {self.path!r}: no such file; give a {self.kind} vocabulary, or leave the path out"
+            )
+        return path

@@ -1,0 +1,77 @@
+"""The kinds of tokenizers: making one of its options, and loading one that was saved.
+
+A kind is an options class, a function `make(options, texts, *, lower_case)`, and a function `load(fields, path)` that
+reads what the tokenizer's `save` wrote into the description at `path`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import pathlib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from lit_precompute.towers.tokenizers import sentencepiece, words
+from lit_precompute.towers.tokenizers.options import TokenizerOptions
+from lit_precompute.towers.tokenizers.tokenizer import DESCRIPTION_NAME, FORMAT_VERSION, Tokenizer
+
+_Load = Callable[[Mapping[str, Any], pathlib.Path], Tokenizer]
+_LOADERS: dict[str, _Load] = {}
+_logger = logging.getLogger(__name__)
+
+
+def register_tokenizer(options: type[TokenizerOptions], make: Callable[..., Tokenizer], load: _Load) -> None:
+    """Adds a kind of tokenizer; also for packages of others.
+
+    Args:
+      options: its options; the default of the field `kind` is the kind's name.
+      make: see the module; `texts` are lower-cased already where the tokenizer is to lower them.
+      load: see the module.
+
+    Raises:
+      ValueError: the name is taken.
+    """
+    TokenizerOptions.kinds.register(options, make)
+    _LOADERS[TokenizerOptions.kinds.names()[-1]] = load
+
+
+def train_tokenizer(options: TokenizerOptions, texts: Iterable[str], *, lower_case: bool = True) -> Tokenizer:
+    """Returns the tokenizer that `options` ask for: read from `options.path`, or trained on `texts`, each read once.
+
+    Raises:
+      ValueError: the file is missing or not a vocabulary of that kind; no text contains a word; the vocabulary is too
+        small to hold the texts' characters.
+    """
+    cased = (text.lower() for text in texts) if lower_case else iter(texts)
+    tokenizer: Tokenizer = TokenizerOptions.kinds.make(options, cased, lower_case=lower_case)
+    if options.path is None and tokenizer.vocabulary_size < options.vocabulary_size:
+        _logger.warning(
+            "tokenizer: the texts hold %s different %s, so the vocabulary is that large and not %s",
+            f"{tokenizer.vocabulary_size:,}",
+            tokenizer.unit,
+            f"{options.vocabulary_size:,}",
+        )
+    return tokenizer
+
+
+def load_tokenizer(directory: str) -> Tokenizer:
+    """Returns the tokenizer that `save` wrote there.
+
+    Raises:
+      ValueError: no tokenizer there, a newer format, or a model that is not the one that was saved.
+    """
+    path = pathlib.Path(directory) / DESCRIPTION_NAME
+    if not path.is_file():
+        raise ValueError(f"{directory}: no {DESCRIPTION_NAME}; this is not a saved tokenizer")
+    fields = json.loads(path.read_text(encoding="utf-8"))
+    version = fields.pop("format_version", None)
+    if version != FORMAT_VERSION:
+        raise ValueError(f"{path}: format_version must be {FORMAT_VERSION}, got {version!r}; update lit-precompute")
+    if fields.get("kind") not in _LOADERS:
+        raise ValueError(f"{path}: kind must be one of {sorted(_LOADERS)}, got {fields.get('kind')!r}")
+    return _LOADERS[fields["kind"]](fields, path)
+
+
+register_tokenizer(sentencepiece.SentencePieceOptions, sentencepiece.make_tokenizer, sentencepiece.load_tokenizer)
+register_tokenizer(words.WordOptions, words.make_tokenizer, words.load_tokenizer)

@@ -1,0 +1,138 @@
+"""SentencePiece: pieces of words by a unigram model, given or trained on the texts.
+
+Promises: the same texts in the same order give the same model on any machine; memory holds a sample of the texts,
+however many there are.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import itertools
+import pathlib
+import random
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal
+
+import sentencepiece
+
+from lit_precompute.towers.tokenizers.options import TokenizerOptions
+from lit_precompute.towers.tokenizers.tokenizer import END, PAD, UNKNOWN, Tokenizer, write_description
+
+_MODEL = "sentencepiece.model"
+# SentencePiece sums in thread order: another number of threads is another model, so it does not follow the machine.
+_TRAINING_THREADS = 8
+# More texts than this are sampled (evenly, from a fixed seed): the pieces hardly change then, the memory would.
+_TRAINING_TEXTS = 2_000_000
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SentencePieceOptions(TokenizerOptions):
+    """Pieces of words.
+
+    Attributes:
+      kind: SentencePiece's unigram model.
+      path: a SentencePiece `.model` file; None trains one on the captions.
+      vocabulary_size: the most ids to train, the three special ones included; a given file has its own size.
+    """
+
+    kind: Literal["sentencepiece"] = "sentencepiece"
+
+
+class SentencePieceTokenizer(Tokenizer):
+    """A SentencePiece model; `model` is the content of its `.model` file."""
+
+    unit = "pieces"
+
+    def __init__(self, model: bytes, *, lower_case: bool = True, where: str = "the given bytes"):
+        """Raises ValueError, naming `where`: not a SentencePiece model, or one without an end token."""
+        if not model:
+            raise ValueError(f"{where}: not a SentencePiece model: it is empty")
+        try:
+            self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+        except RuntimeError as error:
+            raise ValueError(
+                f"{where}: not a SentencePiece model ({len(model):,} bytes); give a .model file"
+            ) from error
+        self._model = model
+        self.lower_case = lower_case
+        self.vocabulary_size = self._processor.get_piece_size()
+        self.end_id = self._processor.eos_id()
+        if self.end_id < 0:
+            raise ValueError(
+                f"{where}: the SentencePiece model has no end token (eos_id is -1); train one with eos_id=1"
+            )
+
+    def to_ids(self, texts: list[str]) -> list[list[int]]:
+        return self._processor.encode(texts, out_type=int, num_threads=-1)
+
+    def save(self, directory: str) -> None:
+        digest = hashlib.sha256(self._model).hexdigest()
+        folder = write_description(
+            directory, kind="sentencepiece", lower_case=self.lower_case, model=_MODEL, model_sha256=digest
+        )
+        (folder / _MODEL).write_bytes(self._model)
+
+
+def make_tokenizer(options: SentencePieceOptions, texts: Iterable[str], *, lower_case: bool) -> Tokenizer:
+    """Returns the tokenizer of a file, or one trained on `texts`, which are lower-cased already; see `registry`."""
+    if options.path is None:
+        return SentencePieceTokenizer(train_pieces(texts, options.vocabulary_size), lower_case=lower_case)
+    path = options.file()
+    return SentencePieceTokenizer(path.read_bytes(), lower_case=lower_case, where=str(path))
+
+
+def load_tokenizer(fields: Mapping[str, Any], description: pathlib.Path) -> Tokenizer:
+    """Returns the tokenizer that was saved beside its description."""
+    path = description.parent / fields["model"]
+    if not path.is_file():
+        raise ValueError(f"{description}: its model {path} is missing")
+    model = path.read_bytes()
+    digest = hashlib.sha256(model).hexdigest()
+    if digest != fields["model_sha256"]:
+        raise ValueError(f"{path}: SHA-256 must be {fields['model_sha256']} as saved, got {digest}")
+    return SentencePieceTokenizer(model, lower_case=fields["lower_case"], where=str(path))
+
+
+def train_pieces(texts: Iterable[str], vocabulary_size: int) -> bytes:
+    """Returns a unigram model with T5's special ids, as the content of a `.model` file.
+
+    Raises:
+      ValueError: no text holds a word, or the vocabulary is too small for the texts' characters.
+    """
+    sample = sample_texts((text for text in texts if text.strip()), _TRAINING_TEXTS)
+    if not sample:
+        raise ValueError("a tokenizer cannot be trained: no text holds a word")
+    model = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(sample),
+            model_writer=model,
+            model_type="unigram",
+            vocab_size=vocabulary_size,
+            hard_vocab_limit=False,
+            num_threads=_TRAINING_THREADS,
+            minloglevel=2,
+            pad_id=PAD,
+            eos_id=END,
+            unk_id=UNKNOWN,
+            bos_id=-1,  # none
+        )
+    except RuntimeError as error:
+        raise ValueError(
+            f"a SentencePiece vocabulary of {vocabulary_size} cannot be trained on {len(sample):,} texts: {error}; "
+            "a larger tokenizer.vocabulary_size helps where their characters alone do not fit"
+        ) from error
+    return model.getvalue()
+
+
+def sample_texts(texts: Iterator[str], limit: int) -> list[str]:
+    """Returns all texts, or `limit` of them drawn evenly (reservoir), always the same ones."""
+    sample = list(itertools.islice(texts, limit))
+    draw = random.Random(0)
+    for number, text in enumerate(texts, start=limit + 1):
+        place = draw.randrange(number)
+        if place < limit:
+            sample[place] = text
+    return sample

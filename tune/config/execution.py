@@ -1,0 +1,44 @@
+"""Execution: how a training is computed here, as opposed to what is trained (`recipe`).
+
+Promises: the result is the same whatever these say, but for rounding; a run may go on with others. (Where memory would
+change the order of rows, the order itself refuses to go on.)
+"""
+
+import dataclasses
+
+from lit_precompute.towers.options import OptionsError
+from lit_precompute.tune.config.recipe import Recipe
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Execution:
+    """Execution settings; may change on resume.
+
+    Attributes:
+      micro_batch_size: pairs whose activations are in memory at once; None: the whole batch.
+      tile_rows: texts whose similarities to the whole batch are in memory at once: tile_rows x batch_size floats.
+      memory_budget_bytes: for embeddings and tokens; a larger dataset is read in windows of shuffled blocks.
+      log_every_steps: steps between two lines of metrics.
+      checkpoint_every_steps: steps between two checkpoints; one is written at the end, too.
+    """
+
+    micro_batch_size: int | None = None
+    tile_rows: int = 512
+    memory_budget_bytes: int = 4 << 30
+    log_every_steps: int = 10
+    checkpoint_every_steps: int = 1000
+
+    def __post_init__(self):
+        for name in ("tile_rows", "memory_budget_bytes", "log_every_steps", "checkpoint_every_steps"):
+            if getattr(self, name) < 1:
+                raise OptionsError(f"{name} must be >= 1, got {getattr(self, name)}")
+        if self.micro_batch_size is not None and self.micro_batch_size < 1:
+            raise OptionsError(f"micro_batch_size must be >= 1 or None, got {self.micro_batch_size}")
+
+    def check_fits(self, recipe: Recipe) -> None:
+        """Raises OptionsError where a micro-batch would be larger than the recipe's batch."""
+        if self.micro_batch_size is not None and self.micro_batch_size > recipe.batch_size:
+            raise OptionsError(
+                f"micro_batch_size must be in [1, batch_size], which is {recipe.batch_size}, or None, "
+                f"got {self.micro_batch_size}"
+            )

@@ -1,0 +1,54 @@
+"""The two sides of a recipe, image before text, and what is trained of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import jax
+
+from lit_precompute.towers.contract import Tower
+from lit_precompute.towers.text import make_text_tower
+from lit_precompute.tune.config.recipe import Recipe
+from lit_precompute.tune.model.image_side import Statistics, make_image_side
+
+
+class Sides(NamedTuple):
+    """Two towers into one space: the image side over `StoredVectors`, the text tower over token ids."""
+
+    image: Tower
+    text: Tower
+
+
+class TrainedParameters(NamedTuple):
+    """All that is trained, each part a flat dict by name; a locked side is an empty dict.
+
+    Attributes:
+      image: of the image side's head.
+      loss: of the loss, such as `log_scale`.
+      text: of the text tower.
+    """
+
+    image: Mapping[str, jax.Array]
+    loss: Mapping[str, jax.Array]
+    text: Mapping[str, jax.Array]
+
+
+def make_sides(recipe: Recipe, *, width: int, vocabulary_size: int, statistics: Statistics | None) -> Sides:
+    """Returns a recipe's two sides, without parameters.
+
+    Args:
+      recipe: what is trained.
+      width: length of a stored embedding.
+      vocabulary_size: one more than the tokenizer's largest id.
+      statistics: by which stored embeddings are standardised; None leaves them.
+    """
+    image = make_image_side(recipe.image_side, width, statistics)
+    text = make_text_tower(
+        recipe.text_tower,
+        vocabulary_size=vocabulary_size,
+        max_tokens=recipe.text.max_tokens,
+        output_width=image.output_width,
+        compute_type=recipe.compute_type,
+    )
+    return Sides(image, text)
