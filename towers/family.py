@@ -9,6 +9,7 @@ Not here: which towers exist (`registry`), and reading bytes (`weights`).
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -17,12 +18,12 @@ from typing import Any, Generic, TypeVar
 import jax
 import numpy as np
 
+from lit_precompute.towers.contract import Shapes, Tower
 from lit_precompute.towers.fingerprint import canonical_json
+from lit_precompute.towers.initialisation import initialise
 from lit_precompute.towers.options import ComputeType
 from lit_precompute.towers.preprocessing import Preprocessing
 from lit_precompute.towers.weights.naming import Naming
-
-Shapes = dict[str, tuple[int, ...]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,6 +75,7 @@ class Family(Generic[Config]):
         canonical names.
       fit: brings renamed parameters to the configuration's resolution; the weights' hash is taken before.
       apply: (configuration, parameters, float32 images [n, h, w, 3] in the tower's value range) -> float32 [n, width].
+      initialise: (shapes, random key) -> parameters for training from a random start.
       is_statistic: whether a parameter is a statistic of training, which published counts leave out.
     """
 
@@ -84,7 +86,27 @@ class Family(Generic[Config]):
     namings: Callable[[Config], Sequence[Naming]] = lambda config: ()
     adapt: Callable[[Config, Mapping[str, np.ndarray]], Config] = lambda config, arrays: config
     fit: Callable[[Config, Mapping[str, np.ndarray]], dict[str, np.ndarray]] = _unchanged
+    initialise: Callable[[Shapes, jax.Array], dict[str, jax.Array]] = initialise
     is_statistic: Callable[[str], bool] = lambda name: False
+
+    def tower(self, config: Config) -> Tower:
+        """Returns the tower of a configuration over float32 images [n, h, w, 3], without parameters."""
+        shapes = self.parameter_shapes(config)
+        return Tower(
+            output_width=config.output_width,
+            parameter_shapes=shapes,
+            apply=functools.partial(_apply, self, config),
+            initialise=functools.partial(self.initialise, shapes),
+            namings=self.namings(config),
+        )
+
+
+def _apply(
+    family: Family[Any], config: TowerConfig, parameters: Mapping[str, jax.Array], images: jax.Array
+) -> jax.Array:
+    # Accelerators would round float32 products' inputs to fewer bits, so that embeddings would depend on the machine.
+    with jax.default_matmul_precision("highest" if config.compute_type == "float32" else "default"):
+        return family.apply(config, parameters, images)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -8,12 +8,9 @@ and where files are looked for (`weights.finding`).
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
-from collections.abc import Mapping
 from typing import Any, Literal
 
-import jax
 import numpy as np
 
 from lit_precompute.towers.family import Family, TowerConfig
@@ -114,16 +111,8 @@ def _build(
             {name: np.asarray(renamed[name], np.float32) for name in shapes if name in renamed}
         ),
         parameters=parameters,
-        apply=functools.partial(_apply, family, config),
+        apply=family.tower(config).apply,
     )
-
-
-def _apply(
-    family: Family[Any], config: TowerConfig, parameters: Mapping[str, jax.Array], images: jax.Array
-) -> jax.Array:
-    # Accelerators would round float32 products' inputs to fewer bits, so that vectors would depend on the machine.
-    with jax.default_matmul_precision("highest" if config.compute_type == "float32" else "default"):
-        return family.apply(config, parameters, images)
 
 
 def preprocessing_at(published: Preprocessing, resolution: int, resize: Resize = "published") -> Preprocessing:
