@@ -102,3 +102,13 @@ def test_only_commands_configure_logging_or_parse_flags():
             text = (ROOT / path).read_text(encoding="utf-8")
             offenders += [f"{path}: {word}" for word in ("argparse", "basicConfig") if word in text]
     assert offenders == []
+
+
+def test_only_storage_publishes_files():
+    """Flushing and renaming are done in one place, so that every store can be written to through it."""
+    offenders = []
+    for path in _sources():
+        if path != pathlib.Path("schemas/storage.py"):
+            text = (ROOT / path).read_text(encoding="utf-8")
+            offenders += [f"{path}: {word}" for word in ("fsync", "os.replace", ".rename(", "flock(") if word in text]
+    assert offenders == []

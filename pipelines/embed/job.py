@@ -12,7 +12,6 @@ import dataclasses
 import json
 import pathlib
 import shutil
-import uuid
 from typing import Any
 
 from lit_precompute.schemas import (
@@ -30,7 +29,7 @@ from lit_precompute.schemas import (
     labels_table,
     publish_manifest,
 )
-from lit_precompute.schemas.claims import differences
+from lit_precompute.schemas.claims import Claim, ClaimError
 from lit_precompute.schemas.manifest import FORMAT_VERSION
 from lit_precompute.schemas.probes import number_in_dataset
 from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, write_text_atomically
@@ -96,34 +95,38 @@ class JobDirectory:
         """Takes the path; nothing is made yet."""
         self.path = pathlib.Path(output)
         self._work = self.path / WORK_FOLDER
-        self._specification = self._work / "job.json"
+        self._claim = Claim(
+            directory=self.path,
+            note=self._work / "job.json",
+            kind="job",
+            own_prefix=WORK_FOLDER,
+            advice_foreign="give an empty --output",
+            advice_another="Give these values again to resume it, or choose another --output",
+        )
         self._markers = self._work / "shards"
 
     def claim(self, job: Job) -> bool:
         """Makes the directory this job's; returns whether the job is finished already.
 
         Raises:
-          JobError: it holds another job or dataset (each difference with both values), or other files.
+          ClaimError: it belongs to another job or dataset (each difference with both values), or contains other files.
         """
         if self.is_published():
-            self._refuse_another(self._published(), job)
+            self._claim.refuse_another(self._published(), job.specification())
             self.sweep()  # left by a kill between publishing and cleaning
             return True
-        if not self._specification.exists():
-            self._begin(job)
         try:
-            begun = self._begun()
-        except FileNotFoundError as error:
-            if self.is_published():  # by another launcher, just now
-                return self.claim(job)
-            raise JobError(f"{self._work}: is not a job's; remove it, or give an empty --output") from error
-        self._refuse_another(begun, job)
+            self._claim.make(job.specification())
+        except ClaimError:
+            if not self.is_published():
+                raise
+            return self.claim(job)  # another launcher has just published it
         return False
 
     def noted_option(self, name: str) -> Any:
         """Returns an option of the job that the directory belongs to, finished or not; None where there is none."""
         try:
-            found = self._published() if self.is_published() else self._begun()
+            found = self._published() if self.is_published() else self._claim.read()
         except FileNotFoundError:
             return None
         return found["options"].get(name)
@@ -137,23 +140,6 @@ class JobDirectory:
             "source": manifest.source.model_dump(),
             "options": manifest.job,
         }
-
-    def _begun(self) -> dict[str, Any]:
-        """Returns the specification of the job under way."""
-        return json.loads(self._specification.read_text(encoding="utf-8"))
-
-    def _begin(self, job: Job) -> None:
-        """Notes what the job is; of two launchers at once the first one's note stays."""
-        names = [path.name for path in self.path.iterdir()] if self.path.exists() else []
-        others = sorted(name for name in names if not name.startswith(WORK_FOLDER))
-        if others and not self.is_published():
-            raise JobError(f"{self.path}: holds other files ({', '.join(others[:3])}); give an empty --output")
-        prepared = self.path / f"{WORK_FOLDER}.{uuid.uuid4().hex}"
-        write_text_atomically(prepared / self._specification.name, json.dumps(job.specification(), indent=1) + "\n")
-        try:
-            prepared.rename(self._work)  # fails where a folder with files stands
-        except OSError:
-            shutil.rmtree(prepared, ignore_errors=True)
 
     def is_published(self) -> bool:
         """Returns whether the dataset is complete."""
@@ -209,12 +195,3 @@ class JobDirectory:
         )
         self.sweep()
         return manifest
-
-    def _refuse_another(self, found: dict[str, Any], job: Job) -> None:
-        words = list(differences(found, job.specification()).values())
-        if words:
-            more = f"; and {len(words) - 8} more" if len(words) > 8 else ""
-            raise JobError(
-                f"{self.path}: holds another job: {'; '.join(words[:8])}{more}. Give these values again to go on with "
-                "it, or another --output"
-            )

@@ -130,7 +130,7 @@ def test_a_job_begun_in_another_format_version_is_refused(tmp_path, monkeypatch,
     assert content.pop("format_version") == 2
     path.write_text(json.dumps(content))
     assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 2
-    assert "format_version is None there, 2 is asked" in capsys.readouterr().err
+    assert "format_version is None there, 2 was requested" in capsys.readouterr().err
 
 
 def test_a_source_without_labels_has_no_table_of_labels(tmp_path, monkeypatch):
@@ -181,10 +181,10 @@ def test_another_tower_source_or_option_is_refused_with_both_values(tmp_path, mo
     other_source = write_source(tmp_path / "other", 10)
     other_weights = write_weights(tmp_path / "other.npz", seed=1)
     changes = {
-        "options.vector_type is 'float16' there, 'float32' is asked": arguments(source, output, dtype="float32"),
-        "options.rows_per_shard is 8 there, 9 is asked": arguments(source, output, rows_per_shard=9),
+        "options.vector_type is 'float16' there, 'float32' was requested": arguments(source, output, dtype="float32"),
+        "options.rows_per_shard is 8 there, 9 was requested": arguments(source, output, rows_per_shard=9),
         "tower.weights_sha256 is": arguments(source, output, other_weights),
-        f"source.path is '{source}' there, '{other_source}' is asked": arguments(other_source, output),
+        f"source.path is '{source}' there, '{other_source}' was requested": arguments(other_source, output),
     }
     for message, command in changes.items():
         assert run(monkeypatch, *command) == 2
@@ -196,7 +196,7 @@ def test_a_directory_of_other_things_is_refused(tmp_path, monkeypatch, source, c
     (tmp_path / "out").mkdir()
     (tmp_path / "out/thesis.tex").write_text("mine")
     assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 2
-    assert "holds other files (thesis.tex); give an empty --output" in capsys.readouterr().err
+    assert "contains files that are not a job's (thesis.tex); give an empty --output" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("limit", "status"), [("0", 1), ("4", 1), ("10%", 1), ("5", 0), ("12%", 0)])
