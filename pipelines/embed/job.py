@@ -8,10 +8,12 @@
 Promises: a directory belongs to one job; another tower, source or option is refused with both values named.
 """
 
+import contextlib
 import dataclasses
 import json
 import pathlib
 import shutil
+from collections.abc import Mapping
 from typing import Any
 
 from lit_precompute.schemas import (
@@ -104,6 +106,7 @@ class JobDirectory:
             advice_another="Give these values again to resume it, or choose another --output",
         )
         self._markers = self._work / "shards"
+        self._known_markers: dict[str, ShardMarker] = {}
 
     def claim(self, job: Job) -> bool:
         """Makes the directory this job's; returns whether the job is finished already.
@@ -151,15 +154,14 @@ class JobDirectory:
             shutil.rmtree(folder, ignore_errors=True)
 
     def finished(self) -> dict[int, ShardMarker]:
-        """Returns the finished shards by number."""
-        markers: dict[int, ShardMarker] = {}
-        for path in sorted(self._markers.glob("[0-9]*.json")):
-            content = json.loads(path.read_text(encoding="utf-8"))
-            reasons = {reason: (count, key) for reason, (count, key) in content["reasons"].items()}
-            info = ShardInfo.model_validate(content["info"])
-            probes = [Probe.model_validate(probe) for probe in content["probes"]]
-            markers[info.shard] = ShardMarker(info=info, probes=probes, reasons=reasons)
-        return markers
+        """Returns the finished shards by number; each marker is read once, for it never changes."""
+        names = sorted(path.name for path in self._markers.glob("[0-9]*.json"))
+        for name in names:
+            if name not in self._known_markers:
+                with contextlib.suppress(FileNotFoundError):  # another launcher has published the dataset and swept
+                    self._known_markers[name] = read_marker(self._markers / name)
+        found = (self._known_markers[name] for name in names if name in self._known_markers)
+        return {marker.info.shard: marker for marker in found}
 
     def mark_finished(self, marker: ShardMarker) -> None:
         """Notes a finished shard; its files are there already."""
@@ -170,8 +172,8 @@ class JobDirectory:
         }
         write_text_atomically(self._markers / f"{marker.info.shard:05d}.json", json.dumps(content))
 
-    def publish(self, job: Job) -> Manifest:
-        """Writes the manifest over all finished shards and removes the work folder.
+    def publish(self, job: Job, finished: Mapping[int, ShardMarker]) -> Manifest:
+        """Writes the manifest over the finished shards and removes the work folder.
 
         Raises:
           DatasetError: a shard is missing or its files are not as noted.
@@ -179,19 +181,28 @@ class JobDirectory:
         if self.is_published():  # by another launcher
             self.sweep()
             return Manifest.read(self.path)
-        markers = self.finished()
-        if len(markers) != job.num_units:
-            raise DatasetError(f"{self.path}: {job.num_units} shards are needed, {len(markers)} are finished")
+        if len(finished) != job.num_units:
+            raise DatasetError(f"{self.path}: {job.num_units} shards are needed, {len(finished)} are finished")
         manifest = publish_manifest(
             self.path,
-            shards=[marker.info for marker in markers.values()],
+            shards=[marker.info for marker in finished.values()],
             tables=job.tables(),
             tower=job.tower,
             source=job.source,
-            probes=number_in_dataset((marker.info, marker.probes) for marker in markers.values()),
+            probes=number_in_dataset((marker.info, marker.probes) for marker in finished.values()),
             job=job.options(),
             block_rows=BLOCK_ROWS,
             libraries=("jax", "tensorflow-cpu", "pillow"),
         )
         self.sweep()
         return manifest
+
+
+def read_marker(path: pathlib.Path) -> ShardMarker:
+    """Returns the marker of a finished shard."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return ShardMarker(
+        info=ShardInfo.model_validate(content["info"]),
+        probes=[Probe.model_validate(probe) for probe in content["probes"]],
+        reasons={reason: (count, key) for reason, (count, key) in content["reasons"].items()},
+    )
