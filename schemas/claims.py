@@ -1,17 +1,117 @@
-"""Where two JSON objects differ, in words: for refusing to go on with something else than was begun."""
+"""Claiming a directory: it belongs to the one job or training run that a note in it describes.
 
-from collections.abc import Iterator, Mapping
+Promises: what differs from the note, and files that were there before it, are refused before anything is written; of
+two claims at once on a note in a folder of its own, the first one's note stays. Not here: what is noted, and locks.
+"""
+
+import contextlib
+import dataclasses
+import json
+import pathlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+from lit_precompute.schemas.storage import publish_folder, write_text_atomically
+
+_MAX_NAMED = 8
+
+
+class ClaimError(ValueError):
+    """A directory belongs to something else than what was asked for."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A directory and the note that says whose it is.
+
+    Attributes:
+      directory: the directory.
+      note: the note, a JSON object: in the directory, or in a folder of its own there, which then appears with it.
+      kind: what the directory belongs to, as errors call it.
+      own_prefix: what the names of its own files begin with before there is a note: a kill may leave some.
+      advice_foreign: what to do where other files are in the directory.
+      advice_another: what to do where it belongs to another.
+      noted_later: keys that the note gets after the claim; they are checked where they are noted.
+    """
+
+    directory: pathlib.Path
+    note: pathlib.Path
+    kind: str
+    own_prefix: str
+    advice_foreign: str
+    advice_another: str
+    noted_later: Sequence[str] = ()
+
+    def make(self, description: Mapping[str, Any]) -> None:
+        """Notes the description, or checks that the note there is equal to it.
+
+        Raises:
+          ClaimError: the directory belongs to another (each difference with both values), or contains other files.
+        """
+        if not self.note.exists():
+            self.refuse_foreign_files()
+            self._begin(description)
+        try:
+            found = self.read()
+        except FileNotFoundError as error:
+            raise ClaimError(
+                f"{self.note.parent}: is not a {self.kind}'s; remove it, or {self.advice_foreign}"
+            ) from error
+        self.refuse_another({key: found[key] for key in found if key not in self.noted_later}, description)
+
+    def refuse_foreign_files(self) -> None:
+        """Raises ClaimError where there is no note, but files of someone else."""
+        paths = self.directory.iterdir() if self.directory.exists() else ()
+        names = sorted(path.name for path in paths if not path.name.startswith(self.own_prefix))
+        if names and not self.note.exists():
+            raise ClaimError(
+                f"{self.directory}: contains files that are not a {self.kind}'s ({', '.join(names[:3])}); "
+                f"{self.advice_foreign}"
+            )
+
+    def refuse_another(self, found: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+        """Raises ClaimError where `asked` differs from what the directory was found to belong to."""
+        words = list(differences(found, asked).values())
+        if words:
+            more = f"; and {len(words) - _MAX_NAMED} more" if len(words) > _MAX_NAMED else ""
+            raise ClaimError(
+                f"{self.directory}: belongs to another {self.kind}: {'; '.join(words[:_MAX_NAMED])}{more}. "
+                f"{self.advice_another}"
+            )
+
+    def read(self) -> dict[str, Any]:
+        """Returns the note.
+
+        Raises:
+          FileNotFoundError: there is none.
+        """
+        return json.loads(self.note.read_text(encoding="utf-8"))
+
+    def rewrite(self, description: Mapping[str, Any]) -> None:
+        """Replaces the note of a claim that was made before."""
+        _write(self.note, description)
+
+    def _begin(self, description: Mapping[str, Any]) -> None:
+        folder = self.note.parent
+        if folder == self.directory:
+            _write(self.note, description)
+            return
+        with contextlib.suppress(FileExistsError):  # another claim was first, or the folder is someone else's
+            publish_folder(folder, lambda made: _write(made / self.note.name, description), prefix="")
 
 
 def differences(found: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, str]:
-    """Returns, by dotted name, `V is there, W is asked` for each value that differs."""
+    """Returns, by dotted name, `name is V there, W was requested` for each value that differs."""
     flat_found, flat_asked = dict(_flatten(found)), dict(_flatten(asked))
     return {
-        name: f"{name} is {_short(flat_found.get(name))} there, {_short(flat_asked.get(name))} is asked"
+        name: f"{name} is {_short(flat_found.get(name))} there, {_short(flat_asked.get(name))} was requested"
         for name in sorted({*flat_found, *flat_asked})
         if flat_found.get(name) != flat_asked.get(name)
     }
+
+
+def _write(path: pathlib.Path, description: Mapping[str, Any]) -> None:
+    write_text_atomically(path, json.dumps(description, indent=1) + "\n")
 
 
 def _flatten(fields: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -1,6 +1,7 @@
-"""How many pictures may fail before a job stops: a count or a share of the rows."""
+"""How many rows may fail before a job stops, and what a process knows of those that did."""
 
 import dataclasses
+import threading
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,3 +31,32 @@ class FailureLimit:
     def is_exceeded(self, num_failures: int) -> bool:
         """Returns whether so many failures are too many."""
         return self.rows is not None and num_failures > self.rows
+
+
+class FailureTally:
+    """Rows that failed, as far as a process knows: before the launch, and in the shards it has finished itself since.
+
+    What other processes of the launch count is not known here: the limit is checked over all shards before publishing.
+    """
+
+    def __init__(self, num_failures: int):
+        """Takes the failures before the launch."""
+        self._lock = threading.Lock()
+        self._by_shard: dict[int, int] = {}
+        self.num_failures = num_failures
+
+    def add(self, shard: int, num_failures: int) -> None:
+        """Counts a finished shard, once however often it is repeated; from any thread."""
+        with self._lock:
+            self.num_failures += num_failures - self._by_shard.get(shard, 0)
+            self._by_shard[shard] = num_failures
+
+
+_TALLIES: dict[str, FailureTally] = {}
+_TALLIES_LOCK = threading.Lock()
+
+
+def tally_of(launch: str, num_failures_before: int) -> FailureTally:
+    """Returns this process's tally of a launch, one for all of its threads."""
+    with _TALLIES_LOCK:
+        return _TALLIES.setdefault(launch, FailureTally(num_failures_before))

@@ -35,10 +35,10 @@ class Publish(beam.DoFn):
         if directory.is_published():  # by another launcher on the same output
             directory.sweep()
             return
-        finished = directory.finished().values()
-        num_failures = sum(marker.info.num_failures for marker in finished)
+        finished = directory.finished()
+        num_failures = sum(marker.info.num_failures for marker in finished.values())
         if len(finished) == self._job.num_units and not self._limit.is_exceeded(num_failures):
-            yield directory.publish(self._job).num_rows
+            yield directory.publish(self._job, finished).num_rows
 
 
 # Where the launcher's devices are not the ones that embed, a probe here would tell nothing.
@@ -102,13 +102,24 @@ def build(
     source: Source,
     missing: Sequence[WorkUnit],
     limit: FailureLimit,
+    num_failures_before: int,
 ) -> PCollection[int]:
-    """Adds the job's graph to a pipeline and returns what `Publish` yields."""
+    """Adds the job's graph to a pipeline and returns what `Publish` yields.
+
+    Args:
+      pipeline: the pipeline.
+      options: what was asked for.
+      job: the job.
+      source: where its units are read.
+      missing: units whose shards are not finished.
+      limit: how many rows may fail.
+      num_failures_before: rows that failed in the shards that are finished.
+    """
     return (
         pipeline
         | "Units" >> beam.Create(list(missing))
         | "Spread" >> beam.Reshuffle()
-        | "Embed" >> beam.ParDo(EmbedUnit(options, job, source, limit))
+        | "Embed" >> beam.ParDo(EmbedUnit(options, job, source, limit, num_failures_before=num_failures_before))
         | "Count" >> beam.combiners.Count.Globally()
         | "Publish" >> beam.ParDo(Publish(job, limit))
     )
@@ -120,5 +131,6 @@ def run(
     """Runs the job to its end on the runner that the flags name."""
     finished = JobDirectory(options.output).finished()
     missing = [unit for unit in units if unit.number not in finished]
+    num_failures = sum(marker.info.num_failures for marker in finished.values())
     with beam.Pipeline(options=PipelineOptions(beam_flags)) as pipeline:
-        build(pipeline, options, job, source, missing, limit)
+        build(pipeline, options, job, source, missing, limit, num_failures)

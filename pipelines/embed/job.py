@@ -8,11 +8,12 @@
 Promises: a directory belongs to one job; another tower, source or option is refused with both values named.
 """
 
+import contextlib
 import dataclasses
 import json
 import pathlib
 import shutil
-import uuid
+from collections.abc import Mapping
 from typing import Any
 
 from lit_precompute.schemas import (
@@ -30,7 +31,7 @@ from lit_precompute.schemas import (
     labels_table,
     publish_manifest,
 )
-from lit_precompute.schemas.claims import differences
+from lit_precompute.schemas.claims import Claim, ClaimError
 from lit_precompute.schemas.manifest import FORMAT_VERSION
 from lit_precompute.schemas.probes import number_in_dataset
 from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, write_text_atomically
@@ -96,34 +97,39 @@ class JobDirectory:
         """Takes the path; nothing is made yet."""
         self.path = pathlib.Path(output)
         self._work = self.path / WORK_FOLDER
-        self._specification = self._work / "job.json"
+        self._claim = Claim(
+            directory=self.path,
+            note=self._work / "job.json",
+            kind="job",
+            own_prefix=WORK_FOLDER,
+            advice_foreign="give an empty --output",
+            advice_another="Give these values again to resume it, or choose another --output",
+        )
         self._markers = self._work / "shards"
+        self._known_markers: dict[str, ShardMarker] = {}
 
     def claim(self, job: Job) -> bool:
         """Makes the directory this job's; returns whether the job is finished already.
 
         Raises:
-          JobError: it holds another job or dataset (each difference with both values), or other files.
+          ClaimError: it belongs to another job or dataset (each difference with both values), or contains other files.
         """
         if self.is_published():
-            self._refuse_another(self._published(), job)
+            self._claim.refuse_another(self._published(), job.specification())
             self.sweep()  # left by a kill between publishing and cleaning
             return True
-        if not self._specification.exists():
-            self._begin(job)
         try:
-            begun = self._begun()
-        except FileNotFoundError as error:
-            if self.is_published():  # by another launcher, just now
-                return self.claim(job)
-            raise JobError(f"{self._work}: is not a job's; remove it, or give an empty --output") from error
-        self._refuse_another(begun, job)
+            self._claim.make(job.specification())
+        except ClaimError:
+            if not self.is_published():
+                raise
+            return self.claim(job)  # another launcher has just published it
         return False
 
     def noted_option(self, name: str) -> Any:
         """Returns an option of the job that the directory belongs to, finished or not; None where there is none."""
         try:
-            found = self._published() if self.is_published() else self._begun()
+            found = self._published() if self.is_published() else self._claim.read()
         except FileNotFoundError:
             return None
         return found["options"].get(name)
@@ -138,23 +144,6 @@ class JobDirectory:
             "options": manifest.job,
         }
 
-    def _begun(self) -> dict[str, Any]:
-        """Returns the specification of the job under way."""
-        return json.loads(self._specification.read_text(encoding="utf-8"))
-
-    def _begin(self, job: Job) -> None:
-        """Notes what the job is; of two launchers at once the first one's note stays."""
-        names = [path.name for path in self.path.iterdir()] if self.path.exists() else []
-        others = sorted(name for name in names if not name.startswith(WORK_FOLDER))
-        if others and not self.is_published():
-            raise JobError(f"{self.path}: holds other files ({', '.join(others[:3])}); give an empty --output")
-        prepared = self.path / f"{WORK_FOLDER}.{uuid.uuid4().hex}"
-        write_text_atomically(prepared / self._specification.name, json.dumps(job.specification(), indent=1) + "\n")
-        try:
-            prepared.rename(self._work)  # fails where a folder with files stands
-        except OSError:
-            shutil.rmtree(prepared, ignore_errors=True)
-
     def is_published(self) -> bool:
         """Returns whether the dataset is complete."""
         return (self.path / MANIFEST_NAME).exists()
@@ -165,15 +154,14 @@ class JobDirectory:
             shutil.rmtree(folder, ignore_errors=True)
 
     def finished(self) -> dict[int, ShardMarker]:
-        """Returns the finished shards by number."""
-        markers: dict[int, ShardMarker] = {}
-        for path in sorted(self._markers.glob("[0-9]*.json")):
-            content = json.loads(path.read_text(encoding="utf-8"))
-            reasons = {reason: (count, key) for reason, (count, key) in content["reasons"].items()}
-            info = ShardInfo.model_validate(content["info"])
-            probes = [Probe.model_validate(probe) for probe in content["probes"]]
-            markers[info.shard] = ShardMarker(info=info, probes=probes, reasons=reasons)
-        return markers
+        """Returns the finished shards by number; each marker is read once, for it never changes."""
+        names = sorted(path.name for path in self._markers.glob("[0-9]*.json"))
+        for name in names:
+            if name not in self._known_markers:
+                with contextlib.suppress(FileNotFoundError):  # another launcher has published the dataset and swept
+                    self._known_markers[name] = read_marker(self._markers / name)
+        found = (self._known_markers[name] for name in names if name in self._known_markers)
+        return {marker.info.shard: marker for marker in found}
 
     def mark_finished(self, marker: ShardMarker) -> None:
         """Notes a finished shard; its files are there already."""
@@ -184,8 +172,8 @@ class JobDirectory:
         }
         write_text_atomically(self._markers / f"{marker.info.shard:05d}.json", json.dumps(content))
 
-    def publish(self, job: Job) -> Manifest:
-        """Writes the manifest over all finished shards and removes the work folder.
+    def publish(self, job: Job, finished: Mapping[int, ShardMarker]) -> Manifest:
+        """Writes the manifest over the finished shards and removes the work folder.
 
         Raises:
           DatasetError: a shard is missing or its files are not as noted.
@@ -193,16 +181,15 @@ class JobDirectory:
         if self.is_published():  # by another launcher
             self.sweep()
             return Manifest.read(self.path)
-        markers = self.finished()
-        if len(markers) != job.num_units:
-            raise DatasetError(f"{self.path}: {job.num_units} shards are needed, {len(markers)} are finished")
+        if len(finished) != job.num_units:
+            raise DatasetError(f"{self.path}: {job.num_units} shards are needed, {len(finished)} are finished")
         manifest = publish_manifest(
             self.path,
-            shards=[marker.info for marker in markers.values()],
+            shards=[marker.info for marker in finished.values()],
             tables=job.tables(),
             tower=job.tower,
             source=job.source,
-            probes=number_in_dataset((marker.info, marker.probes) for marker in markers.values()),
+            probes=number_in_dataset((marker.info, marker.probes) for marker in finished.values()),
             job=job.options(),
             block_rows=BLOCK_ROWS,
             libraries=("jax", "tensorflow-cpu", "pillow"),
@@ -210,11 +197,12 @@ class JobDirectory:
         self.sweep()
         return manifest
 
-    def _refuse_another(self, found: dict[str, Any], job: Job) -> None:
-        words = list(differences(found, job.specification()).values())
-        if words:
-            more = f"; and {len(words) - 8} more" if len(words) > 8 else ""
-            raise JobError(
-                f"{self.path}: holds another job: {'; '.join(words[:8])}{more}. Give these values again to go on with "
-                "it, or another --output"
-            )
+
+def read_marker(path: pathlib.Path) -> ShardMarker:
+    """Returns the marker of a finished shard."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return ShardMarker(
+        info=ShardInfo.model_validate(content["info"]),
+        probes=[Probe.model_validate(probe) for probe in content["probes"]],
+        reasons={reason: (count, key) for reason, (count, key) in content["reasons"].items()},
+    )

@@ -4,12 +4,13 @@ import collections
 import functools
 import os
 import threading
+import uuid
 from collections.abc import Iterator
 
 import apache_beam as beam
 
 from lit_precompute.pipelines.embed.counters import COUNTERS
-from lit_precompute.pipelines.embed.failure_limit import FailureLimit
+from lit_precompute.pipelines.embed.failure_limit import FailureLimit, tally_of
 from lit_precompute.pipelines.embed.job import BLOCK_ROWS, Job, JobDirectory, JobError, ShardMarker
 from lit_precompute.pipelines.embed.options import JobOptions, TowerOptions
 from lit_precompute.precompute.embedder import Embedder
@@ -71,9 +72,19 @@ def _make_preparer(options: TowerOptions, batch_size: int, decode_in: DecodeIn, 
 class EmbedUnit(beam.DoFn):
     """Unit in, number of its shard out; the shard's files and its marker are in the output directory then."""
 
-    def __init__(self, options: JobOptions, job: Job, source: Source, limit: FailureLimit):
-        """Takes what travels to workers; the tower is loaded there."""
+    def __init__(self, options: JobOptions, job: Job, source: Source, limit: FailureLimit, *, num_failures_before: int):
+        """Takes what travels to workers; the tower is loaded there.
+
+        Args:
+          options: what was asked for.
+          job: the job.
+          source: where its units are read.
+          limit: how many rows may fail.
+          num_failures_before: rows that failed in shards that were finished before this launch.
+        """
         self._options, self._job, self._source, self._limit = options, job, source, limit
+        self._num_failures_before = num_failures_before
+        self._launch = uuid.uuid4().hex
 
     def setup(self) -> None:
         """Loads the tower and checks that it is the job's.
@@ -91,24 +102,26 @@ class EmbedUnit(beam.DoFn):
             )
         num_workers = options.decode_workers or max(2, os.cpu_count() or 2)
         self._preparer = make_preparer_once(options.tower, self._job.batch_size, options.decode_in, num_workers)
+        self._tally = tally_of(self._launch, self._num_failures_before)
 
     def process(self, element: WorkUnit) -> Iterator[int]:
         """Embeds one unit; yields its shard's number, or nothing when too much has failed before."""
         directory = JobDirectory(self._options.output)
         if directory.is_published():  # by another launcher, faster than this one
             return
-        failed_before = sum(marker.info.num_failures for marker in directory.finished().values())
-        if self._limit.is_exceeded(failed_before):
+        if self._limit.is_exceeded(self._tally.num_failures):
             return
         try:
-            directory.mark_finished(self._embed(element, failed_before))
+            marker = self._embed(element)
+            directory.mark_finished(marker)
+            self._tally.add(element.number, marker.info.num_failures)
         except FileNotFoundError:
             if not directory.is_published():
                 raise
             # Another launcher has published this shard with all others, and swept this attempt's files away.
         yield element.number
 
-    def _embed(self, unit: WorkUnit, failed_before: int) -> ShardMarker:
+    def _embed(self, unit: WorkUnit) -> ShardMarker:
         reasons: collections.Counter[str] = collections.Counter()
         first_keys: dict[str, str] = {}
         with ShardWriter(

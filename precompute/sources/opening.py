@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from lit_precompute.precompute.sources.files import find_files, open_file
 from lit_precompute.precompute.sources.source import Example, Finder, Opener, Source, SourceColumns, SourceError
 from lit_precompute.precompute.sources.table import units as table
 from lit_precompute.precompute.sources.webdataset import units as webdataset
+from lit_precompute.precompute.sources.webdataset.tar_paths import tars_in
+from lit_precompute.schemas.storage import find_files, open_file
 
 # The rows read at a time when single pictures are looked for.
 _LOOK_UP_ROWS = 4096
@@ -46,7 +47,7 @@ def open_source(
         (data-*.tar) or a brace pattern (data-{0000..0012}.tar).
       format: one of `format_names()`; None tells it by the path.
       columns: what the columns are called, where not as in `SourceColumns`.
-      opener: opens a path; the default takes local paths and, through fsspec, those with a scheme.
+      opener: opens a path; the default takes local paths and URLs (`schemas.storage`).
       find: lists what a glob pattern matches, as `opener` would open it.
 
     Raises:
@@ -63,7 +64,7 @@ def _format_of(path: str, find: Finder) -> str:
     suffix = path.rpartition("/")[2].rpartition(".")[2].lower()
     if suffix in table.FORMATS:
         return suffix
-    if suffix in ("tar", "tgz") or path.lower().endswith(".tar.gz") or find(webdataset.tars_in(path)):
+    if suffix in ("tar", "tgz") or path.lower().endswith(".tar.gz") or find(tars_in(path)):
         return "webdataset"
     raise SourceError(
         f"{path}: unknown format; a source is a .csv, .tsv or .jsonl table, a .tar file, a pattern of .tar files or a "

@@ -1,4 +1,7 @@
-"""Publishing a dataset: the manifest, last, by rename."""
+"""Publishing: a shard's files, each whole or not at all, and the manifest after all shards.
+
+What was published never changes; the same files may be published twice without harm.
+"""
 
 import importlib.metadata
 import os
@@ -8,6 +11,7 @@ from typing import Any
 
 from lit_precompute.schemas.manifest import (
     FORMAT_VERSION,
+    FileInfo,
     Ledger,
     Manifest,
     Probe,
@@ -17,10 +21,43 @@ from lit_precompute.schemas.manifest import (
     digest,
 )
 from lit_precompute.schemas.reading.table_reader import TableReader
-from lit_precompute.schemas.storage import MANIFEST_NAME, DatasetError, write_text_atomically
+from lit_precompute.schemas.storage import (
+    MANIFEST_NAME,
+    DatasetError,
+    file_sha256,
+    publish,
+    shard_path,
+    write_text_atomically,
+)
 from lit_precompute.schemas.tables import EMBEDDINGS, TableSchema
+from lit_precompute.schemas.writing.table_writer import TableWriter
 
 _LIBRARIES = ("lit-precompute", "array-record", "pyarrow", "numpy")
+
+
+def publish_shard(
+    directory: str | os.PathLike[str], writers: Mapping[str, TableWriter], *, shard: int, num_shards: int
+) -> dict[str, FileInfo]:
+    """Makes a shard's closed temporary files appear under their names, and returns what the manifest says of them.
+
+    Args:
+      directory: the dataset.
+      writers: what wrote the files, by table.
+      shard: number of the shard.
+      num_shards: how many the dataset has; part of the names.
+    """
+    files: dict[str, FileInfo] = {}
+    for table, writer in writers.items():
+        path = shard_path(table, shard, num_shards)
+        files[table] = FileInfo(
+            path=path,
+            bytes=writer.path.stat().st_size,
+            sha256=file_sha256(writer.path),
+            num_rows=writer.num_rows,
+            num_blocks=writer.num_blocks,
+        )
+        publish(writer.path, pathlib.Path(directory) / path)
+    return files
 
 
 def publish_manifest(

@@ -10,10 +10,11 @@ import pathlib
 from collections.abc import Sequence
 from types import TracebackType
 
-from lit_precompute.schemas.manifest import FileInfo, ShardInfo
+from lit_precompute.schemas.manifest import ShardInfo
 from lit_precompute.schemas.probes import ProbeSampler
-from lit_precompute.schemas.storage import DatasetError, file_sha256, publish, shard_path, temporary_path
+from lit_precompute.schemas.storage import DatasetError, temporary_path
 from lit_precompute.schemas.tables import EMBEDDING, EMBEDDINGS, KEY, TableSchema
+from lit_precompute.schemas.writing.publishing import publish_shard
 from lit_precompute.schemas.writing.table_writer import Columns, TableWriter
 
 
@@ -80,7 +81,7 @@ class ShardWriter:
         self.close()
         num_shards = self._num_shards if num_shards is None else num_shards
         assert num_shards is not None, "num_shards must be told by now"
-        files = {name: self._publish(name, writer, num_shards) for name, writer in self._writers.items()}
+        files = publish_shard(self._directory, self._writers, shard=self._shard, num_shards=num_shards)
         num_rows = self._num_aligned_rows()
         num_failures = sum(writer.num_rows for name, writer in self._writers.items() if name == "failures")
         return ShardInfo(
@@ -121,15 +122,3 @@ class ShardWriter:
 
     def _num_aligned_rows(self) -> int:
         return next((self._writers[name].num_rows for name in self._keys), 0)
-
-    def _publish(self, name: str, writer: TableWriter, num_shards: int) -> FileInfo:
-        path = shard_path(name, self._shard, num_shards)
-        info = FileInfo(
-            path=path,
-            bytes=writer.path.stat().st_size,
-            sha256=file_sha256(writer.path),
-            num_rows=writer.num_rows,
-            num_blocks=writer.num_blocks,
-        )
-        publish(writer.path, self._directory / path)
-        return info

@@ -170,7 +170,7 @@ def test_another_recipe_on_the_same_output_is_refused(monkeypatch, capsys, datas
     arguments = ["--dataset", dataset_path, "--output", tmp_path / "run", *flags(other, EXECUTION, RECIPES["demo"])]
     status, _, errors = run(monkeypatch, capsys, *arguments)
     assert status == 2
-    assert "recipe.seed is 0 there, 9 is asked" in errors
+    assert "recipe.seed is 0 there, 9 was requested" in errors
 
 
 def make_progress(step, rate=100.0):

@@ -1,86 +1,45 @@
-"""Copies one remote file to this machine, with fsspec: over https, or from a store that it knows.
+"""Copies one remote weights file to this machine, and says in words why that failed.
 
-Promises: a file appears under its name when it is whole and has the hash that it must have, or not at all; two
-processes that fetch one file do not disturb each other. Not here: what to fetch, and where to (`finding`).
+Promises: a file appears under its name when it is whole and has the hash that it must have, or not at all.
 
-Why not fsspec's own cache: it writes a file under its last name from the first byte on, and two processes would write
-into one; its names are hashes, so that nobody could put a file there by hand.
+Not here: what to fetch, and where to (`finding`); how files are copied (`schemas.storage`).
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
 import pathlib
-import uuid
 from collections.abc import Callable
-from typing import Any
 
-import fsspec
-import fsspec.callbacks
-
+from lit_precompute.schemas.storage import copy_file, file_sha256
 from lit_precompute.towers.weights.errors import WeightsError
 
 # (name of the file, bytes so far, bytes in all or 0 where unknown)
 Progress = Callable[[str, int, int], None]
-WEB = ("https://", "http://")
-_TIMEOUT_S = 60.0
-
-
-def open_store(place: str) -> tuple[fsspec.AbstractFileSystem, str]:
-    """Returns the file system that a place is in, and its path there.
-
-    Raises:
-      Exception: fsspec's or a package's that it needs, of any kind, as with all that is done with the file system.
-    """
-    if not place.startswith(WEB):
-        return fsspec.core.url_to_fs(place)
-    import aiohttp
-
-    settings = {
-        # By itself aiohttp ends every request after five minutes, takes no proxy from the environment, and is sent
-        # compressed bytes, whose number is not that of the file's.
-        "timeout": aiohttp.ClientTimeout(total=None, sock_connect=_TIMEOUT_S, sock_read=_TIMEOUT_S),
-        "trust_env": True,
-        "headers": {"User-Agent": "lit-precompute", "Accept-Encoding": "identity"},
-    }
-    return fsspec.core.url_to_fs(place, client_kwargs=settings)
 
 
 def fetch(place: str, target: pathlib.Path, *, sha256: str = "", progress: Progress | None = None) -> None:
     """Copies the file at `place` to `target`.
 
     Args:
-      place: `https://...`, or what fsspec knows.
-      target: where it is to stand; folders are made.
-      sha256: the first 8 or more hexadecimal digits that its hash must have; "" where nobody knows.
-      progress: told after every piece.
+      place: `https://...`, or another URL that fsspec knows.
+      target: its path on this machine; folders are made.
+      sha256: the first 8 or more hexadecimal digits of its hash; "" where unknown.
+      progress: is called after every piece.
 
     Raises:
       WeightsError: the file has another hash.
-      Exception: what `open_store` says; an OSError where the file ends early.
+      Exception: whatever the file system raises (`schemas.storage`); an OSError where the file ends early.
     """
 
-    def tell(size: int | None, value: int, **_: Any) -> None:
-        if progress is not None and value:
-            progress(target.name, value, size or 0)
+    def check(path: pathlib.Path) -> None:
+        if sha256:
+            check_sha256(file_sha256(path), sha256, place)
 
-    store, path = open_store(place)
-    told = fsspec.callbacks.Callback(hooks={"tell": tell})
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        store.get_file(path, str(temporary), callback=told)  # pyright: ignore[reportArgumentType] -- its default's type
-        with temporary.open("rb+") as file:
-            num_bytes = os.fstat(file.fileno()).st_size
-            if told.size and num_bytes != told.size:
-                raise OSError(f"the connection ended after {num_bytes} of {told.size} bytes")
-            os.fsync(file.fileno())
-            if sha256:
-                check_sha256(hashlib.file_digest(file, "sha256").hexdigest(), sha256, place)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    def report(num_bytes: int, all_bytes: int) -> None:
+        if progress is not None:
+            progress(target.name, num_bytes, all_bytes)
+
+    copy_file(place, target, check=check, progress=report)
 
 
 def check_sha256(found: str, expected: str, where: str) -> None:

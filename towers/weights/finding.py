@@ -18,11 +18,10 @@ import hashlib
 import importlib.util
 import pathlib
 
-from fsspec.implementations.local import LocalFileSystem
-
+from lit_precompute.schemas.storage import WEB_SCHEMES, file_sha256, file_version, is_file, is_folder, local_path
 from lit_precompute.towers.weights.cache import cache_folder, is_plain_name
 from lit_precompute.towers.weights.errors import WeightsError
-from lit_precompute.towers.weights.fetching import WEB, Progress, cannot_fetch, check_sha256, fetch, open_store
+from lit_precompute.towers.weights.fetching import Progress, cannot_fetch, check_sha256, fetch
 from lit_precompute.towers.weights.folders import (
     FOLDER_FILES,
     find_in_folder,
@@ -50,7 +49,7 @@ def find_weights(place: str, *, sha256: str = "", progress: Progress | None = No
     """
     if place.startswith(SCHEME):
         path = find_on_hub(place, any_name=not sha256, progress=progress)
-    elif place.startswith(WEB):
+    elif place.startswith(WEB_SCHEMES):
         path = _find_on_web(place, sha256, progress)
     elif place.startswith(_PACKAGE_SCHEME):
         path = _in_package(place)
@@ -105,15 +104,14 @@ def _find_in_store(place: str, sha256: str, progress: Progress | None) -> pathli
     folder, _, name = place.rstrip("/").rpartition("/")
     by_hand = cache_folder(folder) / _file_name(name)
     try:
-        store, path = open_store(place)
-        if isinstance(store, LocalFileSystem):
-            return _local(path)
-        if store.isdir(path):
-            names = [file for file in FOLDER_FILES if store.isfile(f"{path}/{file}")]
+        if (path := local_path(place)) is not None:
+            return _local(str(path))
+        if is_folder(place):
+            names = [file for file in FOLDER_FILES if is_file(f"{place.rstrip('/')}/{file}")]
             if not names:
                 raise no_weights_in(place)
-            folder, name, path = place.rstrip("/"), names[0], f"{path}/{names[0]}"
-        kept = cache_folder(folder) / store.ukey(path)[:16] / _file_name(name)
+            folder, name = place.rstrip("/"), names[0]
+        kept = cache_folder(folder) / file_version(f"{folder}/{name}")[:16] / _file_name(name)
         return kept if is_whole(kept) else _fetch_all(folder, name, kept, sha256, progress)
     except WeightsError:
         raise
@@ -141,5 +139,4 @@ def _file_name(name: str) -> str:
 def _file_sha256(path: pathlib.Path, modified_ns: int, num_bytes: int) -> str:
     """Returns a file's hash; asked for twice by a launcher whose worker is in its process, it is computed once."""
     del modified_ns, num_bytes  # a file that changed is another
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_sha256(path)

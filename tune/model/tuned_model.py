@@ -13,8 +13,6 @@ import dataclasses
 import functools
 import os
 import pathlib
-import shutil
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -24,6 +22,7 @@ import safetensors.numpy
 from safetensors import SafetensorError
 
 from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.schemas.storage import publish_folder
 from lit_precompute.schemas.vectors import StoredVectors
 from lit_precompute.towers.tokenizers import Tokenizer, load_tokenizer
 from lit_precompute.tune.config.recipe import Recipe
@@ -130,18 +129,19 @@ class TunedModel:
         return functools.partial(encode, jax.device_put(dict(self.image_parameters)))
 
     def save(self, directory: str | os.PathLike[str]) -> None:
-        """Writes the model; the directory appears by rename, and must not be there before."""
-        directory = pathlib.Path(directory)
-        temporary = directory.with_name(f".{directory.name}.{uuid.uuid4().hex}")
-        temporary.mkdir(parents=True)
-        try:
-            arrays = self._named_arrays()
-            safetensors.numpy.save_file(arrays, temporary / PARAMETERS_NAME)
-            self.tokenizer.save(str(temporary / TOKENIZER_FOLDER))
-            write_card(temporary, self._description(arrays))
-            temporary.rename(directory)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+        """Writes the model; the directory appears whole.
+
+        Raises:
+          FileExistsError: the directory exists and is not empty.
+        """
+        arrays = self._named_arrays()
+
+        def fill(folder: pathlib.Path) -> None:
+            safetensors.numpy.save_file(arrays, folder / PARAMETERS_NAME)
+            self.tokenizer.save(str(folder / TOKENIZER_FOLDER))
+            write_card(folder, self._description(arrays))
+
+        publish_folder(directory, fill)
 
     @classmethod
     def load(cls, directory: str | os.PathLike[str]) -> "TunedModel":

@@ -9,6 +9,7 @@ import pathlib
 import numpy as np
 
 from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.schemas.storage import publish_folder
 from lit_precompute.towers.tokenizers import Tokenizer, load_tokenizer, train_tokenizer
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.data.texts import iterate_texts
@@ -21,7 +22,7 @@ def prepare_tokenizer(directory: RunDirectory, dataset: EmbeddingDataset, recipe
     """Returns the run's tokenizer: given, or trained on the captions."""
     if not directory.tokenizer.exists():
         tokenizer = train_tokenizer(recipe.tokenizer, iterate_texts(dataset), lower_case=recipe.text.lower_case)
-        directory.publish_folder(directory.tokenizer, lambda path: tokenizer.save(str(path)))
+        publish_folder(directory.tokenizer, lambda path: tokenizer.save(str(path)))
     return load_tokenizer(str(directory.tokenizer))
 
 
@@ -36,5 +37,5 @@ def prepare_statistics(directory: RunDirectory, dataset: EmbeddingDataset, recip
             for name, values in computed.items():
                 np.save(path / f"{name}.npy", values.astype(np.float32))
 
-        directory.publish_folder(directory.statistics, fill)
+        publish_folder(directory.statistics, fill)
     return Statistics(*(np.load(directory.statistics / f"{name}.npy") for name in Statistics._fields))

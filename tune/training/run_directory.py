@@ -10,20 +10,19 @@ model/            the tuned model; its presence means finished
 Promises: one process at a time works in it; what stands there was made for the run that run.json describes.
 """
 
-import fcntl
-import json
 import os
 import pathlib
-import shutil
-import uuid
-from collections.abc import Callable, Mapping
-from typing import Any, TextIO
+from collections.abc import Mapping
+from typing import TextIO
 
 from lit_precompute.schemas import EmbeddingDataset
-from lit_precompute.schemas.claims import differences
-from lit_precompute.schemas.storage import write_text_atomically
+from lit_precompute.schemas.claims import Claim
+from lit_precompute.schemas.storage import lock_file
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.model.tuned_model_files import MODEL_FOLDER, RUN_NAME
+
+# Version 2 left execution settings out of the recipe; directories of version 1 had no number.
+_FORMAT_VERSION = 2
 
 
 class RunDirectory:
@@ -37,6 +36,15 @@ class RunDirectory:
         self.checkpoints = self.path / "checkpoints"
         self.metrics = self.path / "metrics.jsonl"
         self.model = self.path / MODEL_FOLDER
+        self._claim = Claim(
+            directory=self.path,
+            note=self.path / RUN_NAME,
+            kind="training run",
+            own_prefix=".",
+            advice_foreign="give an empty --output",
+            advice_another="Give these values again to resume it, or choose another --output",
+            noted_later=("order",),
+        )
         self._lock: TextIO | None = None
 
     def is_finished(self) -> bool:
@@ -47,30 +55,31 @@ class RunDirectory:
         """Makes the directory this run's.
 
         Raises:
-          ValueError: it holds another run, each difference with both values, or other files.
+          ValueError: it belongs to another run, each difference with both values, contains other files, or another
+            process is training in it.
         """
         manifest = dataset.manifest
         about = {"digest": manifest.digest, "tower": manifest.tower.name, "num_rows": manifest.num_rows}
-        description = {"dataset": about, "recipe": recipe.to_json()}
-        path = self.path / RUN_NAME
-        if (
-            not path.exists()
-            and self.path.exists()
-            and any(not each.name.startswith(".") for each in self.path.iterdir())
-        ):
-            raise ValueError(f"{self.path}: holds files that are not a training run's; give an empty --output")
+        self._claim.refuse_foreign_files()
         self.path.mkdir(parents=True, exist_ok=True)
         self._take_lock()
         try:
-            if path.exists():
-                found = json.loads(path.read_text(encoding="utf-8"))
-                found.pop("order", None)
-                self._refuse(found, description)
-            else:
-                write_text_atomically(path, json.dumps(description, indent=1) + "\n")
+            self._refuse_earlier_version()
+            self._claim.make({"format_version": _FORMAT_VERSION, "dataset": about, "recipe": recipe.to_json()})
         except BaseException:
             self.release()
             raise
+
+    def _refuse_earlier_version(self) -> None:
+        try:
+            version = self._claim.read().get("format_version")
+        except FileNotFoundError:
+            return
+        if version != _FORMAT_VERSION:
+            raise ValueError(
+                f"{self.path}: begun by another version of lit-precompute (run.json has format_version {version}, this "
+                f"one writes {_FORMAT_VERSION}); finish it with that version, or choose another --output"
+            )
 
     def release(self) -> None:
         """Lets another process work here; the end of this one does so, too."""
@@ -80,11 +89,9 @@ class RunDirectory:
 
     def _take_lock(self) -> None:
         """Holds a lock that ends with the process, however it ends."""
-        self._lock = (self.path / ".lock").open("w")
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock = lock_file(self.path / ".lock")
         except BlockingIOError as error:
-            self.release()
             raise ValueError(f"{self.path}: another lit-tune is at work there; wait for it, or stop it") from error
 
     def check_order(self, order: Mapping[str, int | str]) -> None:
@@ -93,28 +100,8 @@ class RunDirectory:
         Raises:
           ValueError: rows would come in another order, for example with another memory budget.
         """
-        path = self.path / RUN_NAME
-        description = json.loads(path.read_text(encoding="utf-8"))
+        description = self._claim.read()
         if "order" in description:
-            self._refuse(description["order"], order)
+            self._claim.refuse_another(description["order"], order)
         else:
-            write_text_atomically(path, json.dumps(description | {"order": dict(order)}, indent=1) + "\n")
-
-    def publish_folder(self, folder: pathlib.Path, fill: Callable[[pathlib.Path], None]) -> None:
-        """Makes a folder appear whole, by rename."""
-        temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
-        temporary.mkdir()
-        try:
-            fill(temporary)
-            temporary.rename(folder)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-
-    def _refuse(self, found: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
-        found_differences = differences(found, asked)
-        words = list(found_differences.values())
-        if words:
-            raise ValueError(
-                f"{self.path}: holds another run: {'; '.join(words)}. Give these values again to go on with it, "
-                "or another --output"
-            )
+            self._claim.rewrite(description | {"order": dict(order)})

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from lit_precompute.precompute.sources.files import beside
 from lit_precompute.precompute.sources.source import (
     Example,
     Opener,
@@ -32,6 +31,7 @@ from lit_precompute.precompute.sources.source import (
 )
 from lit_precompute.precompute.sources.table.rows import JsonLayout, Layout, Lines, read_header
 from lit_precompute.schemas import SourceInfo
+from lit_precompute.schemas.storage import beside
 
 FORMATS = ("csv", "tsv", "jsonl")
 

@@ -19,7 +19,6 @@ from typing import Any, NoReturn
 import numpy as np
 
 from lit_precompute.precompute.images.decoding import PictureError
-from lit_precompute.precompute.sources.files import expand_braces
 from lit_precompute.precompute.sources.source import (
     Example,
     Finder,
@@ -32,6 +31,7 @@ from lit_precompute.precompute.sources.source import (
     open_first,
     repeated_hashes,
 )
+from lit_precompute.precompute.sources.webdataset.tar_paths import find_tars
 from lit_precompute.precompute.sources.webdataset.tar_samples import Sample, read_samples
 from lit_precompute.precompute.sources.webdataset.tar_words import SharedFile, read_json, read_words, text_names
 from lit_precompute.schemas import SourceInfo
@@ -99,18 +99,13 @@ def sample_key(path: str, name: str) -> str:
     return f"{path.rpartition('/')[2].removesuffix('.tar')}/{name}"
 
 
-def tars_in(folder: str) -> str:
-    """Returns the pattern of a folder's tars."""
-    return f"{folder.rstrip('/')}/*.tar"
-
-
 def open_tars(path: str, columns: SourceColumns, opener: Opener, find: Finder) -> WebdatasetSource:
     """Returns the samples of a tar, a pattern of tars or a folder of tars, by their headers.
 
     Raises:
       SourceError: no such file, a damaged or compressed tar, no samples, no pictures, no texts, a repeated key.
     """
-    paths = _resolve(path, find)
+    paths = find_tars(path, find)
     scans = [_scan_tar(tar, columns, opener) for tar in paths]
     num_rows = sum(len(scan.hashes) for scan in scans)
     if num_rows == 0:
@@ -145,20 +140,6 @@ def _info(path: str, columns: SourceColumns, scans: Sequence[_Scan]) -> SourceIn
             },
         }
     )
-
-
-def _resolve(path: str, find: Finder) -> list[str]:
-    """Returns the tars that a path stands for, in the order of their rows."""
-    if not path.lower().endswith((".tar", ".tar.gz", ".tgz")):
-        path = tars_in(path)
-    paths = [
-        found
-        for pattern in expand_braces(path)
-        for found in (find(pattern) if any(mark in pattern for mark in "*?[") else [pattern])
-    ]
-    if not paths:
-        raise SourceError(f"{path}: no such files")
-    return paths
 
 
 @dataclasses.dataclass(kw_only=True)

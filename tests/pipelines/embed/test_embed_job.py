@@ -1,5 +1,6 @@
 """The whole command on small sources: what is written, what is refused, and what becomes of bad pictures."""
 
+import collections
 import dataclasses
 import json
 import re
@@ -9,7 +10,9 @@ import pytest
 
 from lit_precompute.commands import embed as command_line
 from lit_precompute.pipelines.embed import graph as embed_job
+from lit_precompute.pipelines.embed import job as embed_job_directory
 from lit_precompute.pipelines.embed import unit as embed_unit
+from lit_precompute.pipelines.embed.failure_limit import FailureLimit
 from lit_precompute.pipelines.embed.job import JobDirectory
 from lit_precompute.pipelines.embed.options import JobOptions, TowerOptions
 from lit_precompute.precompute.images.decoding import decode
@@ -130,7 +133,7 @@ def test_a_job_begun_in_another_format_version_is_refused(tmp_path, monkeypatch,
     assert content.pop("format_version") == 2
     path.write_text(json.dumps(content))
     assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 2
-    assert "format_version is None there, 2 is asked" in capsys.readouterr().err
+    assert "format_version is None there, 2 was requested" in capsys.readouterr().err
 
 
 def test_a_source_without_labels_has_no_table_of_labels(tmp_path, monkeypatch):
@@ -181,10 +184,10 @@ def test_another_tower_source_or_option_is_refused_with_both_values(tmp_path, mo
     other_source = write_source(tmp_path / "other", 10)
     other_weights = write_weights(tmp_path / "other.npz", seed=1)
     changes = {
-        "options.vector_type is 'float16' there, 'float32' is asked": arguments(source, output, dtype="float32"),
-        "options.rows_per_shard is 8 there, 9 is asked": arguments(source, output, rows_per_shard=9),
+        "options.vector_type is 'float16' there, 'float32' was requested": arguments(source, output, dtype="float32"),
+        "options.rows_per_shard is 8 there, 9 was requested": arguments(source, output, rows_per_shard=9),
         "tower.weights_sha256 is": arguments(source, output, other_weights),
-        f"source.path is '{source}' there, '{other_source}' is asked": arguments(other_source, output),
+        f"source.path is '{source}' there, '{other_source}' was requested": arguments(other_source, output),
     }
     for message, command in changes.items():
         assert run(monkeypatch, *command) == 2
@@ -196,7 +199,7 @@ def test_a_directory_of_other_things_is_refused(tmp_path, monkeypatch, source, c
     (tmp_path / "out").mkdir()
     (tmp_path / "out/thesis.tex").write_text("mine")
     assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 2
-    assert "holds other files (thesis.tex); give an empty --output" in capsys.readouterr().err
+    assert "contains files that are not a job's (thesis.tex); give an empty --output" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("limit", "status"), [("0", 1), ("4", 1), ("10%", 1), ("5", 0), ("12%", 0)])
@@ -209,6 +212,55 @@ def test_too_many_failures_stop_the_job_and_more_may_be_allowed(tmp_path, monkey
         assert "1 empty (first: bad/empty.png)" in said
         assert run(monkeypatch, *arguments(source, tmp_path / "out", max_failures="100%")) == 0
         assert verify(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize("allowed", [0, 1])
+def test_units_after_too_many_failures_are_not_embedded(tmp_path, monkeypatch, source, allowed):
+    """Counted in this launch, and with those of earlier ones: the first shard has two failures, the second one."""
+    command = arguments(source, tmp_path / "out", max_failures=allowed)
+    for _ in range(2):
+        assert run(monkeypatch, *command) == 1
+        assert [path.name for path in (tmp_path / "out/_work/shards").iterdir()] == ["00000.json"]
+    assert run(monkeypatch, *arguments(source, tmp_path / "out", max_failures=2)) == 1
+    assert len(list((tmp_path / "out/_work/shards").iterdir())) == 2
+
+
+def test_markers_are_read_once_per_launch_and_once_to_publish(tmp_path, monkeypatch):
+    """However many units there are: each of them would read those of all before it."""
+    table = write_source(tmp_path / "source", 12, bad=False)
+    tower = TowerOptions(tower=NAME, weights=write_weights(tmp_path / "weights.npz"))
+    options = JobOptions(
+        source=str(table), tower=tower, output=str(tmp_path / "out"), rows_per_shard=1, batch_size=4, decode_workers=2
+    )
+    register_tiny_tower()
+    job, source, units = embed_job.plan(options)
+    flags = ["--runner=FnApiRunner"]
+    JobDirectory(options.output).claim(job)
+    embed_job.run(options, job, source, units[:5], FailureLimit(None), flags)
+    reads = collections.Counter()
+    read_marker = embed_job_directory.read_marker
+
+    def count(path):
+        reads[path.stem] += 1
+        return read_marker(path)
+
+    monkeypatch.setattr(embed_job_directory, "read_marker", count)
+    embed_job.run(options, job, source, units, FailureLimit(None), flags)
+    assert Manifest.read(tmp_path / "out").num_rows == 12
+    assert reads == {f"{unit.number:05d}": 2 if unit.number < 5 else 1 for unit in units}
+
+
+def test_a_directory_reads_a_marker_once_however_often_it_is_asked(tmp_path, monkeypatch, source):
+    """Displays of progress ask twice a second."""
+    monkeypatch.setattr(JobDirectory, "publish", _not_yet)
+    assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 1
+    directory = JobDirectory(str(tmp_path / "out"))
+    finished = directory.finished()
+    assert len(finished) == 6
+    monkeypatch.setattr(embed_job_directory, "read_marker", _not_yet)
+    assert directory.finished() == finished
+    (tmp_path / "out/_work/shards/00002.json").unlink()
+    assert sorted(directory.finished()) == [0, 1, 3, 4, 5]
 
 
 def test_a_job_of_bad_pictures_alone_ends_with_no_rows(tmp_path, monkeypatch):
@@ -267,12 +319,12 @@ def test_a_launcher_that_another_overtakes_ends_well(tmp_path, monkeypatch, sour
     embed = embed_unit.EmbedUnit._embed
     overtaken = []
 
-    def embed_late(self, unit, failed_before):
+    def embed_late(self, unit):
         if unit.number == 2 and not overtaken:
             overtaken.append(unit)
             with monkeypatch.context() as other:
                 assert run(other, *arguments(source, tmp_path / "out")) == 0
-        return embed(self, unit, failed_before)
+        return embed(self, unit)
 
     monkeypatch.setattr(embed_unit.EmbedUnit, "_embed", embed_late)
     assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 0

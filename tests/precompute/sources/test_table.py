@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lit_precompute.precompute.images.decoding import PictureError
-from lit_precompute.precompute.sources.files import open_file
 from lit_precompute.precompute.sources.opening import open_source
 from lit_precompute.precompute.sources.source import Source, SourceColumns, SourceError, check_repeats, read_picture
+from lit_precompute.schemas.storage import open_file
 
 
 def _write(folder: pathlib.Path, name: str, content: str | bytes) -> str:

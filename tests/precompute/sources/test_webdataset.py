@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lit_precompute.precompute.images.decoding import PictureError
-from lit_precompute.precompute.sources.files import beside, expand_braces
 from lit_precompute.precompute.sources.opening import find_examples, open_source
 from lit_precompute.precompute.sources.source import SourceColumns, SourceError
+from lit_precompute.precompute.sources.webdataset.tar_paths import expand_braces
 
 
 def _write_tar(path: pathlib.Path, members: list[tuple[str, bytes]], format: int = tarfile.GNU_FORMAT) -> str:
@@ -126,14 +126,6 @@ def test_braces():
     assert expand_braces("a.tar") == ["a.tar"]
     assert expand_braces("{a,b}-{8..10}.tar")[:4] == ["a-8.tar", "a-9.tar", "a-10.tar", "b-8.tar"]
     assert expand_braces("{008..010}") == ["008", "009", "010"]
-
-
-def test_paths_beside_a_file():
-    assert beside("table.csv", "a/1.jpg") == "a/1.jpg"
-    assert beside("x/y/table.csv", "../1.jpg") == "x/y/../1.jpg"
-    assert beside("gs://bucket/table.csv", "1.jpg") == "gs://bucket/1.jpg"
-    assert beside("gs://bucket/table.csv", "s3://other/1.jpg") == "s3://other/1.jpg"
-    assert beside("x/table.csv", "/1.jpg") == "/1.jpg"
 
 
 def test_faulty_samples_cost_their_own_row(tmp_path):

@@ -158,17 +158,28 @@ def test_how_to_compute_may_change_when_going_on(dataset_path, unbroken, tmp_pat
 def test_another_run_is_refused_with_both_values(dataset_path, unbroken, tmp_path):
     other = dataclasses.replace(RECIPE, seed=5, optimizer=dataclasses.replace(RECIPE.optimizer, learning_rate=0.5))
     with pytest.raises(
-        ValueError, match=r"learning_rate is 0\.003 there, 0\.5 is asked; .*seed is 0 there, 5 is asked"
+        ValueError, match=r"learning_rate is 0\.003 there, 0\.5 was requested; .*seed is 0 there, 5 was requested"
     ):
         train(dataset_path, unbroken, other)
     larger = write_dataset(tmp_path / "larger", num_rows=NUM_ROWS + 1)
-    with pytest.raises(ValueError, match=r"num_rows is 96 there, 97 is asked"):
+    with pytest.raises(ValueError, match=r"num_rows is 96 there, 97 was requested"):
         train(larger, unbroken)
+
+
+def test_a_run_directory_of_an_earlier_version_is_refused_in_words(dataset_path, tmp_path):
+    with pytest.raises(TrainingStopped):
+        train(dataset_path, tmp_path / "run", should_stop=stop_at(1))
+    path = tmp_path / "run" / "run.json"
+    content = json.loads(path.read_text())
+    del content["format_version"]
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"begun by another version .* finish it with that version, or choose another"):
+        train(dataset_path, tmp_path / "run")
 
 
 def test_a_folder_of_other_files_is_refused(dataset_path, tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(ValueError, match="holds files that are not a training run's"):
+    with pytest.raises(ValueError, match=r"contains files that are not a training run's \(thesis\.tex\)"):
         train(dataset_path, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
@@ -263,7 +274,7 @@ def test_reads_windows_where_the_budget_is_small(dataset_path, tmp_path):
     train(dataset_path, tmp_path / "unbroken", execution=small)
     with pytest.raises(TrainingStopped):
         train(dataset_path, tmp_path / "run", execution=small, should_stop=stop_at(10))
-    with pytest.raises(ValueError, match="kind is 'windows' there, 'rows' is asked"):
+    with pytest.raises(ValueError, match="kind is 'windows' there, 'rows' was requested"):
         train(dataset_path, tmp_path / "run")
     train(dataset_path, tmp_path / "run", execution=small)
     assert model_bytes(tmp_path / "run") == model_bytes(tmp_path / "unbroken")

@@ -1,0 +1,52 @@
+"""Which tars a path means: one tar, a folder of tars, a glob pattern or a brace pattern."""
+
+from __future__ import annotations
+
+import itertools
+import re
+
+from lit_precompute.precompute.sources.source import Finder, SourceError
+
+_BRACES = re.compile(r"\{([^{}]*)\}")
+_RANGE = re.compile(r"(\d+)\.\.(\d+)")
+
+
+def find_tars(path: str, find: Finder) -> list[str]:
+    """Returns the tars that a path means, in the order of their rows.
+
+    Raises:
+      SourceError: a pattern or a folder without any.
+    """
+    if not path.lower().endswith((".tar", ".tar.gz", ".tgz")):
+        path = tars_in(path)
+    paths = [
+        found
+        for pattern in expand_braces(path)
+        for found in (find(pattern) if any(mark in pattern for mark in "*?[") else [pattern])
+    ]
+    if not paths:
+        raise SourceError(f"{path}: no such files")
+    return paths
+
+
+def tars_in(folder: str) -> str:
+    """Returns the pattern of a folder's tars."""
+    return f"{folder.rstrip('/')}/*.tar"
+
+
+def expand_braces(pattern: str) -> list[str]:
+    """Returns "a{b,c}" as ["ab", "ac"] and "x{08..10}" as ["x08", "x09", "x10"], in the order written.
+
+    Bounds of equal length keep their leading zeros. A pattern without braces is itself.
+    """
+    parts: list[list[str]] = []
+    for position, part in enumerate(_BRACES.split(pattern)):
+        if position % 2 == 0:
+            parts.append([part])
+        elif bounds := _RANGE.fullmatch(part):
+            low, high = bounds.groups()
+            width = len(low) if len(low) == len(high) or low.startswith("0") else 0
+            parts.append([str(number).zfill(width) for number in range(int(low), int(high) + 1)])
+        else:
+            parts.append(part.split(","))
+    return ["".join(choice) for choice in itertools.product(*parts)]

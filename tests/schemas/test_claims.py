@@ -1,0 +1,106 @@
+"""Claims: one directory, one description; everything else is refused before anything is written."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from lit_precompute.schemas.claims import Claim, ClaimError, differences
+
+DESCRIPTION = {"tower": {"name": "a", "width": 8}, "files": [{"path": "x", "bytes": 1}], "seed": 0}
+
+
+def _claim(directory, note="note.json", **fields):
+    advice = {"advice_foreign": "take an empty directory", "advice_another": "Take another directory"}
+    return Claim(directory=directory, note=directory / note, kind="job", own_prefix="_work", **advice | fields)
+
+
+@pytest.fixture(params=["note.json", "_work/note.json"])
+def claim(request, tmp_path):
+    return _claim(tmp_path / "out", request.param)
+
+
+def test_a_claim_may_be_made_again(claim):
+    claim.make(DESCRIPTION)
+    claim.make(DESCRIPTION)
+    assert claim.read() == DESCRIPTION
+    assert [path.name for path in claim.directory.iterdir()] == [claim.note.relative_to(claim.directory).parts[0]]
+
+
+def test_another_description_is_refused_with_both_values(claim):
+    claim.make(DESCRIPTION)
+    other = DESCRIPTION | {"tower": {"name": "b", "width": 8}, "files": [{"path": "x", "bytes": 2}], "more": True}
+    message = (
+        r"out: belongs to another job: files\.0\.bytes is 1 there, 2 was requested; "
+        r"more is None there, True was requested; tower\.name is 'a' there, 'b' was requested\. Take another directory"
+    )
+    with pytest.raises(ClaimError, match=message):
+        claim.make(other)
+    assert claim.read() == DESCRIPTION
+
+
+def test_what_may_differ_is_not_refused(tmp_path):
+    claim = _claim(tmp_path, may_differ=lambda name: name in ("seed", "tower.width"))
+    claim.make(DESCRIPTION)
+    claim.make(DESCRIPTION | {"seed": 5, "tower": {"name": "a", "width": 9}})
+    with pytest.raises(ClaimError, match=r"job: tower\.name is 'a' there, 'b' was requested\. Take"):
+        claim.make(DESCRIPTION | {"seed": 5, "tower": {"name": "b", "width": 9}})
+
+
+def test_many_differences_are_counted(claim):
+    claim.make({str(number): 0 for number in range(12)})
+    with pytest.raises(ClaimError, match=r"; 5 is 0 there, 1 was requested; and 4 more\. Take another directory"):
+        claim.make({str(number): 1 for number in range(12)})
+
+
+def test_foreign_files_are_refused_and_own_ones_ignored(claim):
+    claim.directory.mkdir()
+    (claim.directory / "_work.of-a-kill").mkdir()
+    claim.refuse_foreign_files()
+    (claim.directory / "thesis.tex").write_text("mine")
+    message = r"out: contains files that are not a job's \(thesis\.tex\); take an empty directory"
+    for refuse in (claim.refuse_foreign_files, lambda: claim.make(DESCRIPTION)):
+        with pytest.raises(ClaimError, match=message):
+            refuse()
+    assert not claim.note.exists()
+    (claim.directory / "thesis.tex").unlink()
+    claim.make(DESCRIPTION)
+    (claim.directory / "result").write_text("made by the job")
+    claim.refuse_foreign_files()
+
+
+def test_a_folder_of_another_program_is_refused(tmp_path):
+    (tmp_path / "_work/temporary").mkdir(parents=True)
+    with pytest.raises(ClaimError, match="_work: is not a job's; remove it, or take an empty directory"):
+        _claim(tmp_path, "_work/note.json").make(DESCRIPTION)
+
+
+def test_of_two_claims_at_once_the_first_note_stays(tmp_path):
+    claim = _claim(tmp_path, "_work/note.json")
+
+    def attempt(number):
+        try:
+            claim.make({"number": number})
+        except ClaimError:
+            return None
+        return number
+
+    with ThreadPoolExecutor(16) as threads:
+        made = [number for number in threads.map(attempt, range(16)) if number is not None]
+    assert made == [claim.read()["number"]]
+    assert [path.name for path in tmp_path.iterdir()] == ["_work"]
+
+
+def test_a_rewritten_note_is_the_one_that_counts(claim):
+    claim.make(DESCRIPTION)
+    claim.rewrite(DESCRIPTION | {"seed": 7})
+    claim.make(DESCRIPTION | {"seed": 7})
+    with pytest.raises(ClaimError, match="seed is 7 there, 0 was requested"):
+        claim.make(DESCRIPTION)
+
+
+def test_equal_descriptions_do_not_differ():
+    assert differences(DESCRIPTION, DESCRIPTION) == {}
+    assert differences({"a": {}}, {"a": {"b": 1}}) == {
+        "a": "a is {} there, None was requested",
+        "a.b": "a.b is None there, 1 was requested",
+    }
