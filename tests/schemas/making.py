@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lit_precompute.schemas import DatasetWriter, SourceInfo, TowerCard
+from lit_precompute.schemas import DatasetWriter, SourceInfo, TowerCard, captions_table, labels_table
 
 WIDTH = 6
 SOURCE = SourceInfo(kind="table", path="captions.tsv", files=[])
@@ -33,7 +33,8 @@ def rows(count, width=WIDTH, seed=0):
 def write(directory, count=50, *, pieces=None, failures=2, **options):
     """Writes a dataset of `count` rows, given to the writer in pieces of these sizes, and returns its manifest."""
     keys, vectors, texts, labels = rows(count)
-    options = {"rows_per_shard": 20, "block_rows": 8, "vector_type": "float16", "labels": True} | options
+    options = {"rows_per_shard": 20, "block_rows": 8, "vector_type": "float16"} | options
+    options = {"tables": [captions_table(), labels_table()]} | options
     writer = DatasetWriter(directory, tower=card(), source=SOURCE, **options)
     start = 0
     for size in pieces or [count]:
@@ -41,8 +42,7 @@ def write(directory, count=50, *, pieces=None, failures=2, **options):
         writer.write(
             keys=keys[cut],
             embeddings=vectors[cut],
-            texts=texts[cut],
-            labels=labels[cut] if options["labels"] else None,
+            columns={"captions": {"texts": texts[cut]}, "labels": {"label": labels[cut]}},
         )
         start += size
     for number in range(failures):

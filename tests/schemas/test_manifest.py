@@ -26,7 +26,7 @@ def test_says_what_the_dataset_holds(tmp_path):
     assert manifest == Manifest.read(tmp_path)
     assert (manifest.num_rows, manifest.num_failures) == (50, 2)
     assert manifest.ledger.model_dump() == {"rows_read": 52, "rows_written": 50, "rows_failed": 2}
-    assert [table.name for table in manifest.tables] == ["embeddings", "captions", "failures", "labels"]
+    assert [table.name for table in manifest.tables] == ["embeddings", "captions", "labels", "failures"]
     assert [shard.num_rows for shard in manifest.shards] == [20, 20, 10]
 
 
