@@ -2,10 +2,27 @@
 
 import numpy as np
 
-from lit_precompute.schemas import DatasetWriter, SourceInfo, TowerCard, captions_table, labels_table
+from lit_precompute.schemas import (
+    ColumnSchema,
+    DatasetWriter,
+    EmbeddingDataset,
+    Manifest,
+    ShardWriter,
+    SourceInfo,
+    TableSchema,
+    TowerCard,
+    captions_table,
+    labels_table,
+    publish_manifest,
+)
 
 WIDTH = 6
 SOURCE = SourceInfo(kind="table", path="captions.tsv", files=[])
+# A table that nothing in the package knows.
+TAGS = TableSchema(
+    name="tags",
+    columns=[ColumnSchema(name="key", type="string"), ColumnSchema(name="tags", type="list<string>")],
+)
 
 
 def card(width=WIDTH, fingerprint="f" * 64):
@@ -48,6 +65,33 @@ def write(directory, count=50, *, pieces=None, failures=2, **options):
     for number in range(failures):
         writer.fail(key=f"bad-{number}", source=f"bad-{number}.jpg", reason="truncated", message="ends early")
     return writer.close()
+
+
+def add_table(directory, table, columns):
+    """Adds a table to a finished dataset: new files, and a manifest over them and the old ones."""
+    manifest = Manifest.read(directory)
+    with EmbeddingDataset.open(directory) as dataset:
+        keys = dataset.keys().to_pylist()
+    shards, start = [], 0
+    for shard in manifest.shards:
+        cut = slice(start, start + shard.num_rows)
+        options = {"shard": shard.shard, "num_shards": len(manifest.shards), "block_rows": manifest.block_rows}
+        with ShardWriter(directory, tables=[table], **options) as writer:
+            own = {name: values[cut] for name, values in columns.items()}
+            writer.append_rows(keys[cut], {table.name: own})
+            files = writer.finish().files
+        shards.append(shard.model_copy(update={"files": shard.files | files}))
+        start = cut.stop
+    return publish_manifest(
+        directory,
+        shards=shards,
+        tables=[*manifest.tables, table],
+        tower=manifest.tower,
+        source=manifest.source,
+        probes=manifest.probes,
+        job=manifest.job,
+        block_rows=manifest.block_rows,
+    )
 
 
 def files_of(directory):

@@ -1,6 +1,6 @@
 """The output directory of a training run: what stands where, and that it belongs to this run.
 
-run.json          dataset, recipe, order of rows
+run.json          digests of the tables it reads, recipe, order of rows
 tokenizer/        given or trained
 standardisation/  mean and deviation, where the recipe asks for them
 checkpoints/      Orbax
@@ -24,6 +24,9 @@ from lit_precompute.schemas.claims import differences
 from lit_precompute.schemas.storage import write_text_atomically
 from lit_precompute.tune.config.recipe import HOW_FIELDS, Recipe
 from lit_precompute.tune.model.tuned_model_files import MODEL_FOLDER, RUN_NAME
+
+# Other tables may be added to the dataset while a run is under way.
+TABLES_READ = ("embeddings", "captions")
 
 
 class RunDirectory:
@@ -50,7 +53,12 @@ class RunDirectory:
           ValueError: it holds another run, each difference with both values, or other files.
         """
         manifest = dataset.manifest
-        about = {"digest": manifest.digest, "tower": manifest.tower.name, "num_rows": manifest.num_rows}
+        about = {
+            "tower": manifest.tower.name,
+            "fingerprint": manifest.tower.fingerprint,
+            "num_rows": manifest.num_rows,
+            "tables": {name: manifest.table_digest(name) for name in TABLES_READ},
+        }
         description = {"dataset": about, "recipe": recipe.to_json()}
         path = self.path / RUN_NAME
         if (
@@ -65,6 +73,11 @@ class RunDirectory:
             if path.exists():
                 found = json.loads(path.read_text(encoding="utf-8"))
                 found.pop("order", None)
+                if "tables" not in found["dataset"]:
+                    raise ValueError(
+                        f"{self.path}: an earlier version began this run and did not note which tables it reads; give "
+                        "another --output to train anew"
+                    )
                 self._refuse(found, description)
             else:
                 write_text_atomically(path, json.dumps(description, indent=1) + "\n")

@@ -12,16 +12,19 @@ from lit_precompute.precompute.sources.source import Source
 from lit_precompute.schemas import ColumnSchema, EmbeddingDataset, TableSchema
 from lit_precompute.schemas.checking.verification import verify
 from tests.pipelines.embed.making import write_source
+from tests.schemas.making import TAGS
 from tests.towers.tiny_tower import NAME, register_tiny_tower, write_weights
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:.*:FutureWarning"),
 ]
-KEY = ColumnSchema(name="key", type="string")
-TAGS = TableSchema(name="tags", columns=[KEY, ColumnSchema(name="tags", type="list<string>")])
 PLACES = TableSchema(
-    name="places", columns=[KEY, ColumnSchema(name="place", type="vector", width=2, vector_type="float32")]
+    name="places",
+    columns=[
+        ColumnSchema(name="key", type="string"),
+        ColumnSchema(name="place", type="vector", width=2, vector_type="float32"),
+    ],
 )
 
 

@@ -4,20 +4,15 @@ import numpy as np
 import pytest
 
 from lit_precompute.schemas import (
-    ColumnSchema,
     DatasetError,
     DatasetWriter,
     EmbeddingDataset,
-    TableSchema,
     captions_table,
     embeddings_table,
     failures_table,
 )
 from lit_precompute.schemas.checking.verification import verify
-from tests.schemas.making import SOURCE, card, rows
-
-KEY = ColumnSchema(name="key", type="string")
-TAGS = TableSchema(name="tags", columns=[KEY, ColumnSchema(name="tags", type="list<string>")])
+from tests.schemas.making import SOURCE, TAGS, card, rows
 
 
 def view_table(vector_type):

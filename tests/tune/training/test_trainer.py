@@ -17,6 +17,7 @@ from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.tune.model.options import ImageSideOptions
 from lit_precompute.tune.optimizers.options import OptimizerOptions
 from lit_precompute.tune.training.trainer import Trainer, TrainingError, TrainingStopped
+from tests.schemas.making import TAGS, add_table
 from tests.tune.small_runs import (
     NUM_ROWS,
     RECIPE,
@@ -160,6 +161,15 @@ def test_another_run_is_refused_with_both_values(dataset_path, unbroken, tmp_pat
     larger = write_dataset(tmp_path / "larger", num_rows=NUM_ROWS + 1)
     with pytest.raises(ValueError, match=r"num_rows is 96 there, 97 is asked"):
         train(larger, unbroken)
+
+
+def test_a_run_goes_on_when_its_dataset_has_a_table_more(unbroken, tmp_path):
+    dataset = write_dataset(tmp_path / "dataset")
+    with pytest.raises(TrainingStopped):
+        train(dataset, tmp_path / "run", should_stop=stop_at(7))
+    add_table(dataset, TAGS, {"tags": [["a"]] * NUM_ROWS})
+    train(dataset, tmp_path / "run")
+    assert model_bytes(tmp_path / "run") == model_bytes(unbroken)
 
 
 def test_a_folder_of_other_files_is_refused(dataset_path, tmp_path):
