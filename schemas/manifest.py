@@ -15,6 +15,7 @@ import pydantic
 
 from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, DatasetError
 from lit_precompute.schemas.tables import StrictModel, TableSchema, json_digest
+from lit_precompute.schemas.tower_card import TowerCard
 
 FORMAT_VERSION = 2
 Count = pydantic.NonNegativeInt
@@ -39,19 +40,6 @@ class ShardInfo(StrictModel):
     num_rows: Count
     num_failures: Count
     files: dict[str, FileInfo]
-
-
-class TowerCard(StrictModel):
-    """The image tower that made the vectors; equal fingerprints are interchangeable."""
-
-    name: str
-    architecture: dict[str, Any]
-    weights_sha256: str
-    preprocessing: dict[str, Any]
-    output_width: int
-    pooling: str
-    num_parameters: Count
-    fingerprint: str
 
 
 class SourceFile(StrictModel):

@@ -10,10 +10,11 @@ import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lit_precompute.schemas.manifest import Manifest, SourceInfo, TowerCard
+from lit_precompute.schemas.manifest import Manifest, SourceInfo
 from lit_precompute.schemas.probes import ProbeSampler
 from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, DatasetError
 from lit_precompute.schemas.tables import EMBEDDING, EMBEDDINGS, TableSchema, embeddings_table, failures_table
+from lit_precompute.schemas.tower_card import TowerCard
 from lit_precompute.schemas.vectors import VectorType
 from lit_precompute.schemas.writing.publishing import publish_manifest
 from lit_precompute.schemas.writing.shard_writer import ShardWriter

@@ -13,12 +13,12 @@ from lit_precompute.schemas.manifest import (
     Probe,
     ShardInfo,
     SourceInfo,
-    TowerCard,
     digest,
 )
 from lit_precompute.schemas.reading.table_reader import TableReader
 from lit_precompute.schemas.storage import MANIFEST_NAME, DatasetError, write_text_atomically
 from lit_precompute.schemas.tables import EMBEDDINGS, TableSchema
+from lit_precompute.schemas.tower_card import TowerCard
 
 _LIBRARIES = ("lit-precompute", "array-record", "pyarrow", "numpy")
 

@@ -50,7 +50,9 @@ def tower_card(fingerprint="f" * 64, width=WIDTH) -> TowerCard:
     )
 
 
-def write_dataset(path, *, num_rows=NUM_ROWS, scale=1.0, texts=None, vector_type: VectorType = "float16") -> str:
+def write_dataset(
+    path, *, num_rows=NUM_ROWS, scale=1.0, texts=None, vector_type: VectorType = "float16", tower=None
+) -> str:
     """Each row has three words; its vector is the sum of theirs, so that there is something to learn."""
     rng = np.random.default_rng(0)
     words = [f"word{number}" for number in range(NUM_WORDS)]
@@ -61,7 +63,7 @@ def write_dataset(path, *, num_rows=NUM_ROWS, scale=1.0, texts=None, vector_type
     )
     source = SourceInfo(kind="table", path="none", files=[])
     options = {"tables": [captions_table()], "vector_type": vector_type, "block_rows": 16}
-    with DatasetWriter(path, tower=tower_card(), source=source, **options) as writer:
+    with DatasetWriter(path, tower=tower or tower_card(), source=source, **options) as writer:
         texts = texts or [[" ".join(words[number] for number in row)] for row in chosen]
         writer.write(
             keys=[f"row{number}" for number in range(num_rows)],

@@ -13,12 +13,12 @@ class KnownModel:
 
     def __init__(self, vectors_by_text, fingerprint="f" * 64):
         self.vectors_by_text = vectors_by_text
-        self.tower_fingerprint = fingerprint
-        self.image_tower = {"name": "test-tower", "fingerprint": fingerprint}
+        self.image_tower = card(fingerprint=fingerprint).model_dump()
         self.images_seen = []
         from lit_precompute.tune.model.tuned_model import TunedModel
 
         self.check_goes_with = types.MethodType(TunedModel.check_goes_with, self)
+        self.preprocessing_differences = types.MethodType(TunedModel.preprocessing_differences, self)
 
     def embed_texts(self, texts):
         return unit([self.vectors_by_text[text] for text in texts])
