@@ -202,7 +202,7 @@ class JobDirectory:
             probes=number_in_dataset((marker.info, marker.probes) for marker in markers.values()),
             job=job.options(),
             block_rows=BLOCK_ROWS,
-            libraries=("jax", "tensorflow-cpu", "pillow"),
+            libraries={"jax": "jax", "tensorflow": "tensorflow-cpu", "PIL": "pillow"},
         )
         self.sweep()
         return manifest
