@@ -23,7 +23,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lit_precompute.schemas import DatasetWriter, EmbeddingDataset, SourceInfo, TowerCard
+from lit_precompute.schemas import DatasetWriter, EmbeddingDataset, SourceInfo, TowerCard, captions_table
 from lit_precompute.towers.tokenizers import Tokenizer, TokenizerOptions, train_tokenizer
 from lit_precompute.tune.data.batches import BatchSource, iterate
 from lit_precompute.tune.data.texts import TextOptions, iterate_texts
@@ -57,13 +57,14 @@ def write_both(folder: pathlib.Path) -> EmbeddingDataset:
         fingerprint="0" * 64,
     )
     source = SourceInfo(kind="table", path="none", files=[])
-    with DatasetWriter(folder / "dataset", tower=card, source=source, vector_type="float16") as writer:
+    tables = [captions_table()]
+    with DatasetWriter(folder / "dataset", tower=card, source=source, tables=tables, vector_type="float16") as writer:
         for start in range(0, NUM_ROWS, 10_000):
             rows = range(start, start + 10_000)
             writer.write(
                 keys=[f"{row:09d}" for row in rows],
                 embeddings=vectors[start : start + 10_000],
-                texts=[[texts[row]] for row in rows],
+                columns={"captions": {"texts": [[texts[row]] for row in rows]}},
             )
     for name in ("vectors", "texts"):
         (folder / name).mkdir()

@@ -19,7 +19,7 @@ import time
 
 import numpy as np
 
-from lit_precompute.schemas import DatasetWriter, SourceInfo, TowerCard
+from lit_precompute.schemas import DatasetWriter, SourceInfo, TowerCard, captions_table
 
 NUM_ROWS, WIDTH, NUM_WORDS = 1_602, 1_280, 1_500
 IMPORTS = "import jax, flax.nnx, optax, pyarrow"
@@ -39,11 +39,12 @@ def write_dataset(folder: pathlib.Path) -> None:
         num_parameters=0,
         fingerprint="0" * 64,
     )
-    with DatasetWriter(folder, tower=card, source=SourceInfo(kind="table", path="none", files=[])) as writer:
+    source = SourceInfo(kind="table", path="none", files=[])
+    with DatasetWriter(folder, tower=card, source=source, tables=[captions_table()]) as writer:
         writer.write(
             keys=[str(row) for row in range(NUM_ROWS)],
             embeddings=rng.standard_normal((NUM_ROWS, WIDTH), np.float32),
-            texts=[[" ".join(f"word{word}" for word in row)] for row in words],
+            columns={"captions": {"texts": [[" ".join(f"word{word}" for word in row)] for row in words]}},
         )
 
 

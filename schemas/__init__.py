@@ -1,6 +1,6 @@
 """The embedding dataset on disk: manifest, tables, blocks, reading, writing, checking."""
 
-from lit_precompute.schemas.manifest import FileInfo, Manifest, Probe, ShardInfo, SourceFile, SourceInfo, TowerCard
+from lit_precompute.schemas.manifest import FileInfo, Manifest, Probe, ShardInfo, SourceFile, SourceInfo
 from lit_precompute.schemas.reading.dataset import EmbeddingDataset
 from lit_precompute.schemas.reading.row_block import RowBlock
 from lit_precompute.schemas.storage import DatasetError
@@ -12,6 +12,7 @@ from lit_precompute.schemas.tables import (
     failures_table,
     labels_table,
 )
+from lit_precompute.schemas.tower_card import TowerCard
 from lit_precompute.schemas.vectors import VectorType
 from lit_precompute.schemas.writing.dataset_writer import DatasetWriter
 from lit_precompute.schemas.writing.publishing import publish_manifest

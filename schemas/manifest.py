@@ -6,7 +6,6 @@ It holds no time and no host: the same job gives the same manifest, to the byte.
 Version 2 brought int8 vectors with scales, and probes that hold float32 instead of what is stored. Version 1 is read.
 """
 
-import hashlib
 import json
 import os
 import pathlib
@@ -15,7 +14,8 @@ from typing import Annotated, Any, Literal
 import pydantic
 
 from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, DatasetError
-from lit_precompute.schemas.tables import StrictModel, TableSchema
+from lit_precompute.schemas.tables import StrictModel, TableSchema, json_digest
+from lit_precompute.schemas.tower_card import TowerCard
 
 FORMAT_VERSION = 2
 Count = pydantic.NonNegativeInt
@@ -40,19 +40,6 @@ class ShardInfo(StrictModel):
     num_rows: Count
     num_failures: Count
     files: dict[str, FileInfo]
-
-
-class TowerCard(StrictModel):
-    """The image tower that made the vectors; equal fingerprints are interchangeable."""
-
-    name: str
-    architecture: dict[str, Any]
-    weights_sha256: str
-    preprocessing: dict[str, Any]
-    output_width: int
-    pooling: str
-    num_parameters: Count
-    fingerprint: str
 
 
 class SourceFile(StrictModel):
@@ -128,6 +115,18 @@ class Manifest(StrictModel):
                 return table
         raise DatasetError(f"unknown table '{name}': the dataset has {[table.name for table in self.tables]}")
 
+    def table_digest(self, name: str) -> str:
+        """Returns the SHA-256 of one table: its schema, and each shard's rows and file in order.
+
+        Where its files are and which other tables exist does not matter.
+
+        Raises:
+          DatasetError: the dataset has no such table.
+        """
+        schema = self.table(name).model_dump()
+        files = [shard.files[name] for shard in self.shards]
+        return json_digest({"schema": schema, "shards": [[file.num_rows, file.sha256] for file in files]})
+
     def to_text(self) -> str:
         """Returns the bytes of manifest.json as text."""
         return json.dumps(self.model_dump(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
@@ -160,9 +159,7 @@ class Manifest(StrictModel):
 
 def digest(content: dict[str, Any]) -> str:
     """Returns the SHA-256 of the manifest's canonical JSON without its `digest`."""
-    rest = {key: value for key, value in content.items() if key != "digest"}
-    canonical = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return json_digest({key: value for key, value in content.items() if key != "digest"})
 
 
 def _why_no_manifest(directory: pathlib.Path) -> str:

@@ -1,7 +1,9 @@
 """Tables of a dataset: named, row-aligned columns kept in files of their own."""
 
+import hashlib
+import json
 import re
-from typing import Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 import pydantic
@@ -17,6 +19,12 @@ class StrictModel(pydantic.BaseModel):
     """What the manifest's parts have in common: unknown keys and wrong types are errors, and nothing changes."""
 
     model_config = pydantic.ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def json_digest(value: Any) -> str:
+    """Returns the SHA-256, in hexadecimal, of a value's canonical JSON (docs/format.md)."""
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 class ColumnSchema(StrictModel):

@@ -5,9 +5,12 @@ import pathlib
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from demo import data
+from lit_precompute.towers.loading import find_file
+from lit_precompute.towers.weights.reading import read_weights
 
 COMMANDS = pathlib.Path(sys.executable).parent
 
@@ -52,7 +55,19 @@ def test_pictures_become_a_model_that_is_measured_and_shown(tmp_path):
     tower[-1] = 48
     _run(tmp_path, "lit-embed", "run", "--source", "heldout.tsv", *tower, "--output", "other")
     other = ["--model", "run/model", "--dataset", "other"]
-    assert "fingerprint" in _run(tmp_path, "lit-eval", "retrieval", *other, status=2)
+    assert "resolution is 48, the model's is 64" in _run(tmp_path, "lit-eval", "retrieval", *other)
+    weights = _write_other_weights(tmp_path / "other.npz")
+    _run(tmp_path, "lit-embed", "run", "--source", "heldout.tsv", *tower, "--weights", weights, "--output", "another")
+    other[-1] = "another"
+    assert "weights_sha256 is '" in _run(tmp_path, "lit-eval", "retrieval", *other, status=2)
+
+
+def _write_other_weights(path):
+    """Writes the published weights, one of their arrays a little changed."""
+    arrays = read_weights(find_file("efficientnet-lite0"))
+    name = next(name for name, values in arrays.items() if np.ndim(values) == 4)
+    np.savez(path, **arrays | {name: arrays[name] * np.float32(1.01)})
+    return path
 
 
 def test_the_demos_emoji_are_drawn_and_split_by_a_fixed_draw(tmp_path):

@@ -55,6 +55,7 @@ class ZeroShot:
         shares = {"top-1": result.top1, "top-5": result.top5}
         console.print(_table(title, f"{result.top1.count:,} pictures", {"accuracy": shares}))
         console.print(f"the most frequent class alone: {result.majority:.1%}")
+        _say_differences(console, result.preprocessing_differences)
         if result.num_unlabelled:
             console.print(f"{result.num_unlabelled:,} pictures without a label are left out")
         if result.same_names:
@@ -93,6 +94,7 @@ class Retrieval:
         shares = {way: {f"R@{k}": share for k, share in by_k.items()} for way, by_k in ways.items()}
         counts = f"{result.num_images:,} pictures, {result.num_texts:,} texts"
         console.print(_table(f"retrieval, {self.dataset}", counts, shares))
+        _say_differences(console, result.preprocessing_differences)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -123,9 +125,10 @@ class Show:
         from lit_precompute.tune.evaluation.show.page import write_page
         from lit_precompute.tune.model.tuned_model import TunedModel
 
+        model = TunedModel.load(self.model)
         with EmbeddingDataset.open(self.dataset) as dataset:
             page = write_page(
-                TunedModel.load(self.model),
+                model,
                 dataset,
                 self.output,
                 num_rows=self.num_rows,
@@ -133,7 +136,9 @@ class Show:
                 seed=self.seed,
                 pictures=self.pictures,
             )
+            differences = model.preprocessing_differences(dataset)
         console.print(f"{page}", markup=False)
+        _say_differences(console, differences)
 
 
 def _table(title: str, counts: str, shares: dict[str, dict[str, Share]]) -> rich.table.Table:
@@ -147,6 +152,16 @@ def _table(title: str, counts: str, shares: dict[str, dict[str, Share]]) -> rich
             interval = f"{low:.1%} to {high:.1%}"
             table.add_row("" if place else group, name, f"{share.value:.1%}", interval, f"{share.chance:.1%}")
     return table
+
+
+def _say_differences(console: rich.console.Console, differences: dict[str, dict[str, Any]]) -> None:
+    """Prints a line where the dataset's images were preprocessed otherwise than those the model was tuned on."""
+    if differences:
+        words = [
+            f"{name} is {values['dataset']!r}, the model's is {values['model']!r}"
+            for name, values in differences.items()
+        ]
+        console.print(f"the dataset's preprocessing is not the model's: {'; '.join(words)}", markup=False)
 
 
 def _print_json(content: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from lit_precompute.commands.tune_console import (
 )
 from lit_precompute.commands.tune_flags import Arguments, parse
 from lit_precompute.schemas import DatasetError, EmbeddingDataset
-from lit_precompute.tune.training.run_directory import RunDirectory
+from lit_precompute.tune.training.run_directory import TABLES_READ, RunDirectory
 
 if TYPE_CHECKING:
     from lit_precompute.tune.training.trainer import TrainingResult
@@ -29,7 +29,7 @@ def main() -> None:
     show_warnings()
     try:
         arguments = parse(sys.argv[1:])
-        with EmbeddingDataset.open(arguments.dataset) as dataset:
+        with EmbeddingDataset.open(arguments.dataset, tables=TABLES_READ) as dataset:
             _tune(dataset, arguments)
     except KeyboardInterrupt:
         fail("interrupted; run the same command again to go on from the last checkpoint", status=130)
@@ -42,6 +42,7 @@ def _tune(dataset: EmbeddingDataset, arguments: Arguments) -> None:
     directory = RunDirectory(arguments.output)
     if directory.is_finished():
         directory.claim(dataset, arguments.recipe)
+        directory.release()
         console.print(f"{arguments.output}: finished before; the model is {directory.model}")
         return
     started_s = time.monotonic()

@@ -67,7 +67,7 @@ def plan(
         source=source.info,
         num_rows=source.num_rows,
         num_units=len(units),
-        has_labels=source.has_labels,
+        source_tables=source.tables,
         vector_type=options.vector_type,
         batch_size=_batch_size(options, tower, source.num_rows, embeds_here, say),
         rows_per_shard=options.rows_per_shard,

@@ -25,10 +25,8 @@ from lit_precompute.schemas import (
     TableSchema,
     TowerCard,
     VectorType,
-    captions_table,
     embeddings_table,
     failures_table,
-    labels_table,
     publish_manifest,
 )
 from lit_precompute.schemas.claims import Claim, ClaimError
@@ -54,22 +52,21 @@ class ShardMarker:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Job:
-    """A planned job: all that shapes the dataset's bytes."""
+    """A planned job: all that shapes the dataset's bytes; `source_tables` are those that the source has values for."""
 
     output: str
     tower: TowerCard
     source: SourceInfo
     num_rows: int
     num_units: int
-    has_labels: bool
+    source_tables: tuple[TableSchema, ...]
     vector_type: VectorType
     batch_size: int
     rows_per_shard: int
 
     def tables(self) -> list[TableSchema]:
         """Returns the tables that each shard has."""
-        tables = [embeddings_table(self.tower.output_width, self.vector_type), captions_table()]
-        return [*tables, *([labels_table()] if self.has_labels else []), failures_table()]
+        return [embeddings_table(self.tower.output_width, self.vector_type), *self.source_tables, failures_table()]
 
     def options(self) -> dict[str, Any]:
         """Returns the options that the manifest keeps."""
@@ -192,7 +189,7 @@ class JobDirectory:
             probes=number_in_dataset((marker.info, marker.probes) for marker in finished.values()),
             job=job.options(),
             block_rows=BLOCK_ROWS,
-            libraries=("jax", "tensorflow-cpu", "pillow"),
+            libraries={"jax": "jax", "tensorflow": "tensorflow-cpu", "PIL": "pillow"},
         )
         self.sweep()
         return manifest

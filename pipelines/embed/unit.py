@@ -16,9 +16,10 @@ from lit_precompute.pipelines.embed.options import JobOptions, TowerOptions
 from lit_precompute.precompute.embedder import Embedder
 from lit_precompute.precompute.embedding import DecodeIn, EmbeddedBatch, embed_examples, make_preparer
 from lit_precompute.precompute.images.ahead import Preparer
-from lit_precompute.precompute.sources.source import Source, WorkUnit
+from lit_precompute.precompute.sources.source import Source, WorkUnit, columns_of
 from lit_precompute.schemas import ShardWriter
 from lit_precompute.schemas.probes import share_of_shard
+from lit_precompute.schemas.tables import EMBEDDING, EMBEDDINGS
 from lit_precompute.towers.loading import load_tower
 from lit_precompute.towers.tower import ImageTower
 
@@ -148,12 +149,10 @@ class EmbedUnit(beam.DoFn):
         )
 
     def _append(self, writer: ShardWriter, batch: EmbeddedBatch) -> None:
-        keys = [example.key for example in batch.examples]
-        if keys:
-            writer.append("embeddings", {"key": keys, "embedding": batch.vectors})
-            writer.append("captions", {"key": keys, "texts": [list(example.texts) for example in batch.examples]})
-            if self._job.has_labels:
-                writer.append("labels", {"key": keys, "label": [example.label for example in batch.examples]})
+        if batch.examples:
+            columns = {table.name: columns_of(batch.examples, table) for table in self._job.source_tables}
+            keys = [example.key for example in batch.examples]
+            writer.append_rows(keys, {EMBEDDINGS: {EMBEDDING: batch.vectors}, **columns})
         if batch.failures:
             names = ("key", "source", "reason", "message")
             writer.append("failures", {name: [getattr(failure, name) for failure in batch.failures] for name in names})

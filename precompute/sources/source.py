@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import dataclasses
 import errno
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import BinaryIO, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
 from lit_precompute.precompute.images.decoding import PictureError
-from lit_precompute.schemas import SourceInfo
+from lit_precompute.schemas import SourceInfo, TableSchema, captions_table, labels_table
 
 Opener = Callable[[str], BinaryIO]
 """Opens a path for reading, seekable. Raises FileNotFoundError where there is no such file."""
@@ -72,6 +72,7 @@ class Example:
       read_image: returns the encoded picture; raises PictureError "missing" or "unreadable".
       texts: in the source's order; may be empty.
       label: "" for none.
+      more: values of tables beside `captions` and `labels`, by table and column.
     """
 
     key: str
@@ -79,6 +80,12 @@ class Example:
     read_image: Callable[[], bytes]
     texts: tuple[str, ...]
     label: str
+    more: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+
+    def values(self, table: str) -> Mapping[str, Any]:
+        """Returns the row's values in one of the source's tables, by column; the key is not among them."""
+        known: dict[str, dict[str, Any]] = {"captions": {"texts": list(self.texts)}, "labels": {"label": self.label}}
+        return {**known, **self.more}[table]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -113,7 +120,9 @@ class Source(Protocol):
     def num_rows(self) -> int: ...
 
     @property
-    def has_labels(self) -> bool: ...
+    def tables(self) -> tuple[TableSchema, ...]:
+        """The tables that its examples have values for, in the dataset's order."""
+        ...
 
     def units(self, rows_per_shard: int) -> list[WorkUnit]:
         """Returns the source cut into units of `rows_per_shard` rows; the last may be shorter."""
@@ -126,6 +135,18 @@ class Source(Protocol):
           SourceError: the source no longer holds what was planned.
         """
         ...
+
+
+def source_tables(*, has_labels: bool) -> tuple[TableSchema, ...]:
+    """Returns the tables of a source whose examples hold texts, and labels where it has any."""
+    return (captions_table(), labels_table()) if has_labels else (captions_table(),)
+
+
+def columns_of(examples: Sequence[Example], table: TableSchema) -> dict[str, list[Any]]:
+    """Returns a table's columns for some examples; keys, and scales, which writers make, are not among them."""
+    rows = [example.values(table.name) for example in examples]
+    names = [column.name for column in table.columns[1:] if column.type != "scale"]
+    return {name: [row[name] for row in rows] for name in names}
 
 
 def cut_units(path_offsets: Sequence[tuple[str, np.ndarray]], rows_per_shard: int) -> list[WorkUnit]:

@@ -128,7 +128,7 @@ class _Verification:
             if batch.num_rows != expected:
                 yield f"{where}: must have {expected} rows, got {batch.num_rows}"
             self._note_keys(batch, table, keys)
-            yield from self._vectors(batch, where, first_row + block * block_rows)
+            yield from self._vectors(batch, table, where, first_row + block * block_rows)
 
     def _note_keys(self, batch: pa.RecordBatch, table: TableSchema, keys: Any) -> None:
         hashes: list[bytes] = []
@@ -139,7 +139,7 @@ class _Verification:
         if table.name == EMBEDDINGS:
             self._key_hashes.append(np.frombuffer(b"".join(hashes), np.uint64))
 
-    def _vectors(self, batch: pa.RecordBatch, where: str, first_row: int) -> Iterator[str]:
+    def _vectors(self, batch: pa.RecordBatch, table: TableSchema, where: str, first_row: int) -> Iterator[str]:
         names = [field.name for field in batch.schema if pa.types.is_fixed_size_list(field.type)]
         columns = {name: batch.column(name) for name in batch.schema.names}
         block = RowBlock.from_arrow(first_row, batch.num_rows, columns, {name: batch.field(name) for name in names})
@@ -154,7 +154,7 @@ class _Verification:
                         f"{where}: row '{keys[int(row)].as_py()}': {name} must be within -{LARGEST}..{LARGEST} with a "
                         f"scale of at least {SMALLEST_SCALE:.4g}, the scale is {stored.scales[row]:.4g}"
                     )
-            if name == EMBEDDING:
+            if (table.name, name) == (EMBEDDINGS, EMBEDDING):
                 for probe in self._manifest.probes:
                     if first_row <= probe.row < first_row + batch.num_rows:
                         place = probe.row - first_row

@@ -43,8 +43,8 @@ class EmbeddingDataset:
             for column in self._readers[name].schema.names
             if column != KEY
         }
-        opened = [self.manifest.table(name) for name in self.tables]
-        self._scales = {column.name for table in opened for column in table.columns if column.type == "scale"}
+        scales = {column.name for table in self.manifest.tables for column in table.columns if column.type == "scale"}
+        self._scales = {(self._table_of[name], name) for name in scales & set(self._table_of)}
         shards = self.manifest.shards
         block_rows = self.manifest.block_rows
         self._row_ends = list(itertools.accumulate(shard.num_rows for shard in shards))
@@ -215,8 +215,11 @@ class EmbeddingDataset:
 
     def _with_scales(self, columns: Sequence[str]) -> list[str]:
         """Returns the columns, int8 vectors followed by their scales: one means nothing without the other."""
-        pairs = [(column, scale_column(column)) for column in columns]
-        names = [name for column, scale in pairs for name in (column, *({scale} & self._scales))]
+        names: list[str] = []
+        for column in columns:
+            scale = scale_column(column)
+            # Another table may have vectors of the same name: their scales are not these vectors'.
+            names += [column, scale] if (self._table_of.get(column), scale) in self._scales else [column]
         return list(dict.fromkeys(names))
 
     def _tables_of(self, columns: Sequence[str]) -> list[str]:

@@ -10,21 +10,24 @@ import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lit_precompute.schemas.manifest import Manifest, SourceInfo, TowerCard
+from lit_precompute.schemas.manifest import Manifest, SourceInfo
 from lit_precompute.schemas.probes import ProbeSampler
 from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, DatasetError
-from lit_precompute.schemas.tables import captions_table, embeddings_table, failures_table, labels_table
+from lit_precompute.schemas.tables import EMBEDDING, EMBEDDINGS, TableSchema, embeddings_table, failures_table
+from lit_precompute.schemas.tower_card import TowerCard
 from lit_precompute.schemas.vectors import VectorType
 from lit_precompute.schemas.writing.publishing import publish_manifest
 from lit_precompute.schemas.writing.shard_writer import ShardWriter
+from lit_precompute.schemas.writing.table_writer import Columns
 
 
 class DatasetWriter:
     """Writes rows into shards of `rows_per_shard`; use as a context manager.
 
     Example:
-      with DatasetWriter(path, tower=card, source=info) as writer:
-          writer.write(keys=["a", "b"], embeddings=vectors, texts=[["a dog"], ["a cat", "a pet"]])
+      with DatasetWriter(path, tower=card, source=info, tables=[captions_table()]) as writer:
+          texts = [["a dog"], ["a cat", "a pet"]]
+          writer.write(keys=["a", "b"], embeddings=vectors, columns={"captions": {"texts": texts}})
     """
 
     def __init__(
@@ -33,26 +36,36 @@ class DatasetWriter:
         *,
         tower: TowerCard,
         source: SourceInfo,
+        tables: Sequence[TableSchema] = (),
         vector_type: VectorType = "float16",
-        labels: bool = False,
         rows_per_shard: int = 65_536,
         block_rows: int = 1024,
         job: Mapping[str, Any] | None = None,
     ):
         """Starts a dataset.
 
+        Args:
+          directory: where it will be.
+          tower: the tower that made the embeddings.
+          source: what was embedded.
+          tables: the tables beside `embeddings` and `failures`, which every dataset has.
+          vector_type: type in which embeddings are stored.
+          rows_per_shard: rows of each shard but the last.
+          block_rows: rows of each block but a shard's last.
+          job: options of the producer, as JSON.
+
         Raises:
-          DatasetError: the directory holds a finished dataset already.
+          DatasetError: the directory holds a finished dataset already, or a table cannot be among `tables`.
         """
         self._directory = pathlib.Path(directory)
         if (self._directory / MANIFEST_NAME).exists():
             raise DatasetError(
                 f"{directory}: holds a finished dataset; datasets do not change: write to another directory"
             )
+        self._given = list(tables)
+        self._tables = [embeddings_table(tower.output_width, vector_type), *tables, failures_table()]
+        _check_tables(self._tables)
         shutil.rmtree(self._directory / WORK_FOLDER, ignore_errors=True)
-        tables = [embeddings_table(tower.output_width, vector_type), captions_table(), failures_table()]
-        self._tables = [*tables, labels_table()] if labels else tables
-        self._labels = labels
         self._tower, self._source, self._job = tower, source, dict(job or {})
         self._rows_per_shard, self._block_rows = rows_per_shard, block_rows
         # The number of shards stands in their names and is known at the end: closed shards wait under temporary names.
@@ -61,40 +74,35 @@ class DatasetWriter:
         self._shard = self._new_shard()
         self._num_rows = 0
 
-    def write(
-        self,
-        *,
-        keys: Sequence[str],
-        embeddings: Any,
-        texts: Sequence[Sequence[str]],
-        labels: Sequence[str] | None = None,
-    ) -> None:
-        """Adds rows: keys, vectors [n, D], the texts of each, and labels when the dataset has them.
+    def write(self, *, keys: Sequence[str], embeddings: Any, columns: Mapping[str, Columns] | None = None) -> None:
+        """Adds rows.
+
+        Args:
+          keys: their unique names.
+          embeddings: [n, D].
+          columns: the columns of each table in `tables`, without the key, by table and name.
 
         Raises:
-          DatasetError: columns of unequal length, labels missing or not expected, or a value that does not fit.
+          DatasetError: a table or column is missing or unknown, columns have unequal lengths, or a value does not fit.
         """
-        if (labels is not None) != self._labels:
-            raise DatasetError(f"labels must be {'given' if self._labels else 'left out'}: this dataset was started so")
-        if not len(keys) == len(embeddings) == len(texts) == len(keys if labels is None else labels):
-            raise DatasetError(
-                f"columns must be equally long, got {len(keys)} keys, {len(embeddings)} embeddings, {len(texts)} texts"
-            )
+        columns = columns or {}
+        self._check(keys, embeddings, columns)
+        by_table: dict[str, Columns] = {EMBEDDINGS: {EMBEDDING: embeddings}, **columns}
         start = 0
         while start < len(keys):
             if self._num_rows == self._rows_per_shard:
                 self._next_shard()
             stop = min(len(keys), start + self._rows_per_shard - self._num_rows)
-            self._append("embeddings", {"key": keys[start:stop], "embedding": embeddings[start:stop]})
-            self._append("captions", {"key": keys[start:stop], "texts": texts[start:stop]})
-            if labels is not None:
-                self._append("labels", {"key": keys[start:stop], "label": labels[start:stop]})
+            piece = {
+                table: {name: values[start:stop] for name, values in own.items()} for table, own in by_table.items()
+            }
+            self._shard.append_rows(keys[start:stop], piece)
             self._num_rows += stop - start
             start = stop
 
     def fail(self, *, key: str, source: str, reason: str, message: str) -> None:
         """Notes a row that could not be embedded, and why."""
-        self._append("failures", {"key": [key], "source": [source], "reason": [reason], "message": [message]})
+        self._shard.append("failures", {"key": [key], "source": [source], "reason": [reason], "message": [message]})
 
     def close(self) -> Manifest:
         """Publishes the shards and the manifest, and returns it."""
@@ -126,8 +134,14 @@ class DatasetWriter:
         for writer in [*self._closed, self._shard]:
             writer.abort()
 
-    def _append(self, table: str, columns: Mapping[str, Sequence[Any]]) -> None:
-        self._shard.append(table, columns)
+    def _check(self, keys: Sequence[str], embeddings: Any, columns: Mapping[str, Columns]) -> None:
+        expected = [table.name for table in self._given]
+        if set(columns) != set(expected):
+            raise DatasetError(f"columns must be given for the tables {expected}, got {sorted(columns)}")
+        lengths = {"keys": len(keys), "embeddings": len(embeddings)}
+        lengths |= {f"{table}.{name}": len(values) for table, own in columns.items() for name, values in own.items()}
+        if len(set(lengths.values())) != 1:
+            raise DatasetError(f"columns must be equally long, got {lengths}")
 
     def _new_shard(self) -> ShardWriter:
         return ShardWriter(
@@ -143,3 +157,14 @@ class DatasetWriter:
         self._closed.append(self._shard)
         self._shard = self._new_shard()
         self._num_rows = 0
+
+
+def _check_tables(tables: Sequence[TableSchema]) -> None:
+    names = [table.name for table in tables]
+    for table in tables[1:-1]:  # the first and the last are the writer's own
+        if names.count(table.name) > 1:
+            raise DatasetError(
+                f"tables: names must differ, and the writer adds 'embeddings' and 'failures', got {names}"
+            )
+        if not table.aligned:
+            raise DatasetError(f"tables: '{table.name}' must be aligned: one row for each of the dataset's rows")

@@ -6,6 +6,7 @@ What was published never changes; the same files may be published twice without 
 import importlib.metadata
 import os
 import pathlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,7 +18,6 @@ from lit_precompute.schemas.manifest import (
     Probe,
     ShardInfo,
     SourceInfo,
-    TowerCard,
     digest,
 )
 from lit_precompute.schemas.reading.table_reader import TableReader
@@ -30,6 +30,7 @@ from lit_precompute.schemas.storage import (
     write_text_atomically,
 )
 from lit_precompute.schemas.tables import EMBEDDINGS, TableSchema
+from lit_precompute.schemas.tower_card import TowerCard
 from lit_precompute.schemas.writing.table_writer import TableWriter
 
 _LIBRARIES = ("lit-precompute", "array-record", "pyarrow", "numpy")
@@ -71,7 +72,7 @@ def publish_manifest(
     job: Mapping[str, Any] | None = None,
     block_rows: int = 1024,
     order: str = "source",
-    libraries: Sequence[str] = (),
+    libraries: Mapping[str, str] | None = None,
 ) -> Manifest:
     """Writes manifest.json over finished shards and returns it.
 
@@ -85,7 +86,8 @@ def publish_manifest(
       job: options of the producer, as JSON.
       block_rows: rows of every block but a shard's last.
       order: `source` or `shuffled`.
-      libraries: more packages whose versions to note.
+      libraries: more modules whose versions to note, each with the distribution that usually provides it; another one
+        that provides it is noted in its place.
 
     Raises:
       DatasetError: a shard's file is missing or of another size, counts do not add up, or widths differ.
@@ -107,12 +109,28 @@ def publish_manifest(
         "shards": [shard.model_dump() for shard in shards],
         "ledger": Ledger(rows_read=written + failed, rows_written=written, rows_failed=failed).model_dump(),
         "probes": [probe.model_dump() for probe in probes],
-        "libraries": {name: importlib.metadata.version(name) for name in sorted({*_LIBRARIES, *libraries})},
+        "libraries": _versions(libraries or {}),
     }
     manifest = Manifest.model_validate({**content, "digest": digest(content)})
     path = pathlib.Path(directory) / MANIFEST_NAME
     write_text_atomically(path, manifest.to_text())
     return Manifest.read(directory)
+
+
+def _versions(libraries: Mapping[str, str]) -> dict[str, str]:
+    more = [_distribution(module, usual) for module, usual in libraries.items()]
+    names = {*_LIBRARIES, *(name for name in more if name is not None)}
+    return {name: importlib.metadata.version(name) for name in sorted(names)}
+
+
+def _distribution(module: str, usual: str) -> str | None:
+    """Returns the installed distribution that provides a module; None where its installer left no metadata."""
+    try:
+        importlib.metadata.version(usual)
+    except importlib.metadata.PackageNotFoundError:
+        found = importlib.metadata.packages_distributions().get(module, [])
+        return min((re.sub(r"[-_.]+", "-", name).lower() for name in found), default=None)
+    return usual
 
 
 def _check_width(tables: Sequence[TableSchema], tower: TowerCard) -> None:

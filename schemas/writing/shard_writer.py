@@ -7,7 +7,7 @@ give the same bytes, so that a retry, a duplicate or a late double does no harm.
 import hashlib
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 
 from lit_precompute.schemas.manifest import ShardInfo
@@ -71,6 +71,15 @@ class ShardWriter:
         if table in self._keys:
             for key in columns[KEY]:
                 self._keys[table].update(len(key).to_bytes(8, "little") + key.encode())
+
+    def append_rows(self, keys: Sequence[str], columns: Mapping[str, Columns]) -> None:
+        """Adds rows to every aligned table: their keys, and each table's other columns by table and name."""
+        if set(columns) != set(self._keys):
+            raise DatasetError(
+                f"shard {self._shard}: columns must be given for the tables {list(self._keys)}, got {sorted(columns)}"
+            )
+        for table in self._keys:
+            self.append(table, {KEY: keys, **columns[table]})
 
     def finish(self, num_shards: int | None = None) -> ShardInfo:
         """Closes, checks and publishes the files.

@@ -4,6 +4,7 @@ import dataclasses
 import io
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,8 @@ from lit_precompute.tune.optimizers import AdamOptions
 from lit_precompute.tune.recipes import RECIPES
 from lit_precompute.tune.training import trainer as training
 from lit_precompute.tune.training.trainer import Progress, TrainingStopped
-from tests.tune.small_runs import EXECUTION, RECIPE, ROOT, finish, flags, start, train, write_dataset
+from tests.schemas.making import TAGS, add_table
+from tests.tune.small_runs import EXECUTION, NUM_ROWS, RECIPE, ROOT, finish, flags, start, train, write_dataset
 
 
 @pytest.fixture(autouse=True)
@@ -171,6 +173,16 @@ def test_another_recipe_on_the_same_output_is_refused(monkeypatch, capsys, datas
     status, _, errors = run(monkeypatch, capsys, *arguments)
     assert status == 2
     assert "recipe.seed is 0 there, 9 was requested" in errors
+
+
+def test_only_the_tables_that_are_read_have_to_be_there(monkeypatch, capsys, tmp_path):
+    dataset = write_dataset(tmp_path / "dataset")
+    train(dataset, tmp_path / "run")
+    add_table(dataset, TAGS, {"tags": [["a"]] * NUM_ROWS})
+    shutil.rmtree(tmp_path / "dataset/tags")
+    arguments = ["--dataset", dataset, "--output", tmp_path / "run", *flags(RECIPE, EXECUTION, RECIPES["demo"])]
+    status, text, _ = run(monkeypatch, capsys, *arguments)
+    assert (status, text) == (0, f"{tmp_path}/run: finished before; the model is {tmp_path}/run/model\n")
 
 
 def make_progress(step, rate=100.0):

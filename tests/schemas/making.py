@@ -2,10 +2,27 @@
 
 import numpy as np
 
-from lit_precompute.schemas import DatasetWriter, SourceInfo, TowerCard
+from lit_precompute.schemas import (
+    ColumnSchema,
+    DatasetWriter,
+    EmbeddingDataset,
+    Manifest,
+    ShardWriter,
+    SourceInfo,
+    TableSchema,
+    TowerCard,
+    captions_table,
+    labels_table,
+    publish_manifest,
+)
 
 WIDTH = 6
 SOURCE = SourceInfo(kind="table", path="captions.tsv", files=[])
+# A table that nothing in the package knows.
+TAGS = TableSchema(
+    name="tags",
+    columns=[ColumnSchema(name="key", type="string"), ColumnSchema(name="tags", type="list<string>")],
+)
 
 
 def card(width=WIDTH, fingerprint="f" * 64):
@@ -33,7 +50,8 @@ def rows(count, width=WIDTH, seed=0):
 def write(directory, count=50, *, pieces=None, failures=2, **options):
     """Writes a dataset of `count` rows, given to the writer in pieces of these sizes, and returns its manifest."""
     keys, vectors, texts, labels = rows(count)
-    options = {"rows_per_shard": 20, "block_rows": 8, "vector_type": "float16", "labels": True} | options
+    options = {"rows_per_shard": 20, "block_rows": 8, "vector_type": "float16"} | options
+    options = {"tables": [captions_table(), labels_table()]} | options
     writer = DatasetWriter(directory, tower=card(), source=SOURCE, **options)
     start = 0
     for size in pieces or [count]:
@@ -41,13 +59,39 @@ def write(directory, count=50, *, pieces=None, failures=2, **options):
         writer.write(
             keys=keys[cut],
             embeddings=vectors[cut],
-            texts=texts[cut],
-            labels=labels[cut] if options["labels"] else None,
+            columns={"captions": {"texts": texts[cut]}, "labels": {"label": labels[cut]}},
         )
         start += size
     for number in range(failures):
         writer.fail(key=f"bad-{number}", source=f"bad-{number}.jpg", reason="truncated", message="ends early")
     return writer.close()
+
+
+def add_table(directory, table, columns):
+    """Adds a table to a finished dataset: new files, and a manifest over them and the old ones."""
+    manifest = Manifest.read(directory)
+    with EmbeddingDataset.open(directory) as dataset:
+        keys = dataset.keys().to_pylist()
+    shards, start = [], 0
+    for shard in manifest.shards:
+        cut = slice(start, start + shard.num_rows)
+        options = {"shard": shard.shard, "num_shards": len(manifest.shards), "block_rows": manifest.block_rows}
+        with ShardWriter(directory, tables=[table], **options) as writer:
+            own = {name: values[cut] for name, values in columns.items()}
+            writer.append_rows(keys[cut], {table.name: own})
+            files = writer.finish().files
+        shards.append(shard.model_copy(update={"files": shard.files | files}))
+        start = cut.stop
+    return publish_manifest(
+        directory,
+        shards=shards,
+        tables=[*manifest.tables, table],
+        tower=manifest.tower,
+        source=manifest.source,
+        probes=manifest.probes,
+        job=manifest.job,
+        block_rows=manifest.block_rows,
+    )
 
 
 def files_of(directory):

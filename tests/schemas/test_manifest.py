@@ -2,13 +2,15 @@
 
 import base64
 import json
+import pathlib
 
 import numpy as np
 import pytest
 
 from lit_precompute.schemas import DatasetError, EmbeddingDataset, Manifest
+from lit_precompute.schemas.checking.verification import verify
 from lit_precompute.schemas.manifest import digest
-from tests.schemas.making import rows, write
+from tests.schemas.making import TAGS, add_table, rows, write
 
 
 def _change(directory, change, *, redigest=True):
@@ -26,8 +28,32 @@ def test_says_what_the_dataset_holds(tmp_path):
     assert manifest == Manifest.read(tmp_path)
     assert (manifest.num_rows, manifest.num_failures) == (50, 2)
     assert manifest.ledger.model_dump() == {"rows_read": 52, "rows_written": 50, "rows_failed": 2}
-    assert [table.name for table in manifest.tables] == ["embeddings", "captions", "failures", "labels"]
+    assert [table.name for table in manifest.tables] == ["embeddings", "captions", "labels", "failures"]
     assert [shard.num_rows for shard in manifest.shards] == [20, 20, 10]
+
+
+def test_a_tables_digest_is_of_its_schema_and_files_alone(tmp_path):
+    before = write(tmp_path / "one")
+    after = add_table(tmp_path / "one", TAGS, {"tags": [["a"]] * 50})
+    assert verify(tmp_path / "one") == []
+    assert before.digest != after.digest
+    names = [table.name for table in before.tables]
+    assert [table.name for table in after.tables] == [*names, "tags"]
+    digests = [before.table_digest(name) for name in names]
+    assert [after.table_digest(name) for name in names] == digests
+    assert len({*digests, after.table_digest("tags")}) == 5
+    # Equal rows cut into other shards are other files, and as another type another table.
+    others = [write(tmp_path / "two", rows_per_shard=10), write(tmp_path / "three", vector_type="float32")]
+    assert len({manifest.table_digest("embeddings") for manifest in (before, *others)}) == 3
+    assert others[1].table_digest("captions") == before.table_digest("captions")
+    with pytest.raises(DatasetError, match="unknown table 'tags'"):
+        before.table_digest("tags")
+
+
+def test_a_tables_digest_stays_what_it_is():
+    """Runs under way have noted it."""
+    manifest = Manifest.read(pathlib.Path(__file__).parents[1] / "golden/dataset_v2/float32")
+    assert manifest.table_digest("captions") == "e1da097756a21720e5cca9d768a6a68619ce99dd931e01d23ea09d3f23f27fee"
 
 
 def test_probes_are_rows_of_the_dataset_spread_over_all_of_it(tmp_path):

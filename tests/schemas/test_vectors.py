@@ -8,7 +8,7 @@ import pytest
 from hypothesis import strategies
 from hypothesis.extra import numpy as arrays
 
-from lit_precompute.schemas import DatasetError, DatasetWriter, EmbeddingDataset
+from lit_precompute.schemas import DatasetError, DatasetWriter, EmbeddingDataset, captions_table
 from lit_precompute.schemas.vectors import SMALLEST_SCALE, dequantise, quantise, store
 from tests.schemas.making import SOURCE, card, rows, write
 
@@ -105,9 +105,9 @@ def test_what_is_not_finite_is_refused_by_name(tmp_path, value):
     vectors[4, 2] = value
     with (
         pytest.raises(DatasetError, match=r"row 'picture-0004': embedding\[2\] = .* is not a finite int8"),
-        DatasetWriter(tmp_path, tower=card(), source=SOURCE, vector_type="int8") as writer,
+        DatasetWriter(tmp_path, tower=card(), source=SOURCE, tables=[captions_table()], vector_type="int8") as writer,
     ):
-        writer.write(keys=keys, embeddings=vectors, texts=texts)
+        writer.write(keys=keys, embeddings=vectors, columns={"captions": {"texts": texts}})
 
 
 def test_int8_without_its_scales_is_refused(tmp_path):

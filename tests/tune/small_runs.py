@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-from lit_precompute.schemas import DatasetWriter, EmbeddingDataset, SourceInfo, TowerCard, VectorType
+from lit_precompute.schemas import DatasetWriter, EmbeddingDataset, SourceInfo, TowerCard, VectorType, captions_table
 from lit_precompute.towers.text import ViTTextOptions
 from lit_precompute.towers.tokenizers import WordOptions
 from lit_precompute.tune.config.execution import Execution
@@ -51,7 +51,9 @@ def tower_card(fingerprint="f" * 64, width=WIDTH) -> TowerCard:
     )
 
 
-def write_dataset(path, *, num_rows=NUM_ROWS, scale=1.0, texts=None, vector_type: VectorType = "float16") -> str:
+def write_dataset(
+    path, *, num_rows=NUM_ROWS, scale=1.0, texts=None, vector_type: VectorType = "float16", tower=None
+) -> str:
     """Each row has three words; its vector is the sum of theirs, so that there is something to learn."""
     rng = np.random.default_rng(0)
     words = [f"word{number}" for number in range(NUM_WORDS)]
@@ -61,11 +63,13 @@ def write_dataset(path, *, num_rows=NUM_ROWS, scale=1.0, texts=None, vector_type
         [np.arange(NUM_WORDS + 1).reshape(-1, 3) % NUM_WORDS, rng.integers(0, NUM_WORDS, (num_rows - 7, 3))]
     )
     source = SourceInfo(kind="table", path="none", files=[])
-    with DatasetWriter(path, tower=tower_card(), source=source, vector_type=vector_type, block_rows=16) as writer:
+    options = {"tables": [captions_table()], "vector_type": vector_type, "block_rows": 16}
+    with DatasetWriter(path, tower=tower or tower_card(), source=source, **options) as writer:
+        texts = texts or [[" ".join(words[number] for number in row)] for row in chosen]
         writer.write(
             keys=[f"row{number}" for number in range(num_rows)],
             embeddings=scale * vectors[chosen].sum(axis=1),
-            texts=texts or [[" ".join(words[number] for number in row)] for row in chosen],
+            columns={"captions": {"texts": texts}},
         )
     return str(path)
 
@@ -75,8 +79,9 @@ def write_as_float32(path, dataset_path) -> str:
     with EmbeddingDataset.open(dataset_path) as dataset:
         rows = dataset.rows(0, dataset.num_rows)
         options = {"tower": dataset.manifest.tower, "source": dataset.manifest.source, "block_rows": 16}
-    with DatasetWriter(path, vector_type="float32", **options) as writer:
-        writer.write(keys=rows["key"].to_pylist(), embeddings=rows.vectors(), texts=rows["texts"].to_pylist())
+    with DatasetWriter(path, tables=[captions_table()], vector_type="float32", **options) as writer:
+        columns = {"captions": {"texts": rows["texts"].to_pylist()}}
+        writer.write(keys=rows["key"].to_pylist(), embeddings=rows.vectors(), columns=columns)
     return str(path)
 
 

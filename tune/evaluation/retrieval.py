@@ -30,12 +30,15 @@ class RetrievalResult:
       text_to_image: of texts, those that find their picture.
       num_images: pictures to choose from, those without a text too.
       num_texts: texts to choose from.
+      preprocessing_differences: where the dataset's preprocessing is not the one that the model was tuned with; see
+        `TunedModel.preprocessing_differences`.
     """
 
     image_to_text: dict[int, Share]
     text_to_image: dict[int, Share]
     num_images: int
     num_texts: int
+    preprocessing_differences: dict[str, dict[str, Any]]
 
     def to_json(self) -> dict[str, Any]:
         """Returns the figures as JSON."""
@@ -43,7 +46,8 @@ class RetrievalResult:
             name: {f"recall_at_{k}": share.to_json() for k, share in getattr(self, name).items()}
             for name in ("image_to_text", "text_to_image")
         }
-        return {**shares, "num_images": self.num_images, "num_texts": self.num_texts}
+        counts = {"num_images": self.num_images, "num_texts": self.num_texts}
+        return {**shares, **counts, "preprocessing_differences": self.preprocessing_differences}
 
 
 def embed_pairs(model: TunedModel, dataset: EmbeddingDataset) -> tuple[np.ndarray, np.ndarray, list[str], np.ndarray]:
@@ -91,6 +95,7 @@ def evaluate(model: TunedModel, dataset: EmbeddingDataset) -> RetrievalResult:
         },
         num_images=len(images),
         num_texts=len(texts),
+        preprocessing_differences=model.preprocessing_differences(dataset),
     )
 
 

@@ -35,6 +35,8 @@ class ZeroShotResult:
       num_unlabelled: pictures without a label, left out.
       same_names: classes whose name another class before them has: never predicted.
       per_class: (right, pictures) of each class that has pictures, by name.
+      preprocessing_differences: where the dataset's preprocessing is not the one that the model was tuned with; see
+        `TunedModel.preprocessing_differences`.
     """
 
     top1: Share
@@ -44,6 +46,7 @@ class ZeroShotResult:
     num_unlabelled: int
     same_names: list[str]
     per_class: dict[str, tuple[int, int]]
+    preprocessing_differences: dict[str, dict[str, Any]]
 
     def to_json(self) -> dict[str, Any]:
         """Returns the figures as JSON."""
@@ -107,6 +110,7 @@ def classify(
         num_unlabelled=num_unlabelled,
         same_names=_same_names(classes),
         per_class={classes[number]: (right[number], seen[number]) for number in sorted(seen)},
+        preprocessing_differences=model.preprocessing_differences(dataset),
     )
 
 

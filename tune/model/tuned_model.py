@@ -6,7 +6,7 @@
       tokenizer/                the tokenizer's files
 
 Promises: nothing in it runs code when loaded; it appears whole, by rename; a file that is missing, extra, changed or of
-another shape is an error that names it. Goes with exactly those datasets whose tower has the same fingerprint.
+another shape is an error that names it. Fits exactly those datasets whose tower has the same model identity.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError
 
-from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.schemas import EmbeddingDataset, TowerCard
 from lit_precompute.schemas.storage import publish_folder
 from lit_precompute.schemas.vectors import StoredVectors
 from lit_precompute.towers.tokenizers import Tokenizer, load_tokenizer
@@ -69,28 +69,45 @@ class TunedModel:
     training: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
-    def tower_fingerprint(self) -> str:
-        """The image tower's fingerprint."""
-        return self.image_tower["fingerprint"]
-
-    @property
     def output_width(self) -> int:
         """Width of the shared space."""
         return self.sides.text.output_width
 
     def check_goes_with(self, dataset: EmbeddingDataset) -> None:
-        """Raises unless the dataset was embedded by the tower that the model was tuned on.
+        """Raises unless the dataset was embedded by the network that the model was tuned on.
+
+        Its images may have been preprocessed otherwise; `preprocessing_differences` says how. Where a card does not
+        tell the network (one written by hand), fingerprints decide.
 
         Raises:
-          TunedModelError: other fingerprints; both are named.
+          TunedModelError: another network; what differs is named with both values.
         """
-        tower = dataset.manifest.tower
-        if tower.fingerprint != self.tower_fingerprint:
+        tower, own = dataset.manifest.tower, _tower_card(self.image_tower)
+        if tower.fingerprint == own.fingerprint:
+            return
+        if tower.model_identity is None or own.model_identity is None:
             raise TunedModelError(
                 f"{dataset.path}: its tower has the fingerprint {tower.fingerprint} ('{tower.name}'), the model was "
-                f"tuned on {self.tower_fingerprint} ('{self.image_tower['name']}'): embed the pictures with that "
-                "tower, with the same weights and resolution"
+                f"tuned on {own.fingerprint} ('{own.name}'): embed the images with that tower, with the same weights "
+                "and resolution"
             )
+        if tower.model_identity != own.model_identity:
+            differences = tower.identity_differences(own)
+            words = [f"{name} is {theirs!r}, the model's is {mine!r}" for name, (theirs, mine) in differences.items()]
+            raise TunedModelError(
+                f"{dataset.path}: its tower '{tower.name}' is not the one that the model was tuned on, '{own.name}': "
+                f"{'; '.join(words)}. Embed the images with that tower and the same weights"
+            )
+
+    def preprocessing_differences(self, dataset: EmbeddingDataset) -> dict[str, dict[str, Any]]:
+        """Returns how the dataset's images went through the tower otherwise than those the model was tuned on.
+
+        Returns:
+          By field of the preprocessing, or `resolution`, `compute_type`, `position_resize`: the values of `model` and
+          `dataset`.
+        """
+        differences = _tower_card(self.image_tower).preprocessing_differences(dataset.manifest.tower)
+        return {name: {"model": mine, "dataset": theirs} for name, (mine, theirs) in differences.items()}
 
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
         """Returns float32 [n, d] of unit rows; a row does not depend on the other texts."""
@@ -156,6 +173,7 @@ class TunedModel:
         check_files(folder, card)
         try:
             recipe = Recipe.from_json(card["recipe"])
+            _tower_card(card["image_tower"])
             tokenizer = load_tokenizer(str(folder / TOKENIZER_FOLDER))
             arrays = safetensors.numpy.load_file(folder / PARAMETERS_NAME)
             image = _within(arrays, "img/")
@@ -202,6 +220,10 @@ class TunedModel:
             "image_tower": dict(self.image_tower),
             "training": dict(self.training),
         }
+
+
+def _tower_card(image_tower: Mapping[str, Any]) -> TowerCard:
+    return TowerCard.model_validate(dict(image_tower))
 
 
 def _within(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:

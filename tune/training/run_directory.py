@@ -1,6 +1,6 @@
 """The output directory of a training run: what stands where, and that it belongs to this run.
 
-run.json          dataset, recipe, order of rows
+run.json          digests of the tables it reads, recipe, order of rows
 tokenizer/        given or trained
 standardisation/  mean and deviation, where the recipe asks for them
 checkpoints/      Orbax
@@ -23,6 +23,8 @@ from lit_precompute.tune.model.tuned_model_files import MODEL_FOLDER, RUN_NAME
 
 # Version 2 left execution settings out of the recipe; directories of version 1 had no number.
 _FORMAT_VERSION = 2
+# Other tables may be added to the dataset while a run is under way.
+TABLES_READ = ("embeddings", "captions")
 
 
 class RunDirectory:
@@ -59,7 +61,12 @@ class RunDirectory:
             process is training in it.
         """
         manifest = dataset.manifest
-        about = {"digest": manifest.digest, "tower": manifest.tower.name, "num_rows": manifest.num_rows}
+        about = {
+            "tower": manifest.tower.name,
+            "fingerprint": manifest.tower.fingerprint,
+            "num_rows": manifest.num_rows,
+            "tables": {name: manifest.table_digest(name) for name in TABLES_READ},
+        }
         self._claim.refuse_foreign_files()
         self.path.mkdir(parents=True, exist_ok=True)
         self._take_lock()

@@ -28,9 +28,10 @@ from lit_precompute.precompute.sources.source import (
     open_first,
     read_picture,
     repeated_hashes,
+    source_tables,
 )
 from lit_precompute.precompute.sources.table.rows import JsonLayout, Layout, Lines, read_header
-from lit_precompute.schemas import SourceInfo
+from lit_precompute.schemas import SourceInfo, TableSchema
 from lit_precompute.schemas.storage import beside
 
 FORMATS = ("csv", "tsv", "jsonl")
@@ -51,6 +52,11 @@ class TableSource:
     def __getstate__(self) -> dict[str, Any]:
         # Workers get units, which carry their own offsets.
         return {**self.__dict__, "offsets": None}
+
+    @property
+    def tables(self) -> tuple[TableSchema, ...]:
+        """The tables that the source has values for."""
+        return source_tables(has_labels=self.has_labels)
 
     def units(self, rows_per_shard: int) -> list[WorkUnit]:
         """Returns the table cut into units."""

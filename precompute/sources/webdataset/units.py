@@ -30,11 +30,12 @@ from lit_precompute.precompute.sources.source import (
     cut_units,
     open_first,
     repeated_hashes,
+    source_tables,
 )
 from lit_precompute.precompute.sources.webdataset.tar_paths import find_tars
 from lit_precompute.precompute.sources.webdataset.tar_samples import Sample, read_samples
 from lit_precompute.precompute.sources.webdataset.tar_words import SharedFile, read_json, read_words, text_names
-from lit_precompute.schemas import SourceInfo
+from lit_precompute.schemas import SourceInfo, TableSchema
 
 # Where a sample has several pictures, the first of these is taken.
 PICTURE_SUFFIXES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff")
@@ -54,6 +55,11 @@ class WebdatasetSource:
     def __getstate__(self) -> dict[str, Any]:
         # Workers get units, which carry their own offsets.
         return {**self.__dict__, "offsets": None}
+
+    @property
+    def tables(self) -> tuple[TableSchema, ...]:
+        """The tables that the source has values for."""
+        return source_tables(has_labels=self.has_labels)
 
     def units(self, rows_per_shard: int) -> list[WorkUnit]:
         """Returns the samples cut into units, across the tars' borders."""

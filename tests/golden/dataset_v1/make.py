@@ -10,7 +10,15 @@ import sys
 
 import numpy as np
 
-from lit_precompute.schemas import DatasetWriter, SourceFile, SourceInfo, TowerCard, VectorType
+from lit_precompute.schemas import (
+    DatasetWriter,
+    SourceFile,
+    SourceInfo,
+    TowerCard,
+    VectorType,
+    captions_table,
+    labels_table,
+)
 
 KEYS = ["first.jpg", "zweites.png", "第三.webp", "fourth.gif", "fifth.jpg"]
 TEXTS = [["a red square", "a square"], [], ["drei ☂"], ["four"], [""]]
@@ -32,10 +40,10 @@ def make(directory: pathlib.Path, vector_type: VectorType) -> None:
         fingerprint="fedcba9876543210" * 4,
     )
     source = SourceInfo(kind="table", path="golden.tsv", files=[SourceFile(path="golden.tsv", bytes=99)], options={})
-    with DatasetWriter(
-        directory, tower=tower, source=source, vector_type=vector_type, labels=True, rows_per_shard=3, block_rows=2
-    ) as writer:
-        writer.write(keys=KEYS, embeddings=VECTORS, texts=TEXTS, labels=LABELS)
+    options = {"tables": [captions_table(), labels_table()], "vector_type": vector_type}
+    with DatasetWriter(directory, tower=tower, source=source, rows_per_shard=3, block_rows=2, **options) as writer:
+        columns = {"captions": {"texts": TEXTS}, "labels": {"label": LABELS}}
+        writer.write(keys=KEYS, embeddings=VECTORS, columns=columns)
         writer.fail(key="sixth.jpg", source="sixth.jpg", reason="empty", message="the file has no bytes")
 
 

@@ -10,7 +10,7 @@ import sys
 
 import numpy as np
 
-from lit_precompute.schemas import DatasetWriter, SourceFile, SourceInfo, TowerCard, VectorType
+from lit_precompute.schemas import DatasetWriter, SourceFile, SourceInfo, TowerCard, VectorType, captions_table
 from lit_precompute.schemas.vectors import VECTOR_TYPES
 
 KEYS = ["first.jpg", "zweites.png", "第三.webp", "fourth.gif", "fifth.jpg"]
@@ -37,8 +37,9 @@ def make(directory: pathlib.Path, vector_type: VectorType) -> None:
         fingerprint="fedcba9876543210" * 4,
     )
     source = SourceInfo(kind="table", path="golden.tsv", files=[SourceFile(path="golden.tsv", bytes=99)], options={})
-    with DatasetWriter(directory, tower=tower, source=source, vector_type=vector_type, block_rows=4) as writer:
-        writer.write(keys=KEYS, embeddings=VECTORS, texts=TEXTS)
+    options = {"tables": [captions_table()], "vector_type": vector_type, "block_rows": 4}
+    with DatasetWriter(directory, tower=tower, source=source, **options) as writer:
+        writer.write(keys=KEYS, embeddings=VECTORS, columns={"captions": {"texts": TEXTS}})
         writer.fail(key="sixth.jpg", source="sixth.jpg", reason="empty", message="the file has no bytes")
 
 

@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import importlib.metadata
 import json
 import re
 
@@ -311,6 +312,27 @@ def test_what_the_manifest_says_of_the_job_is_json(tmp_path, monkeypatch, source
         "batch_size": 4,
         "vector_type": "float16",
     }
+
+
+def test_the_manifest_notes_the_tensorflow_that_is_installed(tmp_path, monkeypatch, source):
+    """On macOS and Arm it is the distribution `tensorflow`."""
+    assert run(monkeypatch, *arguments(source, tmp_path / "usual")) == 0
+    usual = Manifest.read(tmp_path / "usual").libraries
+    assert sorted(usual) == ["array-record", "jax", "lit-precompute", "numpy", "pillow", "pyarrow", "tensorflow-cpu"]
+    version, provided = importlib.metadata.version, importlib.metadata.packages_distributions()
+
+    def version_elsewhere(name):
+        if name == "tensorflow-cpu":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return version("tensorflow-cpu" if name == "tensorflow" else name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version_elsewhere)
+    monkeypatch.setattr(
+        importlib.metadata, "packages_distributions", lambda: {**provided, "tensorflow": ["tensorflow"]}
+    )
+    assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 0
+    elsewhere = {name.replace("tensorflow-cpu", "tensorflow"): value for name, value in usual.items()}
+    assert Manifest.read(tmp_path / "out").libraries == elsewhere
 
 
 def test_a_launcher_that_another_overtakes_ends_well(tmp_path, monkeypatch, source):

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from lit_precompute.schemas import DatasetWriter
+from lit_precompute.schemas import DatasetWriter, captions_table
 from lit_precompute.schemas import vectors as vectors_module
 from lit_precompute.schemas.checking.verification import verify
 from lit_precompute.schemas.probes import encode_vector
@@ -82,7 +82,7 @@ def test_all_faults_are_named_and_not_only_the_first(tmp_path):
 def test_tables_of_other_rows_are_found_even_with_right_checksums(tmp_path):
     write(tmp_path)
     keys, _, texts, _ = rows(50)
-    from lit_precompute.schemas import ShardWriter, captions_table
+    from lit_precompute.schemas import ShardWriter
 
     with ShardWriter(tmp_path, shard=1, num_shards=3, tables=[captions_table()], block_rows=8) as writer:
         writer.append("captions", {"key": [*keys[20:39], "another"], "texts": texts[20:40]})
@@ -95,8 +95,8 @@ def test_tables_of_other_rows_are_found_even_with_right_checksums(tmp_path):
 def test_repeated_keys_and_other_probes_are_found(tmp_path):
 
     keys, vectors, texts, _ = rows(50)
-    with DatasetWriter(tmp_path, tower=card(), source=SOURCE) as writer:
-        writer.write(keys=[keys[0], *keys[:-1]], embeddings=vectors, texts=texts)
+    with DatasetWriter(tmp_path, tower=card(), source=SOURCE, tables=[captions_table()]) as writer:
+        writer.write(keys=[keys[0], *keys[:-1]], embeddings=vectors, columns={"captions": {"texts": texts}})
     _change(tmp_path, lambda m: m["probes"][3].update(vector=m["probes"][4]["vector"]))
     faults = verify(tmp_path)
     assert any("keys must be unique, 1 stand more than once" in fault for fault in faults)
@@ -139,8 +139,8 @@ def test_int8_numbers_and_scales_that_no_writer_makes_are_found(tmp_path, monkey
     monkeypatch.setattr(vectors_module, "_check_finite", lambda *_: None)
     keys, vectors, texts, _ = rows(10)
 
-    with DatasetWriter(tmp_path, tower=card(), source=SOURCE, vector_type="int8") as writer:
-        writer.write(keys=keys, embeddings=vectors, texts=texts)
+    with DatasetWriter(tmp_path, tower=card(), source=SOURCE, tables=[captions_table()], vector_type="int8") as writer:
+        writer.write(keys=keys, embeddings=vectors, columns={"captions": {"texts": texts}})
     monkeypatch.undo()
     _change(tmp_path, lambda m: m["probes"].clear())
     faults = verify(tmp_path)
@@ -155,8 +155,8 @@ def test_values_that_are_not_finite_are_found(tmp_path, monkeypatch):
 
     keys, vectors, texts, _ = rows(50)
     vectors[7, 2] = np.inf
-    with DatasetWriter(tmp_path, tower=card(), source=SOURCE) as writer:
-        writer.write(keys=keys, embeddings=vectors, texts=texts)
+    with DatasetWriter(tmp_path, tower=card(), source=SOURCE, tables=[captions_table()]) as writer:
+        writer.write(keys=keys, embeddings=vectors, columns={"captions": {"texts": texts}})
     monkeypatch.undo()
     first, second = verify(tmp_path)
     assert "block 0: row 'picture-0007': embedding must be finite" in first

@@ -180,11 +180,13 @@ def test_tables_of_other_rows_are_refused(tmp_path):
     write(tmp_path / "one")
     keys, vectors, texts, labels = rows(50)
     other = tmp_path / "two"
-    from lit_precompute.schemas import DatasetWriter
+    from lit_precompute.schemas import DatasetWriter, captions_table, labels_table
     from tests.schemas.making import SOURCE, card
 
-    with DatasetWriter(other, tower=card(), source=SOURCE, rows_per_shard=20, block_rows=8, labels=True) as writer:
-        writer.write(keys=[f"Picture-{key[-4:]}" for key in keys], embeddings=vectors, texts=texts, labels=labels)
+    tables = [captions_table(), labels_table()]
+    with DatasetWriter(other, tower=card(), source=SOURCE, tables=tables, rows_per_shard=20, block_rows=8) as writer:
+        columns = {"captions": {"texts": texts}, "labels": {"label": labels}}
+        writer.write(keys=[f"Picture-{key[-4:]}" for key in keys], embeddings=vectors, columns=columns)
     swapped = files_of(other)[SHARD]
     assert len(swapped) == len(files_of(tmp_path / "one")[SHARD])
     (tmp_path / "one" / SHARD).write_bytes(swapped)

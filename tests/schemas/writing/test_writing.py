@@ -48,8 +48,11 @@ def test_a_finished_dataset_is_not_written_over(tmp_path):
 
 def test_an_exception_leaves_no_files_and_no_manifest(tmp_path):
     keys, vectors, texts, _ = rows(10)
-    with pytest.raises(RuntimeError, match="mine"), DatasetWriter(tmp_path, tower=card(), source=SOURCE) as writer:
-        writer.write(keys=keys, embeddings=vectors, texts=texts)
+    with (
+        pytest.raises(RuntimeError, match="mine"),
+        DatasetWriter(tmp_path, tower=card(), source=SOURCE, tables=[captions_table()]) as writer,
+    ):
+        writer.write(keys=keys, embeddings=vectors, columns={"captions": {"texts": texts}})
         raise RuntimeError("mine")
     assert files_of(tmp_path) == {}
     with pytest.raises(DatasetError, match="unfinished job; run its command again"):
@@ -62,19 +65,26 @@ def test_an_exception_leaves_no_files_and_no_manifest(tmp_path):
         ({"embeddings": np.zeros((10, 5), np.float32)}, r"vectors must have the shape \[n, 6\], got \[10, 5\]"),
         ({"embeddings": np.full((10, 6), np.nan)}, r"row 'picture-0000': embedding\[0\] = nan is not a finite float16"),
         ({"embeddings": np.full((10, 6), 7e4)}, r"embedding\[0\] = 70000.0 is not a finite float16; embed again with"),
-        ({"texts": [["a"]] * 9}, r"columns must be equally long, got 10 keys, 10 embeddings, 9 texts"),
-        ({"texts": [None] * 10}, "row 'picture-0000' has no 'texts'"),
+        (
+            {"columns": {"captions": {"texts": [["a"]] * 9}}},
+            r"equally long, got {'keys': 10, 'embeddings': 10, 'captions.texts': 9}",
+        ),
+        ({"columns": {"captions": {"texts": [None] * 10}}}, "row 'picture-0000' has no 'texts'"),
         ({"keys": list(range(10))}, "column 'key' takes string"),
-        ({"labels": ["a"] * 10}, "labels must be left out"),
+        ({"columns": {"labels": {"label": ["a"] * 10}}}, r"for the tables \['captions'\], got \['labels'\]"),
+        (
+            {"columns": {"captions": {"words": ["a"] * 10}}},
+            r"columns must be \['key', 'texts'\], got \['key', 'words'\]",
+        ),
     ],
 )
 def test_rows_that_do_not_fit_are_refused(tmp_path, change, message):
     keys, vectors, texts, _ = rows(10)
     with (
         pytest.raises(DatasetError, match=message),
-        DatasetWriter(tmp_path, tower=card(), source=SOURCE) as writer,
+        DatasetWriter(tmp_path, tower=card(), source=SOURCE, tables=[captions_table()]) as writer,
     ):
-        writer.write(**({"keys": keys, "embeddings": vectors, "texts": texts} | change))
+        writer.write(**({"keys": keys, "embeddings": vectors, "columns": {"captions": {"texts": texts}}} | change))
 
 
 def test_a_shard_whose_tables_hold_other_rows_is_refused(tmp_path):
@@ -95,10 +105,10 @@ def test_a_shard_whose_tables_hold_other_rows_is_refused(tmp_path):
 def test_another_tower_width_than_the_vectors_is_refused(tmp_path):
     with (
         pytest.raises(DatasetError, match=r"shape \[n, 7\], got \[10, 6\]"),
-        DatasetWriter(tmp_path, tower=card(width=7), source=SOURCE) as writer,
+        DatasetWriter(tmp_path, tower=card(width=7), source=SOURCE, tables=[captions_table()]) as writer,
     ):
         keys, vectors, texts, _ = rows(10)
-        writer.write(keys=keys, embeddings=vectors, texts=texts)
+        writer.write(keys=keys, embeddings=vectors, columns={"captions": {"texts": texts}})
 
 
 @pytest.mark.slow
@@ -106,14 +116,16 @@ def test_another_tower_width_than_the_vectors_is_refused(tmp_path):
 def test_a_killed_writer_leaves_an_unfinished_job_and_a_rerun_gives_the_same_bytes(tmp_path, rows_before_kill):
     program = f"""
 import os, signal
-from lit_precompute.schemas import DatasetWriter
+from lit_precompute.schemas import DatasetWriter, captions_table, labels_table
 from tests.schemas.making import SOURCE, card, rows
 keys, vectors, texts, labels = rows(50)
 directory = {str(tmp_path / "killed")!r}
-w = DatasetWriter(directory, tower=card(), source=SOURCE, rows_per_shard=20, block_rows=8, labels=True)
+tables = [captions_table(), labels_table()]
+w = DatasetWriter(directory, tower=card(), source=SOURCE, tables=tables, rows_per_shard=20, block_rows=8)
 n = {rows_before_kill}
 if n:
-    w.write(keys=keys[:n], embeddings=vectors[:n], texts=texts[:n], labels=labels[:n])
+    columns = {{"captions": {{"texts": texts[:n]}}, "labels": {{"label": labels[:n]}}}}
+    w.write(keys=keys[:n], embeddings=vectors[:n], columns=columns)
 os.kill(os.getpid(), signal.SIGKILL)
 """
     result = subprocess.run([sys.executable, "-c", program], check=False, env=os.environ)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lit_precompute.schemas import DatasetWriter, EmbeddingDataset, SourceInfo, TowerCard, VectorType
+from lit_precompute.schemas import DatasetWriter, EmbeddingDataset, SourceInfo, TowerCard, VectorType, captions_table
 from lit_precompute.towers.tokenizers import WordTokenizer
 from lit_precompute.tune.data import shuffling
 from lit_precompute.tune.data.batches import BatchSource, iterate
@@ -236,10 +236,10 @@ def write_dataset(folder: pathlib.Path, vector_type: VectorType) -> EmbeddingDat
         fingerprint="0" * 64,
     )
     source = SourceInfo(kind="table", path="none", files=[])
-    options = {"vector_type": vector_type, "rows_per_shard": 20, "block_rows": 8}
+    options = {"tables": [captions_table()], "vector_type": vector_type, "rows_per_shard": 20, "block_rows": 8}
     with DatasetWriter(folder, tower=card, source=source, **options) as writer:
-        rows = np.arange(60)
-        writer.write(keys=list(map(str, rows)), embeddings=fake.exact(rows), texts=fake.texts)
+        rows, columns = np.arange(60), {"captions": {"texts": fake.texts}}
+        writer.write(keys=list(map(str, rows)), embeddings=fake.exact(rows), columns=columns)
     return EmbeddingDataset.open(folder)
 
 

@@ -4,7 +4,7 @@ import types
 
 import numpy as np
 
-from lit_precompute.schemas import DatasetWriter
+from lit_precompute.schemas import DatasetWriter, captions_table, labels_table
 from tests.schemas.making import SOURCE, card
 
 
@@ -13,12 +13,12 @@ class KnownModel:
 
     def __init__(self, vectors_by_text, fingerprint="f" * 64):
         self.vectors_by_text = vectors_by_text
-        self.tower_fingerprint = fingerprint
-        self.image_tower = {"name": "test-tower", "fingerprint": fingerprint}
+        self.image_tower = card(fingerprint=fingerprint).model_dump()
         self.images_seen = []
         from lit_precompute.tune.model.tuned_model import TunedModel
 
         self.check_goes_with = types.MethodType(TunedModel.check_goes_with, self)
+        self.preprocessing_differences = types.MethodType(TunedModel.preprocessing_differences, self)
 
     def embed_texts(self, texts):
         return unit([self.vectors_by_text[text] for text in texts])
@@ -42,9 +42,10 @@ def write_rows(directory, vectors, texts, labels=None, vector_type="float32"):
         tower=card(width=vectors.shape[1]),
         source=SOURCE,
         vector_type=vector_type,
-        labels=labels is not None,
+        tables=[captions_table(), *([labels_table()] if labels is not None else [])],
         rows_per_shard=7,
         block_rows=3,
     ) as writer:
-        writer.write(keys=[f"row-{row}" for row in range(len(vectors))], embeddings=vectors, texts=texts, labels=labels)
+        columns = {"captions": {"texts": texts}} | ({"labels": {"label": labels}} if labels is not None else {})
+        writer.write(keys=[f"row-{row}" for row in range(len(vectors))], embeddings=vectors, columns=columns)
     return str(directory)

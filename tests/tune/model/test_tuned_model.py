@@ -61,7 +61,7 @@ def test_what_is_loaded_is_what_was_saved(tmp_path, head_width, standardise):
     model = make_model(head_width=head_width, standardise=standardise)
     model.save(tmp_path / "model")
     loaded = TunedModel.load(tmp_path / "model")
-    assert (loaded.recipe, loaded.scale, loaded.tower_fingerprint) == (model.recipe, 23.5, "f" * 64)
+    assert (loaded.recipe, loaded.scale, loaded.image_tower) == (model.recipe, 23.5, model.image_tower)
     np.testing.assert_array_equal(loaded.embed_texts(TEXTS), model.embed_texts(TEXTS))
     vectors = np.random.default_rng(1).standard_normal((9, WIDTH)).astype(np.float16)
     np.testing.assert_array_equal(loaded.embed_images(vectors), model.embed_images(vectors))
@@ -121,6 +121,40 @@ def test_a_dataset_of_another_tower_is_refused(saved, tmp_path):
     object.__setattr__(other, "image_tower", tower_card("e" * 64).model_dump())
     with pytest.raises(TunedModelError, match=rf"{'f' * 64} \('drawn'\), the model was tuned on {'e' * 64}"):
         other.check_goes_with(dataset)
+
+
+def test_a_dataset_of_the_same_network_is_accepted_whatever_its_preprocessing(saved, tmp_path):
+    """And another network is refused, with what differs."""
+    card = tower_card().model_copy(
+        update={
+            "architecture": {"family": "vit", "width": WIDTH, "resolution": 224, "compute_type": "float32"},
+            "preprocessing": {"size": 224},
+        }
+    )
+    larger = {"architecture": card.architecture | {"resolution": 288}, "preprocessing": {"size": 288}}
+    model = make_model()
+    with EmbeddingDataset.open(write_dataset(tmp_path / "dataset", tower=card)) as dataset:
+        for change in ({}, larger):
+            object.__setattr__(model, "image_tower", {**card.model_dump(), "fingerprint": "e" * 64, **change})
+            model.check_goes_with(dataset)
+        assert model.preprocessing_differences(dataset) == {
+            "resolution": {"model": 288, "dataset": 224},
+            "size": {"model": 288, "dataset": 224},
+        }
+        object.__setattr__(model, "image_tower", {**model.image_tower, "weights_sha256": "1" * 64})
+        with pytest.raises(
+            TunedModelError, match=rf"weights_sha256 is '{'0' * 64}', the model's is '{'1' * 64}'\. Embed"
+        ):
+            model.check_goes_with(dataset)
+
+
+def test_a_model_without_its_towers_card_is_refused(copy):
+    path = copy / CARD_NAME
+    content = json.loads(path.read_text())
+    del content["image_tower"]["weights_sha256"]
+    path.write_text(json.dumps(content))
+    with pytest.raises(TunedModelError, match="weights_sha256"):
+        TunedModel.load(copy)
 
 
 def test_the_output_of_a_run_stands_for_its_model(tmp_path):

@@ -20,6 +20,7 @@ from lit_precompute.tune.losses import LossOptions, SoftmaxOptions, make_loss
 from lit_precompute.tune.model.options import ImageSideOptions
 from lit_precompute.tune.optimizers import AdamOptions
 from lit_precompute.tune.training.trainer import Trainer, TrainingError, TrainingStopped
+from tests.schemas.making import TAGS, add_table
 from tests.tune.small_runs import (
     EXECUTION,
     NUM_ROWS,
@@ -175,6 +176,15 @@ def test_a_run_directory_of_an_earlier_version_is_refused_in_words(dataset_path,
     path.write_text(json.dumps(content))
     with pytest.raises(ValueError, match=r"begun by another version .* finish it with that version, or choose another"):
         train(dataset_path, tmp_path / "run")
+
+
+def test_a_run_goes_on_when_its_dataset_has_a_table_more(unbroken, tmp_path):
+    dataset = write_dataset(tmp_path / "dataset")
+    with pytest.raises(TrainingStopped):
+        train(dataset, tmp_path / "run", should_stop=stop_at(7))
+    add_table(dataset, TAGS, {"tags": [["a"]] * NUM_ROWS})
+    train(dataset, tmp_path / "run")
+    assert model_bytes(tmp_path / "run") == model_bytes(unbroken)
 
 
 def test_a_folder_of_other_files_is_refused(dataset_path, tmp_path):

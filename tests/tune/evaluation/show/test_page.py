@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lit_precompute.schemas import DatasetWriter, EmbeddingDataset, SourceInfo
+from lit_precompute.schemas import DatasetWriter, EmbeddingDataset, SourceInfo, captions_table
 from lit_precompute.tune.evaluation.show.page import write_page
 from tests.schemas.making import card
 from tests.tune.evaluation.making import KnownModel, unit
@@ -27,8 +27,10 @@ def shown(tmp_path):
         kind="table", path=str(tmp_path / "captions.tsv"), files=[], options={"format": "tsv", "columns": {}}
     )
     vectors = np.eye(4, dtype=np.float32)
-    with DatasetWriter(tmp_path / "d", tower=card(width=4), source=source, vector_type="float32") as writer:
-        writer.write(keys=[f"{row}.png" for row in range(4)], embeddings=vectors, texts=[[text] for text in TEXTS])
+    options = {"tables": [captions_table()], "vector_type": "float32"}
+    with DatasetWriter(tmp_path / "d", tower=card(width=4), source=source, **options) as writer:
+        columns = {"captions": {"texts": [[text] for text in TEXTS]}}
+        writer.write(keys=[f"{row}.png" for row in range(4)], embeddings=vectors, columns=columns)
     model = KnownModel(dict(zip(TEXTS, unit(vectors + 0.1), strict=True)))
     with EmbeddingDataset.open(tmp_path / "d") as dataset:
         yield model, dataset

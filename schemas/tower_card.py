@@ -1,0 +1,77 @@
+"""The card of an image tower, and the two questions that it answers.
+
+The *fingerprint* says that embeddings are interchangeable: everything that they depend on but the image is in it. The
+*model identity* says that a tuned model fits a dataset: the same network with the same weights, whatever the crop,
+resolution or compute type its images were embedded with. LiT tunes on crops and evaluates on plain resizes, at 224
+pixels and at 288 (arXiv:2111.07991, appendices B and G).
+"""
+
+from typing import Any
+
+import pydantic
+
+from lit_precompute.schemas.tables import StrictModel, json_digest
+
+# Fields of an architecture that say how a network is run, not which one it is. `position_resize` is how a ViT's
+# learned positions are brought to another resolution than the weights': it belongs to the choice of a resolution, and
+# at the weights' own resolution nothing depends on it.
+_RUN_FIELDS = ("resolution", "compute_type", "position_resize")
+# What `ImageTower.card` always notes. A card written by hand may say less, and then it does not tell the network.
+_NEEDED_FIELDS = {"family", "resolution", "compute_type"}
+
+
+class TowerCard(StrictModel):
+    """The image tower that made the embeddings; those of equal fingerprints are interchangeable.
+
+    Attributes:
+      name: what people call it.
+      architecture: the family and its configuration; resolution and compute type are among it.
+      weights_sha256: of the parameters as read, before any of them is fitted to the resolution.
+      preprocessing: from a decoded image to the network's input.
+      output_width: numbers of an embedding.
+      pooling: which of the network's values the embedding is.
+      num_parameters: how many it has.
+      fingerprint: hash of architecture (with the pooling), preprocessing and weights.
+    """
+
+    name: str
+    architecture: dict[str, Any]
+    weights_sha256: str
+    preprocessing: dict[str, Any]
+    output_width: int
+    pooling: str
+    num_parameters: pydantic.NonNegativeInt
+    fingerprint: str
+
+    @property
+    def model_identity(self) -> str | None:
+        """The hash of weights, architecture and pooling alone; None where a card written by hand does not tell."""
+        if not self.architecture.keys() >= _NEEDED_FIELDS:
+            return None
+        return json_digest(self._identity_parts())
+
+    def identity_differences(self, other: "TowerCard") -> dict[str, tuple[Any, Any]]:
+        """Returns what makes two towers different networks: this card's value and the other's, by name."""
+        return _differences(self._identity_parts(), other._identity_parts())
+
+    def preprocessing_differences(self, other: "TowerCard") -> dict[str, tuple[Any, Any]]:
+        """Returns what the images of one network went through differently: this card's value and the other's, by name.
+
+        Resolution and compute type are among it.
+        """
+        return _differences(self._run_parts(), other._run_parts())
+
+    def _identity_parts(self) -> dict[str, Any]:
+        # `architecture` repeats the pooling.
+        fields = {name: value for name, value in self.architecture.items() if name not in (*_RUN_FIELDS, "pooling")}
+        parts = {f"architecture.{name}": value for name, value in fields.items()}
+        return {**parts, "pooling": self.pooling, "weights_sha256": self.weights_sha256}
+
+    def _run_parts(self) -> dict[str, Any]:
+        fields = {name: self.architecture[name] for name in _RUN_FIELDS if name in self.architecture}
+        return {**fields, **self.preprocessing}
+
+
+def _differences(one: dict[str, Any], other: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    names = sorted({*one, *other})
+    return {name: (one.get(name), other.get(name)) for name in names if one.get(name) != other.get(name)}

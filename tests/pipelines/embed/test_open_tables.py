@@ -1,0 +1,75 @@
+"""A source with tables of its own: the job writes them without knowing them."""
+
+import dataclasses
+
+import pytest
+
+from lit_precompute.pipelines.embed import graph
+from lit_precompute.pipelines.embed.failure_limit import FailureLimit
+from lit_precompute.pipelines.embed.job import JobDirectory
+from lit_precompute.pipelines.embed.options import JobOptions, TowerOptions
+from lit_precompute.precompute.sources.source import Source
+from lit_precompute.schemas import ColumnSchema, EmbeddingDataset, TableSchema
+from lit_precompute.schemas.checking.verification import verify
+from tests.pipelines.embed.making import write_source
+from tests.schemas.making import TAGS
+from tests.towers.tiny_tower import NAME, register_tiny_tower, write_weights
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.*:FutureWarning"),
+]
+PLACES = TableSchema(
+    name="places",
+    columns=[
+        ColumnSchema(name="key", type="string"),
+        ColumnSchema(name="place", type="vector", width=2, vector_type="float32"),
+    ],
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class TaggedSource:
+    """Another source, with two tables more."""
+
+    inner: Source
+
+    @property
+    def info(self):
+        return self.inner.info
+
+    @property
+    def num_rows(self):
+        return self.inner.num_rows
+
+    @property
+    def tables(self):
+        return (*self.inner.tables, TAGS, PLACES)
+
+    def units(self, rows_per_shard):
+        return self.inner.units(rows_per_shard)
+
+    def read(self, unit):
+        for row, example in enumerate(self.inner.read(unit), start=unit.first_row):
+            more = {"tags": {"tags": [example.key, "row"]}, "places": {"place": [row, -row]}}
+            yield dataclasses.replace(example, more=more)
+
+
+def test_a_sources_own_tables_are_written_beside_captions_and_labels(tmp_path):
+    table = write_source(tmp_path / "source", 20, bad=False)
+    (table.parent / "004.png").write_bytes(b"")  # a row that fails has no row in any of them
+    register_tiny_tower()
+    tower = TowerOptions(tower=NAME, weights=write_weights(tmp_path / "weights.npz"))
+    options = JobOptions(source=str(table), tower=tower, output=str(tmp_path / "out"), batch_size=4, rows_per_shard=8)
+    job, inner, units = graph.plan(options)
+    source = TaggedSource(inner)
+    job = dataclasses.replace(job, source_tables=source.tables)
+    JobDirectory(options.output).claim(job)
+    graph.run(options, job, source, units, FailureLimit.parse(None, job.num_rows), ["--runner=FnApiRunner"])
+    assert verify(options.output) == []
+    with EmbeddingDataset.open(options.output) as dataset:
+        assert dataset.tables == ["embeddings", "captions", "labels", "tags", "places"]
+        rows = [row for row in range(20) if row != 4]
+        assert dataset.rows(0, 19)["tags"].to_pylist() == [[f"{row:03d}.png", "row"] for row in rows]
+        assert dataset.rows(0, 19)["place"].tolist() == [[row, -row] for row in rows]
+        assert dataset.row(4)["texts"] == ["text of 005.png"]

@@ -1,0 +1,50 @@
+"""What makes a run the same run: the tables that it reads, not all that the dataset has."""
+
+import json
+
+import pytest
+
+from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.tune.training.run_directory import RunDirectory
+from tests.schemas.making import TAGS, add_table
+from tests.tune.small_runs import NUM_ROWS, RECIPE, write_dataset
+
+
+def claim(dataset_path, output):
+    directory = RunDirectory(output)
+    with EmbeddingDataset.open(dataset_path) as dataset:
+        directory.claim(dataset, RECIPE)
+    directory.release()
+
+
+def test_a_table_more_does_not_make_another_run(tmp_path):
+    dataset = write_dataset(tmp_path / "dataset")
+    claim(dataset, tmp_path / "run")
+    noted = (tmp_path / "run/run.json").read_bytes()
+    add_table(dataset, TAGS, {"tags": [["a"]] * NUM_ROWS})
+    claim(dataset, tmp_path / "run")
+    assert (tmp_path / "run/run.json").read_bytes() == noted
+
+
+def test_another_caption_or_embedding_is_refused_and_the_table_named(tmp_path):
+    claim(write_dataset(tmp_path / "dataset"), tmp_path / "run")
+    captions = write_dataset(tmp_path / "captions", texts=[["word0"]] * NUM_ROWS)
+    with pytest.raises(
+        ValueError, match=r"holds another run: dataset\.tables\.captions is '\w{64}' there, '\w{64}' is"
+    ) as e:
+        claim(captions, tmp_path / "run")
+    assert "embeddings" not in str(e.value)
+    with pytest.raises(ValueError, match=r"another run: dataset\.tables\.embeddings is") as e:
+        claim(write_dataset(tmp_path / "embeddings", scale=2.0), tmp_path / "run")
+    assert "captions" not in str(e.value)
+
+
+def test_a_run_of_an_earlier_version_is_refused_in_a_sentence(tmp_path):
+    dataset = write_dataset(tmp_path / "dataset")
+    claim(dataset, tmp_path / "run")
+    path = tmp_path / "run/run.json"
+    content = json.loads(path.read_text())
+    content["dataset"] = {"digest": "a" * 64, "tower": "drawn", "num_rows": NUM_ROWS}
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"an earlier version began this run .*; give another --output to train anew"):
+        claim(dataset, tmp_path / "run")
