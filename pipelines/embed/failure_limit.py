@@ -1,6 +1,10 @@
-"""How many pictures may fail before a job stops: a count or a share of the rows."""
+"""How many images may fail before a job stops, a count or a share of the rows; and what failed, in words."""
 
+import collections
 import dataclasses
+from collections.abc import Iterable
+
+from lit_precompute.pipelines.embed.job import ShardMarker
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,3 +34,14 @@ class FailureLimit:
     def is_exceeded(self, num_failures: int) -> bool:
         """Returns whether so many failures are too many."""
         return self.rows is not None and num_failures > self.rows
+
+
+def describe_failures(markers: Iterable[ShardMarker]) -> str:
+    """Returns the reasons of failure, the most frequent first, each with its number and first key."""
+    counts: collections.Counter[str] = collections.Counter()
+    first_keys: dict[str, str] = {}
+    for marker in markers:
+        for reason, (count, key) in marker.reasons.items():
+            counts[reason] += count
+            first_keys.setdefault(reason, key)
+    return ", ".join(f"{count:,} {reason} (first: {first_keys[reason]})" for reason, count in counts.most_common())

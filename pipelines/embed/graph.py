@@ -14,7 +14,8 @@ from apache_beam.pvalue import PCollection
 from lit_precompute.pipelines.embed.failure_limit import FailureLimit
 from lit_precompute.pipelines.embed.job import Job, JobDirectory
 from lit_precompute.pipelines.embed.options import JobOptions
-from lit_precompute.pipelines.embed.unit import EmbedUnit, load_tower_once
+from lit_precompute.pipelines.embed.process import PROCESS
+from lit_precompute.pipelines.embed.unit import EmbedUnit
 from lit_precompute.precompute.batch_size import probe
 from lit_precompute.precompute.sources.opening import open_source
 from lit_precompute.precompute.sources.source import Source, WorkUnit
@@ -60,7 +61,7 @@ def plan(
     """
     source = open_source(options.source, format=options.source_format, columns=options.columns)
     units = source.units(options.rows_per_shard)
-    tower = load_tower_once(options.tower)
+    tower = PROCESS.tower(options.tower)
     job = Job(
         output=options.output,
         tower=tower.card(),

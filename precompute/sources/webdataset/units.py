@@ -110,7 +110,7 @@ def open_tars(path: str, columns: SourceColumns, opener: Opener, find: Finder) -
     Raises:
       SourceError: no such file, a damaged or compressed tar, no samples, no pictures, no texts, a repeated key.
     """
-    paths = _resolve(path, find)
+    paths = resolve(path, find)
     scans = [_scan_tar(tar, columns, opener) for tar in paths]
     num_rows = sum(len(scan.hashes) for scan in scans)
     if num_rows == 0:
@@ -147,7 +147,7 @@ def _info(path: str, columns: SourceColumns, scans: Sequence[_Scan]) -> SourceIn
     )
 
 
-def _resolve(path: str, find: Finder) -> list[str]:
+def resolve(path: str, find: Finder) -> list[str]:
     """Returns the tars that a path stands for, in the order of their rows."""
     if not path.lower().endswith((".tar", ".tar.gz", ".tgz")):
         path = tars_in(path)

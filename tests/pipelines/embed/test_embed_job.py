@@ -7,10 +7,10 @@ import re
 import numpy as np
 import pytest
 
-from lit_precompute.commands import embed as command_line
 from lit_precompute.pipelines.embed import graph as embed_job
 from lit_precompute.pipelines.embed import unit as embed_unit
 from lit_precompute.pipelines.embed.job import JobDirectory
+from lit_precompute.pipelines.embed.launch import embeds_here
 from lit_precompute.pipelines.embed.options import JobOptions, TowerOptions
 from lit_precompute.precompute.images.decoding import decode
 from lit_precompute.precompute.images.preprocessing import prepare
@@ -82,9 +82,10 @@ def test_where_weights_were_found_is_no_part_of_a_job(tmp_path, monkeypatch, sou
         register_alias("test-tiny-alias", name)
     command = arguments(source, tmp_path / "out", tower=f"hf://{name}")
     command = command[: command.index("--weights")] + command[command.index("--weights") + 2 :]
-    # It ends before any work: not even the source is opened.
-    nowhere = [part if part != str(source) else "/nowhere.tsv" for part in command]
-    assert run(monkeypatch, *nowhere) == 2
+    # It ends before any work: not even the source is read.
+    (tmp_path / "unreadable.tsv").write_text("no such columns\n")
+    unread = [part if part != str(source) else str(tmp_path / "unreadable.tsv") for part in command]
+    assert run(monkeypatch, *unread) == 2
     assert "hf://test-owner/tiny/w.npz: is not on this machine" in capsys.readouterr().err.replace("\n", "")
     (tmp_path / "own/huggingface.co/test-owner/tiny/main").mkdir(parents=True)
     write_weights(tmp_path / "own/huggingface.co/test-owner/tiny/main/w.npz")
@@ -318,7 +319,7 @@ def test_a_batch_size_that_nobody_gave_is_chosen_once_and_kept(tmp_path, monkeyp
     ],
 )
 def test_only_devices_that_will_embed_are_tried(flags, here):
-    assert command_line._embeds_here(flags) == here
+    assert embeds_here(flags) == here
 
 
 def test_elsewhere_nothing_is_tried(tmp_path, source, monkeypatch):
