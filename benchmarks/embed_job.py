@@ -25,10 +25,12 @@ from demo import data
 from lit_precompute.pipelines.embed.failure_limit import FailureLimit
 from lit_precompute.pipelines.embed.graph import plan, run
 from lit_precompute.pipelines.embed.job import Job, JobDirectory
-from lit_precompute.pipelines.embed.options import JobOptions, TowerOptions
+from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.embed.process import PROCESS, JobProgress
 from lit_precompute.precompute.embedder import Embedder
+from lit_precompute.precompute.options import DecodingOptions
 from lit_precompute.precompute.sources.source import Source, WorkUnit
+from lit_precompute.towers.options import ImageTowerOptions
 
 TOWER_PICTURES = 1024
 COPIES_ON_ACCELERATOR = 25
@@ -76,7 +78,7 @@ class TimedProgress(JobProgress):
         self.marks.append((time.perf_counter(), num_rows))
 
 
-def job_rate(options: JobOptions, job: Job, source: Source, units: Sequence[WorkUnit]) -> tuple[float, float]:
+def job_rate(options: EmbedOptions, job: Job, source: Source, units: Sequence[WorkUnit]) -> tuple[float, float]:
     """Returns the job's images per second after its first batch, and the seconds until then."""
     progress = TimedProgress()
     started = time.perf_counter()
@@ -97,9 +99,10 @@ def main() -> int:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         data.prepare(pathlib.Path(folder))
-        tower = TowerOptions(tower="efficientnet-lite0", resize="square", compute_type=asked.compute_type)
+        tower = ImageTowerOptions(name="efficientnet-lite0", resize="square", compute_type=asked.compute_type)
+        decoding = DecodingOptions(decode_in=asked.decode_in)
         table = repeat_table(pathlib.Path(folder), asked.copies)
-        options = JobOptions(source=str(table), tower=tower, output=f"{folder}/out", decode_in=asked.decode_in)
+        options = EmbedOptions(source=str(table), tower=tower, output=f"{folder}/out", decoding=decoding)
         job, source, units = plan(options)
         embedder = PROCESS.embedder(tower, job.batch_size)
         sys.stdout.write(f"the demo's embedding job, efficientnet-lite0, batch {job.batch_size} by trial\n")

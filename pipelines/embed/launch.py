@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lit_precompute.pipelines.embed.failure_limit import FailureLimit, describe_failures
 from lit_precompute.pipelines.embed.job import JobDirectory
-from lit_precompute.pipelines.embed.options import JobOptions
+from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.precompute.sources.opening import check_source
 from lit_precompute.schemas import Manifest
 
@@ -44,9 +44,8 @@ class Launch:
 
     def __init__(
         self,
-        options: JobOptions,
+        options: EmbedOptions,
         *,
-        max_failures: str | None = None,
         beam_flags: Sequence[str] = (),
         on_fetch: Callable[[str, int, int], None] | None = None,
         say: Callable[[str], None] = lambda words: None,
@@ -55,7 +54,6 @@ class Launch:
 
         Args:
           options: what to embed.
-          max_failures: how many rows may fail, a count or a share.
           beam_flags: Beam's pipeline options; without a runner the job runs in this process.
           on_fetch: called with (name, bytes so far, bytes in all or 0) while the weights are fetched.
           say: called with what was chosen for the user.
@@ -66,7 +64,7 @@ class Launch:
         check_source(options.source, format=options.source_format)
         from lit_precompute.towers.loading import find_file
 
-        find_file(options.tower.tower, options.tower.weights, progress=on_fetch)
+        find_file(options.tower.name, options.tower.weights, progress=on_fetch)
         from lit_precompute.pipelines.embed import graph
 
         # Without a name Beam takes a runner that may fetch a program from the network.
@@ -74,7 +72,7 @@ class Launch:
         self._beam_flags = [*beam_flags] if named else ["--runner=FnApiRunner", *beam_flags]
         self._options = options
         self.job, self._source, self._units = graph.plan(options, embeds_here=embeds_here(self._beam_flags), say=say)
-        self._limit = FailureLimit.parse(max_failures, self.job.num_rows)
+        self._limit = FailureLimit.parse(options.max_failures, self.job.num_rows)
         self._directory = JobDirectory(options.output)
         self.is_finished = self._directory.claim(self.job)
         markers = {} if self.is_finished else self._directory.finished()

@@ -9,15 +9,17 @@ newest of each is kept.
 """
 
 import contextlib
+import dataclasses
 import threading
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
-from lit_precompute.pipelines.embed.options import TowerOptions
 from lit_precompute.precompute.embedder import Embedder
-from lit_precompute.precompute.embedding import DecodeIn, make_preparer
+from lit_precompute.precompute.embedding import make_preparer
 from lit_precompute.precompute.images.ahead import Preparer
+from lit_precompute.precompute.options import DecodingOptions
 from lit_precompute.towers.loading import load_tower
+from lit_precompute.towers.options import ImageTowerOptions
 from lit_precompute.towers.tower import ImageTower
 
 
@@ -72,34 +74,22 @@ class ProcessRegistry:
         with self._lock:
             return self._jobs.setdefault(output, JobProgress())
 
-    def tower(self, options: TowerOptions) -> ImageTower:
+    def tower(self, options: ImageTowerOptions) -> ImageTower:
         """Returns the loaded tower."""
-        return self._once(
-            "tower",
-            options,
-            lambda: load_tower(
-                options.tower,
-                options.weights,
-                resolution=options.resolution,
-                resize=options.resize,
-                pooling=options.pooling,
-                compute_type=options.compute_type,
-            ),
-        )
+        return self._once("tower", options, lambda: load_tower(**dataclasses.asdict(options)))
 
-    def embedder(self, options: TowerOptions, batch_size: int) -> Embedder:
+    def embedder(self, options: ImageTowerOptions, batch_size: int) -> Embedder:
         """Returns the tower on the devices."""
-        return self._once(
-            "embedder", (options, batch_size), lambda: Embedder(self.tower(options), batch_size=batch_size)
-        )
+        key = options, batch_size
+        return self._once("embedder", key, lambda: Embedder(self.tower(options), batch_size=batch_size))
 
-    def preparer(self, options: TowerOptions, batch_size: int, decode_in: DecodeIn, num_workers: int) -> Preparer:
+    def preparer(self, options: ImageTowerOptions, batch_size: int, decoding: DecodingOptions) -> Preparer:
         """Returns what prepares the tower's images; it may have processes of its own."""
-        embedder = self.embedder(options, batch_size)
+        embedder, num_workers = self.embedder(options, batch_size), decoding.count_workers()
         return self._once(
             "preparer",
-            (options, batch_size, decode_in, num_workers),
-            lambda: make_preparer(embedder, decode_in=decode_in, num_workers=num_workers),
+            (options, batch_size, decoding),
+            lambda: make_preparer(embedder, decode_in=decoding.decode_in, num_workers=num_workers),
         )
 
     def _once(self, kind: str, key: Hashable, load: Callable[[], Any]) -> Any:

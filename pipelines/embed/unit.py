@@ -1,14 +1,13 @@
 """The work of one unit: embed its rows and write its shard. This is what Beam's workers run."""
 
 import collections
-import os
 from collections.abc import Iterator
 
 import apache_beam as beam
 
 from lit_precompute.pipelines.embed.failure_limit import FailureLimit
 from lit_precompute.pipelines.embed.job import BLOCK_ROWS, Job, JobDirectory, JobError, ShardMarker
-from lit_precompute.pipelines.embed.options import JobOptions
+from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.embed.process import PROCESS
 from lit_precompute.precompute.embedding import EmbeddedBatch, embed_examples
 from lit_precompute.precompute.sources.source import Source, WorkUnit
@@ -23,7 +22,7 @@ class StopRequestedError(RuntimeError):
 class EmbedUnit(beam.DoFn):
     """Unit in, number of its shard out; the shard's files and its marker are in the output directory then."""
 
-    def __init__(self, options: JobOptions, job: Job, source: Source, limit: FailureLimit):
+    def __init__(self, options: EmbedOptions, job: Job, source: Source, limit: FailureLimit):
         """Takes what travels to workers; the tower is loaded there."""
         self._options, self._job, self._source, self._limit = options, job, source, limit
 
@@ -39,11 +38,10 @@ class EmbedUnit(beam.DoFn):
         found = self._embedder.tower.fingerprint()
         if found != self._job.tower.fingerprint:
             raise JobError(
-                f"{options.tower.weights or options.tower.tower}: this worker's tower has the fingerprint "
+                f"{options.tower.weights or options.tower.name}: this worker's tower has the fingerprint "
                 f"{found}, the job's is {self._job.tower.fingerprint}: give all workers the same weights"
             )
-        num_workers = options.decode_workers or max(2, os.cpu_count() or 2)
-        self._preparer = PROCESS.preparer(options.tower, self._job.batch_size, options.decode_in, num_workers)
+        self._preparer = PROCESS.preparer(options.tower, self._job.batch_size, options.decoding)
 
     def process(self, element: WorkUnit) -> Iterator[int]:
         """Embeds one unit; yields its shard's number, or nothing when too much has failed before."""

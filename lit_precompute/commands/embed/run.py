@@ -4,20 +4,25 @@ import dataclasses
 import logging
 import os
 import time
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import rich.console
 
 from lit_precompute.commands.console import counted, duration, fail
 from lit_precompute.commands.embed.beam_flags import check_beam_flags
+from lit_precompute.commands.embed.flags import flat_flags
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.commands.stopping import INTERRUPTED, StopRequest, interruptible
 from lit_precompute.pipelines.embed.launch import EmbedError, EmbedProgress, EmbedStopped, Launch
-from lit_precompute.pipelines.embed.options import JobOptions, TowerOptions
-from lit_precompute.precompute.sources.source import SourceColumns
-from lit_precompute.schemas import Manifest, VectorType
+from lit_precompute.pipelines.embed.options import EmbedOptions
+from lit_precompute.schemas import Manifest
 
 _HOW_TO_GO_ON = "finished shards are kept: run the same command again to go on"
+
+if TYPE_CHECKING:
+    _Options = EmbedOptions
+else:
+    _Options = flat_flags(EmbedOptions)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,76 +36,7 @@ class Run:
     this process.
     """
 
-    source: str
-    """A .csv, .tsv or .jsonl table beside the images, a .tar file, or a pattern like data-{0000..0012}.tar."""
-    tower: str
-    """Image tower: a name of `lit-embed towers`, timm, open_clip or Hugging Face; or `module:name` of your own."""
-    output: str
-    """Directory of the dataset."""
-    weights: str | None = None
-    """Weights, by default as published: a file, a folder of save_pretrained, or hf://, https://, gs://, s3://."""
-    resolution: int | None = None
-    """Side of the images in pixels; by default as the tower was published."""
-    resize: Literal["published", "square"] = "published"
-    """`square` squeezes the whole image; `published` resizes and crops as the tower's authors did."""
-    pooling: str | None = None
-    """Which of the tower's values are the embedding; by default as published."""
-    compute_type: Literal["float32", "bfloat16"] = "float32"
-    """Type of the tower's activations."""
-    batch_size: int | None = None
-    """Images on the devices at once; by default a short trial chooses, and the job keeps to it."""
-    rows_per_shard: int = 4096
-    """Rows of each shard: the grain of work, of retry and of resume."""
-    dtype: VectorType = "float16"
-    """Type in which vectors are stored; int8 with a scale for each vector. docs/format.md says what each costs."""
-    decode_in: Literal["auto", "threads", "processes"] = "auto"
-    """What reads and decodes ahead of the device: `auto` takes processes beside an accelerator, else threads."""
-    decode_workers: int | None = None
-    """How many of these; by default as many as there are cores."""
-    max_failures: str | None = None
-    """Stop with status 1 when more rows fail: a count (100) or a share (0.5%)."""
-    source_format: str | None = None
-    """Format of the source, where its name does not tell."""
-    image_column: str = "path"
-    """Column of the images' paths, relative to the table."""
-    text_column: str = "text"
-    """Column of a text; may be repeated."""
-    texts_column: str = "texts"
-    """Column of a list of texts."""
-    label_column: str = "label"
-    """Column of the class, where there is one."""
-    key_column: str = "key"
-    """Column of a unique name, where there is one; else the path is the key."""
-
-    def job_options(self) -> JobOptions:
-        """Returns what the job needs to know."""
-        columns = SourceColumns(
-            image=self.image_column,
-            text=self.text_column,
-            texts=self.texts_column,
-            label=self.label_column,
-            key=self.key_column,
-        )
-        tower = TowerOptions(
-            tower=self.tower,
-            weights=self.weights,
-            resolution=self.resolution,
-            resize=self.resize,
-            pooling=self.pooling,
-            compute_type=self.compute_type,
-        )
-        return JobOptions(
-            source=self.source,
-            tower=tower,
-            output=self.output,
-            source_format=self.source_format,
-            columns=columns,
-            batch_size=self.batch_size,
-            rows_per_shard=self.rows_per_shard,
-            vector_type=self.dtype,
-            decode_in=self.decode_in,
-            decode_workers=self.decode_workers,
-        )
+    options: _Options
 
     def run(self, console: rich.console.Console, beam_flags: list[str]) -> None:
         """Embeds; exits with the status that main's docstring gives unless all went well.
@@ -114,8 +50,7 @@ class Run:
             check_beam_flags(beam_flags)
             with ProgressDisplay(console) as display:
                 launch = Launch(
-                    self.job_options(),
-                    max_failures=self.max_failures,
+                    self.options,
                     beam_flags=beam_flags,
                     on_fetch=lambda name, done, total: show_download(display, name, done, total),
                     say=console.print,

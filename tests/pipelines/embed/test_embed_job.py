@@ -11,7 +11,7 @@ from lit_precompute.pipelines.embed import graph as embed_job
 from lit_precompute.pipelines.embed import unit as embed_unit
 from lit_precompute.pipelines.embed.job import JobDirectory
 from lit_precompute.pipelines.embed.launch import embeds_here
-from lit_precompute.pipelines.embed.options import JobOptions, TowerOptions
+from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.precompute.images.decoding import decode
 from lit_precompute.precompute.images.preprocessing import prepare
 from lit_precompute.schemas import EmbeddingDataset, Manifest
@@ -19,6 +19,7 @@ from lit_precompute.schemas.checking.receipt import make_receipt
 from lit_precompute.schemas.checking.verification import verify
 from lit_precompute.schemas.probes import decode_vector
 from lit_precompute.towers.loading import load_tower
+from lit_precompute.towers.options import ImageTowerOptions
 from lit_precompute.towers.registry import find_tower, register, register_alias, tower_names
 from tests.pipelines.embed.making import BAD, arguments, picture, run, write_source
 from tests.schemas.making import files_of
@@ -324,8 +325,8 @@ def test_only_devices_that_will_embed_are_tried(flags, here):
 
 def test_elsewhere_nothing_is_tried(tmp_path, source, monkeypatch):
     command = arguments(source, tmp_path / "out")
-    options = JobOptions(
-        source=str(source), tower=TowerOptions(tower=NAME, weights=command[6]), output=str(tmp_path / "out")
+    options = EmbedOptions(
+        source=str(source), tower=ImageTowerOptions(name=NAME, weights=command[6]), output=str(tmp_path / "out")
     )
     monkeypatch.setattr(embed_job, "probe", _not_yet)
     job, _, _ = embed_job.plan(options, embeds_here=False)
