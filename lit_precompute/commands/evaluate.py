@@ -10,6 +10,7 @@ import tyro
 from lit_precompute.commands.console import counted, errors_as_messages, make_console, print_json
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.tune.evaluation.statistics import Share
+from lit_precompute.tuning import retrieval, zero_shot
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,11 +40,10 @@ class ZeroShot:
 
         templates = read_templates(self.templates)
         with EmbeddingDataset.open(self.dataset) as dataset:
-            from lit_precompute.tune.evaluation.zero_shot import classify, distinct_labels
             from lit_precompute.tune.model.tuned_model import TunedModel
 
-            classes = read_classes(self.classes) if self.classes else distinct_labels(dataset)
-            result = classify(TunedModel.load(self.model), dataset, classes, templates)
+            classes = read_classes(self.classes) if self.classes else None
+            result = zero_shot(TunedModel.load(self.model), dataset, classes, templates=templates)
         if self.json:
             print_json(result.to_json())
             return
@@ -80,10 +80,9 @@ class Retrieval:
     def run(self, console: rich.console.Console) -> None:
         """Prints the figures."""
         with EmbeddingDataset.open(self.dataset) as dataset:
-            from lit_precompute.tune.evaluation.retrieval import evaluate
             from lit_precompute.tune.model.tuned_model import TunedModel
 
-            result = evaluate(TunedModel.load(self.model), dataset)
+            result = retrieval(TunedModel.load(self.model), dataset)
         if self.json:
             print_json(result.to_json())
             return

@@ -147,6 +147,29 @@ class Launch:
         )
 
 
+def embed(
+    options: EmbedOptions,
+    *,
+    beam_flags: Sequence[str] = (),
+    report: Callable[[EmbedProgress], None] = lambda progress: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Manifest:
+    """Embeds a source and returns the dataset's manifest; a job that was stopped goes on.
+
+    Args:
+      options: what to embed.
+      beam_flags: Beam's pipeline options, such as `--runner=DataflowRunner`; without a runner: in this process.
+      report: called about twice a second, from another thread, with the rows done.
+      should_stop: called as often; True stops a job of this process after the batch in hand.
+
+    Raises:
+      ValueError, OSError: source, tower, weights, options or output cannot be used.
+      EmbedError: a worker's error, or more failures than allowed; finished shards are kept.
+      EmbedStopped: `should_stop` said so.
+    """
+    return Launch(options, beam_flags=beam_flags).run(report, should_stop)
+
+
 def embeds_here(beam_flags: Sequence[str]) -> bool:
     """Returns whether the runner that the flags name embeds on this machine's devices."""
     from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
