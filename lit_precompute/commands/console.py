@@ -10,6 +10,8 @@ import rich.console
 import rich.table
 import rich.text
 
+from lit_precompute.precompute.extra import EMBED_MODULES, needs_embed_extra
+
 
 def make_console(*, stderr: bool = False) -> rich.console.Console:
     """Returns a console that prints text as it is: no markup, no colours of its own, no folded lines."""
@@ -24,9 +26,16 @@ def fail(message: object, status: int = 2) -> NoReturn:
 
 @contextlib.contextmanager
 def errors_as_messages() -> Iterator[None]:
-    """Makes wrong input one message and status 2: towers, sources, weights, options, datasets, models and files."""
+    """Makes wrong input one message and status 2: towers, sources, weights, options, datasets, models and files.
+
+    So is an extra that is not installed.
+    """
     try:
         yield
+    except ModuleNotFoundError as error:
+        if error.name not in EMBED_MODULES:
+            raise
+        fail(needs_embed_extra(error.name))
     except (ValueError, OSError) as error:
         fail(error)
 

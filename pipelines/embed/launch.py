@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lit_precompute.pipelines.embed.failure_limit import FailureLimit, describe_failures
 from lit_precompute.pipelines.embed.job import JobDirectory
 from lit_precompute.pipelines.embed.options import EmbedOptions
+from lit_precompute.precompute.extra import check_embed_extra
 from lit_precompute.precompute.sources.opening import check_source
 from lit_precompute.schemas import Manifest
 
@@ -60,7 +61,9 @@ class Launch:
 
         Raises:
           ValueError, OSError: source, tower, weights, options or output cannot be used.
+          ModuleNotFoundError: the extra `embed` is not installed.
         """
+        check_embed_extra()
         check_source(options.source, format=options.source_format)
         from lit_precompute.towers.loading import find_file
 

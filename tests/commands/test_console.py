@@ -25,6 +25,16 @@ def test_wrong_input_is_one_message_and_status_2(error, capsys):
     assert capsys.readouterr().err == "error: no [such] tower\n"
 
 
+def test_what_the_extra_would_bring_is_named_with_it(capsys):
+    with pytest.raises(SystemExit) as end, errors_as_messages():
+        raise ModuleNotFoundError("No module named 'tensorflow'", name="tensorflow")
+    assert end.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: tensorflow is not installed") and "pip install 'lit-precompute[embed]'" in said
+
+
 def test_a_bug_keeps_its_traceback():
+    with pytest.raises(ModuleNotFoundError), errors_as_messages():
+        raise ModuleNotFoundError("No module named 'jacks'", name="jacks")
     with pytest.raises(KeyError), errors_as_messages():
         raise KeyError("width")

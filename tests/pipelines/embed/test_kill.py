@@ -78,9 +78,7 @@ main()
 @pytest.mark.slow
 def test_two_launchers_on_one_output_and_a_tower_of_ones_own(tmp_path):
     """Two real commands at once, with a tower that a module beside them registers."""
-    (tmp_path / "my_towers.py").write_text(
-        "from tests.precompute import tiny_tower\ntiny_tower.register_tiny_tower()\n"
-    )
+    (tmp_path / "my_towers.py").write_text("from tests.towers import tiny_tower\ntiny_tower.register_tiny_tower()\n")
     table = write_source(tmp_path / "source", 300)
     weights = write_weights(tmp_path / "weights.npz")
 
