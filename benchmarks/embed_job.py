@@ -22,14 +22,15 @@ import jax
 import numpy as np
 
 from demo import data
-from lit_precompute.pipelines.embed.counters import COUNTERS
 from lit_precompute.pipelines.embed.failure_limit import FailureLimit
 from lit_precompute.pipelines.embed.graph import plan, run
 from lit_precompute.pipelines.embed.job import Job, JobDirectory
-from lit_precompute.pipelines.embed.options import JobOptions, TowerOptions
-from lit_precompute.pipelines.embed.unit import load_embedder
+from lit_precompute.pipelines.embed.options import EmbedOptions
+from lit_precompute.pipelines.embed.process import PROCESS, JobProgress
 from lit_precompute.precompute.embedder import Embedder
+from lit_precompute.precompute.options import DecodingOptions
 from lit_precompute.precompute.sources.source import Source, WorkUnit
+from lit_precompute.towers.options import ImageTowerOptions
 
 TOWER_PICTURES = 1024
 COPIES_ON_ACCELERATOR = 25
@@ -63,22 +64,29 @@ def tower_rate(embedder: Embedder, num_pictures: int) -> float:
     return num_batches * batch_size / (time.perf_counter() - started)
 
 
-def job_rate(options: JobOptions, job: Job, source: Source, units: Sequence[WorkUnit]) -> tuple[float, float]:
-    """Returns the job's pictures per second after its first batch, and the seconds until then."""
-    marks: list[tuple[float, int]] = []
-    add = COUNTERS.add
+class TimedProgress(JobProgress):
+    """Notes when each batch was done, and its rows."""
 
-    def add_and_note(*, num_rows: int, num_failures: int) -> None:
-        add(num_rows=num_rows, num_failures=num_failures)
-        marks.append((time.perf_counter(), num_rows))
+    def __init__(self) -> None:
+        """Starts empty."""
+        super().__init__()
+        self.marks: list[tuple[float, int]] = []
 
-    COUNTERS.add = add_and_note
+    def add(self, *, num_rows: int, num_failures: int) -> None:
+        """Counts a batch and notes the time."""
+        super().add(num_rows=num_rows, num_failures=num_failures)
+        self.marks.append((time.perf_counter(), num_rows))
+
+
+def job_rate(options: EmbedOptions, job: Job, source: Source, units: Sequence[WorkUnit]) -> tuple[float, float]:
+    """Returns the job's images per second after its first batch, and the seconds until then."""
+    progress = TimedProgress()
     started = time.perf_counter()
     JobDirectory(options.output).claim(job)
-    run(options, job, source, units, FailureLimit(None), ["--runner=FnApiRunner"])
-    COUNTERS.add = add
-    first, last = marks[0][0], marks[-1][0]
-    return sum(rows for _, rows in marks[1:]) / (last - first), first - started
+    with PROCESS.launching(options.output, progress):
+        run(options, job, source, units, FailureLimit(None), ["--runner=FnApiRunner"])
+    first, last = progress.marks[0][0], progress.marks[-1][0]
+    return sum(rows for _, rows in progress.marks[1:]) / (last - first), first - started
 
 
 def main() -> int:
@@ -91,11 +99,12 @@ def main() -> int:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         data.prepare(pathlib.Path(folder))
-        tower = TowerOptions(tower="efficientnet-lite0", resize="square", compute_type=asked.compute_type)
+        tower = ImageTowerOptions(name="efficientnet-lite0", resize="square", compute_type=asked.compute_type)
+        decoding = DecodingOptions(decode_in=asked.decode_in)
         table = repeat_table(pathlib.Path(folder), asked.copies)
-        options = JobOptions(source=str(table), tower=tower, output=f"{folder}/out", decode_in=asked.decode_in)
+        options = EmbedOptions(source=str(table), tower=tower, output=f"{folder}/out", decoding=decoding)
         job, source, units = plan(options)
-        embedder = load_embedder(tower, job.batch_size)
+        embedder = PROCESS.embedder(tower, job.batch_size)
         sys.stdout.write(f"the demo's embedding job, efficientnet-lite0, batch {job.batch_size} by trial\n")
         towers, shares = [tower_rate(embedder, asked.copies * TOWER_PICTURES)], []
         for number in range(NUM_JOBS):

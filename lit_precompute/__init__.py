@@ -1,1 +1,139 @@
-"""lit-precompute: embed once, tune many times."""
+"""lit-precompute: embed images once with a locked tower, tune text towers on the embeddings as often as you like.
+
+These are the public names; docs/python.md shows each in use. They are loaded when they are first used, so that `import
+lit_precompute` takes no time and a trainer never imports what only embedding needs. Everything else may move.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lit_precompute.pipelines.embed.launch import embed as embed
+    from lit_precompute.pipelines.embed.options import EmbedOptions as EmbedOptions
+    from lit_precompute.precompute.options import DecodingOptions as DecodingOptions
+    from lit_precompute.precompute.sources.source import SourceColumns as SourceColumns
+    from lit_precompute.schemas import DatasetError as DatasetError
+    from lit_precompute.schemas import DatasetWriter as DatasetWriter
+    from lit_precompute.schemas import EmbeddingDataset as EmbeddingDataset
+    from lit_precompute.schemas import SourceFile as SourceFile
+    from lit_precompute.schemas import SourceInfo as SourceInfo
+    from lit_precompute.schemas import TowerCard as TowerCard
+    from lit_precompute.schemas import captions_table as captions_table
+    from lit_precompute.schemas import labels_table as labels_table
+    from lit_precompute.towers import layers as layers
+    from lit_precompute.towers.family import Entry as Entry
+    from lit_precompute.towers.family import Family as Family
+    from lit_precompute.towers.family import TowerConfig as TowerConfig
+    from lit_precompute.towers.flax_modules import flax_entry as flax_entry
+    from lit_precompute.towers.loading import load_tower as load_image_tower
+    from lit_precompute.towers.options import ImageTowerOptions as ImageTowerOptions
+    from lit_precompute.towers.preprocessing import Preprocessing as Preprocessing
+    from lit_precompute.towers.preprocessing import Scale as Scale
+    from lit_precompute.towers.preprocessing import Standardise as Standardise
+    from lit_precompute.towers.registry import register as register_image_tower
+    from lit_precompute.towers.registry import tower_names as image_tower_names
+    from lit_precompute.towers.weights.naming import Naming as Naming
+    from lit_precompute.towers.weights.naming import link as link
+    from lit_precompute.tune.config.execution import Execution as Execution
+    from lit_precompute.tune.config.recipe import Recipe as Recipe
+    from lit_precompute.tune.model.tuned_model import TunedModel as TunedModel
+    from lit_precompute.tune.recipes import RECIPES as RECIPES
+    from lit_precompute.tuning import retrieval as retrieval
+    from lit_precompute.tuning import train as train
+    from lit_precompute.tuning import zero_shot as zero_shot
+
+# Where each name is: a module, and the name there; a module alone is the module itself.
+_HOMES = {
+    # Embedding datasets
+    "EmbeddingDataset": "schemas:EmbeddingDataset",
+    "DatasetWriter": "schemas:DatasetWriter",
+    "DatasetError": "schemas:DatasetError",
+    "TowerCard": "schemas:TowerCard",
+    "SourceInfo": "schemas:SourceInfo",
+    "SourceFile": "schemas:SourceFile",
+    "captions_table": "schemas:captions_table",
+    "labels_table": "schemas:labels_table",
+    # Image towers
+    "load_image_tower": "towers.loading:load_tower",
+    "image_tower_names": "towers.registry:tower_names",
+    "ImageTowerOptions": "towers.options:ImageTowerOptions",
+    # A tower of one's own
+    "register_image_tower": "towers.registry:register",
+    "flax_entry": "towers.flax_modules:flax_entry",
+    "Entry": "towers.family:Entry",
+    "Family": "towers.family:Family",
+    "TowerConfig": "towers.family:TowerConfig",
+    "Preprocessing": "towers.preprocessing:Preprocessing",
+    "Scale": "towers.preprocessing:Scale",
+    "Standardise": "towers.preprocessing:Standardise",
+    "Naming": "towers.weights.naming:Naming",
+    "link": "towers.weights.naming:link",
+    "layers": "towers.layers",
+    # Embedding
+    "embed": "pipelines.embed.launch:embed",
+    "EmbedOptions": "pipelines.embed.options:EmbedOptions",
+    "DecodingOptions": "precompute.options:DecodingOptions",
+    "SourceColumns": "precompute.sources.source:SourceColumns",
+    # Tuning and evaluating
+    "train": "tuning:train",
+    "Recipe": "tune.config.recipe:Recipe",
+    "Execution": "tune.config.execution:Execution",
+    "RECIPES": "tune.recipes:RECIPES",
+    "TunedModel": "tune.model.tuned_model:TunedModel",
+    "zero_shot": "tuning:zero_shot",
+    "retrieval": "tuning:retrieval",
+}
+
+__all__ = [
+    "RECIPES",
+    "DatasetError",
+    "DatasetWriter",
+    "DecodingOptions",
+    "EmbedOptions",
+    "EmbeddingDataset",
+    "Entry",
+    "Execution",
+    "Family",
+    "ImageTowerOptions",
+    "Naming",
+    "Preprocessing",
+    "Recipe",
+    "Scale",
+    "SourceColumns",
+    "SourceFile",
+    "SourceInfo",
+    "Standardise",
+    "TowerCard",
+    "TowerConfig",
+    "TunedModel",
+    "captions_table",
+    "embed",
+    "flax_entry",
+    "image_tower_names",
+    "labels_table",
+    "layers",
+    "link",
+    "load_image_tower",
+    "register_image_tower",
+    "retrieval",
+    "train",
+    "zero_shot",
+]
+
+
+if not TYPE_CHECKING:  # with it, type checkers would take any name
+
+    def __getattr__(name: str) -> Any:
+        """Loads a public name at its first use."""
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module_name, _, attribute = _HOMES[name].partition(":")
+        found = importlib.import_module(f"{__name__}.{module_name}")
+        if attribute:
+            found = getattr(found, attribute)
+        globals()[name] = found
+        return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

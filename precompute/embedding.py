@@ -8,7 +8,7 @@ Memory is bounded by the rows in flight.
 import collections
 import dataclasses
 from collections.abc import Iterable, Iterator
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -17,13 +17,12 @@ from lit_precompute.precompute.embedder import Embedder
 from lit_precompute.precompute.images.ahead import Outcome, Preparer, PreparingThreads, ReadImage
 from lit_precompute.precompute.images.decoding import MAX_PIXELS, PictureError
 from lit_precompute.precompute.images.processes import PreparingProcesses
+from lit_precompute.precompute.options import DecodeIn
 from lit_precompute.precompute.sources.source import Example
 
 # Batches whose pictures are being decoded while the device works, and batches on the device.
 _BATCHES_AHEAD = 2
 _BATCHES_ON_DEVICE = 2
-
-DecodeIn = Literal["auto", "threads", "processes"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

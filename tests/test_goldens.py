@@ -14,7 +14,8 @@ FINGERPRINTS = json.loads(fingerprints.PATH.read_text(encoding="utf-8"))
 
 
 def test_every_registered_tower_keeps_its_fingerprint():
-    assert fingerprints.compute()["registered"] == FINGERPRINTS["registered"]
+    found = fingerprints.compute()["registered"]  # other tests register towers of their own beside these
+    assert {name: found.get(name) for name in FINGERPRINTS["registered"]} == FINGERPRINTS["registered"]
 
 
 @pytest.mark.parametrize("family", fingerprints.SMALL)

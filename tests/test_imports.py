@@ -94,6 +94,42 @@ def test_starts_without_tensorflow_or_beam(module: str):
     assert result.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        ("embed --help", 0),
+        ("embed run --help", 0),
+        ("embed towers --help", 0),
+        ("embed run --resize round --tower vit_b16", 2),
+        ("embed run --source nowhere.tsv --tower vit_b16 --output out", 2),
+        ("embed run --source nowhere.tar --tower vit_b16 --output out", 2),
+        ("tune --help", 0),
+        ("tune --dataset nowhere --output out", 2),
+        ("tune --dataset nowhere --output out --recipe best", 2),
+        ("eval --help", 0),
+        ("eval zero-shot --model nowhere --dataset nowhere", 2),
+        ("eval retrieval --model nowhere --dataset nowhere", 2),
+        ("data --help", 0),
+        ("data info nowhere", 2),
+    ],
+)
+def test_commands_import_nothing_heavy_before_they_have_to(command: str, status: int):
+    heavy = ("jax", "tensorflow", "apache_beam", "flax", "matplotlib")
+    program = f"""
+import sys
+from {FACE}.__main__ import main
+try:
+    main()
+finally:
+    print("imported", [name for name in {heavy!r} if name in sys.modules])
+"""
+    arguments = [sys.executable, "-c", program, *command.split()]
+    result = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert result.returncode == status, result.stderr
+    assert result.stdout.splitlines()[-1] == "imported []"
+    assert "Traceback" not in result.stderr
+
+
 def test_only_commands_configure_logging_or_parse_flags():
     """A library must leave flags and logging to whoever runs it."""
     offenders = []

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from lit_precompute.towers.family import Family, TowerConfig
 from lit_precompute.towers.fingerprint import hash_weights
-from lit_precompute.towers.options import ComputeType
+from lit_precompute.towers.options import ComputeType, ImageTowerOptions, ResizeMode
 from lit_precompute.towers.preprocessing import Preprocessing
 from lit_precompute.towers.registry import resolve_tower, tower_names
 from lit_precompute.towers.tower import ImageTower
@@ -25,28 +25,26 @@ from lit_precompute.towers.weights.matching import match_parameters
 from lit_precompute.towers.weights.naming import read_names
 from lit_precompute.towers.weights.reading import read_weights
 
-Resize = Literal["published", "square"]
-
 
 def load_tower(
     name: str,
     weights: str | None = None,
     *,
-    resolution: int | None = None,
-    pooling: str | None = None,
-    resize: Resize = "published",
-    compute_type: ComputeType = "float32",
+    resolution: int | None = ImageTowerOptions.resolution,
+    resize: ResizeMode = ImageTowerOptions.resize,
+    pooling: str | None = ImageTowerOptions.pooling,
+    compute_type: ComputeType = ImageTowerOptions.compute_type,
 ) -> ImageTower:
-    """Returns the tower `name` with the parameters of the file `weights`.
+    """Returns the tower `name` with the parameters of the file `weights`; `ImageTowerOptions` describes the choices.
 
     Args:
       name: see `registry.resolve_tower`.
       weights: place of a `.npz`, `.safetensors` or torch file (its kind is told by its bytes), or of a folder that
         `save_pretrained` wrote; see `weights.finding`. None: as published.
-      resolution: side of the pictures in pixels; by default as published. A crop keeps its share of the picture.
-      pooling: which values are the embedding; the family's module says which it has.
-      resize: "published", or "square": the whole picture squeezed to a square, nothing cut off.
-      compute_type: type of the activations. All choices are part of the fingerprint.
+      resolution: see `ImageTowerOptions`.
+      resize: see `ImageTowerOptions`.
+      pooling: see `ImageTowerOptions`; the family's module says which it has.
+      compute_type: see `ImageTowerOptions`.
 
     Raises:
       ValueError: no such tower, pooling or resolution, or a tower that has no published weights.
@@ -115,7 +113,9 @@ def _build(
     )
 
 
-def preprocessing_at(published: Preprocessing, resolution: int, resize: Resize = "published") -> Preprocessing:
+def preprocessing_at(
+    published: Preprocessing, resolution: int, resize: ResizeMode = ImageTowerOptions.resize
+) -> Preprocessing:
     """Returns the published preprocessing at another resolution: a crop keeps its share of the picture.
 
     Raises:

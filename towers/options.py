@@ -1,4 +1,4 @@
-"""Options as JSON and back: frozen dataclasses of numbers, strings, choices and further options.
+"""Options of towers; and options as JSON and back: frozen dataclasses of numbers, strings, choices and further options.
 
 Promises: a value of another type, an unknown key and whatever the options' own checks refuse is one `OptionsError` that
 names the field by its path. Fields that are left out have their defaults. Reading options imports no JAX.
@@ -17,7 +17,29 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 ComputeType = Literal["float32", "bfloat16"]
+ResizeMode = Literal["published", "square"]
 Options = TypeVar("Options")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ImageTowerOptions:
+    """Which image tower, and how it is used; all choices but the place of the weights are part of its fingerprint.
+
+    Attributes:
+      name: Image tower: a name of `lit-embed towers`, timm, open_clip or Hugging Face; or `module:name` of your own.
+      weights: Weights, by default as published: a file, a folder of save_pretrained, or hf://, https://, gs://, s3://.
+      resolution: Side of the images in pixels; by default as the tower was published. A crop keeps its share.
+      resize: `square` squeezes the whole image; `published` resizes and crops as the tower's authors did.
+      pooling: Which of the tower's values are the embedding; by default as published.
+      compute_type: Type of the tower's activations.
+    """
+
+    name: str
+    weights: str | None = None
+    resolution: int | None = None
+    resize: ResizeMode = "published"
+    pooling: str | None = None
+    compute_type: ComputeType = "float32"
 
 
 class OptionsError(ValueError):

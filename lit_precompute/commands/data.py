@@ -3,20 +3,18 @@
 import dataclasses
 import json
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import rich.console
-import rich.progress
 import rich.table
-import rich.text
 import tyro
 
-from lit_precompute.commands.words import counted
+from lit_precompute.commands.console import card, counted, errors_as_messages, make_console, print_json
+from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.schemas.checking.receipt import Receipt, make_receipt
 from lit_precompute.schemas.checking.verification import verify
 from lit_precompute.schemas.manifest import Manifest
 from lit_precompute.schemas.reading.dataset import EmbeddingDataset
-from lit_precompute.schemas.storage import DatasetError
 
 _MAX_REASONS = 10
 
@@ -41,10 +39,10 @@ class Info:
             reasons = count_reasons(dataset)
             receipt = make_receipt(dataset)
         if self.json:
-            card = manifest.model_dump(exclude={"probes", "shards"})
+            fields = manifest.model_dump(exclude={"probes", "shards"})
             sizes = {"bytes": table_bytes(manifest), "num_shards": len(manifest.shards), "failures": reasons}
             figures = {"receipt": None if receipt is None else dataclasses.asdict(receipt)}
-            sys.stdout.write(json.dumps(card | sizes | figures, indent=1, sort_keys=True) + "\n")
+            print_json(fields | sizes | figures, sort_keys=True)
         else:
             console.print(make_card(self.dataset, manifest, reasons, receipt))
         return 0
@@ -63,13 +61,14 @@ class Verify:
 
     def run(self, console: rich.console.Console) -> int:
         """Prints every fault; returns the exit status."""
-        with rich.progress.Progress(console=console, disable=not console.is_terminal, transient=True) as display:
-            task = display.add_task("files", total=None)
-            faults = verify(self.dataset, lambda done, total: display.update(task, completed=done, total=total))
+        with ProgressDisplay(console) as display:
+            faults = verify(
+                self.dataset, lambda done, total: display.show(f"{done:,}/{total:,} files checked", done, total)
+            )
         for fault in faults:
-            console.print(f"fault: {fault}", markup=False)
+            console.print(f"fault: {fault}")
         if faults:
-            console.print(f"{self.dataset}: {len(faults)} faults")
+            console.print(f"{self.dataset}: {counted(len(faults), 'fault')}")
             return 1
         manifest = Manifest.read(self.dataset)
         console.print(
@@ -114,11 +113,8 @@ def make_card(
     path: str, manifest: Manifest, reasons: dict[str, int], receipt: Receipt | None = None
 ) -> rich.table.Table:
     """Returns a readable card of a dataset."""
-    card = rich.table.Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    card.add_column(no_wrap=True)
-    card.add_column(overflow="fold")  # hashes are shown whole
     ledger, tower, sizes = manifest.ledger, manifest.tower, table_bytes(manifest)
-    rows: list[tuple[str, Any]] = [
+    rows = [
         ("dataset", path),
         ("rows", f"{ledger.rows_written:,} = {ledger.rows_read:,} read - {ledger.rows_failed:,} failed"),
         ("shards", f"{len(manifest.shards):,}, in blocks of {manifest.block_rows:,} rows, order: {manifest.order}"),
@@ -135,24 +131,12 @@ def make_card(
         rows.append((f"table {table.name}", f"{sizes[table.name] / 1e6:,.1f} MB: {columns}"))
     rows += describe_receipt(receipt, manifest)
     rows += [(f"failed: {reason}", counted(count, "row")) for reason, count in list(reasons.items())[:_MAX_REASONS]]
-    rows.append(("digest", manifest.digest))
-    for name, value in rows:
-        card.add_row(rich.text.Text(name, style="bold"), rich.text.Text(str(value)))
-    return card
+    return card([*rows, ("digest", manifest.digest)])
 
 
 def main() -> None:
     """Entry point of `lit-data`; exits with 0, 1 (faults found) or 2 (wrong input)."""
     commands = Annotated[Info, tyro.conf.subcommand("info")] | Annotated[Verify, tyro.conf.subcommand("verify")]
     command = tyro.cli(commands, prog="lit-data", description=__doc__)
-    console = rich.console.Console(soft_wrap=True, highlight=False)
-    try:
-        status = command.run(console)
-    except DatasetError as error:
-        rich.console.Console(stderr=True, soft_wrap=True, highlight=False).print(f"error: {error}", markup=False)
-        status = 2
-    sys.exit(status)
-
-
-if __name__ == "__main__":
-    main()
+    with errors_as_messages():
+        sys.exit(command.run(make_console()))

@@ -1,23 +1,21 @@
 """lit-eval: measures what a tuned model can do on an embedding dataset, and shows it."""
 
 import dataclasses
-import json
-import sys
 from typing import Annotated, Any
 
 import rich.console
 import rich.table
 import tyro
 
-from lit_precompute.commands.tune_console import fail
-from lit_precompute.commands.words import counted
-from lit_precompute.schemas import DatasetError, EmbeddingDataset
+from lit_precompute.commands.console import counted, errors_as_messages, make_console, print_json
+from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.tune.evaluation.statistics import Share
+from lit_precompute.tuning import retrieval, zero_shot
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ZeroShot:
-    """Classifies pictures by the names of their classes, which the model was never trained to tell apart.
+    """Classifies images by the names of their classes, which the model was never trained to tell apart.
 
     Example:
       lit-eval zero-shot --model runs/first/model --dataset imagenet-val --classes names.txt --templates clip_paper
@@ -39,35 +37,35 @@ class ZeroShot:
     def run(self, console: rich.console.Console) -> None:
         """Prints the figures."""
         from lit_precompute.tune.evaluation.prompts import read_classes, read_templates
-        from lit_precompute.tune.evaluation.zero_shot import classify, distinct_labels
-        from lit_precompute.tune.model.tuned_model import TunedModel
 
         templates = read_templates(self.templates)
         with EmbeddingDataset.open(self.dataset) as dataset:
-            classes = read_classes(self.classes) if self.classes else distinct_labels(dataset)
-            result = classify(TunedModel.load(self.model), dataset, classes, templates)
+            from lit_precompute.tune.model.tuned_model import TunedModel
+
+            classes = read_classes(self.classes) if self.classes else None
+            result = zero_shot(TunedModel.load(self.model), dataset, classes, templates=templates)
         if self.json:
-            _print_json(result.to_json())
+            print_json(result.to_json())
             return
         title = (
             f"zero-shot over {result.num_classes:,} classes, {counted(len(templates), 'prompt')} each, {self.dataset}"
         )
         shares = {"top-1": result.top1, "top-5": result.top5}
-        console.print(_table(title, f"{result.top1.count:,} pictures", {"accuracy": shares}))
+        console.print(_table(title, f"{result.top1.count:,} images", {"accuracy": shares}))
         console.print(f"the most frequent class alone: {result.majority:.1%}")
         _say_differences(console, result.preprocessing_differences)
         if result.num_unlabelled:
-            console.print(f"{result.num_unlabelled:,} pictures without a label are left out")
+            console.print(f"{result.num_unlabelled:,} images without a label are left out")
         if result.same_names:
             console.print(f"classes whose name another has, never predicted: {', '.join(result.same_names[:5])}")
         if self.per_class:
             for name, (right, count) in result.per_class.items():
-                console.print(f"{right:5,} of {count:5,}  {name}", markup=False)
+                console.print(f"{right:5,} of {count:5,}  {name}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Retrieval:
-    """Finds the texts of pictures and the pictures of texts: recall at 1, 5 and 10, both ways.
+    """Finds the texts of images and the images of texts: recall at 1, 5 and 10, both ways.
 
     Example:
       lit-eval retrieval --model runs/first/model --dataset coco-test
@@ -82,24 +80,23 @@ class Retrieval:
 
     def run(self, console: rich.console.Console) -> None:
         """Prints the figures."""
-        from lit_precompute.tune.evaluation.retrieval import evaluate
-        from lit_precompute.tune.model.tuned_model import TunedModel
-
         with EmbeddingDataset.open(self.dataset) as dataset:
-            result = evaluate(TunedModel.load(self.model), dataset)
+            from lit_precompute.tune.model.tuned_model import TunedModel
+
+            result = retrieval(TunedModel.load(self.model), dataset)
         if self.json:
-            _print_json(result.to_json())
+            print_json(result.to_json())
             return
         ways = {"image -> text": result.image_to_text, "text -> image": result.text_to_image}
         shares = {way: {f"R@{k}": share for k, share in by_k.items()} for way, by_k in ways.items()}
-        counts = f"{result.num_images:,} pictures, {result.num_texts:,} texts"
+        counts = f"{result.num_images:,} images, {result.num_texts:,} texts"
         console.print(_table(f"retrieval, {self.dataset}", counts, shares))
         _say_differences(console, result.preprocessing_differences)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Show:
-    """Writes a page of pictures with their best texts, and of texts with their best pictures.
+    """Writes a page of images with their best texts, and of texts with their best images.
 
     Example:
       lit-eval show --model runs/first/model --dataset coco-test --output coco.html
@@ -112,21 +109,21 @@ class Show:
     output: str
     """The page: a path that ends in .html or .png."""
     num_rows: int = 12
-    """Pictures, and texts, to show."""
+    """Images, and texts, to show."""
     num_best: int = 5
     """Answers to each."""
     seed: int = 0
     """Which rows are drawn."""
     pictures: str | None = None
-    """Folder of the pictures, by key; by default they are read from the dataset's source."""
+    """Folder of the images, by key; by default they are read from the dataset's source."""
 
     def run(self, console: rich.console.Console) -> None:
         """Writes the page and prints its path."""
-        from lit_precompute.tune.evaluation.show.page import write_page
-        from lit_precompute.tune.model.tuned_model import TunedModel
-
-        model = TunedModel.load(self.model)
         with EmbeddingDataset.open(self.dataset) as dataset:
+            from lit_precompute.tune.evaluation.show.page import write_page
+            from lit_precompute.tune.model.tuned_model import TunedModel
+
+            model = TunedModel.load(self.model)
             page = write_page(
                 model,
                 dataset,
@@ -137,7 +134,7 @@ class Show:
                 pictures=self.pictures,
             )
             differences = model.preprocessing_differences(dataset)
-        console.print(f"{page}", markup=False)
+        console.print(str(page))
         _say_differences(console, differences)
 
 
@@ -161,11 +158,7 @@ def _say_differences(console: rich.console.Console, differences: dict[str, dict[
             f"{name} is {values['dataset']!r}, the model's is {values['model']!r}"
             for name, values in differences.items()
         ]
-        console.print(f"the dataset's preprocessing is not the model's: {'; '.join(words)}", markup=False)
-
-
-def _print_json(content: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(content, indent=1) + "\n")
+        console.print(f"the dataset's preprocessing is not the model's: {'; '.join(words)}")
 
 
 def main() -> None:
@@ -176,11 +169,5 @@ def main() -> None:
         | Annotated[Show, tyro.conf.subcommand("show")]
     )
     command = tyro.cli(commands, prog="lit-eval", description=__doc__, config=(tyro.conf.OmitSubcommandPrefixes,))
-    try:
-        command.run(rich.console.Console(soft_wrap=True, highlight=False))
-    except (DatasetError, ValueError) as error:
-        fail(error)
-
-
-if __name__ == "__main__":
-    main()
+    with errors_as_messages():
+        command.run(make_console())

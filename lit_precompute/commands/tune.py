@@ -1,5 +1,6 @@
 """lit-tune: trains a text tower on an embedding dataset."""
 
+import logging
 import resource
 import sys
 import time
@@ -7,38 +8,39 @@ from typing import TYPE_CHECKING
 
 import rich.console
 
-from lit_precompute.commands.tune_console import (
-    ProgressDisplay,
-    StopRequest,
-    fail,
-    show_warnings,
-    table,
-    terminate_as_interrupt,
-)
+from lit_precompute.commands.console import card, duration, errors_as_messages, fail, make_console
+from lit_precompute.commands.progress import ProgressDisplay
+from lit_precompute.commands.stopping import INTERRUPTED, StopRequest, interruptible
 from lit_precompute.commands.tune_flags import Arguments, parse
-from lit_precompute.schemas import DatasetError, EmbeddingDataset
+from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.tune.training.run_directory import TABLES_READ, RunDirectory
 
 if TYPE_CHECKING:
-    from lit_precompute.tune.training.trainer import TrainingResult
+    from lit_precompute.tune.training.trainer import Progress, TrainingResult
 
 
 def main() -> None:
     """Entry point of `lit-tune`; exits with 0, 1 (training failed), 2 (wrong input) or 130 (interrupted)."""
-    terminate_as_interrupt()
-    show_warnings()
-    try:
+    # Warnings of the libraries below, without the trappings of a log.
+    logging.basicConfig(format="note: %(message)s", level=logging.WARNING)
+    with interruptible("run the same command again to go on from the last checkpoint"), errors_as_messages():
         arguments = parse(sys.argv[1:])
         with EmbeddingDataset.open(arguments.dataset, tables=TABLES_READ) as dataset:
             _tune(dataset, arguments)
-    except KeyboardInterrupt:
-        fail("interrupted; run the same command again to go on from the last checkpoint", status=130)
-    except (DatasetError, ValueError) as error:
-        fail(error)
+
+
+def describe(progress: "Progress") -> str:
+    """Returns step, loss, scale, rate and time left in a line."""
+    metrics = progress.metrics
+    rate = metrics["pairs_per_second"]
+    words = f"step {progress.step:,}/{progress.num_steps:,}  loss {metrics['loss']:.4f}  scale {metrics['scale']:.1f}"
+    words += f"  {rate:,.0f} pairs/s"
+    left_s = (progress.num_steps - progress.step) * progress.batch_size / rate
+    return f"{words}  {duration(left_s)} left" if progress.step < progress.num_steps else words
 
 
 def _tune(dataset: EmbeddingDataset, arguments: Arguments) -> None:
-    console = rich.console.Console(soft_wrap=True, highlight=False, markup=False)
+    console = make_console()
     directory = RunDirectory(arguments.output)
     if directory.is_finished():
         directory.claim(dataset, arguments.recipe)
@@ -52,16 +54,17 @@ def _tune(dataset: EmbeddingDataset, arguments: Arguments) -> None:
     left_out = trainer.batches.num_rows_without_text
     console.print(
         f"{trainer.batches.num_rows:,} pairs of {dataset.path}"
-        + (f" ({left_out:,} pictures without a text left out)" if left_out else "")
+        + (f" ({left_out:,} images without a text left out)" if left_out else "")
         + f", {trainer.num_parameters:,} parameters, {trainer.num_steps:,} steps of {arguments.recipe.batch_size:,}"
     )
     if trainer.first_step:
         console.print(f"going on after step {trainer.first_step:,}")
     try:
-        with StopRequest(console) as stop, ProgressDisplay(console) as display:
-            result = trainer.run(display.show, stop)
+        with StopRequest(console, after="this step") as stop, ProgressDisplay(console) as display:
+            result = trainer.run(lambda done: display.show(describe(done), done.step, done.num_steps), stop)
     except TrainingStopped as stopped:
-        fail(f"interrupted; step {stopped.step:,} is saved, run the same command again to go on from there", status=130)
+        saved = f"step {stopped.step:,} is saved"
+        fail(f"interrupted; {saved}, run the same command again to go on from there", INTERRUPTED)
     except TrainingError as error:
         fail(error, status=1)
     else:
@@ -81,9 +84,5 @@ def _conclude(console: rich.console.Console, arguments: Arguments, result: "Trai
         "curve": str(plot),
         "model": str(result.model),
     }
-    console.print(table(rows))
+    console.print(card(rows.items()))
     console.print(f"next:  lit-eval retrieval --model {result.model} --dataset HELD-OUT-DATASET")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,11 @@
-"""How many rows may fail before a job stops, and what a process knows of those that did."""
+"""How many rows may fail before a job stops, what a process knows of those that did, and what failed, in words."""
 
+import collections
 import dataclasses
 import threading
+from collections.abc import Iterable
+
+from lit_precompute.pipelines.embed.job import ShardMarker
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,11 +56,12 @@ class FailureTally:
             self._by_shard[shard] = num_failures
 
 
-_TALLIES: dict[str, FailureTally] = {}
-_TALLIES_LOCK = threading.Lock()
-
-
-def tally_of(launch: str, num_failures_before: int) -> FailureTally:
-    """Returns this process's tally of a launch, one for all of its threads."""
-    with _TALLIES_LOCK:
-        return _TALLIES.setdefault(launch, FailureTally(num_failures_before))
+def describe_failures(markers: Iterable[ShardMarker]) -> str:
+    """Returns the reasons of failure, the most frequent first, each with its number and first key."""
+    counts: collections.Counter[str] = collections.Counter()
+    first_keys: dict[str, str] = {}
+    for marker in markers:
+        for reason, (count, key) in marker.reasons.items():
+            counts[reason] += count
+            first_keys.setdefault(reason, key)
+    return ", ".join(f"{count:,} {reason} (first: {first_keys[reason]})" for reason, count in counts.most_common())

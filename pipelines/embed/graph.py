@@ -13,8 +13,9 @@ from apache_beam.pvalue import PCollection
 
 from lit_precompute.pipelines.embed.failure_limit import FailureLimit
 from lit_precompute.pipelines.embed.job import Job, JobDirectory
-from lit_precompute.pipelines.embed.options import JobOptions
-from lit_precompute.pipelines.embed.unit import EmbedUnit, load_tower_once
+from lit_precompute.pipelines.embed.options import EmbedOptions
+from lit_precompute.pipelines.embed.process import PROCESS
+from lit_precompute.pipelines.embed.unit import EmbedUnit
 from lit_precompute.precompute.batch_size import probe
 from lit_precompute.precompute.sources.opening import open_source
 from lit_precompute.precompute.sources.source import Source, WorkUnit
@@ -46,7 +47,7 @@ _BATCH_SIZE_ELSEWHERE = 64
 
 
 def plan(
-    options: JobOptions, *, embeds_here: bool = True, say: Callable[[str], None] = lambda words: None
+    options: EmbedOptions, *, embeds_here: bool = True, say: Callable[[str], None] = lambda words: None
 ) -> tuple[Job, Source, list[WorkUnit]]:
     """Returns the job, its source and its units; nothing is written.
 
@@ -60,7 +61,7 @@ def plan(
     """
     source = open_source(options.source, format=options.source_format, columns=options.columns)
     units = source.units(options.rows_per_shard)
-    tower = load_tower_once(options.tower)
+    tower = PROCESS.tower(options.tower)
     job = Job(
         output=options.output,
         tower=tower.card(),
@@ -76,7 +77,7 @@ def plan(
 
 
 def _batch_size(
-    options: JobOptions, tower: ImageTower, num_rows: int, embeds_here: bool, say: Callable[[str], None]
+    options: EmbedOptions, tower: ImageTower, num_rows: int, embeds_here: bool, say: Callable[[str], None]
 ) -> int:
     """Returns the batch size that is asked for, the one that the job began with, or one by trial."""
     if options.batch_size is not None:
@@ -97,7 +98,7 @@ def _batch_size(
 
 def build(
     pipeline: beam.Pipeline,
-    options: JobOptions,
+    options: EmbedOptions,
     job: Job,
     source: Source,
     missing: Sequence[WorkUnit],
@@ -126,7 +127,12 @@ def build(
 
 
 def run(
-    options: JobOptions, job: Job, source: Source, units: Sequence[WorkUnit], limit: FailureLimit, beam_flags: list[str]
+    options: EmbedOptions,
+    job: Job,
+    source: Source,
+    units: Sequence[WorkUnit],
+    limit: FailureLimit,
+    beam_flags: list[str],
 ) -> None:
     """Runs the job to its end on the runner that the flags name."""
     finished = JobDirectory(options.output).finished()

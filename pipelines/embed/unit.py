@@ -1,79 +1,32 @@
 """The work of one unit: embed its rows and write its shard. This is what Beam's workers run."""
 
 import collections
-import functools
-import os
-import threading
 import uuid
 from collections.abc import Iterator
 
 import apache_beam as beam
 
-from lit_precompute.pipelines.embed.counters import COUNTERS
-from lit_precompute.pipelines.embed.failure_limit import FailureLimit, tally_of
+from lit_precompute.pipelines.embed.failure_limit import FailureLimit
 from lit_precompute.pipelines.embed.job import BLOCK_ROWS, Job, JobDirectory, JobError, ShardMarker
-from lit_precompute.pipelines.embed.options import JobOptions, TowerOptions
-from lit_precompute.precompute.embedder import Embedder
-from lit_precompute.precompute.embedding import DecodeIn, EmbeddedBatch, embed_examples, make_preparer
-from lit_precompute.precompute.images.ahead import Preparer
+from lit_precompute.pipelines.embed.options import EmbedOptions
+from lit_precompute.pipelines.embed.process import PROCESS
+from lit_precompute.precompute.embedding import EmbeddedBatch, embed_examples
 from lit_precompute.precompute.sources.source import Source, WorkUnit, columns_of
 from lit_precompute.schemas import ShardWriter
 from lit_precompute.schemas.probes import share_of_shard
 from lit_precompute.schemas.tables import EMBEDDING, EMBEDDINGS
-from lit_precompute.towers.loading import load_tower
-from lit_precompute.towers.tower import ImageTower
-
-_LOADING = threading.Lock()
 
 
 class StopRequestedError(RuntimeError):
-    """The launcher asked for an end; finished shards stay."""
-
-
-def load_tower_once(options: TowerOptions) -> ImageTower:
-    """Returns the tower; it is loaded once per process, whatever the number of threads."""
-    with _LOADING:
-        return _load_tower(options)
-
-
-def load_embedder(options: TowerOptions, batch_size: int) -> Embedder:
-    """Returns the tower on the devices, once per process, too."""
-    with _LOADING:
-        return _load_embedder(options, batch_size)
-
-
-def make_preparer_once(options: TowerOptions, batch_size: int, decode_in: DecodeIn, num_workers: int) -> Preparer:
-    """Returns what prepares the tower's pictures; also once per process, since it may start some of its own."""
-    with _LOADING:
-        return _make_preparer(options, batch_size, decode_in, num_workers)
-
-
-@functools.lru_cache(maxsize=1)
-def _load_tower(options: TowerOptions) -> ImageTower:
-    return load_tower(
-        options.tower,
-        options.weights,
-        resolution=options.resolution,
-        resize=options.resize,
-        pooling=options.pooling,
-        compute_type=options.compute_type,
-    )
-
-
-@functools.lru_cache(maxsize=1)
-def _load_embedder(options: TowerOptions, batch_size: int) -> Embedder:
-    return Embedder(_load_tower(options), batch_size=batch_size)
-
-
-@functools.lru_cache(maxsize=1)
-def _make_preparer(options: TowerOptions, batch_size: int, decode_in: DecodeIn, num_workers: int) -> Preparer:
-    return make_preparer(_load_embedder(options, batch_size), decode_in=decode_in, num_workers=num_workers)
+    """The launcher requested a stop; finished shards stay."""
 
 
 class EmbedUnit(beam.DoFn):
     """Unit in, number of its shard out; the shard's files and its marker are in the output directory then."""
 
-    def __init__(self, options: JobOptions, job: Job, source: Source, limit: FailureLimit, *, num_failures_before: int):
+    def __init__(
+        self, options: EmbedOptions, job: Job, source: Source, limit: FailureLimit, *, num_failures_before: int
+    ):
         """Takes what travels to workers; the tower is loaded there.
 
         Args:
@@ -94,16 +47,16 @@ class EmbedUnit(beam.DoFn):
           JobError: the worker's weights are not the launcher's.
         """
         options = self._options
-        self._embedder = load_embedder(options.tower, self._job.batch_size)
+        self._progress = PROCESS.progress(options.output)
+        self._embedder = PROCESS.embedder(options.tower, self._job.batch_size)
         found = self._embedder.tower.fingerprint()
         if found != self._job.tower.fingerprint:
             raise JobError(
-                f"{options.tower.weights or options.tower.tower}: this worker's tower has the fingerprint "
+                f"{options.tower.weights or options.tower.name}: this worker's tower has the fingerprint "
                 f"{found}, the job's is {self._job.tower.fingerprint}: give all workers the same weights"
             )
-        num_workers = options.decode_workers or max(2, os.cpu_count() or 2)
-        self._preparer = make_preparer_once(options.tower, self._job.batch_size, options.decode_in, num_workers)
-        self._tally = tally_of(self._launch, self._num_failures_before)
+        self._preparer = PROCESS.preparer(options.tower, self._job.batch_size, options.decoding)
+        self._tally = PROCESS.tally(self._launch, self._num_failures_before)
 
     def process(self, element: WorkUnit) -> Iterator[int]:
         """Embeds one unit; yields its shard's number, or nothing when too much has failed before."""
@@ -134,10 +87,10 @@ class EmbedUnit(beam.DoFn):
         ) as writer:
             examples = self._source.read(unit)
             for batch in embed_examples(examples, self._embedder, self._preparer):
-                if COUNTERS.stop_requested.is_set():
-                    raise StopRequestedError("the launcher asked for an end")
+                if self._progress.is_stop_requested:
+                    raise StopRequestedError("the launcher requested a stop")
                 self._append(writer, batch)
-                COUNTERS.add(num_rows=len(batch.examples), num_failures=len(batch.failures))
+                self._progress.add(num_rows=len(batch.examples), num_failures=len(batch.failures))
                 for failure in batch.failures:
                     reasons[failure.reason] += 1
                     first_keys.setdefault(failure.reason, failure.key)

@@ -8,10 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from lit_precompute.precompute.sources.source import Example, Finder, Opener, Source, SourceColumns, SourceError
+from lit_precompute.precompute.sources.source import (
+    Example,
+    Finder,
+    Opener,
+    Source,
+    SourceColumns,
+    SourceError,
+    open_first,
+)
 from lit_precompute.precompute.sources.table import units as table
 from lit_precompute.precompute.sources.webdataset import units as webdataset
-from lit_precompute.precompute.sources.webdataset.tar_paths import tars_in
+from lit_precompute.precompute.sources.webdataset.tar_paths import find_tars, tars_in
 from lit_precompute.schemas.storage import find_files, open_file
 
 # The rows read at a time when single pictures are looked for.
@@ -53,10 +61,29 @@ def open_source(
     Raises:
       SourceError: unknown format, nothing there, no rows, no such column, a repeated key, a damaged file.
     """
+    name = _check_format(path, format, find)
+    return _FORMATS[name](path, name, columns or SourceColumns(), opener, find)
+
+
+def check_source(
+    path: str, *, format: str | None = None, opener: Opener = open_file, find: Finder = find_files
+) -> None:
+    """Raises unless there is something to open at `path`; reads nothing of it.
+
+    Raises:
+      SourceError: unknown format, or nothing there.
+    """
+    name = _check_format(path, format, find)
+    first = path if name in table.FORMATS else find_tars(path, find)[0]
+    open_first(first, opener).close()
+
+
+def _check_format(path: str, format: str | None, find: Finder) -> str:
+    """Returns the format that was given, else the one that the path tells."""
     name = format or _format_of(path, find)
     if name not in _FORMATS:
         raise SourceError(f"{path}: format must be one of {format_names()}, got {name!r}")
-    return _FORMATS[name](path, name, columns or SourceColumns(), opener, find)
+    return name
 
 
 def _format_of(path: str, find: Finder) -> str:

@@ -39,11 +39,11 @@ class SourceColumns:
     """What the columns of a table, or the keys of a sample's JSON, are called.
 
     Attributes:
-      image: the picture's path, relative to the table's folder. Tables only.
-      text: a text; a table may have several columns of this name, or text_1, text_2, ...
-      texts: a list of texts (in CSV and TSV as JSON).
-      label: the class, optional.
-      key: a unique name of the row, optional; else the path is the key. Tables only.
+      image: Column of the images' paths, relative to the table's folder. Tables only.
+      text: Column of a text; a table may have several of this name, or text_1, text_2, ...
+      texts: Column of a list of texts (in CSV and TSV as JSON).
+      label: Column of the class, where there is one.
+      key: Column of a unique name, where there is one; else the path is the key. Tables only.
     """
 
     image: str = "path"

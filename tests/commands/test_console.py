@@ -1,31 +1,40 @@
-"""What lit-embed says while it fetches weights."""
+"""What the commands share."""
 
-import io
+import pytest
 
-import rich.console
-
-from lit_precompute.commands.console import DownloadDisplay
+from lit_precompute.commands.console import counted, duration, errors_as_messages
 
 
-def _said(terminal, pieces):
-    stream = io.StringIO()
-    console = rich.console.Console(file=stream, force_terminal=terminal, width=120)
-    with DownloadDisplay(console) as display:
-        for piece in pieces:
-            display.show(*piece)
-    return stream.getvalue()
+@pytest.mark.parametrize(("number", "words"), [(0, "0 rows"), (1, "1 row"), (1024, "1,024 rows")])
+def test_numbers_with_their_noun(number, words):
+    assert counted(number, "row") == words
 
 
-def test_a_line_for_each_file_where_there_is_no_terminal():
-    pieces = [("a.npz", 1_000_000, 3_000_000), ("a.npz", 3_000_000, 3_000_000), ("b.npz", 5, 0)]
-    assert _said(False, pieces) == "fetching a.npz (3 MB)\nfetching b.npz\n"
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(11.6, "12 s"), (59.6, "1 min 00 s"), (185, "3 min 05 s"), (7_620, "2 h 07 min")]
+)
+def test_durations(seconds, words):
+    assert duration(seconds) == words
 
 
-def test_a_bar_on_a_terminal():
-    said = _said(True, [("a.npz", 1_000_000, 3_000_000)])
-    assert "fetching a.npz" in said
-    assert "1.0/3.0 MB" in said
+@pytest.mark.parametrize("error", [ValueError("no [such] tower"), FileNotFoundError("no [such] tower")])
+def test_wrong_input_is_one_message_and_status_2(error, capsys):
+    with pytest.raises(SystemExit) as end, errors_as_messages():
+        raise error
+    assert end.value.code == 2
+    assert capsys.readouterr().err == "error: no [such] tower\n"
 
 
-def test_nothing_is_said_where_nothing_is_fetched():
-    assert _said(True, []) == _said(False, []) == ""
+def test_what_the_extra_would_bring_is_named_with_it(capsys):
+    with pytest.raises(SystemExit) as end, errors_as_messages():
+        raise ModuleNotFoundError("No module named 'tensorflow'", name="tensorflow")
+    assert end.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: tensorflow is not installed") and "pip install 'lit-precompute[embed]'" in said
+
+
+def test_a_bug_keeps_its_traceback():
+    with pytest.raises(ModuleNotFoundError), errors_as_messages():
+        raise ModuleNotFoundError("No module named 'jacks'", name="jacks")
+    with pytest.raises(KeyError), errors_as_messages():
+        raise KeyError("width")

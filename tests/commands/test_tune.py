@@ -1,19 +1,15 @@
 """lit-tune as a user meets it: help, overrides, one message for a mistake, exit statuses, what it says at the end."""
 
 import dataclasses
-import io
 import pathlib
 import re
 import shutil
-import signal
 import subprocess
 import sys
 
 import pytest
-import rich.console
 
 from lit_precompute.commands import tune as command_line
-from lit_precompute.commands import tune_console as console
 from lit_precompute.commands import tune_flags
 from lit_precompute.towers.tokenizers import SentencePieceOptions, WordOptions
 from lit_precompute.tune.config.execution import Execution
@@ -27,12 +23,9 @@ from tests.tune.small_runs import EXECUTION, NUM_ROWS, RECIPE, ROOT, finish, fla
 
 
 @pytest.fixture(autouse=True)
-def own_signals(monkeypatch):
-    """The program takes signals over; the tests must not keep that. Wide, so that no message is folded."""
-    before = signal.getsignal(signal.SIGTERM)
+def wide(monkeypatch):
+    """No message is folded."""
     monkeypatch.setenv("COLUMNS", "200")
-    yield
-    signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture(scope="module")
@@ -195,38 +188,11 @@ def make_progress(step, rate=100.0):
     [(4_900, "100 pairs/s  16 s left"), (4_000, "2 min 40 s left"), (1, "13 min 20 s left"), (5_000, "100 pairs/s")],
 )
 def test_progress_tells_the_time_left(step, words):
-    assert console.describe(make_progress(step)).endswith(words)
+    assert command_line.describe(make_progress(step)).endswith(words)
 
 
 def test_progress_of_days_is_told_in_hours():
-    assert console.describe(make_progress(1, rate=3.0)).endswith("7 h 24 min left")
-
-
-def test_without_a_terminal_there_is_a_line_now_and_then():
-    output, now = io.StringIO(), iter([0.0, 1.0, 9.0, 10.0, 11.0, 12.0])
-    with console.ProgressDisplay(rich.console.Console(file=output, width=200), clock=lambda: next(now)) as display:
-        for step in (1, 2, 3, 4, 5, 5_000):
-            display.show(make_progress(step))
-    assert [line.split()[1] for line in output.getvalue().splitlines()] == ["1/5,000", "4/5,000", "5,000/5,000"]
-
-
-def test_on_a_terminal_there_is_a_bar():
-    output = io.StringIO()
-    terminal = rich.console.Console(file=output, width=120, force_terminal=True)
-    with console.ProgressDisplay(terminal) as display:
-        display.show(make_progress(2_500))
-    assert "2500/5000 steps" in output.getvalue()
-
-
-def test_a_second_signal_stops_at_once():
-    before = signal.getsignal(signal.SIGINT)  # a shell's background job has it ignored
-    request = console.StopRequest(rich.console.Console(file=io.StringIO()))
-    with request:
-        signal.raise_signal(signal.SIGINT)
-        assert request()
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before
+    assert command_line.describe(make_progress(1, rate=3.0)).endswith("7 h 24 min left")
 
 
 @pytest.mark.slow

@@ -9,13 +9,13 @@ import re
 import numpy as np
 import pytest
 
-from lit_precompute.commands import embed as command_line
 from lit_precompute.pipelines.embed import graph as embed_job
 from lit_precompute.pipelines.embed import job as embed_job_directory
 from lit_precompute.pipelines.embed import unit as embed_unit
 from lit_precompute.pipelines.embed.failure_limit import FailureLimit
 from lit_precompute.pipelines.embed.job import JobDirectory
-from lit_precompute.pipelines.embed.options import JobOptions, TowerOptions
+from lit_precompute.pipelines.embed.launch import embeds_here
+from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.precompute.images.decoding import decode
 from lit_precompute.precompute.images.preprocessing import prepare
 from lit_precompute.schemas import EmbeddingDataset, Manifest
@@ -23,6 +23,7 @@ from lit_precompute.schemas.checking.receipt import make_receipt
 from lit_precompute.schemas.checking.verification import verify
 from lit_precompute.schemas.probes import decode_vector
 from lit_precompute.towers.loading import load_tower
+from lit_precompute.towers.options import ImageTowerOptions
 from lit_precompute.towers.registry import find_tower, register, register_alias, tower_names
 from tests.pipelines.embed.making import BAD, arguments, picture, run, write_source
 from tests.schemas.making import files_of
@@ -86,9 +87,10 @@ def test_where_weights_were_found_is_no_part_of_a_job(tmp_path, monkeypatch, sou
         register_alias("test-tiny-alias", name)
     command = arguments(source, tmp_path / "out", tower=f"hf://{name}")
     command = command[: command.index("--weights")] + command[command.index("--weights") + 2 :]
-    # It ends before any work: not even the source is opened.
-    nowhere = [part if part != str(source) else "/nowhere.tsv" for part in command]
-    assert run(monkeypatch, *nowhere) == 2
+    # It ends before any work: not even the source is read.
+    (tmp_path / "unreadable.tsv").write_text("no such columns\n")
+    unread = [part if part != str(source) else str(tmp_path / "unreadable.tsv") for part in command]
+    assert run(monkeypatch, *unread) == 2
     assert "hf://test-owner/tiny/w.npz: is not on this machine" in capsys.readouterr().err.replace("\n", "")
     (tmp_path / "own/huggingface.co/test-owner/tiny/main").mkdir(parents=True)
     write_weights(tmp_path / "own/huggingface.co/test-owner/tiny/main/w.npz")
@@ -229,10 +231,8 @@ def test_units_after_too_many_failures_are_not_embedded(tmp_path, monkeypatch, s
 def test_markers_are_read_once_per_launch_and_once_to_publish(tmp_path, monkeypatch):
     """However many units there are: each of them would read those of all before it."""
     table = write_source(tmp_path / "source", 12, bad=False)
-    tower = TowerOptions(tower=NAME, weights=write_weights(tmp_path / "weights.npz"))
-    options = JobOptions(
-        source=str(table), tower=tower, output=str(tmp_path / "out"), rows_per_shard=1, batch_size=4, decode_workers=2
-    )
+    tower = ImageTowerOptions(name=NAME, weights=write_weights(tmp_path / "weights.npz"))
+    options = EmbedOptions(source=str(table), tower=tower, output=str(tmp_path / "out"), rows_per_shard=1, batch_size=4)
     register_tiny_tower()
     job, source, units = embed_job.plan(options)
     flags = ["--runner=FnApiRunner"]
@@ -392,13 +392,13 @@ def test_a_batch_size_that_nobody_gave_is_chosen_once_and_kept(tmp_path, monkeyp
     ],
 )
 def test_only_devices_that_will_embed_are_tried(flags, here):
-    assert command_line._embeds_here(flags) == here
+    assert embeds_here(flags) == here
 
 
 def test_elsewhere_nothing_is_tried(tmp_path, source, monkeypatch):
     command = arguments(source, tmp_path / "out")
-    options = JobOptions(
-        source=str(source), tower=TowerOptions(tower=NAME, weights=command[6]), output=str(tmp_path / "out")
+    options = EmbedOptions(
+        source=str(source), tower=ImageTowerOptions(name=NAME, weights=command[6]), output=str(tmp_path / "out")
     )
     monkeypatch.setattr(embed_job, "probe", _not_yet)
     job, _, _ = embed_job.plan(options, embeds_here=False)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from lit_precompute.pipelines.embed.failure_limit import FailureLimit, FailureTally, tally_of
+from lit_precompute.pipelines.embed.failure_limit import FailureLimit, FailureTally
+from lit_precompute.pipelines.embed.process import ProcessRegistry
 
 
 @pytest.mark.parametrize(("text", "rows"), [(None, None), ("0", 0), ("100", 100), ("0.5%", 5), ("100%", 1000)])
@@ -21,6 +22,7 @@ def test_a_shard_counts_once_however_often_it_is_repeated():
 
 
 def test_threads_of_a_launch_share_a_tally_and_launches_do_not():
-    tally_of("first", 1).add(0, 2)
-    assert tally_of("first", 1).num_failures == 3
-    assert tally_of("second", 3).num_failures == 3
+    registry = ProcessRegistry()
+    registry.tally("first", 1).add(0, 2)
+    assert registry.tally("first", 1).num_failures == 3
+    assert registry.tally("second", 3).num_failures == 3

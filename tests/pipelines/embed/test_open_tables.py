@@ -7,10 +7,11 @@ import pytest
 from lit_precompute.pipelines.embed import graph
 from lit_precompute.pipelines.embed.failure_limit import FailureLimit
 from lit_precompute.pipelines.embed.job import JobDirectory
-from lit_precompute.pipelines.embed.options import JobOptions, TowerOptions
+from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.precompute.sources.source import Source
 from lit_precompute.schemas import ColumnSchema, EmbeddingDataset, TableSchema
 from lit_precompute.schemas.checking.verification import verify
+from lit_precompute.towers.options import ImageTowerOptions
 from tests.pipelines.embed.making import write_source
 from tests.schemas.making import TAGS
 from tests.towers.tiny_tower import NAME, register_tiny_tower, write_weights
@@ -59,8 +60,8 @@ def test_a_sources_own_tables_are_written_beside_captions_and_labels(tmp_path):
     table = write_source(tmp_path / "source", 20, bad=False)
     (table.parent / "004.png").write_bytes(b"")  # a row that fails has no row in any of them
     register_tiny_tower()
-    tower = TowerOptions(tower=NAME, weights=write_weights(tmp_path / "weights.npz"))
-    options = JobOptions(source=str(table), tower=tower, output=str(tmp_path / "out"), batch_size=4, rows_per_shard=8)
+    tower = ImageTowerOptions(name=NAME, weights=write_weights(tmp_path / "weights.npz"))
+    options = EmbedOptions(source=str(table), tower=tower, output=str(tmp_path / "out"), batch_size=4, rows_per_shard=8)
     job, inner, units = graph.plan(options)
     source = TaggedSource(inner)
     job = dataclasses.replace(job, source_tables=source.tables)

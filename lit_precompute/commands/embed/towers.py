@@ -2,14 +2,13 @@
 
 import dataclasses
 import fnmatch
-import json
-import sys
 from typing import TYPE_CHECKING
 
 import rich.console
 import rich.table
-import rich.text
 import tyro
+
+from lit_precompute.commands.console import card, print_json
 
 if TYPE_CHECKING:
     from lit_precompute.towers.catalogue import Description
@@ -33,12 +32,14 @@ class Towers:
     json: bool = False
     """Print JSON for programs."""
 
-    def run(self, console: rich.console.Console) -> None:
+    def run(self, console: rich.console.Console, unknown_flags: list[str]) -> None:
         """Prints the list or the card.
 
         Raises:
-          ValueError: no tower has this name, or none fits the pattern.
+          ValueError: no tower has this name, none fits the pattern, or there are unknown flags.
         """
+        if unknown_flags:
+            raise ValueError(f"unknown options {' '.join(unknown_flags)}; see lit-embed towers --help")
         # Here, since JAX takes a second to import: --help does without.
         from lit_precompute.towers.catalogue import describe
         from lit_precompute.towers.registry import find_tower, tower_names
@@ -53,7 +54,7 @@ class Towers:
             descriptions = [describe(self.name, find_tower(self.name))]
         if self.json:
             cards = [dataclasses.asdict(description) for description in descriptions]
-            sys.stdout.write(json.dumps(cards if is_list else cards[0], indent=1) + "\n")
+            print_json(cards if is_list else cards[0])
         elif is_list:
             _print_list(console, descriptions)
         else:
@@ -72,7 +73,7 @@ def _print_list(console: rich.console.Console, descriptions: list["Description"]
         sizes = (f"{one.width:,}", f"{one.num_parameters / 1e6:,.1f} M", str(one.resolution))
         table.add_row(one.name, *sizes, one.accuracy, _publisher(one.weights))
     (console if console.is_terminal else rich.console.Console(width=_WIDE)).print(table)
-    console.print(f"{len(descriptions)} towers; lit-embed towers NAME shows a card", markup=False)
+    console.print(f"{len(descriptions)} towers; lit-embed towers NAME shows a card")
 
 
 def _publisher(weights: str) -> str:
@@ -85,9 +86,6 @@ def _publisher(weights: str) -> str:
 
 
 def _card(one: "Description") -> rich.table.Table:
-    card = rich.table.Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    card.add_column(no_wrap=True)
-    card.add_column(overflow="fold")
     default, *others = [f"{pooling} ({width:,})" for pooling, width in one.embedding.items()]
     given = "" if one.weights else " --weights FILE"
     rows = {
@@ -95,13 +93,11 @@ def _card(one: "Description") -> rich.table.Table:
         "family": one.family,
         "embedding": f"{default}; --pooling also takes {', '.join(others)}" if others else default,
         "parameters": f"{one.num_parameters:,}",
-        "pictures": f"{one.resolution} x {one.resolution} pixels: {one.pictures}",
+        "images": f"{one.resolution} x {one.resolution} pixels: {one.pictures}",
         "accuracy": one.accuracy or "nothing comparable is published",
         "weights": one.weights or "a file of this architecture: --weights FILE",
         "SHA-256": one.weights_sha256 or "not published",
         "architecture": ", ".join(f"{field} {value}" for field, value in one.architecture.items()),
         "use": f"lit-embed run --tower {one.name}{given} --source TABLE --output DIR",
     }
-    for name, value in rows.items():
-        card.add_row(rich.text.Text(name, style="bold"), rich.text.Text(value))
-    return card
+    return card(rows.items())

@@ -1,0 +1,51 @@
+"""The options of a job's parts as flat flags: `--resolution`, not `--options.tower.resolution`."""
+
+import dataclasses
+import inspect
+import re
+import typing
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import tyro
+
+# Flags whose names are not their fields': what is clear within its part needs a word more among all flags.
+_NAMES = {
+    "tower.name": "tower",
+    "vector_type": "dtype",
+    **{f"columns.{name}": f"{name}-column" for name in ("image", "text", "texts", "label", "key")},
+}
+
+
+def flat_flags(options: type, names: Mapping[str, str] = _NAMES, prefix: str = "") -> Any:
+    """Returns the options' type, annotated so that tyro gives each field, also of nested options, one flat flag.
+
+    Defaults, choices and help (the section Attributes) are those of the options.
+
+    Args:
+      options: a dataclass; fields that are dataclasses are flattened, too.
+      names: flags by dotted field; others are called like their field.
+      prefix: dotted path of the field that holds these options, with a dot.
+    """
+    hints = typing.get_type_hints(options)
+    parameters: list[inspect.Parameter] = []
+    for field in dataclasses.fields(options):
+        path, default = prefix + field.name, field.default
+        if dataclasses.is_dataclass(hints[field.name]):
+            annotation = flat_flags(hints[field.name], names, f"{path}.")
+        else:
+            flag = names.get(path, field.name.replace("_", "-"))
+            annotation = Annotated[hints[field.name], tyro.conf.arg(name=flag)]
+        if default is dataclasses.MISSING:
+            default = inspect.Parameter.empty
+        kind = inspect.Parameter.KEYWORD_ONLY
+        parameters.append(inspect.Parameter(field.name, kind, default=default, annotation=annotation))
+
+    def make(**values: Any) -> Any:
+        return options(**values)
+
+    make.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess] -- PEP 362
+    make.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    # One line a field: tyro would keep the docstring's line breaks.
+    make.__doc__ = re.sub(r"\n {4,}", " ", inspect.cleandoc(options.__doc__ or ""))
+    return Annotated[options, tyro.conf.arg(name="", constructor=make)]

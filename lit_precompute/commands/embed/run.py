@@ -1,0 +1,122 @@
+"""`lit-embed run`: the embedding job, with its progress and its result."""
+
+import dataclasses
+import logging
+import os
+import time
+from typing import TYPE_CHECKING
+
+import rich.console
+
+from lit_precompute.commands.console import counted, duration, fail
+from lit_precompute.commands.embed.beam_flags import check_beam_flags
+from lit_precompute.commands.embed.flags import flat_flags
+from lit_precompute.commands.progress import ProgressDisplay
+from lit_precompute.commands.stopping import INTERRUPTED, StopRequest, interruptible
+from lit_precompute.pipelines.embed.launch import EmbedError, EmbedProgress, EmbedStopped, Launch
+from lit_precompute.pipelines.embed.options import EmbedOptions
+from lit_precompute.schemas import Manifest
+
+_HOW_TO_GO_ON = "finished shards are kept: run the same command again to go on"
+
+if TYPE_CHECKING:
+    _Options = EmbedOptions
+else:
+    _Options = flat_flags(EmbedOptions)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Run:
+    """Embeds a source of images and texts; run the same command again to go on where it stopped.
+
+    Example:
+      lit-embed run --source pictures/captions.tsv --tower google/vit-base-patch16-224 --output embedded
+
+    Flags that are not listed go to Apache Beam, for example --runner=DataflowRunner; without --runner the job runs in
+    this process.
+    """
+
+    options: _Options
+
+    def run(self, console: rich.console.Console, beam_flags: list[str]) -> None:
+        """Embeds; exits with the status that main's docstring gives unless all went well.
+
+        Raises:
+          ValueError, OSError: wrong input.
+        """
+        logging.getLogger().setLevel(logging.ERROR)  # Beam warns of cloud libraries that a local job does not need
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        with interruptible(_HOW_TO_GO_ON):
+            check_beam_flags(beam_flags)
+            with ProgressDisplay(console) as display:
+                launch = Launch(
+                    self.options,
+                    beam_flags=beam_flags,
+                    on_fetch=lambda name, done, total: show_download(display, name, done, total),
+                    say=console.print,
+                )
+            _run(launch, console)
+
+
+def _run(launch: Launch, console: rich.console.Console) -> None:
+    job = launch.job
+    if not launch.is_finished:
+        going_on = f", going on after {launch.num_done_before:,}" if launch.num_done_before else ""
+        shards = counted(job.num_units, "shard")
+        console.print(f"{job.tower.name}: {counted(job.num_rows, 'row')} of {job.source.path} in {shards}{going_on}")
+    started_s = time.monotonic()
+    stop = StopRequest(console, after="this batch", stop_at_once=_exit_at_once)
+    with stop, ProgressDisplay(console) as display:
+        try:
+            manifest = launch.run(
+                lambda progress: display.show(describe(progress), progress.num_done, progress.num_rows),
+                lambda: _quietly(stop()),
+            )
+        except EmbedStopped:
+            fail(f"interrupted; {_HOW_TO_GO_ON}", INTERRUPTED)
+        except EmbedError as error:
+            fail(error, status=1)
+    num_embedded = 0 if launch.is_finished else job.num_rows - launch.num_done_before
+    say_result(console, job.output, manifest, time.monotonic() - started_s, num_embedded)
+
+
+def _quietly(is_stop_requested: bool) -> bool:
+    """Keeps runners from showing what a stop raises as an error, with its traceback."""
+    if is_stop_requested:
+        logging.disable()
+    return is_stop_requested
+
+
+def _exit_at_once() -> None:
+    os._exit(INTERRUPTED)  # the runner's threads would go on
+
+
+def show_download(display: ProgressDisplay, name: str, num_bytes: int, all_bytes: int) -> None:
+    """Shows a weights file that is being fetched; `all_bytes` is 0 where nobody knows."""
+    size = f"{num_bytes / 1e6:,.1f}/{all_bytes / 1e6:,.1f} MB" if all_bytes else f"{num_bytes / 1e6:,.1f} MB"
+    display.show(f"fetching {name}  {size}", num_bytes, all_bytes or None, task=name)
+
+
+def describe(progress: EmbedProgress) -> str:
+    """Returns rows, rate, time left and failures in a line."""
+    words = f"{progress.num_done:,}/{progress.num_rows:,} rows"
+    if progress.rows_per_second:
+        left_s = (progress.num_rows - progress.num_done) / progress.rows_per_second
+        words += f"  {progress.rows_per_second:,.0f} rows/s  {duration(left_s)} left"
+    return words + (f"  {progress.num_failures:,} failed" if progress.num_failures else "")
+
+
+def say_result(
+    console: rich.console.Console, output: str, manifest: Manifest, seconds: float, num_embedded: int
+) -> None:
+    """Prints what was written and what to do next."""
+    size = sum(file.bytes for shard in manifest.shards for file in shard.files.values())
+    rate = f"{counted(num_embedded, 'row')} in {seconds:.0f} s" if num_embedded else "nothing was left to do"
+    console.print(
+        f"{output}: {counted(manifest.num_rows, 'row')} of {manifest.tower.output_width} numbers, "
+        f"{size / 1e6:,.1f} MB in {counted(len(manifest.shards), 'shard')}; {rate}"
+    )
+    if manifest.num_failures:
+        failed = counted(manifest.num_failures, "row")
+        console.print(f"{failed} failed; the table `failures` says which and why (lit-data info)")
+    console.print(f"next:  lit-data info {output}   |   lit-tune --dataset {output} --output RUN")

@@ -1,0 +1,87 @@
+"""Tuning and evaluating as functions: what `lit-tune` and `lit-eval` do, from Python."""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.tune.config.execution import Execution
+from lit_precompute.tune.config.recipe import Recipe
+
+if TYPE_CHECKING:
+    from lit_precompute.tune.evaluation.retrieval import RetrievalResult
+    from lit_precompute.tune.evaluation.zero_shot import ZeroShotResult
+    from lit_precompute.tune.model.tuned_model import TunedModel
+    from lit_precompute.tune.training.trainer import Progress
+
+
+def train(
+    dataset: EmbeddingDataset,
+    recipe: Recipe,
+    output: str | os.PathLike[str],
+    *,
+    execution: Execution | None = None,
+    report: Callable[["Progress"], None] = lambda progress: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> "TunedModel":
+    """Trains a text tower on a dataset and returns the tuned model; a run that was stopped goes on.
+
+    Args:
+      dataset: images' embeddings and their texts.
+      recipe: what to train; `RECIPES[name].recipe`, with fields replaced as you like.
+      output: directory of the run; the model is its folder `model`.
+      execution: how to compute it here; `RECIPES[name].execution` suits a named recipe.
+      report: called after each step, with the step and its metrics.
+      should_stop: asked after each step; True saves a checkpoint and stops.
+
+    Raises:
+      ValueError: the dataset or the recipe cannot be trained on, or the output holds another run.
+      TrainingError: a loss, gradient or parameter that is not finite, or too little memory.
+      TrainingStopped: `should_stop` said so.
+    """
+    from lit_precompute.tune.model.tuned_model import TunedModel
+    from lit_precompute.tune.training.run_directory import RunDirectory
+    from lit_precompute.tune.training.trainer import Trainer
+
+    directory = RunDirectory(output)
+    if directory.is_finished():
+        directory.claim(dataset, recipe)
+    else:
+        Trainer(dataset, recipe, output, execution).run(report, should_stop)
+    return TunedModel.load(directory.model)
+
+
+def zero_shot(
+    model: "TunedModel",
+    dataset: EmbeddingDataset,
+    classes: Sequence[str] | None = None,
+    *,
+    templates: str | Sequence[str] = "plain",
+) -> "ZeroShotResult":
+    """Returns how often the dataset's labels are found among the names of classes.
+
+    Args:
+      model: the tuned model.
+      dataset: images' embeddings and their labels.
+      classes: names, in the order of their numbers; None: the dataset's labels.
+      templates: plain, clip_best, clip_paper, a file of templates, or the templates, with {} for the name.
+
+    Raises:
+      ValueError: another image tower than the model's, no labels, or one that is neither a class's name nor number.
+    """
+    from lit_precompute.tune.evaluation.prompts import read_templates
+    from lit_precompute.tune.evaluation.zero_shot import classify, distinct_labels
+
+    prompts = read_templates(templates) if isinstance(templates, str) else tuple(templates)
+    return classify(model, dataset, distinct_labels(dataset) if classes is None else classes, prompts)
+
+
+def retrieval(model: "TunedModel", dataset: EmbeddingDataset) -> "RetrievalResult":
+    """Returns recall at 1, 5 and 10 of images' texts and of texts' images.
+
+    Raises:
+      ValueError: another image tower than the model's, or no texts.
+    """
+    from lit_precompute.tune.evaluation.retrieval import evaluate
+
+    return evaluate(model, dataset)

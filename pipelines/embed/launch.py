@@ -1,0 +1,199 @@
+"""One launch of an embedding job: plans it, runs it and publishes; also goes on with one that was stopped.
+
+Promises: wrong input is an error before any work, and the cheap checks come before JAX, TensorFlow and Beam are
+imported. Nothing here prints: progress goes to the `report` that the caller gives.
+"""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from lit_precompute.pipelines.embed.failure_limit import FailureLimit, describe_failures
+from lit_precompute.pipelines.embed.job import JobDirectory
+from lit_precompute.pipelines.embed.options import EmbedOptions
+from lit_precompute.precompute.extra import check_embed_extra
+from lit_precompute.precompute.sources.opening import check_source
+from lit_precompute.schemas import Manifest
+
+if TYPE_CHECKING:  # it imports JAX
+    from lit_precompute.pipelines.embed.process import JobProgress
+
+_LOOK_EVERY_S = 0.5
+
+
+class EmbedError(RuntimeError):
+    """The job stopped before the dataset was complete; finished shards are kept."""
+
+
+class EmbedStopped(Exception):  # noqa: N818 -- it was asked for, it is no error
+    """The job was asked to stop; finished shards are kept."""
+
+
+class EmbedProgress(NamedTuple):
+    """Rows of the whole job, those of earlier launches included; the rate is None until it is known."""
+
+    num_done: int
+    num_rows: int
+    num_failures: int
+    rows_per_second: float | None
+
+
+class Launch:
+    """A planned job on its output directory, ready to run."""
+
+    def __init__(
+        self,
+        options: EmbedOptions,
+        *,
+        beam_flags: Sequence[str] = (),
+        on_fetch: Callable[[str, int, int], None] | None = None,
+        say: Callable[[str], None] = lambda words: None,
+    ):
+        """Plans.
+
+        Args:
+          options: what to embed.
+          beam_flags: Beam's pipeline options; without a runner the job runs in this process.
+          on_fetch: called with (name, bytes so far, bytes in all or 0) while the weights are fetched.
+          say: called with what was chosen for the user.
+
+        Raises:
+          ValueError, OSError: source, tower, weights, options or output cannot be used.
+          ModuleNotFoundError: the extra `embed` is not installed.
+        """
+        check_embed_extra()
+        check_source(options.source, format=options.source_format)
+        from lit_precompute.towers.loading import find_file
+
+        find_file(options.tower.name, options.tower.weights, progress=on_fetch)
+        from lit_precompute.pipelines.embed import graph
+
+        # Without a name Beam takes a runner that may fetch a program from the network.
+        named = any(flag.split("=")[0] == "--runner" for flag in beam_flags)
+        self._beam_flags = [*beam_flags] if named else ["--runner=FnApiRunner", *beam_flags]
+        self._options = options
+        self.job, self._source, self._units = graph.plan(options, embeds_here=embeds_here(self._beam_flags), say=say)
+        self._limit = FailureLimit.parse(options.max_failures, self.job.num_rows)
+        self._directory = JobDirectory(options.output)
+        self.is_finished = self._directory.claim(self.job)
+        markers = {} if self.is_finished else self._directory.finished()
+        self.num_done_before = sum(marker.info.rows_read for marker in markers.values())
+        self._num_failed_before = sum(marker.info.num_failures for marker in markers.values())
+        self._first_seen: tuple[float, int] | None = None
+
+    def run(
+        self,
+        report: Callable[[EmbedProgress], None] = lambda progress: None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> Manifest:
+        """Embeds what is missing and returns the manifest.
+
+        Args:
+          report: called about twice a second, from another thread.
+          should_stop: called as often; True stops a job of this process after the batch in hand.
+
+        Raises:
+          EmbedError: a worker's error, or more failures than allowed; finished shards are kept.
+          EmbedStopped: `should_stop` said so.
+        """
+        if not self.is_finished:
+            self._embed(report, should_stop)
+        if not self._directory.is_published():
+            raise EmbedError(self._why_not_published())
+        return Manifest.read(self._options.output)
+
+    def _embed(self, report: Callable[[EmbedProgress], None], should_stop: Callable[[], bool]) -> None:
+        from lit_precompute.pipelines.embed import graph
+        from lit_precompute.pipelines.embed.process import PROCESS, JobProgress
+
+        progress = JobProgress()
+
+        def look() -> None:
+            if should_stop():
+                progress.request_stop()
+            report(self._look(progress))
+
+        with PROCESS.launching(self._options.output, progress), _repeated(look):
+            try:
+                graph.run(self._options, self.job, self._source, self._units, self._limit, self._beam_flags)
+            except Exception as error:  # runners wrap what a worker raised, each in its own way
+                if progress.is_stop_requested:
+                    raise EmbedStopped("finished shards are kept: run the same command again to go on") from error
+                cause = str(error).strip().splitlines()[-1] if str(error).strip() else repr(error)
+                raise EmbedError(
+                    f"the job stopped: {cause}. Finished shards are kept: run the same command again to go on"
+                ) from error
+
+    def _look(self, progress: "JobProgress") -> EmbedProgress:
+        # This process's rows, or the shards that workers elsewhere have finished: whichever says more.
+        num_done = self.num_done_before + progress.num_rows
+        if not progress.num_rows:
+            finished = self._directory.finished().values()
+            num_done = max(num_done, sum(marker.info.rows_read for marker in finished))
+        now_s, rate = time.monotonic(), None
+        if self._first_seen is None and num_done > self.num_done_before:
+            self._first_seen = now_s, num_done
+        if self._first_seen and num_done > self._first_seen[1]:
+            rate = (num_done - self._first_seen[1]) / (now_s - self._first_seen[0])
+        return EmbedProgress(num_done, self.job.num_rows, self._num_failed_before + progress.num_failures, rate)
+
+    def _why_not_published(self) -> str:
+        markers = list(self._directory.finished().values())
+        num_failures = sum(marker.info.num_failures for marker in markers)
+        assert self._limit.is_exceeded(num_failures), "the runner ended well: only the limit can have stopped the job"
+        return (
+            f"{num_failures:,} rows failed, --max-failures allows {self._limit.rows:,}: {describe_failures(markers)}. "
+            "Correct the source (then give another --output), or run the same command with a higher --max-failures to "
+            "go on"
+        )
+
+
+def embed(
+    options: EmbedOptions,
+    *,
+    beam_flags: Sequence[str] = (),
+    report: Callable[[EmbedProgress], None] = lambda progress: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Manifest:
+    """Embeds a source and returns the dataset's manifest; a job that was stopped goes on.
+
+    Args:
+      options: what to embed.
+      beam_flags: Beam's pipeline options, such as `--runner=DataflowRunner`; without a runner: in this process.
+      report: called about twice a second, from another thread, with the rows done.
+      should_stop: called as often; True stops a job of this process after the batch in hand.
+
+    Raises:
+      ValueError, OSError: source, tower, weights, options or output cannot be used.
+      EmbedError: a worker's error, or more failures than allowed; finished shards are kept.
+      EmbedStopped: `should_stop` said so.
+    """
+    return Launch(options, beam_flags=beam_flags).run(report, should_stop)
+
+
+def embeds_here(beam_flags: Sequence[str]) -> bool:
+    """Returns whether the runner that the flags name embeds on this machine's devices."""
+    from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+
+    runner = PipelineOptions(list(beam_flags)).view_as(StandardOptions).runner
+    return str(runner).endswith(("FnApiRunner", "DirectRunner"))
+
+
+@contextlib.contextmanager
+def _repeated(look: Callable[[], None]) -> Iterator[None]:
+    """Calls `look` now and then from a thread while the block runs."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(_LOOK_EVERY_S):
+            look()
+
+    thread = threading.Thread(target=watch, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

@@ -1,0 +1,109 @@
+"""The one registry of a process: how far its jobs are, whether they are to stop, and what is loaded for them.
+
+Functions that go to workers are pickled, and a local runner blocks its launcher: a launcher and the workers of its own
+process meet here, by the job's output. Workers elsewhere have a registry of their own; their launcher sees finished
+shards alone.
+
+Promises: safe from any thread; tower, embedder and preparer are loaded once, whatever the number of threads, and the
+newest of each is kept.
+"""
+
+import contextlib
+import dataclasses
+import threading
+from collections.abc import Callable, Hashable, Iterator
+from typing import Any
+
+from lit_precompute.pipelines.embed.failure_limit import FailureTally
+from lit_precompute.precompute.embedder import Embedder
+from lit_precompute.precompute.embedding import make_preparer
+from lit_precompute.precompute.images.ahead import Preparer
+from lit_precompute.precompute.options import DecodingOptions
+from lit_precompute.towers.loading import load_tower
+from lit_precompute.towers.options import ImageTowerOptions
+from lit_precompute.towers.tower import ImageTower
+
+
+class JobProgress:
+    """Rows that a job has embedded in this process, and whether it is to stop."""
+
+    def __init__(self) -> None:
+        """Starts at zero."""
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self.num_rows = 0
+        self.num_failures = 0
+
+    def add(self, *, num_rows: int, num_failures: int) -> None:
+        """Counts rows that were embedded and rows that failed."""
+        with self._lock:
+            self.num_rows += num_rows + num_failures
+            self.num_failures += num_failures
+
+    @property
+    def is_stop_requested(self) -> bool:
+        """Whether the launcher wants the job to stop."""
+        return self._stop.is_set()
+
+    def request_stop(self) -> None:
+        """Stops the job's units in this process after the batch in hand."""
+        self._stop.set()
+
+
+class ProcessRegistry:
+    """What this process holds for its jobs."""
+
+    def __init__(self) -> None:
+        """Starts empty."""
+        self._lock, self._loading = threading.Lock(), threading.RLock()
+        self._jobs: dict[str, JobProgress] = {}
+        self._tallies: dict[str, FailureTally] = {}
+        self._loaded: dict[str, tuple[Hashable, Any]] = {}
+
+    @contextlib.contextmanager
+    def launching(self, output: str, progress: JobProgress) -> Iterator[None]:
+        """Makes this the progress of the job that writes `output`, until the launch ends."""
+        with self._lock:
+            self._jobs[output] = progress
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._jobs.pop(output, None)
+
+    def progress(self, output: str) -> JobProgress:
+        """Returns the progress of the job that writes `output`; a new one where it was launched elsewhere."""
+        with self._lock:
+            return self._jobs.setdefault(output, JobProgress())
+
+    def tally(self, launch: str, num_failures_before: int) -> FailureTally:
+        """Returns this process's tally of failures in a launch, one for all of its threads."""
+        with self._lock:
+            return self._tallies.setdefault(launch, FailureTally(num_failures_before))
+
+    def tower(self, options: ImageTowerOptions) -> ImageTower:
+        """Returns the loaded tower."""
+        return self._once("tower", options, lambda: load_tower(**dataclasses.asdict(options)))
+
+    def embedder(self, options: ImageTowerOptions, batch_size: int) -> Embedder:
+        """Returns the tower on the devices."""
+        key = options, batch_size
+        return self._once("embedder", key, lambda: Embedder(self.tower(options), batch_size=batch_size))
+
+    def preparer(self, options: ImageTowerOptions, batch_size: int, decoding: DecodingOptions) -> Preparer:
+        """Returns what prepares the tower's images; it may have processes of its own."""
+        embedder, num_workers = self.embedder(options, batch_size), decoding.count_workers()
+        return self._once(
+            "preparer",
+            (options, batch_size, decoding),
+            lambda: make_preparer(embedder, decode_in=decoding.decode_in, num_workers=num_workers),
+        )
+
+    def _once(self, kind: str, key: Hashable, load: Callable[[], Any]) -> Any:
+        with self._loading:
+            if kind not in self._loaded or self._loaded[kind][0] != key:
+                self._loaded[kind] = (key, load())
+            return self._loaded[kind][1]
+
+
+PROCESS = ProcessRegistry()

@@ -1,0 +1,92 @@
+"""The flags of `lit-embed run`: flat, each made from the one place that owns the option."""
+
+import re
+
+import pytest
+import tyro
+
+from lit_precompute.commands.embed.flags import flat_flags
+from lit_precompute.pipelines.embed.options import EmbedOptions
+from lit_precompute.precompute.options import DecodingOptions
+from lit_precompute.precompute.sources.source import SourceColumns, SourceError
+from lit_precompute.towers.options import ImageTowerOptions
+from tests.pipelines.embed.making import run
+
+# With what is said of their values; users' scripts have them.
+FLAGS = {
+    "source": "(required)",
+    "tower": "(required)",
+    "output": "(required)",
+    "weights": "None",
+    "resolution": "None",
+    "resize": "published",
+    "pooling": "None",
+    "compute-type": "float32",
+    "batch-size": "None",
+    "rows-per-shard": "4096",
+    "dtype": "float16",
+    "decode-in": "auto",
+    "decode-workers": "None",
+    "max-failures": "None",
+    "source-format": "None",
+    "image-column": "path",
+    "text-column": "text",
+    "texts-column": "texts",
+    "label-column": "label",
+    "key-column": "key",
+}
+
+
+def parse(*arguments):
+    required = ["--source", "a.tsv", "--tower", "vit_b16", "--output", "out"]
+    return tyro.cli(flat_flags(EmbedOptions), args=[*required, *map(str, arguments)])
+
+
+def test_help_lists_every_flag_with_its_default_and_a_sentence(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "240")
+    assert run(monkeypatch, "run", "--help") == 0
+    said = capsys.readouterr().out
+    found = {}
+    for part in re.split(r"^\W+--(?=[a-z])", said, flags=re.MULTILINE)[1:]:
+        flag, text = part.split(maxsplit=1)
+        assert re.search(r"\w+ \w+ \w+", text), f"--{flag} has no help"
+        found[flag] = re.findall(r"\(default: (\S+)\)|(\(required\))", text)[-1]
+    assert {flag: default or required for flag, (default, required) in found.items()} == FLAGS
+
+
+def test_left_out_flags_have_the_options_defaults():
+    assert parse() == EmbedOptions(source="a.tsv", tower=ImageTowerOptions(name="vit_b16"), output="out")
+
+
+def test_each_flag_reaches_its_option():
+    tower = {"weights": "w.npz", "resolution": 64, "resize": "square", "pooling": "map", "compute-type": "bfloat16"}
+    columns = {"image": "file", "text": "caption", "texts": "captions", "label": "class", "key": "id"}
+    others = {"batch-size": 8, "rows-per-shard": 9, "dtype": "int8", "max-failures": "5%", "source-format": "tsv"}
+    decoding = {"decode-in": "processes", "decode-workers": 3}
+    given = tower | {f"{name}-column": value for name, value in columns.items()} | others | decoding
+    assert {"source", "tower", "output", *given} == {*FLAGS}
+    found = parse(*(part for flag, value in given.items() for part in (f"--{flag}", value)))
+    assert found == EmbedOptions(
+        source="a.tsv",
+        output="out",
+        tower=ImageTowerOptions(
+            name="vit_b16",
+            weights="w.npz",
+            resolution=64,
+            resize="square",
+            pooling="map",
+            compute_type="bfloat16",
+        ),
+        columns=SourceColumns(**columns),
+        decoding=DecodingOptions(decode_in="processes", decode_workers=3),
+        batch_size=8,
+        rows_per_shard=9,
+        vector_type="int8",
+        max_failures="5%",
+        source_format="tsv",
+    )
+
+
+def test_an_option_that_breaks_a_rule_says_which():
+    with pytest.raises(SourceError, match="names must differ"):
+        parse("--text-column", "path")

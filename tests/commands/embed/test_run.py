@@ -1,0 +1,30 @@
+"""What `lit-embed run` prints."""
+
+import io
+
+import pytest
+import rich.console
+
+from lit_precompute.commands.embed.run import describe, show_download
+from lit_precompute.commands.progress import ProgressDisplay
+from lit_precompute.pipelines.embed.launch import EmbedProgress
+
+
+@pytest.mark.parametrize(
+    ("progress", "words"),
+    [
+        (EmbedProgress(0, 1_603, 0, None), "0/1,603 rows"),
+        (EmbedProgress(603, 1_603, 0, 50.0), "603/1,603 rows  50 rows/s  20 s left"),
+        (EmbedProgress(603, 1_603, 2, 1.0), "603/1,603 rows  1 rows/s  16 min 40 s left  2 failed"),
+    ],
+)
+def test_progress_in_a_line(progress, words):
+    assert describe(progress) == words
+
+
+def test_each_file_that_is_fetched_has_a_line():
+    stream = io.StringIO()
+    with ProgressDisplay(rich.console.Console(file=stream)) as display:
+        for piece in [("a.npz", 1_000_000, 3_000_000), ("a.npz", 3_000_000, 3_000_000), ("b.npz", 5, 0)]:
+            show_download(display, *piece)
+    assert stream.getvalue() == "fetching a.npz  1.0/3.0 MB\nfetching a.npz  3.0/3.0 MB\nfetching b.npz  0.0 MB\n"

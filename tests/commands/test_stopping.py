@@ -1,0 +1,44 @@
+"""Ctrl-C and SIGTERM, as every long command takes them."""
+
+import io
+import signal
+
+import pytest
+import rich.console
+
+from lit_precompute.commands.stopping import StopRequest, interruptible
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@pytest.fixture(autouse=True)
+def own_handlers():
+    """The handlers are the test runner's again, and not ignored, as a shell's background job has SIGINT."""
+    before = [signal.signal(number, signal.default_int_handler) for number in SIGNALS]
+    yield
+    for number, handler in zip(SIGNALS, before, strict=True):
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_the_first_signal_is_a_request_and_the_second_stops_at_once(number):
+    output = io.StringIO()
+    before = signal.getsignal(number)
+    with StopRequest(rich.console.Console(file=output), after="this step") as request:
+        assert not request()
+        signal.raise_signal(number)
+        assert request()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(number)
+    assert output.getvalue() == "stopping after this step; once more to stop at once\n"
+    assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_an_interrupt_is_one_message_and_status_130(number, capsys):
+    before = signal.getsignal(number)
+    with pytest.raises(SystemExit) as end, interruptible("run it again"):
+        signal.raise_signal(number)
+    assert end.value.code == 130
+    assert capsys.readouterr().err == "error: interrupted; run it again\n"
+    assert signal.getsignal(number) is before

@@ -1,0 +1,29 @@
+"""How decoding processes begin; what they do is tested with the threads, in test_ahead."""
+
+import multiprocessing
+import sys
+from multiprocessing.connection import Connection
+
+import pytest
+
+from lit_precompute.precompute.images.processes import PreparingProcesses
+from lit_precompute.towers.preprocessing import Preprocessing
+
+
+def _say_what_is_loaded(answers: Connection) -> None:
+    answers.send("tensorflow" in sys.modules)
+
+
+@pytest.mark.skipif(
+    "forkserver" not in multiprocessing.get_all_start_methods(), reason="processes are not forked on this system"
+)
+def test_the_fork_server_has_tensorflow_loaded():
+    """A module to load before is named by a string; a stale name would fail silently, and cost each process seconds."""
+    PreparingProcesses(Preprocessing(size=8), num_workers=1, ahead=1).close()
+    context = multiprocessing.get_context("forkserver")
+    answer, answers = context.Pipe(duplex=False)
+    process = context.Process(target=_say_what_is_loaded, args=(answers,))
+    process.start()
+    assert answer.poll(60)
+    assert answer.recv()
+    process.join()
