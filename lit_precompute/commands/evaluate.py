@@ -120,7 +120,7 @@ class Show:
 
     def run(self, console: rich.console.Console) -> None:
         """Writes the page and prints its path."""
-        from lit_precompute.tune.evaluation.show.page import write_page
+        from lit_precompute.tune.evaluation.show import write_page
         from lit_precompute.tune.model.tuned_model import TunedModel
 
         with EmbeddingDataset.open(self.dataset) as dataset:

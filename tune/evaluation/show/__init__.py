@@ -1,1 +1,47 @@
-"""Pages of images and texts to look at."""
+"""Pages of images and texts to look at.
+
+Promises: one file that needs nothing else (images are inside, small), HTML or PNG by its ending.
+"""
+
+import pathlib
+
+from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.tune.evaluation.show.html import make_html
+from lit_precompute.tune.evaluation.show.page import make_page
+from lit_precompute.tune.evaluation.show.png import make_png
+from lit_precompute.tune.model.tuned_model import TunedModel
+
+
+def write_page(
+    model: TunedModel,
+    dataset: EmbeddingDataset,
+    output: str,
+    *,
+    num_rows: int = 12,
+    num_best: int = 5,
+    seed: int = 0,
+    pictures: str | None = None,
+) -> pathlib.Path:
+    """Writes the page and returns its path.
+
+    Args:
+      model: the tuned model.
+      dataset: the dataset to draw from.
+      output: path that ends in .html or .png.
+      num_rows: pictures, and texts, to show.
+      num_best: answers to each.
+      seed: which rows.
+      pictures: a folder in which keys are paths; None reads the dataset's source.
+
+    Raises:
+      ValueError: another ending, or a dataset without texts.
+      TunedModelError: the dataset's tower is another than the model's.
+    """
+    path = pathlib.Path(output)
+    makers = {".html": make_html, ".png": make_png}
+    if path.suffix not in makers:
+        raise ValueError(f"--output must end in {' or '.join(makers)}, got {output!r}")
+    page = make_page(model, dataset, num_rows=num_rows, num_best=num_best, seed=seed, pictures=pictures)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(makers[path.suffix](page))
+    return path

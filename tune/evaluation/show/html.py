@@ -3,7 +3,7 @@
 import base64
 import html
 
-from lit_precompute.tune.evaluation.show.show_page import Match, Page
+from lit_precompute.tune.evaluation.show.page import Match, Page
 
 _STYLE = """
 :root { color-scheme: light dark;

@@ -1,10 +1,10 @@
-"""A page to look at: pictures with their best texts, and texts with their best pictures.
+"""What a page shows, before it is HTML or PNG: images with their best texts, and texts with their best images.
 
-Promises: one file that needs nothing else (pictures are inside, small), HTML or PNG by its ending. Right answers are
-marked. A picture that cannot be read any more is an empty square. Rows are drawn by a seed.
+Promises: right answers are marked, an image that can no longer be read has no thumbnail, and a seed draws the rows.
 """
 
 import contextlib
+import dataclasses
 import io
 import pathlib
 from collections.abc import Iterator
@@ -17,53 +17,40 @@ from lit_precompute.precompute.sources.opening import find_examples, open_source
 from lit_precompute.precompute.sources.source import SourceColumns, SourceError
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.tune.evaluation.retrieval import embed_pairs
-from lit_precompute.tune.evaluation.show.html import make_html
-from lit_precompute.tune.evaluation.show.png import make_png
-from lit_precompute.tune.evaluation.show.show_page import Match, Page
 from lit_precompute.tune.model.tuned_model import TunedModel
 
 _THUMBNAIL_SIDE = 128
 
 
-def write_page(
-    model: TunedModel,
-    dataset: EmbeddingDataset,
-    output: str,
-    *,
-    num_rows: int = 12,
-    num_best: int = 5,
-    seed: int = 0,
-    pictures: str | None = None,
-) -> pathlib.Path:
-    """Writes the page and returns its path.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Match:
+    """One answer: a text or a picture's key, its similarity, and whether it is right."""
 
-    Args:
-      model: the tuned model.
-      dataset: the dataset to draw from.
-      output: path that ends in .html or .png.
-      num_rows: pictures, and texts, to show.
-      num_best: answers to each.
-      seed: which rows.
-      pictures: a folder in which keys are paths; None reads the dataset's source.
+    name: str
+    similarity: float
+    is_right: bool
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Page:
+    """What is shown: questions with their best answers, and thumbnails (PNG) by key; None where there is no picture."""
+
+    title: str
+    of_images: list[tuple[str, list[Match]]]
+    of_texts: list[tuple[str, list[Match]]]
+    thumbnails: dict[str, bytes | None]
+
+
+def make_page(
+    model: TunedModel, dataset: EmbeddingDataset, *, num_rows: int, num_best: int, seed: int, pictures: str | None
+) -> Page:
+    """Returns what a page shows; the arguments are those of `write_page`.
 
     Raises:
-      ValueError: another ending, or a dataset without texts.
       TunedModelError: the dataset's tower is another than the model's.
+      ValueError: a dataset without texts.
     """
-    path = pathlib.Path(output)
-    makers = {".html": make_html, ".png": make_png}
-    if path.suffix not in makers:
-        raise ValueError(f"--output must end in {' or '.join(makers)}, got {output!r}")
     model.check_goes_with(dataset)
-    page = _make_page(model, dataset, num_rows, num_best, seed, pictures)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(makers[path.suffix](page))
-    return path
-
-
-def _make_page(
-    model: TunedModel, dataset: EmbeddingDataset, num_rows: int, num_best: int, seed: int, pictures: str | None
-) -> Page:
     images, texts, words, owners = embed_pairs(model, dataset)
     keys = dataset.keys().to_pylist()
     generator = np.random.default_rng(seed)

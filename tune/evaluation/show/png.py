@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 from PIL import Image
 
-from lit_precompute.tune.evaluation.show.show_page import Match, Page
+from lit_precompute.tune.evaluation.show.page import Match, Page
 
 _INK, _RIGHT, _QUIET = "#1d1d1f", "#137a3e", "#6e6e73"
 _ROW_INCHES, _DPI = 1.05, 110

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from lit_precompute.schemas import DatasetWriter, EmbeddingDataset, SourceInfo
-from lit_precompute.tune.evaluation.show.page import write_page
+from lit_precompute.tune.evaluation.show import write_page
 from tests.schemas.making import card
 from tests.tune.evaluation.making import KnownModel, unit
 
