@@ -12,7 +12,7 @@ import tyro
 from lit_precompute.commands.tune_console import fail
 from lit_precompute.commands.words import counted
 from lit_precompute.schemas import DatasetError, EmbeddingDataset
-from lit_precompute.tune.evaluation.statistics import Share
+from lit_precompute.tune.evaluation.statistics import Share, percent
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,11 +54,14 @@ class ZeroShot:
         )
         shares = {"top-1": result.top1, "top-5": result.top5}
         console.print(_table(title, f"{result.top1.count:,} pictures", {"accuracy": shares}))
-        console.print(f"the most frequent class alone: {result.majority:.1%}")
+        console.print(f"the most frequent class alone: {percent(result.majority)}")
         if result.num_unlabelled:
             console.print(f"{result.num_unlabelled:,} pictures without a label are left out")
         if result.same_names:
-            console.print(f"classes whose name another has, never predicted: {', '.join(result.same_names[:5])}")
+            num_more = len(result.same_names) - 5
+            more = f" and {num_more:,} more" if num_more > 0 else ""
+            names = ", ".join(result.same_names[:5])
+            console.print(f"never predicted, because an earlier class has the same name: {names}{more}")
         if self.per_class:
             for name, (right, count) in result.per_class.items():
                 console.print(f"{right:5,} of {count:5,}  {name}", markup=False)
@@ -143,9 +146,8 @@ def _table(title: str, counts: str, shares: dict[str, dict[str, Share]]) -> rich
         table.add_column(name, justify="right" if name else "left")
     for group, by_name in shares.items():
         for place, (name, share) in enumerate(by_name.items()):
-            low, high = share.interval
-            interval = f"{low:.1%} to {high:.1%}"
-            table.add_row("" if place else group, name, f"{share.value:.1%}", interval, f"{share.chance:.1%}")
+            interval = " to ".join(map(percent, share.interval))
+            table.add_row("" if place else group, name, percent(share.value), interval, percent(share.chance))
     return table
 
 
@@ -162,7 +164,7 @@ def main() -> None:
     )
     command = tyro.cli(commands, prog="lit-eval", description=__doc__, config=(tyro.conf.OmitSubcommandPrefixes,))
     try:
-        command.run(rich.console.Console(soft_wrap=True, highlight=False))
+        command.run(rich.console.Console(soft_wrap=True, highlight=False, markup=False, emoji=False))
     except (DatasetError, ValueError) as error:
         fail(error)
 

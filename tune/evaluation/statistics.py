@@ -33,16 +33,30 @@ class Share:
         center = (self.right + _Z**2 / 2) / (self.count + _Z**2)
         spread = self.right * (self.count - self.right) / self.count + _Z**2 / 4
         half = _Z * math.sqrt(spread) / (self.count + _Z**2)
-        return max(0.0, center - half), min(1.0, center + half)
+        # At the ends the bound is exact; rounding would leave 1e-19 of it.
+        low = center - half if self.right > 0 else 0.0
+        high = center + half if self.right < self.count else 1.0
+        return low, high
 
-    def to_json(self) -> dict[str, float | int | list[float]]:
-        """Returns the figures as JSON."""
+    def to_json(self) -> dict[str, float | int | list[float] | None]:
+        """Returns the figures as JSON; the value is null without queries."""
         return {
-            "value": self.value,
+            "value": self.value if self.count else None,
             "interval_95": list(self.interval),
             "chance": self.chance,
             **dataclasses.asdict(self),
         }
+
+
+def percent(share: float) -> str:
+    """Returns a share in percent: one decimal, or as many as show two digits of its distance from 0 or 100 %.
+
+    Only shares of exactly 0 and 1 are `0.0%` and `100.0%`; not a number is `n/a`.
+    """
+    if math.isnan(share):
+        return "n/a"
+    exponent = int(f"{100 * min(share, 1 - share):.1e}".split("e")[1])
+    return f"{100 * share:.{max(1, 1 - exponent)}f}%"
 
 
 def chance_of_a_hit(num_items: int, num_right: int, k: int) -> float:

@@ -67,7 +67,10 @@ def distinct_labels(dataset: EmbeddingDataset) -> list[str]:
     labels: set[str] = set()
     for block in dataset.blocks(columns=["label"]):
         labels.update(block["label"].to_pylist())
-    return sorted(labels - {""})
+    labels.discard("")
+    if not labels:
+        raise PromptError(f"{dataset.path}: no row has a label, so there are no classes; give --classes")
+    return sorted(labels)
 
 
 def classify(
@@ -139,4 +142,5 @@ def _number(
 
 def _same_names(classes: Sequence[str]) -> list[str]:
     names = [class_name(name) for name in classes]
-    return [name for place, name in enumerate(names) if name in names[:place]]
+    first = {name: place for place, name in reversed(list(enumerate(names)))}
+    return [name for place, name in enumerate(names) if first[name] < place]
