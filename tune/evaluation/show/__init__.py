@@ -34,7 +34,7 @@ def write_page(
       pictures: a folder in which keys are paths; None reads the dataset's source.
 
     Raises:
-      ValueError: another ending, or a dataset without texts.
+      ValueError: another ending, a dataset without texts, or fewer than one row or answer.
       TunedModelError: the dataset's tower is another than the model's.
     """
     path = pathlib.Path(output)

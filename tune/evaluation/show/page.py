@@ -48,8 +48,11 @@ def make_page(
 
     Raises:
       TunedModelError: the dataset's tower is another than the model's.
-      ValueError: a dataset without texts.
+      ValueError: a dataset without texts, or fewer than one row or answer.
     """
+    for flag, value in (("--num-rows", num_rows), ("--num-best", num_best)):
+        if value < 1:
+            raise ValueError(f"{flag} must be >= 1, got {value}")
     model.check_goes_with(dataset)
     images, texts, words, owners = embed_pairs(model, dataset)
     keys = dataset.keys().to_pylist()

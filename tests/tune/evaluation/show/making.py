@@ -23,7 +23,7 @@ def hard_page(num_best: int = 12) -> Page:
     keys = [f"folder-{row}/{'name' * 20 * (row % 2)}{row}.png" for row in range(num_best)]
     sizes = [(128, 128), (128, 9), (9, 128), (40, 30)]
     thumbnails: dict[str, bytes | None] = {key: _png(*sizes[row % 4]) for row, key in enumerate(keys)}
-    thumbnails[keys[1]] = None
+    thumbnails[keys[1 % num_best]] = None
     return Page(
         title=f"dataset-{'name' * 30} $a_{{$: 12,345,678 images, 23,456,789 texts",
         of_images=[(key, _matches(TEXTS * 2, num_best)) for key in keys[:4]],

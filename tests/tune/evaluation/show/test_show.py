@@ -68,3 +68,9 @@ def test_pictures_that_are_gone_leave_an_empty_square(shown, tmp_path):
 def test_another_ending_is_refused(shown, tmp_path):
     with pytest.raises(ValueError, match=r"--output must end in \.html or \.png, got 'page\.pdf'"):
         write_page(*shown, "page.pdf")
+
+
+@pytest.mark.parametrize("flag", ["num_rows", "num_best"])
+def test_fewer_than_one_is_refused(shown, tmp_path, flag):
+    with pytest.raises(ValueError, match=rf"--{flag.replace('_', '-')} must be >= 1, got 0"):
+        write_page(*shown, str(tmp_path / "page.html"), **{flag: 0})
