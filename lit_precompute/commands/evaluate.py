@@ -1,4 +1,4 @@
-"""lit-eval: measures what a tuned model can do on an embedding dataset, and shows it."""
+"""lit-eval: measures a tuned model on an embedding dataset, and shows what it finds."""
 
 import dataclasses
 import json
@@ -17,7 +17,7 @@ from lit_precompute.tune.evaluation.statistics import Share, percent
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ZeroShot:
-    """Classifies pictures by the names of their classes, which the model was never trained to tell apart.
+    """Classifies images by the names of the classes, for which the model was not trained.
 
     Example:
       lit-eval zero-shot --model runs/first/model --dataset imagenet-val --classes names.txt --templates clip_paper
@@ -28,7 +28,7 @@ class ZeroShot:
     dataset: str
     """Directory of an embedding dataset with labels."""
     classes: str | None = None
-    """File of class names, one a line or a JSON list; by default the dataset's labels."""
+    """File of class names, one per line or a JSON list; by default the dataset's labels."""
     templates: str = "plain"
     """plain, clip_best, clip_paper, or a file of templates with {} for the name."""
     per_class: bool = False
@@ -53,10 +53,10 @@ class ZeroShot:
             f"zero-shot over {result.num_classes:,} classes, {counted(len(templates), 'prompt')} each, {self.dataset}"
         )
         shares = {"top-1": result.top1, "top-5": result.top5}
-        console.print(_table(title, f"{result.top1.count:,} pictures", {"accuracy": shares}))
+        console.print(_table(title, counted(result.top1.count, "image"), {"accuracy": shares}))
         console.print(f"the most frequent class alone: {percent(result.majority)}")
         if result.num_unlabelled:
-            console.print(f"{result.num_unlabelled:,} pictures without a label are left out")
+            console.print(f"left out without a label: {counted(result.num_unlabelled, 'image')}")
         if result.same_names:
             num_more = len(result.same_names) - 5
             more = f" and {num_more:,} more" if num_more > 0 else ""
@@ -69,7 +69,7 @@ class ZeroShot:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Retrieval:
-    """Finds the texts of pictures and the pictures of texts: recall at 1, 5 and 10, both ways.
+    """Finds the texts of images and the images of texts: recall at 1, 5 and 10, both ways.
 
     Example:
       lit-eval retrieval --model runs/first/model --dataset coco-test
@@ -94,13 +94,13 @@ class Retrieval:
             return
         ways = {"image -> text": result.image_to_text, "text -> image": result.text_to_image}
         shares = {way: {f"R@{k}": share for k, share in by_k.items()} for way, by_k in ways.items()}
-        counts = f"{result.num_images:,} pictures, {result.num_texts:,} texts"
+        counts = f"{counted(result.num_images, 'image')}, {counted(result.num_texts, 'text')}"
         console.print(_table(f"retrieval, {self.dataset}", counts, shares))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Show:
-    """Writes a page of pictures with their best texts, and of texts with their best pictures.
+    """Writes a page of images with their best texts, and of texts with their best images.
 
     Example:
       lit-eval show --model runs/first/model --dataset coco-test --output coco.html
@@ -111,15 +111,15 @@ class Show:
     dataset: str
     """Directory of an embedding dataset with texts."""
     output: str
-    """The page: a path that ends in .html or .png."""
+    """The page to write: a path that ends in .html or .png."""
     num_rows: int = 12
-    """Pictures, and texts, to show."""
+    """How many images, and how many texts, to show."""
     num_best: int = 5
-    """Answers to each."""
+    """How many answers to show for each."""
     seed: int = 0
-    """Which rows are drawn."""
-    pictures: str | None = None
-    """Folder of the pictures, by key; by default they are read from the dataset's source."""
+    """Chooses the rows."""
+    images: Annotated[str | None, tyro.conf.arg(aliases=("--pictures",))] = None
+    """Folder that contains the images, with keys as paths; by default they are read from the dataset's source."""
 
     def run(self, console: rich.console.Console) -> None:
         """Writes the page and prints its path."""
@@ -134,13 +134,13 @@ class Show:
                 num_rows=self.num_rows,
                 num_best=self.num_best,
                 seed=self.seed,
-                pictures=self.pictures,
+                image_folder=self.images,
             )
         console.print(f"{page}", markup=False)
 
 
 def _table(title: str, counts: str, shares: dict[str, dict[str, Share]]) -> rich.table.Table:
-    """Returns a table of shares: one line each, with its interval and chance."""
+    """Returns a table of shares: one per line, with its interval and chance."""
     table = rich.table.Table(title=f"{title} ({counts})", title_justify="left")
     for name in ("", "", "result", "95 % interval", "chance"):
         table.add_column(name, justify="right" if name else "left")

@@ -1,10 +1,11 @@
-"""lit-eval as a user meets it: what its tables say."""
+"""lit-eval as a user meets it: its tables, its flags."""
 
 import json
 import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from lit_precompute.commands import evaluate as command_line
 from lit_precompute.tune.evaluation.prompts import make_prompts
@@ -35,6 +36,7 @@ def lit_eval(monkeypatch, capsys):
 
 
 def _write(directory, labels):
+    """Writes a dataset with a random embedding and the same text for each label."""
     vectors = np.random.default_rng(1).standard_normal((len(labels), 8))
     return write_rows(directory, vectors, [["name 1"]] * len(labels), labels)
 
@@ -73,7 +75,19 @@ def test_rows_without_labels(lit_eval, tmp_path):
     (tmp_path / "classes.txt").write_text("name 1\nname 2\n")
     path = _write(tmp_path / "d", ["", ""])
     flags = ("zero-shot", "--dataset", path, "--classes", tmp_path / "classes.txt")
-    assert "│    n/a │ 0.0% to 100.0% │  50.0% │" in lit_eval(*flags)
+    text = lit_eval(*flags)
+    assert "left out without a label: 2 images" in text
+    assert "│    n/a │ 0.0% to 100.0% │  50.0% │" in text
     figures = json.loads(lit_eval(*flags, "--json"), parse_constant=pytest.fail)
     assert figures["top1"]["value"] is None
     assert "no row has a label" in lit_eval("zero-shot", "--dataset", path, status=2)
+
+
+@pytest.mark.parametrize("flag", ["--images", "--pictures"])
+def test_the_folder_of_images_has_an_old_flag_too(lit_eval, tmp_path, flag):
+    path = _write(tmp_path / "d", ["name 1", "name 2"])
+    Image.new("RGB", (9, 9)).save(tmp_path / "row-1", "PNG")
+    page = tmp_path / "page.html"
+    assert lit_eval("show", "--dataset", path, "--output", page, flag, tmp_path) == f"{page}\n"
+    assert page.read_text("utf-8").count("row-0: can no longer be read") == 3  # itself, and an answer to each text
+    assert page.read_text("utf-8").count('alt="row-1"') == 3

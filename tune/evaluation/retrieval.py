@@ -1,8 +1,8 @@
-"""Retrieval: which picture belongs to a text, and which text to a picture.
+"""Retrieval: which image belongs to a text, and which text to an image.
 
-Promises: ranks are exact, in float64, over all rows; tiles bound the memory. A text finds its picture at k if the
-picture is among the first k; a picture finds its texts at k if any of its own is. Similarities closer than 1e-9 are
-equal, and equal ones stand in the dataset's order.
+Promises: ranks are exact, in float64, over all rows; tiles bound the memory. A text finds its image at k if the image
+is among the k nearest; an image is found at k if any of its own texts is. Similarities within 1e-9 of each other are
+equal, and ties are broken by the dataset's order.
 
 Source: arXiv:2111.07991, appendix G.3; big_vision, evaluators/proj/image_text/image_text_retrieval.py.
 """
@@ -23,13 +23,13 @@ _TILE_NUMBERS = 1 << 24  # similarities in memory at once: 128 MB
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RetrievalResult:
-    """What came out; shares by k.
+    """Recall by k, both ways.
 
     Attributes:
-      image_to_text: of pictures with a text, those that find one of their own.
-      text_to_image: of texts, those that find their picture.
-      num_images: pictures to choose from, those without a text too.
-      num_texts: texts to choose from.
+      image_to_text: of the images with texts, the share that finds one of its own.
+      text_to_image: of the texts, the share that finds its image.
+      num_images: candidates for a text; images without texts count too.
+      num_texts: candidates for an image.
     """
 
     image_to_text: dict[int, Share]
@@ -47,7 +47,7 @@ class RetrievalResult:
 
 
 def embed_pairs(model: TunedModel, dataset: EmbeddingDataset) -> tuple[np.ndarray, np.ndarray, list[str], np.ndarray]:
-    """Returns pictures [n, d], texts [m, d], the texts, and each text's picture, int64 [m].
+    """Returns images [n, d], texts [m, d], the texts, and each text's image, int64 [m].
 
     Raises:
       ValueError: the dataset has no texts.
@@ -69,7 +69,7 @@ def evaluate(model: TunedModel, dataset: EmbeddingDataset) -> RetrievalResult:
     """Returns recall at 1, 5 and 10 in both directions.
 
     Raises:
-      TunedModelError: the dataset's tower is another than the model's.
+      TunedModelError: the dataset comes from a different tower than the model's.
       ValueError: the dataset has no texts.
     """
     model.check_goes_with(dataset)
@@ -95,12 +95,12 @@ def evaluate(model: TunedModel, dataset: EmbeddingDataset) -> RetrievalResult:
 
 
 def ranks(images: np.ndarray, texts: np.ndarray, owners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns for each picture the rank of its best text, and for each text its picture's rank, from 0.
+    """Returns for each image the rank of its best text, and for each text its image's rank, from 0.
 
     Args:
       images: [n, d].
       texts: [m, d].
-      owners: int64 [m], each text's picture. A picture without a text has the rank m.
+      owners: int64 [m], each text's image. An image without a text has the rank m.
     """
     images, texts = images.astype(np.float64), texts.astype(np.float64)
     own = np.einsum("md,md->m", texts, images[owners])

@@ -1,4 +1,4 @@
-"""A tuned model without training: its vectors are given, so that results can be known beforehand."""
+"""A tuned model without training: its embeddings are given, so that results are known in advance."""
 
 import types
 
@@ -9,7 +9,7 @@ from tests.schemas.making import SOURCE, card
 
 
 class KnownModel:
-    """Stands where a TunedModel does; a text's vector is looked up, a picture's is its stored vector made unit."""
+    """Takes the place of a TunedModel: texts are looked up, images are their stored vectors, normalised."""
 
     def __init__(self, vectors_by_text, fingerprint="f" * 64):
         self.vectors_by_text = vectors_by_text
@@ -29,13 +29,13 @@ class KnownModel:
 
 
 def unit(rows):
-    """Returns float32 rows of length 1."""
+    """Returns the rows as float32, normalised to length 1."""
     rows = np.asarray(rows, np.float64)
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
 def write_rows(directory, vectors, texts, labels=None, vector_type="float32"):
-    """Writes a dataset of these rows in small blocks."""
+    """Writes a dataset with these rows in small blocks."""
     vectors = np.asarray(vectors, np.float32)
     with DatasetWriter(
         directory,

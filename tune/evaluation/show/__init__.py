@@ -1,6 +1,6 @@
 """Pages of images and texts to look at.
 
-Promises: one file that needs nothing else (images are inside, small), HTML or PNG by its ending.
+Promises: each page is one self-contained file, HTML or PNG by its ending, with small thumbnails inside.
 """
 
 import pathlib
@@ -20,28 +20,28 @@ def write_page(
     num_rows: int = 12,
     num_best: int = 5,
     seed: int = 0,
-    pictures: str | None = None,
+    image_folder: str | None = None,
 ) -> pathlib.Path:
     """Writes the page and returns its path.
 
     Args:
       model: the tuned model.
       dataset: the dataset to draw from.
-      output: path that ends in .html or .png.
-      num_rows: pictures, and texts, to show.
-      num_best: answers to each.
-      seed: which rows.
-      pictures: a folder in which keys are paths; None reads the dataset's source.
+      output: a path that ends in .html or .png.
+      num_rows: how many images, and how many texts, to show.
+      num_best: how many answers to show for each.
+      seed: chooses the rows.
+      image_folder: a folder that contains the images, with keys as paths; None reads the dataset's source.
 
     Raises:
-      ValueError: another ending, a dataset without texts, or fewer than one row or answer.
+      ValueError: a different ending, a dataset without texts, or fewer than one row or answer.
       TunedModelError: the dataset's tower is another than the model's.
     """
     path = pathlib.Path(output)
     makers = {".html": make_html, ".png": make_png}
     if path.suffix not in makers:
         raise ValueError(f"--output must end in {' or '.join(makers)}, got {output!r}")
-    page = make_page(model, dataset, num_rows=num_rows, num_best=num_best, seed=seed, pictures=pictures)
+    page = make_page(model, dataset, num_rows=num_rows, num_best=num_best, seed=seed, image_folder=image_folder)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(makers[path.suffix](page))
     return path

@@ -24,7 +24,7 @@ _THUMBNAIL_SIDE = 128
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Match:
-    """One answer: a text or a picture's key, its similarity, and whether it is right."""
+    """One answer: a text or an image's key, its similarity, and whether it is right."""
 
     name: str
     similarity: float
@@ -33,7 +33,7 @@ class Match:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Page:
-    """What is shown: questions with their best answers, and thumbnails (PNG) by key; None where there is no picture."""
+    """What is shown: queries with their best answers, and thumbnails (PNG) by key; None for an image that is gone."""
 
     title: str
     of_images: list[tuple[str, list[Match]]]
@@ -42,7 +42,7 @@ class Page:
 
 
 def make_page(
-    model: TunedModel, dataset: EmbeddingDataset, *, num_rows: int, num_best: int, seed: int, pictures: str | None
+    model: TunedModel, dataset: EmbeddingDataset, *, num_rows: int, num_best: int, seed: int, image_folder: str | None
 ) -> Page:
     """Returns what a page shows; the arguments are those of `write_page`.
 
@@ -65,8 +65,10 @@ def make_page(
     ]
     of_texts = [(words[i], _best(images @ texts[i], keys, [keys[owners[i]]], num_best)) for i in chosen_texts]
     shown = {key for key, _ in of_images} | {match.name for _, matches in of_texts for match in matches}
-    title = f"{pathlib.Path(dataset.path).name}: {len(images):,} pictures, {len(words):,} texts"
-    return Page(title=title, of_images=of_images, of_texts=of_texts, thumbnails=_thumbnails(dataset, shown, pictures))
+    title = f"{pathlib.Path(dataset.path).name}: {len(images):,} images, {len(words):,} texts"
+    return Page(
+        title=title, of_images=of_images, of_texts=of_texts, thumbnails=_thumbnails(dataset, shown, image_folder)
+    )
 
 
 def _best(similarities: np.ndarray, names: list[str], right: list[str], count: int) -> list[Match]:
@@ -74,9 +76,9 @@ def _best(similarities: np.ndarray, names: list[str], right: list[str], count: i
     return [Match(name=names[i], similarity=float(similarities[i]), is_right=names[i] in right) for i in best]
 
 
-def _thumbnails(dataset: EmbeddingDataset, keys: set[str], pictures: str | None) -> dict[str, bytes | None]:
+def _thumbnails(dataset: EmbeddingDataset, keys: set[str], image_folder: str | None) -> dict[str, bytes | None]:
     thumbnails: dict[str, bytes | None] = dict.fromkeys(sorted(keys))
-    for key, data in _read(dataset, keys, pictures):
+    for key, data in _read(dataset, keys, image_folder):
         try:
             image = Image.fromarray(decode(data))
         except PictureError:
@@ -88,10 +90,10 @@ def _thumbnails(dataset: EmbeddingDataset, keys: set[str], pictures: str | None)
     return thumbnails
 
 
-def _read(dataset: EmbeddingDataset, keys: set[str], pictures: str | None) -> Iterator[tuple[str, bytes]]:
-    """Yields (key, encoded picture) of those that can still be read; the page says which cannot."""
-    if pictures is not None:
-        paths = {key: pathlib.Path(pictures, key) for key in sorted(keys)}
+def _read(dataset: EmbeddingDataset, keys: set[str], image_folder: str | None) -> Iterator[tuple[str, bytes]]:
+    """Yields (key, encoded image) of the images that can still be read; the page says which cannot."""
+    if image_folder is not None:
+        paths = {key: pathlib.Path(image_folder, key) for key in sorted(keys)}
         yield from ((key, path.read_bytes()) for key, path in paths.items() if path.is_file())
         return
     info = dataset.manifest.source
