@@ -29,7 +29,7 @@ OTHERS = {
     },
     "precompute": {"numpy", "jax", "tensorflow", "PIL", "fsspec"},
     "pipelines": {"apache_beam", "numpy"},
-    "tune": {"numpy", "pyarrow", "jax", "flax", "optax", "orbax", "safetensors", "tensorboard"},
+    "tune": {"numpy", "pyarrow", "jax", "jaxtyping", "flax", "optax", "orbax", "safetensors", "tensorboard"},
     FACE: {"tyro", "rich", "apache_beam"},
 }
 # Pages show images, which they read and draw; so do plots.

@@ -11,6 +11,7 @@ import dataclasses
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Float32, Int64
 
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.tune.evaluation.statistics import Share, chance_of_a_hit
@@ -46,8 +47,10 @@ class RetrievalResult:
         return {**shares, "num_images": self.num_images, "num_texts": self.num_texts}
 
 
-def embed_pairs(model: TunedModel, dataset: EmbeddingDataset) -> tuple[np.ndarray, np.ndarray, list[str], np.ndarray]:
-    """Returns images [n, d], texts [m, d], the texts, and each text's image, int64 [m].
+def embed_pairs(
+    model: TunedModel, dataset: EmbeddingDataset
+) -> tuple[Float32[np.ndarray, "n d"], Float32[np.ndarray, "m d"], list[str], Int64[np.ndarray, " m"]]:
+    """Returns the embeddings of images and of texts, the texts, and the row of each text's image.
 
     Raises:
       ValueError: the dataset has no texts.
@@ -94,13 +97,15 @@ def evaluate(model: TunedModel, dataset: EmbeddingDataset) -> RetrievalResult:
     )
 
 
-def ranks(images: np.ndarray, texts: np.ndarray, owners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def ranks(
+    images: Float[np.ndarray, "n d"], texts: Float[np.ndarray, "m d"], owners: Int64[np.ndarray, " m"]
+) -> tuple[Int64[np.ndarray, " n"], Int64[np.ndarray, " m"]]:
     """Returns for each image the rank of its best text, and for each text its image's rank, from 0.
 
     Args:
-      images: [n, d].
-      texts: [m, d].
-      owners: int64 [m], each text's image. An image without a text has the rank m.
+      images: embeddings of images.
+      texts: embeddings of texts.
+      owners: the row of each text's image. An image without texts has the rank m.
     """
     images, texts = images.astype(np.float64), texts.astype(np.float64)
     own = np.einsum("md,md->m", texts, images[owners])

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float32
 
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.tune.evaluation.prompts import PromptError, class_name, make_prompts
@@ -50,7 +51,9 @@ class ZeroShotResult:
         return {**dataclasses.asdict(self), "top1": self.top1.to_json(), "top5": self.top5.to_json()}
 
 
-def class_vectors(model: TunedModel, classes: Sequence[str], templates: tuple[str, ...]) -> np.ndarray:
+def class_vectors(
+    model: TunedModel, classes: Sequence[str], templates: tuple[str, ...]
+) -> Float32[np.ndarray, "classes d"]:
     """Returns one unit-norm embedding per class."""
     prompts = [prompt for name in classes for prompt in make_prompts(name, templates)]
     vectors = model.embed_texts(prompts).reshape(len(classes), len(templates), -1).mean(axis=1)

@@ -1,24 +1,19 @@
 """A tuned model without training: its embeddings are given, so that results are known in advance."""
 
-import types
-
 import numpy as np
 
 from lit_precompute.schemas import DatasetWriter
+from lit_precompute.tune.model.tuned_model import TunedModel
 from tests.schemas.making import SOURCE, card
 
 
-class KnownModel:
-    """Takes the place of a TunedModel: texts are looked up, images are their stored vectors, normalised."""
+class KnownModel(TunedModel):
+    """A TunedModel without towers: texts are looked up, images are their stored vectors, normalised."""
 
     def __init__(self, vectors_by_text, fingerprint="f" * 64):
         self.vectors_by_text = vectors_by_text
-        self.tower_fingerprint = fingerprint
-        self.image_tower = {"name": "test-tower", "fingerprint": fingerprint}
         self.images_seen = []
-        from lit_precompute.tune.model.tuned_model import TunedModel
-
-        self.check_goes_with = types.MethodType(TunedModel.check_goes_with, self)
+        object.__setattr__(self, "image_tower", {"name": "test-tower", "fingerprint": fingerprint})  # it is frozen
 
     def embed_texts(self, texts):
         return unit([self.vectors_by_text[text] for text in texts])

@@ -33,13 +33,13 @@ def make_png(page: Page) -> bytes:
     """Returns the page as a PNG file."""
     num_texts = max((len(matches) for _, matches in page.of_images), default=0)
     row_height = max(_ROW, num_texts * _LINE + 0.15)
-    title = _lines(page.title, 3, _WIDTH - 2 * _MARGIN, _font(14, "bold"))
+    title = _lines(page.title, 3, _WIDTH - 2 * _MARGIN, _font(14.0, "bold"))
     header = 0.65 + 0.26 * len(title)
     num_rows = max(len(page.of_images), len(page.of_texts))
     sheet = _Sheet(header + num_rows * row_height + _MARGIN)
-    sheet.write(_MARGIN, 0.2 + 0.13 * len(title), "\n".join(title), _font(14, "bold"), color=_INK)
+    sheet.write(_MARGIN, 0.2 + 0.13 * len(title), "\n".join(title), _font(14.0, "bold"), color=_INK)
     legend = "Similarities are cosines. ✓ and a frame mark what belongs together."
-    sheet.write(_MARGIN, 0.4 + 0.26 * len(title), legend, _font(9), color=_QUIET)
+    sheet.write(_MARGIN, 0.4 + 0.26 * len(title), legend, _font(9.0), color=_QUIET)
     for row, (key, matches) in enumerate(page.of_images):
         middle = header + (row + 0.5) * row_height
         sheet.draw(_MARGIN, middle, _SIDE, page.thumbnails.get(key))
