@@ -35,7 +35,7 @@ def write_page(
 
     Raises:
       ValueError: a different ending, a dataset without texts, or fewer than one row or answer.
-      TunedModelError: the dataset's tower is another than the model's.
+      TunedModelError: the dataset comes from a different tower than the model's.
     """
     path = pathlib.Path(output)
     makers = {".html": make_html, ".png": make_png}

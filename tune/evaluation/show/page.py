@@ -47,7 +47,7 @@ def make_page(
     """Returns what a page shows; the arguments are those of `write_page`.
 
     Raises:
-      TunedModelError: the dataset's tower is another than the model's.
+      TunedModelError: the dataset comes from a different tower than the model's.
       ValueError: a dataset without texts, or fewer than one row or answer.
     """
     for flag, value in (("--num-rows", num_rows), ("--num-best", num_best)):
