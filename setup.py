@@ -40,6 +40,7 @@ setuptools.setup(
         "fsspec[http]>=2025.3",
         "huggingface-hub>=1.31,<3",
         "jax>=0.10,<0.13",
+        "jaxtyping>=0.3,<0.4",
         "matplotlib>=3.10,<4",
         "ml-dtypes>=0.5,<0.7",
         "numpy>=2.1,<3",

@@ -21,22 +21,33 @@ if TYPE_CHECKING:
     from lit_precompute.schemas import captions_table as captions_table
     from lit_precompute.schemas import labels_table as labels_table
     from lit_precompute.towers import layers as layers
+    from lit_precompute.towers.contract import Tower as Tower
     from lit_precompute.towers.family import Entry as Entry
     from lit_precompute.towers.family import Family as Family
     from lit_precompute.towers.family import TowerConfig as TowerConfig
     from lit_precompute.towers.flax_modules import flax_entry as flax_entry
     from lit_precompute.towers.loading import load_tower as load_image_tower
+    from lit_precompute.towers.nnx_modules import nnx_function as nnx_function
     from lit_precompute.towers.options import ImageTowerOptions as ImageTowerOptions
     from lit_precompute.towers.preprocessing import Preprocessing as Preprocessing
     from lit_precompute.towers.preprocessing import Scale as Scale
     from lit_precompute.towers.preprocessing import Standardise as Standardise
     from lit_precompute.towers.registry import register as register_image_tower
     from lit_precompute.towers.registry import tower_names as image_tower_names
+    from lit_precompute.towers.text import TextTowerOptions as TextTowerOptions
+    from lit_precompute.towers.text import ViTTextOptions as ViTTextOptions
+    from lit_precompute.towers.text import register_text_tower as register_text_tower
+    from lit_precompute.towers.tokenizers import SentencePieceOptions as SentencePieceOptions
+    from lit_precompute.towers.tokenizers import WordOptions as WordOptions
     from lit_precompute.towers.weights.naming import Naming as Naming
     from lit_precompute.towers.weights.naming import link as link
     from lit_precompute.tune.config.execution import Execution as Execution
     from lit_precompute.tune.config.recipe import Recipe as Recipe
+    from lit_precompute.tune.data.texts import TextOptions as TextOptions
+    from lit_precompute.tune.losses import SoftmaxOptions as SoftmaxOptions
+    from lit_precompute.tune.model.options import ImageSideOptions as ImageSideOptions
     from lit_precompute.tune.model.tuned_model import TunedModel as TunedModel
+    from lit_precompute.tune.optimizers import AdamOptions as AdamOptions
     from lit_precompute.tune.recipes import RECIPES as RECIPES
     from lit_precompute.tuning import retrieval as retrieval
     from lit_precompute.tuning import train as train
@@ -79,6 +90,19 @@ _HOMES = {
     "Recipe": "tune.config.recipe:Recipe",
     "Execution": "tune.config.execution:Execution",
     "RECIPES": "tune.recipes:RECIPES",
+    # The parts of a recipe
+    "TextOptions": "tune.data.texts:TextOptions",
+    "SentencePieceOptions": "towers.tokenizers:SentencePieceOptions",
+    "WordOptions": "towers.tokenizers:WordOptions",
+    "ViTTextOptions": "towers.text:ViTTextOptions",
+    "ImageSideOptions": "tune.model.options:ImageSideOptions",
+    "SoftmaxOptions": "tune.losses:SoftmaxOptions",
+    "AdamOptions": "tune.optimizers:AdamOptions",
+    # A text tower of one's own
+    "TextTowerOptions": "towers.text:TextTowerOptions",
+    "register_text_tower": "towers.text:register_text_tower",
+    "Tower": "towers.contract:Tower",
+    "nnx_function": "towers.nnx_modules:nnx_function",
     "TunedModel": "tune.model.tuned_model:TunedModel",
     "zero_shot": "tuning:zero_shot",
     "retrieval": "tuning:retrieval",
@@ -86,6 +110,7 @@ _HOMES = {
 
 __all__ = [
     "RECIPES",
+    "AdamOptions",
     "DatasetError",
     "DatasetWriter",
     "DecodingOptions",
@@ -94,18 +119,26 @@ __all__ = [
     "Entry",
     "Execution",
     "Family",
+    "ImageSideOptions",
     "ImageTowerOptions",
     "Naming",
     "Preprocessing",
     "Recipe",
     "Scale",
+    "SentencePieceOptions",
+    "SoftmaxOptions",
     "SourceColumns",
     "SourceFile",
     "SourceInfo",
     "Standardise",
+    "TextOptions",
+    "TextTowerOptions",
+    "Tower",
     "TowerCard",
     "TowerConfig",
     "TunedModel",
+    "ViTTextOptions",
+    "WordOptions",
     "captions_table",
     "embed",
     "flax_entry",
@@ -114,7 +147,9 @@ __all__ = [
     "layers",
     "link",
     "load_image_tower",
+    "nnx_function",
     "register_image_tower",
+    "register_text_tower",
     "retrieval",
     "train",
     "zero_shot",

@@ -26,7 +26,7 @@ OTHERS = {
     "towers": {"numpy", "jax", "flax", "safetensors", "huggingface_hub", "sentencepiece", "ml_dtypes"},
     "precompute": {"numpy", "jax", "tensorflow", "PIL"},
     "pipelines": {"apache_beam", "numpy"},
-    "tune": {"numpy", "pyarrow", "jax", "flax", "optax", "orbax", "safetensors", "tensorboard"},
+    "tune": {"numpy", "pyarrow", "jax", "jaxtyping", "flax", "optax", "orbax", "safetensors", "tensorboard"},
     FACE: {"tyro", "rich", "apache_beam"},
 }
 # And single modules more than their folder: file systems are known in one place; pages and plots draw.

@@ -1,6 +1,7 @@
 """What the commands share: the console, an error as one message, numbers in words, tables and JSON."""
 
 import contextlib
+import importlib
 import json
 import sys
 from collections.abc import Iterable, Iterator
@@ -14,8 +15,8 @@ from lit_precompute.precompute.extra import EMBED_MODULES, needs_embed_extra
 
 
 def make_console(*, stderr: bool = False) -> rich.console.Console:
-    """Returns a console that prints text as it is: no markup, no colours of its own, no folded lines."""
-    return rich.console.Console(stderr=stderr, soft_wrap=True, highlight=False, markup=False)
+    """Returns a console that prints text as it is: no markup or emoji codes, no colours of its own, no folded lines."""
+    return rich.console.Console(stderr=stderr, soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 
 def fail(message: object, status: int = 2) -> NoReturn:
@@ -38,6 +39,25 @@ def errors_as_messages() -> Iterator[None]:
         fail(needs_embed_extra(error.name))
     except (ValueError, OSError) as error:
         fail(error)
+
+
+def find_modules_here() -> None:
+    """Lets a user's module be in the working directory; last on the path, so that it hides nothing installed."""
+    sys.path.append("")
+
+
+def import_modules(names: Iterable[str]) -> None:
+    """Imports modules of the user's own, which register towers and other parts.
+
+    Raises:
+      ValueError: there is no such module.
+    """
+    find_modules_here()
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            raise ValueError(f"--module {name}: {error}; add its folder to PYTHONPATH") from error
 
 
 def counted(number: int, noun: str) -> str:

@@ -1,4 +1,4 @@
-"""lit-eval: measures what a tuned model can do on an embedding dataset, and shows it."""
+"""lit-eval: measures a tuned model on an embedding dataset, and shows what it finds."""
 
 import dataclasses
 from typing import Annotated, Any
@@ -7,15 +7,23 @@ import rich.console
 import rich.table
 import tyro
 
-from lit_precompute.commands.console import counted, errors_as_messages, make_console, print_json
+from lit_precompute.commands.console import counted, errors_as_messages, import_modules, make_console, print_json
 from lit_precompute.schemas import EmbeddingDataset
-from lit_precompute.tune.evaluation.statistics import Share
+from lit_precompute.tune.evaluation.statistics import Share, percent
 from lit_precompute.tuning import retrieval, zero_shot
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ZeroShot:
-    """Classifies images by the names of their classes, which the model was never trained to tell apart.
+class _Command:
+    """What all commands take."""
+
+    module: tuple[str, ...] = ()
+    """Modules to import first, such as one that registers the model's text tower."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ZeroShot(_Command):
+    """Classifies images by the names of the classes, for which the model was not trained.
 
     Example:
       lit-eval zero-shot --model runs/first/model --dataset imagenet-val --classes names.txt --templates clip_paper
@@ -26,7 +34,7 @@ class ZeroShot:
     dataset: str
     """Directory of an embedding dataset with labels."""
     classes: str | None = None
-    """File of class names, one a line or a JSON list; by default the dataset's labels."""
+    """File of class names, one per line or a JSON list; by default the dataset's labels."""
     templates: str = "plain"
     """plain, clip_best, clip_paper, or a file of templates with {} for the name."""
     per_class: bool = False
@@ -51,20 +59,23 @@ class ZeroShot:
             f"zero-shot over {result.num_classes:,} classes, {counted(len(templates), 'prompt')} each, {self.dataset}"
         )
         shares = {"top-1": result.top1, "top-5": result.top5}
-        console.print(_table(title, f"{result.top1.count:,} images", {"accuracy": shares}))
-        console.print(f"the most frequent class alone: {result.majority:.1%}")
+        console.print(_table(title, counted(result.top1.count, "image"), {"accuracy": shares}))
+        console.print(f"the most frequent class alone: {percent(result.majority)}")
         _say_differences(console, result.preprocessing_differences)
         if result.num_unlabelled:
-            console.print(f"{result.num_unlabelled:,} images without a label are left out")
+            console.print(f"left out without a label: {counted(result.num_unlabelled, 'image')}")
         if result.same_names:
-            console.print(f"classes whose name another has, never predicted: {', '.join(result.same_names[:5])}")
+            num_more = len(result.same_names) - 5
+            more = f" and {num_more:,} more" if num_more > 0 else ""
+            names = ", ".join(result.same_names[:5])
+            console.print(f"never predicted, because an earlier class has the same name: {names}{more}")
         if self.per_class:
             for name, (right, count) in result.per_class.items():
                 console.print(f"{right:5,} of {count:5,}  {name}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Retrieval:
+class Retrieval(_Command):
     """Finds the texts of images and the images of texts: recall at 1, 5 and 10, both ways.
 
     Example:
@@ -89,13 +100,13 @@ class Retrieval:
             return
         ways = {"image -> text": result.image_to_text, "text -> image": result.text_to_image}
         shares = {way: {f"R@{k}": share for k, share in by_k.items()} for way, by_k in ways.items()}
-        counts = f"{result.num_images:,} images, {result.num_texts:,} texts"
+        counts = f"{counted(result.num_images, 'image')}, {counted(result.num_texts, 'text')}"
         console.print(_table(f"retrieval, {self.dataset}", counts, shares))
         _say_differences(console, result.preprocessing_differences)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Show:
+class Show(_Command):
     """Writes a page of images with their best texts, and of texts with their best images.
 
     Example:
@@ -107,23 +118,23 @@ class Show:
     dataset: str
     """Directory of an embedding dataset with texts."""
     output: str
-    """The page: a path that ends in .html or .png."""
+    """The page to write: a path that ends in .html or .png."""
     num_rows: int = 12
-    """Images, and texts, to show."""
+    """How many images, and how many texts, to show."""
     num_best: int = 5
-    """Answers to each."""
+    """How many answers to show for each."""
     seed: int = 0
-    """Which rows are drawn."""
-    pictures: str | None = None
-    """Folder of the images, by key; by default they are read from the dataset's source."""
+    """Chooses the rows."""
+    images: Annotated[str | None, tyro.conf.arg(aliases=("--pictures",))] = None
+    """Folder that contains the images, with keys as paths; by default they are read from the dataset's source."""
 
     def run(self, console: rich.console.Console) -> None:
         """Writes the page and prints its path."""
-        with EmbeddingDataset.open(self.dataset) as dataset:
-            from lit_precompute.tune.evaluation.show.page import write_page
-            from lit_precompute.tune.model.tuned_model import TunedModel
+        from lit_precompute.tune.evaluation.show import write_page
+        from lit_precompute.tune.model.tuned_model import TunedModel
 
-            model = TunedModel.load(self.model)
+        model = TunedModel.load(self.model)
+        with EmbeddingDataset.open(self.dataset) as dataset:
             page = write_page(
                 model,
                 dataset,
@@ -131,7 +142,7 @@ class Show:
                 num_rows=self.num_rows,
                 num_best=self.num_best,
                 seed=self.seed,
-                pictures=self.pictures,
+                image_folder=self.images,
             )
             differences = model.preprocessing_differences(dataset)
         console.print(str(page))
@@ -139,15 +150,14 @@ class Show:
 
 
 def _table(title: str, counts: str, shares: dict[str, dict[str, Share]]) -> rich.table.Table:
-    """Returns a table of shares: one line each, with its interval and chance."""
+    """Returns a table of shares: one per line, with its interval and chance."""
     table = rich.table.Table(title=f"{title} ({counts})", title_justify="left")
     for name in ("", "", "result", "95 % interval", "chance"):
         table.add_column(name, justify="right" if name else "left")
     for group, by_name in shares.items():
         for place, (name, share) in enumerate(by_name.items()):
-            low, high = share.interval
-            interval = f"{low:.1%} to {high:.1%}"
-            table.add_row("" if place else group, name, f"{share.value:.1%}", interval, f"{share.chance:.1%}")
+            interval = " to ".join(map(percent, share.interval))
+            table.add_row("" if place else group, name, percent(share.value), interval, percent(share.chance))
     return table
 
 
@@ -170,4 +180,5 @@ def main() -> None:
     )
     command = tyro.cli(commands, prog="lit-eval", description=__doc__, config=(tyro.conf.OmitSubcommandPrefixes,))
     with errors_as_messages():
+        import_modules(command.module)
         command.run(make_console())

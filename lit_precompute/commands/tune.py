@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import rich.console
 
-from lit_precompute.commands.console import card, duration, errors_as_messages, fail, make_console
+from lit_precompute.commands.console import card, duration, errors_as_messages, fail, find_modules_here, make_console
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.commands.stopping import INTERRUPTED, StopRequest, interruptible
 from lit_precompute.commands.tune_flags import Arguments, parse
@@ -24,6 +24,7 @@ def main() -> None:
     # Warnings of the libraries below, without the trappings of a log.
     logging.basicConfig(format="note: %(message)s", level=logging.WARNING)
     with interruptible("run the same command again to go on from the last checkpoint"), errors_as_messages():
+        find_modules_here()
         arguments = parse(sys.argv[1:])
         with EmbeddingDataset.open(arguments.dataset, tables=TABLES_READ) as dataset:
             _tune(dataset, arguments)

@@ -1,1 +1,1 @@
-"""What a tuned model can do, measured: zero-shot classification, retrieval, and pages to look at."""
+"""Evaluation of tuned models: zero-shot classification, retrieval, and pages to look at."""

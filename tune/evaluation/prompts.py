@@ -1,8 +1,8 @@
 """Class names and prompts: canonical text, lists of templates, files of either.
 
-Promises: the canonical form and the lists are those that LiT's figures were taken with. A class name's first alias
-(before a comma) stands in a prompt. Two classes may have one name, as two pairs of ImageNet's have (missile,
-sunglasses): both keep their number, and since the first wins every tie, the second is never predicted.
+Promises: the canonical form and the lists are those behind LiT's published figures. A prompt contains the first alias
+of a class name (the part before a comma). Two classes may have the same name, as two pairs of ImageNet classes do
+(missile, sunglasses): both keep their number, and since the first wins every tie, the second is never predicted.
 
 Source: big_vision, evaluators/proj/image_text/prompt_engineering.py; CLIP's prompts, arXiv:2103.00020.
 """
@@ -11,7 +11,7 @@ import json
 import pathlib
 import string
 
-# CLIP's 80 templates for ImageNet, by what stands before and after the name; "{}" alone is LiT's 81st.
+# CLIP's 80 templates for ImageNet, grouped by form; "{}" alone is LiT's 81st.
 _WITH_ARTICLE = [
     "a bad photo of {}",
     "a rendering of {}",
@@ -61,22 +61,22 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
 
 
 class PromptError(ValueError):
-    """A file of classes or templates that cannot be used; says where, what rule and what value."""
+    """A file of classes or templates cannot be used; the message gives the place, the rule and the value."""
 
 
 def canonical(text: str, *, keep: str = "") -> str:
-    """Returns a text in the form that prompts have: no underscores or ASCII punctuation (but `keep`), lower case."""
+    """Returns a text as prompts have it: lower case, no underscores, no ASCII punctuation except `keep`."""
     stripped = text.replace("_", " ").translate({ord(mark): None for mark in string.punctuation if mark not in keep})
     return " ".join(stripped.lower().split())
 
 
 def class_name(name: str) -> str:
-    """Returns a class's name in prompts: its first alias, canonical."""
+    """Returns the name of a class in prompts: its first alias, canonical."""
     return canonical(name.split(",", maxsplit=1)[0])
 
 
 def make_prompts(name: str, templates: tuple[str, ...]) -> list[str]:
-    """Returns the prompts of a class, one for each template."""
+    """Returns the prompts of a class, one per template."""
     return [canonical(template, keep="{}").replace("{}", class_name(name)) for template in templates]
 
 
@@ -84,22 +84,22 @@ def read_templates(name_or_file: str) -> tuple[str, ...]:
     """Returns a named list of templates, or the lines of a file.
 
     Raises:
-      PromptError: neither a name nor a file, or a line that does not hold {} exactly once.
+      PromptError: neither a name nor a file, or a line does not contain {} exactly once.
     """
     if name_or_file in TEMPLATES:
         return TEMPLATES[name_or_file]
     lines = _read_lines(name_or_file, f"templates must be one of {', '.join(TEMPLATES)} or a file")
     for number, line in lines:
         if line.count("{}") != 1:
-            raise PromptError(f"{name_or_file}, line {number}: a template holds {{}} exactly once, got {line!r}")
+            raise PromptError(f"{name_or_file}, line {number}: a template must contain {{}} exactly once, got {line!r}")
     return tuple(line for _, line in lines)
 
 
 def read_classes(path: str) -> list[str]:
-    """Returns class names in the order of their numbers: a name a line, or a JSON list.
+    """Returns class names in the order of their numbers, from a file with one per line or a JSON list.
 
     Raises:
-      PromptError: no such file, no names, or JSON that is not a list of strings.
+      PromptError: the file does not exist, has no names, or is JSON but not a list of strings.
     """
     if pathlib.Path(path).suffix != ".json":
         return [line for _, line in _read_lines(path, "classes must be a file")]
@@ -108,7 +108,7 @@ def read_classes(path: str) -> list[str]:
     except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise PromptError(f"{path}: classes cannot be read ({error})") from error
     if not isinstance(names, list) or not names or not all(isinstance(name, str) and name.strip() for name in names):
-        raise PromptError(f"{path}: must hold a JSON list of names, got {str(names)[:80]}")
+        raise PromptError(f"{path}: must contain a JSON list of names, got {str(names)[:80]}")
     return names
 
 

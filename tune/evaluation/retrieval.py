@@ -1,8 +1,8 @@
-"""Retrieval: which picture belongs to a text, and which text to a picture.
+"""Retrieval: which image belongs to a text, and which text to an image.
 
-Promises: ranks are exact, in float64, over all rows; tiles bound the memory. A text finds its picture at k if the
-picture is among the first k; a picture finds its texts at k if any of its own is. Similarities closer than 1e-9 are
-equal, and equal ones stand in the dataset's order.
+Promises: ranks are exact, in float64, over all rows; tiles bound the memory. A text finds its image at k if the image
+is among the k nearest; an image is found at k if any of its own texts is. Similarities within 1e-9 of each other are
+equal, and ties are broken by the dataset's order.
 
 Source: arXiv:2111.07991, appendix G.3; big_vision, evaluators/proj/image_text/image_text_retrieval.py.
 """
@@ -11,6 +11,7 @@ import dataclasses
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Float32, Int64
 
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.tune.evaluation.statistics import Share, chance_of_a_hit
@@ -23,13 +24,13 @@ _TILE_NUMBERS = 1 << 24  # similarities in memory at once: 128 MB
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RetrievalResult:
-    """What came out; shares by k.
+    """Recall by k, both ways.
 
     Attributes:
-      image_to_text: of pictures with a text, those that find one of their own.
-      text_to_image: of texts, those that find their picture.
-      num_images: pictures to choose from, those without a text too.
-      num_texts: texts to choose from.
+      image_to_text: of the images with texts, the share that finds one of its own.
+      text_to_image: of the texts, the share that finds its image.
+      num_images: candidates for a text; images without texts count too.
+      num_texts: candidates for an image.
       preprocessing_differences: where the dataset's preprocessing is not the one that the model was tuned with; see
         `TunedModel.preprocessing_differences`.
     """
@@ -50,8 +51,10 @@ class RetrievalResult:
         return {**shares, **counts, "preprocessing_differences": self.preprocessing_differences}
 
 
-def embed_pairs(model: TunedModel, dataset: EmbeddingDataset) -> tuple[np.ndarray, np.ndarray, list[str], np.ndarray]:
-    """Returns pictures [n, d], texts [m, d], the texts, and each text's picture, int64 [m].
+def embed_pairs(
+    model: TunedModel, dataset: EmbeddingDataset
+) -> tuple[Float32[np.ndarray, "n d"], Float32[np.ndarray, "m d"], list[str], Int64[np.ndarray, " m"]]:
+    """Returns the embeddings of images and of texts, the texts, and the row of each text's image.
 
     Raises:
       ValueError: the dataset has no texts.
@@ -73,7 +76,7 @@ def evaluate(model: TunedModel, dataset: EmbeddingDataset) -> RetrievalResult:
     """Returns recall at 1, 5 and 10 in both directions.
 
     Raises:
-      TunedModelError: the dataset's tower is another than the model's.
+      TunedModelError: the dataset comes from a different tower than the model's.
       ValueError: the dataset has no texts.
     """
     model.check_goes_with(dataset)
@@ -99,13 +102,15 @@ def evaluate(model: TunedModel, dataset: EmbeddingDataset) -> RetrievalResult:
     )
 
 
-def ranks(images: np.ndarray, texts: np.ndarray, owners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns for each picture the rank of its best text, and for each text its picture's rank, from 0.
+def ranks(
+    images: Float[np.ndarray, "n d"], texts: Float[np.ndarray, "m d"], owners: Int64[np.ndarray, " m"]
+) -> tuple[Int64[np.ndarray, " n"], Int64[np.ndarray, " m"]]:
+    """Returns for each image the rank of its best text, and for each text its image's rank, from 0.
 
     Args:
-      images: [n, d].
-      texts: [m, d].
-      owners: int64 [m], each text's picture. A picture without a text has the rank m.
+      images: embeddings of images.
+      texts: embeddings of texts.
+      owners: the row of each text's image. An image without texts has the rank m.
     """
     images, texts = images.astype(np.float64), texts.astype(np.float64)
     own = np.einsum("md,md->m", texts, images[owners])

@@ -1,4 +1,4 @@
-"""Shares with their uncertainty, and what guessing would reach."""
+"""Shares with their uncertainty, and the share that guessing would reach."""
 
 import dataclasses
 import math
@@ -8,12 +8,12 @@ _Z = 1.959963984540054  # 97.5 % point of the normal distribution
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Share:
-    """So many right of so many, beside chance.
+    """A share of right answers, with the share expected by chance.
 
     Attributes:
       right: number of hits.
       count: number of queries.
-      chance: expected share of a random ranking.
+      chance: expected share of hits of a random ranking.
     """
 
     right: int
@@ -22,31 +22,45 @@ class Share:
 
     @property
     def value(self) -> float:
-        """Share of hits; not a number without queries."""
+        """Share of hits; NaN without queries."""
         return self.right / self.count if self.count else math.nan
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Wilson's 95 % interval; the queries are taken as independent."""
+        """Wilson's 95 % interval, for independent queries."""
         if not self.count:
             return 0.0, 1.0
         center = (self.right + _Z**2 / 2) / (self.count + _Z**2)
         spread = self.right * (self.count - self.right) / self.count + _Z**2 / 4
         half = _Z * math.sqrt(spread) / (self.count + _Z**2)
-        return max(0.0, center - half), min(1.0, center + half)
+        # Exact at the ends, where rounding errors would leave 1e-19.
+        low = center - half if self.right > 0 else 0.0
+        high = center + half if self.right < self.count else 1.0
+        return low, high
 
-    def to_json(self) -> dict[str, float | int | list[float]]:
-        """Returns the figures as JSON."""
+    def to_json(self) -> dict[str, float | int | list[float] | None]:
+        """Returns the figures as JSON; the value is null without queries."""
         return {
-            "value": self.value,
+            "value": self.value if self.count else None,
             "interval_95": list(self.interval),
             "chance": self.chance,
             **dataclasses.asdict(self),
         }
 
 
+def percent(share: float) -> str:
+    """Returns a share in percent, with one decimal or as many as show two digits of its distance from 0 or 100 %.
+
+    Only shares of exactly 0 and 1 are `0.0%` and `100.0%`; NaN is `n/a`.
+    """
+    if math.isnan(share):
+        return "n/a"
+    exponent = int(f"{100 * min(share, 1 - share):.1e}".split("e")[1])
+    return f"{100 * share:.{max(1, 1 - exponent)}f}%"
+
+
 def chance_of_a_hit(num_items: int, num_right: int, k: int) -> float:
-    """Returns the probability that a random k of `num_items` hold at least one of the `num_right`."""
+    """Returns the probability that k of `num_items`, drawn at random, include at least one of the `num_right`."""
     if num_items == 0:
         return math.nan
     return 1.0 - math.comb(num_items - num_right, k) / math.comb(num_items, k) if k < num_items else 1.0

@@ -1,7 +1,7 @@
-"""Zero-shot classification: pictures go to the class whose prompts are nearest.
+"""Zero-shot classification: an image belongs to the class whose prompts are nearest.
 
-Promises: a class's vector is the mean of its prompts' unit vectors, made unit again; the prediction is the largest dot
-product, the first of equal ones. Memory is bounded by a block of pictures and the classes.
+Promises: a class's embedding is the mean of its prompts' unit-norm embeddings, normalised again; the prediction is the
+class with the largest dot product, the first one on ties. Memory is bounded by one block of images and the classes.
 
 Source: arXiv:2111.07991, section 3.1 and appendix G.1; big_vision,
 evaluators/proj/image_text/discriminative_classifier.py.
@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float32
 
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.tune.evaluation.prompts import PromptError, class_name, make_prompts
@@ -25,16 +26,16 @@ _TOP = 5
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ZeroShotResult:
-    """What came out.
+    """Accuracy, and what to compare it with.
 
     Attributes:
-      top1: share of pictures whose class came first.
-      top5: share of pictures whose class was among the first five.
-      majority: share of the most frequent class, which a constant answer reaches.
-      num_classes: classes to choose from.
-      num_unlabelled: pictures without a label, left out.
-      same_names: classes whose name another class before them has: never predicted.
-      per_class: (right, pictures) of each class that has pictures, by name.
+      top1: share of images whose class is ranked first.
+      top5: share of images whose class is among the first five.
+      majority: share of the most frequent class: the accuracy of a constant answer.
+      num_classes: number of candidate classes.
+      num_unlabelled: number of images without a label, which are left out.
+      same_names: names that an earlier class already has; the later class is never predicted.
+      per_class: (images classified correctly, images) by name, of the classes with images.
       preprocessing_differences: where the dataset's preprocessing is not the one that the model was tuned with; see
         `TunedModel.preprocessing_differences`.
     """
@@ -53,15 +54,17 @@ class ZeroShotResult:
         return {**dataclasses.asdict(self), "top1": self.top1.to_json(), "top5": self.top5.to_json()}
 
 
-def class_vectors(model: TunedModel, classes: Sequence[str], templates: tuple[str, ...]) -> np.ndarray:
-    """Returns float32 [classes, d] of unit rows."""
+def class_vectors(
+    model: TunedModel, classes: Sequence[str], templates: tuple[str, ...]
+) -> Float32[np.ndarray, "classes d"]:
+    """Returns one unit-norm embedding per class."""
     prompts = [prompt for name in classes for prompt in make_prompts(name, templates)]
     vectors = model.embed_texts(prompts).reshape(len(classes), len(templates), -1).mean(axis=1)
     return vectors / (np.linalg.norm(vectors, axis=1, keepdims=True) + _EPSILON)
 
 
 def distinct_labels(dataset: EmbeddingDataset) -> list[str]:
-    """Returns the dataset's labels, sorted, each once; "" is none.
+    """Returns the dataset's distinct labels, sorted; an empty string is no label.
 
     Raises:
       PromptError: the dataset has no labels.
@@ -70,17 +73,20 @@ def distinct_labels(dataset: EmbeddingDataset) -> list[str]:
     labels: set[str] = set()
     for block in dataset.blocks(columns=["label"]):
         labels.update(block["label"].to_pylist())
-    return sorted(labels - {""})
+    labels.discard("")
+    if not labels:
+        raise PromptError(f"{dataset.path}: no row has a label, so there are no classes; give --classes")
+    return sorted(labels)
 
 
 def classify(
     model: TunedModel, dataset: EmbeddingDataset, classes: Sequence[str], templates: tuple[str, ...]
 ) -> ZeroShotResult:
-    """Returns how often the dataset's labels are found among `classes`.
+    """Returns how often an image's class is predicted.
 
     Raises:
-      TunedModelError: the dataset's tower is another than the model's.
-      PromptError: the dataset has no labels, or one that is neither a class's name nor its number.
+      TunedModelError: the dataset comes from a different tower than the model's.
+      PromptError: the dataset has no labels, or a label is neither the name nor the number of a class.
     """
     model.check_goes_with(dataset)
     _check_labels(dataset)
@@ -143,4 +149,5 @@ def _number(
 
 def _same_names(classes: Sequence[str]) -> list[str]:
     names = [class_name(name) for name in classes]
-    return [name for place, name in enumerate(names) if name in names[:place]]
+    first = {name: place for place, name in reversed(list(enumerate(names)))}
+    return [name for place, name in enumerate(names) if first[name] < place]

@@ -1,11 +1,10 @@
 """lit-embed: runs a locked image tower over images and texts, once, and stores the embeddings."""
 
-import sys
 from typing import Annotated
 
 import tyro
 
-from lit_precompute.commands.console import errors_as_messages, make_console
+from lit_precompute.commands.console import errors_as_messages, find_modules_here, make_console
 from lit_precompute.commands.embed.run import Run
 from lit_precompute.commands.embed.towers import Towers
 
@@ -20,6 +19,6 @@ def main() -> None:
         return_unknown_args=True,
         config=(tyro.conf.OmitSubcommandPrefixes,),
     )
-    sys.path.append("")  # a tower's module may be in the working directory; last, so that it hides nothing installed
+    find_modules_here()
     with errors_as_messages():
         command.run(make_console(), beam_flags)

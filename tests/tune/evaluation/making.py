@@ -1,24 +1,19 @@
-"""A tuned model without training: its vectors are given, so that results can be known beforehand."""
-
-import types
+"""A tuned model without training: its embeddings are given, so that results are known in advance."""
 
 import numpy as np
 
 from lit_precompute.schemas import DatasetWriter, captions_table, labels_table
+from lit_precompute.tune.model.tuned_model import TunedModel
 from tests.schemas.making import SOURCE, card
 
 
-class KnownModel:
-    """Stands where a TunedModel does; a text's vector is looked up, a picture's is its stored vector made unit."""
+class KnownModel(TunedModel):
+    """A TunedModel without towers: texts are looked up, images are their stored vectors, normalised."""
 
     def __init__(self, vectors_by_text, fingerprint="f" * 64):
         self.vectors_by_text = vectors_by_text
-        self.image_tower = card(fingerprint=fingerprint).model_dump()
         self.images_seen = []
-        from lit_precompute.tune.model.tuned_model import TunedModel
-
-        self.check_goes_with = types.MethodType(TunedModel.check_goes_with, self)
-        self.preprocessing_differences = types.MethodType(TunedModel.preprocessing_differences, self)
+        object.__setattr__(self, "image_tower", card(fingerprint=fingerprint).model_dump())  # it is frozen
 
     def embed_texts(self, texts):
         return unit([self.vectors_by_text[text] for text in texts])
@@ -29,13 +24,13 @@ class KnownModel:
 
 
 def unit(rows):
-    """Returns float32 rows of length 1."""
+    """Returns the rows as float32, normalised to length 1."""
     rows = np.asarray(rows, np.float64)
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
 def write_rows(directory, vectors, texts, labels=None, vector_type="float32"):
-    """Writes a dataset of these rows in small blocks."""
+    """Writes a dataset with these rows in small blocks."""
     vectors = np.asarray(vectors, np.float32)
     with DatasetWriter(
         directory,

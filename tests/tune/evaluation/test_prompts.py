@@ -26,7 +26,7 @@ def test_canonical_text(text, expected):
     assert canonical(text) == expected
 
 
-def test_a_prompt_keeps_its_place_for_the_name_and_takes_the_first_alias():
+def test_a_prompt_contains_the_first_alias_in_place_of_the_braces():
     assert make_prompts("Great_White, man-eater", ("A photo of the {}.", "{}")) == [
         "a photo of the great white",
         "great white",
@@ -60,8 +60,8 @@ def test_files_of_classes_and_templates(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("t.txt", "a {}\nno place\n", "t.txt, line 2: a template holds {} exactly once, got 'no place'"),
-        ("t.txt", "{} and {}", "line 1: a template holds {} exactly once"),
+        ("t.txt", "a {}\nno place\n", "t.txt, line 2: a template must contain {} exactly once, got 'no place'"),
+        ("t.txt", "{} and {}", "line 1: a template must contain {} exactly once"),
         ("t.txt", "\n", "it has no lines"),
         ("nowhere.txt", None, "templates must be one of plain, clip_best, clip_paper or a file; it cannot be read"),
     ],

@@ -12,7 +12,7 @@ from tests.tune.evaluation.making import KnownModel, unit, write_rows
 
 
 def _brute_force(images, texts, owners):
-    """Sorts every list whole, equal similarities by their place."""
+    """Sorts every list completely, equal similarities by position."""
     similarities = np.round(images.astype(np.float64) @ texts.astype(np.float64).T, 12)
     text_ranks = [list(np.argsort(-similarities[:, j], kind="stable")).index(owner) for j, owner in enumerate(owners)]
     image_ranks = []
@@ -27,13 +27,13 @@ def test_ranks_match_float64_numpy(monkeypatch, tile_numbers):
     monkeypatch.setattr(retrieval, "_TILE_NUMBERS", tile_numbers)
     rng = np.random.default_rng(0)
     images = unit(rng.standard_normal((40, 6)))
-    owners = np.sort(rng.integers(0, 40, 90))  # some pictures have several texts, some none
+    owners = np.sort(rng.integers(0, 40, 90))  # some images have several texts, some none
     texts = unit(images[owners] + rng.standard_normal((90, 6)))
     for found, expected in zip(ranks(images, texts, owners), _brute_force(images, texts, owners), strict=True):
         np.testing.assert_array_equal(found, expected)
 
 
-def test_equal_similarities_stand_in_the_datasets_order():
+def test_ties_are_broken_by_the_datasets_order():
     images = unit(np.ones((5, 3)))
     texts = unit(np.ones((5, 3)))
     image_ranks, text_ranks = ranks(images, texts, np.arange(5))
@@ -59,7 +59,7 @@ def test_recall_agrees_with_scikit_learn(tmp_path):
     assert 0.1 < result.image_to_text[1].value < 0.9  # a result that could be wrong
 
 
-def test_int8_pictures_come_as_the_float32_they_stand_for(tmp_path):
+def test_int8_images_are_dequantised(tmp_path):
     path = write_rows(tmp_path / "d", np.diag([1, 20, 300, 4]), [["a"]] * 4, vector_type="int8")
     model = KnownModel({"a": [1, 0, 0, 0]})
     with EmbeddingDataset.open(path) as dataset:
@@ -69,8 +69,8 @@ def test_int8_pictures_come_as_the_float32_they_stand_for(tmp_path):
     np.testing.assert_allclose(seen, np.diag([1, 20, 300, 4]), rtol=1e-6)
 
 
-def test_a_picture_needs_only_one_of_its_texts(tmp_path):
-    """Picture 0 has a far and a near text; picture 1 has none and is only something to choose."""
+def test_an_image_needs_only_one_of_its_texts(tmp_path):
+    """Image 0 has a far and a near text; image 1 has none and is only a candidate."""
     texts = [["far", "near"], [], ["other"]]
     vectors = {"far": [0, 0, 1], "near": [1, 0.1, 0], "other": [0, 1, 0.2]}
     path = write_rows(tmp_path / "d", [[1, 0, 0], [0, 0, 1], [0, 1, 0]], texts)
@@ -79,12 +79,12 @@ def test_a_picture_needs_only_one_of_its_texts(tmp_path):
     assert (result.num_images, result.num_texts) == (3, 3)
     assert (result.image_to_text[1].right, result.image_to_text[1].count) == (2, 2)
     assert (result.text_to_image[1].right, result.text_to_image[1].count) == (2, 3)
-    # Of three texts two are picture 0's, one picture 2's: 2/3 and 1/3 by chance.
+    # Of three texts two are image 0's, one image 2's: 2/3 and 1/3 by chance.
     assert result.image_to_text[1].chance == pytest.approx(0.5)
     assert set(result.to_json()["image_to_text"]) == {"recall_at_1", "recall_at_5", "recall_at_10"}
 
 
-def test_a_dataset_of_another_tower_is_refused_with_both_fingerprints(tmp_path):
+def test_a_dataset_from_a_different_tower_is_refused_with_both_fingerprints(tmp_path):
     path = write_rows(tmp_path / "d", np.eye(3), [["a"], ["b"], ["c"]])
     with (
         EmbeddingDataset.open(path) as dataset,

@@ -1,4 +1,4 @@
-"""Zero-shot accuracy on vectors whose answer is known, and against scikit-learn."""
+"""Zero-shot accuracy against scikit-learn, on embeddings whose classes are known."""
 
 import numpy as np
 import pytest
@@ -19,13 +19,13 @@ def _model(seed=0):
     return KnownModel(dict(zip(prompts, rng.standard_normal((len(prompts), 6)), strict=True)))
 
 
-def _pictures(model, count=60, noise=0.9):
+def _images(model, count=60, noise=0.9):
     rng = np.random.default_rng(2)
     truth = rng.integers(0, len(CLASSES), count)
     return truth, class_vectors(model, CLASSES, TEMPLATES)[truth] + noise * rng.standard_normal((count, 6)) / 2
 
 
-def test_a_class_is_the_unit_mean_of_its_prompts_unit_vectors():
+def test_a_class_is_the_normalised_mean_of_its_prompts():
     model = _model()
     for name, vector in zip(CLASSES, class_vectors(model, CLASSES, TEMPLATES), strict=True):
         prompts = unit([model.vectors_by_text[prompt] for prompt in make_prompts(name, TEMPLATES)])
@@ -36,7 +36,7 @@ def test_a_class_is_the_unit_mean_of_its_prompts_unit_vectors():
 @pytest.mark.parametrize("labels_are", ["names", "numbers"])
 def test_accuracy_agrees_with_scikit_learn(tmp_path, labels_are):
     model = _model()
-    truth, vectors = _pictures(model)
+    truth, vectors = _images(model)
     labels = [CLASSES[number] if labels_are == "names" else str(number) for number in truth]
     path = write_rows(tmp_path / "d", vectors, [[]] * 60, labels)
     with EmbeddingDataset.open(path) as dataset:
@@ -50,7 +50,7 @@ def test_accuracy_agrees_with_scikit_learn(tmp_path, labels_are):
     assert sum(count for _, count in result.per_class.values()) == 60
 
 
-def test_int8_pictures_come_as_the_float32_they_stand_for(tmp_path):
+def test_int8_images_are_dequantised(tmp_path):
     path = write_rows(tmp_path / "d", 9 * np.eye(6), [[]] * 6, ["class a"] * 5 + [""], vector_type="int8")
     model = _model()
     with EmbeddingDataset.open(path) as dataset:
@@ -58,9 +58,9 @@ def test_int8_pictures_come_as_the_float32_they_stand_for(tmp_path):
     np.testing.assert_allclose(np.concatenate(model.images_seen), 9 * np.eye(6)[:5], rtol=1e-6)
 
 
-def test_pictures_without_a_label_are_left_out_and_counted(tmp_path):
+def test_images_without_a_label_are_left_out_and_counted(tmp_path):
     model = _model()
-    truth, vectors = _pictures(model)
+    truth, vectors = _images(model)
     labels = [CLASSES[number] if row % 3 else "" for row, number in enumerate(truth)]
     path = write_rows(tmp_path / "d", vectors, [[]] * 60, labels)
     with EmbeddingDataset.open(path) as dataset:
@@ -69,9 +69,9 @@ def test_pictures_without_a_label_are_left_out_and_counted(tmp_path):
         assert distinct_labels(dataset) == sorted({label for label in labels if label})
 
 
-def test_a_name_that_stands_twice_is_told_and_never_predicted(tmp_path):
+def test_a_duplicate_name_is_reported_and_never_predicted(tmp_path):
     model = _model()
-    _, vectors = _pictures(model)
+    _, vectors = _images(model)
     path = write_rows(tmp_path / "d", vectors, [[]] * 60, ["1"] * 60)
     with EmbeddingDataset.open(path) as dataset:
         result = classify(model, dataset, ["Class_a, first", "class a"], TEMPLATES)
@@ -80,7 +80,7 @@ def test_a_name_that_stands_twice_is_told_and_never_predicted(tmp_path):
 
 def test_an_unknown_label_and_missing_labels_are_refused(tmp_path):
     model = _model()
-    _, vectors = _pictures(model, 5)
+    _, vectors = _images(model, 5)
     path = write_rows(tmp_path / "d", vectors, [[]] * 5, ["0", "1", "1", "zebra", "0"])
     with (
         EmbeddingDataset.open(path) as dataset,

@@ -1,1 +1,47 @@
-"""Pages of images and texts to look at."""
+"""Pages of images and texts to look at.
+
+Promises: each page is one self-contained file, HTML or PNG by its ending, with small thumbnails inside.
+"""
+
+import pathlib
+
+from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.tune.evaluation.show.html import make_html
+from lit_precompute.tune.evaluation.show.page import make_page
+from lit_precompute.tune.evaluation.show.png import make_png
+from lit_precompute.tune.model.tuned_model import TunedModel
+
+
+def write_page(
+    model: TunedModel,
+    dataset: EmbeddingDataset,
+    output: str,
+    *,
+    num_rows: int = 12,
+    num_best: int = 5,
+    seed: int = 0,
+    image_folder: str | None = None,
+) -> pathlib.Path:
+    """Writes the page and returns its path.
+
+    Args:
+      model: the tuned model.
+      dataset: the dataset to draw from.
+      output: a path that ends in .html or .png.
+      num_rows: how many images, and how many texts, to show.
+      num_best: how many answers to show for each.
+      seed: chooses the rows.
+      image_folder: a folder that contains the images, with keys as paths; None reads the dataset's source.
+
+    Raises:
+      ValueError: a different ending, a dataset without texts, or fewer than one row or answer.
+      TunedModelError: the dataset comes from a different tower than the model's.
+    """
+    path = pathlib.Path(output)
+    makers = {".html": make_html, ".png": make_png}
+    if path.suffix not in makers:
+        raise ValueError(f"--output must end in {' or '.join(makers)}, got {output!r}")
+    page = make_page(model, dataset, num_rows=num_rows, num_best=num_best, seed=seed, image_folder=image_folder)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(makers[path.suffix](page))
+    return path

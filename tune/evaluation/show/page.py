@@ -1,10 +1,10 @@
-"""A page to look at: pictures with their best texts, and texts with their best pictures.
+"""What a page shows, before it is HTML or PNG: images with their best texts, and texts with their best images.
 
-Promises: one file that needs nothing else (pictures are inside, small), HTML or PNG by its ending. Right answers are
-marked. A picture that cannot be read any more is an empty square. Rows are drawn by a seed.
+Promises: right answers are marked, an image that can no longer be read has no thumbnail, and a seed draws the rows.
 """
 
 import contextlib
+import dataclasses
 import io
 import pathlib
 from collections.abc import Iterator
@@ -17,53 +17,43 @@ from lit_precompute.precompute.sources.opening import find_examples, open_source
 from lit_precompute.precompute.sources.source import SourceColumns, SourceError
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.tune.evaluation.retrieval import embed_pairs
-from lit_precompute.tune.evaluation.show.html import make_html
-from lit_precompute.tune.evaluation.show.png import make_png
-from lit_precompute.tune.evaluation.show.show_page import Match, Page
 from lit_precompute.tune.model.tuned_model import TunedModel
 
 _THUMBNAIL_SIDE = 128
 
 
-def write_page(
-    model: TunedModel,
-    dataset: EmbeddingDataset,
-    output: str,
-    *,
-    num_rows: int = 12,
-    num_best: int = 5,
-    seed: int = 0,
-    pictures: str | None = None,
-) -> pathlib.Path:
-    """Writes the page and returns its path.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Match:
+    """One answer: a text or an image's key, its similarity, and whether it is right."""
 
-    Args:
-      model: the tuned model.
-      dataset: the dataset to draw from.
-      output: path that ends in .html or .png.
-      num_rows: pictures, and texts, to show.
-      num_best: answers to each.
-      seed: which rows.
-      pictures: a folder in which keys are paths; None reads the dataset's source.
+    name: str
+    similarity: float
+    is_right: bool
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Page:
+    """What is shown: queries with their best answers, and thumbnails (PNG) by key; None for an image that is gone."""
+
+    title: str
+    of_images: list[tuple[str, list[Match]]]
+    of_texts: list[tuple[str, list[Match]]]
+    thumbnails: dict[str, bytes | None]
+
+
+def make_page(
+    model: TunedModel, dataset: EmbeddingDataset, *, num_rows: int, num_best: int, seed: int, image_folder: str | None
+) -> Page:
+    """Returns what a page shows; the arguments are those of `write_page`.
 
     Raises:
-      ValueError: another ending, or a dataset without texts.
-      TunedModelError: the dataset's tower is another than the model's.
+      TunedModelError: the dataset comes from a different tower than the model's.
+      ValueError: a dataset without texts, or fewer than one row or answer.
     """
-    path = pathlib.Path(output)
-    makers = {".html": make_html, ".png": make_png}
-    if path.suffix not in makers:
-        raise ValueError(f"--output must end in {' or '.join(makers)}, got {output!r}")
+    for flag, value in (("--num-rows", num_rows), ("--num-best", num_best)):
+        if value < 1:
+            raise ValueError(f"{flag} must be >= 1, got {value}")
     model.check_goes_with(dataset)
-    page = _make_page(model, dataset, num_rows, num_best, seed, pictures)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(makers[path.suffix](page))
-    return path
-
-
-def _make_page(
-    model: TunedModel, dataset: EmbeddingDataset, num_rows: int, num_best: int, seed: int, pictures: str | None
-) -> Page:
     images, texts, words, owners = embed_pairs(model, dataset)
     keys = dataset.keys().to_pylist()
     generator = np.random.default_rng(seed)
@@ -75,8 +65,10 @@ def _make_page(
     ]
     of_texts = [(words[i], _best(images @ texts[i], keys, [keys[owners[i]]], num_best)) for i in chosen_texts]
     shown = {key for key, _ in of_images} | {match.name for _, matches in of_texts for match in matches}
-    title = f"{pathlib.Path(dataset.path).name}: {len(images):,} pictures, {len(words):,} texts"
-    return Page(title=title, of_images=of_images, of_texts=of_texts, thumbnails=_thumbnails(dataset, shown, pictures))
+    title = f"{pathlib.Path(dataset.path).name}: {len(images):,} images, {len(words):,} texts"
+    return Page(
+        title=title, of_images=of_images, of_texts=of_texts, thumbnails=_thumbnails(dataset, shown, image_folder)
+    )
 
 
 def _best(similarities: np.ndarray, names: list[str], right: list[str], count: int) -> list[Match]:
@@ -84,9 +76,9 @@ def _best(similarities: np.ndarray, names: list[str], right: list[str], count: i
     return [Match(name=names[i], similarity=float(similarities[i]), is_right=names[i] in right) for i in best]
 
 
-def _thumbnails(dataset: EmbeddingDataset, keys: set[str], pictures: str | None) -> dict[str, bytes | None]:
+def _thumbnails(dataset: EmbeddingDataset, keys: set[str], image_folder: str | None) -> dict[str, bytes | None]:
     thumbnails: dict[str, bytes | None] = dict.fromkeys(sorted(keys))
-    for key, data in _read(dataset, keys, pictures):
+    for key, data in _read(dataset, keys, image_folder):
         try:
             image = Image.fromarray(decode(data))
         except PictureError:
@@ -98,10 +90,10 @@ def _thumbnails(dataset: EmbeddingDataset, keys: set[str], pictures: str | None)
     return thumbnails
 
 
-def _read(dataset: EmbeddingDataset, keys: set[str], pictures: str | None) -> Iterator[tuple[str, bytes]]:
-    """Yields (key, encoded picture) of those that can still be read; the page says which cannot."""
-    if pictures is not None:
-        paths = {key: pathlib.Path(pictures, key) for key in sorted(keys)}
+def _read(dataset: EmbeddingDataset, keys: set[str], image_folder: str | None) -> Iterator[tuple[str, bytes]]:
+    """Yields (key, encoded image) of the images that can still be read; the page says which cannot."""
+    if image_folder is not None:
+        paths = {key: pathlib.Path(image_folder, key) for key in sorted(keys)}
         yield from ((key, path.read_bytes()) for key, path in paths.items() if path.is_file())
         return
     info = dataset.manifest.source

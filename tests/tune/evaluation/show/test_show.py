@@ -1,4 +1,4 @@
-"""Pages: self-contained, right answers marked, whatever texts hold, also when pictures are gone."""
+"""Pages are self-contained and mark right answers, whatever the texts contain, even when images are gone."""
 
 import io
 import re
@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from lit_precompute.schemas import DatasetWriter, EmbeddingDataset, SourceInfo, captions_table
-from lit_precompute.tune.evaluation.show.page import write_page
+from lit_precompute.tune.evaluation.show import write_page
 from tests.schemas.making import card
 from tests.tune.evaluation.making import KnownModel, unit
 
@@ -17,7 +17,7 @@ TEXTS = ['a <b>bold</b> & "quoted" text', "$x_1$ costs", "第三 ☂", "four"]
 
 @pytest.fixture
 def shown(tmp_path):
-    """Returns (model, dataset): pictures of one colour beside a table, each with its text."""
+    """Returns (model, dataset): one-colour images beside a table, each with its text."""
     lines = ["path\ttext"]
     for row in range(4):
         Image.new("RGB", (30, 20), (60 * row, 0, 0)).save(tmp_path / f"{row}.png")
@@ -36,37 +36,43 @@ def shown(tmp_path):
         yield model, dataset
 
 
-def test_html_holds_all_it_shows_and_marks_what_is_right(shown, tmp_path):
+def test_html_is_self_contained_and_marks_right_answers(shown, tmp_path):
     text = write_page(*shown, str(tmp_path / "page.html"), num_best=2).read_text("utf-8")
     assert "a &lt;b&gt;bold&lt;/b&gt; &amp; &quot;quoted&quot; text" in text
     assert "<b>bold" not in text
     assert not re.search(r'(src|href)="(?!data:)', text)
     assert "<script" not in text
-    assert text.count('<li class="right">') == 4  # each picture's first text is its own
-    assert text.count('<div class="picture right">') == 4
-    assert text.count("data:image/png;base64,") == 12  # 4 pictures, and 2 for each of 4 texts
+    assert text.count('<li class="right">') == 8  # each image's first text is its own, and the other way round
+    assert text.count("✓</span>") == 8
+    assert text.count("data:image/png;base64,") == 12  # 4 images, and 2 for each of 4 texts
 
 
-def test_png_is_a_picture(shown, tmp_path):
+def test_png_is_an_image(shown, tmp_path):
     page = write_page(*shown, str(tmp_path / "page.png"), num_rows=2, num_best=2)
     image = np.asarray(Image.open(io.BytesIO(page.read_bytes())).convert("RGB"))
     assert image.shape[1] == 1430
-    assert (image == (0x13, 0x7A, 0x3E)).all(axis=2).sum() > 100  # the frame of what is right
+    assert (image == (0x13, 0x7A, 0x3E)).all(axis=2).sum() > 100  # the frame of a right answer
 
 
-def test_pictures_that_are_gone_leave_an_empty_square(shown, tmp_path):
+def test_images_that_are_gone_leave_an_empty_square(shown, tmp_path):
     (tmp_path / "1.png").unlink()
-    (tmp_path / "2.png").write_bytes(b"no longer a picture")
+    (tmp_path / "2.png").write_bytes(b"no longer an image")
     text = write_page(*shown, str(tmp_path / "page.html"), num_best=1).read_text("utf-8")
-    assert "1.png: cannot be read any more" in text
-    assert "2.png: cannot be read any more" in text
+    assert "1.png: can no longer be read" in text
+    assert "2.png: can no longer be read" in text
     (tmp_path / "captions.tsv").unlink()
     text = write_page(*shown, str(tmp_path / "page.html"), num_best=1).read_text("utf-8")
-    assert text.count("cannot be read any more") == 8
-    text = write_page(*shown, str(tmp_path / "page.html"), num_best=1, pictures=str(tmp_path)).read_text("utf-8")
-    assert text.count("cannot be read any more") == 4
+    assert text.count("can no longer be read") == 8
+    text = write_page(*shown, str(tmp_path / "page.html"), num_best=1, image_folder=str(tmp_path)).read_text("utf-8")
+    assert text.count("can no longer be read") == 4
 
 
-def test_another_ending_is_refused(shown, tmp_path):
+def test_a_different_ending_is_refused(shown, tmp_path):
     with pytest.raises(ValueError, match=r"--output must end in \.html or \.png, got 'page\.pdf'"):
         write_page(*shown, "page.pdf")
+
+
+@pytest.mark.parametrize("flag", ["num_rows", "num_best"])
+def test_fewer_than_one_is_refused(shown, tmp_path, flag):
+    with pytest.raises(ValueError, match=rf"--{flag.replace('_', '-')} must be >= 1, got 0"):
+        write_page(*shown, str(tmp_path / "page.html"), **{flag: 0})

@@ -1,0 +1,93 @@
+"""lit-eval as a user meets it: its tables, its flags."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lit_precompute.commands import evaluate as command_line
+from lit_precompute.tune.evaluation.prompts import make_prompts
+from lit_precompute.tune.model.tuned_model import TunedModel
+from tests.tune.evaluation.making import KnownModel, write_rows
+
+NAMES = [f"name {number}" for number in range(8_118)]
+
+
+@pytest.fixture
+def lit_eval(monkeypatch, capsys):
+    """Returns a function that runs the program on a model that knows `NAMES`, and returns what it prints."""
+    vectors = np.random.default_rng(0).standard_normal((len(NAMES), 8))
+    model = KnownModel({make_prompts(name, ("{}",))[0]: vector for name, vector in zip(NAMES, vectors, strict=True)})
+    monkeypatch.setattr(TunedModel, "load", lambda path: model)
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def run(*arguments, status=0):
+        monkeypatch.setattr(sys, "argv", ["lit-eval", *map(str, arguments), "--model", "model"])
+        try:
+            command_line.main()
+        except SystemExit as end:
+            assert end.code == status, capsys.readouterr()
+        captured = capsys.readouterr()
+        return captured.err if status else captured.out
+
+    return run
+
+
+def _write(directory, labels):
+    """Writes a dataset with a random embedding and the same text for each label."""
+    vectors = np.random.default_rng(1).standard_normal((len(labels), 8))
+    return write_rows(directory, vectors, [["name 1"]] * len(labels), labels)
+
+
+def test_small_chances_are_shown_with_the_digits_they_need(lit_eval, tmp_path):
+    (tmp_path / "classes.txt").write_text("\n".join(NAMES))
+    path = _write(tmp_path / "d", ["name 1"] * 300)
+    text = lit_eval("zero-shot", "--dataset", path, "--classes", tmp_path / "classes.txt")
+    top1, top5 = (next(line for line in text.splitlines() if name in line) for name in ("top-1", "top-5"))
+    assert "│ 0.012% │" in top1
+    assert "│ 0.062% │" in top5
+    assert "the most frequent class alone: 100.0%" in text
+    lines = [line for line in text.splitlines() if line[0] in "┏┃┡│└"]
+    assert len({len(line) for line in lines}) == 1 and len(lines[0]) <= 80
+    assert "…" not in text
+
+
+def test_paths_and_names_are_printed_as_they_are(lit_eval, tmp_path):
+    """What looks like rich's markup or an emoji code is neither."""
+    (tmp_path / "classes.txt").write_text("name 1\nname 2\n")
+    path = _write(tmp_path / "odd [bold] :smile:", ["name 1", "name 2"])
+    text = lit_eval("zero-shot", "--dataset", path, "--classes", tmp_path / "classes.txt")
+    assert f"{path} (2 " in text
+    assert f"retrieval, {path} (2 " in lit_eval("retrieval", "--dataset", path)
+
+
+def test_classes_with_the_same_name_are_listed_and_counted(lit_eval, tmp_path):
+    (tmp_path / "classes.txt").write_text("\n".join(NAMES[:7] * 2))
+    path = _write(tmp_path / "d", ["name 1", "name 2"])
+    text = lit_eval("zero-shot", "--dataset", path, "--classes", tmp_path / "classes.txt")
+    expected = "never predicted, because an earlier class has the same name: name 0, name 1, name 2, name 3, name 4"
+    assert f"{expected} and 2 more\n" in text
+
+
+def test_rows_without_labels(lit_eval, tmp_path):
+    (tmp_path / "classes.txt").write_text("name 1\nname 2\n")
+    path = _write(tmp_path / "d", ["", ""])
+    flags = ("zero-shot", "--dataset", path, "--classes", tmp_path / "classes.txt")
+    text = lit_eval(*flags)
+    assert "left out without a label: 2 images" in text
+    assert "│    n/a │ 0.0% to 100.0% │  50.0% │" in text
+    figures = json.loads(lit_eval(*flags, "--json"), parse_constant=pytest.fail)
+    assert figures["top1"]["value"] is None
+    assert "no row has a label" in lit_eval("zero-shot", "--dataset", path, status=2)
+
+
+@pytest.mark.parametrize("flag", ["--images", "--pictures"])
+def test_the_folder_of_images_has_an_old_flag_too(lit_eval, tmp_path, flag):
+    path = _write(tmp_path / "d", ["name 1", "name 2"])
+    Image.new("RGB", (9, 9)).save(tmp_path / "row-1", "PNG")
+    page = tmp_path / "page.html"
+    assert lit_eval("show", "--dataset", path, "--output", page, flag, tmp_path) == f"{page}\n"
+    assert page.read_text("utf-8").count("row-0: can no longer be read") == 3  # itself, and an answer to each text
+    assert page.read_text("utf-8").count('alt="row-1"') == 3
