@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from lit_precompute.pipelines.embed.options import EmbedOptions as EmbedOptions
     from lit_precompute.precompute.options import DecodingOptions as DecodingOptions
     from lit_precompute.precompute.sources.source import SourceColumns as SourceColumns
+    from lit_precompute.schemas import ColumnSchema as ColumnSchema
     from lit_precompute.schemas import DatasetError as DatasetError
     from lit_precompute.schemas import DatasetWriter as DatasetWriter
     from lit_precompute.schemas import EmbeddingDataset as EmbeddingDataset
     from lit_precompute.schemas import SourceFile as SourceFile
     from lit_precompute.schemas import SourceInfo as SourceInfo
+    from lit_precompute.schemas import TableSchema as TableSchema
     from lit_precompute.schemas import TowerCard as TowerCard
     from lit_precompute.schemas import captions_table as captions_table
     from lit_precompute.schemas import labels_table as labels_table
@@ -62,6 +64,8 @@ _HOMES = {
     "TowerCard": "schemas:TowerCard",
     "SourceInfo": "schemas:SourceInfo",
     "SourceFile": "schemas:SourceFile",
+    "TableSchema": "schemas:TableSchema",
+    "ColumnSchema": "schemas:ColumnSchema",
     "captions_table": "schemas:captions_table",
     "labels_table": "schemas:labels_table",
     # Image towers
@@ -111,6 +115,7 @@ _HOMES = {
 __all__ = [
     "RECIPES",
     "AdamOptions",
+    "ColumnSchema",
     "DatasetError",
     "DatasetWriter",
     "DecodingOptions",
@@ -131,6 +136,7 @@ __all__ = [
     "SourceFile",
     "SourceInfo",
     "Standardise",
+    "TableSchema",
     "TextOptions",
     "TextTowerOptions",
     "Tower",

@@ -46,6 +46,7 @@ def train(
     directory = RunDirectory(output)
     if directory.is_finished():
         directory.claim(dataset, recipe)
+        directory.release()
     else:
         Trainer(dataset, recipe, output, execution).run(report, should_stop)
     return TunedModel.load(directory.model)

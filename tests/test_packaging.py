@@ -14,7 +14,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from tests.pipelines.embed.making import write_source
-from tests.tune.small_runs import RECIPE, flags, write_dataset
+from tests.tune.small_runs import EXECUTION, RECIPE, flags, write_dataset
 
 pytestmark = pytest.mark.slow
 
@@ -177,7 +177,7 @@ def test_without_extras_one_can_tune_and_evaluate(plain, tmp_path):
     assert _run([plain, "-c", program], tmp_path) == "[None, None]\n"
     write_dataset(tmp_path / "dataset")
     face = [plain, "-m", FACE]
-    small = flags(RECIPE, RECIPES["demo"])
+    small = flags(RECIPE, EXECUTION, RECIPES["demo"])
     assert "next:  lit-eval" in _run([*face, "tune", "--dataset", "dataset", "--output", "run", *small], tmp_path)
     model = ["--model", "run/model", "--dataset", "dataset"]
     assert "text -> image" in _run([*face, "eval", "retrieval", *model], tmp_path)
@@ -235,6 +235,6 @@ def test_the_working_directory_hides_nothing_installed(crowded):
 def test_tuning_and_a_script_beside_packages_of_the_same_names(crowded):
     from lit_precompute import RECIPES
 
-    small = flags(RECIPE, RECIPES["demo"])
+    small = flags(RECIPE, EXECUTION, RECIPES["demo"])
     _run([COMMANDS / "lit-tune", "--dataset", "dataset", "--output", "run", *small], crowded)
     assert _run([sys.executable, "script.py"], crowded) == "96 True 24\n"

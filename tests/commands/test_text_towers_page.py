@@ -28,7 +28,7 @@ def test_a_text_tower_from_outside_is_tuned_and_evaluated(tmp_path):
     (tmp_path / "bag.py").write_text(BAG, encoding="utf-8")
     write_dataset(tmp_path / "data")
     tower = ["--text-tower.kind", "bag:bag", "--text-tower.width", 24]
-    small = ["--batch-size", 16, "--num-steps", 40, "--optimizer.warmup-steps", 3, "--micro-batch-size", 6]
+    small = ["--batch-size", 16, "--num-steps", 300, "--optimizer.warmup-steps", 3, "--micro-batch-size", 6]
     run(tmp_path, "tune", "--dataset", "data", "--output", "run", *tower, *small)
     card = json.loads((tmp_path / "run/model/tuned_model.json").read_text())
     assert card["recipe"]["text_tower"] == {"kind": "bag", "width": 24}
