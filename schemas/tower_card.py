@@ -2,7 +2,7 @@
 
 The *fingerprint* says that embeddings are interchangeable: everything that they depend on but the image is in it. The
 *model identity* says that a tuned model fits a dataset: the same network with the same weights, whatever the crop,
-resolution or compute type its images were embedded with. LiT tunes on crops and evaluates on plain resizes, at 224
+resolution or compute type of its images. LiT tunes on crops and evaluates on plain resizes, at 224
 pixels and at 288 (arXiv:2111.07991, appendices B and G).
 """
 
@@ -55,10 +55,7 @@ class TowerCard(StrictModel):
         return _differences(self._identity_parts(), other._identity_parts())
 
     def preprocessing_differences(self, other: "TowerCard") -> dict[str, tuple[Any, Any]]:
-        """Returns what the images of one network went through differently: this card's value and the other's, by name.
-
-        Resolution and compute type are among it.
-        """
+        """Returns how images reach the two networks differently: this card's value and the other's, by name."""
         return _differences(self._run_parts(), other._run_parts())
 
     def _identity_parts(self) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def test_whole_images_and_another_resolution_are_evaluated_and_said(monkeypatch,
     more = ["--output", tmp_path / "page.html"] if command == "show" else []
     said = _evaluate(monkeypatch, capsys, folder, command, "crops", *more)
     assert "preprocessing" not in said
-    line = "the dataset's preprocessing is not the model's: "
+    line = "the dataset's preprocessing differs from the model's: "
     said = _evaluate(monkeypatch, capsys, folder, command, "whole", *more)
     assert f"{line}crop is 'none', the model's is 'central'; resize is 'square', the model's is 'short_side'" in said
     said = _evaluate(monkeypatch, capsys, folder, command, "larger", *more)

@@ -162,13 +162,17 @@ def _table(title: str, counts: str, shares: dict[str, dict[str, Share]]) -> rich
 
 
 def _say_differences(console: rich.console.Console, differences: dict[str, dict[str, Any]]) -> None:
-    """Prints a line where the dataset's images were preprocessed otherwise than those the model was tuned on."""
+    """Prints a line where the dataset's images were preprocessed differently from those the model was tuned on."""
     if differences:
         words = [
             f"{name} is {values['dataset']!r}, the model's is {values['model']!r}"
             for name, values in differences.items()
         ]
-        console.print(f"the dataset's preprocessing is not the model's: {'; '.join(words)}")
+        console.print(f"the dataset's preprocessing differs from the model's: {'; '.join(words)}", markup=False)
+
+
+def _print_json(content: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(content, indent=1) + "\n")
 
 
 def main() -> None:

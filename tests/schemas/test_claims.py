@@ -38,12 +38,14 @@ def test_another_description_is_refused_with_both_values(claim):
     assert claim.read() == DESCRIPTION
 
 
-def test_what_may_differ_is_not_refused(tmp_path):
-    claim = _claim(tmp_path, may_differ=lambda name: name in ("seed", "tower.width"))
+def test_what_is_noted_later_is_not_compared_by_the_claim(tmp_path):
+    claim = _claim(tmp_path, noted_later=("order",))
     claim.make(DESCRIPTION)
-    claim.make(DESCRIPTION | {"seed": 5, "tower": {"name": "a", "width": 9}})
-    with pytest.raises(ClaimError, match=r"job: tower\.name is 'a' there, 'b' was requested\. Take"):
-        claim.make(DESCRIPTION | {"seed": 5, "tower": {"name": "b", "width": 9}})
+    claim.rewrite(claim.read() | {"order": {"kind": "rows"}})
+    claim.make(DESCRIPTION)
+    assert claim.read()["order"] == {"kind": "rows"}
+    with pytest.raises(ClaimError, match=r"job: seed is \d there, 5 was requested\. Take"):
+        claim.make(DESCRIPTION | {"seed": 5})
 
 
 def test_many_differences_are_counted(claim):

@@ -76,7 +76,7 @@ class TunedModel:
     def check_goes_with(self, dataset: EmbeddingDataset) -> None:
         """Raises unless the dataset was embedded by the network that the model was tuned on.
 
-        Its images may have been preprocessed otherwise; `preprocessing_differences` says how. Where a card does not
+        Its images may have been preprocessed differently; `preprocessing_differences` says how. Where a card does not
         tell the network (one written by hand), fingerprints decide.
 
         Raises:
@@ -100,7 +100,7 @@ class TunedModel:
             )
 
     def preprocessing_differences(self, dataset: EmbeddingDataset) -> dict[str, dict[str, Any]]:
-        """Returns how the dataset's images went through the tower otherwise than those the model was tuned on.
+        """Returns how the dataset's images were preprocessed differently from those the model was tuned on.
 
         Returns:
           By field of the preprocessing, or `resolution`, `compute_type`, `position_resize`: the values of `model` and
