@@ -168,11 +168,7 @@ def _say_differences(console: rich.console.Console, differences: dict[str, dict[
             f"{name} is {values['dataset']!r}, the model's is {values['model']!r}"
             for name, values in differences.items()
         ]
-        console.print(f"the dataset's preprocessing differs from the model's: {'; '.join(words)}", markup=False)
-
-
-def _print_json(content: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(content, indent=1) + "\n")
+        console.print(f"the dataset's preprocessing differs from the model's: {'; '.join(words)}")
 
 
 def main() -> None:
