@@ -13,10 +13,10 @@ import difflib
 import importlib
 
 from lit_precompute.towers.family import Entry
-from lit_precompute.towers.image import mixer
 from lit_precompute.towers.image.bit import published as bit
 from lit_precompute.towers.image.convnext import published as convnext
 from lit_precompute.towers.image.efficientnet import published as efficientnet
+from lit_precompute.towers.image.mixer import published as mixer
 from lit_precompute.towers.image.vit import published as vit
 from lit_precompute.towers.image.vit import timm
 
