@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import PIL.Image
 
-from lit_precompute.precompute.images.decoding import host_tensorflow
+from lit_precompute.precompute.images.libraries import host_tensorflow
 from lit_precompute.towers.preprocessing import Method
 
 # tf.image.resize's names for the filters of its antialiasing kernel.
