@@ -24,12 +24,20 @@ OURS = {
 OTHERS = {
     "schemas": {"numpy", "pyarrow", "array_record", "pydantic", "fsspec", "ml_dtypes"},
     "towers": {
-        *("numpy", "jax", "flax", "safetensors", "huggingface_hub", "sentencepiece"),
-        *("fsspec", "aiohttp", "ml_dtypes"),
+        "numpy",
+        "jax",
+        "jaxtyping",
+        "flax",
+        "safetensors",
+        "huggingface_hub",
+        "sentencepiece",
+        "fsspec",
+        "aiohttp",
+        "ml_dtypes",
     },
-    "precompute": {"numpy", "jax", "tensorflow", "PIL", "fsspec"},
+    "precompute": {"numpy", "jax", "jaxtyping", "tensorflow", "PIL", "fsspec"},
     "pipelines": {"apache_beam", "numpy"},
-    "tune": {"numpy", "pyarrow", "jax", "flax", "optax", "orbax", "safetensors", "tensorboard"},
+    "tune": {"numpy", "pyarrow", "jax", "jaxtyping", "flax", "optax", "orbax", "safetensors", "tensorboard"},
     FACE: {"tyro", "rich", "apache_beam"},
 }
 # Pages show images, which they read and draw; so do plots.

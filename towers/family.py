@@ -14,15 +14,17 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
-import jax
 import numpy as np
+from jaxtyping import Array, Float32, Shaped
 
 from lit_precompute.towers.fingerprint import canonical_json
 from lit_precompute.towers.options import ComputeType
 from lit_precompute.towers.preprocessing import Preprocessing
-from lit_precompute.towers.weights.naming import Naming
+from lit_precompute.towers.weights.naming import Arrays, Naming
 
 Shapes = dict[str, tuple[int, ...]]
+# By canonical name.
+Parameters = Mapping[str, Float32[Array, "..."]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,7 +59,7 @@ class TowerConfig:
 Config = TypeVar("Config", bound=TowerConfig)
 
 
-def _unchanged(_: Any, parameters: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _unchanged(_: Any, parameters: Arrays) -> dict[str, Shaped[np.ndarray, "..."]]:
     return dict(parameters)
 
 
@@ -73,17 +75,17 @@ class Family(Generic[Config]):
       adapt: chooses what a file decides and nobody else knows (whether it has a class token), from the arrays under
         canonical names.
       fit: brings renamed parameters to the configuration's resolution; the weights' hash is taken before.
-      apply: (configuration, parameters, float32 images [n, h, w, 3] in the tower's value range) -> float32 [n, width].
+      apply: from the parameters and images in the tower's value range to embeddings of the configuration's width.
       is_statistic: whether a parameter is a statistic of training, which published counts leave out.
     """
 
     name: str
     poolings: tuple[str, ...]
     parameter_shapes: Callable[[Config], Shapes]
-    apply: Callable[[Config, Mapping[str, jax.Array], jax.Array], jax.Array]
+    apply: Callable[[Config, Parameters, Float32[Array, "n h w 3"]], Float32[Array, "n width"]]
     namings: Callable[[Config], Sequence[Naming]] = lambda config: ()
-    adapt: Callable[[Config, Mapping[str, np.ndarray]], Config] = lambda config, arrays: config
-    fit: Callable[[Config, Mapping[str, np.ndarray]], dict[str, np.ndarray]] = _unchanged
+    adapt: Callable[[Config, Arrays], Config] = lambda config, arrays: config
+    fit: Callable[[Config, Arrays], dict[str, Shaped[np.ndarray, "..."]]] = _unchanged
     is_statistic: Callable[[str], bool] = lambda name: False
 
 

@@ -19,8 +19,9 @@ import flax.traverse_util
 import jax
 import jax.numpy as jnp
 from flax import linen, nnx
+from jaxtyping import Array, Float, Float32
 
-from lit_precompute.towers.family import Entry, Family, Shapes, TowerConfig
+from lit_precompute.towers.family import Entry, Family, Parameters, Shapes, TowerConfig
 from lit_precompute.towers.preprocessing import Preprocessing
 
 _STATISTICS = ("mean", "var")
@@ -87,12 +88,12 @@ def flax_entry(
     return Entry(family=made, config=config, preprocessing=preprocessing, weights=weights, accuracy=accuracy)
 
 
-_Apply = Callable[[Mapping[str, jax.Array], jax.Array], jax.Array]
+_Apply = Callable[[Mapping[str, Float[Array, "..."]], Float[Array, "n h w 3"]], Float[Array, "n width"]]
 
 
 def _as_configured(
-    config: FlaxConfig, apply: _Apply, parameters: Mapping[str, jax.Array], images: jax.Array
-) -> jax.Array:
+    config: FlaxConfig, apply: _Apply, parameters: Parameters, images: Float32[Array, "n h w 3"]
+) -> Float32[Array, "n {config.width}"]:
     cast = {name: value.astype(config.compute_type) for name, value in parameters.items()}
     return apply(cast, images.astype(config.compute_type)).astype(jnp.float32)
 

@@ -16,6 +16,7 @@ import zlib
 from typing import Any, Literal
 
 import numpy as np
+from jaxtyping import UInt8
 from PIL import BmpImagePlugin, GifImagePlugin, Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 
 from lit_precompute.precompute.images.libraries import PILLOW_WARNINGS_IGNORED, host_tensorflow
@@ -93,8 +94,10 @@ class PictureError(ValueError):
         return self.message
 
 
-def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, jpeg: JpegDecoding = "fast") -> np.ndarray:
-    """Returns the picture as uint8 [height, width, 3], upright, transparency over white, first frame if animated.
+def decode(
+    data: bytes, *, max_pixels: int = MAX_PIXELS, jpeg: JpegDecoding = "fast"
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Returns the picture as RGB: upright, transparency over white, first frame if animated.
 
     Args:
       data: the whole encoded file: JPEG, PNG, WebP, GIF, BMP or TIFF, whatever it is called.

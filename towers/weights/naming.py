@@ -1,8 +1,8 @@
-"""How files name and lay out a family's parameters: declared once, used to read files and to write them.
+"""How files name and lay out a family's parameters, declared as data.
 
-Promises: reading and writing are each other's inverse to the bit, because both follow one list of `Link`s that only
-cut, turn and reshape arrays. What a naming leaves out is a stated rule (`dropped`); an array that no link and no rule
-knows passes through under its own name, so that `match_parameters` names it.
+Promises: reading loses no bit, because `Link`s only cut, transpose and reshape arrays. What a naming leaves out is a
+stated rule (`dropped`); an array that no link and no rule knows passes through under its own name, so that
+`match_parameters` names it.
 
 Not here: the names themselves (`families`), and opening files (`reading`).
 """
@@ -16,8 +16,11 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Shaped
 
 Shapes = Mapping[str, tuple[int, ...]]
+# By name, as a file has them: of any type and shape.
+Arrays = Mapping[str, Shaped[np.ndarray, "..."]]
 
 # Where big_vision's files keep the parameters when they hold more than them, outermost first: optimiser state of two
 # kinds around them, or two towers.
@@ -90,7 +93,7 @@ def kernel_link(file: str, parameter: str, shape: tuple[int, ...]) -> Link:
     return link(file, parameter, axes=(2, 3, 1, 0), part_shape=torchs)
 
 
-def read_names(namings: Sequence[Naming], arrays: Mapping[str, np.ndarray], shapes: Shapes) -> dict[str, np.ndarray]:
+def read_names(namings: Sequence[Naming], arrays: Arrays, shapes: Shapes) -> dict[str, Shaped[np.ndarray, "..."]]:
     """Returns a file's arrays under our names, by the naming that knows most of them.
 
     Args:
@@ -113,16 +116,6 @@ def read_names(namings: Sequence[Naming], arrays: Mapping[str, np.ndarray], shap
         elif not dropped.fullmatch(name):
             result[name] = array
     return result
-
-
-def write_names(naming: Naming, parameters: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Returns the parameters under a naming's names and in its layout, as `read_names` would read them back.
-
-    Raises:
-      KeyError: the naming has an array that is made of parameters that are not there.
-      ValueError: files of this naming cannot hold a value.
-    """
-    return {row.file: _write(row, [parameters[name] for name in row.parameters]) for row in naming.links}
 
 
 def _inside_roots(naming: Naming, arrays: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
@@ -174,21 +167,3 @@ def _turned(row: Link, part: np.ndarray, shape: tuple[int, ...] | None) -> np.nd
     if -1 in row.part_shape:
         return part.reshape((1,) * (len(shape) - part.ndim) + part.shape)
     return part.reshape(shape) if part.size == math.prod(shape) else part
-
-
-def _write(row: Link, values: Sequence[np.ndarray]) -> np.ndarray:
-    parts = [_turned_back(row, value) for value in values]
-    if row.joined == "stacked":
-        return np.stack(parts)
-    return np.concatenate(parts) if len(parts) > 1 else parts[0]
-
-
-def _turned_back(row: Link, value: np.ndarray) -> np.ndarray:
-    axes = row.axes
-    if row.missing_rows:
-        if value[:, : row.missing_rows].any():
-            raise ValueError(f"{row.file}: files of this naming leave out its first rows, which are not zero here")
-        return value[:, row.missing_rows :]
-    if row.part_shape is not None:
-        value = value.reshape([row.part_shape[axis] for axis in axes] if axes else row.part_shape)
-    return np.ascontiguousarray(value.transpose(np.argsort(axes)) if axes else value)

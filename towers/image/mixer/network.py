@@ -6,19 +6,21 @@ weights.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float32
 
+from lit_precompute.towers.family import Parameters
 from lit_precompute.towers.image.mixer.config import MixerConfig
 from lit_precompute.towers.layers import Weights, in_parts, layer_norm, mlp, patch_tokens, pictures_at_a_time
 
 _EPSILON = 1e-6
 
 
-def apply(config: MixerConfig, parameters: Mapping[str, jax.Array], images: jax.Array) -> jax.Array:
-    """Returns float32 [n, width] for float32 images [n, h, w, 3]."""
+def apply(
+    config: MixerConfig, parameters: Parameters, images: Float32[Array, "n h w 3"]
+) -> Float32[Array, "n {config.output_width}"]:
+    """Returns embeddings of images in the tower's value range."""
     weights = {name: value.astype(config.compute_type) for name, value in parameters.items()}
     size = pictures_at_a_time(config.grid**2)
     return in_parts(lambda part: _embed(config, weights, part), images, size)
