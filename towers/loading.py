@@ -10,13 +10,15 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float32
 
-from lit_precompute.towers.family import Family, Parameters, TowerConfig
+from lit_precompute.towers.family import Family, TowerConfig
 from lit_precompute.towers.fingerprint import hash_weights
 from lit_precompute.towers.options import ComputeType
 from lit_precompute.towers.preprocessing import Preprocessing
@@ -119,11 +121,15 @@ def _build(
 
 
 def _apply(
-    family: Family[Any], config: TowerConfig, parameters: Parameters, images: Float32[Array, "n h w 3"]
+    family: Family[Any],
+    config: TowerConfig,
+    parameters: Mapping[str, Float32[Array | np.ndarray, "..."]],
+    images: Float32[Array | np.ndarray, "n h w 3"],
 ) -> Float32[Array, "n {config.output_width}"]:
     # Accelerators would round float32 products' inputs to fewer bits, so that vectors would depend on the machine.
     with jax.default_matmul_precision("highest" if config.compute_type == "float32" else "default"):
-        return family.apply(config, parameters, images)
+        arrays = {name: jnp.asarray(value) for name, value in parameters.items()}
+        return family.apply(config, arrays, jnp.asarray(images))
 
 
 def preprocessing_at(published: Preprocessing, resolution: int, resize: Resize = "published") -> Preprocessing:

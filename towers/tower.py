@@ -14,7 +14,6 @@ import numpy as np
 from jaxtyping import Array, Float32
 
 from lit_precompute.towers import fingerprint
-from lit_precompute.towers.family import Parameters
 from lit_precompute.towers.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
@@ -45,7 +44,10 @@ class ImageTower:
     num_parameters: int
     weights_sha256: str
     parameters: Mapping[str, Float32[np.ndarray, "..."]]
-    apply: Callable[[Parameters, Float32[Array, "n h w 3"]], Float32[Array, "n output_width"]]
+    apply: Callable[
+        [Mapping[str, Float32[Array | np.ndarray, "..."]], Float32[Array | np.ndarray, "n h w 3"]],
+        Float32[Array, "n output_width"],
+    ]
 
     def fingerprint(self) -> str:
         """Returns the hash of architecture, preprocessing and weights; equal ones are interchangeable."""

@@ -106,5 +106,5 @@ def test_a_file_that_lacks_a_parameter_is_refused(tmp_path):
 
 
 def test_a_module_that_gives_no_vectors_is_refused_when_it_is_named():
-    with pytest.raises(ValueError, match=r"must give \[n, width\] for n pictures, got \[2, 16, 16, 8\] for 2"):
+    with pytest.raises(ValueError, match=r"must give \[n, width\] for n images, got \[2, 16, 16, 8\] for 2"):
         flax_entry(linen.Conv(8, (3, 3)), family="maps", preprocessing=Preprocessing(size=SIDE))

@@ -32,7 +32,9 @@ def depthwise(
     EfficientNet-Lite0's 9 or 25 that tower ran at 28,457 pictures a second instead of 36,462, in one run on an H200.
     """
     return jax.lax.platform_dependent(
-        *(features, kernel, bias),
+        features,
+        kernel,
+        bias,
         cpu=lambda features, kernel, bias: _depthwise_on_cpus(features, kernel, bias, stride),
         default=lambda features, kernel, bias: _convolved(features, kernel[:, :, None], bias, stride),
     )
@@ -58,7 +60,9 @@ def of_few_channels(
     one product of gathered columns (3x3, stride 2, 8 x 224 x 224 to 32 channels, 2 cores).
     """
     return jax.lax.platform_dependent(
-        *(images, kernel, bias),
+        images,
+        kernel,
+        bias,
         cpu=lambda images, kernel, bias: _few_channels_on_cpus(images, kernel, bias, stride),
         default=lambda images, kernel, bias: _convolved(images, kernel, bias, stride),
     )

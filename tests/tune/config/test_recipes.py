@@ -96,7 +96,8 @@ def test_papers_figures():
     assert base.batch_size * base.num_steps == pytest.approx(900e6, rel=0.01)
     assert (base.optimizer.learning_rate, base.optimizer.weight_decay, base.optimizer.warmup_steps) == (1e-3, 0, 10_000)
     assert (cc12m.optimizer.learning_rate, cc12m.optimizer.weight_decay, cc12m.optimizer.warmup_steps) == (
-        *(1e-3, 1e-4),
+        1e-3,
+        1e-4,
         2_000,
     )
     # "20 epochs, which corresponds to 12k steps with a batch size of 16384": of 200 million pairs.
