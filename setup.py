@@ -40,7 +40,7 @@ setuptools.setup(
         "fsspec[http]>=2025.3",
         "huggingface-hub>=1.31,<3",
         "jax>=0.10,<0.13",
-        "jaxtyping>=0.3,<0.4",
+        "jaxtyping>=0.3.11,<0.4",
         "matplotlib>=3.10,<4",
         "ml-dtypes>=0.5,<0.7",
         "numpy>=2.1,<3",
@@ -65,6 +65,7 @@ setuptools.setup(
         "dev": [
             *_EMBED,
             "basedpyright>=1.31,<2",
+            "beartype>=0.22,<0.23",
             "hypothesis>=6.130,<7",
             "mkdocs>=1.6,<2",
             "pytest>=8.3,<10",

@@ -53,8 +53,11 @@ class InvertedBottleneck(nn.Module):
         self.layers = nn.Sequential(
             *expand,
             nn.ZeroPad2d((odd // 2, odd - odd // 2) * 2),
-            *(nn.Conv2d(wide, wide, kernel, stride, groups=wide, bias=False), nn.BatchNorm2d(wide), nn.ReLU6()),
-            *(nn.Conv2d(wide, outputs, 1, bias=False), nn.BatchNorm2d(outputs)),
+            nn.Conv2d(wide, wide, kernel, stride, groups=wide, bias=False),
+            nn.BatchNorm2d(wide),
+            nn.ReLU6(),
+            nn.Conv2d(wide, outputs, 1, bias=False),
+            nn.BatchNorm2d(outputs),
         )
 
     def forward(self, features):

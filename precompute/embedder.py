@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
+from jaxtyping import Array, Float32, UInt8
 
 from lit_precompute.precompute.images.preprocessing import normalise
 from lit_precompute.towers.tower import ImageTower
@@ -67,21 +68,21 @@ class Embedder:
         normal = normalise(self.tower.preprocessing, images)
         return self.tower.apply(parameters, normal).astype(jnp.float32)
 
-    def take_batch(self) -> np.ndarray:
-        """Returns a batch to be filled, uint8 [padded_size, size, size, 3]; what it holds is left from earlier use."""
+    def take_batch(self) -> UInt8[np.ndarray, "padded_size size size 3"]:
+        """Returns a batch to be filled; what it holds is left from earlier use."""
         try:
             return self._unused.pop()
         except IndexError:
             size = self.tower.preprocessing.size
             return np.zeros((self.padded_size, size, size, 3), np.uint8)
 
-    def give_back(self, batch: np.ndarray) -> None:
+    def give_back(self, batch: UInt8[np.ndarray, "padded_size size size 3"]) -> None:
         """Takes a batch whose embeddings have come: new memory costs more than the pictures that are written to it."""
         self._unused.append(batch)
 
-    def start(self, batch: np.ndarray) -> jax.Array:
+    def start(self, batch: UInt8[np.ndarray, "padded_size size size 3"]) -> Float32[Array, "padded_size output_width"]:
         """Starts to embed a batch as `take_batch` gives it, not to be written to before its embeddings are there.
 
-        Returns at once what will be float32 [padded_size, D].
+        Returns at once, before the embeddings are computed.
         """
         return self._function(self._parameters, jax.device_put(batch, self._shares))

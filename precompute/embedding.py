@@ -110,8 +110,8 @@ def _batches(prepared: Iterable[tuple[Example, Outcome]], embedder: Embedder) ->
     batch = _PreparedBatch([], embedder.take_batch(), [])
     for example, outcome in prepared:
         if isinstance(outcome, PictureError):
-            row = {"key": example.key, "source": example.source, "reason": outcome.reason, "message": str(outcome)}
-            batch.failures.append(Failure(**row))
+            failure = Failure(key=example.key, source=example.source, reason=outcome.reason, message=str(outcome))
+            batch.failures.append(failure)
             continue
         batch.images[len(batch.examples)] = outcome
         batch.examples.append(example)

@@ -1,4 +1,4 @@
-"""Settings that every test needs before JAX, TensorFlow or Beam are imported."""
+"""Settings that every test needs before JAX, TensorFlow, Beam or our own modules are imported."""
 
 import os
 
@@ -6,3 +6,26 @@ import os
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+import jax
+import pytest
+
+from tests import signatures
+
+signatures.check_modules("lit_precompute.towers", "lit_precompute.precompute", "lit_precompute.tune")
+
+
+def _strict_promotion(scope: str):
+    """Returns a fixture under which JAX mixes no arrays of two types, in all tests but those with the marker."""
+
+    @pytest.fixture(autouse=True, scope=scope, name=f"strict_promotion_of_a_{scope}")
+    def strict_promotion(request):
+        standard = request.node.get_closest_marker("standard_promotion")
+        with jax.numpy_dtype_promotion("standard" if standard else "strict"):
+            yield
+
+    return strict_promotion
+
+
+# Fixtures of a module are set up before those of its functions.
+_of_modules, _of_functions = _strict_promotion("module"), _strict_promotion("function")

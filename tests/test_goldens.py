@@ -23,6 +23,7 @@ def test_a_loaded_tower_of_each_family_keeps_its_fingerprint(family, tmp_path):
     assert fingerprints.load_small(family, tmp_path).fingerprint() == FINGERPRINTS["loaded"][family]
 
 
+@pytest.mark.standard_promotion  # optax's Adam needs it
 def test_the_demos_training_starts_from_the_same_parameters_bit_for_bit():
     assert text_tower_start.hashes() == json.loads(text_tower_start.PATH.read_text(encoding="utf-8"))
 

@@ -23,8 +23,8 @@ OURS = {
 # Which packages of others.
 OTHERS = {
     "schemas": {"numpy", "pyarrow", "array_record", "pydantic", "ml_dtypes"},
-    "towers": {"numpy", "jax", "flax", "safetensors", "huggingface_hub", "sentencepiece", "ml_dtypes"},
-    "precompute": {"numpy", "jax", "tensorflow", "PIL"},
+    "towers": {"numpy", "jax", "jaxtyping", "flax", "safetensors", "huggingface_hub", "sentencepiece", "ml_dtypes"},
+    "precompute": {"numpy", "jax", "jaxtyping", "tensorflow", "PIL"},
     "pipelines": {"apache_beam", "numpy"},
     "tune": {"numpy", "pyarrow", "jax", "jaxtyping", "flax", "optax", "orbax", "safetensors", "tensorboard"},
     FACE: {"tyro", "rich", "apache_beam"},

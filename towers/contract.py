@@ -15,12 +15,14 @@ from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Array, Float32, Shaped
 
 from lit_precompute.towers.weights.matching import match_parameters
-from lit_precompute.towers.weights.naming import Naming, read_names, write_names
+from lit_precompute.towers.weights.naming import Arrays, Naming, read_names, write_names
 
 Shapes = dict[str, tuple[int, ...]]
-Parameters = Mapping[str, jax.Array]
+# By name; of either library, so that what was read from a file is taken as it is.
+Parameters = Mapping[str, Float32[Array | np.ndarray, "..."]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -30,18 +32,18 @@ class Tower:
     Attributes:
       output_width: length of an embedding.
       parameter_shapes: the parameters by name; all are float32.
-      apply: (parameters, inputs of n examples) -> float32 [n, output_width], not normalised.
-      initialise: random key -> parameters for training from a random start.
+      apply: from the parameters and the inputs of n examples to their embeddings, not normalised.
+      initialise: from a random key to parameters for training from a random start.
       namings: the kinds of files that are read and written; none means that files have the names used here.
     """
 
     output_width: int
     parameter_shapes: Shapes
-    apply: Callable[[Parameters, Any], jax.Array]
-    initialise: Callable[[jax.Array], dict[str, jax.Array]]
+    apply: Callable[[Parameters, Any], Float32[Array, "n width"]]
+    initialise: Callable[[jax.Array], dict[str, Float32[Array, "..."]]]
     namings: Sequence[Naming] = ()
 
-    def read_parameters(self, arrays: Mapping[str, np.ndarray], where: str) -> dict[str, np.ndarray]:
+    def read_parameters(self, arrays: Arrays, where: str) -> dict[str, Float32[np.ndarray, "..."]]:
         """Returns a file's arrays as this tower's parameters, float32.
 
         Raises:
@@ -50,6 +52,6 @@ class Tower:
         renamed = read_names(self.namings, arrays, self.parameter_shapes)
         return match_parameters(renamed, self.parameter_shapes, where)
 
-    def write_parameters(self, parameters: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def write_parameters(self, parameters: Arrays) -> dict[str, Shaped[np.ndarray, "..."]]:
         """Returns the parameters under the names of the first naming; `read_parameters` reads them back."""
         return write_names(self.namings[0], parameters) if self.namings else dict(parameters)

@@ -16,14 +16,19 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float32, Shaped
 
 from lit_precompute.towers.contract import Shapes, Tower
 from lit_precompute.towers.fingerprint import canonical_json
 from lit_precompute.towers.initialisation import initialise
 from lit_precompute.towers.options import ComputeType
 from lit_precompute.towers.preprocessing import Preprocessing
-from lit_precompute.towers.weights.naming import Naming
+from lit_precompute.towers.weights.naming import Arrays, Naming
+
+# By canonical name.
+Parameters = Mapping[str, Float32[Array, "..."]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,7 +63,7 @@ class TowerConfig:
 Config = TypeVar("Config", bound=TowerConfig)
 
 
-def _unchanged(_: Any, parameters: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _unchanged(_: Any, parameters: Arrays) -> dict[str, Shaped[np.ndarray, "..."]]:
     return dict(parameters)
 
 
@@ -74,7 +79,7 @@ class Family(Generic[Config]):
       adapt: chooses what a file decides and nobody else knows (whether it has a class token), from the arrays under
         canonical names.
       fit: brings renamed parameters to the configuration's resolution; the weights' hash is taken before.
-      apply: (configuration, parameters, float32 images [n, h, w, 3] in the tower's value range) -> float32 [n, width].
+      apply: from the parameters and images in the tower's value range to embeddings of the configuration's width.
       initialise: (shapes, random key) -> parameters for training from a random start.
       is_statistic: whether a parameter is a statistic of training, which published counts leave out.
     """
@@ -82,11 +87,11 @@ class Family(Generic[Config]):
     name: str
     poolings: tuple[str, ...]
     parameter_shapes: Callable[[Config], Shapes]
-    apply: Callable[[Config, Mapping[str, jax.Array], jax.Array], jax.Array]
+    apply: Callable[[Config, Parameters, Float32[Array, "n h w 3"]], Float32[Array, "n width"]]
     namings: Callable[[Config], Sequence[Naming]] = lambda config: ()
-    adapt: Callable[[Config, Mapping[str, np.ndarray]], Config] = lambda config, arrays: config
-    fit: Callable[[Config, Mapping[str, np.ndarray]], dict[str, np.ndarray]] = _unchanged
-    initialise: Callable[[Shapes, jax.Array], dict[str, jax.Array]] = initialise
+    adapt: Callable[[Config, Arrays], Config] = lambda config, arrays: config
+    fit: Callable[[Config, Arrays], dict[str, Shaped[np.ndarray, "..."]]] = _unchanged
+    initialise: Callable[[Shapes, jax.Array], dict[str, Float32[Array, "..."]]] = initialise
     is_statistic: Callable[[str], bool] = lambda name: False
 
     def tower(self, config: Config) -> Tower:
@@ -102,11 +107,15 @@ class Family(Generic[Config]):
 
 
 def _apply(
-    family: Family[Any], config: TowerConfig, parameters: Mapping[str, jax.Array], images: jax.Array
-) -> jax.Array:
+    family: Family[Any],
+    config: TowerConfig,
+    parameters: Mapping[str, Float32[Array | np.ndarray, "..."]],
+    images: Float32[Array | np.ndarray, "n h w 3"],
+) -> Float32[Array, "n {config.output_width}"]:
     # Accelerators would round float32 products' inputs to fewer bits, so that embeddings would depend on the machine.
     with jax.default_matmul_precision("highest" if config.compute_type == "float32" else "default"):
-        return family.apply(config, parameters, images)
+        arrays = {name: jnp.asarray(value) for name, value in parameters.items()}
+        return family.apply(config, arrays, jnp.asarray(images))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from jaxtyping import Shaped
 
 
 def canonical_json(value: Any) -> bytes:
@@ -20,7 +21,7 @@ def canonical_json(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode("ascii")
 
 
-def hash_weights(parameters: Mapping[str, np.ndarray]) -> str:
+def hash_weights(parameters: Mapping[str, Shaped[np.ndarray, "..."]]) -> str:
     """Returns the SHA-256, in hexadecimal, of parameters' names, shapes and values as float32."""
     digest = hashlib.sha256()
     for name in sorted(parameters):

@@ -19,8 +19,9 @@ import flax.traverse_util
 import jax
 import jax.numpy as jnp
 from flax import linen, nnx
+from jaxtyping import Array, Float, Float32
 
-from lit_precompute.towers.family import Entry, Family, Shapes, TowerConfig
+from lit_precompute.towers.family import Entry, Family, Parameters, Shapes, TowerConfig
 from lit_precompute.towers.nnx_modules import nnx_function
 from lit_precompute.towers.preprocessing import Preprocessing
 
@@ -72,11 +73,7 @@ def flax_entry(
         shapes, apply = _linen_function(module, preprocessing.size)
     else:
         shapes, apply, _ = nnx_function(lambda rngs: module())
-    images = jax.ShapeDtypeStruct((2, preprocessing.size, preprocessing.size, 3), jnp.float32)
-    arrays = {name: jax.ShapeDtypeStruct(shape, jnp.float32) for name, shape in shapes.items()}
-    found = jax.eval_shape(apply, arrays, images).shape
-    if len(found) != 2 or found[0] != 2:
-        raise ValueError(f"{family}: the module must give [n, width] for n pictures, got {list(found)} for 2")
+    width = _output_width(family, shapes, apply, preprocessing.size)
     made = Family(
         name=family,
         poolings=("output",),
@@ -84,16 +81,26 @@ def flax_entry(
         apply=lambda config, parameters, images: _as_configured(config, apply, parameters, images),
         is_statistic=lambda name: name.rsplit("/", 1)[-1] in _STATISTICS,
     )
-    config = FlaxConfig(resolution=preprocessing.size, width=found[1], options=dict(options or {}))
+    config = FlaxConfig(resolution=preprocessing.size, width=width, options=dict(options or {}))
     return Entry(family=made, config=config, preprocessing=preprocessing, weights=weights, accuracy=accuracy)
 
 
-_Apply = Callable[[Mapping[str, jax.Array], jax.Array], jax.Array]
+_Apply = Callable[[Mapping[str, Float[Array, "..."]], Float[Array, "n h w 3"]], Float[Array, "n width"]]
+
+
+def _output_width(family: str, shapes: Shapes, apply: _Apply, size: int) -> int:
+    """Returns how many numbers the function gives for each image; nothing is computed."""
+    images = jax.ShapeDtypeStruct((2, size, size, 3), jnp.float32)
+    arrays = {name: jax.ShapeDtypeStruct(shape, jnp.float32) for name, shape in shapes.items()}
+    found = jax.eval_shape(apply, arrays, images).shape
+    if len(found) != 2 or found[0] != 2:
+        raise ValueError(f"{family}: the module must give [n, width] for n images, got {list(found)} for 2")
+    return found[1]
 
 
 def _as_configured(
-    config: FlaxConfig, apply: _Apply, parameters: Mapping[str, jax.Array], images: jax.Array
-) -> jax.Array:
+    config: FlaxConfig, apply: _Apply, parameters: Parameters, images: Float32[Array, "n h w 3"]
+) -> Float32[Array, "n {config.width}"]:
     cast = {name: value.astype(config.compute_type) for name, value in parameters.items()}
     return apply(cast, images.astype(config.compute_type)).astype(jnp.float32)
 

@@ -8,14 +8,15 @@ Source: flax.readthedocs.io, the pages on `nnx.split` and `nnx.merge`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import flax.traverse_util
 import jax
 from flax import nnx
 
-Parameters = Mapping[str, jax.Array]
+from lit_precompute.towers.contract import Parameters
+
 # What is left out is random state, which nothing asks for in evaluation.
 _PARAMETERS = nnx.Not(nnx.RngState)
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
 import numpy as np
+from jaxtyping import Float32
 
 Resize = Literal["square", "short_side"]
 Crop = Literal["none", "central"]
@@ -41,8 +42,8 @@ class Scale:
         if not self.low < self.high:
             raise ValueError(f"preprocessing: value range low must be < high, got {self.low} and {self.high}")
 
-    def table(self) -> np.ndarray:
-        """Returns [256, 1] float32: the value of each of the 256 pixel values."""
+    def table(self) -> Float32[np.ndarray, "256 1"]:
+        """Returns the value of each of the 256 pixel values."""
         values = np.arange(256, dtype=np.float32)[:, None] / np.float32(255)
         # The width is taken in float64 and rounded once, as TensorFlow does with Python numbers.
         return np.float32(self.low) + values * np.float32(self.high - self.low)
@@ -68,8 +69,8 @@ class Standardise:
         red, green, blue = ((255 * a, 255 * b) for a, b in zip(mean, deviation, strict=True))
         return cls(mean=(red[0], green[0], blue[0]), deviation=(red[1], green[1], blue[1]))
 
-    def table(self) -> np.ndarray:
-        """Returns [256, 3] float32: the value of each of the 256 pixel values in each channel."""
+    def table(self) -> Float32[np.ndarray, "256 3"]:
+        """Returns the value of each of the 256 pixel values in each channel."""
         values = np.arange(256, dtype=np.float32)[:, None]
         return (values - np.asarray(self.mean, np.float32)) / np.asarray(self.deviation, np.float32)
 

@@ -13,14 +13,14 @@ import difflib
 import importlib
 
 from lit_precompute.towers.family import Entry
-from lit_precompute.towers.image import mixer
 from lit_precompute.towers.image.bit import published as bit
 from lit_precompute.towers.image.convnext import published as convnext
 from lit_precompute.towers.image.efficientnet import published as efficientnet
+from lit_precompute.towers.image.mixer import published as mixer
+from lit_precompute.towers.image.vit import contrastive, timm
 from lit_precompute.towers.image.vit import published as vit
-from lit_precompute.towers.image.vit import timm
 
-_FAMILIES = (bit, convnext, efficientnet, mixer, vit, timm)
+_PUBLISHED = (bit, convnext, efficientnet, mixer, vit, contrastive, timm)
 _ENTRIES: dict[str, Entry] = {}
 _ALIASES: dict[str, str] = {}
 # How Hugging Face's own libraries, timm and open_clip spell a repository.
@@ -90,8 +90,8 @@ def resolve_tower(name: str) -> tuple[str, Entry]:
     raise ValueError(f"unknown tower {name!r}; did you mean one of {', '.join(near)}?")
 
 
-for _family in _FAMILIES:
-    for _name, _entry in _family.ENTRIES.items():
+for _module in _PUBLISHED:
+    for _name, _entry in _module.ENTRIES.items():
         register(_name, _entry)
-    for _alias, _name in getattr(_family, "ALIASES", {}).items():
+    for _alias, _name in getattr(_module, "ALIASES", {}).items():
         register_alias(_alias, _name)

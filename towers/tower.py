@@ -10,8 +10,8 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import jax
 import numpy as np
+from jaxtyping import Array, Float32
 
 from lit_precompute.towers import fingerprint
 from lit_precompute.towers.preprocessing import Preprocessing
@@ -32,9 +32,8 @@ class ImageTower:
       output_width: length of an embedding.
       num_parameters: as published for the part that is used; statistics (batch norm's means) are not counted.
       weights_sha256: hash of the parameters as loaded, before they are fitted to the resolution.
-      parameters: float32 by canonical name.
-      apply: (parameters, float32 images [n, h, w, 3] in the value range of `preprocessing`) -> float32 [n,
-        output_width].
+      parameters: by canonical name.
+      apply: from parameters and images in the value range of `preprocessing` to embeddings.
     """
 
     name: str
@@ -44,8 +43,11 @@ class ImageTower:
     output_width: int
     num_parameters: int
     weights_sha256: str
-    parameters: Mapping[str, np.ndarray]
-    apply: Callable[[Mapping[str, jax.Array], jax.Array], jax.Array]
+    parameters: Mapping[str, Float32[np.ndarray, "..."]]
+    apply: Callable[
+        [Mapping[str, Float32[Array | np.ndarray, "..."]], Float32[Array | np.ndarray, "n h w 3"]],
+        Float32[Array, "n output_width"],
+    ]
 
     def fingerprint(self) -> str:
         """Returns the hash of architecture, preprocessing and weights; equal ones are interchangeable."""

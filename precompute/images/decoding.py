@@ -10,18 +10,16 @@ alone, and colour profiles are not applied (neither does big_vision apply them).
 
 from __future__ import annotations
 
-import functools
 import io
-import os
 import struct
-import threading
-import warnings
 import zlib
 from typing import Any, Literal
 
 import numpy as np
+from jaxtyping import UInt8
 from PIL import BmpImagePlugin, GifImagePlugin, Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 
+from lit_precompute.precompute.images.libraries import PILLOW_WARNINGS_IGNORED, host_tensorflow
 from lit_precompute.towers.preprocessing import JpegDecoding
 
 Reason = Literal["empty", "not-a-picture", "truncated", "too-large", "unsupported", "missing", "unreadable"]
@@ -96,52 +94,10 @@ class PictureError(ValueError):
         return self.message
 
 
-@functools.cache
-def host_tensorflow() -> Any:
-    """Returns TensorFlow, imported at first use (seconds) and kept off the accelerators, which are JAX's."""
-    # Both only when nobody chose otherwise: start-up notes would break progress lines, and oneDNN, which announces
-    # itself on standard error, has no part in what is used here.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-    import tensorflow as tf
-
-    if tf.config.list_physical_devices("GPU"):
-        tf.config.set_visible_devices([], "GPU")
-    return tf
-
-
-class _PillowWarningsIgnored:
-    """While any thread is inside, warnings raised by Pillow's modules are ignored.
-
-    What Pillow warns about here is either refused in our own words or harmless (damaged EXIF). The standard library's
-    catch_warnings restores the wrong filters when threads overlap; here the first in adds a line and the last out
-    takes it away.
-    """
-
-    def __init__(self):
-        self._lock = threading.Lock()
-        self._num_inside = 0
-        self._line: Any = None
-
-    def __enter__(self):
-        with self._lock:
-            if self._num_inside == 0:
-                warnings.filterwarnings("ignore", module=r"PIL\.")
-                self._line = warnings.filters[0]
-            self._num_inside += 1
-
-    def __exit__(self, *exception: object):
-        with self._lock:
-            self._num_inside -= 1
-            if self._num_inside == 0 and self._line in warnings.filters:
-                warnings.filters.remove(self._line)  # pyright: ignore[reportAttributeAccessIssue] # a list, typed as a sequence
-
-
-_PILLOW_WARNINGS_IGNORED = _PillowWarningsIgnored()
-
-
-def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, jpeg: JpegDecoding = "fast") -> np.ndarray:
-    """Returns the picture as uint8 [height, width, 3], upright, transparency over white, first frame if animated.
+def decode(
+    data: bytes, *, max_pixels: int = MAX_PIXELS, jpeg: JpegDecoding = "fast"
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Returns the picture as RGB: upright, transparency over white, first frame if animated.
 
     Args:
       data: the whole encoded file: JPEG, PNG, WebP, GIF, BMP or TIFF, whatever it is called.
@@ -155,7 +111,7 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, jpeg: JpegDecoding = "f
     if not data:
         raise PictureError("empty", "the file has no bytes")
     reader = _reader(data)
-    with _PILLOW_WARNINGS_IGNORED:
+    with PILLOW_WARNINGS_IGNORED:
         try:
             if reader is WebPImagePlugin.WebPImageFile:
                 # Pillow's WebP reader allocates the canvas before it tells the size.

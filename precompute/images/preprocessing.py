@@ -12,9 +12,9 @@ Source: github.com/google-research/big_vision, big_vision/pp/ops_image.py and op
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float32, UInt8
 
 from lit_precompute.precompute.images.decoding import MAX_PIXELS, PictureError, decode
 from lit_precompute.precompute.images.resizing import resize, resize_with_pillow
@@ -24,8 +24,10 @@ from lit_precompute.towers.preprocessing import Preprocessing
 _MAX_RESIZED_PIXELS = 1 << 26
 
 
-def load(data: bytes, preprocessing: Preprocessing, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """Returns an encoded picture decoded and prepared: uint8 [size, size, 3]. Threads may call it at once.
+def load(
+    data: bytes, preprocessing: Preprocessing, *, max_pixels: int = MAX_PIXELS
+) -> UInt8[np.ndarray, "{preprocessing.size} {preprocessing.size} 3"]:
+    """Returns an encoded picture decoded and prepared. Threads may call it at once.
 
     Raises:
       PictureError: the bytes are no picture that can be taken; its `reason` says why.
@@ -33,8 +35,10 @@ def load(data: bytes, preprocessing: Preprocessing, *, max_pixels: int = MAX_PIX
     return prepare(decode(data, max_pixels=max_pixels, jpeg=preprocessing.jpeg), preprocessing)
 
 
-def prepare(image: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
-    """Returns a decoded picture (uint8 [h, w, 3]) resized and cropped: uint8 [size, size, 3].
+def prepare(
+    image: UInt8[np.ndarray, "h w 3"], preprocessing: Preprocessing
+) -> UInt8[np.ndarray, "{preprocessing.size} {preprocessing.size} 3"]:
+    """Returns a decoded picture resized and cropped.
 
     Raises:
       PictureError: "too-large", the picture is so narrow that keeping its aspect ratio needs over 2**26 pixels.
@@ -72,8 +76,8 @@ def _resized_shape(height: int, width: int, preprocessing: Preprocessing) -> tup
     return int(np.rint(np.float32(height) * factor)), int(np.rint(np.float32(width) * factor))
 
 
-def normalise(preprocessing: Preprocessing, images: jax.Array) -> jax.Array:
-    """Returns float32 [n, h, w, 3] in the tower's value range, from uint8 [n, h, w, 3]; for use inside `jax.jit`.
+def normalise(preprocessing: Preprocessing, images: UInt8[Array, "n h w 3"]) -> Float32[Array, "n h w 3"]:
+    """Returns images in the tower's value range; for use inside `jax.jit`.
 
     A table look-up, because arithmetic would not be exact: XLA multiplies by 1/255 where TensorFlow divides by 255
     and fuses the multiply with the add, which changes the last bit of 205 of the 256 values of -1..1. On 2 CPU cores

@@ -26,7 +26,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lit_precompute.precompute.images.ahead import Outcome, ReadImage, outcome_of
-from lit_precompute.precompute.images.decoding import MAX_PIXELS, PictureError, host_tensorflow
+from lit_precompute.precompute.images.decoding import MAX_PIXELS, PictureError
+from lit_precompute.precompute.images.libraries import host_tensorflow
 from lit_precompute.towers.preprocessing import Preprocessing
 
 # Reads that go to a process together: enough that the journey is short beside the work.

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import PIL.Image
+from jaxtyping import UInt8
 
-from lit_precompute.precompute.images.decoding import host_tensorflow
+from lit_precompute.precompute.images.libraries import host_tensorflow
 from lit_precompute.towers.preprocessing import Method
 
 # tf.image.resize's names for the filters of its antialiasing kernel.
 _ANTIALIAS_FILTERS = {"bilinear": "triangle", "bicubic": "keyscubic"}
 
 
-def resize(image: np.ndarray, height: int, width: int, *, method: Method, antialias: bool) -> np.ndarray:
-    """Returns uint8 [height, width, 3], equal to the byte to big_vision's resize of a uint8 picture.
+def resize(
+    image: UInt8[np.ndarray, "h w 3"], height: int, width: int, *, method: Method, antialias: bool
+) -> UInt8[np.ndarray, "{height} {width} 3"]:
+    """Returns the image resized, equal to the byte to big_vision's resize of uint8.
 
     The kernels behind tf.image.resize are called directly: the same bytes for a third of the time at 128 pixels,
     where the work around the kernel costs more than the kernel. They release the interpreter lock.
@@ -48,6 +51,8 @@ _PILLOW_FILTERS = {
 }
 
 
-def resize_with_pillow(image: np.ndarray, height: int, width: int, method: Method) -> np.ndarray:
-    """Returns uint8 [height, width, 3], equal to the byte to what torchvision makes of a PIL image."""
+def resize_with_pillow(
+    image: UInt8[np.ndarray, "h w 3"], height: int, width: int, method: Method
+) -> UInt8[np.ndarray, "{height} {width} 3"]:
+    """Returns the image resized, equal to the byte to what torchvision makes of a PIL image."""
     return np.asarray(PIL.Image.fromarray(image).resize((width, height), _PILLOW_FILTERS[method]))

@@ -5,8 +5,6 @@ together are checked to be aligned by key; memory is bounded by the blocks in us
 as a path, so that other processes open it anew. Blocks give vectors as they are stored, and by `vectors()` as float32.
 """
 
-import bisect
-import itertools
 import os
 import pathlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lit_precompute.schemas.manifest import Manifest
+from lit_precompute.schemas.reading.block_layout import BlockLayout
 from lit_precompute.schemas.reading.row_block import RowBlock, concatenate
 from lit_precompute.schemas.reading.table_reader import TableReader
 from lit_precompute.schemas.storage import DatasetError
@@ -45,10 +44,7 @@ class EmbeddingDataset:
         }
         scales = {column.name for table in self.manifest.tables for column in table.columns if column.type == "scale"}
         self._scales = {(self._table_of[name], name) for name in scales & set(self._table_of)}
-        shards = self.manifest.shards
-        block_rows = self.manifest.block_rows
-        self._row_ends = list(itertools.accumulate(shard.num_rows for shard in shards))
-        self._block_ends = list(itertools.accumulate(-(-shard.num_rows // block_rows) for shard in shards))
+        self._layout = BlockLayout([shard.num_rows for shard in self.manifest.shards], self.manifest.block_rows)
         self._keys: pa.ChunkedArray | None = None
 
     @classmethod
@@ -72,7 +68,7 @@ class EmbeddingDataset:
     @property
     def num_blocks(self) -> int:
         """Blocks of every aligned table."""
-        return self._block_ends[-1] if self._block_ends else 0
+        return self._layout.num_blocks
 
     @property
     def columns(self) -> list[str]:
@@ -97,10 +93,7 @@ class EmbeddingDataset:
         Raises:
           IndexError: `block` is outside [0, num_blocks); negatives do not wrap.
         """
-        shard, within = self._locate(self._block_ends, block, "block")
-        first_row = self._row_ends[shard] - self.manifest.shards[shard].num_rows
-        start = first_row + within * self.manifest.block_rows
-        return start, min(start + self.manifest.block_rows, self._row_ends[shard])
+        return self._layout.span(block)
 
     def read_block(self, block: int, columns: Sequence[str] | None = None) -> RowBlock:
         """Returns a block of the given columns (None: all); int8 vectors bring their scales.
@@ -109,7 +102,7 @@ class EmbeddingDataset:
           IndexError: `block` is outside [0, num_blocks).
           DatasetError: an unknown column, damaged bytes, or tables whose keys differ.
         """
-        shard, within = self._locate(self._block_ends, block, "block")
+        shard, within = self._layout.locate(block)
         wanted = self._with_scales(self.columns if columns is None else columns)
         tables = self._tables_of(wanted)
         batches = {name: self._readers[name].read(shard, within) for name in tables}
@@ -137,7 +130,7 @@ class EmbeddingDataset:
         if not 0 <= start < stop <= self.num_rows:
             raise IndexError(f"rows must be within [0, {self.num_rows}) and not empty, got [{start}, {stop})")
         pieces: list[RowBlock] = []
-        for block in range(self._block_of(start), self._block_of(stop - 1) + 1):
+        for block in range(self._layout.block_of(start), self._layout.block_of(stop - 1) + 1):
             first, end = self.block_span(block)
             pieces.append(self.read_block(block, columns).slice(max(start, first) - first, min(stop, end) - first))
         return concatenate(pieces)
@@ -151,7 +144,7 @@ class EmbeddingDataset:
         numbers = np.asarray(row_numbers, dtype=np.int64)
         if numbers.size == 0 or numbers.min() < 0 or numbers.max() >= self.num_rows:
             raise IndexError(f"rows must be some of [0, {self.num_rows}), got {numbers.tolist()[:8]}")
-        blocks_of = np.array([self._block_of(int(number)) for number in numbers])
+        blocks_of = np.array([self._layout.block_of(int(number)) for number in numbers])
         pieces: list[RowBlock] = []
         places: list[Any] = []
         for block in np.unique(blocks_of):
@@ -241,16 +234,3 @@ class EmbeddingDataset:
                     f"{self.path}: tables '{first}' and '{name}' have other keys in block {block}; "
                     "they are not of the same rows: write the table again"
                 )
-
-    def _block_of(self, row: int) -> int:
-        shard, within = self._locate(self._row_ends, row, "row")
-        first_block = self._block_ends[shard] - -(-self.manifest.shards[shard].num_rows // self.manifest.block_rows)
-        return first_block + within // self.manifest.block_rows
-
-    @staticmethod
-    def _locate(ends: list[int], index: int, what: str) -> tuple[int, int]:
-        total = ends[-1] if ends else 0
-        if not 0 <= index < total:
-            raise IndexError(f"{what} must be in [0, {total}), got {index}")
-        shard = bisect.bisect_right(ends, index)
-        return shard, index - (ends[shard - 1] if shard else 0)

@@ -141,6 +141,7 @@ def test_a_dataset_and_a_recipe_that_do_not_go_together(monkeypatch, capsys, dat
     assert errors.startswith("error: batch_size must be in [1, 96], the number of rows with a text, got 512")
 
 
+@pytest.mark.standard_promotion  # optax's Adam needs it
 def test_a_loss_that_is_not_finite_is_status_1(monkeypatch, capsys, dataset_path, tmp_path):
     recipe = dataclasses.replace(RECIPE, optimizer=AdamOptions(learning_rate=1e30, clip_norm=None, warmup_steps=2))
     arguments = ["--dataset", dataset_path, "--output", tmp_path / "run", *flags(recipe, EXECUTION, RECIPES["demo"])]
@@ -159,6 +160,7 @@ def test_interrupted_while_preparing_is_status_130(monkeypatch, capsys, dataset_
     assert "run the same command again to go on" in errors
 
 
+@pytest.mark.standard_promotion  # optax's Adam needs it
 def test_another_recipe_on_the_same_output_is_refused(monkeypatch, capsys, dataset_path, tmp_path):
     train(dataset_path, tmp_path / "run")
     other = dataclasses.replace(RECIPE, seed=9)

@@ -11,8 +11,16 @@ import pytest
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 _HUB_VARIABLES = (
-    *("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_ENDPOINT"),
-    *("HF_TOKEN", "HF_TOKEN_PATH", "HF_HUB_DISABLE_TELEMETRY", "XDG_CACHE_HOME"),
+    "HF_HOME",
+    "HF_HUB_CACHE",
+    "HUGGINGFACE_HUB_CACHE",
+    "HF_HUB_OFFLINE",
+    "TRANSFORMERS_OFFLINE",
+    "HF_ENDPOINT",
+    "HF_TOKEN",
+    "HF_TOKEN_PATH",
+    "HF_HUB_DISABLE_TELEMETRY",
+    "XDG_CACHE_HOME",
 )
 
 
@@ -48,49 +56,50 @@ def places(tmp_path, monkeypatch, set_hub, hub_variables):
     set_hub(**hub_variables)
 
 
+class _Handler(http.server.BaseHTTPRequestHandler):
+    """Answers from the contents of the `Server` it belongs to."""
+
+    def do_HEAD(self):
+        self._answer()
+
+    def do_GET(self):
+        self._answer()
+
+    def _answer(self):
+        outer = self.server.outer
+        outer.asked.append((self.command, self.path, self.headers.get("Authorization")))
+        content = outer.contents.get(self.path)
+        target = outer.contents.get(urllib.parse.urlsplit(content).path) if isinstance(content, str) else content
+        if not isinstance(target, bytes):
+            self.send_response(content or 404)
+            if content is None and "/resolve/" in self.path:
+                self.send_header("X-Error-Code", "EntryNotFound")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        self.send_response(302 if isinstance(content, str) else 200)
+        self.send_header("Content-Length", "0" if isinstance(content, str) else str(len(target) + outer.short))
+        if isinstance(content, str):
+            self.send_header("Location", content)
+        if "/resolve/" in self.path:
+            self.send_header("X-Repo-Commit", outer.commit)
+            self.send_header("X-Linked-Size", str(len(target)))
+            self.send_header("ETag", f'"{hashlib.sha256(target).hexdigest()}"')
+        self.end_headers()
+        if self.command == "GET" and isinstance(content, bytes):
+            self.wfile.write(content)
+
+    def log_message(self, *_):
+        pass
+
+
 class Server:
     """A web server on this machine: contents by path, and what was asked for. Below `/resolve/` it is a hub."""
 
     def __init__(self):
         self.contents, self.asked, self.short, self.commit = {}, [], 0, COMMIT
-        outer = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_HEAD(self):
-                self._answer()
-
-            def do_GET(self):
-                self._answer()
-
-            def _answer(self):
-                outer.asked.append((self.command, self.path, self.headers.get("Authorization")))
-                content = outer.contents.get(self.path)
-                target = (
-                    outer.contents.get(urllib.parse.urlsplit(content).path) if isinstance(content, str) else content
-                )
-                if not isinstance(target, bytes):
-                    self.send_response(content or 404)
-                    if content is None and "/resolve/" in self.path:
-                        self.send_header("X-Error-Code", "EntryNotFound")
-                    self.send_header("Content-Length", "0")
-                    self.end_headers()
-                    return
-                self.send_response(302 if isinstance(content, str) else 200)
-                self.send_header("Content-Length", "0" if isinstance(content, str) else str(len(target) + outer.short))
-                if isinstance(content, str):
-                    self.send_header("Location", content)
-                if "/resolve/" in self.path:
-                    self.send_header("X-Repo-Commit", outer.commit)
-                    self.send_header("X-Linked-Size", str(len(target)))
-                    self.send_header("ETag", f'"{hashlib.sha256(target).hexdigest()}"')
-                self.end_headers()
-                if self.command == "GET" and isinstance(content, bytes):
-                    self.wfile.write(content)
-
-            def log_message(self, *_):
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+        self._server.outer = self
         self.address = f"http://127.0.0.1:{self._server.server_port}"
         self.other_address = f"http://localhost:{self._server.server_port}"  # as a hub's files are at another host
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})

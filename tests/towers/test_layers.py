@@ -17,14 +17,14 @@ def _draw(*shape):
 @pytest.mark.parametrize(("size", "height", "width"), [(2, 6, 8), (2, 7, 5), (4, 11, 12)])
 def test_patches_match_float64_numpy(size, height, width, has_bias):
     features, kernel, bias = _draw(2, height, width, 3), _draw(size, size, 3, 5), _draw(5)
-    weights = {"stem/kernel": kernel} | ({"stem/bias": bias} if has_bias else {})
+    weights = {"stem/kernel": jnp.asarray(kernel)} | ({"stem/bias": jnp.asarray(bias)} if has_bias else {})
     expected = np.zeros((2, height // size, width // size, 5))
     for row, column in np.ndindex(*expected.shape[1:3]):
         piece = features[:, row * size :, column * size :][:, :size, :size].astype(np.float64)
         expected[:, row, column] = np.einsum("nyxi,yxio->no", piece, kernel) + bias * has_bias
-    found = jax.jit(lambda: layers.patches(weights, "stem", features))()
+    found = jax.jit(lambda features: layers.patches(weights, "stem", features))(features)
     np.testing.assert_allclose(found, expected, atol=1e-5)
-    tokens = layers.patch_tokens(weights, "stem", features)
+    tokens = layers.patch_tokens(weights, "stem", jnp.asarray(features))
     np.testing.assert_allclose(tokens, expected.reshape(2, -1, 5), atol=1e-5)
 
 
@@ -35,8 +35,8 @@ def test_layer_norm_matches_float64_numpy(offset):
     exact = tokens.astype(np.float64)
     centred = exact - exact.mean(-1, keepdims=True)
     expected = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-6) * scale + bias
-    weights = {"norm/scale": scale, "norm/bias": bias}
-    found = jax.jit(lambda: layers.layer_norm(weights, "norm", tokens, 1e-6))()
+    weights = {"norm/scale": jnp.asarray(scale), "norm/bias": jnp.asarray(bias)}
+    found = jax.jit(lambda tokens: layers.layer_norm(weights, "norm", tokens, 1e-6))(tokens)
     # An offset takes digits of the tokens themselves: 100 in float32 is known to 4e-6.
     np.testing.assert_allclose(found, expected, atol=2e-6 if offset == 0 else 1e-4)
 
@@ -67,6 +67,7 @@ def test_gelus_match_float64_scipy(name, expected):
 
 @pytest.mark.parametrize(("kind", "tolerance"), [(np.float32, 2e-5), (jnp.bfloat16, 0.02)])
 @pytest.mark.parametrize("num_queries", [1, 7])
+@pytest.mark.standard_promotion  # JAX's own attention of bfloat16 needs it
 def test_attention_matches_float64_numpy(num_queries, kind, tolerance):
     """With scores far from zero, where a power without its row's largest would overflow."""
     query, key, value = (

@@ -51,6 +51,7 @@ def test_vit_matches_transformers_at_base_size(tmp_path):
     assert_parity(tower, draw_images("b16-224", 2, 224), golden("vit", "b16-224 class_token"))
 
 
+@pytest.mark.standard_promotion  # JAX's own attention of bfloat16 needs it
 def test_bfloat16_points_the_same_way(tmp_path):
     tower = _load_vit(tmp_path, "ti16-224", "class_token", compute_type="bfloat16")
     found = np.asarray(jax.jit(tower.apply)(dict(tower.parameters), draw_images("ti16-224", 2, 224)))

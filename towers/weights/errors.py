@@ -10,8 +10,16 @@ from collections.abc import Iterator
 # What zipfile raises on damaged bytes, found by flipping them: beside its own error those of the decompressors, of
 # seeking, of decoding names, and for encrypted members or versions to come.
 _DAMAGED_ZIP = (
-    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, OSError, EOFError),
-    *(KeyError, ValueError, RuntimeError, OverflowError),
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    OSError,
+    EOFError,
+    KeyError,
+    ValueError,
+    RuntimeError,
+    OverflowError,
 )
 
 

@@ -14,8 +14,10 @@ from lit_precompute.towers.weights.errors import WeightsError
 
 # In the order in which they are looked for.
 FOLDER_FILES = (
-    *("model.safetensors", "model.safetensors.index.json"),
-    *("pytorch_model.bin", "pytorch_model.bin.index.json"),
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
 )
 _INDEX_ENDING = ".index.json"
 _MAX_INDEX_BYTES = 1 << 24

@@ -6,18 +6,18 @@ how many more). Not here: renaming (`families`); arrays that a family drops on p
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float32
 
 from lit_precompute.towers.weights.errors import WeightsError
+from lit_precompute.towers.weights.naming import Arrays, Shapes
 
 _MAX_LINES = 12
 
 
-def match_parameters(
-    arrays: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]], where: str
-) -> dict[str, np.ndarray]:
+def match_parameters(arrays: Arrays, shapes: Shapes, where: str) -> dict[str, Float32[np.ndarray, "..."]]:
     """Returns `arrays` as contiguous float32, in the order of `shapes`.
 
     Raises:

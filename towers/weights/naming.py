@@ -1,8 +1,8 @@
-"""How files name and lay out a family's parameters: declared once, used to read files and to write them.
+"""How files name and lay out a family's parameters, declared as data.
 
-Promises: reading and writing are each other's inverse to the bit, because both follow one list of `Link`s that only
-cut, turn and reshape arrays. What a naming leaves out is a stated rule (`dropped`); an array that no link and no rule
-knows passes through under its own name, so that `match_parameters` names it.
+Promises: reading loses no bit, because `Link`s only cut, transpose and reshape arrays. What a naming leaves out is a
+stated rule (`dropped`); an array that no link and no rule knows passes through under its own name, so that
+`match_parameters` names it.
 
 Not here: the names themselves (`families`), and opening files (`reading`).
 """
@@ -16,8 +16,11 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Shaped
 
 Shapes = Mapping[str, tuple[int, ...]]
+# By name, as a file has them: of any type and shape.
+Arrays = Mapping[str, Shaped[np.ndarray, "..."]]
 
 # Where big_vision's files keep the parameters when they hold more than them, outermost first: optimiser state of two
 # kinds around them, or two towers.
@@ -90,7 +93,7 @@ def kernel_link(file: str, parameter: str, shape: tuple[int, ...]) -> Link:
     return link(file, parameter, axes=(2, 3, 1, 0), part_shape=torchs)
 
 
-def read_names(namings: Sequence[Naming], arrays: Mapping[str, np.ndarray], shapes: Shapes) -> dict[str, np.ndarray]:
+def read_names(namings: Sequence[Naming], arrays: Arrays, shapes: Shapes) -> dict[str, Shaped[np.ndarray, "..."]]:
     """Returns a file's arrays under our names, by the naming that knows most of them.
 
     Args:
@@ -115,7 +118,7 @@ def read_names(namings: Sequence[Naming], arrays: Mapping[str, np.ndarray], shap
     return result
 
 
-def write_names(naming: Naming, parameters: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def write_names(naming: Naming, parameters: Arrays) -> dict[str, Shaped[np.ndarray, "..."]]:
     """Returns the parameters under a naming's names and in its layout, as `read_names` would read them back.
 
     Raises:

@@ -13,6 +13,7 @@ import pathlib
 import numpy as np
 import safetensors
 import safetensors.numpy
+from jaxtyping import Shaped
 
 from lit_precompute.towers.weights.errors import WeightsError
 from lit_precompute.towers.weights.file_bytes import FileBytes
@@ -22,7 +23,7 @@ from lit_precompute.towers.weights.torch_pickle import read_torch
 from lit_precompute.towers.weights.zip_files import ZipMembers
 
 
-def read_weights(path: str) -> dict[str, np.ndarray]:
+def read_weights(path: str) -> dict[str, Shaped[np.ndarray, "..."]]:
     """Returns the arrays of the weights file, index or folder at `path`, named and shaped as in the file.
 
     Raises:

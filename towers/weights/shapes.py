@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Shaped, UInt8
 
 from lit_precompute.towers.weights.errors import WeightsError
 
@@ -29,14 +30,16 @@ def check_shape(shape: Sequence[object], where: str) -> tuple[int, ...]:
     return tuple(lengths)
 
 
-def as_array(values: np.ndarray, dtype: np.dtype, shape: tuple[int, ...], order: str = "C") -> np.ndarray:
-    """Returns bytes (uint8 [n], exactly as many as the array needs) as an array, without a copy."""
+def as_array(
+    values: UInt8[np.ndarray, "num_bytes"], dtype: np.dtype, shape: tuple[int, ...], order: str = "C"
+) -> Shaped[np.ndarray, "..."]:
+    """Returns bytes, exactly as many as the array needs, as an array, without a copy."""
     assert values.size == math.prod(shape) * dtype.itemsize, (values.size, shape, dtype)
     if not values.size:
         return empty(shape, dtype)
     return values.view(dtype).reshape(shape, order="F" if order == "F" else "C")
 
 
-def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+def empty(shape: tuple[int, ...], dtype: np.dtype) -> Shaped[np.ndarray, "..."]:
     """Returns an array without elements; NumPy itself refuses long axes beside one of length 0."""
     return np.lib.stride_tricks.as_strided(np.empty(0, dtype), shape, (0,) * len(shape), writeable=False)

@@ -8,7 +8,6 @@ is the loss's, and the tuned model's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import jax
@@ -16,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lit_precompute.schemas.vectors import StoredVectors
-from lit_precompute.towers.contract import Tower
+from lit_precompute.towers.contract import Parameters, Tower
 from lit_precompute.tune.model.options import ImageSideOptions
 
 
@@ -57,7 +56,7 @@ def _to_float32(stored: StoredVectors) -> jax.Array:
     return vectors if stored.scales is None else vectors * jnp.asarray(stored.scales)[:, None]
 
 
-def _encode(parameters: Mapping[str, jax.Array], statistics: Statistics | None, vectors: jax.Array) -> jax.Array:
+def _encode(parameters: Parameters, statistics: Statistics | None, vectors: jax.Array) -> jax.Array:
     """Returns float32 [n, d] of float32 vectors [n, D]; not normalised."""
     if statistics is not None:
         vectors = (vectors - statistics.mean) / statistics.deviation

@@ -52,6 +52,14 @@ def _read_slowly(number):
     return _png(number)
 
 
+def _tell_process():
+    raise PictureError("missing", str(os.getpid()))
+
+
+def _tell_whether_the_parent_has_tensorflow():
+    raise PictureError("missing", str("tensorflow" in pathlib.Path(f"/proc/{os.getppid()}/maps").read_text()))
+
+
 def _end_this_process():
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -147,11 +155,16 @@ def test_a_process_that_is_killed_is_told_and_the_next_use_has_others(processes)
 
 def test_a_process_that_is_killed_while_nobody_asks_is_replaced(processes):
     assert len(_outcomes(processes, _reads(3))) == 3
-    victim = next(iter(processes._pool._processes.values()))
-    victim.kill()
-    victim.join()
+    (process,) = processes.prepare([_tell_process])
+    os.kill(int(str(process)), signal.SIGKILL)
     time.sleep(0.5)  # until the pool has seen it
     assert len(_outcomes(processes, _reads(100))) == 100
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc for the libraries")
+def test_processes_are_forked_from_one_that_has_loaded_tensorflow(processes):
+    (outcome,) = processes.prepare([_tell_whether_the_parent_has_tensorflow])
+    assert str(outcome) == "True"
 
 
 def _children(pid):
@@ -172,7 +185,7 @@ def _children(pid):
 
 _PARENT = """
 import sys, time
-from tests.precompute import test_ahead as here
+from tests.precompute.images import test_ahead as here
 
 if __name__ == "__main__":
     pool = here.PreparingProcesses(here.PREPROCESSING, num_workers=2, ahead=20)

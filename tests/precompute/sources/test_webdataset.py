@@ -132,12 +132,18 @@ def test_faulty_samples_cost_their_own_row(tmp_path):
     path = _write_tar(
         tmp_path / "d.tar",
         [
-            *(("1.txt", b"no picture"), ("1.mp3", b"")),
-            *(("2.jpg", b"P"), ("2.json", b"{not json")),
-            *(("3.jpg", b"P"), ("3.json", b'{"text": 5}')),
-            *(("4.jpg", b"P"), ("4.txt", b"\xff")),
-            *(("5.jpg", b"P"), ("5.json", b"[]")),
-            *(("6.jpg", b"P"), ("6.txt", b"sound")),
+            ("1.txt", b"no picture"),
+            ("1.mp3", b""),
+            ("2.jpg", b"P"),
+            ("2.json", b"{not json"),
+            ("3.jpg", b"P"),
+            ("3.json", b'{"text": 5}'),
+            ("4.jpg", b"P"),
+            ("4.txt", b"\xff"),
+            ("5.jpg", b"P"),
+            ("5.json", b"[]"),
+            ("6.jpg", b"P"),
+            ("6.txt", b"sound"),
         ],
     )
     rows = _all(open_source(path))

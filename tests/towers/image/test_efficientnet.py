@@ -89,8 +89,11 @@ def test_parameter_counts_are_the_published_ones(number, published):
 @pytest.mark.parametrize(
     ("number", "size", "short_side", "method"),
     [
-        *((0, 224, 256, "bicubic"), (1, 240, 272, "bicubic"), (2, 260, 292, "bicubic")),
-        *((3, 300, 331, "bilinear"), (4, 380, 413, "bilinear")),
+        (0, 224, 256, "bicubic"),
+        (1, 240, 272, "bicubic"),
+        (2, 260, 292, "bicubic"),
+        (3, 300, 331, "bilinear"),
+        (4, 380, 413, "bilinear"),
     ],
 )
 def test_timms_preprocessing_is_its_own(number, size, short_side, method):

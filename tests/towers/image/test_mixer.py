@@ -9,7 +9,9 @@ import pytest
 import safetensors.numpy
 import scipy.special
 
-from lit_precompute.towers.image import mixer
+from lit_precompute.towers.image.mixer.config import parameter_shapes
+from lit_precompute.towers.image.mixer.files import namings
+from lit_precompute.towers.image.mixer.published import ENTRIES
 from lit_precompute.towers.loading import load_tower
 from lit_precompute.towers.preprocessing import Scale
 from lit_precompute.towers.registry import find_tower, register, tower_names
@@ -192,8 +194,8 @@ LAYOUTS = {
 def test_names_round_trip_to_the_bit(layout):
     arrays = LAYOUTS[layout](_draw_file("small"))
     config = find_tower(_small_name()).config
-    renamed = read_names(mixer.namings(config), arrays, mixer.parameter_shapes(config))
-    naming = next(naming for naming in mixer.namings(config) if naming.name == layout)
+    renamed = read_names(namings(config), arrays, parameter_shapes(config))
+    naming = next(naming for naming in namings(config) if naming.name == layout)
     written = write_names(naming, renamed)
     expected = {name: array for name, array in arrays.items() if not name.startswith("head")}
     assert set(written) == set(expected)
@@ -261,18 +263,18 @@ COUNTS = {
 @pytest.mark.parametrize("name", COUNTS)
 def test_parameter_counts_are_the_published_ones(name):
     published, tolerance = COUNTS[name]
-    shapes = mixer.parameter_shapes(find_tower(name).config)
+    shapes = parameter_shapes(find_tower(name).config)
     assert abs(sum(map(math.prod, shapes.values())) - published) <= tolerance
 
 
 @pytest.mark.parametrize("size", TABLE_1)
 def test_parameter_counts_round_to_the_papers(size):
-    shapes = mixer.parameter_shapes(find_tower(f"mixer_{size}").config)
+    shapes = parameter_shapes(find_tower(f"mixer_{size}").config)
     assert round(sum(map(math.prod, shapes.values())) / 1e6) == TABLE_1[size]
 
 
 def test_published_files_and_what_they_expect_of_pictures():
-    published = {name: find_tower(name) for name in mixer.ENTRIES}
+    published = {name: find_tower(name) for name in ENTRIES}
     places = {entry.weights for entry in published.values() if entry.weights.startswith("https")}
     folder = "https://storage.googleapis.com/mixer_models"
     assert {f"{folder}/imagenet21k/Mixer-L_16.npz", f"{folder}/sam/Mixer-B_32.npz"} < places

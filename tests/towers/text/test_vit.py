@@ -137,6 +137,7 @@ def test_the_seed_decides_the_parameters():
     assert not np.array_equal(first["head/kernel"], other["head/kernel"])
 
 
+@pytest.mark.standard_promotion  # JAX's own attention of bfloat16 needs it
 def test_bfloat16_is_close_and_keeps_float32_parameters_and_results():
     tokens = jnp.asarray(oracle.draw_tokens("small"))
     exact, rounded = make_tower(), make_tower(compute_type="bfloat16")

@@ -157,6 +157,7 @@ def test_a_model_without_its_towers_card_is_refused(copy):
         TunedModel.load(copy)
 
 
+@pytest.mark.standard_promotion  # optax's Adam needs it
 def test_the_output_of_a_run_stands_for_its_model(tmp_path):
     train(write_dataset(tmp_path / "dataset"), tmp_path / "run")
     whole, model = TunedModel.load(tmp_path / "run"), TunedModel.load(tmp_path / "run" / "model")

@@ -36,6 +36,7 @@ def _float64_adam(options, gradients, start, *, decayed, num_steps=10):
     return value
 
 
+@pytest.mark.standard_promotion  # optax's Adam needs it
 def test_matches_float64_numpy():
     rng = np.random.default_rng(0)
     start = {"dense": {"kernel": rng.standard_normal((4, 3)), "bias": rng.standard_normal(3)}}
@@ -49,6 +50,7 @@ def test_matches_float64_numpy():
         np.testing.assert_allclose(found["dense"][name], expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.standard_promotion  # optax's Adam needs it
 def test_equals_adamw_where_the_two_coincide():
     """optax.adamw multiplies decay by the learning rate; big_vision does not."""
     options = AdamOptions(learning_rate=0.02, weight_decay=0.1, clip_norm=None, schedule="constant")
@@ -62,6 +64,7 @@ def test_equals_adamw_where_the_two_coincide():
     np.testing.assert_allclose(_run(options, gradients, start)["kernel"], expected["kernel"], rtol=1e-6)
 
 
+@pytest.mark.standard_promotion  # optax's Adam needs it
 def test_gradients_are_clipped_by_their_global_norm():
     options = AdamOptions(clip_norm=1.0, beta1=0.0, beta2=0.0, epsilon=1e3, schedule="constant", learning_rate=1.0)
     # With such an epsilon Adam's step is the gradient / 1e3: the clipped one is seen.

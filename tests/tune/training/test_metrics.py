@@ -29,8 +29,10 @@ def test_after_a_resume_no_step_stands_twice(tmp_path):
     write(tmp_path, 1, [1, 2, 3, 4])
     write(tmp_path, 3, [3, 5])
     assert [(line["step"], line["scale"]) for line in read_metrics(tmp_path / FILE_NAME)] == [
-        *[(1, 11.0), (2, 11.0)],
-        *[(3, 13.0), (5, 13.0)],
+        (1, 11.0),
+        (2, 11.0),
+        (3, 13.0),
+        (5, 13.0),
     ]
 
 

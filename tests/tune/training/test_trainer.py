@@ -35,6 +35,8 @@ from tests.tune.small_runs import (
     write_dataset,
 )
 
+pytestmark = pytest.mark.standard_promotion  # optax's Adam needs it
+
 
 @pytest.fixture(scope="module", autouse=True)
 def compiled_once(tmp_path_factory):

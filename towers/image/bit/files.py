@@ -14,7 +14,7 @@ import functools
 from collections.abc import Callable, Iterator, Mapping
 
 from lit_precompute.towers.image.bit.config import BiTConfig, Unit, parameter_shapes, units
-from lit_precompute.towers.weights.naming import Link, Naming, kernel_link, link
+from lit_precompute.towers.weights.naming import BIG_VISION_ROOTS, Link, Naming, kernel_link, link
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -76,7 +76,7 @@ _BIG_VISION = _Table(
     scale="/scale",
     bias="/bias",
     make_link=_big_vision_link,
-    roots=("params/", "opt/target/", "img/", "image/"),
+    roots=BIG_VISION_ROOTS,
     dropped=(r"head/.*",),
 )
 _TORCH_LAYERS = {

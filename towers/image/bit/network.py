@@ -10,18 +10,21 @@ shifted products take 4.5 times its time at 56 x 56 pixels, 1.1 at 14 x 14; thei
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float32
 
+from lit_precompute.towers.family import Parameters
 from lit_precompute.towers.image.bit.config import NUM_GROUPS, BiTConfig, Unit, units
 
 _NORM_EPSILON = 1e-5
 
 
-def apply(config: BiTConfig, parameters: Mapping[str, jax.Array], images: jax.Array) -> jax.Array:
-    """Returns float32 [n, output_width] for float32 images [n, h, w, 3]."""
+def apply(
+    config: BiTConfig, parameters: Parameters, images: Float32[Array, "n h w 3"]
+) -> Float32[Array, "n {config.output_width}"]:
+    """Returns embeddings of images in the tower's value range."""
     kernel = functools.partial(_kernel, config, parameters)
     features = _convolution(images.astype(config.compute_type), kernel("root_block/conv_root"), stride=2)
     features = _max_pool(features)
@@ -31,7 +34,7 @@ def apply(config: BiTConfig, parameters: Mapping[str, jax.Array], images: jax.Ar
     return jnp.mean(features, axis=(1, 2), dtype=jnp.float32)
 
 
-def _unit(config: BiTConfig, parameters: Mapping[str, jax.Array], unit: Unit, features: jax.Array) -> jax.Array:
+def _unit(config: BiTConfig, parameters: Parameters, unit: Unit, features: jax.Array) -> jax.Array:
     kernel = functools.partial(_kernel, config, parameters)
     norm_relu = functools.partial(_norm_relu, parameters)
     hidden = norm_relu(f"{unit.name}/gn1", features)
@@ -45,7 +48,7 @@ def _unit(config: BiTConfig, parameters: Mapping[str, jax.Array], unit: Unit, fe
     return features + hidden @ kernel(f"{unit.name}/conv3")
 
 
-def _kernel(config: BiTConfig, parameters: Mapping[str, jax.Array], layer: str) -> jax.Array:
+def _kernel(config: BiTConfig, parameters: Parameters, layer: str) -> jax.Array:
     """Returns a kernel with mean 0 and variance 1 over the inputs of each output."""
     values = parameters[f"{layer}/kernel"]
     inputs = tuple(range(values.ndim - 1))
@@ -54,7 +57,7 @@ def _kernel(config: BiTConfig, parameters: Mapping[str, jax.Array], layer: str) 
     return (centred * jax.lax.rsqrt(variance + config.weight_epsilon)).astype(config.compute_type)
 
 
-def _norm_relu(parameters: Mapping[str, jax.Array], name: str, features: jax.Array) -> jax.Array:
+def _norm_relu(parameters: Parameters, name: str, features: jax.Array) -> jax.Array:
     """Returns group norm, then ReLU; statistics over the pixels and the channels of a group, in float32."""
     values = features.astype(jnp.float32)
     mean = _group_mean(values)

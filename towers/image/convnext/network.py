@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float32
 
+from lit_precompute.towers.family import Parameters
 from lit_precompute.towers.image import convolutions
 from lit_precompute.towers.image.convnext.config import ConvNeXtConfig, block_name
 from lit_precompute.towers.layers import GELUS, Weights, dense, in_parts, layer_norm, patches
@@ -13,8 +15,10 @@ _EPSILON = 1e-6
 _PICTURES_AT_A_TIME = 4
 
 
-def apply(config: ConvNeXtConfig, parameters: Weights, images: jax.Array) -> jax.Array:
-    """Returns float32 [n, output_width] for float32 images [n, h, w, 3]."""
+def apply(
+    config: ConvNeXtConfig, parameters: Parameters, images: Float32[Array, "n h w 3"]
+) -> Float32[Array, "n {config.output_width}"]:
+    """Returns embeddings of images in the tower's value range."""
     weights = {name: value.astype(config.compute_type) for name, value in parameters.items()}
     pooled = in_parts(lambda part: _pooled(config, weights, part), images, _PICTURES_AT_A_TIME)
     return layer_norm(parameters, "norm", pooled, config.last_epsilon) if config.pooling == "average" else pooled
@@ -49,4 +53,5 @@ def _response_norm(weights: Weights, name: str, hidden: jax.Array) -> jax.Array:
     values = hidden.astype(jnp.float32)
     size = jnp.sqrt(jnp.sum(values * values, axis=(1, 2), keepdims=True))
     share = size / (size.mean(axis=-1, keepdims=True) + _EPSILON)
-    return (values * (1 + weights[f"{name}/scale"] * share) + weights[f"{name}/bias"]).astype(hidden.dtype)
+    scale, bias = (weights[f"{name}/{part}"].astype(jnp.float32) for part in ("scale", "bias"))
+    return (values * (1 + scale * share) + bias).astype(hidden.dtype)

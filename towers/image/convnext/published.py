@@ -44,27 +44,54 @@ SIZES = {
 
 # (size, pictures of training, resolution): ImageNet accuracy; none where the classifier is not ImageNet's.
 _V1: dict[tuple[str, str, int], float] = {
-    **{("tiny", "1k", 224): 82.1, ("small", "1k", 224): 83.1, ("base", "1k", 224): 83.8, ("base", "1k", 384): 85.1},
-    **{("large", "1k", 224): 84.3, ("large", "1k", 384): 85.5},
+    ("tiny", "1k", 224): 82.1,
+    ("small", "1k", 224): 83.1,
+    ("base", "1k", 224): 83.8,
+    ("base", "1k", 384): 85.1,
+    ("large", "1k", 224): 84.3,
+    ("large", "1k", 384): 85.5,
     **{(size, "22k", 224): 0 for size in ("tiny", "small", "base", "large", "xlarge")},
-    **{("tiny", "22k_1k", 224): 82.9, ("tiny", "22k_1k", 384): 84.1},
-    **{("small", "22k_1k", 224): 84.6, ("small", "22k_1k", 384): 85.8},
-    **{("base", "22k_1k", 224): 85.8, ("base", "22k_1k", 384): 86.8},
-    **{("large", "22k_1k", 224): 86.6, ("large", "22k_1k", 384): 87.5},
-    **{("xlarge", "22k_1k", 224): 87.0, ("xlarge", "22k_1k", 384): 87.8},
+    ("tiny", "22k_1k", 224): 82.9,
+    ("tiny", "22k_1k", 384): 84.1,
+    ("small", "22k_1k", 224): 84.6,
+    ("small", "22k_1k", 384): 85.8,
+    ("base", "22k_1k", 224): 85.8,
+    ("base", "22k_1k", 384): 86.8,
+    ("large", "22k_1k", 224): 86.6,
+    ("large", "22k_1k", 384): 87.5,
+    ("xlarge", "22k_1k", 224): 87.0,
+    ("xlarge", "22k_1k", 384): 87.8,
 }
 # Files with averaged weights have it in their names.
-_AVERAGED = {("tiny", "1k", 224), ("small", "1k", 224), ("base", "1k", 224), ("large", "1k", 224)}
-_AVERAGED |= {("xlarge", "22k_1k", 224), ("xlarge", "22k_1k", 384)}
+_AVERAGED = {
+    ("tiny", "1k", 224),
+    ("small", "1k", 224),
+    ("base", "1k", 224),
+    ("large", "1k", 224),
+    ("xlarge", "22k_1k", 224),
+    ("xlarge", "22k_1k", 384),
+}
 _NOT_AT_HUGGING_FACE = {(size, data, side) for size, data, side in _V1 if size in ("tiny", "small") and data != "1k"}
 
 _V2: dict[tuple[str, str, int], float] = {
-    **{("atto", "1k", 224): 76.7, ("femto", "1k", 224): 78.5, ("pico", "1k", 224): 80.3, ("nano", "1k", 224): 81.9},
-    **{("tiny", "1k", 224): 83.0, ("base", "1k", 224): 84.9, ("large", "1k", 224): 85.8, ("huge", "1k", 224): 86.3},
-    **{("nano", "22k", 224): 82.1, ("nano", "22k", 384): 83.4, ("tiny", "22k", 224): 83.9, ("tiny", "22k", 384): 85.1},
-    **{("base", "22k", 224): 86.8, ("base", "22k", 384): 87.7},
-    **{("large", "22k", 224): 87.3, ("large", "22k", 384): 88.2},
-    **{("huge", "22k", 384): 88.7, ("huge", "22k", 512): 88.9},
+    ("atto", "1k", 224): 76.7,
+    ("femto", "1k", 224): 78.5,
+    ("pico", "1k", 224): 80.3,
+    ("nano", "1k", 224): 81.9,
+    ("tiny", "1k", 224): 83.0,
+    ("base", "1k", 224): 84.9,
+    ("large", "1k", 224): 85.8,
+    ("huge", "1k", 224): 86.3,
+    ("nano", "22k", 224): 82.1,
+    ("nano", "22k", 384): 83.4,
+    ("tiny", "22k", 224): 83.9,
+    ("tiny", "22k", 384): 85.1,
+    ("base", "22k", 224): 86.8,
+    ("base", "22k", 384): 87.7,
+    ("large", "22k", 224): 87.3,
+    ("large", "22k", 384): 88.2,
+    ("huge", "22k", 384): 88.7,
+    ("huge", "22k", 512): 88.9,
 }
 
 

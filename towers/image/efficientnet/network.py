@@ -11,7 +11,9 @@ from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float32
 
+from lit_precompute.towers.family import Parameters
 from lit_precompute.towers.image import convolutions
 from lit_precompute.towers.image.efficientnet.config import EfficientNetConfig, blocks
 from lit_precompute.towers.layers import in_parts
@@ -22,14 +24,16 @@ _PICTURES_AT_A_TIME = 2
 Folded = tuple[jax.Array, jax.Array]
 
 
-def apply(config: EfficientNetConfig, parameters: Mapping[str, jax.Array], images: jax.Array) -> jax.Array:
-    """Returns float32 [n, head_width] for float32 images [n, h, w, 3]."""
+def apply(
+    config: EfficientNetConfig, parameters: Parameters, images: Float32[Array, "n h w 3"]
+) -> Float32[Array, "n {config.output_width}"]:
+    """Returns embeddings of images in the tower's value range."""
     layers = {name.rpartition("/")[0] for name in parameters}
     folded = {layer: _folded(parameters, layer, jnp.dtype(config.compute_type)) for layer in layers}
     return in_parts(lambda part: _features(config, folded, part), images, _PICTURES_AT_A_TIME)
 
 
-def _folded(parameters: Mapping[str, jax.Array], layer: str, dtype: jnp.dtype) -> Folded:
+def _folded(parameters: Parameters, layer: str, dtype: jnp.dtype) -> Folded:
     """Returns a layer's kernel and bias with its batch norm in them."""
     kernel, scale, bias, mean, variance = (
         parameters[f"{layer}/{field}"] for field in ("kernel", "scale", "bias", "mean", "variance")

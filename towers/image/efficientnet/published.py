@@ -15,14 +15,20 @@ from lit_precompute.towers.preprocessing import SIGNED_RANGE, Method, Preprocess
 
 # (width factor, depth factor, resolution, ImageNet accuracy) of each.
 _SCALES = (
-    *((1.0, 1.0, 224, 75.1), (1.0, 1.1, 240, 76.7), (1.1, 1.2, 260, 77.6)),
-    *((1.2, 1.4, 280, 79.8), (1.4, 1.8, 300, 81.5)),
+    (1.0, 1.0, 224, 75.1),
+    (1.0, 1.1, 240, 76.7),
+    (1.1, 1.2, 260, 77.6),
+    (1.2, 1.4, 280, 79.8),
+    (1.4, 1.8, 300, 81.5),
 )
 # (resolution, share of the short side, resize, its ImageNet accuracy) of timm's copies; bicubic stands for TensorFlow's
 # bilinear at low resolutions, as timm notes.
 _TIMM: tuple[tuple[int, float, Method, float], ...] = (
-    *((224, 0.875, "bicubic", 74.8), (240, 0.882, "bicubic", 76.7), (260, 0.89, "bicubic", 77.5)),
-    *((300, 0.904, "bilinear", 79.8), (380, 0.92, "bilinear", 81.5)),
+    (224, 0.875, "bicubic", 74.8),
+    (240, 0.882, "bicubic", 76.7),
+    (260, 0.89, "bicubic", 77.5),
+    (300, 0.904, "bilinear", 79.8),
+    (380, 0.92, "bilinear", 81.5),
 )
 # Published in Python packages alone. A file's name ends with the first digits of its hash; Lite0's whole one was
 # computed of the file itself (2026-11).

@@ -30,8 +30,11 @@ _POSITIONS = {
     "vision_transformer": link("Transformer/posembed_input/pos_embedding", "pos_embedding"),
 }
 # What a pooling does not use may stand in the file all the same.
-_HEADS = {"map": r"MAPHead_0/.*|probe|(?:MultiHeadDotProductAttention_0|LayerNorm_0|MlpBlock_0)/.*"}
-_HEADS |= {"pre_logits": r"pre_logits/.*", "projection": r"head/.*"}
+_HEADS = {
+    "map": r"MAPHead_0/.*|probe|(?:MultiHeadDotProductAttention_0|LayerNorm_0|MlpBlock_0)/.*",
+    "pre_logits": r"pre_logits/.*",
+    "projection": r"head/.*",
+}
 
 
 def namings(config: ViTConfig) -> list[Naming]:

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float32
 
+from lit_precompute.towers.family import Parameters
 from lit_precompute.towers.image.vit.config import ViTConfig
 from lit_precompute.towers.image.vit.parameters import ATTENTION, block_name
-from lit_precompute.towers.layers import attention, dense, in_parts, layer_norm, mlp, patch_tokens, pictures_at_a_time
+from lit_precompute.towers.layers import (
+    Weights,
+    attention,
+    dense,
+    in_parts,
+    layer_norm,
+    mlp,
+    patch_tokens,
+    pictures_at_a_time,
+)
 
 
-def apply(config: ViTConfig, parameters: Mapping[str, jax.Array], images: jax.Array) -> jax.Array:
-    """Returns float32 [n, output_width] for float32 images [n, h, w, 3]."""
+def apply(
+    config: ViTConfig, parameters: Parameters, images: Float32[Array, "n h w 3"]
+) -> Float32[Array, "n {config.output_width}"]:
+    """Returns embeddings of images in the tower's value range."""
     weights = {name: value.astype(config.compute_type) for name, value in parameters.items()}
     size = pictures_at_a_time(images.shape[1] * images.shape[2] // config.patch_size**2)
     return in_parts(lambda part: _embed(config, weights, part), images, size)
 
 
-def _embed(config: ViTConfig, weights: Mapping[str, jax.Array], images: jax.Array) -> jax.Array:
+def _embed(config: ViTConfig, weights: Weights, images: jax.Array) -> jax.Array:
     patches = patch_tokens(weights, "embedding", images.astype(config.compute_type))
     tokens = _tokens(config, weights, patches)
     if config.pre_norm:
@@ -34,7 +45,7 @@ def _embed(config: ViTConfig, weights: Mapping[str, jax.Array], images: jax.Arra
     return _pool(config, weights, tokens).astype(jnp.float32)
 
 
-def _tokens(config: ViTConfig, weights: Mapping[str, jax.Array], patches: jax.Array) -> jax.Array:
+def _tokens(config: ViTConfig, weights: Weights, patches: jax.Array) -> jax.Array:
     """Returns [n, length, width]: class token, registers, patches, with positions but for the registers."""
     positions, count = weights["pos_embedding"], len(patches)
     rows = [patches + positions[:, int(config.class_token) :]]
@@ -45,9 +56,7 @@ def _tokens(config: ViTConfig, weights: Mapping[str, jax.Array], patches: jax.Ar
     return jnp.concatenate(rows, axis=1)
 
 
-def _block(
-    config: ViTConfig, weights: Mapping[str, jax.Array], block: str, tokens: jax.Array, rows: slice
-) -> jax.Array:
+def _block(config: ViTConfig, weights: Weights, block: str, tokens: jax.Array, rows: slice) -> jax.Array:
     """Returns [n, rows, width]: the given rows of the tokens, which attend to all of them."""
     normed = _norm(config, weights, f"{block}/LayerNorm_0", tokens)
     added = _attention(weights, f"{block}/{ATTENTION}", normed[:, rows], normed)
@@ -56,18 +65,18 @@ def _block(
     return tokens + (added * weights[f"{block}/LayerScale_1"] if config.layer_scale else added)
 
 
-def _norm(config: ViTConfig, weights: Mapping[str, jax.Array], name: str, tokens: jax.Array) -> jax.Array:
+def _norm(config: ViTConfig, weights: Weights, name: str, tokens: jax.Array) -> jax.Array:
     return layer_norm(weights, name, tokens, config.norm_epsilon)
 
 
-def _project(weights: Mapping[str, jax.Array], name: str, tokens: jax.Array) -> jax.Array:
+def _project(weights: Weights, name: str, tokens: jax.Array) -> jax.Array:
     """Returns [n, length, heads, head width]."""
     kernel, bias = weights[f"{name}/kernel"], weights[f"{name}/bias"]
     projected = tokens @ kernel.reshape(kernel.shape[0], -1) + bias.reshape(-1)
     return projected.reshape(*tokens.shape[:-1], *bias.shape)
 
 
-def _attention(weights: Mapping[str, jax.Array], name: str, queries: jax.Array, tokens: jax.Array) -> jax.Array:
+def _attention(weights: Weights, name: str, queries: jax.Array, tokens: jax.Array) -> jax.Array:
     query = _project(weights, f"{name}/query", queries)
     key, value = (_project(weights, f"{name}/{part}", tokens) for part in ("key", "value"))
     attended = attention(query, key, value)
@@ -76,14 +85,14 @@ def _attention(weights: Mapping[str, jax.Array], name: str, queries: jax.Array, 
     return joined @ kernel.reshape(-1, kernel.shape[-1]) + weights[f"{name}/out/bias"]
 
 
-def _mlp(config: ViTConfig, weights: Mapping[str, jax.Array], name: str, tokens: jax.Array) -> jax.Array:
+def _mlp(config: ViTConfig, weights: Weights, name: str, tokens: jax.Array) -> jax.Array:
     if config.activation != "swiglu":
         return mlp(weights, name, tokens, config.activation)
     hidden = dense(weights, f"{name}/Dense_0", tokens) * jax.nn.silu(dense(weights, f"{name}/Gate", tokens))
     return dense(weights, f"{name}/Dense_1", hidden)
 
 
-def _pool(config: ViTConfig, weights: Mapping[str, jax.Array], tokens: jax.Array) -> jax.Array:
+def _pool(config: ViTConfig, weights: Weights, tokens: jax.Array) -> jax.Array:
     if config.pooling == "average":
         return tokens[:, int(config.class_token) + config.num_registers :].mean(axis=1, dtype=jnp.float32)
     if config.pooling == "map":

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-
-import numpy as np
 
 from lit_precompute.towers.family import Shapes
 from lit_precompute.towers.image.vit.config import ViTConfig
+from lit_precompute.towers.weights.naming import Arrays
 
 ATTENTION = "MultiHeadDotProductAttention_0"
 
@@ -86,6 +84,6 @@ def _mlp(config: ViTConfig, name: str) -> Shapes:
     return gate | _dense(f"{name}/Dense_0", width, hidden) | _dense(f"{name}/Dense_1", hidden, width)
 
 
-def adapt(config: ViTConfig, arrays: Mapping[str, np.ndarray]) -> ViTConfig:
+def adapt(config: ViTConfig, arrays: Arrays) -> ViTConfig:
     """Returns the configuration with or without the class token, as the file has it, where pooling leaves it open."""
     return dataclasses.replace(config, class_token=config.pools_class_token or "cls" in arrays)

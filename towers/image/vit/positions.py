@@ -8,14 +8,16 @@ and facebookresearch/moco-v3, vits.py.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
+from jaxtyping import Float, Float32, Shaped
 
 from lit_precompute.towers.image.vit.config import ViTConfig
+from lit_precompute.towers.weights.naming import Arrays
 
 
-def fit(config: ViTConfig, parameters: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def fit(config: ViTConfig, parameters: Arrays) -> dict[str, Shaped[np.ndarray, "..."]]:
     """Returns the parameters with positions for the configuration's grid."""
     tokens = int(config.class_token)
     table = parameters.get("pos_embedding")
@@ -30,8 +32,10 @@ def fit(config: ViTConfig, parameters: Mapping[str, np.ndarray]) -> dict[str, np
     return {**parameters, "pos_embedding": np.concatenate([table[:, :tokens], resized], axis=1, dtype=np.float32)}
 
 
-def resize_positions(table: np.ndarray, grid: int, method: str = "linear") -> np.ndarray:
-    """Returns position embeddings [1, old * old, width] for a grid of `grid` x `grid`."""
+def resize_positions(
+    table: Float[np.ndarray, "1 old_patches width"], grid: int, method: str = "linear"
+) -> Float32[np.ndarray, "1 {grid}**2 width"]:
+    """Returns the position embeddings of a square grid for one of `grid` x `grid`."""
     old = math.isqrt(table.shape[1])
     shares = _shares(old, grid, method)
     square = table.reshape(old, old, -1).astype(np.float64)
@@ -66,7 +70,7 @@ def _cubic(distance: np.ndarray, a: float) -> np.ndarray:
     return np.where(x <= 1, near, np.where(x < 2, far, 0.0))
 
 
-def sines(config: ViTConfig) -> np.ndarray:
+def sines(config: ViTConfig) -> Float32[np.ndarray, "1 tokens {config.width}"]:
     """Returns the table of sines and cosines of rows and columns; the class token's row is zero."""
     grid, quarter = config.grid, config.width // 4
     # big_vision spaces the frequencies from 1 to 1/10,000 inclusive, MoCo-v3 stops one step before.

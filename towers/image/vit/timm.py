@@ -14,8 +14,7 @@ import dataclasses
 from typing import Any
 
 from lit_precompute.towers.family import Entry
-from lit_precompute.towers.image.vit import FAMILY
-from lit_precompute.towers.image.vit.published import ENTRIES as PUBLISHED
+from lit_precompute.towers.image.vit import FAMILY, contrastive, published
 from lit_precompute.towers.image.vit.published import cropped, hugging_face, variant
 from lit_precompute.towers.preprocessing import IMAGENET_RANGE, Scale, ValueRange
 
@@ -35,9 +34,13 @@ _RELEASE = "https://github.com/rwightman/pytorch-image-models/releases/download/
 _DINO = (("small", 16), ("small", 8), ("base", 16), ("base", 8))
 # (size, patch, resolution) of both generations of SigLIP
 _SIGLIP = (
-    *(("base", 16, side) for side in (224, 256, 384, 512)),
-    *(("large", 16, side) for side in (256, 384)),
-    *(("so400m", 14, 224),),
+    ("base", 16, 224),
+    ("base", 16, 256),
+    ("base", 16, 384),
+    ("base", 16, 512),
+    ("large", 16, 256),
+    ("large", 16, 384),
+    ("so400m", 14, 224),
 )
 # What timm measured, in per cent of ImageNet.
 _MEASURED = {
@@ -81,9 +84,9 @@ def _accuracy(name: str, size: str, patch: int, side: int) -> str:
     if name in _MEASURED:
         return f"{_MEASURED[name]:.2f}% ImageNet, measured by timm"
     if name.endswith(".dino"):
-        return PUBLISHED[f"dino_vit{_SIZES[size]}{patch}"].accuracy
+        return published.ENTRIES[f"dino_vit{_SIZES[size]}{patch}"].accuracy
     generation = {"webli": "siglip", "v2_webli": "siglip2"}.get(name.partition(".")[2])
-    return PUBLISHED[f"google/{generation}-{size}-patch{patch}-{side}"].accuracy if generation else ""
+    return contrastive.ENTRIES[f"google/{generation}-{size}-patch{patch}-{side}"].accuracy if generation else ""
 
 
 def _entries() -> dict[str, Entry]:

@@ -102,7 +102,9 @@ _TIMM = _Table(
         "attn_pool.mlp.fc2": "MAPHead_0/MlpBlock_0/Dense_1",
     },
     vectors={
-        **{"cls_token": "cls", "pos_embed": "pos_embedding", "register_tokens": "registers"},
+        "cls_token": "cls",
+        "pos_embed": "pos_embedding",
+        "register_tokens": "registers",
         "attn_pool.latent": "MAPHead_0/probe",
     },
     # MoCo-v3's files hold two encoders; its paper evaluates the one that gradients train.

@@ -1,0 +1,53 @@
+"""TensorFlow and Pillow, as decoding and resizing need them: off the accelerators, and quiet."""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+import warnings
+from typing import Any
+
+
+@functools.cache
+def host_tensorflow() -> Any:
+    """Returns TensorFlow, imported at first use (seconds) and kept off the accelerators, which are JAX's."""
+    # Both only when nobody chose otherwise: start-up notes would break progress lines, and oneDNN, which announces
+    # itself on standard error, has no part in what is used here.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    import tensorflow as tf
+
+    if tf.config.list_physical_devices("GPU"):
+        tf.config.set_visible_devices([], "GPU")
+    return tf
+
+
+class _PillowWarningsIgnored:
+    """While any thread is inside, warnings raised by Pillow's modules are ignored.
+
+    What Pillow warns about here is either refused in our own words or harmless (damaged EXIF). The standard library's
+    catch_warnings restores the wrong filters when threads overlap; here the first in adds a line and the last out
+    takes it away.
+    """
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._num_inside = 0
+        self._line: Any = None
+
+    def __enter__(self):
+        with self._lock:
+            if self._num_inside == 0:
+                warnings.filterwarnings("ignore", module=r"PIL\.")
+                self._line = warnings.filters[0]
+            self._num_inside += 1
+
+    def __exit__(self, *exception: object):
+        with self._lock:
+            self._num_inside -= 1
+            if self._num_inside == 0 and self._line in warnings.filters:
+                warnings.filters.remove(self._line)  # pyright: ignore[reportAttributeAccessIssue] # a list, typed as a sequence
+
+
+PILLOW_WARNINGS_IGNORED = _PillowWarningsIgnored()

@@ -1,0 +1,60 @@
+"""Where a dataset's rows are: the blocks of each shard, by arithmetic alone.
+
+Promises: nothing is read. Every block but a shard's last holds `block_rows` rows, so that the shards' row counts decide
+where each row and each block is.
+"""
+
+import bisect
+import itertools
+from collections.abc import Sequence
+
+
+class BlockLayout:
+    """Rows and blocks, counted through all shards."""
+
+    def __init__(self, shard_rows: Sequence[int], block_rows: int):
+        """Takes the number of rows of each shard, and that of a full block."""
+        self._shard_rows, self._block_rows = list(shard_rows), block_rows
+        self._shard_blocks = [-(-num_rows // block_rows) for num_rows in shard_rows]
+        self._row_ends = list(itertools.accumulate(self._shard_rows))
+        self._block_ends = list(itertools.accumulate(self._shard_blocks))
+
+    @property
+    def num_blocks(self) -> int:
+        """Blocks of all shards."""
+        return self._block_ends[-1] if self._block_ends else 0
+
+    def locate(self, block: int) -> tuple[int, int]:
+        """Returns (shard number, block within it).
+
+        Raises:
+          IndexError: `block` is outside [0, num_blocks); negatives do not wrap.
+        """
+        return _locate(self._block_ends, block, "block")
+
+    def span(self, block: int) -> tuple[int, int]:
+        """Returns the rows [start, stop) of a block.
+
+        Raises:
+          IndexError: `block` is outside [0, num_blocks); negatives do not wrap.
+        """
+        shard, within = self.locate(block)
+        start = self._row_ends[shard] - self._shard_rows[shard] + within * self._block_rows
+        return start, min(start + self._block_rows, self._row_ends[shard])
+
+    def block_of(self, row: int) -> int:
+        """Returns the block that holds a row.
+
+        Raises:
+          IndexError: `row` is outside [0, number of rows); negatives do not wrap.
+        """
+        shard, within = _locate(self._row_ends, row, "row")
+        return self._block_ends[shard] - self._shard_blocks[shard] + within // self._block_rows
+
+
+def _locate(ends: list[int], index: int, what: str) -> tuple[int, int]:
+    total = ends[-1] if ends else 0
+    if not 0 <= index < total:
+        raise IndexError(f"{what} must be in [0, {total}), got {index}")
+    shard = bisect.bisect_right(ends, index)
+    return shard, index - (ends[shard - 1] if shard else 0)
