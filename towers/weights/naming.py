@@ -1,8 +1,8 @@
-"""How files name and lay out a family's parameters, declared as data.
+"""How files name and lay out a family's parameters, declared once, for reading and for writing.
 
-Promises: reading loses no bit, because `Link`s only cut, transpose and reshape arrays. What a naming leaves out is a
-stated rule (`dropped`); an array that no link and no rule knows passes through under its own name, so that
-`match_parameters` names it.
+Promises: reading and writing are inverse to the bit, because both follow one list of `Link`s, which only cut, transpose
+and reshape arrays. What a naming leaves out is a stated rule (`dropped`); an array that no link and no rule knows keeps
+its name, so that `match_parameters` names it.
 
 Not here: the names themselves, which each family has, and opening files (`reading`).
 """
@@ -118,6 +118,16 @@ def read_names(namings: Sequence[Naming], arrays: Arrays, shapes: Shapes) -> dic
     return result
 
 
+def write_names(naming: Naming, parameters: Arrays) -> dict[str, Shaped[np.ndarray, "..."]]:
+    """Returns the parameters under a naming's names and in its layout; `read_names` reads them back.
+
+    Raises:
+      KeyError: the naming has an array of parameters that are missing.
+      ValueError: files of this naming cannot represent a value.
+    """
+    return {row.file: _write(row, [parameters[name] for name in row.parameters]) for row in naming.links}
+
+
 def _inside_roots(naming: Naming, arrays: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
     for root in naming.roots:
         if any(name.startswith(root) for name in arrays):
@@ -167,3 +177,21 @@ def _turned(row: Link, part: np.ndarray, shape: tuple[int, ...] | None) -> np.nd
     if -1 in row.part_shape:
         return part.reshape((1,) * (len(shape) - part.ndim) + part.shape)
     return part.reshape(shape) if part.size == math.prod(shape) else part
+
+
+def _write(row: Link, values: Sequence[np.ndarray]) -> np.ndarray:
+    parts = [_turned_back(row, value) for value in values]
+    if row.joined == "stacked":
+        return np.stack(parts)
+    return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+
+def _turned_back(row: Link, value: np.ndarray) -> np.ndarray:
+    axes = row.axes
+    if row.missing_rows:
+        if value[:, : row.missing_rows].any():
+            raise ValueError(f"{row.file}: files of this naming leave out its first rows, which are not zero here")
+        return value[:, row.missing_rows :]
+    if row.part_shape is not None:
+        value = value.reshape([row.part_shape[axis] for axis in axes] if axes else row.part_shape)
+    return np.ascontiguousarray(value.transpose(np.argsort(axes)) if axes else value)

@@ -20,7 +20,7 @@ from lit_precompute.towers.family import Entry
 from lit_precompute.towers.fingerprint import fingerprint
 from lit_precompute.towers.loading import load_tower
 from lit_precompute.towers.registry import find_tower, register, tower_names
-from tests.towers.weights.writing_names import write_names
+from lit_precompute.towers.weights.naming import write_names
 
 PATH = pathlib.Path(__file__).with_name("fingerprints.json")
 NO_WEIGHTS = "0" * 64

@@ -16,11 +16,10 @@ from lit_precompute.towers.loading import load_tower
 from lit_precompute.towers.preprocessing import Preprocessing
 from lit_precompute.towers.registry import find_tower, register, tower_names
 from lit_precompute.towers.weights.errors import WeightsError
-from lit_precompute.towers.weights.naming import read_names
+from lit_precompute.towers.weights.naming import read_names, write_names
 from tests.oracles import hugging_face
 from tests.oracles.drawing import draw_images
 from tests.towers.parity import assert_parity, cosines, golden
-from tests.towers.weights.writing_names import write_names
 
 # file of the oracle: (depths, width)
 SMALL = {"bit": ((2, 1, 2, 1), 32), "bit-full-width": ((1, 1, 1, 1), 64)}

@@ -15,11 +15,10 @@ from lit_precompute.towers.loading import load_tower
 from lit_precompute.towers.preprocessing import IMAGENET_RANGE
 from lit_precompute.towers.registry import find_tower, register, tower_names
 from lit_precompute.towers.weights.errors import WeightsError
-from lit_precompute.towers.weights.naming import read_names
+from lit_precompute.towers.weights.naming import read_names, write_names
 from tests.oracles import hugging_face
 from tests.oracles.drawing import draw_images, draw_torch_state
 from tests.towers.parity import assert_parity, cosines, golden
-from tests.towers.weights.writing_names import write_names
 
 # The published tower that each file is a small one of.
 PUBLISHED = {"convnext": "facebook/convnext-tiny-224", "convnextv2": "facebook/convnextv2-tiny-1k-224"}

@@ -11,10 +11,9 @@ from lit_precompute.towers.image import efficientnet
 from lit_precompute.towers.loading import load_tower
 from lit_precompute.towers.preprocessing import Scale
 from lit_precompute.towers.registry import find_tower
-from lit_precompute.towers.weights.naming import read_names
+from lit_precompute.towers.weights.naming import read_names, write_names
 from tests.oracles import efficientnet as oracle
 from tests.oracles.drawing import draw_torch_state
-from tests.towers.weights.writing_names import write_names
 
 # Blocks of each of Lite0's stages.
 _DEPTHS = (1, 2, 2, 3, 3, 4, 1)

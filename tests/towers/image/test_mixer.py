@@ -16,10 +16,9 @@ from lit_precompute.towers.loading import load_tower
 from lit_precompute.towers.preprocessing import Scale
 from lit_precompute.towers.registry import find_tower, register, tower_names
 from lit_precompute.towers.weights.errors import WeightsError
-from lit_precompute.towers.weights.naming import read_names
+from lit_precompute.towers.weights.naming import read_names, write_names
 from tests.oracles.drawing import draw, draw_images
 from tests.towers.parity import assert_parity, cosines
-from tests.towers.weights.writing_names import write_names
 
 # (patch, patches along a side, width, depth, hidden width over patches, over channels)
 SIZES = {

@@ -17,13 +17,12 @@ from lit_precompute.towers.image.vit.published import variant
 from lit_precompute.towers.loading import load_tower
 from lit_precompute.towers.preprocessing import Preprocessing
 from lit_precompute.towers.registry import find_tower, register, tower_names
-from lit_precompute.towers.weights.naming import read_names
+from lit_precompute.towers.weights.naming import read_names, write_names
 from lit_precompute.towers.weights.reading import read_weights
 from tests.oracles import hugging_face
 from tests.oracles import vit as vit_oracle
 from tests.oracles.drawing import draw_images, draw_torch_state
 from tests.towers.parity import assert_parity, cosines, golden
-from tests.towers.weights.writing_names import write_names
 
 # The published tower that each file is a small one of; sizes apart, its configuration is what is tested.
 PUBLISHED = {

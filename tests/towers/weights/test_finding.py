@@ -14,9 +14,9 @@ from lit_precompute.towers.loading import find_file, load_tower
 from lit_precompute.towers.registry import find_tower, tower_names
 from lit_precompute.towers.weights.errors import WeightsError
 from lit_precompute.towers.weights.finding import find_weights
+from lit_precompute.towers.weights.naming import write_names
 from tests.oracles import efficientnet
 from tests.towers.conftest import COMMIT
-from tests.towers.weights.writing_names import write_names
 
 pytestmark = pytest.mark.usefixtures("places")
 
