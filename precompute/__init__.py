@@ -1,1 +1,1 @@
-"""Image towers, their weights, preprocessing, sources of pictures, and the embedding of one unit."""
+"""Images (decoding, preprocessing), their sources, and the embedding of one unit."""

@@ -1,7 +1,7 @@
 """Choosing a batch size by measurement: the smallest that is about as fast as any.
 
-Promises: a probe is short, and a device whose memory a batch does not fit ends it without harm. What it chooses depends
-on the machine and the moment; a job notes it, so that later runs of the job take the same.
+Promises: the measurement is short, and a batch that does not fit the device's memory ends it without harm. The choice
+depends on the machine and the moment; a job records it, so that later runs of the job use the same.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import numpy as np
 from lit_precompute.precompute.embedder import Embedder
 from lit_precompute.towers.tower import ImageTower
 
-# Fewer pictures a second than the best by this share is as good, and a smaller batch waits less and pads less.
+# A rate of at least this share of the best is as good, and a smaller batch waits less and pads less.
 _AS_GOOD = 0.95
 _LARGEST = 1024
-# The first size for each device, and the seconds (compiling counts) after which a probe stops with what it knows.
-# Accelerators need more pictures to be busy, take longer to compile, and run longer jobs.
+# The first size for each device, and the seconds (with compilation) after which no larger size is tried. Accelerators
+# need more images to be busy, take longer to compile, and run longer jobs.
 _ON_CPU, _ON_ACCELERATOR = (8, 20.0), (64, 120.0)
-# Beyond a second or so a batch gains nothing, and stopping has to wait for it.
+# Batches longer than a second or so gain nothing, and stopping has to wait for them.
 _LONGEST_BATCH_S = 2.0
 
 
@@ -35,16 +35,16 @@ class Measured:
 
     @property
     def rate(self) -> float:
-        """Pictures per second."""
+        """Images per second."""
         return self.batch_size / self.seconds
 
 
 def choose(
     measured: Iterable[Measured], *, most_s: float, clock: Callable[[], float] = time.monotonic
 ) -> list[Measured]:
-    """Returns what was measured, the chosen size last; `measured` is asked for as many sizes as it takes, in order.
+    """Returns the measurements, the chosen size last; sizes are drawn from `measured` in order.
 
-    It ends where a larger batch is no faster or takes too long, or after `most_s` seconds.
+    It stops when a larger batch is no faster or takes too long, or after `most_s` seconds.
     """
     started_s = clock()
     seen: list[Measured] = []
@@ -59,11 +59,11 @@ def choose(
 
 
 def probe(tower: ImageTower, *, num_rows: int) -> list[Measured]:
-    """Returns the batch sizes that were tried with the tower on this process's devices, the chosen one last.
+    """Returns the batch sizes that were measured with the tower on this process's devices, the chosen one last.
 
     Args:
-      tower: what is to run.
-      num_rows: pictures that there are; a batch much larger than they are is not tried.
+      tower: the tower to run.
+      num_rows: number of images; much larger batches are not tried.
 
     Raises:
       jax.errors.JaxRuntimeError: not even the smallest batch fits the devices' memory.
@@ -89,7 +89,7 @@ def _measure(tower: ImageTower, num_rows: int, smallest: int) -> Iterator[Measur
 
 
 def _fastest_s(embedder: Embedder, images: np.ndarray, runs: int = 3) -> float:
-    """Returns the seconds of a batch; the least of a few, as what disturbs only ever adds."""
+    """Returns the seconds of a batch: the minimum of a few, since disturbances only ever add."""
     fastest, started_s = float("inf"), time.perf_counter()
     for _ in range(runs):
         begun_s = time.perf_counter()

@@ -1,10 +1,10 @@
-"""A tower on the devices of this process: one compiled shape, each device its share of every batch.
+"""A tower on the devices of this process: one compiled shape, and a share of every batch for each device.
 
-Promises: the function is compiled once, for one batch size; a batch is divided evenly over all local devices, which
-never talk to each other; no device keeps a batch of pictures once it is embedded.
+Promises: the function is compiled once, for one batch size; a batch is divided evenly over all local devices, which do
+not communicate; no device keeps a batch of images once it is embedded.
 
-Not donated: JAX can hand a donated buffer only to an output of its own size, and no embedding has the size of its
-pictures; the batch is freed because nobody holds it.
+Batches are not donated: JAX can reuse a donated buffer only for an output of equal size, and no embedding is as large
+as its images; a batch is freed because nothing refers to it.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from jaxtyping import Array, Float32, UInt8
 from lit_precompute.precompute.images.preprocessing import normalise
 from lit_precompute.towers.tower import ImageTower
 
-_AXIS = "pictures"
+_AXIS = "images"
 
 
 class Embedder:
     """A tower on the devices, compiled for one batch size."""
 
     def __init__(self, tower: ImageTower, *, batch_size: int, devices: Sequence[Any] | None = None):
-        """Puts the parameters on each of the `jax.Device`s (None: all that this process has).
+        """Puts the parameters on each of the `jax.Device`s (None: all of this process).
 
         Raises:
           ValueError: the batch size is below 1.
@@ -47,12 +47,12 @@ class Embedder:
 
     @property
     def padded_size(self) -> int:
-        """Pictures in the compiled shape: the batch size, rounded up to a multiple of the devices."""
+        """Images in the compiled shape: the batch size, rounded up to a multiple of the number of devices."""
         return -(-self.batch_size // len(self._devices)) * len(self._devices)
 
     @functools.cached_property
     def _function(self) -> Callable[[Any, Any], jax.Array]:
-        """The compiled function; ahead of time, so that no other shape can slip in and be compiled, too."""
+        """The function, compiled ahead of time, so that no other shape is ever compiled."""
         size = self.tower.preprocessing.size
         images = jax.ShapeDtypeStruct((self.padded_size, size, size, 3), np.uint8, sharding=self._shares)
         each_share = jax.shard_map(
@@ -60,7 +60,7 @@ class Embedder:
             mesh=self._shares.mesh,
             in_specs=(self._copies.spec, self._shares.spec),
             out_specs=self._shares.spec,
-            check_vma=False,  # anyone's tower may loop over what differs between devices
+            check_vma=False,  # a user's tower may loop over values that differ between devices
         )
         return jax.jit(each_share).lower(self._parameters, images).compile()
 
@@ -69,7 +69,7 @@ class Embedder:
         return self.tower.apply(parameters, normal).astype(jnp.float32)
 
     def take_batch(self) -> UInt8[np.ndarray, "padded_size size size 3"]:
-        """Returns a batch to be filled; what it holds is left from earlier use."""
+        """Returns a batch to be filled; it holds values from earlier use."""
         try:
             return self._unused.pop()
         except IndexError:
@@ -77,11 +77,11 @@ class Embedder:
             return np.zeros((self.padded_size, size, size, 3), np.uint8)
 
     def give_back(self, batch: UInt8[np.ndarray, "padded_size size size 3"]) -> None:
-        """Takes a batch whose embeddings have come: new memory costs more than the pictures that are written to it."""
+        """Takes back a batch whose embeddings are complete: new memory costs more than writing the images to it."""
         self._unused.append(batch)
 
     def start(self, batch: UInt8[np.ndarray, "padded_size size size 3"]) -> Float32[Array, "padded_size output_width"]:
-        """Starts to embed a batch as `take_batch` gives it, not to be written to before its embeddings are there.
+        """Starts to embed a batch of `take_batch`, which must not be written to until its embeddings are complete.
 
         Returns at once, before the embeddings are computed.
         """

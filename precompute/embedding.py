@@ -1,8 +1,8 @@
 """Embedding the rows of one unit, read and prepared ahead of the device.
 
-Promises: rows keep their order; batches never cross units and all have one shape, so that the tower compiles once and
-a unit's vectors depend on that unit alone; a picture that cannot be read becomes a `Failure`, never an exception.
-Memory is bounded by the rows in flight.
+Promises: rows keep their order; batches never cross units and have one shape, so that the tower compiles once and a
+unit's embeddings depend on that unit alone; an image that cannot be read becomes a `Failure`, never an exception. The
+number of rows in flight bounds memory.
 """
 
 import collections
@@ -20,14 +20,14 @@ from lit_precompute.precompute.images.processes import PreparingProcesses
 from lit_precompute.precompute.options import DecodeIn
 from lit_precompute.precompute.sources.source import Example
 
-# Batches whose pictures are being decoded while the device works, and batches on the device.
+# Batches whose images are being decoded while the device works, and batches on the device.
 _BATCHES_AHEAD = 2
 _BATCHES_ON_DEVICE = 2
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Failure:
-    """A row that could not be embedded: which, where from, why in one word, and why in a sentence."""
+    """A row that could not be embedded: its key, its source, the reason in one word and in a sentence."""
 
     key: str
     source: str
@@ -36,7 +36,7 @@ class Failure:
 
 
 class _PreparedBatch(NamedTuple):
-    """Rows with their pictures in the first places of a batch, and the failures met on the way to them."""
+    """Rows with their images at the start of a batch, and the failures among the rows before them."""
 
     examples: list[Example]
     images: np.ndarray
@@ -44,7 +44,7 @@ class _PreparedBatch(NamedTuple):
 
 
 class EmbeddedBatch(NamedTuple):
-    """Rows with their vectors, float32 [n, D], and the failures met on the way to them."""
+    """Rows with their embeddings, float32 [n, width], and the failures among the rows before them."""
 
     examples: list[Example]
     vectors: np.ndarray
@@ -54,14 +54,14 @@ class EmbeddedBatch(NamedTuple):
 def make_preparer(
     embedder: Embedder, *, decode_in: DecodeIn, num_workers: int, max_pixels: int = MAX_PIXELS
 ) -> Preparer:
-    """Returns what reads and prepares an embedder's pictures.
+    """Returns the workers that read and prepare an embedder's images.
 
     Args:
       embedder: the tower, and its batch size.
-      decode_in: what the workers are; "auto" takes threads beside a tower on CPUs, which needs the cores itself, and
-        processes beside an accelerator.
-      num_workers: threads or processes.
-      max_pixels: largest picture that is decoded.
+      decode_in: the kind of workers; "auto" means threads for a tower on CPUs, which needs the cores itself, and
+        processes for an accelerator.
+      num_workers: number of threads or processes.
+      max_pixels: largest image that is decoded.
     """
     if decode_in == "auto":
         decode_in = "threads" if jax.default_backend() == "cpu" else "processes"
@@ -76,7 +76,7 @@ def embed_examples(examples: Iterable[Example], embedder: Embedder, preparer: Pr
     Args:
       examples: rows of one unit.
       embedder: the tower.
-      preparer: what makes its pictures ready.
+      preparer: reads and prepares its images.
     """
     on_device: collections.deque[tuple[_PreparedBatch, jax.Array]] = collections.deque()
     for batch in _batches(_prepared(examples, preparer), embedder):
@@ -94,7 +94,7 @@ def _finish(embedder: Embedder, batch: _PreparedBatch, vectors: jax.Array) -> Em
 
 
 def _prepared(examples: Iterable[Example], preparer: Preparer) -> Iterator[tuple[Example, Outcome]]:
-    """Yields each row with its prepared picture or why there is none."""
+    """Yields each row with its prepared image or the error that explains why there is none."""
     waiting: collections.deque[Example] = collections.deque()
 
     def reads() -> Iterator[ReadImage]:
@@ -119,5 +119,5 @@ def _batches(prepared: Iterable[tuple[Example, Outcome]], embedder: Embedder) ->
             yield batch
             batch = _PreparedBatch([], embedder.take_batch(), [])
     if batch.examples or batch.failures:
-        batch.images[len(batch.examples) :] = 0  # not what another unit has left there
+        batch.images[len(batch.examples) :] = 0  # instead of another unit's images
         yield batch

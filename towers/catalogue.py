@@ -1,4 +1,4 @@
-"""What people want to know of a tower before they have its weights: sizes, pictures, published accuracy, files.
+"""Descriptions of image towers for people who have no weights yet: sizes, preprocessing, published accuracy, files.
 
 Promises: a description is plain data, for a table, a card or JSON; nothing is loaded.
 """
@@ -15,15 +15,15 @@ from lit_precompute.towers.preprocessing import Preprocessing, Scale
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Description:
-    """One tower that has a name.
+    """An image tower that has a name.
 
     Attributes:
       name: under which it is registered.
       family: its architecture's name.
       embedding: width of the embedding by pooling, the default one first.
       num_parameters: of the part that is used with the default pooling; statistics are not counted.
-      resolution: side of the pictures in pixels.
-      pictures: what is done to them, in words.
+      resolution: side of the images in pixels.
+      pictures: how images are preprocessed, in words.
       accuracy: what its authors report, in words; "" where nothing comparable is published.
       weights: where its weights are published; "" for a bare architecture.
       weights_sha256: of that file, where it is known.
@@ -45,12 +45,12 @@ class Description:
 
     @property
     def width(self) -> int:
-        """Numbers of the default embedding."""
+        """Width of the default embedding."""
         return next(iter(self.embedding.values()))
 
 
 def describe(name: str, entry: Entry) -> Description:
-    """Returns the description of a registered tower."""
+    """Returns the description of a registered image tower."""
     shapes = entry.family.parameter_shapes(entry.config)
     counted = (math.prod(shape) for key, shape in shapes.items() if not entry.family.is_statistic(key))
     return Description(
@@ -69,7 +69,7 @@ def describe(name: str, entry: Entry) -> Description:
 
 
 def _widths(entry: Entry) -> dict[str, int]:
-    """Returns the width by pooling, of those that the tower can have."""
+    """Returns the width by pooling, for every pooling that the tower supports."""
     config = entry.config
     widths = {config.pooling: config.output_width}
     for pooling in entry.family.poolings:
@@ -81,7 +81,7 @@ def _widths(entry: Entry) -> dict[str, int]:
 
 
 def in_words(preprocessing: Preprocessing) -> str:
-    """Returns what happens to a picture, in one line."""
+    """Returns the preprocessing of an image in one line."""
     size, resized = preprocessing.size, preprocessing.resize_size
     method = preprocessing.method + (", antialias" if preprocessing.antialias else "")
     if preprocessing.resize == "square":

@@ -36,9 +36,9 @@ class TowerConfig:
     """What every family's configuration has; each family adds its own fields.
 
     Attributes:
-      resolution: side of the square pictures in pixels.
+      resolution: side of the square images in pixels.
       pooling: what the embedding is; each family names its choices.
-      compute_type: type of the activations; parameters and outputs are float32 always.
+      compute_type: type of the activations; parameters and outputs are always float32.
     """
 
     resolution: int
@@ -72,12 +72,11 @@ class Family(Generic[Config]):
     """One architecture.
 
     Attributes:
-      name: stands in the card.
+      name: as the tower's card shows it.
       poolings: the values that `TowerConfig.pooling` may have.
       parameter_shapes: the parameters by canonical name.
       namings: the kinds of files that are read and written; none means that files have the canonical names.
-      adapt: chooses what a file decides and nobody else knows (whether it has a class token), from the arrays under
-        canonical names.
+      adapt: decides what only the file shows (whether it has a class token), from the arrays under canonical names.
       fit: brings renamed parameters to the configuration's resolution; the weights' hash is taken before.
       apply: from the parameters and images in the tower's value range to embeddings of the configuration's width.
       initialise: (shapes, random key) -> parameters for training from a random start.
@@ -128,7 +127,7 @@ class Entry:
       preprocessing: as it was published.
       weights: where its weights are published (`hf://`, `gs://`, `https://`); "" for a bare architecture.
       weights_sha256: of that file: 64 hexadecimal digits, or the first 8 or more where its publisher says no more (as
-        the names of torch's files do); "" where nobody knows.
+        the names of torch's files do); "" if unknown.
       accuracy: what its authors report, in words with the protocol; "" where nothing comparable is published.
     """
 

@@ -1,8 +1,8 @@
 """Fingerprints: two towers with equal fingerprints give interchangeable embeddings.
 
-Promises: the hash of the weights is taken of names, shapes and float32 values, so that it does not change with the
-file's format, its order, its path or the machine. The fingerprint adds what is computed (architecture) and on what
-(preprocessing). Not in it: the tower's name, batch size, device.
+Promises: weights are hashed as names, shapes and float32 values, so that the hash does not depend on the file's format,
+order or path, nor on the machine. The fingerprint adds the architecture and the preprocessing. Not in it: the tower's
+name, the batch size, the device.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from jaxtyping import Shaped
 
 
 def canonical_json(value: Any) -> bytes:
-    """Returns the one spelling of a JSON value: sorted keys, no spaces, ASCII alone."""
+    """Returns the canonical spelling of a JSON value: sorted keys, no spaces, ASCII only."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode("ascii")
 
 
@@ -26,14 +26,14 @@ def hash_weights(parameters: Mapping[str, Shaped[np.ndarray, "..."]]) -> str:
     digest = hashlib.sha256()
     for name in sorted(parameters):
         values = np.ascontiguousarray(parameters[name], "<f4")
-        # The header is a line of JSON, which holds no line break: no two sets of parameters make one stream of bytes.
+        # The header is a line of JSON without line breaks, so no two sets of parameters give the same stream of bytes.
         digest.update(canonical_json([name, "float32", list(parameters[name].shape)]) + b"\n")
         digest.update(values.data.cast("B") if values.size else b"")
     return digest.hexdigest()
 
 
 def fingerprint(architecture: Mapping[str, Any], preprocessing: Mapping[str, Any], weights_sha256: str) -> str:
-    """Returns the SHA-256, in hexadecimal, of everything that an embedding depends on but the picture."""
+    """Returns the SHA-256, in hexadecimal, of everything that an embedding depends on except the image."""
     parts = {
         "architecture": dict(architecture),
         "preprocessing": dict(preprocessing),

@@ -4,7 +4,7 @@ Promises: the module is used as it is, with its parameters under Flax's own name
 (`.npz`, safetensors) is all that a user has to write. It is built without drawing weights and runs as in evaluation: no
 dropout, batch norm by its running statistics.
 
-Not here: modules whose call needs more than the pictures.
+Not here: modules whose call needs more than images.
 
 Source: flax.readthedocs.io, the pages on `nnx.split` and `nnx.merge` and on `Module.apply`.
 """
@@ -30,7 +30,7 @@ _STATISTICS = ("mean", "var")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FlaxConfig(TowerConfig):
-    """What tells one such tower from another.
+    """The configuration of such a tower.
 
     Attributes:
       width: length of the embedding.
@@ -60,14 +60,14 @@ def flax_entry(
     Args:
       module: a Linen module, or a function that builds an NNX module (with any `nnx.Rngs`: nothing is drawn). It is
         called with float32 or bfloat16 [n, size, size, 3] in the value range of `preprocessing`, and gives [n, width].
-      family: a name for the architecture; with `options` it stands in the fingerprint, so change it with the code.
-      preprocessing: what the module expects of its pictures.
+      family: a name for the architecture; it is part of the fingerprint, as `options` are: change it with the code.
+      preprocessing: what the module expects of its images.
       options: what the module was built with, as JSON.
       weights: where its weights are published.
       accuracy: what its authors report, in words.
 
     Raises:
-      ValueError: the module does not give one vector for each picture.
+      ValueError: the module does not give one embedding for each image.
     """
     if isinstance(module, linen.Module):
         shapes, apply = _linen_function(module, preprocessing.size)

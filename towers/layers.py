@@ -1,9 +1,9 @@
-"""What several families are made of: layers as pure functions of a flat dict of weights.
+"""Layers that several families share, as pure functions of a flat dict of weights.
 
-Promises: each layer computes in the type of its inputs, but for a norm's statistics, which are float32 always; weights
-come in that type, under the names that big_vision gives a layer's parts (kernel, bias, scale).
+Promises: each layer computes in the type of its inputs, except for a norm's statistics, which are always float32;
+weights have that type too, under big_vision's names for a layer's parts (kernel, bias, scale).
 
-Not here: what only one family has.
+Not here: what only one family has. docs/benchmarks.md holds the measurements behind each form.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from jaxtyping import Array, Float
 
 Weights = Mapping[str, Float[Array, "..."]]
 
-# "tanh" is JAX's form of GELU, "exact" torch's, "quick" that of CLIP's first models.
+# "tanh" is JAX's default form of GELU, "exact" torch's, "quick" that of the first CLIP models.
 GELUS = {
     "tanh": lambda hidden: jax.nn.gelu(hidden, approximate=True),
-    # jax.nn.gelu's goes by erfc, which takes longer: ConvNeXt-T embeds 31 pictures a second instead of 33.
+    # By erf: jax.nn.gelu computes erfc, which is slower.
     "exact": lambda hidden: hidden * (1 + jax.lax.erf(hidden * math.sqrt(0.5))) / 2,
     "quick": lambda hidden: hidden * jax.nn.sigmoid(1.702 * hidden),
 }
@@ -36,7 +36,7 @@ def patches(
     """Returns h // k rows and w // k columns of patches, for a kernel [k, k, inputs, outputs].
 
     A convolution whose stride is its kernel's size is a matrix product; rows and columns beyond the last whole patch
-    are not seen.
+    are ignored.
     """
     kernel = weights[f"{name}/kernel"]
     size, _, inputs, outputs = kernel.shape
@@ -67,8 +67,7 @@ def layer_norm(
 def _last_mean(values: jax.Array) -> jax.Array:
     """Returns float32 [..., 1]: the mean over the last axis.
 
-    On CPUs a product with a column, because XLA's sums over the last axis are slow there: ConvNeXt-T at 224 pixels,
-    batches of 8, 2 cores: 33 pictures a second, and 20 with `mean`.
+    On CPUs this is a product with a column, because XLA's sums over the last axis are slow there.
     """
     width = values.shape[-1]
     column = jnp.full((width, 1), 1 / width, jnp.float32)
@@ -84,11 +83,10 @@ def attention(
     key: Float[Array, "n keys heads width"],
     value: Float[Array, "n keys heads width"],
 ) -> Float[Array, "n queries heads width"]:
-    """Returns of each head the values, weighted by the softmax of query times key.
+    """Returns for each head the values, weighted by the softmax of query times key.
 
-    On CPUs with the heads in front, and divided by the softmax's sum after the second product, when there is less to
-    divide: 8.8 ms instead of 20 with XLA's own form for ViT-B/16's 8 x 197 tokens, 2 cores. On GPUs by cuDNN's fused
-    kernel where it can: ViT-B/16 in bfloat16 at 1.3 times the speed, batches of 256 on an H200.
+    On CPUs the heads come first, and the division by the softmax's sum follows the second product, when there is less
+    to divide. GPUs use cuDNN's fused kernel where it supports the shapes.
     """
     forms = {"cpu": _attention_on_cpus, "default": jax.nn.dot_product_attention}
     if _cudnn_has_attention(query):
@@ -97,8 +95,8 @@ def attention(
 
 
 def _cudnn_has_attention(query: jax.Array) -> bool:
-    """Whether this process's GPU (from compute capability 8.0 on) has a fused kernel for these heads and their type."""
-    capability = getattr(jax.devices()[0], "compute_capability", "")  # "9.0"; "gfx942" of AMD's, none of other devices
+    """Returns whether this process's GPU (compute capability >= 8.0) has a fused kernel for such heads."""
+    capability = getattr(jax.devices()[0], "compute_capability", "")  # "9.0"; "gfx942" on AMD; other devices have none
     is_new_enough = capability.replace(".", "").isdigit() and float(capability) >= 8
     return is_new_enough and query.dtype.itemsize == 2 and query.shape[-1] <= 128 and query.shape[-1] % 8 == 0
 
@@ -126,7 +124,7 @@ def mlp(
 
 
 def pictures_at_a_time(num_tokens: int) -> int:
-    """Returns how many pictures `in_parts` takes where each is this many tokens: a power of two, as batches are."""
+    """Returns the number of images for `in_parts` when each is this many tokens: a power of two, as batches are."""
     return 1 << max(1, _TOKENS_AT_A_TIME // num_tokens).bit_length() - 1
 
 
@@ -135,12 +133,10 @@ def in_parts(
     images: Float[Array, "n h w 3"],
     size: int,
 ) -> Float[Array, "n width"]:
-    """Returns what a network gives; on CPUs of `size` pictures at a time.
+    """Returns the network's output; CPUs process `size` images at a time.
 
-    So what passes between layers stays in the cache, and takes little enough memory that the C library keeps it between
-    batches, where larger pieces go back to the system, which clears them page by page for the next. At 224 pixels on 2
-    cores, in pictures a second: EfficientNet-Lite0 126 two at a time, 95 where all 8 of a batch go through each layer
-    together; ViT-B/16 5.9 and 5.7 of 8 pictures, 5.7 and 5.0 of 32; Mixer-B/16 7.9 and 7.6; ConvNeXt-B 5.4 and 5.0.
+    That keeps activations in the cache and small enough for the C library to reuse their memory from batch to batch;
+    larger pieces return to the system, which clears every page before it gives them out again.
     """
     num_parts, num_rest = divmod(len(images), size)
 

@@ -39,7 +39,7 @@ def load_tower(
 
     Args:
       name: see `registry.resolve_tower`.
-      weights: place of a `.npz`, `.safetensors` or torch file (its kind is told by its bytes), or of a folder that
+      weights: place of a `.npz`, `.safetensors` or torch file (its bytes decide the kind), or of a folder that
         `save_pretrained` wrote; see `weights.finding`. None: as published.
       resolution: see `ImageTowerOptions`.
       resize: see `ImageTowerOptions`.
@@ -71,7 +71,7 @@ def find_file(name: str, weights: str | None = None, *, progress: Progress | Non
     Args:
       name: see `registry.resolve_tower`.
       weights: their place; None for the published ones.
-      progress: told of each piece that is fetched.
+      progress: called after each fetched piece.
 
     Raises:
       ValueError: no such tower, or it has no published weights.
@@ -83,7 +83,7 @@ def find_file(name: str, weights: str | None = None, *, progress: Progress | Non
         published = [other for other in tower_names() if other.startswith(f"{name}-")]
         hint = f", or take {' or '.join(published)}" if published else ""
         raise ValueError(f"tower {name!r} has no weights of its own; give a file (--weights FILE){hint}")
-    # What is said of the published file holds for it alone.
+    # The published hash is that of the published file.
     sha256 = entry.weights_sha256 if place == entry.weights else ""
     return find_weights(place, sha256=sha256, progress=progress)
 

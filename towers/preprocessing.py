@@ -1,7 +1,7 @@
 """Preprocessing, declared: what a tower expects of its images, as data.
 
 Promises: a `Preprocessing` is part of a tower's fingerprint; its JSON reads back to an equal object, and unknown keys
-are errors. Needs NumPy alone.
+are errors. Needs only NumPy.
 
 Not here: carrying it out (`precompute.images`).
 """
@@ -23,7 +23,7 @@ JpegDecoding = Literal["fast", "accurate"]
 
 
 def _as_floats(value_range: Scale | Standardise) -> None:
-    """Makes 127 and 127.0, lists and tuples the same, so that equal ranges have one JSON and one fingerprint."""
+    """Converts numbers to floats and lists to tuples, so that equal ranges have one JSON and one fingerprint."""
     for field in dataclasses.fields(value_range):
         value = getattr(value_range, field.name)
         number = float(value) if isinstance(value, (int, float)) else tuple(float(part) for part in value)
@@ -45,7 +45,7 @@ class Scale:
     def table(self) -> Float32[np.ndarray, "256 1"]:
         """Returns the value of each of the 256 pixel values."""
         values = np.arange(256, dtype=np.float32)[:, None] / np.float32(255)
-        # The width is taken in float64 and rounded once, as TensorFlow does with Python numbers.
+        # The width is computed in float64 and rounded once, as TensorFlow does with Python numbers.
         return np.float32(self.low) + values * np.float32(self.high - self.low)
 
 
@@ -65,7 +65,7 @@ class Standardise:
 
     @classmethod
     def of_unit_range(cls, mean: tuple[float, ...], deviation: tuple[float, ...]) -> Standardise:
-        """Returns it from a mean and deviation of values 0..1, as torch's models state them."""
+        """Returns the range for a mean and deviation of values 0..1, as torch's models state them."""
         red, green, blue = ((255 * a, 255 * b) for a, b in zip(mean, deviation, strict=True))
         return cls(mean=(red[0], green[0], blue[0]), deviation=(red[1], green[1], blue[1]))
 
@@ -76,7 +76,7 @@ class Standardise:
 
 
 ValueRange = Scale | Standardise
-# big_vision's.
+# -1..1, as in big_vision.
 SIGNED_RANGE = Scale()
 # The means and deviations that torch's models of ImageNet, and CLIP, were trained with, of values 0..1.
 IMAGENET_RANGE = Standardise.of_unit_range((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -86,19 +86,19 @@ VALUE_RANGES: Mapping[str, type[Scale] | type[Standardise]] = {"scale": Scale, "
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Preprocessing:
-    """What a tower expects of its pictures.
+    """What a tower expects of its images.
 
     Attributes:
-      size: side of the square picture that the tower sees.
+      size: side of the square image that the tower takes.
       resize: "square" squashes to resize_size x resize_size; "short_side" keeps the aspect ratio and brings the
         shorter side to resize_size.
       resize_size: see `resize`. None: the same as `size`.
-      method: how to resize. "area" averages.
-      antialias: widen the filter when scaling down; not for "area", which has no such choice.
-      resampler: "tensorflow" gives the bytes of big_vision's tf.image.resize with its cast, which truncates; "pillow"
+      method: filter of the resize; "area" averages.
+      antialias: whether the filter widens when scaling down; "area" has no such choice.
+      resampler: "tensorflow" gives the bytes of big_vision's tf.image.resize and its cast, which truncates; "pillow"
         those of torchvision's and Hugging Face's Image.resize, which always antialiases and rounds.
-      crop: "central" cuts size x size from the middle (offset rounded down); "none" takes the resized picture whole.
-      value_range: from 0..255 to what the tower expects.
+      crop: "central" cuts size x size from the middle (offset rounded down); "none" keeps the whole resized image.
+      value_range: from 0..255 to the values that the tower expects.
       jpeg: "fast" decodes JPEGs as tf.io.decode_image does (big_vision), "accurate" as Pillow does (torch).
     """
 
@@ -129,10 +129,10 @@ class Preprocessing:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Preprocessing:
-        """Reads what `to_json` gave.
+        """Returns the preprocessing that `to_json` wrote.
 
         Raises:
-          ValueError: a key is unknown or missing, or a value is outside what is declared above.
+          ValueError: a key is unknown or missing, or a value is not allowed.
         """
         _check_keys("preprocessing", data, [field.name for field in dataclasses.fields(cls)])
         values = dict(data["value_range"])
@@ -155,7 +155,7 @@ _CHOICES = (("resize", Resize), ("method", Method), ("resampler", Resampler), ("
 
 
 def _check(preprocessing: Preprocessing) -> None:
-    """Refuses what no picture could be prepared by."""
+    """Raises unless the fields go together."""
     for name, choices in _CHOICES:
         value = getattr(preprocessing, name)
         if value not in get_args(choices):
@@ -172,6 +172,6 @@ def _check(preprocessing: Preprocessing) -> None:
     if resized < size:
         raise ValueError(f"preprocessing: crop {size} must be <= resize_size, got {resized}")
     if preprocessing.method == "area" and preprocessing.antialias:
-        raise ValueError("preprocessing: method 'area' averages already; set antialias=False")
+        raise ValueError("preprocessing: method 'area' already averages; set antialias=False")
     if preprocessing.resampler == "pillow" and preprocessing.method != "area" and not preprocessing.antialias:
         raise ValueError("preprocessing: Pillow always antialiases; set antialias=True or resampler='tensorflow'")

@@ -1,10 +1,10 @@
-"""The towers that have names.
+"""The image towers that have names.
 
-Promises: a name is one `Entry`, given by `register`; the families here register theirs when this module is imported.
-Other names that people know a tower by (aliases, an address on Hugging Face's hub) lead to the same entry and to its
-one name, so that they make no difference to a dataset.
+Promises: a name stands for one `Entry`, added by `register`; the families of `towers.image` are registered when this
+module is imported. Aliases, and a repository's address on Hugging Face's hub, resolve to the same entry and its one
+name, so that a dataset is the same whichever name was used.
 
-Not here: loading weights (`loading`), and the networks themselves (`families`).
+Not here: loading weights (`loading`), the networks (`image`), and text towers (`text`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _HUB_PREFIXES = ("hf://", "hf-hub:", "hf_hub:", "https://huggingface.co/")
 
 
 def register(name: str, entry: Entry) -> None:
-    """Gives a tower a name; also for packages of others.
+    """Gives an image tower a name; for users' own towers too.
 
     Raises:
       ValueError: the name is taken.
@@ -38,10 +38,10 @@ def register(name: str, entry: Entry) -> None:
 
 
 def register_alias(alias: str, name: str) -> None:
-    """Gives a tower another name, for the same weights with the same preprocessing.
+    """Gives an image tower another name, for the same weights with the same preprocessing.
 
     Raises:
-      ValueError: the alias is taken, or there is no tower `name`.
+      ValueError: the alias is taken, or no tower has the name `name`.
     """
     _refuse_taken(alias)
     if name not in _ENTRIES:
@@ -51,11 +51,11 @@ def register_alias(alias: str, name: str) -> None:
 
 def _refuse_taken(name: str) -> None:
     if name in _ENTRIES or name in _ALIASES:
-        raise ValueError(f"tower {name!r} is registered already; choose another name")
+        raise ValueError(f"tower {name!r} is already registered; choose another name")
 
 
 def tower_names() -> list[str]:
-    """Returns the names that `load_tower` knows, sorted."""
+    """Returns the names of all registered image towers, sorted; aliases are left out."""
     return sorted(_ENTRIES)
 
 
@@ -65,14 +65,14 @@ def find_tower(name: str) -> Entry:
 
 
 def resolve_tower(name: str) -> tuple[str, Entry]:
-    """Returns the one name of the tower that goes by `name`, and its entry.
+    """Returns the registered name of an image tower, and its entry.
 
     Args:
-      name: a name or an alias; with `hf://` before a repository's name; or "module:name", which imports a module of the
-        caller's own first, so that it registers the tower.
+      name: a name or an alias; a repository's name may follow `hf://`; "module:name" first imports a user's module,
+        which registers the tower.
 
     Raises:
-      ValueError: no tower has this name (near ones are listed), or there is no such module.
+      ValueError: no tower has this name (similar names are listed), or the module does not exist.
     """
     for prefix in _HUB_PREFIXES:
         name = name.removeprefix(prefix)

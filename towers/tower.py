@@ -1,7 +1,7 @@
-"""An image tower: a locked network from pictures to vectors, with all that identifies it.
+"""An image tower: a locked network from images to embeddings, with everything that identifies it.
 
-Promises: `apply` is pure and can be jitted; a tower's card and fingerprint say which vectors it gives. Not here:
-making towers (`registry.load_tower`) and decoding pictures (`decoding`, `preprocessing`).
+Promises: `apply` is pure and can be jitted; equal fingerprints mean equal embeddings. Not here: loading towers
+(`loading`) and decoding images (`precompute.images`).
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class ImageTower:
-    """A tower with its parameters.
+    """An image tower with its parameters.
 
     Attributes:
       name: what people call it; not part of the fingerprint.
       architecture: the family and its configuration, as JSON.
-      preprocessing: from a decoded picture to what `apply` takes.
+      preprocessing: from a decoded image to the input of `apply`.
       pooling: which of the network's values the embedding is.
       output_width: length of an embedding.
-      num_parameters: as published for the part that is used; statistics (batch norm's means) are not counted.
+      num_parameters: of the part that is used; statistics, such as batch norm's means, are not counted.
       weights_sha256: hash of the parameters as loaded, before they are fitted to the resolution.
       parameters: by canonical name.
       apply: from parameters and images in the value range of `preprocessing` to embeddings.
@@ -50,11 +50,11 @@ class ImageTower:
     ]
 
     def fingerprint(self) -> str:
-        """Returns the hash of architecture, preprocessing and weights; equal ones are interchangeable."""
+        """Returns the hash of architecture, preprocessing and weights; see `towers.fingerprint`."""
         return fingerprint.fingerprint(self.architecture, self.preprocessing.to_json(), self.weights_sha256)
 
     def card(self) -> TowerCard:
-        """Returns what a dataset's manifest keeps of the tower."""
+        """Returns the tower's card, which a dataset's manifest keeps."""
         from lit_precompute.schemas import TowerCard
 
         return TowerCard(

@@ -1,1 +1,1 @@
-"""Pictures: encoded bytes to what a tower sees, as each tower's authors did it."""
+"""Images: from encoded bytes to a tower's input, as each tower's authors did it."""

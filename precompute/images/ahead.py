@@ -1,11 +1,10 @@
-"""Pictures made ready ahead of who asks for them: read, decoded and prepared, in threads or in processes.
+"""Images read, decoded and prepared ahead of their consumer, in threads or in processes.
 
-Promises: outcomes come in the order of the reads; a picture that cannot be taken is an outcome, never an exception;
-whatever else a read raises is raised where its outcome would stand. Threads and processes give the same bytes.
+Promises: outcomes come in the order of the reads; an image that cannot be used is an outcome, never an exception; any
+other error of a read is raised in the place of its outcome. Threads and processes give the same bytes.
 
-Threads share one interpreter lock, which decoding takes and gives back dozens of times a picture: two keep up with a
-tower on two cores, and sixteen on an H100's host brought 1,343 pictures a second, no more than one thread does. There
-`processes` belongs.
+Threads share one interpreter lock, which decoding acquires and releases dozens of times for each image: a few threads
+keep up with a tower on CPUs, but any number are too slow for an accelerator, which needs `processes`.
 """
 
 from __future__ import annotations
@@ -23,24 +22,24 @@ from lit_precompute.precompute.images.preprocessing import load
 from lit_precompute.towers.preprocessing import Preprocessing
 
 ReadImage = Callable[[], bytes]
-"""Returns an encoded picture; raises PictureError "missing" or "unreadable". Several threads may call it at once."""
+"""Returns an encoded image; raises PictureError "missing" or "unreadable". Safe to call from several threads."""
 
 Outcome = np.ndarray | PictureError
 
 
 class Preparer(Protocol):
-    """Workers that read, decode and prepare pictures."""
+    """Workers that read, decode and prepare images."""
 
     def prepare(self, reads: Iterable[ReadImage]) -> Iterator[Outcome]:
-        """Yields for each read its picture, uint8 [size, size, 3], or why there is none.
+        """Yields for each read its image, uint8 [size, size, 3], or the error that explains why there is none.
 
-        A picture is valid until the next outcome is asked for. Reads are taken a bounded number ahead.
+        An image is valid until the next outcome is requested. A bounded number of reads are taken ahead.
         """
         ...
 
 
 def outcome_of(read_image: ReadImage, preprocessing: Preprocessing, max_pixels: int) -> Outcome:
-    """Returns the picture that a read gives, or why it gives none."""
+    """Returns the prepared image of a read, or the error that explains why there is none."""
     try:
         return load(read_image(), preprocessing, max_pixels=max_pixels)
     except PictureError as error:
@@ -51,7 +50,7 @@ class PreparingThreads:
     """Threads of this process; see `Preparer`."""
 
     def __init__(self, preprocessing: Preprocessing, *, num_workers: int, ahead: int, max_pixels: int = MAX_PIXELS):
-        """Takes what pictures are prepared for, the threads, and the pictures that may be under way or waiting."""
+        """Takes the preprocessing, the number of threads, and how many images may be in progress or waiting."""
         self._preprocessing, self._max_pixels = preprocessing, max_pixels
         self._num_workers, self._ahead = num_workers, ahead
 

@@ -1,11 +1,11 @@
-"""Decoding: encoded bytes to uint8 RGB, with one defined treatment for each kind of picture.
+"""Decoding: encoded bytes to uint8 RGB, with one defined treatment for each kind of image.
 
 Promises: `decode` returns uint8 [height, width, 3] or raises `PictureError` with a reason from a closed set, whatever
-the bytes are. Upright JPEGs, and PNGs without transparency, give the bytes of tf.io.decode_image, which is what
-big_vision decodes with. Several threads may decode at once. docs/pictures.md holds the treatments in a table.
+the bytes are. Upright JPEGs, and PNGs without transparency, give the bytes of tf.io.decode_image, which big_vision
+uses. Safe to call from several threads. docs/images.md lists the treatments.
 
-Not here: resizing (`preprocessing`) and where bytes come from (`sources`). Pillow's process-wide settings are left
-alone, and colour profiles are not applied (neither does big_vision apply them).
+Not here: resizing (`preprocessing`) and the origin of the bytes (`sources`). Pillow's process-wide settings are not
+changed, and colour profiles are not applied (nor does big_vision apply them).
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from lit_precompute.towers.preprocessing import JpegDecoding
 
 Reason = Literal["empty", "not-a-picture", "truncated", "too-large", "unsupported", "missing", "unreadable"]
 
-# Pillow's own limit: half a gigabyte as RGB, about ten times the largest picture of ImageNet.
+# Pillow's own limit: half a gigabyte as RGB, about ten times the largest image of ImageNet.
 MAX_PIXELS = 178_956_970
 
-# How a file begins -> what reads it. The readers are named, so that no other of Pillow's parsers sees the bytes.
+# How a file begins -> its reader. Readers are named, so that no other of Pillow's parsers gets the bytes.
 _READERS: tuple[tuple[bytes, Any], ...] = (
     (b"\xff\xd8\xff", JpegImagePlugin.JpegImageFile),
     (b"\x89PNG\r\n\x1a\n", PngImagePlugin.PngImageFile),
@@ -40,7 +40,7 @@ _READERS: tuple[tuple[bytes, Any], ...] = (
     (b"II+\0", TiffImagePlugin.TiffImageFile),
     (b"MM\0+", TiffImagePlugin.TiffImageFile),
 )
-# How a picture of a format that is not taken begins (at the offset given), so that it can be named.
+# How images of unsupported formats begin (at the offset), so that errors can name the format.
 _OTHER_FORMATS = (
     (4, b"ftypavif", "AVIF"),
     (4, b"ftyphei", "HEIC"),
@@ -53,7 +53,7 @@ _OTHER_FORMATS = (
     (0, b"<svg", "SVG"),
     (0, b"\0\0\1\0", "icon"),
 )
-# What Pillow's parsers raise on damaged bytes; the fuzz test looks for others.
+# What Pillow's parsers raise on damaged bytes; the fuzz test searches for others.
 _DAMAGE = (
     OSError,
     SyntaxError,
@@ -83,7 +83,7 @@ _ORIENTATION_TAG = 0x0112
 
 
 class PictureError(ValueError):
-    """A picture that cannot be taken: `reason` is one of `Reason`, `str()` says what was found."""
+    """An image that cannot be used: `reason` is one of `Reason`, `str()` describes the fault."""
 
     def __init__(self, reason: Reason, message: str):
         super().__init__(reason, message)
@@ -97,13 +97,13 @@ class PictureError(ValueError):
 def decode(
     data: bytes, *, max_pixels: int = MAX_PIXELS, jpeg: JpegDecoding = "fast"
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Returns the picture as RGB: upright, transparency over white, first frame if animated.
+    """Returns the image as RGB: upright, transparency over white, first frame if animated.
 
     Args:
-      data: the whole encoded file: JPEG, PNG, WebP, GIF, BMP or TIFF, whatever it is called.
-      max_pixels: pictures that declare more are refused before their pixels are decoded.
-      jpeg: "fast" is tf.io.decode_image's choice and big_vision's; "accurate" (the accurate integer DCT) equals
-        Pillow's and torchvision's pixels.
+      data: the whole encoded file: JPEG, PNG, WebP, GIF, BMP or TIFF, whatever its name.
+      max_pixels: images that declare more are refused before their pixels are decoded.
+      jpeg: "fast" decodes like tf.io.decode_image and big_vision; "accurate" (the accurate integer DCT) gives Pillow's
+        and torchvision's pixels.
 
     Raises:
       PictureError: with the reason "empty", "not-a-picture", "unsupported", "too-large" or "truncated".
@@ -114,7 +114,7 @@ def decode(
     with PILLOW_WARNINGS_IGNORED:
         try:
             if reader is WebPImagePlugin.WebPImageFile:
-                # Pillow's WebP reader allocates the canvas before it tells the size.
+                # Pillow's WebP reader allocates the canvas before it reports the size.
                 _check_size(*_webp_size(data), max_pixels)
             image: Any = reader(io.BytesIO(data))
             width, height = image.size
@@ -134,14 +134,14 @@ def decode(
 
 
 def _reader(data: bytes) -> Any:
-    """Returns Pillow's class for what the bytes begin with."""
+    """Returns Pillow's reader for the format that the bytes begin like."""
     for start, reader in _READERS:
         if data.startswith(start) and (start != b"RIFF" or data[8:12] in (b"WEBP", b"")):
             return reader
     for offset, mark, name in _OTHER_FORMATS:
         if data[offset:].startswith(mark):
             raise PictureError("unsupported", f"{name} is not read; convert to JPEG, PNG, WebP, GIF, BMP or TIFF")
-    raise PictureError("not-a-picture", f"no known picture format begins with {data[:16]!r} ({len(data)} bytes)")
+    raise PictureError("not-a-picture", f"no known image format begins with {data[:16]!r} ({len(data)} bytes)")
 
 
 def _check_size(width: int, height: int, max_pixels: int) -> None:
@@ -163,11 +163,11 @@ def _webp_size(data: bytes) -> tuple[int, int]:
 def _orientation(image: Any) -> int:
     """Returns the EXIF (else XMP) orientation, 1 if there is none or it cannot be read."""
     if isinstance(image, TiffImagePlugin.TiffImageFile):
-        return 1  # Pillow turns TIFFs while it loads them
+        return 1  # Pillow applies a TIFF's orientation while it loads it
     try:
         return image.getexif().get(_ORIENTATION_TAG, 1)
     except _DAMAGE:
-        return 1  # the pixels are whole; a damaged note beside them does not lose the picture
+        return 1  # the pixels are intact; damaged metadata does not cost the image
 
 
 def _turned(image: np.ndarray, orientation: int) -> np.ndarray:
@@ -177,23 +177,23 @@ def _turned(image: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def _decode_jpeg(data: bytes, jpeg: JpegDecoding) -> np.ndarray:
-    """Returns a JPEG's pixels as TensorFlow decodes them: grey repeated, CMYK converted, Adobe's inversion heeded."""
+    """Returns a JPEG's pixels as TensorFlow decodes them: grey repeated, CMYK converted, Adobe's inversion applied."""
     tf = host_tensorflow()
     method = {"fast": "", "accurate": "INTEGER_ACCURATE"}[jpeg]
     try:
         return tf.raw_ops.DecodeJpeg(contents=data, channels=3, dct_method=method).numpy()
     except tf.errors.InvalidArgumentError as error:
-        # TensorFlow's own words name its devices, not what is wrong with the picture.
+        # TensorFlow's message names its devices, not the fault of the image.
         raise PictureError("truncated", "JPEG is cut off or damaged") from error
 
 
 def _decode_others(image: Any, data: bytes) -> np.ndarray:
-    """Returns the first frame's pixels of what Pillow has opened, as uint8 RGB."""
+    """Returns the pixels of the first frame of an image that Pillow opened, as uint8 RGB."""
     image.load()
     transparent = image.info.get("transparency")
     if image.mode in _DEEP_MODES:
         return _from_deep_grey(image, transparent)
-    # A transparent colour of 16 bits cannot be found again in pixels that Pillow has brought to 8.
+    # A transparent colour of 16 bits cannot be found in pixels that Pillow has reduced to 8.
     deep_png = image.format == "PNG" and data[24] == 16
     if image.mode in _ALPHA_MODES or (transparent is not None and not deep_png and image.mode in _PLAIN_MODES):
         with_alpha = image.convert("RGBA")

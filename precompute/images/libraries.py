@@ -12,8 +12,8 @@ from typing import Any
 @functools.cache
 def host_tensorflow() -> Any:
     """Returns TensorFlow, imported at first use (seconds) and kept off the accelerators, which are JAX's."""
-    # Both only when nobody chose otherwise: start-up notes would break progress lines, and oneDNN, which announces
-    # itself on standard error, has no part in what is used here.
+    # Only where the user has not chosen: start-up notes would break progress lines, and oneDNN, which announces itself
+    # on standard error, is not used by any operation here.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     import tensorflow as tf
@@ -24,11 +24,11 @@ def host_tensorflow() -> Any:
 
 
 class _PillowWarningsIgnored:
-    """While any thread is inside, warnings raised by Pillow's modules are ignored.
+    """Ignores warnings from Pillow's modules while any thread is inside.
 
-    What Pillow warns about here is either refused in our own words or harmless (damaged EXIF). The standard library's
-    catch_warnings restores the wrong filters when threads overlap; here the first in adds a line and the last out
-    takes it away.
+    Their causes are either refused with an error of ours or harmless (damaged EXIF). The standard library's
+    catch_warnings restores the wrong filters when threads overlap; here the first thread to enter adds a filter and the
+    last to leave removes it.
     """
 
     def __init__(self):

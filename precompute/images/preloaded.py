@@ -1,4 +1,4 @@
-"""What every preparing process needs, imported once before they are forked: seconds and memory that they share."""
+"""Imported once by the server that preparing processes are forked from, so that they share its seconds and memory."""
 
 from lit_precompute.precompute.images import processes
 from lit_precompute.precompute.images.libraries import host_tensorflow

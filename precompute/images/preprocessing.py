@@ -1,11 +1,10 @@
-"""Preprocessing: what happens between a decoded picture and a tower, as declared data.
+"""Preprocessing, executed: from a decoded image to a tower's input, as `towers.preprocessing` declares it.
 
-Promises: `prepare` (host) and `normalise` (device) give, byte for byte, what big_vision's `resize`, `resize_small`,
-`central_crop`, `value_range` and `vgg_value_range` give, because the host part calls the same TensorFlow kernels and
-the device part looks the 256 possible values up in a table that NumPy computed in float32. A `Preprocessing` is plain
-data: it is part of a tower's fingerprint, and its JSON reads back to an equal object; unknown keys are errors.
+Promises: `prepare` (host) and `normalise` (device) equal big_vision's `resize`, `resize_small`, `central_crop`,
+`value_range` and `vgg_value_range` byte for byte, because the host part calls the same TensorFlow kernels and the
+device part looks up the 256 possible values in a table that NumPy computed in float32.
 
-Not here: bytes to pixels (`decoding`), and random crops or flips (views are embedded as tables of their own).
+Not here: bytes to pixels (`decoding`), and random crops or flips (views are embedded as separate tables).
 
 Source: github.com/google-research/big_vision, big_vision/pp/ops_image.py and ops_general.py (2024).
 """
@@ -20,17 +19,17 @@ from lit_precompute.precompute.images.decoding import MAX_PIXELS, PictureError, 
 from lit_precompute.precompute.images.resizing import resize, resize_with_pillow
 from lit_precompute.towers.preprocessing import Preprocessing
 
-# A one-pixel-high strip scaled to a short side of 256 would be 65,536 times its size: refuse before it is made.
+# A strip one pixel high, scaled to a short side of 256, would grow 65,536 times: it is refused first.
 _MAX_RESIZED_PIXELS = 1 << 26
 
 
 def load(
     data: bytes, preprocessing: Preprocessing, *, max_pixels: int = MAX_PIXELS
 ) -> UInt8[np.ndarray, "{preprocessing.size} {preprocessing.size} 3"]:
-    """Returns an encoded picture decoded and prepared. Threads may call it at once.
+    """Returns an encoded image decoded and prepared. Safe to call from several threads.
 
     Raises:
-      PictureError: the bytes are no picture that can be taken; its `reason` says why.
+      PictureError: the bytes are not an image that can be used; its `reason` says why.
     """
     return prepare(decode(data, max_pixels=max_pixels, jpeg=preprocessing.jpeg), preprocessing)
 
@@ -38,10 +37,10 @@ def load(
 def prepare(
     image: UInt8[np.ndarray, "h w 3"], preprocessing: Preprocessing
 ) -> UInt8[np.ndarray, "{preprocessing.size} {preprocessing.size} 3"]:
-    """Returns a decoded picture resized and cropped.
+    """Returns a decoded image resized and cropped.
 
     Raises:
-      PictureError: "too-large", the picture is so narrow that keeping its aspect ratio needs over 2**26 pixels.
+      PictureError: "too-large", the image is so narrow that keeping its aspect ratio would need over 2**26 pixels.
     """
     assert image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3, (image.dtype, image.shape)
     height, width = _resized_shape(image.shape[0], image.shape[1], preprocessing)
@@ -69,7 +68,7 @@ def _resized_shape(height: int, width: int, preprocessing: Preprocessing) -> tup
     if preprocessing.resize == "square":
         return side, side
     if preprocessing.resampler == "pillow":
-        # torchvision and Hugging Face: the long side in whole numbers, rounded down.
+        # torchvision and Hugging Face: the long side in integers, rounded down.
         short = min(height, width)
         return side * height // short, side * width // short
     factor = np.float32(side) / np.float32(min(height, width))
@@ -79,12 +78,11 @@ def _resized_shape(height: int, width: int, preprocessing: Preprocessing) -> tup
 def normalise(preprocessing: Preprocessing, images: UInt8[Array, "n h w 3"]) -> Float32[Array, "n h w 3"]:
     """Returns images in the tower's value range; for use inside `jax.jit`.
 
-    A table look-up, because arithmetic would not be exact: XLA multiplies by 1/255 where TensorFlow divides by 255
-    and fuses the multiply with the add, which changes the last bit of 205 of the 256 values of -1..1. On 2 CPU cores
-    the look-up also took 0.7 times the time of the arithmetic.
+    A table look-up, because arithmetic would not be exact: XLA multiplies by 1/255 where TensorFlow divides by 255, and
+    fuses the multiply with the add, which changes the last bit of most values.
     """
     table = preprocessing.value_range.table()
-    # uint8 cannot leave the table, so that no bounds are checked.
+    # uint8 cannot exceed the table: no bounds are checked.
     look_up = lambda values, channel: jnp.asarray(table[:, channel]).at[values].get(mode="promise_in_bounds")  # noqa: E731
     if table.shape[1] == 1:
         return look_up(images, 0)

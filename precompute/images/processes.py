@@ -1,11 +1,11 @@
-"""Processes that prepare pictures, for hosts of many cores; see `ahead`.
+"""Processes that prepare images, for hosts of many cores; see `ahead`.
 
-Promises: pictures come back through memory that all processes share, in which they are written once; what passes
-through pipes is how to read them. The memory has no name, so that nothing is left behind by a kill; processes end with
-their parent, however it ends; when one of them dies, the pool is made anew at the next use.
+Promises: images come back through shared memory, into which they are written once; only the instructions to read them
+pass through pipes. The memory has no name, so that a kill leaves nothing behind; processes end with their parent,
+however it ends; when one of them dies, the pool is replaced at the next use.
 
-How: a slot of the shared memory holds one picture. A chunk of reads takes a slot each and gives them back when its last
-outcome has been used. Several threads may prepare at once: whoever holds slots can go on without more.
+How: a slot of the shared memory holds one image. A chunk of reads takes a slot each and returns them when its last
+outcome has been used. Several threads may prepare at once: whichever holds slots can continue without more.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from lit_precompute.precompute.images.decoding import MAX_PIXELS, PictureError
 from lit_precompute.precompute.images.libraries import host_tensorflow
 from lit_precompute.towers.preprocessing import Preprocessing
 
-# Reads that go to a process together: enough that the journey is short beside the work.
+# Reads that go to a process together: enough to make the transfer cheap compared with the work.
 _CHUNK = 8
-# Chunks for each process at least, so that none waits for its next.
+# Minimum chunks for each process, so that none waits for its next.
 _CHUNKS_EACH = 2
 
 _Errors = list[PictureError | None]
 
 
 class _Chunk(NamedTuple):
-    """Reads under way: the slots of their pictures, and in which pool they are."""
+    """Reads in progress: the slots of their images, and the pool that handles them."""
 
     slots: list[int]
     pool: concurrent.futures.ProcessPoolExecutor
@@ -50,43 +50,43 @@ class PreparingProcesses:
     """A pool of processes; see `Preparer`. Its reads must be picklable. It ends with this process, or by `close`."""
 
     def __init__(self, preprocessing: Preprocessing, *, num_workers: int, ahead: int, max_pixels: int = MAX_PIXELS):
-        """Starts the processes, which takes them seconds but not the caller.
+        """Starts the processes in the background; they take seconds to be ready.
 
         Args:
-          preprocessing: what pictures are prepared for.
-          num_workers: the processes.
-          ahead: pictures that may be under way or waiting; more where the processes would have to wait.
-          max_pixels: largest picture that is decoded.
+          preprocessing: how images are prepared.
+          num_workers: number of processes.
+          ahead: images that may be in progress or waiting; raised where processes would have to wait.
+          max_pixels: largest image that is decoded.
         """
         self._context = _context()
         num_slots = -(-max(ahead, _CHUNKS_EACH * _CHUNK * num_workers) // _CHUNK) * _CHUNK
         shape = (num_slots, preprocessing.size, preprocessing.size, 3)
         memory = self._context.RawArray(ctypes.c_uint8, int(np.prod(shape)))
-        self._pictures = np.frombuffer(memory, np.uint8).reshape(shape)
+        self._images = np.frombuffer(memory, np.uint8).reshape(shape)
         self._begin_with = (memory, preprocessing, max_pixels)
         self._num_workers = num_workers
         self._free, self._change = list(range(num_slots)), threading.Condition()
         self._pool = self._new_pool()
 
     def close(self) -> None:
-        """Ends the processes, after what they have in hand."""
+        """Ends the processes when they have finished their current chunks."""
         self._pool.shutdown()
 
     def prepare(self, reads: Iterable[ReadImage]) -> Iterator[Outcome]:
         """See `Preparer.prepare`.
 
         Raises:
-          RuntimeError: a process was ended by something else.
+          RuntimeError: a process was killed from outside.
         """
         remaining, under_way = iter(reads), collections.deque[_Chunk]()
         try:
             while self._submit_while_there_are_slots(remaining, under_way):
                 chunk = under_way[0]
                 for slot, error in zip(chunk.slots, self._result(chunk), strict=True):
-                    yield self._pictures[slot] if error is None else error
+                    yield self._images[slot] if error is None else error
                 self._give_back(under_way.popleft().slots)
         finally:
-            # A slot is free when nobody writes to it any more.
+            # A slot is free once no process writes to it any more.
             concurrent.futures.wait([chunk.future for chunk in under_way if not chunk.future.cancel()])
             for chunk in under_way:
                 self._give_back(chunk.slots)
@@ -94,7 +94,7 @@ class PreparingProcesses:
     def _submit_while_there_are_slots(
         self, remaining: Iterator[ReadImage], under_way: collections.deque[_Chunk]
     ) -> bool:
-        """Returns whether anything is under way afterwards; waits for slots only where nothing is."""
+        """Returns whether anything is in progress afterwards; waits for slots only if nothing is."""
         while slots := self._take(wait=not under_way):
             reads = list(itertools.islice(remaining, _CHUNK))
             self._give_back(slots[len(reads) :])
@@ -107,7 +107,7 @@ class PreparingProcesses:
         pool = self._pool
         try:
             return _Chunk(slots, pool, pool.submit(_prepare, reads, slots))
-        except concurrent.futures.process.BrokenProcessPool:  # since its last use, so that nothing was lost
+        except concurrent.futures.process.BrokenProcessPool:  # it broke since its last use, so nothing was lost
             self._replace(pool)
             return self._submit(reads, slots)
 
@@ -130,13 +130,13 @@ class PreparingProcesses:
         except concurrent.futures.process.BrokenProcessPool as error:
             self._replace(chunk.pool)
             raise RuntimeError(
-                "a process that decodes pictures was ended from outside, perhaps for want of memory; give fewer "
+                "a process that decodes images was ended from outside, perhaps because memory ran out; set fewer "
                 "--decode-workers, or --decode-in threads"
             ) from error
 
     def _replace(self, broken: concurrent.futures.ProcessPoolExecutor) -> None:
         with self._change:
-            if self._pool is broken:  # another thread may have seen it before
+            if self._pool is broken:  # another thread may have replaced it already
                 self._pool = self._new_pool()
 
     def _new_pool(self) -> concurrent.futures.ProcessPoolExecutor:
@@ -146,7 +146,7 @@ class PreparingProcesses:
 
 
 def _context() -> Any:
-    """Returns how processes are started: from a server that is forked before JAX or Beam have begun any thread here."""
+    """Returns how processes are started: from a server that is forked before JAX or Beam start threads here."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
@@ -154,17 +154,17 @@ def _context() -> Any:
     return context
 
 
-_pictures: np.ndarray
+_images: np.ndarray
 _preprocessing: Preprocessing
 _max_pixels: int
 
 
 def _begin(memory: Any, preprocessing: Preprocessing, max_pixels: int) -> None:
-    """Begins a process of the pool."""
-    global _pictures, _preprocessing, _max_pixels  # noqa: PLW0603 -- what a pool hands to its processes
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the parent says what to do
+    """Initialises a process of the pool."""
+    global _images, _preprocessing, _max_pixels  # noqa: PLW0603 -- how a pool passes state to its processes
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _pictures = np.frombuffer(memory, np.uint8).reshape(-1, preprocessing.size, preprocessing.size, 3)
+    _images = np.frombuffer(memory, np.uint8).reshape(-1, preprocessing.size, preprocessing.size, 3)
     _preprocessing, _max_pixels = preprocessing, max_pixels
     threads = host_tensorflow().config.threading
     threads.set_intra_op_parallelism_threads(1)  # else as many in each process as there are cores
@@ -179,13 +179,13 @@ def _end_with_parent() -> None:
 
 
 def _prepare(reads: list[ReadImage], slots: list[int]) -> _Errors:
-    """Writes pictures to their slots; returns for each why there is none."""
+    """Writes images to their slots; returns for each its error, or None."""
     errors: _Errors = []
     for read_image, slot in zip(reads, slots, strict=True):
         outcome = outcome_of(read_image, _preprocessing, _max_pixels)
         if isinstance(outcome, PictureError):
             errors.append(outcome)
         else:
-            _pictures[slot] = outcome
+            _images[slot] = outcome
             errors.append(None)
     return errors

@@ -1,4 +1,4 @@
-"""Resizing decoded pictures, to the byte as the towers' authors did: with TensorFlow's kernels, or with Pillow's."""
+"""Resizing decoded images, byte for byte as the towers' authors did: with TensorFlow's kernels or Pillow's."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _ANTIALIAS_FILTERS = {"bilinear": "triangle", "bicubic": "keyscubic"}
 def resize(
     image: UInt8[np.ndarray, "h w 3"], height: int, width: int, *, method: Method, antialias: bool
 ) -> UInt8[np.ndarray, "{height} {width} 3"]:
-    """Returns the image resized, equal to the byte to big_vision's resize of uint8.
+    """Returns the image resized, byte for byte like big_vision's resize of uint8.
 
-    The kernels behind tf.image.resize are called directly: the same bytes for a third of the time at 128 pixels,
-    where the work around the kernel costs more than the kernel. They release the interpreter lock.
+    The kernels behind tf.image.resize are called directly, because the work around them costs more than they do. They
+    release the interpreter lock.
     """
     if image.shape[:2] == (height, width):
         return image
@@ -54,5 +54,5 @@ _PILLOW_FILTERS = {
 def resize_with_pillow(
     image: UInt8[np.ndarray, "h w 3"], height: int, width: int, method: Method
 ) -> UInt8[np.ndarray, "{height} {width} 3"]:
-    """Returns the image resized, equal to the byte to what torchvision makes of a PIL image."""
+    """Returns the image resized, byte for byte like torchvision's resize of a PIL image."""
     return np.asarray(PIL.Image.fromarray(image).resize((width, height), _PILLOW_FILTERS[method]))

@@ -1,1 +1,1 @@
-"""Sources of pictures with texts: tables beside pictures, webdataset tar files."""
+"""Sources of images with texts: tables of paths, webdataset tar files."""

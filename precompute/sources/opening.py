@@ -1,7 +1,7 @@
 """Opening a source by its path: the one place that knows every format.
 
-Promises: `open_source` says in words why a path cannot be a source, before any work. A further format is one module
-and one line in `_FORMATS`.
+Promises: `open_source` explains why a path cannot be a source, before any work. A new format is one module and one
+entry in `_FORMATS`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from lit_precompute.precompute.sources.webdataset import units as webdataset
 from lit_precompute.precompute.sources.webdataset.tar_paths import find_tars, tars_in
 from lit_precompute.schemas.storage import find_files, open_file
 
-# The rows read at a time when single pictures are looked for.
+# Rows that are read at a time in a search for single rows.
 _LOOK_UP_ROWS = 4096
 
 _Open = Callable[[str, str, SourceColumns, Opener, Finder], Source]
@@ -48,12 +48,12 @@ def open_source(
     opener: Opener = open_file,
     find: Finder = find_files,
 ) -> Source:
-    """Returns the pictures and texts at `path`, checked.
+    """Returns the images and texts at `path`, checked.
 
     Args:
       path: a table (.csv, .tsv, .jsonl), or tar files in webdataset's way: one tar, a folder of tars, a glob pattern
         (data-*.tar) or a brace pattern (data-{0000..0012}.tar).
-      format: one of `format_names()`; None tells it by the path.
+      format: one of `format_names()`; None: by the path.
       columns: what the columns are called, where not as in `SourceColumns`.
       opener: opens a path; the default takes local paths and URLs (`schemas.storage`).
       find: lists what a glob pattern matches, as `opener` would open it.
@@ -87,7 +87,7 @@ def _check_format(path: str, format: str | None, find: Finder) -> str:
 
 
 def _format_of(path: str, find: Finder) -> str:
-    """Returns the format that a path's ending tells."""
+    """Returns the format that a path's suffix indicates."""
     suffix = path.rpartition("/")[2].rpartition(".")[2].lower()
     if suffix in table.FORMATS:
         return suffix
@@ -100,10 +100,10 @@ def _format_of(path: str, find: Finder) -> str:
 
 
 def find_examples(source: Source, keys: Iterable[str]) -> Iterator[Example]:
-    """Yields the rows with these keys, in the source's order; their pictures are read when asked for.
+    """Yields the rows with these keys, in the source's order; their images are read on request.
 
     Raises:
-      SourceError: a key is not in the source; raised after those that are.
+      SourceError: a key is not in the source; raised after the rows that are.
     """
     wanted = set(keys)
     for unit in source.units(_LOOK_UP_ROWS):

@@ -1,10 +1,10 @@
-"""What every source of pictures is to the rest of the program: rows in a fixed order, cut into units of work.
+"""The interface of every source of images: rows in a fixed order, cut into work units.
 
-Promises: a source is checked before any work (`SourceError` says where, what rule, what value, what to do); its keys
-are unique and not empty; reading a unit gives exactly the rows that were planned, in order; a source is picklable and
-small, however many rows it has, because a unit carries the byte offsets of its rows.
+Promises: a source is checked before any work (`SourceError` says where, rule, value, what to do); its keys are unique
+and not empty; reading a unit gives exactly the rows that were planned, in order; a source is picklable and small,
+however many rows it has, because a unit carries the byte offsets of its rows.
 
-Not here: decoding. A picture that is missing or cannot be read shows when its `read_image` is called.
+Not here: decoding. An image that is missing or cannot be read is noticed when its `read_image` is called.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ Opener = Callable[[str], BinaryIO]
 Finder = Callable[[str], list[str]]
 """Returns the paths that match a glob pattern, sorted; none is no error."""
 
-# What a file system says of a file that is there but cannot be read. Everything else (a lost connection, too many open
-# files) says nothing of the picture: it is raised, so that the unit is tried again.
+# The errors of a file that exists but cannot be read. Everything else (a lost connection, too many open files) is not
+# about the image: it is raised, so that the unit is retried.
 _UNREADABLE = {errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EIO, errno.EINVAL}
 
 
 class SourceError(ValueError):
-    """A source that cannot be embedded as it stands; found before any work is done."""
+    """A source that cannot be embedded as it is; raised before any work is done."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SourceColumns:
-    """What the columns of a table, or the keys of a sample's JSON, are called.
+    """The names of a table's columns, or of the keys in a sample's JSON.
 
     Attributes:
       image: Column of the images' paths, relative to the table's folder. Tables only.
@@ -58,7 +58,7 @@ class SourceColumns:
             raise SourceError(f"columns: names must differ and not be empty, got {dataclasses.asdict(self)}")
 
     def is_default(self, field: str) -> bool:
-        """Returns whether a column has the name it has when nobody chooses one."""
+        """Returns whether a column has its default name."""
         return getattr(self, field) == getattr(SourceColumns, field)
 
 
@@ -68,8 +68,8 @@ class Example:
 
     Attributes:
       key: unique within the source.
-      source: where the picture comes from, in words for the table of failures.
-      read_image: returns the encoded picture; raises PictureError "missing" or "unreadable".
+      source: where the image comes from, for the table of failures.
+      read_image: returns the encoded image; raises PictureError "missing" or "unreadable".
       texts: in the source's order; may be empty.
       label: "" for none.
       more: values of tables beside `captions` and `labels`, by table and column.
@@ -109,11 +109,11 @@ class WorkUnit:
 
 
 class Source(Protocol):
-    """Rows of pictures and texts. Implementations are picklable; `open_source` makes them."""
+    """Rows of images and texts. Implementations are picklable; `open_source` makes them."""
 
     @property
     def info(self) -> SourceInfo:
-        """What was opened, well enough to notice another source on the same output."""
+        """What was opened, in enough detail to notice a different source for the same output."""
         ...
 
     @property
@@ -150,10 +150,10 @@ def columns_of(examples: Sequence[Example], table: TableSchema) -> dict[str, lis
 
 
 def cut_units(path_offsets: Sequence[tuple[str, np.ndarray]], rows_per_shard: int) -> list[WorkUnit]:
-    """Returns units over files laid end to end.
+    """Returns units over consecutive files.
 
     Args:
-      path_offsets: per file its path and int64 [rows + 1]: where each row begins, and where the last one ends.
+      path_offsets: for each file its path and int64 [rows + 1]: where each row begins, and where the last one ends.
       rows_per_shard: rows of each unit but the last.
     """
     if rows_per_shard < 1:
@@ -178,17 +178,17 @@ def cut_units(path_offsets: Sequence[tuple[str, np.ndarray]], rows_per_shard: in
 
 
 def repeated_hashes(hashes: np.ndarray) -> set[int]:
-    """Returns the hashes that stand more than once: where keys may repeat. 8 bytes a key, unlike a set of keys."""
+    """Returns the hashes that occur more than once: their keys may repeat. Takes 8 bytes a key, unlike a set."""
     values, counts = np.unique(hashes, return_counts=True)
     return set(values[counts > 1].tolist())
 
 
 def check_repeats(keys: Iterable[tuple[str, str]], suspects: set[int], what_to_do: str) -> None:
-    """Refuses a key that repeats among those whose hash does.
+    """Raises if a key repeats, among those whose hash does.
 
     Args:
-      keys: (key, where it stands) of every row.
-      suspects: what `repeated_hashes` gave.
+      keys: (key, its place) of every row.
+      suspects: the hashes from `repeated_hashes`.
       what_to_do: the end of the message.
     """
     first_seen: dict[str, str] = {}
@@ -196,13 +196,13 @@ def check_repeats(keys: Iterable[tuple[str, str]], suspects: set[int], what_to_d
         if hash(key) in suspects:
             if key in first_seen:
                 raise SourceError(
-                    f"{where}: keys must be unique, {key!r} stands already at {first_seen[key]}; {what_to_do}"
+                    f"{where}: keys must be unique, {key!r} was first seen at {first_seen[key]}; {what_to_do}"
                 )
             first_seen[key] = where
 
 
 def read_picture(opener: Opener, path: str) -> bytes:
-    """Returns the bytes of the picture at `path`.
+    """Returns the bytes of the image at `path`.
 
     Raises:
       PictureError: "missing" or "unreadable".
@@ -219,7 +219,7 @@ def read_picture(opener: Opener, path: str) -> bytes:
 
 
 def open_first(path: str, opener: Opener) -> BinaryIO:
-    """Opens a file that the source cannot do without."""
+    """Opens a file that the source needs."""
     try:
         return opener(path)
     except OSError as error:

@@ -1,7 +1,7 @@
-"""Texts and labels out of JSON, as tables and webdataset samples hold them.
+"""Texts and labels from JSON, in tables and webdataset samples.
 
-Promises: what is not a string, a list of strings or (for labels and keys) a whole number is refused in words. The
-caller gives `fault`, which makes the error and knows the place.
+Promises: a value that is not a string, a list of strings or (for labels and keys) a whole number is an error. The
+caller passes `fault`, which makes the error and knows the place.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Fault = Callable[[str], Exception]
 
 
 def parse_json(text: str, fault: Fault) -> Any:
-    """Returns what a JSON text says."""
+    """Returns the value of a JSON text."""
     try:
         return json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
@@ -22,7 +22,7 @@ def parse_json(text: str, fault: Fault) -> Any:
 
 
 def strings(values: Mapping[str, Any], name: str, fault: Fault) -> list[str]:
-    """Returns the string or the strings under a key; empty ones are left out, and no such key is none."""
+    """Returns the string or strings under a key, without empty ones; [] if the key is missing."""
     value = values.get(name)
     texts = [] if value is None else [value] if isinstance(value, str) else value
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
@@ -31,7 +31,7 @@ def strings(values: Mapping[str, Any], name: str, fault: Fault) -> list[str]:
 
 
 def word(values: Mapping[str, Any], name: str, fault: Fault) -> str:
-    """Returns the string or whole number under a key as a string, "" where there is none."""
+    """Returns the string or whole number under a key as a string; "" if the key is missing."""
     value = values.get(name)
     if value is None:
         return ""
@@ -41,7 +41,7 @@ def word(values: Mapping[str, Any], name: str, fault: Fault) -> str:
 
 
 def whole(text: str, name: str, fault: Fault) -> str:
-    """Returns the text; refuses half a surrogate pair, which JSON can say and UTF-8, hence the dataset, cannot."""
+    """Returns the text; half a surrogate pair is refused, which JSON can express but UTF-8, hence a dataset, cannot."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:

@@ -61,7 +61,7 @@ def test_a_batch_that_does_not_fit_ends_the_probe(tower, monkeypatch):
     assert [one.batch_size for one in probe(tower, num_rows=1000)] == [16]
 
 
-def test_a_device_that_fits_not_even_the_smallest_says_so(tower, monkeypatch):
+def test_a_device_too_small_for_any_batch_raises_its_error(tower, monkeypatch):
     def start(self, images):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
 

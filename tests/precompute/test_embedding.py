@@ -1,4 +1,4 @@
-"""Embedding a unit: rows keep their order, failures are told, one shape is compiled, little is read ahead."""
+"""Embedding a unit: rows keep their order, failures are reported, one shape is compiled, few rows are read ahead."""
 
 import dataclasses
 import gc
@@ -72,11 +72,11 @@ def test_rows_keep_their_order_whatever_the_threads(tower, threads, count):
         np.testing.assert_allclose(vector, _expected(number), rtol=1e-5, atol=1e-6)
 
 
-def test_failures_are_told_and_leave_no_gap(tower):
+def test_failures_are_reported_and_leave_no_gap(tower):
     def gone():
         raise PictureError("missing", "no file at x.png")
 
-    reads = {1: gone, 2: lambda: b"", 5: lambda: b"not a picture", 6: lambda: _png(6)[:40]}
+    reads = {1: gone, 2: lambda: b"", 5: lambda: b"not an image", 6: lambda: _png(6)[:40]}
     examples = [_example(number, reads.get(number)) for number in range(8)]
     batches = list(embed_examples(examples, *_embedding(tower, 3, 2)))
     failures = [failure for batch in batches for failure in batch.failures]
@@ -117,7 +117,7 @@ def test_one_shape_is_compiled(tower):
     assert shapes == [(2, SIZE, SIZE, 3)]  # each of the two devices takes half of a batch
 
 
-def test_a_batch_is_used_again_and_leaves_nothing_in_the_next_unit(tower):
+def test_a_reused_batch_leaves_nothing_in_the_next_unit(tower):
     """Zeros fill the last batch of a unit, so that its bytes depend on that unit alone."""
     started = []
 
@@ -138,7 +138,7 @@ def test_a_batch_is_used_again_and_leaves_nothing_in_the_next_unit(tower):
 
 
 @pytest.mark.parametrize(("backend", "kind"), [("cpu", "threads"), ("gpu", "processes"), ("tpu", "processes")])
-def test_pictures_are_decoded_in_processes_beside_an_accelerator(tower, monkeypatch, backend, kind):
+def test_images_are_decoded_in_processes_for_an_accelerator(tower, monkeypatch, backend, kind):
     for name in ("threads", "processes"):
         monkeypatch.setattr(embedding, f"Preparing{name.title()}", lambda *_, name=name, **given: (name, given))
     monkeypatch.setattr(jax, "default_backend", lambda: backend)
@@ -163,7 +163,7 @@ def test_few_rows_are_read_ahead(tower):
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 5])
-def test_devices_share_a_batch_and_give_what_one_gives(tower, batch_size):
+def test_devices_share_a_batch_and_compute_the_same_as_one(tower, batch_size):
     """A batch that the devices cannot divide evenly is padded; rows come back in their order."""
     assert jax.local_device_count() == 2
     shared = Embedder(tower, batch_size=batch_size)
@@ -177,7 +177,7 @@ def test_devices_share_a_batch_and_give_what_one_gives(tower, batch_size):
     )
 
 
-def test_no_batch_of_pictures_stays_in_memory(tower):
+def test_no_batch_of_images_stays_in_memory(tower):
     embedder = Embedder(tower, batch_size=4)
     np.asarray(embedder.start(_batch(embedder, _picture(0))))
     gc.collect()

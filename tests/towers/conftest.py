@@ -42,7 +42,7 @@ def set_hub():
 
 @pytest.fixture
 def hub_variables(tmp_path):
-    """The hub's cache in a fresh folder, and no network: the hub is a port that nobody listens at."""
+    """The hub's cache in a fresh folder, and no network: the hub is a port without a listener."""
     folders = {"HF_HOME": tmp_path / "home", "HF_HUB_CACHE": tmp_path / "hub"}
     return folders | {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_DISABLE_TELEMETRY": 1}
 

@@ -20,7 +20,7 @@ def assert_parity(tower, images, expected, tolerance=1e-4):
     assert found.dtype == np.float32
     assert found.shape == expected.shape
     assert np.abs(expected).mean() > 0.01  # not all zeros, where any tower would agree
-    # Pictures are told apart by more than the tolerance, or any constant would do.
+    # Embeddings differ by more than the tolerance, or any constant would do.
     assert np.abs(expected[0] - expected[1]).max() > 10 * tolerance * np.abs(expected).max()
     assert np.abs(found - expected).max() <= tolerance * np.abs(expected).max()
 

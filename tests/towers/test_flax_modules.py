@@ -60,7 +60,7 @@ def images():
     return np.random.default_rng(0).uniform(-1, 1, (3, SIDE, SIDE, 3)).astype(np.float32)
 
 
-def test_an_nnx_module_gives_what_it_gives_by_itself(tmp_path, images):
+def test_an_nnx_module_computes_the_same_as_a_tower(tmp_path, images):
     module = Nnx(nnx.Rngs(3))
     module.norm.mean[...] = jnp.linspace(-1, 1, 8)  # as training leaves them
     module.norm.var[...] = jnp.linspace(0.5, 2, 8)
@@ -79,7 +79,7 @@ def test_an_nnx_module_gives_what_it_gives_by_itself(tmp_path, images):
     np.testing.assert_array_equal(again, np.zeros((3, 8)))
 
 
-def test_a_linen_module_gives_what_it_gives_by_itself(tmp_path, images):
+def test_a_linen_module_computes_the_same_as_a_tower(tmp_path, images):
     module = Linen()
     variables = module.init(jax.random.key(1), images)
     flat = {name: np.asarray(value) for name, value in flax.traverse_util.flatten_dict(variables, sep="/").items()}
@@ -105,6 +105,6 @@ def test_a_file_that_lacks_a_parameter_is_refused(tmp_path):
         load_tower(_registered("test-nnx", entry), str(tmp_path / "weights.npz"))
 
 
-def test_a_module_that_gives_no_vectors_is_refused_when_it_is_named():
+def test_a_module_without_embeddings_is_refused_when_it_is_registered():
     with pytest.raises(ValueError, match=r"must give \[n, width\] for n images, got \[2, 16, 16, 8\] for 2"):
         flax_entry(linen.Conv(8, (3, 3)), family="maps", preprocessing=Preprocessing(size=SIDE))

@@ -83,7 +83,7 @@ def test_attention_matches_float64_numpy(num_queries, kind, tolerance):
 
 
 @pytest.mark.parametrize("count", [1, 4, 5, 8])
-def test_parts_give_what_the_whole_gives(count):
+def test_parts_compute_the_same_as_the_whole(count):
     images, kernel = _draw(count, 6, 6, 3), _draw(3, 7)
     network = lambda images: jnp.tanh(images.mean(axis=(1, 2)) @ kernel)  # noqa: E731
     found = jax.jit(lambda images: layers.in_parts(network, images, 4))(images)

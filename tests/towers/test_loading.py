@@ -167,7 +167,7 @@ def test_a_wrong_file_names_what_is_missing_extra_and_misshapen(tmp_path):
     assert "MAPHead_0/probe: the file has (1, 1, 100), the tower needs (1, 1, 192)" in said
 
 
-def test_fingerprints_tell_weights_architecture_and_preprocessing_and_nothing_else(tmp_path):
+def test_fingerprints_depend_on_weights_architecture_and_preprocessing_and_nothing_else(tmp_path):
     arrays = vit_oracle.draw_hugging_face("ti16-224")
     safetensors.numpy.save_file(arrays, tmp_path / "a.safetensors")
     (tmp_path / "elsewhere").mkdir()
@@ -189,7 +189,7 @@ def test_fingerprints_tell_weights_architecture_and_preprocessing_and_nothing_el
     assert base.card().output_width == 192
 
 
-def test_unknown_names_and_choices_are_refused_in_words(tmp_path):
+def test_unknown_names_and_choices_are_refused(tmp_path):
     path = str(tmp_path / "none.npz")
     with pytest.raises(ValueError, match="unknown tower 'vit_b61'; did you mean one of vit_b16"):
         load_tower("vit_b61", path)

@@ -30,9 +30,9 @@ def test_names_that_people_know(name, expected):
 
 @pytest.mark.parametrize("taken", ["vit_b16", "ViT-B-32/openai"])
 def test_no_name_leads_to_two_towers(taken):
-    with pytest.raises(ValueError, match=f"'{taken}' is registered already"):
+    with pytest.raises(ValueError, match=f"'{taken}' is already registered"):
         register(taken, find_tower("vit_b16"))
-    with pytest.raises(ValueError, match=f"'{taken}' is registered already"):
+    with pytest.raises(ValueError, match=f"'{taken}' is already registered"):
         register_alias(taken, "vit_l16")
 
 

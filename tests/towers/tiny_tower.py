@@ -15,7 +15,7 @@ SIZE, PATCH, WIDTH = 16, 4, 12
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TinyConfig(TowerConfig):
-    """The family's configuration: nothing beside what all have."""
+    """The family's configuration: only what all families have."""
 
     @property
     def output_width(self):

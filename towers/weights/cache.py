@@ -1,4 +1,4 @@
-"""Where fetched weights are kept: one folder for each remote folder, named after it.
+"""The cache of fetched weights: one folder for each remote folder, named after it.
 
 Promises: two addresses never share a folder, and no address leads out of the cache. `LIT_PRECOMPUTE_CACHE` moves it.
 """
@@ -15,14 +15,14 @@ _PLAIN_NAME = re.compile(r"[\w=+,~%-][\w.:=+,~%@-]*")
 
 
 def own_cache() -> pathlib.Path:
-    """Returns the folder that fetched files are kept in."""
+    """Returns the cache's folder."""
     named = os.environ.get(_CACHE_VARIABLE)
     default = pathlib.Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "lit-precompute" / "weights"
     return (pathlib.Path(named) if named else default).expanduser()
 
 
 def cache_folder(place: str) -> pathlib.Path:
-    """Returns the folder of our cache for the files of a remote folder: its address, or the hash of an odd one."""
+    """Returns our cache's folder for a remote folder: named by its address, or by the hash of an odd one."""
     scheme, _, address = place.partition("://")
     parts = [scheme, *address.split("/")]
     if not all(is_plain_name(part) for part in parts):
@@ -31,5 +31,5 @@ def cache_folder(place: str) -> pathlib.Path:
 
 
 def is_plain_name(name: str) -> bool:
-    """Returns whether a part of an address can be a file's name here as it is."""
+    """Returns whether a part of an address can be used unchanged as a file's name."""
     return _PLAIN_NAME.fullmatch(name) is not None

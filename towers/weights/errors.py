@@ -1,4 +1,4 @@
-"""The one error of the weights readers: what is wrong with a file, and where in it."""
+"""The error of the weights readers: what is wrong with a file, and where in it."""
 
 import contextlib
 import lzma
@@ -7,8 +7,8 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 
-# What zipfile raises on damaged bytes, found by flipping them: beside its own error those of the decompressors, of
-# seeking, of decoding names, and for encrypted members or versions to come.
+# What zipfile raises on damaged bytes, found by flipping them: its own error, those of the decompressors, of seeking
+# and of decoding names, and those for encrypted members and future versions.
 _DAMAGED_ZIP = (
     zipfile.BadZipFile,
     zlib.error,
@@ -29,7 +29,7 @@ class WeightsError(ValueError):
 
 @contextlib.contextmanager
 def reading_zip(where: str) -> Iterator[None]:
-    """Turns what zipfile raises into a WeightsError that says `where`; a WeightsError passes."""
+    """Converts what zipfile raises to a WeightsError that says `where`; a WeightsError passes."""
     try:
         yield
     except WeightsError:

@@ -1,11 +1,11 @@
-"""A weights file's bytes, read range by range into memory of our own.
+"""A weights file's bytes, read range by range into our own memory.
 
-Promises: nothing is read twice and no read takes more memory than the file has bytes, whatever a header claims; a file
-that ends early, also one that is cut off while it is read, is an error that names it.
+Promises: nothing is read twice, and no read needs more memory than the file has bytes, whatever a header claims; a file
+that ends early, even one truncated while it is read, is an error that names it.
 
-Not here: memory maps. A mapped file that somebody writes anew in place (`cp new.npz weights.npz`) ends the whole
-process with SIGBUS at some later moment, and JAX may keep using host memory for the whole run; ranges read straight
-into their arrays need no more memory than the parameters have.
+Not here: memory maps. Overwriting a mapped file in place (`cp new.npz weights.npz`) kills the process with SIGBUS at
+some later moment, and JAX may use host memory for the whole run; ranges read straight into their arrays need no more
+memory than the parameters do.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ import numpy as np
 
 from lit_precompute.towers.weights.errors import WeightsError
 
-# What the pickle of a file of tensors says at once is a name or a number; tensors' bytes do not pass here.
+# A single item in the pickle of a tensor file is a name or a number; tensors' bytes are read elsewhere.
 _MAX_LINE_BYTES = 1 << 16
 _MAX_WORD_BYTES = 1 << 24
 _PIECE_BYTES = 1 << 20
 
 
 class FileBytes:
-    """An open file of known length; `read`, `readline` and `tell` are what pickletools asks of a stream."""
+    """An open file of known length; `read`, `readline` and `tell` are what pickletools needs of a stream."""
 
     def __init__(self, file: BinaryIO, where: str):
-        """Takes a file that can be sought in; `where` names it in errors."""
+        """Takes a seekable file; `where` names it in errors."""
         self.file, self.where = file, where
         self.size = file.seek(0, io.SEEK_END)
         file.seek(0)
@@ -49,31 +49,31 @@ class FileBytes:
         return values
 
     def read(self, num_bytes: int) -> bytes:
-        """Returns the next bytes; fewer where the file ends, or where more are asked for than any name has."""
+        """Returns the next bytes; fewer at the file's end, or where more are requested than any name has."""
         return self.file.read(max(0, min(num_bytes, self.size - self.tell(), _MAX_WORD_BYTES)))
 
     def readline(self) -> bytes:
-        """Returns the bytes up to and with the next line feed; without one where a line is longer than any name."""
+        """Returns the bytes up to and including the next line feed, or fewer if the line is longer than any name."""
         return self.file.readline(_MAX_LINE_BYTES)
 
     def tell(self) -> int:
-        """Returns the position that `read` goes on from."""
+        """Returns the position of the next `read`."""
         return self.file.tell()
 
     def seek(self, offset: int) -> None:
-        """Sets the position that `read` goes on from."""
+        """Sets the position of the next `read`."""
         self.file.seek(offset)
 
 
 def fill(file: BinaryIO, values: np.ndarray, where: str) -> None:
-    """Reads `values` (uint8) full from the file's position and makes it read-only.
+    """Fills `values` (uint8) from the file's position and makes it read-only.
 
     Raises:
-      WeightsError: the file ends before.
+      WeightsError: the file ends early.
     """
     view, position = values.data, 0
     while position < len(view):
-        # In pieces: a zip member's readinto holds what it reads a second time.
+        # In pieces: a zip member's readinto keeps a second copy of what it reads.
         num_read = file.readinto(view[position : position + _PIECE_BYTES])  # pyright: ignore[reportAttributeAccessIssue]
         if not num_read:
             raise WeightsError(f"{where}: ends after {position} of {len(view)} bytes; fetch it again")

@@ -40,9 +40,9 @@ def find_weights(place: str, *, sha256: str = "", progress: Progress | None = No
 
     Args:
       place: see the module.
-      sha256: the first 8 or more hexadecimal digits of the file's hash; "" where nobody knows. Of several files it is
+      sha256: the first 8 or more hexadecimal digits of the file's hash; "" if unknown. Of several files it is
         the index's.
-      progress: told of each piece that is fetched.
+      progress: called after each fetched piece.
 
     Raises:
       WeightsError: there is no such file, it cannot be had, or it has another hash.

@@ -1,7 +1,7 @@
 """Folders of weights as Hugging Face's `save_pretrained` writes them: one file, or an index and its shards.
 
-Promises: the names are tried in one order, `.safetensors` before torch's; an index may only name files that stand
-beside it. Not here: reading the files (`reading`).
+Promises: names are tried in a fixed order, `.safetensors` before torch's; an index may only name files in its own
+folder. Not here: reading the files (`reading`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 
 from lit_precompute.towers.weights.errors import WeightsError
 
-# In the order in which they are looked for.
+# In the order in which they are tried.
 FOLDER_FILES = (
     "model.safetensors",
     "model.safetensors.index.json",
@@ -42,15 +42,15 @@ def find_in_folder(folder: pathlib.Path) -> pathlib.Path:
 
 
 def no_weights_in(folder: str) -> WeightsError:
-    """Returns the error of a folder that has none of the files."""
+    """Returns the error for a folder that contains none of the files."""
     return WeightsError(f"{folder}: a folder of weights holds one of {', '.join(FOLDER_FILES)}; name the file itself")
 
 
 def read_index(path: pathlib.Path) -> dict[str, str]:
-    """Returns the arrays' names, each with the name of the file beside the index that holds it.
+    """Returns the arrays' names, each with the name of the file, in the index's folder, that holds it.
 
     Raises:
-      WeightsError: the index cannot be read, or names a file anywhere else.
+      WeightsError: the index cannot be read, or names a file elsewhere.
     """
     try:
         with path.open("rb") as file:
@@ -66,15 +66,15 @@ def read_index(path: pathlib.Path) -> dict[str, str]:
         raise WeightsError(f"{path}: its weight_map must name the file of each array")
     for file in files.values():
         if not isinstance(file, str) or not _FILE_NAME.fullmatch(file) or is_index(file):
-            raise WeightsError(f"{path}: must name files that stand beside it, got {str(file)[:80]!r}; refused")
+            raise WeightsError(f"{path}: must name files in its own folder, got {str(file)[:80]!r}; refused")
     return files
 
 
 def missing_shards(index: pathlib.Path) -> list[str]:
-    """Returns the files that an index names and that do not stand beside it, sorted."""
+    """Returns the files that an index names and that are missing from its folder, sorted."""
     return [file for file in sorted(set(read_index(index).values())) if not index.with_name(file).is_file()]
 
 
 def is_whole(path: pathlib.Path) -> bool:
-    """Returns whether a file is there and, of an index, all that it names."""
+    """Returns whether a file exists, and for an index all files that it names."""
     return path.is_file() and not (is_index(path.name) and missing_shards(path))

@@ -1,8 +1,8 @@
 """Weights on Hugging Face's hub, through huggingface_hub: `hf://owner/name[@revision]/file`.
 
-Promises: what its cache holds is taken without a request; what it does not is downloaded into it, whole or not at all.
-The cache's place, the mirror, the token and being offline are the library's, with all of its variables. A file that
-somebody put into our own cache by hand is found, too.
+Promises: a file in its cache is used without a request; any other is downloaded into it, whole or not at all. The
+library's environment variables decide the cache's place, the mirror, the token and offline use. A file that somebody
+put into our own cache by hand is found too.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ SCHEME = "hf://"
 
 
 def find_on_hub(place: str, *, any_name: bool, progress: Progress | None) -> pathlib.Path:
-    """Returns the file (or index of several) at `place` on this machine; it may be downloaded.
+    """Returns the path on this machine of the file (or index of several) at `place`; it may be downloaded.
 
     Args:
       place: `hf://owner/name[@revision][/file]`; a slash in a revision is written %2F. Without a file, or with a slash
-        behind it, a folder of weights.
-      any_name: another of the names that such a folder has will do, where the one asked for is not there.
-      progress: told of each piece.
+        at the end, a folder of weights.
+      any_name: whether another of such a folder's names will do where the requested one does not exist.
+      progress: called after each piece.
 
     Raises:
-      WeightsError: the address is none, or the file cannot be had.
+      WeightsError: the address is malformed, or the file is not available.
     """
-    # It takes a tenth of a second to import: what needs no weights does without.
+    # Imported late: it takes a tenth of a second.
     from huggingface_hub import hf_hub_url, try_to_load_from_cache
 
     repository, revision, file = _parse(place)
@@ -58,7 +58,7 @@ def find_on_hub(place: str, *, any_name: bool, progress: Progress | None) -> pat
 
 
 def _parse(place: str) -> tuple[str, str, str]:
-    """Returns repository, revision and file; "", or one that ends in a slash, stands for a folder."""
+    """Returns repository, revision and file; "" and a trailing slash mean a folder."""
     from huggingface_hub import parse_hf_uri
 
     form = f"{place}: must be hf://owner/name/file, or hf://owner/name@revision/file"
@@ -76,7 +76,7 @@ def _parse(place: str) -> tuple[str, str, str]:
 
 
 def _download(repository: str, revision: str, files: Sequence[str], progress: Progress | None) -> pathlib.Path:
-    """Downloads the first of `files` that is there; with an index, all that it names."""
+    """Downloads the first of `files` that exists; for an index, all that it names."""
     from huggingface_hub import hf_hub_download
 
     def download(file: str, revision: str) -> pathlib.Path:
@@ -87,7 +87,7 @@ def _download(repository: str, revision: str, files: Sequence[str], progress: Pr
     path = download(file, revision)
     if is_index(path.name):
         within, slash, _ = file.rpartition("/")
-        commit = path.parents[file.count("/")].name  # a branch could move on between two files
+        commit = path.parents[file.count("/")].name  # a branch could change between two files
         for shard in missing_shards(path):
             download(f"{within}{slash}{shard}", commit)
     return path
@@ -96,7 +96,7 @@ def _download(repository: str, revision: str, files: Sequence[str], progress: Pr
 def _first_there(repository: str, revision: str, files: Sequence[str]) -> str:
     """Returns the first of `files` that the hub has.
 
-    It asks once, so that a machine without a network hears at once: `hf_hub_download` tries for half a minute.
+    One request, so that a machine without a network fails at once: `hf_hub_download` retries for half a minute.
     """
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
     from huggingface_hub.errors import RemoteEntryNotFoundError
@@ -113,7 +113,7 @@ def _first_there(repository: str, revision: str, files: Sequence[str]) -> str:
 
 
 def _telling(name: str, progress: Progress | None) -> type:
-    """Returns a class in the place of the library's progress bars; it shows nothing and tells `progress`."""
+    """Returns a class that replaces the library's progress bars; it shows nothing and calls `progress`."""
     from huggingface_hub.utils import tqdm
 
     told = 0

@@ -1,7 +1,7 @@
 """Checks that named arrays are exactly the parameters that a tower expects.
 
-Promises: one error that names every missing, extra and misshapen parameter (the first of each kind up to a limit, and
-how many more). Not here: renaming (`families`); arrays that a family drops on purpose never come this far.
+Promises: one error that names the missing, extra and misshapen parameters (of each kind up to a limit, and how many
+more). Not here: renaming (`naming`); arrays that a family drops on purpose never come this far.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def match_parameters(arrays: Arrays, shapes: Shapes, where: str) -> dict[str, Fl
     """Returns `arrays` as contiguous float32, in the order of `shapes`.
 
     Raises:
-      WeightsError: a parameter is missing, is not expected, has another shape, or is not a number throughout.
+      WeightsError: a parameter is missing, is not expected, has another shape, or is not finite throughout.
     """
     faults = (
         ("missing", [f"{name} {_shape(shapes[name])}" for name in shapes if name not in arrays]),

@@ -1,10 +1,10 @@
-"""How files name and lay out a family's parameters, declared as data.
+"""How files name and lay out a family's parameters, declared once, for reading and for writing.
 
-Promises: reading loses no bit, because `Link`s only cut, transpose and reshape arrays. What a naming leaves out is a
-stated rule (`dropped`); an array that no link and no rule knows passes through under its own name, so that
-`match_parameters` names it.
+Promises: reading and writing are inverse to the bit, because both follow one list of `Link`s, which only cut, transpose
+and reshape arrays. What a naming leaves out is a stated rule (`dropped`); an array that no link and no rule knows keeps
+its name, so that `match_parameters` names it.
 
-Not here: the names themselves (`families`), and opening files (`reading`).
+Not here: the names themselves, which each family has, and opening files (`reading`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 Shapes = Mapping[str, tuple[int, ...]]
-# By name, as a file has them: of any type and shape.
+# By name, as a file has them: any type, any shape.
 Arrays = Mapping[str, Shaped[np.ndarray, "..."]]
 
 # Where big_vision's files keep the parameters when they hold more than them, outermost first: optimiser state of two
@@ -29,17 +29,17 @@ BIG_VISION_ROOTS = ("params/", "opt/target/", "img/", "image/")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Link:
-    """One array of a file, and the parameters that it holds.
+    """One array of a file, and the parameters in it.
 
     Attributes:
       file: name of the array in the file.
       parameters: our names; several where the file joins them in one array.
-      axes: the order in which our parameter takes a part's axes; () for the order as it is. Torch's matrices [outputs,
-        inputs] have (1, 0), its kernels [outputs, inputs, height, width] have (2, 3, 1, 0).
-      part_shape: shape of one part in the file, where it is not our shape with its axes in the file's order (heads that
-        the file does not take apart, a 1x1 kernel that is a matrix here).
-      joined: how the file joins its parts along the first axis: "concatenated", or "stacked" on an axis of their own.
-      missing_rows: rows of zeros that the file leaves out at the start of the second axis.
+      axes: the permutation from a part's axes to ours; () for none. Torch's matrices [outputs, inputs] have (1, 0), its
+        kernels [outputs, inputs, height, width] have (2, 3, 1, 0).
+      part_shape: shape of one part in the file, where it is not our shape with permuted axes (heads in one axis, a 1x1
+        kernel that is a matrix here).
+      joined: how the file joins its parts: "concatenated" along the first axis, or "stacked" along a new one.
+      missing_rows: rows of zeros that the file omits at the start of the second axis.
     """
 
     file: str
@@ -55,13 +55,13 @@ class Naming:
     """The names of one kind of file.
 
     Attributes:
-      name: what people call such files; stands in errors.
+      name: what people call such files; errors show it.
       links: the file's arrays, for one configuration of the family.
-      roots: prefixes behind which files of this kind keep the parameters; outermost first, each may be absent. Beside a
-        prefix that is there, every other array of the file is left out.
-      dropped: regular expressions of whole names (behind the roots) that the tower does not use.
-      spellings: (regular expression, replacement) for names that some files spell otherwise than `links` do; a name
-        stays as it is where another array has the replaced one, so that none is lost.
+      roots: prefixes under which files of this kind keep the parameters, outermost first; each may be absent. Where a
+        prefix is present, arrays without it are ignored.
+      dropped: regular expressions of whole names (after the roots) that the tower does not use.
+      spellings: (regular expression, replacement) for names that some files spell differently from `links`; a name is
+        kept where another array already has the replaced one, so that none is lost.
     """
 
     name: str
@@ -72,15 +72,15 @@ class Naming:
 
 
 def link(file: str, *parameters: str, axes: tuple[int, ...] = (), part_shape: tuple[int, ...] | None = None) -> Link:
-    """Returns a `Link`, spelt short for families' tables."""
+    """Returns a `Link`; short, for the families' tables."""
     return Link(file=file, parameters=parameters, axes=axes, part_shape=part_shape)
 
 
 def kernel_link(file: str, parameter: str, shape: tuple[int, ...]) -> Link:
-    """Returns the link from torch's kernel [outputs, inputs, height, width] to ours, of this shape.
+    """Returns the link from torch's kernel [outputs, inputs, height, width] to ours, which has this shape.
 
-    Ours: [height, width, inputs, outputs]; [height, width, width of the features] of a depthwise layer, which has one
-    input for each output; [inputs, outputs] of a 1x1 layer. Vectors are the same in both.
+    Ours is [height, width, inputs, outputs]; [height, width, features] for a depthwise layer, which has one input for
+    each output; [inputs, outputs] for a 1x1 layer. Vectors are the same in both.
     """
     if len(shape) == 1:
         return link(file, parameter)
@@ -94,12 +94,12 @@ def kernel_link(file: str, parameter: str, shape: tuple[int, ...]) -> Link:
 
 
 def read_names(namings: Sequence[Naming], arrays: Arrays, shapes: Shapes) -> dict[str, Shaped[np.ndarray, "..."]]:
-    """Returns a file's arrays under our names, by the naming that knows most of them.
+    """Returns a file's arrays under our names, by the naming that matches most of them.
 
     Args:
       namings: the kinds of files that the family knows; none means that files have our names.
       arrays: as read from the file.
-      shapes: the parameters' shapes; what does not fit them passes as it is, for `match_parameters` to name.
+      shapes: the parameters' shapes; arrays that do not fit pass unchanged, and `match_parameters` names them.
     """
     if not namings:
         return dict(arrays)
@@ -119,11 +119,11 @@ def read_names(namings: Sequence[Naming], arrays: Arrays, shapes: Shapes) -> dic
 
 
 def write_names(naming: Naming, parameters: Arrays) -> dict[str, Shaped[np.ndarray, "..."]]:
-    """Returns the parameters under a naming's names and in its layout, as `read_names` would read them back.
+    """Returns the parameters under a naming's names and in its layout; `read_names` reads them back.
 
     Raises:
-      KeyError: the naming has an array that is made of parameters that are not there.
-      ValueError: files of this naming cannot hold a value.
+      KeyError: the naming has an array of parameters that are missing.
+      ValueError: files of this naming cannot represent a value.
     """
     return {row.file: _write(row, [parameters[name] for name in row.parameters]) for row in naming.links}
 

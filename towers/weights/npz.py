@@ -1,10 +1,10 @@
 """Reads `.npz` files, as NumPy and big_vision write them.
 
-Promises: names are kept as they stand in the file ("Transformer/encoderblock_0/..."), and bfloat16, which NumPy
-stores as a nameless two-byte type, comes back as bfloat16. Nothing is unpickled: an array of objects is refused, and
-an array whose header claims more bytes than the file holds is refused before memory is taken for it.
+Promises: names are the file's ("Transformer/encoderblock_0/..."), and bfloat16, which NumPy stores as an unnamed
+two-byte type, is read as bfloat16. Nothing is unpickled: an array of objects is refused, and an array whose header
+claims more bytes than the file has is refused before memory is allocated for it.
 
-Not here: mapping names to a tower's parameters (`families`), and `.npy` files, which hold one array without a name.
+Not here: mapping names to a tower's parameters (`naming`), and `.npy` files, which hold one unnamed array.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def read_npz(members: ZipMembers, where: str) -> dict[str, np.ndarray]:
 
 def _read_member(members: ZipMembers, name: str, where: str) -> np.ndarray:
     if not name.endswith(".npy"):
-        raise WeightsError(f"{where}: an .npz file holds .npy members alone; this is not one")
+        raise WeightsError(f"{where}: an .npz file has only .npy members; this is not one")
     values = members.read(name)
     stream = io.BytesIO(values[:_MAX_HEADER_BYTES].tobytes())
     try:

@@ -1,16 +1,15 @@
-"""Reads the few pickle instructions that a file of tensors is made of, and refuses the rest.
+"""Interprets the few pickle instructions that a file of tensors needs, and refuses the rest.
 
-A pickle is a program. This is an interpreter for its data instructions alone: numbers, strings, tuples, lists, dicts,
-and three calls (an ordered dict, a tensor, a parameter), each of which only builds a small record of ours.
+A pickle is a program. This interpreter has only its data instructions: numbers, strings, tuples, lists, dicts, and
+three calls (an ordered dict, a tensor, a parameter), each of which only builds a small record of ours.
 
-Promises: no name from the file is ever imported, nothing of the file is ever called, no attribute is ever set. A
-file that asks for anything else gets a WeightsError with the name that it asked for.
+Promises: no name from the file is ever imported, nothing in the file is ever called, no attribute is ever set. A file
+that asks for anything else gets a WeightsError with the name that it asked for.
 
-Not here: the tensors' bytes (`torch_pickle`). Why not pickle.Unpickler with a restricted `find_class`: its machine
-still sets attributes, hashes nested keys and sizes its memo as the file says, each of which has been used for
-attacks.
+Not here: the tensors' bytes (`torch_pickle`). Not pickle.Unpickler with a restricted `find_class`: it would still set
+attributes, hash nested keys and size its memo as the file says, each of which has been used for attacks.
 
-Source: the instruction set is that of the standard library's pickletools, which also decodes it for us.
+Source: the standard library's pickletools, which defines and decodes the instructions.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from lit_precompute.towers.weights.errors import WeightsError
 from lit_precompute.towers.weights.file_bytes import FileBytes
 
 _MARK = object()
-# Some 30 for each tensor; a byte of the file can stand for a hundred of memory.
+# A tensor takes about 30; one byte of a file can cost a hundred of memory.
 _MAX_INSTRUCTIONS = 2_000_000
 
 _CONSTANTS: dict[str, Any] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
@@ -53,14 +52,14 @@ _PARAMETER = "torch._utils._rebuild_parameter"
 
 @dataclasses.dataclass(frozen=True)
 class Name:
-    """A name that the file asked for, such as "torch.FloatStorage"; it stands for itself, nothing is imported."""
+    """A name that the file asked for, such as "torch.FloatStorage"; nothing is imported."""
 
     name: str
 
 
 @dataclasses.dataclass(frozen=True)
 class Tensor:
-    """What the file says of one tensor; `storage` is the persistent id, all of it unchecked."""
+    """The file's description of one tensor, unchecked; `storage` is the persistent id."""
 
     storage: Any
     offset: Any
@@ -74,7 +73,7 @@ class _PersistentId:
 
 
 def run_pickle(stream: FileBytes, where: str) -> Any:
-    """Returns the value of the one pickle that starts at `stream`'s position, which is left just behind it.
+    """Returns the value of the pickle at `stream`'s position, which is left just after it.
 
     Values are None, booleans, numbers, strings, tuples, lists, dicts with string keys, `Name` and `Tensor`.
 
@@ -110,7 +109,7 @@ class _Machine:
         return self._stack[0]
 
     def step(self, opcode: str, argument: Any) -> None:
-        """Carries one instruction out, or refuses it."""
+        """Executes one instruction, or refuses it."""
         if opcode in _CONSTANTS:
             self._stack.append(_CONSTANTS[opcode])
         elif opcode in _LITERALS:
@@ -126,7 +125,7 @@ class _Machine:
             action(argument)
         else:
             raise WeightsError(
-                f"{self._where}: a file of tensors has no use for the pickle instruction {opcode}; refused"
+                f"{self._where}: a file of tensors does not need the pickle instruction {opcode}; refused"
             )
 
     def _pop(self) -> Any:

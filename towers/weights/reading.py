@@ -1,9 +1,9 @@
-"""Reads a weights file of any kind that we know: `.npz`, `.safetensors`, or torch's `.pth`, `.pt` and `.bin`.
+"""Reads weights files: `.npz`, `.safetensors`, and torch's `.pth`, `.pt` and `.bin`.
 
-Promises: the kind is told by the file's first bytes, not its name, so that a renamed file still reads and a wrong one
-gets a clear error; arrays are read straight into memory of their own, so that reading takes what the parameters take.
-Also the folders that Hugging Face's `save_pretrained` writes, of one file or of several. Local files alone; `finding`
-says where the others are.
+Promises: the first bytes decide the kind, not the name, so that a renamed file can be read and a wrong one gets a clear
+error; arrays are read straight into their own memory, so that reading needs no more than the parameters do. Folders
+that Hugging Face's `save_pretrained` wrote can be read too, with one file or several. Local files only; `finding`
+locates others.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def read_weights(path: str) -> dict[str, Shaped[np.ndarray, "..."]]:
     """Returns the arrays of the weights file, index or folder at `path`, named and shaped as in the file.
 
     Raises:
-      WeightsError: there is no such file, or it is of no known kind, damaged, or holds anything but arrays.
+      WeightsError: the file does not exist, is of no known kind, is damaged, or holds anything but arrays.
     """
     place = pathlib.Path(path)
     if place.is_dir():
@@ -64,8 +64,8 @@ def _read_shards(index: pathlib.Path) -> dict[str, np.ndarray]:
 
 def _parse(data: FileBytes, path: pathlib.Path) -> dict[str, np.ndarray]:
     first = data.read_at(0, min(data.size, 9)).tobytes()
-    # A safetensors file opens with the length of its header (8 bytes), then the header's first brace. It comes first: a
-    # length can begin as zip files and pickles do, but neither of them has a brace there.
+    # A safetensors file begins with the length of its header (8 bytes) and the header's opening brace. It is checked
+    # first: a length can begin like a zip file or a pickle, but neither of them has a brace there.
     if first[8:9] == b"{":
         return _read_safetensors(path)
     if first[:2] == b"PK":
@@ -82,8 +82,8 @@ def _parse(data: FileBytes, path: pathlib.Path) -> dict[str, np.ndarray]:
 
 def _read_safetensors(path: pathlib.Path) -> dict[str, np.ndarray]:
     try:
-        # pread, as a mapped file that is written anew in place ends the process; see `file_bytes`.
+        # pread: overwriting a memory-mapped file in place kills the process; see `file_bytes`.
         return safetensors.numpy.load_file(path, backend="pread")
     except (safetensors.SafetensorError, ValueError, AttributeError) as error:
-        # The last two: shapes that NumPy cannot have, and types (of 8 bits and less) that it does not have.
+        # The last two: shapes that NumPy cannot represent, and types (of 8 bits and less) that it lacks.
         raise WeightsError(f"{path}: cannot be read as .safetensors ({error}); fetch it again") from error

@@ -1,4 +1,4 @@
-"""From raw bytes and what a file says of them to an array: the checks that every reader needs."""
+"""From raw bytes and a file's description of them to an array: the checks that every reader needs."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from jaxtyping import Shaped, UInt8
 
 from lit_precompute.towers.weights.errors import WeightsError
 
-_MAX_AXES = 32  # NumPy has 64 at most; the largest parameter that anyone publishes has 5
-_MAX_LENGTH = 1 << 48  # so that no product of a shape that fits its bytes leaves 64 bits
+_MAX_AXES = 32  # NumPy allows 64; published parameters have at most 5
+_MAX_LENGTH = 1 << 48  # keeps the product of a plausible shape within 64 bits
 
 
 def check_shape(shape: Sequence[object], where: str) -> tuple[int, ...]:
@@ -41,5 +41,5 @@ def as_array(
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype) -> Shaped[np.ndarray, "..."]:
-    """Returns an array without elements; NumPy itself refuses long axes beside one of length 0."""
+    """Returns an array without elements; NumPy itself refuses long axes next to one of length 0."""
     return np.lib.stride_tricks.as_strided(np.empty(0, dtype), shape, (0,) * len(shape), writeable=False)

@@ -1,11 +1,11 @@
 """Reads torch's `.pth`, `.pt` and `.bin` files without torch, and without running anything in them.
 
-Promises: both layouts that torch.save has written (the zip of torch 1.6 and later, and the row of pickles before it)
-give named arrays; everything but tensors is refused by name. Sizes, offsets and strides are checked against the bytes
-that are there, so that no array reaches outside its storage.
+Promises: both layouts of torch.save (the zip of torch 1.6 and later, and the earlier sequence of pickles) give named
+arrays; everything but tensors is refused by name. Sizes, offsets and strides are checked against the bytes in the file,
+so that no array reaches outside its storage.
 
-Not here: the tar files of torch before 0.1.10, tensors that are sparse, quantised or spread out by stride 0, and whole
-pickled modules, which are programs. Source: what torch.save wrote; tests/golden/towers holds files of both layouts.
+Not here: the tar files of torch before 0.1.10, tensors that are sparse, quantised or expanded by stride 0, and whole
+pickled modules, which are programs. Source: files written by torch.save; tests/golden/towers has both layouts.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _STORAGE_DTYPES = {
     "torch.ByteStorage": np.dtype(np.uint8),
     "torch.BoolStorage": np.dtype(np.bool_),
 }
-# Where training scripts put the weights beside the optimiser's state and the like.
+# Under which training scripts store the weights next to the optimiser's state.
 _WRAPPERS = ("state_dict", "model", "model_state")
 
 
@@ -52,11 +52,11 @@ def read_torch(data: FileBytes, members: ZipMembers | None) -> dict[str, np.ndar
 
     Args:
       data: the file.
-      members: of a file that is a zip; None for a row of pickles.
+      members: of a zip file; None for a sequence of pickles.
 
     Raises:
-      WeightsError: the file is damaged, is not little-endian, asks for anything but tensors, or a tensor reaches
-        outside its storage.
+      WeightsError: the file is damaged, is not little-endian, asks for anything but tensors, or has a tensor that
+        reaches outside its storage.
     """
     where = data.where
     value, storage_bytes = _open_legacy(data) if members is None else _open_zip(members, where)
@@ -96,7 +96,7 @@ def _open_zip(members: ZipMembers, where: str) -> tuple[Any, StorageBytes]:
 
 
 def _open_legacy(data: FileBytes) -> tuple[Any, StorageBytes]:
-    """Returns the pickled value of a row of pickles, and a function from a storage's key to its bytes."""
+    """Returns the pickled value of a sequence of pickles, and a function from a storage's key to its bytes."""
     where = data.where
     data.seek(0)
     magic, protocol, system = (run_pickle(data, where) for _ in range(3))
@@ -121,7 +121,7 @@ def _open_legacy(data: FileBytes) -> tuple[Any, StorageBytes]:
 
 
 def _legacy_places(data: FileBytes, keys: Sequence[str], sizes: Mapping[str, int]) -> dict[str, tuple[int, int]]:
-    """Returns where each storage begins and its bytes; they stand one behind the other at the file's end."""
+    """Returns each storage's position and number of bytes; they follow each other at the file's end."""
     position = data.tell()
     places: dict[str, tuple[int, int]] = {}
     for key in keys:
@@ -132,7 +132,7 @@ def _legacy_places(data: FileBytes, keys: Sequence[str], sizes: Mapping[str, int
         if key not in sizes or position + num_bytes > data.size or key in places:
             raise WeightsError(
                 f"{data.where}: storage {key[:80]!r} of {count} elements ends past the file's {data.size} bytes, "
-                "belongs to no tensor or stands there twice; fetch it again"
+                "belongs to no tensor or occurs twice; fetch it again"
             )
         places[key] = (position, num_bytes)
         position += num_bytes
@@ -147,7 +147,7 @@ def _storage_sizes(value: Any) -> Mapping[str, int]:
     while pending:
         item = pending.pop()
         if isinstance(item, dict) and id(item) not in visited:
-            visited.add(id(item))  # a dict may hold itself
+            visited.add(id(item))  # a dict may contain itself
             pending.extend(item.values())
         elif isinstance(item, Tensor) and isinstance(item.storage, tuple) and len(item.storage) >= 5:
             kind, key = item.storage[1:3]
@@ -175,7 +175,7 @@ def _array(tensor: Tensor, storage_bytes: StorageBytes, where: str) -> np.ndarra
             f"the storage has {num_stored}"
         )
     if count > num_stored:
-        # A few stored bytes could stand for terabytes.
+        # A few stored bytes could claim to be terabytes.
         raise WeightsError(f"{where}: must not have more elements ({count}) than its storage ({num_stored})")
     if not count:
         return empty(shape, dtype)
@@ -200,7 +200,7 @@ def _storage(persistent_id: Any, where: str) -> tuple[np.dtype, str]:
 
 
 def _words(value: Any) -> str:
-    """Returns a few words on a value of the file; one nested a million deep has no text of its own."""
+    """Returns a short description of a value; the text of one nested a million deep cannot be made."""
     if isinstance(value, tuple | list | dict):
         return f"{type(value).__name__} of {len(value)}" + "".join(
             f", {item.name}" for item in value if isinstance(item, Name)

@@ -1,8 +1,8 @@
-"""Zip files, which `.npz` and torch's `.pth` are: opened with care, read member by member.
+"""Zip files (`.npz`, torch's `.pth`): opened with care, read member by member.
 
-Promises: before memory is taken for a member, the sizes that the whole file claims are held against its own size; a
-name that stands twice, reaches out of the file like a path, or a kind of compression that neither NumPy nor torch
-writes is refused. Members are only ever read into memory; nothing is unpacked to a disk.
+Promises: before memory is allocated for a member, the sizes that the whole file claims are compared with its own size;
+a repeated name, a name that looks like a path, and a compression that neither NumPy nor torch writes are refused.
+Members are only read into memory; nothing is unpacked to a disk.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import numpy as np
 from lit_precompute.towers.weights.errors import WeightsError, reading_zip
 from lit_precompute.towers.weights.file_bytes import FileBytes, fill
 
-# Weights hardly compress; a file of zeros is 1,000 times smaller. Below the floor any factor is let through.
+# Weights hardly compress; a file of zeros shrinks 1,000 times. Below the floor any factor is accepted.
 _MAX_EXPANSION = 20
 _BOMB_FLOOR_BYTES = 1 << 30
-# bzip2 and xz give whole blocks at once, however few bytes are asked for.
+# Not bzip2 or xz, which decompress whole blocks at once, however few bytes are requested.
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _LIKE_A_PATH = re.compile(r"(^|/)\.\.?(/|$)|^/|\\|//|[\x00-\x1f]|^[A-Za-z]:")
 
@@ -38,7 +38,7 @@ class ZipMembers:
             members = self._archive.infolist()
         self._members = {member.filename: member for member in members}
         if len(self._members) != len(members):
-            raise WeightsError(f"{self._where}: a name stands twice in its zip file; refused")
+            raise WeightsError(f"{self._where}: two members of its zip file have the same name; refused")
         for member in members:
             self._check(member)
         total = sum(member.file_size for member in members)

@@ -1,9 +1,9 @@
-"""The rows of a table file: CSV, TSV or JSON lines, line by line, each fault named with file and line.
+"""The rows of a table file (CSV, TSV or JSON lines), line by line; errors name file and line.
 
-Promises: a `Layout` is all that is needed to read any part of the table that begins at a row; `Lines` counts the
-bytes taken, so that the place of every row is known without a second look.
+Promises: a `Layout` suffices to read any part of the table that begins at a row; `Lines` counts the bytes it has given,
+so that every row's position is known after one pass.
 
-Not here: what makes a table as a whole sound (unique keys, at least one row): see `table`.
+Not here: checks of the whole table (unique keys, at least one row): see `units`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DELIMITERS = {"csv": ",", "tsv": "\t"}
 
 
 class Row(NamedTuple):
-    """What one row says. `key` is "" where the path is the key."""
+    """The contents of one row. `key` is "" where the path is the key."""
 
     path: str
     texts: tuple[str, ...]
@@ -32,11 +32,11 @@ class Row(NamedTuple):
 
 
 class Lines:
-    """The lines of a byte stream as text; counts what it has given, and hashes it.
+    """The lines of a byte stream as text; counts the bytes it has given, and hashes them.
 
     Args:
-      stream: gives lines as bytes.
-      path: the file's, for errors.
+      stream: yields lines as bytes.
+      path: the file's path, for errors.
       at_start: whether the stream begins where the file does; there may be a byte order mark.
     """
 
@@ -59,7 +59,7 @@ class Lines:
                 raise self.fault(f"not UTF-8 at byte {error.start} of the line; save the table as UTF-8") from error
 
     def fault(self, message: str, line: int | None = None) -> SourceError:
-        """Returns an error that begins with the file and the line, the latest one given if no other is named."""
+        """Returns an error that begins with the file and the line (None: the latest one)."""
         return SourceError(f"{self.path}, line {line or self.number}: {message}")
 
 
@@ -73,7 +73,7 @@ class Layout(Protocol):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DelimitedLayout:
-    """The header of a CSV or TSV file: which field is what."""
+    """The header of a CSV or TSV file: the meaning of each field."""
 
     delimiter: str
     names: tuple[str, ...]
@@ -84,11 +84,11 @@ class DelimitedLayout:
     key: int | None
 
     def skip_header(self, lines: Lines) -> None:
-        """Passes over the first record."""
+        """Skips the first record."""
         next(_records(lines, self.delimiter))
 
     def rows(self, lines: Lines) -> Iterator[Row]:
-        """Yields a row per record; blank lines are passed over."""
+        """Yields a row per record; blank lines are skipped."""
         for fields, line in _records(lines, self.delimiter):
             if len(fields) != len(self.names):
                 raise lines.fault(
@@ -109,10 +109,10 @@ class DelimitedLayout:
 
 
 def read_header(lines: Lines, format: str, columns: SourceColumns) -> DelimitedLayout:
-    """Returns the layout that the first line of a CSV or TSV file states.
+    """Returns the layout that the first line of a CSV or TSV file declares.
 
     Raises:
-      SourceError: a column is missing or stands twice; the columns that are there are named.
+      SourceError: a column is missing or repeated; the file's columns are listed.
     """
     names = tuple(name.strip() for name in next(_records(lines, DELIMITERS[format]), ([], 0))[0])
     if not names:
@@ -122,7 +122,7 @@ def read_header(lines: Lines, format: str, columns: SourceColumns) -> DelimitedL
         name = getattr(columns, field)
         if name in names:
             if names.count(name) > 1:
-                raise lines.fault(f"column {name!r} stands {names.count(name)} times, only {columns.text!r} may")
+                raise lines.fault(f"column {name!r} occurs {names.count(name)} times; only {columns.text!r} may repeat")
             return names.index(name)
         if required or not columns.is_default(field):
             raise lines.fault(f"no column {name!r}; there are {list(names)}; name the {field} column by an option")
@@ -145,10 +145,10 @@ def read_header(lines: Lines, format: str, columns: SourceColumns) -> DelimitedL
 
 
 def no_text(columns: SourceColumns, names: list[str]) -> str:
-    """Returns the complaint about a table that has pictures alone: a forgotten option, more often than a wish."""
+    """Returns the error message for a table with images only: more often a forgotten option than a wish."""
     return (
         f"no {columns.text!r}; there are {names}; name what holds the text by an option "
-        f"(to embed pictures alone, add an empty {columns.text!r})"
+        f"(to embed images without texts, add an empty {columns.text!r})"
     )
 
 
@@ -162,7 +162,7 @@ class JsonLayout:
         """There is none."""
 
     def rows(self, lines: Lines) -> Iterator[Row]:
-        """Yields a row per object; blank lines are passed over."""
+        """Yields a row per object; blank lines are skipped."""
         columns, unchecked = self.columns, lines.at_start
         for line in lines:
             if not line.strip():
@@ -184,8 +184,8 @@ class JsonLayout:
 
 
 def _records(lines: Lines, delimiter: str) -> Iterator[tuple[list[str], int]]:
-    """Yields (fields, the line where the record begins), as Python's csv module quotes; blank lines are left out."""
-    # strict: a stray quote is an error here, where it would otherwise swallow rows up to the next one.
+    """Yields (fields, the line where the record begins), quoted as in Python's csv module; blank lines are skipped."""
+    # strict: a stray quote is an error; otherwise it would swallow rows up to the next one.
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
         line = lines.number + 1
@@ -201,5 +201,5 @@ def _records(lines: Lines, delimiter: str) -> Iterator[tuple[list[str], int]]:
 
 def _checked_path(value: Any, name: str, lines: Lines, line: int) -> str:
     if not isinstance(value, str) or not value.strip() or "\0" in value:
-        raise lines.fault(f"{name!r} must be the path of a picture, got {short(value)}", line)
+        raise lines.fault(f"{name!r} must be the path of an image, got {short(value)}", line)
     return whole(value, name, functools.partial(lines.fault, line=line))

@@ -1,9 +1,9 @@
-"""A table of paths and texts beside the pictures: CSV, TSV or JSON lines.
+"""A table of paths and texts: CSV, TSV or JSON lines.
 
-Promises: the whole table is read once at opening and checked; afterwards a worker reads only the bytes of its unit.
-A million rows plan in seconds and 16 bytes a row, and the pickled source is a few hundred bytes.
+Promises: the whole table is read once, when it is opened, and checked; afterwards a worker reads only the bytes of its
+unit. Planning takes seconds for a million rows and 16 bytes a row, and the pickled source is a few hundred bytes.
 
-Not here: whether the pictures exist; a missing one becomes a row of `failures` when its turn comes.
+Not here: whether the images exist; a missing one becomes a row of `failures` when it is read.
 """
 
 from __future__ import annotations
@@ -96,17 +96,17 @@ def open_table(path: str, format: str, columns: SourceColumns, opener: Opener) -
     with open_first(path, opener) as stream:
         lines = Lines(stream, path, at_start=True)
         layout: Layout = JsonLayout(columns=columns) if format == "jsonl" else read_header(lines, format, columns)
-        # Hashes stand for keys, so that a million rows take 16 MB and not 200; the rare suspects are looked at again.
+        # Hashes instead of keys, so that a million rows need 16 MB and not 200; the rare suspects are checked again.
         offsets, hashes, has_labels = array.array("q", [lines.offset]), array.array("q"), False
         for row in layout.rows(lines):
             offsets.append(lines.offset)
             hashes.append(hash(row.key or row.path))
             has_labels = has_labels or row.label != ""
     if not hashes:
-        raise SourceError(f"{path}: no rows; a table needs at least one beside its header")
+        raise SourceError(f"{path}: no rows; a table needs at least one after its header")
     suspects = repeated_hashes(np.frombuffer(hashes, np.int64))
     if suspects:
-        hint = f"put all texts of a picture into one row, or name every row in a column {columns.key!r}"
+        hint = f"put all texts of an image into one row, or name every row in a column {columns.key!r}"
         check_repeats(_keys(path, layout, opener), suspects, hint)
     return TableSource(
         path=path,
@@ -127,7 +127,7 @@ def open_table(path: str, format: str, columns: SourceColumns, opener: Opener) -
 
 
 def _keys(path: str, layout: Layout, opener: Opener) -> Iterator[tuple[str, str]]:
-    """Yields (key, where it stands) of each row."""
+    """Yields (key, its place) of each row."""
     with open_first(path, opener) as stream:
         lines = Lines(stream, path, at_start=True)
         layout.skip_header(lines)

@@ -1,11 +1,11 @@
 """Samples in a tar file, found by its headers alone.
 
-Promises: a member's data is never read here, only passed over; a damaged or cut tar is an error that names file and
-byte, where Python's tarfile and most readers stop in silence and lose what follows.
+Promises: a member's data is skipped, never read here; a damaged or truncated tar is an error that names file and byte,
+where Python's tarfile and most readers stop silently and lose the rest.
 
-Names are grouped by webdataset's rule: a sample's name is the member's path up to the first dot of the file name, the
-rest, in lower case, says what the member is; members of a sample stand together. Names without a dot, hidden files
-and webdataset's own "__name__" members belong to no sample. Source: github.com/webdataset/webdataset, tariterators.py.
+Names are grouped by webdataset's rule: a sample's name is the member's path up to the first dot of the file name; the
+rest, in lower case, is the member's kind; members of a sample are consecutive. Names without a dot, hidden files and
+webdataset's own "__name__" members belong to no sample. Source: github.com/webdataset/webdataset, tariterators.py.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _OTHER_MARKS = ((b"\x1f\x8b", "gzip"), (b"BZh", "bzip2"), (b"\xfd7zXZ", "xz"), (
 
 @dataclasses.dataclass(frozen=True)
 class Member:
-    """A file in a tar: where its header begins, and where its data lies."""
+    """A file in a tar: the positions of its header and its data."""
 
     name: str
     start: int
@@ -52,7 +52,7 @@ def read_samples(stream: BinaryIO, path: str, start: int = 0, stop: int | None =
     """Yields the samples of a tar, or of the part [start, stop) of it that begins at a sample.
 
     Raises:
-      SourceError: the tar is damaged or cut; a sample has two members of one kind.
+      SourceError: the tar is damaged or truncated; a sample has two members of one kind.
     """
     name, parts = "", {}
     for member in read_members(stream, path, start, stop):
@@ -94,7 +94,7 @@ def read_members(stream: BinaryIO, path: str, start: int = 0, stop: int | None =
         if info.isreg():
             yield Member(info.name, offset, info.offset_data, info.size, tar.offset, info.chksum)
     if stop == num_bytes:
-        raise _damaged(path, num_bytes, "the mark of the end is missing")
+        raise _damaged(path, num_bytes, "the end marker is missing")
 
 
 def _tar_at(stream: BinaryIO, path: str, start: int) -> tarfile.TarFile:
@@ -103,23 +103,25 @@ def _tar_at(stream: BinaryIO, path: str, start: int) -> tarfile.TarFile:
     first = stream.read(8)
     for mark, name in _OTHER_MARKS:
         if first.startswith(mark):
-            raise SourceError(f"{path}: compressed by {name}; rows are read by their place: unpack it to a plain .tar")
+            raise SourceError(
+                f"{path}: compressed by {name}; rows are read by their position: decompress it to a plain .tar"
+            )
     stream.seek(start)
     try:
         tar = tarfile.TarFile(fileobj=stream)
     except tarfile.ReadError as error:
         raise _damaged(path, start, str(error)) from error
-    tar.offset = start  # the constructor has read the first header; begin again
+    tar.offset = start  # the constructor has read the first header; start again
     return tar
 
 
 def _check_end(stream: BinaryIO, path: str) -> None:
-    """Refuses tars laid end to end by `cat`: what follows the first one's end would be lost."""
+    """Refuses tars joined by `cat`: everything after the first one's end would be lost."""
     while block := stream.read(1 << 20):
         if block.count(0) != len(block):
             offset = stream.tell() - len(block)
             raise SourceError(
-                f"{path}: there is data beyond the tar's end (after byte {offset}); join tars by `tar --concatenate`"
+                f"{path}: there is data after the tar's end (byte {offset}); join tars with `tar --concatenate`"
             )
 
 

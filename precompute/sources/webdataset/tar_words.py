@@ -1,9 +1,9 @@
-"""What a sample in a tar says: its texts, its label, and the bytes of its picture when they are asked for.
+"""The contents of a sample in a tar: its texts, its label, and its image's bytes on request.
 
-Promises: members are read by their place, by several threads at once through one open file. What cannot be read is a
-`PictureError`, so that it costs its own row and no other.
+Promises: members are read by position, by several threads at once through one open file. A member that cannot be read
+is a `PictureError`, so that it costs its own row and no other.
 
-Not here: which samples there are: see `tar_samples`.
+Not here: finding samples (`tar_samples`).
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from lit_precompute.precompute.sources.webdataset.tar_samples import Member, Sam
 
 
 class SharedFile:
-    """A tar that several threads read from: opened at first use, closed with the last row that refers to it.
+    """A tar that several threads read: opened at first use, closed with the last row that refers to it.
 
-    In another process than its own, rows of one tar share it again.
+    Rows of one tar that are unpickled in another process share it there too.
     """
 
     def __init__(self, opener: Opener, path: str):
@@ -34,7 +34,7 @@ class SharedFile:
         self._identity = uuid.uuid4().hex
 
     def read(self, member: Member) -> bytes:
-        """Returns a member's bytes. A fault of the tar itself is raised as it is: it says nothing of one picture."""
+        """Returns a member's bytes. A fault of the tar itself is raised unchanged: it is not about one image."""
         with self._lock:
             if self._stream is None:
                 self._stream = self._opener(self.path)
@@ -54,9 +54,9 @@ class SharedFile:
             self._stream.close()
 
 
-@functools.lru_cache(maxsize=2)  # rows of two units may be under way
+@functools.lru_cache(maxsize=2)  # rows of two units may be in progress
 def _shared_again(opener: Opener, path: str, identity: str) -> SharedFile:
-    del identity  # a later reader of the path may mean a file that has taken its place
+    del identity  # part of the cache's key: a later reader of the path may mean a file that replaced this one
     return SharedFile(opener, path)
 
 
@@ -83,7 +83,7 @@ def read_words(sample: Sample, file: SharedFile, columns: SourceColumns) -> tupl
 
 
 def text_names(columns: SourceColumns) -> tuple[str, ...]:
-    """Returns the JSON keys that hold texts; "caption" (img2dataset's) too, unless the user named one."""
+    """Returns the JSON keys of texts; "caption" (img2dataset's) too, unless the user named one."""
     return (columns.text, columns.texts, *(("caption",) if columns.is_default("text") else ()))
 
 
@@ -99,7 +99,7 @@ def _text(member: Member, file: SharedFile) -> str:
 
 
 def read_json(member: Member, file: SharedFile) -> dict[str, Any]:
-    """Returns what a JSON member says.
+    """Returns the object in a JSON member.
 
     Raises:
       PictureError: "unreadable", it is not a JSON object.

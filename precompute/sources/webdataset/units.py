@@ -1,10 +1,10 @@
-"""Tar files in webdataset's way: pictures with texts beside them, many samples to a file.
+"""Tar files in webdataset's layout: images and their texts, many samples to a file.
 
-Promises: opening reads every header once and no picture; a unit is then read by its byte offsets alone. A sample's key
-is "<tar's name without .tar>/<sample's name>", which is the same wherever the tars lie. A sample without a picture, or
-with JSON that cannot be read, is a row that fails, never a gap.
+Promises: opening reads every header once and no image; a unit is then read by its byte offsets alone. A sample's key is
+"<tar's name without .tar>/<sample's name>", which does not depend on the folder. A sample without an image, or with
+JSON that cannot be read, is a row that fails, never a gap.
 
-Not here: compressed tars, whose rows cannot be read by place (refused in words), and audio or video.
+Not here: compressed tars, whose rows cannot be read by position (refused), and audio or video.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from lit_precompute.precompute.sources.webdataset.tar_samples import Sample, rea
 from lit_precompute.precompute.sources.webdataset.tar_words import SharedFile, read_json, read_words, text_names
 from lit_precompute.schemas import SourceInfo, TableSchema
 
-# Where a sample has several pictures, the first of these is taken.
+# Where a sample has several images, the first of these is taken.
 PICTURE_SUFFIXES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff")
 
 
@@ -62,12 +62,12 @@ class WebdatasetSource:
         return source_tables(has_labels=self.has_labels)
 
     def units(self, rows_per_shard: int) -> list[WorkUnit]:
-        """Returns the samples cut into units, across the tars' borders."""
+        """Returns the samples cut into units, which may span tars."""
         assert self.offsets is not None, "units are planned where the source was opened, not on a worker"
         return cut_units(self.offsets, rows_per_shard)
 
     def read(self, unit: WorkUnit) -> Iterator[Example]:
-        """Yields the unit's samples; see `Source.read`. Pictures stay in the tar until they are asked for."""
+        """Yields the unit's samples; see `Source.read`. Images are read from the tar on request."""
         for part in unit.files:
             num_rows = 0
             with self.opener(part.path) as stream:
@@ -83,16 +83,16 @@ class WebdatasetSource:
 
     def _example(self, sample: Sample, file: SharedFile) -> Example:
         key = sample_key(file.path, sample.name)
-        picture = next((sample.parts[suffix] for suffix in PICTURE_SUFFIXES if suffix in sample.parts), None)
+        image = next((sample.parts[suffix] for suffix in PICTURE_SUFFIXES if suffix in sample.parts), None)
         texts, label = (), ""
         try:
             texts, label = read_words(sample, file, self.columns)
-            if picture is None:
-                raise PictureError("missing", f"no picture in the sample, only {', '.join(sorted(sample.parts))}")
-            read_image = functools.partial(file.read, picture)
+            if image is None:
+                raise PictureError("missing", f"no image in the sample, only {', '.join(sorted(sample.parts))}")
+            read_image = functools.partial(file.read, image)
         except PictureError as error:
             read_image = functools.partial(_fail, error.reason, error.message)
-        where = f"{file.path}:{picture.name if picture else sample.name}"
+        where = f"{file.path}:{image.name if image else sample.name}"
         return Example(key=key, source=where, read_image=read_image, texts=texts, label=label)
 
 
@@ -109,15 +109,15 @@ def open_tars(path: str, columns: SourceColumns, opener: Opener, find: Finder) -
     """Returns the samples of a tar, a pattern of tars or a folder of tars, by their headers.
 
     Raises:
-      SourceError: no such file, a damaged or compressed tar, no samples, no pictures, no texts, a repeated key.
+      SourceError: no such file, a damaged or compressed tar, no samples, no images, no texts, a repeated key.
     """
     paths = find_tars(path, find)
     scans = [_scan_tar(tar, columns, opener) for tar in paths]
     num_rows = sum(len(scan.hashes) for scan in scans)
     if num_rows == 0:
         raise SourceError(f"{path}: no samples in {len(paths)} tar files; members are named like 0001.jpg, 0001.txt")
-    if not any(scan.has_pictures for scan in scans):
-        raise SourceError(f"{path}: no sample has a picture; one of {', '.join(PICTURE_SUFFIXES)} is looked for")
+    if not any(scan.has_images for scan in scans):
+        raise SourceError(f"{path}: no sample has an image, that is, a member named .{', .'.join(PICTURE_SUFFIXES)}")
     suspects = repeated_hashes(np.concatenate([np.frombuffer(scan.hashes, np.int64) for scan in scans]))
     if suspects:
         hint = "give the tars other names, or the samples, and keep the members of a sample together"
@@ -133,7 +133,7 @@ def open_tars(path: str, columns: SourceColumns, opener: Opener, find: Finder) -
 
 
 def _info(path: str, columns: SourceColumns, scans: Sequence[_Scan]) -> SourceInfo:
-    # The tars are too large to hash before work begins; their headers tell other members, sizes or dates.
+    # The tars are too large to hash before work begins; their headers reveal other members, sizes or dates.
     headers = "".join(scan.headers_sha256 for scan in scans)
     return SourceInfo.model_validate(
         {
@@ -150,20 +150,20 @@ def _info(path: str, columns: SourceColumns, scans: Sequence[_Scan]) -> SourceIn
 
 @dataclasses.dataclass(kw_only=True)
 class _Scan:
-    """What the headers of one tar tell."""
+    """The contents of one tar's headers."""
 
     path: str
     num_bytes: int
     offsets: array.array
     hashes: array.array
-    has_pictures: bool
+    has_images: bool
     has_labels: bool
     headers_sha256: str
 
 
 def _scan_tar(path: str, columns: SourceColumns, opener: Opener) -> _Scan:
     offsets, hashes, digest = array.array("q"), array.array("q"), hashlib.sha256()
-    has_pictures = has_labels = has_json = False
+    has_images = has_labels = has_json = False
     stop = 0
     with open_first(path, opener) as stream:
         file = SharedFile(opener, path)
@@ -173,7 +173,7 @@ def _scan_tar(path: str, columns: SourceColumns, opener: Opener) -> _Scan:
             for member in sample.parts.values():
                 digest.update(f"{member.name}\n{member.size}\n{member.check_sum}\n".encode())
                 stop = member.stop
-            has_pictures = has_pictures or not sample.parts.keys().isdisjoint(PICTURE_SUFFIXES)
+            has_images = has_images or not sample.parts.keys().isdisjoint(PICTURE_SUFFIXES)
             has_labels = has_labels or "cls" in sample.parts
             if "json" in sample.parts and not has_json:
                 has_json = True
@@ -184,21 +184,21 @@ def _scan_tar(path: str, columns: SourceColumns, opener: Opener) -> _Scan:
             num_bytes=stream.seek(0, 2),
             offsets=offsets,
             hashes=hashes,
-            has_pictures=has_pictures,
+            has_images=has_images,
             has_labels=has_labels,
             headers_sha256=digest.hexdigest(),
         )
 
 
 def _check_json(sample: Sample, file: SharedFile, columns: SourceColumns) -> bool:
-    """Returns whether a tar's first JSON has a label; refuses one that has neither that nor a text.
+    """Returns whether a tar's first JSON has a label; refuses one that has neither a label nor a text.
 
-    Reading every JSON would cost as much as the job's own reading; the first one tells a forgotten option.
+    Reading every JSON would cost as much as the job itself; the first one reveals a forgotten option.
     """
     try:
         names = set(read_json(sample.parts["json"], file))
     except PictureError:
-        return False  # told when the row's turn comes
+        return False  # reported when the row is read
     if "txt" not in sample.parts and names.isdisjoint((*text_names(columns), columns.label)):
         raise SourceError(
             f"{file.path}: the JSON of sample {sample.name!r} has none of {list(text_names(columns))}; "
@@ -208,7 +208,7 @@ def _check_json(sample: Sample, file: SharedFile, columns: SourceColumns) -> boo
 
 
 def _keys(paths: Iterable[str], opener: Opener) -> Iterator[tuple[str, str]]:
-    """Yields (key, where it stands) of each sample."""
+    """Yields (key, its place) of each sample."""
     for path in paths:
         with open_first(path, opener) as stream:
             for sample in read_samples(stream, path):

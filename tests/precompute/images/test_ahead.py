@@ -1,4 +1,4 @@
-"""Pictures prepared ahead, in threads and in processes: order, failures, bounds, and processes that end."""
+"""Images prepared ahead, in threads and in processes: order, failures, bounds, and processes that end."""
 
 import functools
 import io
@@ -56,10 +56,6 @@ def _tell_process():
     raise PictureError("missing", str(os.getpid()))
 
 
-def _tell_whether_the_parent_has_tensorflow():
-    raise PictureError("missing", str("tensorflow" in pathlib.Path(f"/proc/{os.getppid()}/maps").read_text()))
-
-
 def _end_this_process():
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -86,42 +82,43 @@ def preparer(request):
 
 
 def _outcomes(preparer, reads):
-    """Pictures are valid until the next is asked for: copied here."""
+    """Images are valid until the next is asked for: copied here."""
     return [outcome if isinstance(outcome, PictureError) else outcome.copy() for outcome in preparer.prepare(reads)]
 
 
 @pytest.mark.parametrize("count", [0, 1, 8, 9, 100])
-def test_pictures_come_in_order_and_as_one_alone_is_prepared(preparer, count):
+def test_images_come_in_order_and_equal_those_prepared_singly(preparer, count):
     found = _outcomes(preparer, _reads(count))
     assert len(found) == count
-    for number, picture in enumerate(found):
-        np.testing.assert_array_equal(picture, load(_png(number), PREPROCESSING))
+    for number, image in enumerate(found):
+        np.testing.assert_array_equal(image, load(_png(number), PREPROCESSING))
 
 
-def test_pictures_that_cannot_be_taken_stand_in_their_places(preparer):
+def test_errors_come_in_the_places_of_their_images(preparer):
     reads = _reads(12)
     reads[1], reads[4], reads[9] = functools.partial(_missing, 1), _cut, functools.partial(bytes, 5)
     found = _outcomes(preparer, reads)
-    told = {place: (one.reason, str(one)) for place, one in enumerate(found) if isinstance(one, PictureError)}
-    assert told[1] == ("missing", "no file 1.png")
-    assert {place: reason for place, (reason, _) in told.items()} == {1: "missing", 4: "truncated", 9: "not-a-picture"}
+    errors = {place: (one.reason, str(one)) for place, one in enumerate(found) if isinstance(one, PictureError)}
+    assert errors[1] == ("missing", "no file 1.png")
+    reasons = {place: reason for place, (reason, _) in errors.items()}
+    assert reasons == {1: "missing", 4: "truncated", 9: "not-a-picture"}
     np.testing.assert_array_equal(found[10], load(_png(10), PREPROCESSING))
 
 
-def test_a_picture_with_too_many_pixels_is_told(preparer):
+def test_an_image_with_too_many_pixels_is_too_large(preparer):
     stream = io.BytesIO()
     Image.new("RGB", (40, 40)).save(stream, "PNG")
     (found,) = preparer.prepare([functools.partial(bytes, stream.getvalue())])
     assert isinstance(found, PictureError) and found.reason == "too-large"
 
 
-def test_another_error_of_a_read_is_raised_and_the_next_use_goes_well(preparer):
+def test_another_error_of_a_read_is_raised_and_the_next_use_works(preparer):
     with pytest.raises(ConnectionError, match="went away"):
         _outcomes(preparer, [*_reads(3), _lost])
     assert len(_outcomes(preparer, _reads(50))) == 50
 
 
-def test_reads_are_taken_a_bounded_number_ahead_and_an_early_end_gives_all_back(preparer):
+def test_a_bounded_number_of_reads_is_taken_ahead_and_an_early_end_frees_all_slots(preparer):
     taken = []
 
     def reads():
@@ -147,24 +144,18 @@ def test_two_may_prepare_in_turns(preparer):
     np.testing.assert_array_equal(next(second), load(_png(99), PREPROCESSING))
 
 
-def test_a_process_that_is_killed_is_told_and_the_next_use_has_others(processes):
+def test_a_killed_process_is_an_error_and_the_next_use_has_others(processes):
     with pytest.raises(RuntimeError, match=r"ended from outside.*--decode-workers"):
         _outcomes(processes, [*_reads(30), _end_this_process, *_reads(30)])
     assert len(_outcomes(processes, _reads(100))) == 100
 
 
-def test_a_process_that_is_killed_while_nobody_asks_is_replaced(processes):
+def test_a_process_killed_while_idle_is_replaced(processes):
     assert len(_outcomes(processes, _reads(3))) == 3
     (process,) = processes.prepare([_tell_process])
     os.kill(int(str(process)), signal.SIGKILL)
     time.sleep(0.5)  # until the pool has seen it
     assert len(_outcomes(processes, _reads(100))) == 100
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc for the libraries")
-def test_processes_are_forked_from_one_that_has_loaded_tensorflow(processes):
-    (outcome,) = processes.prepare([_tell_whether_the_parent_has_tensorflow])
-    assert str(outcome) == "True"
 
 
 def _children(pid):

@@ -23,7 +23,7 @@ REASONS = {"empty", "not-a-picture", "truncated", "too-large", "unsupported"}
 
 
 def _pixels(height: int = 61, width: int = 83, channels: int = 3) -> np.ndarray:
-    """A picture with gradients, edges and noise: every part of a codec has work to do."""
+    """An image with gradients, edges and noise: every part of a codec has work to do."""
     rows, columns = np.mgrid[:height, :width]
     waves = [
         127 + 100 * np.sin(columns / (3 + k) + rows / (7 - k)) + 40 * ((rows // 8 + columns // 8) % 2) for k in range(4)
@@ -94,7 +94,7 @@ def test_cmyk_jpegs_are_read_with_and_without_adobes_inversion():
     pixels = _pixels()
     adobe = _encoded(Image.fromarray(pixels).convert("CMYK"), "JPEG", quality=100)
     assert np.abs(decode(adobe).astype(int) - pixels).mean() < 5
-    # The same samples without Adobe's mark: they are ink as it stands, and the picture turns to its negative.
+    # The same samples without Adobe's mark: they are ink unchanged, and the image becomes its negative.
     start = adobe.index(b"\xff\xee")
     plain = adobe[:start] + adobe[start + 2 + int.from_bytes(adobe[start + 2 : start + 4], "big") :]
     stored = 255 - np.asarray(Image.open(io.BytesIO(plain)), np.float64)  # Pillow inverts in any case
@@ -114,7 +114,7 @@ def test_opaque_png_matches_tensorflow_to_the_byte(shape, mode):
 @pytest.mark.parametrize("depth", [1, 2, 4])
 def test_low_depth_grey_png_matches_tensorflow(depth):
     packed = np.random.default_rng(depth).integers(0, 256, (9, 5), dtype=np.uint8)
-    wide = np.zeros((9, 5 * 8 // depth), np.uint8)  # its shape is the picture's, its bytes are not used
+    wide = np.zeros((9, 5 * 8 // depth), np.uint8)  # its shape is the image's, its bytes are not used
     data = _png(wide, 0, depth).split(b"IDAT")[0]
     header = data[:-4]
     body = zlib.compress(b"".join(b"\0" + row.tobytes() for row in packed))
@@ -177,16 +177,16 @@ def test_grey_with_alpha_is_laid_over_white():
 
 @pytest.mark.parametrize("format", ["PNG", "GIF"])
 def test_a_transparent_palette_entry_is_white(format):
-    picture = Image.fromarray(np.array([[0, 1, 2]], np.uint8), "P")
-    picture.putpalette([10, 20, 30, 40, 50, 60, 70, 80, 90])
-    data = _encoded(picture, format, transparency=1)
+    image = Image.fromarray(np.array([[0, 1, 2]], np.uint8), "P")
+    image.putpalette([10, 20, 30, 40, 50, 60, 70, 80, 90])
+    data = _encoded(image, format, transparency=1)
     assert decode(data)[0].tolist() == [[10, 20, 30], [255, 255, 255], [70, 80, 90]]
 
 
 def test_palette_alphas_are_laid_over_white():
-    picture = Image.fromarray(np.array([[0, 1, 2]], np.uint8), "P")
-    picture.putpalette([10, 20, 30, 40, 50, 60, 70, 80, 90])
-    data = _encoded(picture, "PNG", transparency=bytes([255, 128, 0]))
+    image = Image.fromarray(np.array([[0, 1, 2]], np.uint8), "P")
+    image.putpalette([10, 20, 30, 40, 50, 60, 70, 80, 90])
+    data = _encoded(image, "PNG", transparency=bytes([255, 128, 0]))
     colours, alphas = np.array([[[10, 20, 30], [40, 50, 60], [70, 80, 90]]]), np.array([[255, 128, 0]])
     np.testing.assert_array_equal(decode(data), _over_white(colours, alphas))
 
@@ -200,7 +200,7 @@ def test_exif_orientation_is_applied(format, orientation):
     options = {"WEBP": {"lossless": True}, "JPEG": {"quality": 95}}.get(format, {})
     plain = decode(_encoded(pixels, format, **options))
     turned = decode(_encoded(pixels, format, exif=exif, **options))
-    # Source: CIPA DC-008 (Exif), tag 274: which corner of the picture the first row and column stand at.
+    # Source: CIPA DC-008 (Exif), tag 274: the corner of the image that the first row and column are at.
     expected = {
         1: plain,
         2: plain[:, ::-1],
@@ -217,7 +217,7 @@ def test_exif_orientation_is_applied(format, orientation):
     assert turned.flags.c_contiguous
 
 
-def test_damaged_exif_does_not_lose_the_picture():
+def test_damaged_exif_does_not_lose_the_image():
     data = _encoded(_pixels(), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xffgarbage")
     np.testing.assert_array_equal(decode(data), _tensorflow(data))
 
@@ -239,11 +239,11 @@ def test_still_gif_and_bmp_match_tensorflow():
 @pytest.mark.parametrize("mode", ["1", "L", "RGB", "CMYK", "I;16"])
 @pytest.mark.parametrize("compression", ["raw", "tiff_deflate"])
 def test_tiff_kinds(mode, compression):
-    picture = Image.fromarray(_pixels()).convert("L" if mode == "I;16" else mode)
+    image = Image.fromarray(_pixels()).convert("L" if mode == "I;16" else mode)
     if mode == "I;16":
-        picture = Image.fromarray(np.asarray(picture).astype(np.uint16) * 256 + 77)
-    expected = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)) if mode == "I;16" else picture
-    data = _encoded(picture, "TIFF", compression=compression)
+        image = Image.fromarray(np.asarray(image).astype(np.uint16) * 256 + 77)
+    expected = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)) if mode == "I;16" else image
+    data = _encoded(image, "TIFF", compression=compression)
     np.testing.assert_array_equal(decode(data), np.asarray(expected.convert("RGB")))
 
 
@@ -338,7 +338,7 @@ VALID_FILES = _valid_files()
 
 @settings(max_examples=600, deadline=None)
 @given(data=st.data())
-def test_damaged_files_give_a_picture_or_a_picture_error(data):
+def test_damaged_files_give_an_image_or_an_image_error(data):
     """Cuts and byte flips; the words of the error are the same each time, for they are written to the dataset."""
     content = bytearray(data.draw(st.sampled_from(VALID_FILES)))
     # Damage to the header finds more than damage to the pixels.
@@ -351,9 +351,9 @@ def test_damaged_files_give_a_picture_or_a_picture_error(data):
         warnings.simplefilter("error")
         for _ in range(2):
             try:
-                picture = decode(content, max_pixels=1 << 20)
-                assert picture.dtype == np.uint8 and picture.ndim == 3 and picture.shape[2] == 3
-                outcomes.append(picture.tobytes())
+                image = decode(content, max_pixels=1 << 20)
+                assert image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3
+                outcomes.append(image.tobytes())
             except PictureError as error:
                 assert error.reason in REASONS
                 assert " at 0x" not in str(error)
@@ -366,13 +366,13 @@ def test_threads_decode_alike_and_leave_no_trace_in_the_filters_of_warnings():
     expected = [decode(content).tobytes() for content in files]
     before, count = list(warnings.filters), threading.active_count()
     with ThreadPoolExecutor(8) as pool:
-        assert [picture.tobytes() for picture in pool.map(decode, files)] == expected
+        assert [image.tobytes() for image in pool.map(decode, files)] == expected
     assert warnings.filters == before
     assert threading.active_count() == count
 
 
 @pytest.mark.slow
-def test_a_fresh_process_decodes_without_a_word_on_standard_error():
+def test_a_fresh_process_decodes_without_output_on_standard_error():
     """Progress lines share the terminal: TensorFlow's notes and libjpeg's complaints must not."""
     program = (
         "import sys; from lit_precompute.precompute.images.decoding import PictureError, decode\n"

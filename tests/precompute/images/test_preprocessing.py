@@ -150,7 +150,7 @@ def test_json_is_literally_this():
         ({"method": "nearest"}, r"preprocessing.method must be one of .* got 'nearest'"),
         ({"resize": "short_side"}, r"without a crop .* set crop='central'"),
         ({"resize_size": 100, "crop": "central"}, r"crop 224 must be <= resize_size, got 100"),
-        ({"method": "area", "antialias": True}, r"'area' averages already"),
+        ({"method": "area", "antialias": True}, r"'area' already averages"),
         ({"resampler": "pillow"}, r"Pillow always antialiases; set antialias=True"),
         ({"size": 0, "resize_size": 0}, r"must be >= 1, got 0 and 0"),
     ],

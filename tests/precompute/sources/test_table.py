@@ -27,7 +27,7 @@ def _rows(source: Source, rows_per_shard: int = 1000) -> list[tuple[str, tuple[s
     return [(row.key, row.texts, row.label) for unit in units for row in source.read(unit)]
 
 
-def test_csv_tsv_and_jsonl_say_the_same(tmp_path):
+def test_csv_tsv_and_jsonl_give_the_same_rows(tmp_path):
     expected = [("a/1.jpg", ("a dog", 'says, "hi"\nloudly'), "dog"), ("2.png", ("żółw",), "turtle")]
     csv = _write(
         tmp_path, "t.csv", 'path,text,text,label\na/1.jpg,a dog,"says, ""hi""\nloudly",dog\n2.png,,żółw,turtle\n'
@@ -146,7 +146,7 @@ def test_pickled_sources_and_units_are_small_and_read_only_their_part(tmp_path):
     assert sum(taken) < pathlib.Path(path).stat().st_size / 15
 
 
-def test_info_tells_the_table(tmp_path):
+def test_info_identifies_the_table(tmp_path):
     content = b"path,text\n1.jpg,one\n"
     path = _write(tmp_path, "t.csv", content)
     info = open_source(path).info
@@ -169,21 +169,21 @@ def test_info_tells_the_table(tmp_path):
             "path,caption\n1,2\n",
             r"line 1: no 'text'; there are \['path', 'caption'\]; name what holds the text",
         ),
-        ("t.csv", "path,path,text\n1,2,3\n", r"line 1: column 'path' stands 2 times, only 'text' may"),
+        ("t.csv", "path,path,text\n1,2,3\n", r"line 1: column 'path' occurs 2 times; only 'text' may repeat"),
         (
             "t.csv",
             "path,text\n1,2\n3,4,5\n",
             r"line 3: the header has 2 fields, this row 3; quote a field that holds ','",
         ),
         ("t.tsv", "path\ttext\n1\ta\n\n2\n", r"line 4: the header has 2 fields, this row 1"),
-        ("t.csv", "path,text\n1,a\n ,b\n", r"line 3: 'path' must be the path of a picture, got ' '"),
+        ("t.csv", "path,text\n1,a\n ,b\n", r"line 3: 'path' must be the path of an image, got ' '"),
         (
             "t.csv",
             "path,text\n1,a\n2,b\n1,c\n",
-            r"line 4: keys must be unique, '1' stands already at .*line 2; put all",
+            r"line 4: keys must be unique, '1' was first seen at .*line 2; put all",
         ),
         ("t.csv", "path,text,key\n1,a,x\n2,b,\n", r"line 3: column 'key' is empty"),
-        ("t.csv", "path,text,key\n1,a,x\n2,b,x\n", r"line 3: keys must be unique, 'x' stands already at .*line 2"),
+        ("t.csv", "path,text,key\n1,a,x\n2,b,x\n", r"line 3: keys must be unique, 'x' was first seen at .*line 2"),
         ("t.csv", 'path,text\n1,"a\n2,b\n3,c\n', r"line 2: unexpected end of data; quote fields as"),
         ("t.csv", 'path,text\n1,"a"b\n', r"line 2: ',' expected after '\"'"),
         ("t.csv", b"path,text\n1,\xff\xfe\n", r"line 2: not UTF-8 at byte 2 of the line; save the table as UTF-8"),
@@ -193,7 +193,7 @@ def test_info_tells_the_table(tmp_path):
         ("t.jsonl", '{"path": "1", "text": "a"}\n{"path"\n', r"line 2: not JSON: "),
         ("t.jsonl", '{"file": "1", "text": "a"}\n', r"line 1: no key 'path'; there are \['file', 'text'\]"),
         ("t.jsonl", '{"path": "1", "caption": "a"}\n', r"line 1: no 'text'; there are \['caption', 'path'\]"),
-        ("t.jsonl", '{"path": 7, "text": "a"}\n', r"line 1: 'path' must be the path of a picture, got 7"),
+        ("t.jsonl", '{"path": 7, "text": "a"}\n', r"line 1: 'path' must be the path of an image, got 7"),
         ("t.jsonl", '{"path": "1", "text": 7}\n', r"line 1: 'text' must be a string or a list of strings, got 7"),
         (
             "t.jsonl",
@@ -205,7 +205,7 @@ def test_info_tells_the_table(tmp_path):
         ("t.parquet", "", r"t.parquet: unknown format; a source is a .csv, .tsv or .jsonl table"),
     ],
 )
-def test_what_is_wrong_is_said_before_any_work(tmp_path, name, content, message):
+def test_faults_are_reported_before_any_work(tmp_path, name, content, message):
     path = _write(tmp_path, name, content)
     with pytest.raises(SourceError, match=message) as caught:
         open_source(path)
@@ -236,15 +236,15 @@ def test_a_table_that_changes_while_the_job_runs_is_noticed(tmp_path):
         list(source.read(source.units(2)[0]))
 
 
-def test_pictures_are_read_when_they_are_asked_for(tmp_path):
-    (tmp_path / "here.jpg").write_bytes(b"picture")
+def test_images_are_read_when_they_are_asked_for(tmp_path):
+    (tmp_path / "here.jpg").write_bytes(b"image")
     (tmp_path / "folder").mkdir()
     outside = tmp_path.parent / f"{tmp_path.name}.jpg"
     outside.write_bytes(b"outside")
     names = ["here.jpg", str(outside), "gone.jpg", "folder", "here.jpg/inside", "x" * 300]
     source = open_source(_write(tmp_path, "t.csv", "path,text\n" + "".join(f"{name},text\n" for name in names)))
     rows = list(source.read(source.units(10)[0]))
-    assert [row.read_image() for row in rows[:2]] == [b"picture", b"outside"]
+    assert [row.read_image() for row in rows[:2]] == [b"image", b"outside"]
     for row, reason in zip(rows[2:], ["missing", "unreadable", "missing", "unreadable"], strict=True):
         with pytest.raises(PictureError) as caught:
             row.read_image()
@@ -252,7 +252,7 @@ def test_pictures_are_read_when_they_are_asked_for(tmp_path):
         assert row.key in str(caught.value)
 
 
-def test_faults_that_say_nothing_of_the_picture_are_raised(tmp_path):
+def test_faults_that_are_not_about_the_image_are_raised(tmp_path):
     def lose_the_connection(path: str):
         raise ConnectionResetError(104, "Connection reset by peer")
 

@@ -30,7 +30,7 @@ def _samples(first: int, count: int) -> list[tuple[str, bytes]]:
     members = []
     for number in range(first, first + count):
         members += [
-            (f"{number:06d}.jpg", f"picture {number}".encode()),
+            (f"{number:06d}.jpg", f"image {number}".encode()),
             (f"{number:06d}.txt", f"text {number}".encode()),
         ]
     return members
@@ -67,7 +67,7 @@ def test_every_part_of_a_sample(tmp_path):
     assert source.has_labels
 
 
-def test_the_picture_and_the_names_of_json_keys_are_chosen_by_rule(tmp_path):
+def test_the_image_and_the_names_of_json_keys_are_chosen_by_rule(tmp_path):
     values = json.dumps({"prompt": "a text", "captions": ["x"], "class": "dog", "caption": "not asked for"}).encode()
     path = _write_tar(tmp_path / "d.tar", [("1.json", values), ("1.png", b"png"), ("1.jpg", b"jpg")])
     (row,) = _all(open_source(path, columns=SourceColumns(text="prompt", texts="captions", label="class")))
@@ -104,7 +104,7 @@ def test_units_are_the_tars_laid_end_to_end_and_cut(tmp_path_factory, counts, ro
     assert [len(part) for part in read] == [unit.num_rows for unit in units]
     assert all(unit.num_rows == rows_per_shard for unit in units[:-1])
     expected = [
-        (f"d-{n}/{i:06d}", (f"text {i}",), f"picture {i}".encode())
+        (f"d-{n}/{i:06d}", (f"text {i}",), f"image {i}".encode())
         for n, count in enumerate(counts)
         for i in range(count)
     ]
@@ -132,7 +132,7 @@ def test_faulty_samples_cost_their_own_row(tmp_path):
     path = _write_tar(
         tmp_path / "d.tar",
         [
-            ("1.txt", b"no picture"),
+            ("1.txt", b"no image"),
             ("1.mp3", b""),
             ("2.jpg", b"P"),
             ("2.json", b"{not json"),
@@ -152,8 +152,8 @@ def test_faulty_samples_cost_their_own_row(tmp_path):
         with pytest.raises(PictureError) as caught:
             row.read_image()
         faults.append((caught.value.reason, str(caught.value)))
-    assert faults[0] == ("missing", "no picture in the sample, only mp3, txt")
-    assert rows[0].texts == ("no picture",)
+    assert faults[0] == ("missing", "no image in the sample, only mp3, txt")
+    assert rows[0].texts == ("no image",)
     assert [reason for reason, _ in faults[1:]] == ["unreadable"] * 4
     assert [message.partition(":")[0] for _, message in faults[1:]] == ["2.json", "3.json", "4.txt", "5.json"]
     assert (rows[5].texts, rows[5].read_image()) == (("sound",), b"P")
@@ -164,8 +164,8 @@ def test_threads_share_one_open_tar(tmp_path):
     rows = _all(source)
     random.Random(0).shuffle(rows)
     with ThreadPoolExecutor(8) as pool:
-        pictures = list(pool.map(lambda row: row.read_image(), rows))
-    assert pictures == [f"picture {int(row.key[2:])}".encode() for row in rows]
+        images = list(pool.map(lambda row: row.read_image(), rows))
+    assert images == [f"image {int(row.key[2:])}".encode() for row in rows]
     shared = rows[0].read_image.func.__self__  # the test looks inside: nothing outside shows an open file everywhere
     assert all(row.read_image.func.__self__ is shared for row in rows)
     stream = shared._stream
@@ -177,25 +177,25 @@ def test_threads_share_one_open_tar(tmp_path):
 
 def test_rows_read_in_another_process_and_share_the_tar_there(tmp_path):
     """As a process gets them: pickled. A file that takes the tar's place later is another one's business."""
-    path = _write_tar(tmp_path / "data.tar", [*_samples(0, 5), ("broken.txt", b"no picture")])
+    path = _write_tar(tmp_path / "data.tar", [*_samples(0, 5), ("broken.txt", b"no image")])
 
     def arrive(rows):
         return [pickle.loads(pickle.dumps(row.read_image)) for row in rows]
 
     rows = _all(open_source(path))
     reads = arrive(rows)
-    assert [read() for read in reads[:5]] == [f"picture {number}".encode() for number in range(5)]
-    with pytest.raises(PictureError, match="no picture"):
+    assert [read() for read in reads[:5]] == [f"image {number}".encode() for number in range(5)]
+    with pytest.raises(PictureError, match="no image"):
         reads[5]()
     opened = {id(read.func.__self__) for read in reads[:5]}
     assert len(opened) == 1
     (tmp_path / "data.tar").unlink()
     _write_tar(tmp_path / "data.tar", _samples(7, 5))
     found = [read() for read in arrive(_all(open_source(path)))]
-    assert found == [f"picture {number}".encode() for number in range(7, 12)]
+    assert found == [f"image {number}".encode() for number in range(7, 12)]
 
 
-def test_info_tells_the_tars_by_their_headers(tmp_path):
+def test_info_identifies_the_tars_by_their_headers(tmp_path):
     path = _write_tar(tmp_path / "d.tar", _samples(0, 3))
     info = open_source(path).info
     (file,) = info.files
@@ -216,12 +216,12 @@ def test_info_tells_the_tars_by_their_headers(tmp_path):
     [
         (lambda data: data[:3000], r"d.tar, byte \d+: the tar is damaged or cut off \(.*; fetch or write it again"),
         (lambda data: data[: 512 * 5], r"d.tar, byte 2048: .*ends at byte 3080, beyond the file"),
-        (lambda data: data[: 512 * 7], r"d.tar, byte 3584: .*the mark of the end is missing"),
+        (lambda data: data[: 512 * 7], r"d.tar, byte 3584: .*the end marker is missing"),
         (lambda data: data[:2048] + b"\xff" + data[2049:], r"d.tar, byte 2048: .*damaged or cut off \(bad checksum"),
         (lambda data: b"", r"d.tar, byte 0: .*empty"),
         (lambda data: b"x" * 2000, r"d.tar, byte 0: the tar is damaged"),
-        (lambda data: data + data, r"d.tar: there is data beyond the tar's end"),
-        (lambda data: b"\x1f\x8b" + data, r"d.tar: compressed by gzip; .* unpack it to a plain .tar"),
+        (lambda data: data + data, r"d.tar: there is data after the tar's end"),
+        (lambda data: b"\x1f\x8b" + data, r"d.tar: compressed by gzip; .* decompress it to a plain .tar"),
     ],
 )
 def test_damaged_tars_are_refused_with_the_place(tmp_path, change, message):
@@ -237,11 +237,11 @@ def test_damaged_tars_are_refused_with_the_place(tmp_path, change, message):
     [
         ([], r"no samples in 1 tar files; members are named like 0001.jpg"),
         ([("README", b"x")], r"no samples in 1 tar files"),
-        ([("1.txt", b"x")], r"no sample has a picture; one of jpg, jpeg, png"),
+        ([("1.txt", b"x")], r"no sample has an image, that is, a member named \.jpg, \.jpeg, \.png"),
         ([("1.jpg", b"x"), ("1.JPG", b"y")], r"byte 1024: sample '1' has two members 'jpg'"),
         (
             [("1.jpg", b"x"), ("2.jpg", b"y"), ("1.txt", b"z")],
-            r"byte 2048: keys must be unique, 'd/1' stands already at .*byte 0",
+            r"byte 2048: keys must be unique, 'd/1' was first seen at .*byte 0",
         ),
         ([("\udcff.jpg", b"x")], r"byte 0: the name '\\udcff.jpg' is not UTF-8"),
     ],
@@ -255,7 +255,7 @@ def test_tars_of_one_name_must_not_hold_the_same_samples(tmp_path):
     for folder in ("x", "y"):
         (tmp_path / folder).mkdir()
         _write_tar(tmp_path / folder / "d.tar", _samples(0, 2))
-    with pytest.raises(SourceError, match=r"'d/000000' stands already at .*x/d.tar, byte 0; give the tars other names"):
+    with pytest.raises(SourceError, match=r"'d/000000' was first seen at .*x/d.tar, byte 0; give the tars other names"):
         open_source(str(tmp_path / "*" / "d.tar"))
 
 
@@ -290,7 +290,7 @@ def test_an_injected_opener_and_finder_are_used_for_everything(tmp_path):
     source = open_source(
         "store/d-*.tar", opener=lambda path: io.BytesIO(files[path]), find=lambda _: ["store/d-0.tar", "store/d-1.tar"]
     )
-    assert [row.read_image() for row in _all(source)] == [b"picture 0", b"picture 1"] * 2
+    assert [row.read_image() for row in _all(source)] == [b"image 0", b"image 1"] * 2
     (row,) = _all(open_source("store/t.csv", opener=lambda path: io.BytesIO(files[path])))
     assert row.read_image() == b"one"
 
@@ -299,8 +299,8 @@ def test_find_examples_finds_rows_by_key(tmp_path):
     source = open_source(_write_tar(tmp_path / "d.tar", _samples(0, 30)))
     found = list(find_examples(source, ["d/000021", "d/000003"]))
     assert [(example.key, example.read_image()) for example in found] == [
-        ("d/000003", b"picture 3"),
-        ("d/000021", b"picture 21"),
+        ("d/000003", b"image 3"),
+        ("d/000021", b"image 21"),
     ]
     assert list(find_examples(source, [])) == []
     one_by_one = find_examples(source, ["d/000001", "d/x"])

@@ -255,8 +255,8 @@ def test_parameter_counts_are_the_published_ones(size, millions):
         assert with_head == 25_549_352
 
 
-def test_pictures_are_prepared_as_the_publishers_do():
-    """A white picture with black sides: the authors' squeeze keeps them, the others' crops cut them off."""
+def test_images_are_prepared_as_the_publishers_do():
+    """A white image with black sides: the authors' squeeze keeps them, the others' crops cut them off."""
     image = np.full((256, 512, 3), 255, np.uint8)
     image[:, :20], image[:, -20:] = 0, 0
     squeezed = prepare(image, find_tower("bit_r50x1-bit_m").preprocessing)
@@ -269,7 +269,7 @@ def test_pictures_are_prepared_as_the_publishers_do():
         assert entry.preprocessing.value_range.table()[[0, 255], 0].tolist() == [-1, 1]
 
 
-def test_impossible_sizes_are_refused_in_words():
+def test_impossible_sizes_are_refused():
     with pytest.raises(ValueError, match="width must be a multiple of 32, the groups of its norms, got 48"):
         BiTConfig(resolution=224, depths=(3, 4, 6, 3), width=48)
     with pytest.raises(ValueError, match=r"each block needs a unit or more, got depths \(3, 0\)"):

@@ -65,7 +65,7 @@ def test_bfloat16_points_the_same_way(files, case):
 
 # --- names ---------------------------------------------------------------------------------------------------------
 
-# What stands for what in the authors' names, from Hugging Face's.
+# Parts of Hugging Face's names: the authors'.
 _AUTHORS = (
     (r"^embeddings\.patch_embeddings", "downsample_layers.0.0"),
     (r"^embeddings\.layernorm", "downsample_layers.0.1"),
@@ -168,7 +168,7 @@ def test_one_set_of_weights_is_one_tower_in_every_file(tmp_path, files, file):
     assert other.fingerprint() not in fingerprints
 
 
-def test_files_without_the_last_norm_give_the_unnormed_average_alone(tmp_path, files):
+def test_files_without_the_last_norm_have_only_the_unnormed_average(tmp_path, files):
     """As V2's self-supervised files are."""
     arrays, name = _as_timm(hugging_face.draw_file("convnextv2")), _small_name("convnextv2")
     np.savez(tmp_path / "fcmae.npz", **{key: value for key, value in arrays.items() if not key.startswith("head.")})
@@ -251,7 +251,7 @@ def test_names_lead_to_the_files_of_their_publishers():
     assert sum(name.startswith("facebook/convnext-") for name in ENTRIES) == 15
 
 
-def test_sizes_that_are_none_are_refused_in_words():
+def test_invalid_sizes_are_refused():
     with pytest.raises(ValueError, match=r"ConvNeXt: resolution must be >= 32, got 31"):
         variant("convnext_tiny", resolution=31)
     with pytest.raises(ValueError, match=r"ConvNeXt: pooling must be one of \['average', 'average_unnormed'\]"):

@@ -14,17 +14,17 @@ def _draw(*shape):
 
 
 def _float64_depthwise(features, kernel, bias, stride):
-    """Returns SciPy's correlation of every picture and channel, at TensorFlow's places where there is a stride."""
+    """Returns SciPy's correlation of every image and channel, at TensorFlow's places where there is a stride."""
     size, lengths = kernel.shape[0], features.shape[1:3]
     # SciPy's "same" centres the kernel; SAME with a stride begins later where less padding is needed.
     totals = [max((-(-length // stride) - 1) * stride + size - length, 0) for length in lengths]
     first = [(size - 1) // 2 - total // 2 for total in totals]
     result = np.zeros((len(features), *(-(-length // stride) for length in lengths), features.shape[3]))
-    for picture, channel in np.ndindex(features.shape[0], features.shape[3]):
-        plane, filter_ = features[picture, ..., channel].astype(np.float64), kernel[..., channel].astype(np.float64)
+    for image, channel in np.ndindex(features.shape[0], features.shape[3]):
+        plane, filter_ = features[image, ..., channel].astype(np.float64), kernel[..., channel].astype(np.float64)
         whole = scipy.signal.correlate2d(np.pad(plane, ((0, stride),) * 2), filter_, mode="same")
         found = whole[first[0] :: stride, first[1] :: stride]
-        result[picture, ..., channel] = found[: result.shape[1], : result.shape[2]] + bias[channel]
+        result[image, ..., channel] = found[: result.shape[1], : result.shape[2]] + bias[channel]
     return result
 
 

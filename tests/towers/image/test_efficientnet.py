@@ -48,7 +48,7 @@ def test_one_set_of_weights_is_one_tower_in_both_files(tmp_path):
     plain = load_tower("efficientnet-lite0", str(tmp_path / "plain.safetensors"))
     copied = load_tower("efficientnet-lite0", str(tmp_path / "timm.npz"))
     assert plain.fingerprint() == copied.fingerprint()
-    # Under timm's name the pictures are prepared in another way: the weights are the same, the tower is not.
+    # Under timm's name the images are prepared in another way: the weights are the same, the tower is not.
     as_timm = load_tower("timm/tf_efficientnet_lite0.in1k", str(tmp_path / "timm.npz"))
     assert as_timm.weights_sha256 == plain.weights_sha256
     assert as_timm.fingerprint() != plain.fingerprint()

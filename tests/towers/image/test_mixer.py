@@ -132,7 +132,7 @@ def test_matches_float64_numpy(tmp_path, name):
 
 
 def test_timms_copies_have_the_exact_gelu(tmp_path):
-    """The two forms of GELU are told apart: the tolerance is below their difference."""
+    """The tolerance is below the difference between the two forms of GELU."""
     file, images = _draw_file("small"), draw_images("timm", 2, 80)
     safetensors.numpy.save_file(_as_timm(file), tmp_path / "model.safetensors")
     name = _small_name("timm/mixer_b16_224.goog_in21k")
@@ -237,7 +237,7 @@ def test_a_wrong_file_names_what_is_missing_extra_and_misshapen(tmp_path):
 
 
 @pytest.mark.parametrize("resolution", [112, 225, 384])
-def test_another_resolution_is_refused_in_words(tmp_path, resolution):
+def test_another_resolution_is_refused(tmp_path, resolution):
     with pytest.raises(ValueError, match=rf"resolution must be 224, got {resolution}.* 14 x 14 .*choose a ViT"):
         load_tower("mixer_b16", str(tmp_path / "none.npz"), resolution=resolution)
 
@@ -273,7 +273,7 @@ def test_parameter_counts_round_to_the_papers(size):
     assert round(sum(map(math.prod, shapes.values())) / 1e6) == TABLE_1[size]
 
 
-def test_published_files_and_what_they_expect_of_pictures():
+def test_published_files_and_what_they_expect_of_images():
     published = {name: find_tower(name) for name in ENTRIES}
     places = {entry.weights for entry in published.values() if entry.weights.startswith("https")}
     folder = "https://storage.googleapis.com/mixer_models"

@@ -247,7 +247,7 @@ def _moco_positions(grid, width):
 
 
 def _float64_vit(state, positions, images, num_heads):
-    """Returns the class token behind the last norm: a ViT with exact GELU and epsilon 1e-6, in NumPy float64."""
+    """Returns the class token after the last norm: a ViT with exact GELU and epsilon 1e-6, in NumPy float64."""
     state = {name: value.astype(np.float64) for name, value in state.items()}
     patch = state["patch_embed.proj.weight"].shape[-1]
     grid = images.shape[1] // patch

@@ -120,16 +120,16 @@ LISTED = {name for table in (EXACT, ROUNDED, GROWN) for line in table for name i
 
 
 def _count(name, side=None):
-    """Returns how many parameters our tower has, with positions for pictures of `side` pixels."""
+    """Returns how many parameters our tower has, with positions for images of `side` pixels."""
     entry = find_tower(name)
     config = entry.config if side is None else dataclasses.replace(entry.config, resolution=side)
     return sum(map(math.prod, entry.family.parameter_shapes(config).values()))
 
 
 def _grown(file, width, depth, hidden, patch, side, projection):
-    """Returns how many numbers the small file would hold at these sizes, without what embeds no picture."""
+    """Returns how many numbers the small file would hold at these sizes, without what embeds no image."""
     left_out = re.compile(r"text_.*|logit_.*|.*mask_token|pooler\..*|.*position_ids|.*layers?\.[^0]\d*\..*")
-    # The small files' lengths, which stand for nothing else in them; 288 is for query, key and value.
+    # The small files' lengths, which mean nothing else in them; 288 is for query, key and value.
     grown = {96: width, 288: 3 * width, 384: hidden, 256: hidden, 512: 2 * hidden, 14: patch, 16: patch, 48: projection}
     total = 0
     for name, shape in json.loads(FILE_NAMES.read_text(encoding="utf-8"))[file].items():

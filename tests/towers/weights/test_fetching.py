@@ -24,11 +24,11 @@ pytestmark = pytest.mark.usefixtures("places")
 def test_a_file_of_the_hub_is_fetched_once_into_its_cache(tmp_path, server):
     server.contents["/owner/name/resolve/main/sub/w.npz"] = f"{server.other_address}/elsewhere"
     server.contents["/elsewhere"] = bytes(3 << 20)
-    told = []
-    path = find_weights("hf://owner/name/sub/w.npz", progress=lambda *words: told.append(words))
+    calls = []
+    path = find_weights("hf://owner/name/sub/w.npz", progress=lambda *words: calls.append(words))
     assert path == str(tmp_path / f"hub/models--owner--name/snapshots/{COMMIT}/sub/w.npz")
     assert pathlib.Path(path).read_bytes() == bytes(3 << 20)
-    assert told[-1] == ("w.npz", 3 << 20, 3 << 20)
+    assert calls[-1] == ("w.npz", 3 << 20, 3 << 20)
     num_asked = len(server.asked)
     assert server.fetched() == ["/elsewhere"]
     assert find_weights("hf://owner/name/sub/w.npz") == path
@@ -39,17 +39,17 @@ def test_a_file_of_the_hub_is_fetched_once_into_its_cache(tmp_path, server):
 def test_a_file_of_the_web_is_fetched_once(tmp_path, server):
     server.contents["/a/w.npz"] = "/elsewhere"
     server.contents["/elsewhere"] = bytes(3 << 20)
-    told = []
-    path = find_weights(f"{server.address}/a/w.npz", progress=lambda *words: told.append(words))
+    calls = []
+    path = find_weights(f"{server.address}/a/w.npz", progress=lambda *words: calls.append(words))
     assert path == str(cache_folder(f"{server.address}/a") / "w.npz")
     assert pathlib.Path(path).read_bytes() == bytes(3 << 20)
-    assert told[-1] == ("w.npz", 3 << 20, 3 << 20) and len(told) > 1
+    assert calls[-1] == ("w.npz", 3 << 20, 3 << 20) and len(calls) > 1
     assert find_weights(f"{server.address}/a/w.npz") == path
     assert len(server.asked) == 2
     assert [file.name for file in pathlib.Path(path).parent.iterdir()] == ["w.npz"]
 
 
-def test_a_token_goes_to_the_hub_alone(server, set_hub, hub_variables):
+def test_a_token_is_sent_only_to_the_hub(server, set_hub, hub_variables):
     set_hub(**hub_variables, HF_TOKEN="secret")
     server.contents["/owner/name/resolve/main/w.npz"] = f"{server.other_address}/elsewhere"
     server.contents["/elsewhere"] = b"content"
@@ -90,7 +90,7 @@ def test_a_repository_of_torchs_file_alone(server):
 
 def test_an_index_fetched_from_elsewhere_names_no_file_outside(server):
     server.contents["/x/model.safetensors.index.json"] = b'{"weight_map": {"a": "../../secret"}}'
-    with pytest.raises(WeightsError, match="must name files that stand beside it"):
+    with pytest.raises(WeightsError, match="must name files in its own folder"):
         find_weights(f"{server.address}/x/model.safetensors.index.json")
     assert len(server.asked) == 1
 
@@ -179,7 +179,7 @@ def test_a_store_whose_package_is_missing(tmp_path, monkeypatch):
     assert find_weights("gs://bucket/w.npz") == str(tmp_path / "own/gs/bucket/w.npz")
 
 
-def test_a_file_of_a_store_that_changes_is_fetched_anew():
+def test_a_stores_file_that_changed_is_fetched_again():
     store = fsspec.filesystem("memory")
     store.pipe("/weights/w.npz", b"first")
     first = find_weights("memory://weights/w.npz")

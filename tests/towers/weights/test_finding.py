@@ -143,6 +143,6 @@ def test_a_file_in_an_installed_package():
         find_file("efficientnet-lite1")
 
 
-def test_a_file_of_ones_own_needs_no_published_hash(tmp_path):
+def test_a_users_file_needs_no_published_hash(tmp_path):
     (tmp_path / "tuned.pth").write_bytes(b"mine")
     assert find_file("efficientnet-lite0", str(tmp_path / "tuned.pth")) == str(tmp_path / "tuned.pth")

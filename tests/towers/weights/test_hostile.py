@@ -62,7 +62,7 @@ def test_objects_in_npz_are_refused():
         ((1,) * 65, "at most 32 axes"),
     ],
 )
-def test_an_npz_header_that_lies_takes_no_memory(shape, message):
+def test_an_npz_header_that_lies_allocates_no_memory(shape, message):
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": shape})
     with pytest.raises(WeightsError, match=message):
@@ -85,10 +85,10 @@ def test_members_that_reach_out_like_paths(name):
         parse_weights(_zip([(name, _npy(np.ones(2)))]))
 
 
-def test_a_name_that_stands_twice():
+def test_a_repeated_name_is_refused():
     with pytest.warns(UserWarning, match="Duplicate name"):
         data = _zip([("a.npy", _npy(np.ones(2))), ("a.npy", _npy(np.zeros(2)))])
-    with pytest.raises(WeightsError, match="a name stands twice"):
+    with pytest.raises(WeightsError, match="have the same name"):
         parse_weights(data)
 
 
@@ -119,7 +119,7 @@ def test_a_decompression_bomb_takes_no_memory(bomb):
     tracemalloc.stop()
 
 
-def test_a_bomb_that_lies_of_its_size_is_read_no_further_than_it_says():
+def test_a_bomb_that_lies_about_its_size_is_read_no_further_than_claimed():
     honest = _zip([("a.npy", bytes(1 << 26))], zipfile.ZIP_DEFLATED)
     lying = honest.replace(struct.pack("<I", 1 << 26), struct.pack("<I", 1 << 10))
     tracemalloc.start()
@@ -131,7 +131,7 @@ def test_a_bomb_that_lies_of_its_size_is_read_no_further_than_it_says():
 
 def test_a_pickle_of_too_many_instructions(monkeypatch):
     monkeypatch.setattr(pickle_machine, "_MAX_INSTRUCTIONS", 1_000)
-    # Not braces alone: one behind eight bytes is how safetensors begins.
+    # Not only braces: safetensors begins with one after eight bytes.
     pickle = b"\x80\x02" + b"N}" * 1_000 + b"."
     for data in (_zip([("archive/data.pkl", pickle)]), pickle):
         with pytest.raises(WeightsError, match="over 1,000 instructions; refused"):
@@ -184,7 +184,7 @@ def test_an_index_that_names_files_elsewhere(tmp_path, file):
     safetensors.numpy.save_file({"a": np.ones(1)}, tmp_path / "secret.safetensors")
     (tmp_path / "in").mkdir()
     (tmp_path / "in/model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": file}}))
-    with pytest.raises(WeightsError, match="must name files that stand beside it"):
+    with pytest.raises(WeightsError, match="must name files in its own folder"):
         read_weights(str(tmp_path / "in"))
 
 

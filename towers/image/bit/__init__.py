@@ -1,8 +1,8 @@
 """BiT (Big Transfer): ResNets with the norm in front (v2), group norm and standardised weights.
 
-Promises: the pre-logits (last norm, ReLU, average over the picture), which LiT takes of a ResNet; six sizes, R50x1 to
-R152x4; the files of the authors, of big_vision, Hugging Face and timm. Pictures need no multiple of 32 as their side.
-Not here: training, and the ResNets in front of a Vision Transformer ("hybrid"), whose norms stand behind.
+Promises: the pre-logits (last norm, ReLU, average over all positions), which LiT uses of a ResNet; six sizes, R50x1 to
+R152x4; files of the authors, big_vision, Hugging Face and timm. An image's side need not be a multiple of 32.
+Not here: training, and the ResNets in front of a Vision Transformer ("hybrid"), whose norms come last.
 
 Source: arXiv:1912.11370; github.com/google-research/big_transfer, bit_jax/models.py.
 """

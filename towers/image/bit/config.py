@@ -1,4 +1,4 @@
-"""What tells one BiT from another, and the parameters that it has: big_vision's names, 1x1 kernels as matrices."""
+"""The configuration of a BiT and its parameters: big_vision's names, 1x1 kernels as matrices."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class BiTConfig(TowerConfig):
 
     Attributes:
       depths: units of each block.
-      width: channels behind the root, 64 times the published factor; block b (from 0) gives 4 * 2**b times as many.
-      weight_epsilon: added to the variance that a kernel is divided by the root of: 1e-10 in the authors' code, 1e-8
-        in timm's and Hugging Face's.
+      width: channels after the root, 64 times the published factor; block b (from 0) has 4 * 2**b times as many.
+      weight_epsilon: added to a kernel's variance when it is standardised: 1e-10 in the authors' code, 1e-8 in timm's
+        and Hugging Face's.
     """
 
     depths: tuple[int, ...]
@@ -67,7 +67,7 @@ class Unit:
 
 
 def units(config: BiTConfig) -> Iterator[Unit]:
-    """Yields the units in the order in which a picture passes them."""
+    """Yields the units in the order in which they are computed."""
     width = config.width
     for block, depth in enumerate(config.depths):
         for row in range(depth):

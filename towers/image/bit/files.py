@@ -1,7 +1,7 @@
 """The names that a BiT's parameters have in files.
 
-Promises: the authors' `.npz` (TensorFlow's names, also where its layers carry a running number), big_vision's own,
-Hugging Face's BitModel and timm's ResNetV2, each read and written to the bit. Dropped by rule: the classifier.
+Promises: the authors' `.npz` (TensorFlow's names, also with a running number in its layers), big_vision's own, Hugging
+Face's BitModel and timm's ResNetV2, each read without loss. Dropped by rule: the classifier.
 
 Source: github.com/google-research/big_transfer, bit_pytorch/models.py; google-research/big_vision,
 big_vision/models/bit_paper.py; the state_dicts of transformers 5 and timm 1.
@@ -23,9 +23,9 @@ class _Table:
 
     Attributes:
       unit: from a unit to the prefix of its layers.
-      layers: from our layer to the file's; behind the unit's prefix but for the root and the last norm.
-      kernel, scale, bias: what stands behind a layer's name.
-      make_link: (file's name, our name, our shape) -> how the array lies in the file.
+      layers: from our layer to the file's, after the unit's prefix; the root and the last norm have none.
+      kernel, scale, bias: what follows a layer's name.
+      make_link: (file's name, our name, our shape) -> the array's layout in the file.
     """
 
     name: str
@@ -41,12 +41,12 @@ class _Table:
 
 
 def _tensorflow_link(file: str, ours: str, shape: tuple[int, ...]) -> Link:
-    """Kernels as ours, but that 1x1 ones have their two axes of size one."""
+    """Returns the link of a kernel like ours, except that a 1x1 kernel keeps its two axes of size one."""
     return link(file, ours, part_shape=(1, 1, *shape)) if len(shape) == 2 else link(file, ours)
 
 
 def _big_vision_link(file: str, ours: str, shape: tuple[int, ...]) -> Link:
-    """Norms have three axes of size one besides."""
+    """Returns the link of TensorFlow's layout; a norm's vectors have three more axes of size one."""
     return link(file, ours, part_shape=(1, 1, 1, *shape)) if len(shape) == 1 else _tensorflow_link(file, ours, shape)
 
 

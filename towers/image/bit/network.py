@@ -1,10 +1,9 @@
-"""The function that a BiT is: from pictures to pre-logits.
+"""The function that a BiT is: from images to pre-logits.
 
 How it is computed: kernels are standardised inside the compiled function, in float32; 1x1 layers are matrix products;
-norms take the mean first and the variance around it in a second pass, because a difference of mean squares loses digits
-where the mean is large. The max-pool is a maximum of nine shifted pictures: a quarter of the time that XLA's window
-takes on CPUs (3.2 against 14.5 ms for 8 pictures of 112 x 112 x 64 on 2 cores). Wider kernels are left to XLA: nine
-shifted products take 4.5 times its time at 56 x 56 pixels, 1.1 at 14 x 14; their 0.8 at 7 x 7 is 3 % of R50x1.
+norms compute the mean first and the variance around it in a second pass, because a difference of mean squares loses
+digits where the mean is large. The max-pool is a maximum of nine shifted arrays, which is faster on CPUs than XLA's
+window; wider kernels are left to XLA (docs/benchmarks.md).
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ def _unit(config: BiTConfig, parameters: Parameters, unit: Unit, features: jax.A
     norm_relu = functools.partial(_norm_relu, parameters)
     hidden = norm_relu(f"{unit.name}/gn1", features)
     if unit.has_projection:
-        # No product of a slice with strides: compiling that for a GPU, XLA (of JAX 0.11.2) aborts the process.
+        # Not a product with a strided slice: XLA (of JAX 0.11.2) aborts the process when it compiles one for a GPU.
         features = _convolution(hidden, kernel(f"{unit.name}/conv_proj")[None, None], stride=unit.stride)
     hidden = hidden @ kernel(f"{unit.name}/conv1")
     hidden = norm_relu(f"{unit.name}/gn2", hidden)
@@ -77,7 +76,7 @@ def _group_mean(values: jax.Array) -> jax.Array:
 
 
 def _convolution(features: jax.Array, kernel: jax.Array, *, stride: int) -> jax.Array:
-    """Pads as much before as after, whatever the stride; TensorFlow's SAME would pad an even side less before."""
+    """Returns a convolution padded equally on both sides; with a stride, TensorFlow's SAME would not be."""
     around = kernel.shape[0] // 2
     padding = [(around, around), (around, around)]
     dimensions = ("NHWC", "HWIO", "NHWC")
@@ -85,7 +84,7 @@ def _convolution(features: jax.Array, kernel: jax.Array, *, stride: int) -> jax.
 
 
 def _max_pool(features: jax.Array) -> jax.Array:
-    """Returns the maximum of 3 x 3 pixels at every second place.
+    """Returns the maximum of 3 x 3 pixels at every second row and column.
 
     The border is zeros, as in the authors' code, not minus infinity as in torch's pooling: negative values at the
     border become zero.

@@ -1,9 +1,9 @@
 """The BiTs that have names: bare architectures, and published models with their weights' places.
 
 A published model's name is `bit_r50x1-bit_m` for the authors' files (`bit_s`: pre-trained on ImageNet, `bit_m`: on
-ImageNet-21k, `bit_m_ilsvrc2012`: then fine-tuned on ImageNet), the repository's name for Hugging Face's and timm's.
-Preprocessing is the publisher's: the authors squeeze with TensorFlow, the others resize and crop with Pillow. One
-difference: the authors do not round the resized picture to whole numbers; big_vision does, and so does `prepare`.
+ImageNet-21k, `bit_m_ilsvrc2012`: then fine-tuned on ImageNet), the repository's name for models of Hugging Face and
+timm. Preprocessing is the publisher's: the authors squeeze with TensorFlow, the others resize and crop with Pillow. One
+deviation: the authors do not round the resized image to integers; big_vision does, and so do we.
 
 Source: github.com/google-research/big_transfer (README, bit_hyperrule.py, input_pipeline_tf2_or_jax.py), timm's
 models/resnetv2.py and results-imagenet.csv, the card of google/bit-50 (2026-11). The distilled models' crop:
@@ -30,7 +30,7 @@ SIZES = {
 }
 # What fine-tuning the BiT-M model gives on ImageNet: the README's figures (480 pixels); R152x4's is the paper's.
 _FINE_TUNED = {"50x1": 80.68, "152x2": 85.15, "152x4": 85.39}
-# What timm measures of the authors' fine-tuned models at 448 pixels, but for R152x4 at 480.
+# timm's measurements of the authors' fine-tuned models at 448 pixels, except R152x4 at 480.
 _MEASURED = {"50x1": 80.34, "50x3": 84.02, "101x1": 82.34, "101x3": 84.44, "152x2": 84.51, "152x4": 84.92}
 
 

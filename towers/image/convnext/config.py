@@ -1,4 +1,4 @@
-"""What tells one ConvNeXt from another, and the parameters that follow from it."""
+"""The configuration of a ConvNeXt and its parameters."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class ConvNeXtConfig(TowerConfig):
     Attributes:
       widths: channels of each stage.
       depths: blocks of each stage.
-      pooling: "average" is the mean over the picture behind the last stage, normed; "average_unnormed" leaves the norm
-        out, as V2's self-supervised files do, which have none.
-      layer_scale: factors for each channel behind a block (V1).
+      pooling: "average" is the mean over all positions after the last stage, normed; "average_unnormed" omits
+        the norm, which V2's self-supervised files lack.
+      layer_scale: a factor for each channel after a block (V1).
       response_norm: global response normalisation between a block's two layers (V2).
-      last_epsilon: of the LayerNorm of the embedding; every other one has 1e-6. Hugging Face's models have 1e-12.
+      last_epsilon: of the embedding's LayerNorm; every other one has 1e-6. Hugging Face's models have 1e-12.
     """
 
     widths: tuple[int, ...]

@@ -1,4 +1,4 @@
-"""The function that a ConvNeXt is: from pictures to embeddings."""
+"""The function that a ConvNeXt is: from images to embeddings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def apply(
 
 
 def _pooled(config: ConvNeXtConfig, weights: Weights, images: jax.Array) -> jax.Array:
-    """Returns float32 [n, width]: the mean over the picture behind the last stage."""
+    """Returns float32 [n, width]: the mean over all positions after the last stage."""
     features = layer_norm(weights, "stem_norm", patches(weights, "stem", images.astype(config.compute_type)), _EPSILON)
     for stage, depth in enumerate(config.depths):
         if stage:
@@ -49,7 +49,7 @@ def _block(config: ConvNeXtConfig, weights: Weights, block: str, features: jax.A
 
 
 def _response_norm(weights: Weights, name: str, hidden: jax.Array) -> jax.Array:
-    """Global response normalisation: channels compete by their size over the whole picture."""
+    """Returns global response normalisation: channels compete by their norm over all positions."""
     values = hidden.astype(jnp.float32)
     size = jnp.sqrt(jnp.sum(values * values, axis=(1, 2), keepdims=True))
     share = size / (size.mean(axis=-1, keepdims=True) + _EPSILON)

@@ -1,11 +1,11 @@
 """The ConvNeXts that have names: bare architectures, and published models with their weights' places.
 
-Names: `convnext_base-22k_1k_384` for the authors' file `convnext_base_22k_1k_384`, the repository's name for Hugging
-Face's and timm's. "22k" is pre-training on ImageNet-22k alone, "22k_1k" (Hugging Face: "22k-1k", for V2: "22k") with
-fine-tuning on ImageNet behind it. Accuracies are the authors', who evaluate at the resolution of the name.
+Names: `convnext_base-22k_1k_384` for the authors' file `convnext_base_22k_1k_384`, the repository's name for models of
+Hugging Face and timm. "22k" is pre-training on ImageNet-22k only, "22k_1k" (Hugging Face: "22k-1k", for V2: "22k") is
+followed by fine-tuning on ImageNet. Accuracies are the authors', who evaluate at the resolution of the name.
 
-Preprocessing is one rule of all three publishers: below 384 pixels the short side becomes 8/7 of the resolution and
-the middle is cut out, from 384 on the picture is squeezed to a square; bicubic, by Pillow.
+All three publishers preprocess alike: below 384 pixels the short side becomes 8/7 of the resolution and the middle is
+cropped, from 384 on the image is squeezed to a square; bicubic, with Pillow.
 
 Source: the README of both repositories; ConvNextImageProcessor of transformers and its conversion scripts, which list
 the models; the pretrained configurations of timm/models/convnext.py.
@@ -42,7 +42,7 @@ SIZES = {
     "convnextv2_huge": (352, (3, 3, 27, 3)),
 }
 
-# (size, pictures of training, resolution): ImageNet accuracy; none where the classifier is not ImageNet's.
+# (size, training data, resolution): ImageNet accuracy; 0 where the classifier is not ImageNet's.
 _V1: dict[tuple[str, str, int], float] = {
     ("tiny", "1k", 224): 82.1,
     ("small", "1k", 224): 83.1,
@@ -146,7 +146,7 @@ def _first() -> dict[str, Entry]:
             copy = f"facebook/convnext-{size}-{side}{'' if data == '1k' else '-' + data.replace('_', '-')}"
             copied = dataclasses.replace(config, last_epsilon=_HUGGING_FACE_EPSILON)
             entries[copy] = _entry(copied, weights=_hub(copy), accuracy=accuracy)
-        if (data, side) != ("1k", 384):  # which timm has not
+        if (data, side) != ("1k", 384):  # which timm lacks
             words = {"1k": "in1k", "22k": "in22k", "22k_1k": "in22k_ft_in1k"}[data]
             copy = f"timm/{name}.fb_{words}{'_384' if side == 384 else ''}"
             entries[copy] = _entry(config, weights=_hub(copy), accuracy=accuracy)

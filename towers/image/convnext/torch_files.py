@@ -12,23 +12,23 @@ from lit_precompute.towers.family import Shapes
 from lit_precompute.towers.image.convnext.config import ConvNeXtConfig, block_name, parameter_shapes
 from lit_precompute.towers.weights.naming import Link, Naming, kernel_link, link
 
-# timm computes the 1x1 layers of its small networks (nano and below) as convolutions, and so their kernels are in its
-# files: [outputs, inputs, 1, 1].
+# timm computes the 1x1 layers of its small networks (nano and below) as convolutions, so its files have kernels
+# [outputs, inputs, 1, 1] for them.
 _WIDEST_STEM_OF_TIMMS_SMALL_NETWORKS = 80
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Table:
-    """One kind of file: the names of layers, which have `.weight` and `.bias` behind them but for `layer_scale`.
+    """One kind of file: the names of layers, followed by `.weight` and `.bias` except for `layer_scale`.
 
     Attributes:
       name: see `Naming`, as `roots` and `dropped`.
       stem, stem_norm, last_norm: layers outside the stages.
-      downsample: the norm and the layer in front of a stage, by its number.
+      downsample: the norm and the layer before a stage, by its number.
       block: prefix of a block's layers, by stage and number.
       layers: a block's layers by our names.
-      response_norm: the two arrays of that layer, behind its name.
-      response_norm_axes: how many axes of size one stand before their width.
+      response_norm: the names of that layer's two arrays, after the layer's name.
+      response_norm_axes: number of axes of size one before their width.
     """
 
     name: str

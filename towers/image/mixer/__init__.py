@@ -1,7 +1,7 @@
 """MLP-Mixer: dense layers over the patches of an image and over the channels of a patch, in turn.
 
-Promises: the mean over all patches behind the last norm, which the classifier would read. A mixer's weights are made
-for one number of patches: another resolution than the published one is refused.
+Promises: the mean over all patches after the last norm, which the classifier would read. A mixer's weights fit one
+number of patches: any resolution but the published one is refused.
 
 Not here: training, dropped blocks, and related networks (ResMLP, gMLP).
 

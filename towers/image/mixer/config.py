@@ -1,4 +1,4 @@
-"""What tells one Mixer from another, and the parameters that it has."""
+"""The configuration of a Mixer and its parameters."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Vision Transformers: big_vision's and AugReg's, and those of DINO, MoCo-v3, DINOv2, SigLIP, CLIP and OpenCLIP.
 
-Promises: pre-norm blocks over patches of a square picture, and six choices of what the embedding is (`ViTConfig`).
-Not here: dropout, training, and pictures of other shapes than squares (SigLIP 2's "naflex" models).
+Promises: pre-norm blocks over patches of a square image, and six choices of what the embedding is (`ViTConfig`).
+Not here: dropout, training, and images that are not square (SigLIP 2's "naflex" models).
 
 Source: github.com/google-research/big_vision, big_vision/models/vit.py; widths and depths: arXiv:2106.04560, table 2.
 """

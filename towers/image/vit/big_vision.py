@@ -22,14 +22,14 @@ _OLD_BLOCK_PARTS = {
     "MultiHeadDotProductAttention_0": "MultiHeadDotProductAttention_1",
     "MlpBlock_0": "MlpBlock_3",
 }
-# The present files add positions to the patches alone, the older ones to the class token, too.
+# Present files add positions to the patches only, older ones to the class token as well.
 _POSITIONS = {
     "big_vision": link("pos_embedding", "pos_embedding"),
     "big_vision with a class token": Link(file="pos_embedding", parameters=("pos_embedding",), missing_rows=1),
     "big_vision of 2021": link("Transformer/pos_embedding", "pos_embedding"),
     "vision_transformer": link("Transformer/posembed_input/pos_embedding", "pos_embedding"),
 }
-# What a pooling does not use may stand in the file all the same.
+# A file may hold parameters that the chosen pooling does not use.
 _HEADS = {
     "map": r"MAPHead_0/.*|probe|(?:MultiHeadDotProductAttention_0|LayerNorm_0|MlpBlock_0)/.*",
     "pre_logits": r"pre_logits/.*",
@@ -38,7 +38,7 @@ _HEADS = {
 
 
 def namings(config: ViTConfig) -> list[Naming]:
-    """Returns every combination that a file can have."""
+    """Returns the naming of every combination of layouts."""
     dropped = tuple(pattern for pooling, pattern in _HEADS.items() if pooling != config.pooling)
     found: list[Naming] = []
     for (name, positions), blocks, old_map in itertools.product(_POSITIONS.items(), _BLOCKS, (False, True)):

@@ -1,4 +1,4 @@
-"""What tells one Vision Transformer from another."""
+"""The configuration of a Vision Transformer."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ SIZES = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ViTConfig(TowerConfig):
-    """A Vision Transformer. What is not said of a field is big_vision's.
+    """A Vision Transformer. Unless noted, fields are as in big_vision.
 
     Attributes:
-      patch_size: side of a patch in pixels; pixels beyond the last whole patch are not seen.
+      patch_size: side of a patch in pixels; pixels beyond the last whole patch are ignored.
       width: length of a token.
       depth: number of blocks.
       mlp_width: hidden width of a block's second half.
       num_heads: attention heads; `width` is a multiple of it.
-      pooling: what the embedding is, behind the last norm: "class_token"; "average" of the patches' tokens; "map"
-        (attention by a learnt probe); "pre_logits" (a dense layer and tanh behind the class token); "projection" (a
-        linear layer behind the class token: CLIP's, and LiT's image head).
-      class_token: whether a class token stands before the patches; the weights file decides where pooling does not.
-      num_registers: tokens between the class token and the patches that nothing is read from (DINOv2).
+      pooling: what the embedding is, after the last norm: "class_token"; "average" of the patches' tokens; "map"
+        (attention with a learnt query); "pre_logits" (a dense layer and tanh on the class token); "projection" (a
+        linear layer on the class token: CLIP's, and LiT's image head).
+      class_token: whether a class token precedes the patches; the weights file decides where pooling does not.
+      num_registers: tokens between the class token and the patches whose output is ignored (DINOv2).
       positions: "learned"; or "sine" and "sine_moco", tables that are computed where the file has none or another grid.
-      position_resize: how learned positions come to another grid: "linear" with the corners in place, "bicubic" as
-        torch does it without antialias, or "bicubic_antialias".
-      activation: of the MLP: GELU in its "tanh" form as in JAX's models, "exact" as in torch's, "quick" as in CLIP's
-        first models; "swiglu" has a gate.
+      position_resize: how learned positions are brought to another grid: "linear" with the corners in place, "bicubic"
+        as in torch without antialias, or "bicubic_antialias".
+      activation: of the MLP: GELU in its "tanh" form as in JAX's models, "exact" as in torch's, "quick" as in the first
+        CLIP models; "swiglu" has a gate.
       norm_epsilon: of every LayerNorm.
-      pre_norm: a LayerNorm in front of the first block (CLIP).
+      pre_norm: a LayerNorm before the first block (CLIP).
       patch_bias: whether the patches' embedding has a bias (CLIP's has none).
-      layer_scale: factors for each channel behind attention and MLP (DINOv2).
+      layer_scale: a factor for each channel after attention and MLP (DINOv2).
       projection_width: length of the embedding where pooling is "projection".
       projection_bias: whether the projection has a bias.
     """

@@ -12,7 +12,7 @@ from lit_precompute.towers.family import Entry
 from lit_precompute.towers.image.vit.published import ZERO_SHOT, cropped, entry, hugging_face, squeezed, variant
 from lit_precompute.towers.preprocessing import CLIP_RANGE, Method, Scale
 
-# name behind google/siglip: (size, patch, resolution, method, zero-shot accuracy)
+# name after google/siglip: (size, patch, resolution, method, zero-shot accuracy)
 _SIGLIP: dict[str, tuple[str, int, int, Method, float]] = {
     "-base-patch16-224": ("b", 16, 224, "bicubic", 76.0),
     "-base-patch16-256": ("b", 16, 256, "bicubic", 76.5),

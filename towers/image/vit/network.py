@@ -1,4 +1,4 @@
-"""The function that a Vision Transformer is: from pictures to embeddings."""
+"""The function that a Vision Transformer is: from images to embeddings."""
 
 from __future__ import annotations
 
@@ -37,8 +37,7 @@ def _embed(config: ViTConfig, weights: Weights, images: jax.Array) -> jax.Array:
         tokens = _norm(config, weights, "Transformer/pre_norm", tokens)
     for number in range(config.depth - 1):
         tokens = _block(config, weights, block_name(number), tokens, slice(None))
-    # What comes behind the last block's attention is computed for the rows that are pooled alone: of the class token's
-    # tower B/16 a fourteenth of all products is never done.
+    # After the last block's attention only the rows that are pooled are computed.
     pooled = slice(None) if config.pooling in ("average", "map") else slice(1)
     tokens = _block(config, weights, block_name(config.depth - 1), tokens, pooled)
     tokens = _norm(config, weights, "Transformer/encoder_norm", tokens)
@@ -46,7 +45,7 @@ def _embed(config: ViTConfig, weights: Weights, images: jax.Array) -> jax.Array:
 
 
 def _tokens(config: ViTConfig, weights: Weights, patches: jax.Array) -> jax.Array:
-    """Returns [n, length, width]: class token, registers, patches, with positions but for the registers."""
+    """Returns [n, length, width]: class token, registers and patches; registers have no positions."""
     positions, count = weights["pos_embedding"], len(patches)
     rows = [patches + positions[:, int(config.class_token) :]]
     if config.num_registers:

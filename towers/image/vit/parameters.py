@@ -1,4 +1,4 @@
-"""A Vision Transformer's parameters: big_vision's names and layouts, with names of the same kind for what it lacks."""
+"""A Vision Transformer's parameters: big_vision's names and layouts, and names in its style for what it lacks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def block_name(number: int) -> str:
 
 
 def parameter_shapes(config: ViTConfig) -> Shapes:
-    """Returns the shapes by name; positions begin with the class token's, where there is one."""
+    """Returns the shapes by name; the first position is the class token's, if there is one."""
     width, patch = config.width, config.patch_size
     shapes: Shapes = {"embedding/kernel": (patch, patch, 3, width)}
     if config.patch_bias:
@@ -85,5 +85,5 @@ def _mlp(config: ViTConfig, name: str) -> Shapes:
 
 
 def adapt(config: ViTConfig, arrays: Arrays) -> ViTConfig:
-    """Returns the configuration with or without the class token, as the file has it, where pooling leaves it open."""
+    """Returns the configuration with or without a class token: the file decides where pooling does not."""
     return dataclasses.replace(config, class_token=config.pools_class_token or "cls" in arrays)

@@ -24,7 +24,7 @@ def fit(config: ViTConfig, parameters: Arrays) -> dict[str, Shaped[np.ndarray, "
     if config.positions != "learned" and (table is None or table.shape[1:2] != (tokens + config.grid**2,)):
         return {**parameters, "pos_embedding": sines(config)}
     if table is None or table.ndim != 3 or table.shape[0] != 1:
-        return dict(parameters)  # matching names it
+        return dict(parameters)  # `match_parameters` names the fault
     num_patches = table.shape[1] - tokens
     if num_patches < 1 or math.isqrt(num_patches) ** 2 != num_patches or num_patches == config.grid**2:
         return dict(parameters)
@@ -50,13 +50,13 @@ def _shares(old: int, new: int, method: str) -> np.ndarray:
         return np.maximum(0, 1 - np.abs(positions[:, None] - np.arange(old)))
     centres = (np.arange(new) + 0.5) * old / new - 0.5
     if method == "bicubic":
-        # Rows outside the picture are those of its border: each gives its share to the nearest row that there is.
+        # Rows outside the grid repeat its border: each gives its share to the nearest row inside.
         first = np.floor(centres).astype(int) - 1
         taken = first[:, None] + np.arange(4)
         shares = np.zeros((new, old))
         np.add.at(shares, (np.arange(new)[:, None], taken.clip(0, old - 1)), _cubic(centres[:, None] - taken, -0.75))
         return shares
-    # The filter is as wide as the step between new rows; what falls outside is left out, the rest made to sum to one.
+    # The filter is as wide as the step between new rows; what falls outside is dropped, the rest scaled to sum to one.
     scale = max(old / new, 1.0)
     distances = (centres[:, None] - np.arange(old)) / scale
     shares = _cubic(distances, -0.5)
@@ -73,7 +73,7 @@ def _cubic(distance: np.ndarray, a: float) -> np.ndarray:
 def sines(config: ViTConfig) -> Float32[np.ndarray, "1 tokens {config.width}"]:
     """Returns the table of sines and cosines of rows and columns; the class token's row is zero."""
     grid, quarter = config.grid, config.width // 4
-    # big_vision spaces the frequencies from 1 to 1/10,000 inclusive, MoCo-v3 stops one step before.
+    # big_vision spaces the frequencies from 1 to 1/10,000 inclusive; MoCo-v3 stops one step earlier.
     steps = quarter - 1 if config.positions == "sine" else quarter
     frequencies = 10_000.0 ** -(np.arange(quarter) / steps)
     rows, columns = np.mgrid[:grid, :grid].reshape(2, -1, 1) * frequencies

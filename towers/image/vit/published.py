@@ -1,7 +1,7 @@
 """The Vision Transformers that have names: bare architectures, and published models with their weights' places.
 
-A published model's name is the one that people use: `vit_b16-augreg_in21k` for the `.npz` files of the papers, the
-repository's name for Hugging Face's. Preprocessing is the publisher's: big_vision and vision_transformer squeeze with
+A published model has the name that people use: `vit_b16-augreg_in21k` for the papers' `.npz` files, the repository's
+name for models on Hugging Face. Preprocessing is the publisher's: big_vision and vision_transformer squeeze with
 TensorFlow, the others resize with Pillow.
 
 Source: the papers' tables and the repositories' README and model cards (2026-11); accuracies are theirs. Not here: the
@@ -37,7 +37,7 @@ def squeezed(size: int, method: Method = "bilinear") -> Preprocessing:
 
 
 def cropped(size: int, short_side: int, value_range: ValueRange = IMAGENET_RANGE) -> Preprocessing:
-    """Returns torchvision's way: the short side, then the middle, bicubic."""
+    """Returns torchvision's preprocessing: resize the short side (bicubic), then crop the middle."""
     return dataclasses.replace(
         squeezed(size, "bicubic"), resize="short_side", resize_size=short_side, crop="central", value_range=value_range
     )
@@ -94,7 +94,7 @@ def _google_files() -> dict[str, Entry]:
     for size, patch in (("b", 32), ("b", 16), ("l", 32), ("l", 16), ("h", 14)):
         weights = f"{_BUCKET}/vit_models/imagenet21k/ViT-{size.upper()}_{patch}.npz"
         entries[f"vit_{size}{patch}-in21k"] = entry(variant(size, patch, pooling="pre_logits"), weights=weights)
-    # The image sides of the public LiT models; B16B alone has a linear head there (out_dim in vit_jax's configs).
+    # The image sides of the public LiT models; only B16B has a linear head (out_dim in vit_jax's configs).
     head: dict[str, Any] = {"pooling": "projection", "projection_width": 768, "projection_bias": True}
     lit: dict[str, tuple[str, str, dict[str, Any], float]] = {
         "b16b": ("LiT-B16B", "b", head, 72.1),

@@ -1,7 +1,7 @@
 """The Vision Transformers that have names in timm, with its files and its preprocessing.
 
-Not other names for `published`'s towers: timm takes other files of the AugReg paper for S/32, B/32, B/8 and L/16,
-resizes to 224 / 0.9 and crops where big_vision squeezes, and computes GELU exactly. A name also goes without `timm/`.
+These are not other names for `published`'s towers: timm uses other files of the AugReg paper for S/32, B/32, B/8 and
+L/16, resizes to 224 / 0.9 and crops where big_vision squeezes, and computes GELU exactly. `timm/` may be left out.
 
 Source: github.com/huggingface/pytorch-image-models, timm/models/vision_transformer.py (default_cfgs) and data/
 transforms_factory.py; accuracies of classifiers from its results/results-imagenet.csv (2026-08). Not here: its DINOv2
@@ -19,7 +19,7 @@ from lit_precompute.towers.image.vit.published import cropped, hugging_face, var
 from lit_precompute.towers.preprocessing import IMAGENET_RANGE, Scale, ValueRange
 
 _SIZES = {"tiny": "ti", "small": "s", "base": "b", "large": "l", "so400m": "so400m"}
-# 224 / 0.9, rounded down; models of 384 pixels see the whole short side.
+# Resolution / 0.9, rounded down; some models of 384 pixels see the whole short side.
 _CROPS = {224: 248, 256: 284, 384: 426, 512: 568}
 
 _AUGREG = (("tiny", 16), ("small", 32), ("small", 16), ("base", 32), ("base", 16), ("base", 8), ("large", 16))
@@ -80,7 +80,7 @@ def _entry(
 
 
 def _accuracy(name: str, size: str, patch: int, side: int) -> str:
-    """Returns what timm measured, or what is known of the tower whose weights these are."""
+    """Returns timm's measurement, or the accuracy of the tower with the same weights."""
     if name in _MEASURED:
         return f"{_MEASURED[name]:.2f}% ImageNet, measured by timm"
     if name.endswith(".dino"):

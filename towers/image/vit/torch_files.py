@@ -24,7 +24,7 @@ Layers = Mapping[str, str | tuple[str, ...]]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Table:
-    """One kind of file. Layers have `.weight` and `.bias` behind their name unless they end in `_` (in_proj_)."""
+    """One kind of file. A layer's name is followed by `.weight` and `.bias`, or without the dot if it ends in `_`."""
 
     name: str
     block: str
@@ -183,7 +183,7 @@ def namings(config: ViTConfig) -> list[Naming]:
 
 
 def _links(table: _Table, config: ViTConfig, shapes: Shapes) -> Iterator[Link]:
-    """Yields the links of the parameters that the tower has; a table may know more."""
+    """Yields the links of the parameters that the tower has; a table may list more."""
     for file, ours in table.vectors.items():
         if ours in shapes or ours == "cls":
             yield _vector(table.prefix + file, ours, shapes)
@@ -201,7 +201,7 @@ def _links(table: _Table, config: ViTConfig, shapes: Shapes) -> Iterator[Link]:
 
 
 def _outer(table: _Table, file: str) -> str:
-    """Returns a layer's name outside the blocks; a slash leaves the prefix out."""
+    """Returns a layer's name outside the blocks; a leading slash means without the prefix."""
     return file[1:] if file.startswith("/") else table.prefix + file
 
 
