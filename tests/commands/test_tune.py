@@ -170,6 +170,7 @@ def test_another_recipe_on_the_same_output_is_refused(monkeypatch, capsys, datas
     assert "recipe.seed is 0 there, 9 was requested" in errors
 
 
+@pytest.mark.standard_promotion  # optax's Adam needs it
 def test_only_the_tables_that_are_read_have_to_be_there(monkeypatch, capsys, tmp_path):
     dataset = write_dataset(tmp_path / "dataset")
     train(dataset, tmp_path / "run")
