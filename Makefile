@@ -5,7 +5,7 @@ BIN := .venv/bin
 .PHONY: help environment demo test test-fast test-slow format lint types oracles bench docs lock clean
 
 help:
-	@echo "make demo     embed, tune and evaluate on real pictures; about two minutes after set-up"
+	@echo "make demo     embed, tune and evaluate on real images; about two minutes after set-up"
 	@echo "make test     run the tests          (test-fast: without the slow ones)"
 	@echo "make format   format and mend        (lint, types: check)"
 	@echo "make oracles  compute the reference outputs afresh with torch and transformers, and compare"

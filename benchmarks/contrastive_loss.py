@@ -26,7 +26,7 @@ GOAL_BYTES = 2 * BATCH * WIDTH * 4 + (64 << 20)
 
 
 def draw(batch: int) -> tuple[jax.Array, jax.Array]:
-    """Returns unit rows of pictures and texts."""
+    """Returns unit rows of images and texts."""
     keys = jax.random.split(jax.random.key(0))
     images, texts = (unit_rows(jax.random.normal(key, (batch, WIDTH))) for key in keys)
     return images, texts

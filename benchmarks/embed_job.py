@@ -1,4 +1,4 @@
-"""The embedding job's pictures per second on the demo's pictures, over the bare jitted tower on decoded arrays.
+"""The embedding job's images per second on the demo's images, over the bare jitted tower on decoded arrays.
 
     python -m benchmarks.embed_job [--copies N] [--compute-type bfloat16] [--decode-in threads]
 
@@ -6,7 +6,7 @@ EfficientNet-Lite0 with its published weights as `make demo` runs it: 1,603 emoj
 the batch size chosen by trial. The job is timed from its first finished batch to its last row, in the same process and
 on the same device as the tower, whose batches are timed before and after each of three jobs; the share is the median
 of the three. The seconds until the first batch are printed apart. On an accelerator, which would be through before a
-clock has ticked, the table holds every picture 25 times under other names, and the tower runs as long.
+clock has ticked, the table holds every image 25 times under other names, and the tower runs as long.
 """
 
 import argparse
@@ -32,14 +32,14 @@ from lit_precompute.precompute.options import DecodingOptions
 from lit_precompute.precompute.sources.source import Source, WorkUnit
 from lit_precompute.towers.options import ImageTowerOptions
 
-TOWER_PICTURES = 1024
+TOWER_IMAGES = 1024
 COPIES_ON_ACCELERATOR = 25
 NUM_JOBS = 3
 GOAL_SHARE = 0.9
 
 
 def repeat_table(folder: pathlib.Path, copies: int) -> pathlib.Path:
-    """Returns a table of the demo's rows with every picture `copies` times, each time under another folder's name."""
+    """Returns a table of the demo's rows with every image `copies` times, each time under another folder's name."""
     head, *rows = (folder / "train.tsv").read_text(encoding="utf-8").splitlines(keepends=True)
     for copy in range(copies):
         (folder / f"pictures-{copy}").symlink_to(folder / "pictures", target_is_directory=True)
@@ -49,11 +49,11 @@ def repeat_table(folder: pathlib.Path, copies: int) -> pathlib.Path:
     return table
 
 
-def tower_rate(embedder: Embedder, num_pictures: int) -> float:
-    """Returns pictures per second of the tower alone, two batches in flight as in the job."""
+def tower_rate(embedder: Embedder, num_images: int) -> float:
+    """Returns images per second of the tower alone, two batches in flight as in the job."""
     batch_size = embedder.batch_size
     images = np.random.default_rng(1).integers(0, 256, embedder.take_batch().shape, np.uint8)
-    num_batches = -(-num_pictures // batch_size)
+    num_batches = -(-num_images // batch_size)
     np.asarray(embedder.start(images))
     started = time.perf_counter()
     waiting = [embedder.start(images)]
@@ -106,15 +106,15 @@ def main() -> int:
         job, source, units = plan(options)
         embedder = PROCESS.embedder(tower, job.batch_size)
         sys.stdout.write(f"the demo's embedding job, efficientnet-lite0, batch {job.batch_size} by trial\n")
-        towers, shares = [tower_rate(embedder, asked.copies * TOWER_PICTURES)], []
+        towers, shares = [tower_rate(embedder, asked.copies * TOWER_IMAGES)], []
         for number in range(NUM_JOBS):
             output = f"{folder}/out-{number}"
             again = dataclasses.replace(options, output=output), dataclasses.replace(job, output=output), source, units
             rate, set_up_s = job_rate(*again)
-            towers.append(tower_rate(embedder, asked.copies * TOWER_PICTURES))
+            towers.append(tower_rate(embedder, asked.copies * TOWER_IMAGES))
             shares.append(rate / statistics.mean(towers[-2:]))
             sys.stdout.write(
-                f"  job {rate:,.0f} pictures/s ({set_up_s:.1f} s to the first batch), tower alone {towers[-2]:,.0f} "
+                f"  job {rate:,.0f} images/s ({set_up_s:.1f} s to the first batch), tower alone {towers[-2]:,.0f} "
                 f"before and {towers[-1]:,.0f} after: {shares[-1]:.2f}\n"
             )
     share = statistics.median(shares)

@@ -1,9 +1,9 @@
-"""Pictures prepared ahead of the device, in threads and in processes, over one thread alone times the cores.
+"""Images prepared ahead of the device, in threads and in processes, over one thread alone times the cores.
 
     python -m benchmarks.preparing [--workers N ...]
 
 The demo's 1,603 emoji as PNG files, read, decoded and squeezed to 224 x 224, without a tower. What one process takes of
-its own core for a picture from other processes bounds how many one accelerator can be given. Threads are measured
+its own core for an image from other processes bounds how many one accelerator can be given. Threads are measured
 beside them with the same number of workers, in turns; each figure is the median of five.
 """
 
@@ -20,7 +20,7 @@ from demo import data
 from lit_precompute.precompute.images.ahead import Preparer, PreparingThreads
 from lit_precompute.precompute.images.preprocessing import load
 from lit_precompute.precompute.images.processes import PreparingProcesses
-from lit_precompute.precompute.sources.source import read_picture
+from lit_precompute.precompute.sources.source import read_image
 from lit_precompute.schemas.storage import open_file
 from lit_precompute.towers.preprocessing import Preprocessing
 
@@ -31,10 +31,10 @@ MOST_OWN_US = 100
 
 
 def rate(preparer: Preparer, files: list[str]) -> tuple[float, float]:
-    """Returns pictures per second, and the microseconds of this process's own time for each."""
+    """Returns images per second, and the microseconds of this process's own time for each."""
     started, own_started = time.perf_counter(), time.process_time()
     slot = None
-    for outcome in preparer.prepare(functools.partial(read_picture, open_file, file) for file in files):
+    for outcome in preparer.prepare(functools.partial(read_image, open_file, file) for file in files):
         slot = outcome.copy() if slot is None else slot
         slot[:] = outcome  # as into a batch
     seconds, own_seconds = time.perf_counter() - started, time.process_time() - own_started
@@ -42,15 +42,15 @@ def rate(preparer: Preparer, files: list[str]) -> tuple[float, float]:
 
 
 def alone(files: list[str]) -> float:
-    """Returns pictures per second of one thread with nothing around it."""
+    """Returns images per second of one thread with nothing around it."""
     started = time.perf_counter()
     for file in files:
-        load(read_picture(open_file, file), PREPROCESSING)
+        load(read_image(open_file, file), PREPROCESSING)
     return len(files) / (time.perf_counter() - started)
 
 
 def compare(files: list[str], num_workers: int) -> float:
-    """Prints the rates and returns the own microseconds for a picture from processes."""
+    """Prints the rates and returns the own microseconds for an image from processes."""
     threads = PreparingThreads(PREPROCESSING, num_workers=num_workers, ahead=AHEAD)
     processes = PreparingProcesses(PREPROCESSING, num_workers=num_workers, ahead=AHEAD)
     rate(threads, files), rate(processes, files)  # warms up
@@ -61,7 +61,7 @@ def compare(files: list[str], num_workers: int) -> float:
     own_us = statistics.median(round_[2][1] for round_ in rounds)
     cores = min(num_workers, os.cpu_count() or 1)
     sys.stdout.write(
-        f"  {num_workers} workers: one thread alone {one:,.0f} pictures/s, threads {by_threads:,.0f} "
+        f"  {num_workers} workers: one thread alone {one:,.0f} images/s, threads {by_threads:,.0f} "
         f"({by_threads / one / cores:.2f} of it a core), processes {by_processes:,.0f} "
         f"({by_processes / one / cores:.2f}), of this process's own core {own_us:.0f} us each\n"
     )
@@ -79,7 +79,7 @@ def main() -> int:
         files = [str(file) for file in sorted((pathlib.Path(folder) / "pictures").iterdir())]
         sys.stdout.write(f"preparing {len(files):,} emoji at 224 px on {cores} cores\n")
         own_us = max(compare(files, num_workers) for num_workers in options.workers)
-    sys.stdout.write(f"  one process can take {1e6 / own_us:,.0f} pictures/s (goal >= {1e6 / MOST_OWN_US:,.0f})\n")
+    sys.stdout.write(f"  one process can take {1e6 / own_us:,.0f} images/s (goal >= {1e6 / MOST_OWN_US:,.0f})\n")
     return int(own_us > MOST_OWN_US)
 
 

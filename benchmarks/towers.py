@@ -1,8 +1,8 @@
-"""Pictures per second of each family's base variant over torch's: same machine, threads, batch and sides, in turns.
+"""Images per second of each family's base variant over torch's: same machine, threads, batch and sides, in turns.
 
     python -m benchmarks.towers [--peer PYTHON] [--batch-size N] [--channels-last] [family ...]
 
-Random weights, float32 pictures that are on the device already. On a CPU both compute in float32 with two threads; on a
+Random weights, float32 images that are on the device already. On a CPU both compute in float32 with two threads; on a
 GPU both in bfloat16, torch with its fused attention. The peer is transformers' model where there is one (ViT, BiT,
 ConvNeXt), else the same network in torch's layers (MLP-Mixer, EfficientNet-Lite0); it runs in a process of its own, in
 an environment that has torch. Each round runs one after the other, for 25 seconds (5 on a GPU) and 7 rounds at least;
@@ -97,7 +97,7 @@ def compare(family: str, options: argparse.Namespace) -> float:
     our_rate, their_rate = (batch_size / statistics.median(seconds) for seconds in zip(*rounds, strict=True))
     ratio = statistics.median(their_seconds / our_seconds for our_seconds, their_seconds in rounds)
     goal = GPU_GOAL if on_gpu else CASES[family].goal
-    words = f"  {CASES[family].tower:20} {our_rate:9,.1f} pictures/s, torch {their_rate:9,.1f}"
+    words = f"  {CASES[family].tower:20} {our_rate:9,.1f} images/s, torch {their_rate:9,.1f}"
     sys.stdout.write(f"{words}, ratio {ratio:.2f} (goal >= {goal})\n")
     sys.stdout.flush()
     return ratio / goal
@@ -110,7 +110,7 @@ def main() -> int:
     parser.add_argument("families", nargs="*", default=list(CASES), metavar="family", help=", ".join(CASES))
     parser.add_argument("--peer", default=".venv-oracles/bin/python", help="a Python with torch and transformers")
     parser.add_argument("--batch-size", type=int, default=256 if jax.default_backend() == "gpu" else 8)
-    parser.add_argument("--side", type=int, default=224, help="side of the pictures in pixels")
+    parser.add_argument("--side", type=int, default=224, help="side of the images in pixels")
     parser.add_argument("--channels-last", action="store_true", help="torch's faster layout for convolutions")
     options = parser.parse_args()
     device = jax.devices()[0].device_kind

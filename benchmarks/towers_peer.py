@@ -1,7 +1,7 @@
 """The towers in torch, run by `benchmarks/towers.py` in an environment that has torch and transformers (.venv-oracles).
 
 Takes a family, a batch size, a side and perhaps "channels_last", a layout in memory instead of torch's own; waits for a
-line on standard input, runs one batch, and prints its seconds. On a GPU the model and its pictures are bfloat16. What
+line on standard input, runs one batch, and prints its seconds. On a GPU the model and its images are bfloat16. What
 transformers lacks is written here in torch's own layers: MLP-Mixer and EfficientNet-Lite0.
 """
 

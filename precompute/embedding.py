@@ -15,7 +15,7 @@ import numpy as np
 
 from lit_precompute.precompute.embedder import Embedder
 from lit_precompute.precompute.images.ahead import Outcome, Preparer, PreparingThreads, ReadImage
-from lit_precompute.precompute.images.decoding import MAX_PIXELS, PictureError
+from lit_precompute.precompute.images.decoding import MAX_PIXELS, ImageError
 from lit_precompute.precompute.images.processes import PreparingProcesses
 from lit_precompute.precompute.options import DecodeIn
 from lit_precompute.precompute.sources.source import Example
@@ -109,7 +109,7 @@ def _prepared(examples: Iterable[Example], preparer: Preparer) -> Iterator[tuple
 def _batches(prepared: Iterable[tuple[Example, Outcome]], embedder: Embedder) -> Iterator[_PreparedBatch]:
     batch = _PreparedBatch([], embedder.take_batch(), [])
     for example, outcome in prepared:
-        if isinstance(outcome, PictureError):
+        if isinstance(outcome, ImageError):
             failure = Failure(key=example.key, source=example.source, reason=outcome.reason, message=str(outcome))
             batch.failures.append(failure)
             continue

@@ -107,7 +107,7 @@ def embeddings_table(width: int, vector_type: VectorType) -> TableSchema:
 
 
 def captions_table() -> TableSchema:
-    """Returns `captions`: key, texts (any number for each picture)."""
+    """Returns `captions`: key, texts (any number for each image)."""
     return TableSchema(name="captions", columns=[_key(), ColumnSchema(name="texts", type="list<string>")])
 
 

@@ -25,7 +25,7 @@ def _run(folder, command, *arguments, status=0):
 
 
 @pytest.mark.slow
-def test_pictures_become_a_model_that_is_measured_and_shown(tmp_path):
+def test_images_become_a_model_that_is_measured_and_shown(tmp_path):
     data.prepare(tmp_path, limit=96)
     tower = ["--tower", "efficientnet-lite0", "--resize", "square", "--resolution", 64]
     for part in ("train", "heldout"):
@@ -78,6 +78,6 @@ def test_the_demos_emoji_are_drawn_and_split_by_a_fixed_draw(tmp_path):
     assert all((tmp_path / "one" / path).read_bytes() == (tmp_path / "two" / path).read_bytes() for path in files)
     rows = [set((tmp_path / "one" / name).read_text().splitlines()[1:]) for name in ("train.tsv", "heldout.tsv")]
     assert [len(part) for part in rows] == [30, 10]
-    pictures = [{row.split("\t")[0] for row in part} for part in rows]
-    assert not pictures[0] & pictures[1]
+    images = [{row.split("\t")[0] for row in part} for part in rows]
+    assert not images[0] & images[1]
     assert len(data.read_emoji()) == 1_903

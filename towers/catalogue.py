@@ -23,7 +23,7 @@ class Description:
       embedding: width of the embedding by pooling, the default one first.
       num_parameters: of the part that is used with the default pooling; statistics are not counted.
       resolution: side of the images in pixels.
-      pictures: how images are preprocessed, in words.
+      images: how images are preprocessed, in words.
       accuracy: what its authors report, in words; "" where nothing comparable is published.
       weights: where its weights are published; "" for a bare architecture.
       weights_sha256: of that file, where it is known.
@@ -36,7 +36,7 @@ class Description:
     embedding: dict[str, int]
     num_parameters: int
     resolution: int
-    pictures: str
+    images: str
     accuracy: str
     weights: str
     weights_sha256: str
@@ -59,7 +59,7 @@ def describe(name: str, entry: Entry) -> Description:
         embedding=_widths(entry),
         num_parameters=sum(counted),
         resolution=entry.config.resolution,
-        pictures=in_words(entry.preprocessing),
+        images=in_words(entry.preprocessing),
         accuracy=entry.accuracy,
         weights=entry.weights,
         weights_sha256=entry.weights_sha256,

@@ -123,7 +123,7 @@ def mlp(
     return dense(weights, f"{name}/Dense_1", hidden)
 
 
-def pictures_at_a_time(num_tokens: int) -> int:
+def images_at_a_time(num_tokens: int) -> int:
     """Returns the number of images for `in_parts` when each is this many tokens: a power of two, as batches are."""
     return 1 << max(1, _TOKENS_AT_A_TIME // num_tokens).bit_length() - 1
 

@@ -116,7 +116,7 @@ def _build(
 def preprocessing_at(
     published: Preprocessing, resolution: int, resize: ResizeMode = ImageTowerOptions.resize
 ) -> Preprocessing:
-    """Returns the published preprocessing at another resolution: a crop keeps its share of the picture.
+    """Returns the published preprocessing at another resolution: a crop keeps its share of the image.
 
     Raises:
       ValueError: `resize` is neither "published" nor "square".

@@ -1,1 +1,1 @@
-"""Text towers, tokenizers, the loss, training, evaluation and the tuned model; never a picture, TensorFlow or Beam."""
+"""Text towers, tokenizers, the loss, training, evaluation and the tuned model; never an image, TensorFlow or Beam."""

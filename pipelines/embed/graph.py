@@ -92,7 +92,7 @@ def _batch_size(
     tried = ", ".join(
         f"{one.batch_size}: {one.rate:,.0f}" for one in sorted([*others, chosen], key=lambda m: m.batch_size)
     )
-    say(f"batch size {chosen.batch_size}, by trial (pictures/s at {tried}); --batch-size sets it")
+    say(f"batch size {chosen.batch_size}, by trial (images/s at {tried}); --batch-size sets it")
     return chosen.batch_size
 
 

@@ -17,14 +17,14 @@ from typing import Protocol
 
 import numpy as np
 
-from lit_precompute.precompute.images.decoding import MAX_PIXELS, PictureError
+from lit_precompute.precompute.images.decoding import MAX_PIXELS, ImageError
 from lit_precompute.precompute.images.preprocessing import load
 from lit_precompute.towers.preprocessing import Preprocessing
 
 ReadImage = Callable[[], bytes]
-"""Returns an encoded image; raises PictureError "missing" or "unreadable". Safe to call from several threads."""
+"""Returns an encoded image; raises ImageError "missing" or "unreadable". Safe to call from several threads."""
 
-Outcome = np.ndarray | PictureError
+Outcome = np.ndarray | ImageError
 
 
 class Preparer(Protocol):
@@ -42,7 +42,7 @@ def outcome_of(read_image: ReadImage, preprocessing: Preprocessing, max_pixels: 
     """Returns the prepared image of a read, or the error that explains why there is none."""
     try:
         return load(read_image(), preprocessing, max_pixels=max_pixels)
-    except PictureError as error:
+    except ImageError as error:
         return error
 
 

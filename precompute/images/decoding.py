@@ -1,6 +1,6 @@
 """Decoding: encoded bytes to uint8 RGB, with one defined treatment for each kind of image.
 
-Promises: `decode` returns uint8 [height, width, 3] or raises `PictureError` with a reason from a closed set, whatever
+Promises: `decode` returns uint8 [height, width, 3] or raises `ImageError` with a reason from a closed set, whatever
 the bytes are. Upright JPEGs, and PNGs without transparency, give the bytes of tf.io.decode_image, which big_vision
 uses. Safe to call from several threads. docs/images.md lists the treatments.
 
@@ -82,7 +82,7 @@ _TRANSPOSITIONS = {
 _ORIENTATION_TAG = 0x0112
 
 
-class PictureError(ValueError):
+class ImageError(ValueError):
     """An image that cannot be used: `reason` is one of `Reason`, `str()` describes the fault."""
 
     def __init__(self, reason: Reason, message: str):
@@ -106,10 +106,10 @@ def decode(
         and torchvision's pixels.
 
     Raises:
-      PictureError: with the reason "empty", "not-a-picture", "unsupported", "too-large" or "truncated".
+      ImageError: with the reason "empty", "not-a-picture", "unsupported", "too-large" or "truncated".
     """
     if not data:
-        raise PictureError("empty", "the file has no bytes")
+        raise ImageError("empty", "the file has no bytes")
     reader = _reader(data)
     with PILLOW_WARNINGS_IGNORED:
         try:
@@ -125,11 +125,11 @@ def decode(
             else:
                 upright = _turned(_decode_others(image, data), orientation)
         except Image.DecompressionBombError as error:
-            raise PictureError("too-large", str(error)) from error
-        except PictureError:
+            raise ImageError("too-large", str(error)) from error
+        except ImageError:
             raise
         except _DAMAGE as error:
-            raise PictureError("truncated", f"{reader.format} is cut off or damaged: {error}") from error
+            raise ImageError("truncated", f"{reader.format} is cut off or damaged: {error}") from error
     return np.ascontiguousarray(upright)
 
 
@@ -140,13 +140,13 @@ def _reader(data: bytes) -> Any:
             return reader
     for offset, mark, name in _OTHER_FORMATS:
         if data[offset:].startswith(mark):
-            raise PictureError("unsupported", f"{name} is not read; convert to JPEG, PNG, WebP, GIF, BMP or TIFF")
-    raise PictureError("not-a-picture", f"no known image format begins with {data[:16]!r} ({len(data)} bytes)")
+            raise ImageError("unsupported", f"{name} is not read; convert to JPEG, PNG, WebP, GIF, BMP or TIFF")
+    raise ImageError("not-a-picture", f"no known image format begins with {data[:16]!r} ({len(data)} bytes)")
 
 
 def _check_size(width: int, height: int, max_pixels: int) -> None:
     if width * height > max_pixels:
-        raise PictureError("too-large", f"declares {width} x {height} pixels; at most {max_pixels:,} are decoded")
+        raise ImageError("too-large", f"declares {width} x {height} pixels; at most {max_pixels:,} are decoded")
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:
@@ -184,7 +184,7 @@ def _decode_jpeg(data: bytes, jpeg: JpegDecoding) -> np.ndarray:
         return tf.raw_ops.DecodeJpeg(contents=data, channels=3, dct_method=method).numpy()
     except tf.errors.InvalidArgumentError as error:
         # TensorFlow's message names its devices, not the fault of the image.
-        raise PictureError("truncated", "JPEG is cut off or damaged") from error
+        raise ImageError("truncated", "JPEG is cut off or damaged") from error
 
 
 def _decode_others(image: Any, data: bytes) -> np.ndarray:
@@ -203,7 +203,7 @@ def _decode_others(image: Any, data: bytes) -> np.ndarray:
         return np.asarray(white)
     if image.mode in _PLAIN_MODES:
         return np.asarray(image.convert("RGB"))
-    raise PictureError("unsupported", f"{image.format} with pixels of kind {image.mode!r}; convert to 8 or 16 bits")
+    raise ImageError("unsupported", f"{image.format} with pixels of kind {image.mode!r}; convert to 8 or 16 bits")
 
 
 def _from_deep_grey(image: Any, transparent: Any) -> np.ndarray:

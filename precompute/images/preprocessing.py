@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float32, UInt8
 
-from lit_precompute.precompute.images.decoding import MAX_PIXELS, PictureError, decode
+from lit_precompute.precompute.images.decoding import MAX_PIXELS, ImageError, decode
 from lit_precompute.precompute.images.resizing import resize, resize_with_pillow
 from lit_precompute.towers.preprocessing import Preprocessing
 
@@ -29,7 +29,7 @@ def load(
     """Returns an encoded image decoded and prepared. Safe to call from several threads.
 
     Raises:
-      PictureError: the bytes are not an image that can be used; its `reason` says why.
+      ImageError: the bytes are not an image that can be used; its `reason` says why.
     """
     return prepare(decode(data, max_pixels=max_pixels, jpeg=preprocessing.jpeg), preprocessing)
 
@@ -40,12 +40,12 @@ def prepare(
     """Returns a decoded image resized and cropped.
 
     Raises:
-      PictureError: "too-large", the image is so narrow that keeping its aspect ratio would need over 2**26 pixels.
+      ImageError: "too-large", the image is so narrow that keeping its aspect ratio would need over 2**26 pixels.
     """
     assert image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3, (image.dtype, image.shape)
     height, width = _resized_shape(image.shape[0], image.shape[1], preprocessing)
     if height * width > _MAX_RESIZED_PIXELS:
-        raise PictureError(
+        raise ImageError(
             "too-large",
             f"{image.shape[1]} x {image.shape[0]} pixels with the short side brought to {preprocessing.resize_size} "
             f"are {width} x {height}; at most {_MAX_RESIZED_PIXELS:,} pixels are made",

@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lit_precompute.precompute.images.ahead import Outcome, ReadImage, outcome_of
-from lit_precompute.precompute.images.decoding import MAX_PIXELS, PictureError
+from lit_precompute.precompute.images.decoding import MAX_PIXELS, ImageError
 from lit_precompute.precompute.images.libraries import host_tensorflow
 from lit_precompute.towers.preprocessing import Preprocessing
 
@@ -35,7 +35,7 @@ _CHUNK = 8
 # Minimum chunks for each process, so that none waits for its next.
 _CHUNKS_EACH = 2
 
-_Errors = list[PictureError | None]
+_Errors = list[ImageError | None]
 
 
 class _Chunk(NamedTuple):
@@ -183,7 +183,7 @@ def _prepare(reads: list[ReadImage], slots: list[int]) -> _Errors:
     errors: _Errors = []
     for read_image, slot in zip(reads, slots, strict=True):
         outcome = outcome_of(read_image, _preprocessing, _max_pixels)
-        if isinstance(outcome, PictureError):
+        if isinstance(outcome, ImageError):
             errors.append(outcome)
         else:
             _images[slot] = outcome

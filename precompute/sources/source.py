@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
-from lit_precompute.precompute.images.decoding import PictureError
+from lit_precompute.precompute.images.decoding import ImageError
 from lit_precompute.schemas import SourceInfo, TableSchema, captions_table, labels_table
 
 Opener = Callable[[str], BinaryIO]
@@ -69,7 +69,7 @@ class Example:
     Attributes:
       key: unique within the source.
       source: where the image comes from, for the table of failures.
-      read_image: returns the encoded image; raises PictureError "missing" or "unreadable".
+      read_image: returns the encoded image; raises ImageError "missing" or "unreadable".
       texts: in the source's order; may be empty.
       label: "" for none.
       more: values of tables beside `captions` and `labels`, by table and column.
@@ -201,21 +201,21 @@ def check_repeats(keys: Iterable[tuple[str, str]], suspects: set[int], what_to_d
             first_seen[key] = where
 
 
-def read_picture(opener: Opener, path: str) -> bytes:
+def read_image(opener: Opener, path: str) -> bytes:
     """Returns the bytes of the image at `path`.
 
     Raises:
-      PictureError: "missing" or "unreadable".
+      ImageError: "missing" or "unreadable".
     """
     try:
         with opener(path) as stream:
             return stream.read()
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise PictureError("missing", f"no such file: {path}") from error
+        raise ImageError("missing", f"no such file: {path}") from error
     except OSError as error:
         if error.errno not in _UNREADABLE:
             raise
-        raise PictureError("unreadable", f"{path}: {error.strerror}") from error
+        raise ImageError("unreadable", f"{path}: {error.strerror}") from error
 
 
 def open_first(path: str, opener: Opener) -> BinaryIO:

@@ -63,8 +63,8 @@ def test_a_family_is_one_module_of_sixty_lines_that_embeds(tmp_path, monkeypatch
     assert run(monkeypatch, "run", "--source", source, *tower, "--dtype", "float32", "--output", output) == 0
     with EmbeddingDataset.open(output) as dataset:
         rows = dataset.rows(0, 9, ["key", "embedding"])
-    pictures = [decode((source.parent / key).read_bytes()) for key in rows["key"].to_pylist()]
-    images = np.stack([prepare(picture, Preprocessing(size=32)) for picture in pictures])
+    images = [decode((source.parent / key).read_bytes()) for key in rows["key"].to_pylist()]
+    images = np.stack([prepare(image, Preprocessing(size=32)) for image in images])
     expected = _float64_family(state, images / 127.5 - 1)
     np.testing.assert_allclose(rows["embedding"], expected, atol=1e-5)
 

@@ -1,4 +1,4 @@
-"""Weights and pictures that are the same on every machine: drawn from raw PCG64 bits, whose stream NumPy keeps.
+"""Weights and images that are the same on every machine: drawn from raw PCG64 bits, whose stream NumPy keeps.
 
 Each array is seeded by its own name, so that neither order nor other arrays matter. Needs NumPy alone.
 """
@@ -20,6 +20,7 @@ def draw(name: str, shape: tuple[int, ...]) -> np.ndarray:
 
 def draw_images(name: str, count: int, side: int) -> np.ndarray:
     """Returns float32 [count, side, side, 3] in -1..1."""
+    # The name is the seed: the goldens were made of these.
     return draw(f"{name} pictures", (count, side, side, 3)) / np.float32(3**0.5)
 
 

@@ -22,7 +22,7 @@ _TEXT = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 1, "i
 _CONVNEXT = {"hidden_sizes": [32, 64, 96, 128], "depths": [2, 2, 3, 2], "image_size": 64}
 _CLIP_VISION = {**_SIZES, "intermediate_size": 384, "patch_size": 16, "image_size": 80}
 
-# file: (model's class, configuration, sides of the pictures; the first is the file's own)
+# file: (model's class, configuration, sides of the images; the first is the file's own)
 FILES: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {
     "dino": ("ViTModel", {**_SIZES, "intermediate_size": 384, "patch_size": 16, "image_size": 80}, (80, 112)),
     "dinov2": ("Dinov2Model", {**_SIZES, "patch_size": 14, "image_size": 98}, (98, 70)),

@@ -12,7 +12,7 @@ from PIL import Image
 from lit_precompute.precompute import embedding
 from lit_precompute.precompute.embedder import Embedder
 from lit_precompute.precompute.embedding import embed_examples, make_preparer
-from lit_precompute.precompute.images.decoding import PictureError
+from lit_precompute.precompute.images.decoding import ImageError
 from lit_precompute.precompute.sources.source import Example
 from lit_precompute.towers.loading import load_tower
 from tests.towers.tiny_tower import NAME, PATCH, SIZE, register_tiny_tower, write_weights
@@ -26,13 +26,13 @@ def tower(tmp_path):
     return load_tower(NAME, write_weights(tmp_path / "weights.npz", seed=SEED))
 
 
-def _picture(number):
+def _image(number):
     return np.random.default_rng(number).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
 
 
 def _png(number):
     stream = io.BytesIO()
-    Image.fromarray(_picture(number)).save(stream, "PNG")
+    Image.fromarray(_image(number)).save(stream, "PNG")
     return stream.getvalue()
 
 
@@ -57,7 +57,7 @@ def _expected(number):
     """The tiny tower by NumPy in float64."""
     kernel = np.random.default_rng(SEED).standard_normal(((SIZE // PATCH) ** 2 * 3, 12)).astype(np.float32)
     side = SIZE // PATCH
-    values = _picture(number) / 255 * 2 - 1
+    values = _image(number) / 255 * 2 - 1
     means = values.reshape(side, PATCH, side, PATCH, 3).mean(axis=(1, 3)).reshape(-1)
     return np.tanh(means @ kernel.astype(np.float64))
 
@@ -74,7 +74,7 @@ def test_rows_keep_their_order_whatever_the_threads(tower, threads, count):
 
 def test_failures_are_reported_and_leave_no_gap(tower):
     def gone():
-        raise PictureError("missing", "no file at x.png")
+        raise ImageError("missing", "no file at x.png")
 
     reads = {1: gone, 2: lambda: b"", 5: lambda: b"not an image", 6: lambda: _png(6)[:40]}
     examples = [_example(number, reads.get(number)) for number in range(8)]
@@ -168,7 +168,7 @@ def test_devices_share_a_batch_and_compute_the_same_as_one(tower, batch_size):
     assert jax.local_device_count() == 2
     shared = Embedder(tower, batch_size=batch_size)
     alone = Embedder(tower, batch_size=batch_size, devices=jax.local_devices()[:1])
-    images = [_picture(number) for number in range(batch_size)]
+    images = [_image(number) for number in range(batch_size)]
     found = shared.start(_batch(shared, *images))
     assert found.shape == (-(-batch_size // 2) * 2, 12)
     assert [shard.data.shape[0] for shard in found.addressable_shards] == [-(-batch_size // 2)] * 2
@@ -179,7 +179,7 @@ def test_devices_share_a_batch_and_compute_the_same_as_one(tower, batch_size):
 
 def test_no_batch_of_images_stays_in_memory(tower):
     embedder = Embedder(tower, batch_size=4)
-    np.asarray(embedder.start(_batch(embedder, _picture(0))))
+    np.asarray(embedder.start(_batch(embedder, _image(0))))
     gc.collect()
     assert not [array for array in jax.live_arrays() if array.dtype == np.uint8]
 

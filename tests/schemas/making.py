@@ -41,7 +41,7 @@ def card(width=WIDTH, fingerprint="f" * 64):
 def rows(count, width=WIDTH, seed=0):
     """Returns keys, float32 vectors, texts (0 to 2 a row) and labels."""
     rng = np.random.default_rng(seed)
-    keys = [f"picture-{row:04d}" for row in range(count)]
+    keys = [f"image-{row:04d}" for row in range(count)]
     vectors = rng.standard_normal((count, width)).astype(np.float32)
     texts = [[f"text {row}.{place} ☂" for place in range(row % 3)] for row in range(count)]
     return keys, vectors, texts, [str(row % 4) for row in range(count)]

@@ -104,7 +104,7 @@ def test_what_is_not_finite_is_refused_by_name(tmp_path, value):
     vectors = vectors.astype(np.float64)
     vectors[4, 2] = value
     with (
-        pytest.raises(DatasetError, match=r"row 'picture-0004': embedding\[2\] = .* is not a finite int8"),
+        pytest.raises(DatasetError, match=r"row 'image-0004': embedding\[2\] = .* is not a finite int8"),
         DatasetWriter(tmp_path, tower=card(), source=SOURCE, tables=[captions_table()], vector_type="int8") as writer,
     ):
         writer.write(keys=keys, embeddings=vectors, columns={"captions": {"texts": texts}})

@@ -3,7 +3,7 @@
 Promises: `batch(step)` is the same however it is reached, in turn, at random or after a restart; there is no
 iterator whose place would have to be kept. An epoch is `num_batches_per_epoch` full batches and shows no row twice; the
 few rows that do not fill a batch are left out, each in its turn, so that over any number of epochs all rows are seen
-equally often, to within one. (Batches that run on into the next epoch would hold some pictures twice, and each would
+equally often, to within one. (Batches that run on into the next epoch would hold some images twice, and each would
 be the other's wrong negative.)
 
 Where vectors and tokens fit `memory_budget_bytes`, an epoch is a permutation of all rows; else blocks are shuffled and

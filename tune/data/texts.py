@@ -1,4 +1,4 @@
-"""What text a picture brings: its captions, cleared of empty ones, one drawn or all joined, as token ids.
+"""What text an image brings: its captions, cleared of empty ones, one drawn or all joined, as token ids.
 
 A text of white space alone counts as no text. A row without any text cannot be trained on: it is left out and
 counted (`RowIndex.num_rows_without_text` in tune/data/row_index.py).
@@ -22,7 +22,7 @@ from lit_precompute.tune.data import shuffling
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TextOptions:
-    """How a picture's texts become one row of tokens.
+    """How an image's texts become one row of tokens.
 
     Attributes:
       choice: "sample" draws one of the texts, another in each epoch; "join" takes all of them in their order.

@@ -5,7 +5,7 @@ and per column, backward computes the gradient from them tile by tile. With the 
 B x B x D products in all, with its gradient four. Not here: encoding and micro-batches (`gradient_cache`).
 
 Source: arXiv:2111.07991, section 3.1 and appendix D (the global loss). With Z = s U V', rows U of the texts, V of the
-pictures, r and c the log-sum-exps of Z's rows and columns:
+images, r and c the log-sum-exps of Z's rows and columns:
   L = (1/2B) sum_i (r_i + c_i - 2 Z_ii)
   dU = (s/2B) (W V - 2 V), dV = (s/2B) (W' U - 2 U), W_ij = exp(Z_ij - r_i) + exp(Z_ij - c_j), dL/dlog s = <U, dU>.
 """

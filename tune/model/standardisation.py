@@ -2,7 +2,7 @@
 
 Promises: one pass in bounded memory, sums in float64, the same bytes for the same dataset and rows.
 A feature that hardly varies is not blown up: no deviation is smaller than `FLOOR` times the root mean square of all
-features' deviations (1 where no feature varies at all), so that a dead feature stays near zero on new pictures.
+features' deviations (1 where no feature varies at all), so that a dead feature stays near zero on new images.
 
 Does not: apply them; that is the image side's.
 """

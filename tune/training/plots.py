@@ -1,4 +1,4 @@
-"""A picture of a run: loss and scale over the steps."""
+"""An image of a run: loss and scale over the steps."""
 
 import os
 import pathlib

@@ -30,7 +30,7 @@ class Run:
     """Embeds a source of images and texts; run the same command again to go on where it stopped.
 
     Example:
-      lit-embed run --source pictures/captions.tsv --tower google/vit-base-patch16-224 --output embedded
+      lit-embed run --source images/captions.tsv --tower google/vit-base-patch16-224 --output embedded
 
     Flags that are not listed go to Apache Beam, for example --runner=DataflowRunner; without --runner the job runs in
     this process.

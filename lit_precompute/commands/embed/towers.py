@@ -93,7 +93,7 @@ def _card(one: "Description") -> rich.table.Table:
         "family": one.family,
         "embedding": f"{default}; --pooling also takes {', '.join(others)}" if others else default,
         "parameters": f"{one.num_parameters:,}",
-        "images": f"{one.resolution} x {one.resolution} pixels: {one.pictures}",
+        "images": f"{one.resolution} x {one.resolution} pixels: {one.images}",
         "accuracy": one.accuracy or "nothing comparable is published",
         "weights": one.weights or "a file of this architecture: --weights FILE",
         "SHA-256": one.weights_sha256 or "not published",

@@ -26,7 +26,7 @@ from lit_precompute.precompute.sources.source import (
     check_repeats,
     cut_units,
     open_first,
-    read_picture,
+    read_image,
     repeated_hashes,
     source_tables,
 )
@@ -76,7 +76,7 @@ class TableSource:
             yield Example(
                 key=row.key or row.path,
                 source=path,
-                read_image=functools.partial(read_picture, self.opener, path),
+                read_image=functools.partial(read_image, self.opener, path),
                 texts=row.texts,
                 label=row.label,
             )

@@ -1,7 +1,7 @@
 """The contents of a sample in a tar: its texts, its label, and its image's bytes on request.
 
 Promises: members are read by position, by several threads at once through one open file. A member that cannot be read
-is a `PictureError`, so that it costs its own row and no other.
+is a `ImageError`, so that it costs its own row and no other.
 
 Not here: finding samples (`tar_samples`).
 """
@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from lit_precompute.precompute.images.decoding import PictureError
+from lit_precompute.precompute.images.decoding import ImageError
 from lit_precompute.precompute.sources.source import Opener, SourceColumns, SourceError
 from lit_precompute.precompute.sources.values import parse_json, strings, word
 from lit_precompute.precompute.sources.webdataset.tar_samples import Member, Sample
@@ -64,7 +64,7 @@ def read_words(sample: Sample, file: SharedFile, columns: SourceColumns) -> tupl
     """Returns a sample's texts (the txt member, then those of the JSON, each once) and its label (cls, else JSON).
 
     Raises:
-      PictureError: "unreadable", a member is not UTF-8 or not the JSON that is expected.
+      ImageError: "unreadable", a member is not UTF-8 or not the JSON that is expected.
     """
     texts, label = [], ""
     if "txt" in sample.parts:
@@ -87,8 +87,8 @@ def text_names(columns: SourceColumns) -> tuple[str, ...]:
     return (columns.text, columns.texts, *(("caption",) if columns.is_default("text") else ()))
 
 
-def _fault(member: Member) -> Callable[[str], PictureError]:
-    return lambda message: PictureError("unreadable", f"{member.name}: {message}")
+def _fault(member: Member) -> Callable[[str], ImageError]:
+    return lambda message: ImageError("unreadable", f"{member.name}: {message}")
 
 
 def _text(member: Member, file: SharedFile) -> str:
@@ -102,7 +102,7 @@ def read_json(member: Member, file: SharedFile) -> dict[str, Any]:
     """Returns the object in a JSON member.
 
     Raises:
-      PictureError: "unreadable", it is not a JSON object.
+      ImageError: "unreadable", it is not a JSON object.
     """
     values = parse_json(_text(member, file), _fault(member))
     if not isinstance(values, dict):

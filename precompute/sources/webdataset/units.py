@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from lit_precompute.precompute.images.decoding import PictureError
+from lit_precompute.precompute.images.decoding import ImageError
 from lit_precompute.precompute.sources.source import (
     Example,
     Finder,
@@ -38,7 +38,7 @@ from lit_precompute.precompute.sources.webdataset.tar_words import SharedFile, r
 from lit_precompute.schemas import SourceInfo, TableSchema
 
 # Where a sample has several images, the first of these is taken.
-PICTURE_SUFFIXES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff")
+IMAGE_SUFFIXES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -83,21 +83,21 @@ class WebdatasetSource:
 
     def _example(self, sample: Sample, file: SharedFile) -> Example:
         key = sample_key(file.path, sample.name)
-        image = next((sample.parts[suffix] for suffix in PICTURE_SUFFIXES if suffix in sample.parts), None)
+        image = next((sample.parts[suffix] for suffix in IMAGE_SUFFIXES if suffix in sample.parts), None)
         texts, label = (), ""
         try:
             texts, label = read_words(sample, file, self.columns)
             if image is None:
-                raise PictureError("missing", f"no image in the sample, only {', '.join(sorted(sample.parts))}")
+                raise ImageError("missing", f"no image in the sample, only {', '.join(sorted(sample.parts))}")
             read_image = functools.partial(file.read, image)
-        except PictureError as error:
+        except ImageError as error:
             read_image = functools.partial(_fail, error.reason, error.message)
         where = f"{file.path}:{image.name if image else sample.name}"
         return Example(key=key, source=where, read_image=read_image, texts=texts, label=label)
 
 
 def _fail(reason: Any, message: str) -> NoReturn:
-    raise PictureError(reason, message)
+    raise ImageError(reason, message)
 
 
 def sample_key(path: str, name: str) -> str:
@@ -117,7 +117,7 @@ def open_tars(path: str, columns: SourceColumns, opener: Opener, find: Finder) -
     if num_rows == 0:
         raise SourceError(f"{path}: no samples in {len(paths)} tar files; members are named like 0001.jpg, 0001.txt")
     if not any(scan.has_images for scan in scans):
-        raise SourceError(f"{path}: no sample has an image, that is, a member named .{', .'.join(PICTURE_SUFFIXES)}")
+        raise SourceError(f"{path}: no sample has an image, that is, a member named .{', .'.join(IMAGE_SUFFIXES)}")
     suspects = repeated_hashes(np.concatenate([np.frombuffer(scan.hashes, np.int64) for scan in scans]))
     if suspects:
         hint = "give the tars other names, or the samples, and keep the members of a sample together"
@@ -173,7 +173,7 @@ def _scan_tar(path: str, columns: SourceColumns, opener: Opener) -> _Scan:
             for member in sample.parts.values():
                 digest.update(f"{member.name}\n{member.size}\n{member.check_sum}\n".encode())
                 stop = member.stop
-            has_images = has_images or not sample.parts.keys().isdisjoint(PICTURE_SUFFIXES)
+            has_images = has_images or not sample.parts.keys().isdisjoint(IMAGE_SUFFIXES)
             has_labels = has_labels or "cls" in sample.parts
             if "json" in sample.parts and not has_json:
                 has_json = True
@@ -197,7 +197,7 @@ def _check_json(sample: Sample, file: SharedFile, columns: SourceColumns) -> boo
     """
     try:
         names = set(read_json(sample.parts["json"], file))
-    except PictureError:
+    except ImageError:
         return False  # reported when the row is read
     if "txt" not in sample.parts and names.isdisjoint((*text_names(columns), columns.label)):
         raise SourceError(

@@ -1,4 +1,4 @@
-"""A small source of pictures, good and bad, and runs of the whole command in this process."""
+"""A small source of images, good and bad, and runs of the whole command in this process."""
 
 import io
 import struct
@@ -19,7 +19,7 @@ BAD = {
 }
 
 
-def picture(seed):
+def draw_image(seed):
     """Returns a PNG of noise, of a size that the seed decides."""
     rng = np.random.default_rng(seed)
     height, width = rng.integers(8, 40, 2)
@@ -41,14 +41,14 @@ def bomb():
 
 
 def write_source(folder, count=40, *, bad=True, labels=True):
-    """Writes pictures and their table, bad ones spread among them, and returns the table's path."""
+    """Writes images and their table, bad ones spread among them, and returns the table's path."""
     (folder / "bad").mkdir(parents=True, exist_ok=True)
     paths = []
     for number in range(count):
-        (folder / f"{number:03d}.png").write_bytes(picture(number))
+        (folder / f"{number:03d}.png").write_bytes(draw_image(number))
         paths.append(f"{number:03d}.png")
     if bad:
-        contents = {"bad/cut.png": picture(0)[:60], "bad/bomb.png": bomb()}
+        contents = {"bad/cut.png": draw_image(0)[:60], "bad/bomb.png": bomb()}
         for place, (path, (_, content)) in enumerate(BAD.items()):
             if (data := contents.get(path, content)) is not None:
                 (folder / path).write_bytes(data)

@@ -1,4 +1,4 @@
-"""The whole command on small sources: what is written, what is refused, and what becomes of bad pictures."""
+"""The whole command on small sources: what is written, what is refused, and what becomes of bad images."""
 
 import collections
 import dataclasses
@@ -25,7 +25,7 @@ from lit_precompute.schemas.probes import decode_vector
 from lit_precompute.towers.loading import load_tower
 from lit_precompute.towers.options import ImageTowerOptions
 from lit_precompute.towers.registry import find_tower, register, register_alias, tower_names
-from tests.pipelines.embed.making import BAD, arguments, picture, run, write_source
+from tests.pipelines.embed.making import BAD, arguments, draw_image, run, write_source
 from tests.schemas.making import files_of
 from tests.towers.tiny_tower import NAME, register_tiny_tower, write_weights
 
@@ -62,7 +62,7 @@ def test_every_row_is_embedded_or_named_as_a_failure(tmp_path, monkeypatch, sour
 
 
 def test_vectors_are_the_towers(tmp_path, monkeypatch, source):
-    """Against the tower's own function in NumPy float64, picture by picture."""
+    """Against the tower's own function in NumPy float64, image by image."""
     assert run(monkeypatch, *arguments(source, tmp_path / "out", dtype="float32")) == 0
     tower = load_tower(NAME, str(source.parent / "weights.npz"))
     kernel = tower.parameters["kernel"].astype(np.float64)
@@ -70,7 +70,7 @@ def test_vectors_are_the_towers(tmp_path, monkeypatch, source):
         found = dataset.rows(0, 40, ["embedding"])["embedding"]
         assert dataset.manifest.tower == tower.card()
     for row in range(40):
-        image = prepare(decode(picture(row)), tower.preprocessing).astype(np.float64) / 255 * 2 - 1
+        image = prepare(decode(draw_image(row)), tower.preprocessing).astype(np.float64) / 255 * 2 - 1
         means = image.reshape(4, 4, 4, 4, 3).mean(axis=(1, 3)).reshape(-1)
         np.testing.assert_allclose(found[row], np.tanh(means @ kernel), rtol=1e-5, atol=1e-5)
 
@@ -264,7 +264,7 @@ def test_a_directory_reads_a_marker_once_however_often_it_is_asked(tmp_path, mon
     assert sorted(directory.finished()) == [0, 1, 3, 4, 5]
 
 
-def test_a_job_of_bad_pictures_alone_ends_with_no_rows(tmp_path, monkeypatch):
+def test_a_job_of_bad_images_alone_ends_with_no_rows(tmp_path, monkeypatch):
     table = write_source(tmp_path / "source", 0)
     assert run(monkeypatch, *arguments(table, tmp_path / "out")) == 0
     with EmbeddingDataset.open(tmp_path / "out") as dataset:
@@ -367,7 +367,7 @@ def test_a_batch_size_that_nobody_gave_is_chosen_once_and_kept(tmp_path, monkeyp
     publish = JobDirectory.publish
     monkeypatch.setattr(JobDirectory, "publish", _not_yet)
     assert run(monkeypatch, *command) == 1
-    (chosen,) = re.findall(r"batch size (\d+), by trial \(pictures/s at 16: ", capsys.readouterr().out)
+    (chosen,) = re.findall(r"batch size (\d+), by trial \(images/s at 16: ", capsys.readouterr().out)
     monkeypatch.setattr(JobDirectory, "publish", publish)
 
     def probe_again(*_, **__):

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from lit_precompute.precompute.images.ahead import PreparingThreads
-from lit_precompute.precompute.images.decoding import PictureError
+from lit_precompute.precompute.images.decoding import ImageError
 from lit_precompute.precompute.images.preprocessing import load
 from lit_precompute.precompute.images.processes import PreparingProcesses
 from lit_precompute.towers.preprocessing import Preprocessing
@@ -36,7 +36,7 @@ def _read(number):
 
 
 def _missing(number):
-    raise PictureError("missing", f"no file {number}.png")
+    raise ImageError("missing", f"no file {number}.png")
 
 
 def _lost():
@@ -53,7 +53,7 @@ def _read_slowly(number):
 
 
 def _tell_process():
-    raise PictureError("missing", str(os.getpid()))
+    raise ImageError("missing", str(os.getpid()))
 
 
 def _end_this_process():
@@ -83,7 +83,7 @@ def preparer(request):
 
 def _outcomes(preparer, reads):
     """Images are valid until the next is asked for: copied here."""
-    return [outcome if isinstance(outcome, PictureError) else outcome.copy() for outcome in preparer.prepare(reads)]
+    return [outcome if isinstance(outcome, ImageError) else outcome.copy() for outcome in preparer.prepare(reads)]
 
 
 @pytest.mark.parametrize("count", [0, 1, 8, 9, 100])
@@ -98,7 +98,7 @@ def test_errors_come_in_the_places_of_their_images(preparer):
     reads = _reads(12)
     reads[1], reads[4], reads[9] = functools.partial(_missing, 1), _cut, functools.partial(bytes, 5)
     found = _outcomes(preparer, reads)
-    errors = {place: (one.reason, str(one)) for place, one in enumerate(found) if isinstance(one, PictureError)}
+    errors = {place: (one.reason, str(one)) for place, one in enumerate(found) if isinstance(one, ImageError)}
     assert errors[1] == ("missing", "no file 1.png")
     reasons = {place: reason for place, (reason, _) in errors.items()}
     assert reasons == {1: "missing", 4: "truncated", 9: "not-a-picture"}
@@ -109,7 +109,7 @@ def test_an_image_with_too_many_pixels_is_too_large(preparer):
     stream = io.BytesIO()
     Image.new("RGB", (40, 40)).save(stream, "PNG")
     (found,) = preparer.prepare([functools.partial(bytes, stream.getvalue())])
-    assert isinstance(found, PictureError) and found.reason == "too-large"
+    assert isinstance(found, ImageError) and found.reason == "too-large"
 
 
 def test_another_error_of_a_read_is_raised_and_the_next_use_works(preparer):

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from lit_precompute.precompute.images.decoding import MAX_PIXELS, PictureError, decode
+from lit_precompute.precompute.images.decoding import MAX_PIXELS, ImageError, decode
 
 SHAPES = [(64, 64), (97, 131), (33, 17), (1, 1), (8, 301)]
 REASONS = {"empty", "not-a-picture", "truncated", "too-large", "unsupported"}
@@ -252,8 +252,8 @@ def test_lossy_webp_and_jpeg_inside_tiff_are_what_pillow_reads():
         np.testing.assert_array_equal(decode(data), np.asarray(Image.open(io.BytesIO(data)).convert("RGB")))
 
 
-def _fault(data: bytes, **options) -> PictureError:
-    with pytest.raises(PictureError) as caught:
+def _fault(data: bytes, **options) -> ImageError:
+    with pytest.raises(ImageError) as caught:
         decode(data, **options)
     return caught.value
 
@@ -354,7 +354,7 @@ def test_damaged_files_give_an_image_or_an_image_error(data):
                 image = decode(content, max_pixels=1 << 20)
                 assert image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3
                 outcomes.append(image.tobytes())
-            except PictureError as error:
+            except ImageError as error:
                 assert error.reason in REASONS
                 assert " at 0x" not in str(error)
                 outcomes.append((error.reason, str(error)))
@@ -375,10 +375,10 @@ def test_threads_decode_alike_and_leave_no_trace_in_the_filters_of_warnings():
 def test_a_fresh_process_decodes_without_output_on_standard_error():
     """Progress lines share the terminal: TensorFlow's notes and libjpeg's complaints must not."""
     program = (
-        "import sys; from lit_precompute.precompute.images.decoding import PictureError, decode\n"
+        "import sys; from lit_precompute.precompute.images.decoding import ImageError, decode\n"
         "data = sys.stdin.buffer.read(); decode(data)\n"
         "try: decode(data[:-40])\n"
-        "except PictureError as error: print(error.reason)"
+        "except ImageError as error: print(error.reason)"
     )
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
     result = subprocess.run(

@@ -7,7 +7,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lit_precompute.precompute.images.decoding import PictureError
+from lit_precompute.precompute.images.decoding import ImageError
 from lit_precompute.precompute.images.preprocessing import normalise, prepare
 from lit_precompute.precompute.images.resizing import resize
 from lit_precompute.towers.preprocessing import Preprocessing, Scale, Standardise
@@ -78,7 +78,7 @@ def test_short_side_preprocessing_matches_big_vision(shape, method):
 
 def test_a_strip_that_would_grow_beyond_bounds_is_refused():
     preprocessing = Preprocessing(size=256, resize="short_side", crop="central")
-    with pytest.raises(PictureError, match=r"30000 x 1 pixels .* are 7680000 x 256; at most 67,108,864") as caught:
+    with pytest.raises(ImageError, match=r"30000 x 1 pixels .* are 7680000 x 256; at most 67,108,864") as caught:
         prepare(np.zeros((1, 30_000, 3), np.uint8), preprocessing)
     assert caught.value.reason == "too-large"
 

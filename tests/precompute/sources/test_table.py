@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lit_precompute.precompute.images.decoding import PictureError
+from lit_precompute.precompute.images.decoding import ImageError
 from lit_precompute.precompute.sources.opening import open_source
-from lit_precompute.precompute.sources.source import Source, SourceColumns, SourceError, check_repeats, read_picture
+from lit_precompute.precompute.sources.source import Source, SourceColumns, SourceError, check_repeats, read_image
 from lit_precompute.schemas.storage import open_file
 
 
@@ -246,7 +246,7 @@ def test_images_are_read_when_they_are_asked_for(tmp_path):
     rows = list(source.read(source.units(10)[0]))
     assert [row.read_image() for row in rows[:2]] == [b"image", b"outside"]
     for row, reason in zip(rows[2:], ["missing", "unreadable", "missing", "unreadable"], strict=True):
-        with pytest.raises(PictureError) as caught:
+        with pytest.raises(ImageError) as caught:
             row.read_image()
         assert caught.value.reason == reason
         assert row.key in str(caught.value)
@@ -261,7 +261,7 @@ def test_faults_that_are_not_about_the_image_are_raised(tmp_path):
     opener, path = row.read_image.args
     assert (opener, path) == (open_file, row.source)
     with pytest.raises(ConnectionResetError):
-        read_picture(lose_the_connection, "gs://bucket/1.jpg")
+        read_image(lose_the_connection, "gs://bucket/1.jpg")
 
 
 def test_a_key_with_the_hash_of_another_is_no_repetition(tmp_path, monkeypatch):

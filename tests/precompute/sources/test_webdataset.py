@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lit_precompute.precompute.images.decoding import PictureError
+from lit_precompute.precompute.images.decoding import ImageError
 from lit_precompute.precompute.sources.opening import find_examples, open_source
 from lit_precompute.precompute.sources.source import SourceColumns, SourceError
 from lit_precompute.precompute.sources.webdataset.tar_paths import expand_braces
@@ -149,7 +149,7 @@ def test_faulty_samples_cost_their_own_row(tmp_path):
     rows = _all(open_source(path))
     faults = []
     for row in rows[:5]:
-        with pytest.raises(PictureError) as caught:
+        with pytest.raises(ImageError) as caught:
             row.read_image()
         faults.append((caught.value.reason, str(caught.value)))
     assert faults[0] == ("missing", "no image in the sample, only mp3, txt")
@@ -185,7 +185,7 @@ def test_rows_read_in_another_process_and_share_the_tar_there(tmp_path):
     rows = _all(open_source(path))
     reads = arrive(rows)
     assert [read() for read in reads[:5]] == [f"image {number}".encode() for number in range(5)]
-    with pytest.raises(PictureError, match="no image"):
+    with pytest.raises(ImageError, match="no image"):
         reads[5]()
     opened = {id(read.func.__self__) for read in reads[:5]}
     assert len(opened) == 1

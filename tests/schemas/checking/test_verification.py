@@ -117,14 +117,14 @@ def test_a_probe_one_step_beside_what_is_stored_is_found(tmp_path, vector_type):
 
     _change(tmp_path, change)
     (fault,) = verify(tmp_path)
-    assert "row 'picture-0020': row 20 must have the manifest's probe vector, it differs" in fault
+    assert "row 'image-0020': row 20 must have the manifest's probe vector, it differs" in fault
 
 
 def test_a_probe_of_another_key_or_without_a_vector_is_found(tmp_path):
     write(tmp_path)
     _change(tmp_path, lambda m: (m["probes"][3].update(key="other"), m["probes"][4].update(vector="?")))
     first, second = verify(tmp_path)
-    assert "row 3 must have the manifest's probe key 'other', got 'picture-0003'" in first
+    assert "row 3 must have the manifest's probe key 'other', got 'image-0003'" in first
     assert "manifest.json: probe of row 4: the vector is not base64" in second
 
 
@@ -145,7 +145,7 @@ def test_int8_numbers_and_scales_that_no_writer_makes_are_found(tmp_path, monkey
     _change(tmp_path, lambda m: m["probes"].clear())
     faults = verify(tmp_path)
     for row, rule in ((3, "within"), (5, "within"), (6, "finite"), (6, "within")):
-        assert any(f"row 'picture-000{row}': embedding must be {rule}" in fault for fault in faults)
+        assert any(f"row 'image-000{row}': embedding must be {rule}" in fault for fault in faults)
     assert len(faults) == 4
 
 
@@ -159,7 +159,7 @@ def test_values_that_are_not_finite_are_found(tmp_path, monkeypatch):
         writer.write(keys=keys, embeddings=vectors, columns={"captions": {"texts": texts}})
     monkeypatch.undo()
     first, second = verify(tmp_path)
-    assert "block 0: row 'picture-0007': embedding must be finite" in first
+    assert "block 0: row 'image-0007': embedding must be finite" in first
     assert "probe of row 7: must be finite" in second
 
 

@@ -67,9 +67,9 @@ def test_rows_and_take_agree_with_a_plain_copy(directory, data):
 
 
 def test_a_row_is_found_by_its_key(dataset):
-    assert dataset.row_of("picture-0033") == 33
+    assert dataset.row_of("image-0033") == 33
     row = dataset.row(33)
-    assert (row["key"], row["texts"], row["label"]) == ("picture-0033", [], "1")
+    assert (row["key"], row["texts"], row["label"]) == ("image-0033", [], "1")
     with pytest.raises(DatasetError, match="no row has the key 'nobody'"):
         dataset.row_of("nobody")
 
@@ -114,7 +114,7 @@ def test_several_threads_and_another_process_read_alike(dataset):
     def read():
         for block in np.random.default_rng().integers(0, dataset.num_blocks, 50):
             found = dataset.read_block(int(block), ["key"])
-            if found["key"][0].as_py() != f"picture-{dataset.block_span(int(block))[0]:04d}":
+            if found["key"][0].as_py() != f"image-{dataset.block_span(int(block))[0]:04d}":
                 wrong.append(block)
 
     threads = [threading.Thread(target=read) for _ in range(4)]
@@ -186,7 +186,7 @@ def test_tables_of_other_rows_are_refused(tmp_path):
     tables = [captions_table(), labels_table()]
     with DatasetWriter(other, tower=card(), source=SOURCE, tables=tables, rows_per_shard=20, block_rows=8) as writer:
         columns = {"captions": {"texts": texts}, "labels": {"label": labels}}
-        writer.write(keys=[f"Picture-{key[-4:]}" for key in keys], embeddings=vectors, columns=columns)
+        writer.write(keys=[f"Image-{key[-4:]}" for key in keys], embeddings=vectors, columns=columns)
     swapped = files_of(other)[SHARD]
     assert len(swapped) == len(files_of(tmp_path / "one")[SHARD])
     (tmp_path / "one" / SHARD).write_bytes(swapped)

@@ -63,13 +63,13 @@ def test_an_exception_leaves_no_files_and_no_manifest(tmp_path):
     ("change", "message"),
     [
         ({"embeddings": np.zeros((10, 5), np.float32)}, r"vectors must have the shape \[n, 6\], got \[10, 5\]"),
-        ({"embeddings": np.full((10, 6), np.nan)}, r"row 'picture-0000': embedding\[0\] = nan is not a finite float16"),
+        ({"embeddings": np.full((10, 6), np.nan)}, r"row 'image-0000': embedding\[0\] = nan is not a finite float16"),
         ({"embeddings": np.full((10, 6), 7e4)}, r"embedding\[0\] = 70000.0 is not a finite float16; embed again with"),
         (
             {"columns": {"captions": {"texts": [["a"]] * 9}}},
             r"equally long, got {'keys': 10, 'embeddings': 10, 'captions.texts': 9}",
         ),
-        ({"columns": {"captions": {"texts": [None] * 10}}}, "row 'picture-0000' has no 'texts'"),
+        ({"columns": {"captions": {"texts": [None] * 10}}}, "row 'image-0000' has no 'texts'"),
         ({"keys": list(range(10))}, "column 'key' takes string"),
         ({"columns": {"labels": {"label": ["a"] * 10}}}, r"for the tables \['captions'\], got \['labels'\]"),
         (

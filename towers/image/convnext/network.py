@@ -12,7 +12,7 @@ from lit_precompute.towers.image.convnext.config import ConvNeXtConfig, block_na
 from lit_precompute.towers.layers import GELUS, Weights, dense, in_parts, layer_norm, patches
 
 _EPSILON = 1e-6
-_PICTURES_AT_A_TIME = 4
+_IMAGES_AT_A_TIME = 4
 
 
 def apply(
@@ -20,7 +20,7 @@ def apply(
 ) -> Float32[Array, "n {config.output_width}"]:
     """Returns embeddings of images in the tower's value range."""
     weights = {name: value.astype(config.compute_type) for name, value in parameters.items()}
-    pooled = in_parts(lambda part: _pooled(config, weights, part), images, _PICTURES_AT_A_TIME)
+    pooled = in_parts(lambda part: _pooled(config, weights, part), images, _IMAGES_AT_A_TIME)
     return layer_norm(parameters, "norm", pooled, config.last_epsilon) if config.pooling == "average" else pooled
 
 

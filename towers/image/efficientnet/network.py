@@ -18,7 +18,7 @@ from lit_precompute.towers.image.efficientnet.config import EfficientNetConfig, 
 from lit_precompute.towers.layers import in_parts
 
 _EPSILON = 1e-3
-_PICTURES_AT_A_TIME = 2
+_IMAGES_AT_A_TIME = 2
 # A layer's kernel and bias.
 Folded = tuple[jax.Array, jax.Array]
 
@@ -29,7 +29,7 @@ def apply(
     """Returns embeddings of images in the tower's value range."""
     layers = {name.rpartition("/")[0] for name in parameters}
     folded = {layer: _folded(parameters, layer, jnp.dtype(config.compute_type)) for layer in layers}
-    return in_parts(lambda part: _features(config, folded, part), images, _PICTURES_AT_A_TIME)
+    return in_parts(lambda part: _features(config, folded, part), images, _IMAGES_AT_A_TIME)
 
 
 def _folded(parameters: Parameters, layer: str, dtype: jnp.dtype) -> Folded:

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float32
 
 from lit_precompute.towers.family import Parameters
 from lit_precompute.towers.image.mixer.config import MixerConfig
-from lit_precompute.towers.layers import Weights, in_parts, layer_norm, mlp, patch_tokens, pictures_at_a_time
+from lit_precompute.towers.layers import Weights, images_at_a_time, in_parts, layer_norm, mlp, patch_tokens
 
 _EPSILON = 1e-6
 
@@ -22,7 +22,7 @@ def apply(
 ) -> Float32[Array, "n {config.output_width}"]:
     """Returns embeddings of images in the tower's value range."""
     weights = {name: value.astype(config.compute_type) for name, value in parameters.items()}
-    size = pictures_at_a_time(config.grid**2)
+    size = images_at_a_time(config.grid**2)
     return in_parts(lambda part: _embed(config, weights, part), images, size)
 
 

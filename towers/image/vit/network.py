@@ -13,11 +13,11 @@ from lit_precompute.towers.layers import (
     Weights,
     attention,
     dense,
+    images_at_a_time,
     in_parts,
     layer_norm,
     mlp,
     patch_tokens,
-    pictures_at_a_time,
 )
 
 
@@ -26,7 +26,7 @@ def apply(
 ) -> Float32[Array, "n {config.output_width}"]:
     """Returns embeddings of images in the tower's value range."""
     weights = {name: value.astype(config.compute_type) for name, value in parameters.items()}
-    size = pictures_at_a_time(images.shape[1] * images.shape[2] // config.patch_size**2)
+    size = images_at_a_time(images.shape[1] * images.shape[2] // config.patch_size**2)
     return in_parts(lambda part: _embed(config, weights, part), images, size)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
-from lit_precompute.precompute.images.decoding import PictureError, decode
+from lit_precompute.precompute.images.decoding import ImageError, decode
 from lit_precompute.precompute.sources.opening import find_examples, open_source
 from lit_precompute.precompute.sources.source import SourceColumns, SourceError
 from lit_precompute.schemas import EmbeddingDataset
@@ -81,7 +81,7 @@ def _thumbnails(dataset: EmbeddingDataset, keys: set[str], image_folder: str | N
     for key, data in _read(dataset, keys, image_folder):
         try:
             image = Image.fromarray(decode(data))
-        except PictureError:
+        except ImageError:
             continue
         image.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
         stream = io.BytesIO()
@@ -101,7 +101,7 @@ def _read(dataset: EmbeddingDataset, keys: set[str], image_folder: str | None) -
         columns = SourceColumns(**info.options.get("columns", {}))
         source = open_source(info.path, format=info.options.get("format"), columns=columns)
         for example in find_examples(source, keys):
-            with contextlib.suppress(PictureError):
+            with contextlib.suppress(ImageError):
                 yield example.key, example.read_image()
     except SourceError:
         return
