@@ -20,6 +20,7 @@ from tests.pipelines.embed import making
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.standard_promotion,  # optax's Adam and JAX's own attention in bfloat16 need it
     pytest.mark.filterwarnings("ignore:.*:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:.*:FutureWarning"),
 ]

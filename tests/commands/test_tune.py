@@ -216,6 +216,7 @@ def test_from_the_command_to_the_model(dataset_path, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.standard_promotion  # optax's Adam needs it
 @pytest.mark.parametrize("name", ["_METADATA", "manifest.ocdbt"])
 def test_a_damaged_checkpoint_says_which_and_what_to_do(dataset_path, tmp_path, name):
     with pytest.raises(TrainingStopped):
