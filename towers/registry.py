@@ -17,10 +17,10 @@ from lit_precompute.towers.image.bit import published as bit
 from lit_precompute.towers.image.convnext import published as convnext
 from lit_precompute.towers.image.efficientnet import published as efficientnet
 from lit_precompute.towers.image.mixer import published as mixer
-from lit_precompute.towers.image.vit import contrastive, timm
 from lit_precompute.towers.image.vit import published as vit
+from lit_precompute.towers.image.vit import published_contrastive, timm
 
-_PUBLISHED = (bit, convnext, efficientnet, mixer, vit, contrastive, timm)
+_PUBLISHED = (bit, convnext, efficientnet, mixer, vit, published_contrastive, timm)
 _ENTRIES: dict[str, Entry] = {}
 _ALIASES: dict[str, str] = {}
 # How Hugging Face's own libraries, timm and open_clip spell a repository.

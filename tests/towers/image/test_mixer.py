@@ -10,7 +10,7 @@ import safetensors.numpy
 import scipy.special
 
 from lit_precompute.towers.image.mixer.config import parameter_shapes
-from lit_precompute.towers.image.mixer.files import namings
+from lit_precompute.towers.image.mixer.naming import namings
 from lit_precompute.towers.image.mixer.published import ENTRIES
 from lit_precompute.towers.loading import load_tower
 from lit_precompute.towers.preprocessing import Scale

@@ -9,7 +9,7 @@ Source: arXiv:1912.11370; github.com/google-research/big_transfer, bit_jax/model
 
 from lit_precompute.towers.family import Family
 from lit_precompute.towers.image.bit.config import parameter_shapes
-from lit_precompute.towers.image.bit.files import namings
+from lit_precompute.towers.image.bit.naming import namings
 from lit_precompute.towers.image.bit.network import apply
 
 FAMILY = Family(

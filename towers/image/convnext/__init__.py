@@ -14,6 +14,6 @@ github.com/facebookresearch/ConvNeXt-V2.
 from lit_precompute.towers.family import Family
 from lit_precompute.towers.image.convnext.config import POOLINGS, parameter_shapes
 from lit_precompute.towers.image.convnext.network import apply
-from lit_precompute.towers.image.convnext.torch_files import namings
+from lit_precompute.towers.image.convnext.torch_naming import namings
 
 FAMILY = Family(name="convnext", poolings=POOLINGS, parameter_shapes=parameter_shapes, namings=namings, apply=apply)

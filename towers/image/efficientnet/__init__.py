@@ -10,7 +10,7 @@ Source: github.com/tensorflow/tpu, models/official/efficientnet/lite/efficientne
 from lit_precompute.towers.family import Family
 from lit_precompute.towers.image.efficientnet.config import is_statistic, parameter_shapes
 from lit_precompute.towers.image.efficientnet.network import apply
-from lit_precompute.towers.image.efficientnet.torch_files import namings
+from lit_precompute.towers.image.efficientnet.torch_naming import namings
 
 FAMILY = Family(
     name="efficientnet-lite",

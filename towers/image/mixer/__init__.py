@@ -11,7 +11,7 @@ timm/models/mlp_mixer.py.
 
 from lit_precompute.towers.family import Family
 from lit_precompute.towers.image.mixer.config import parameter_shapes
-from lit_precompute.towers.image.mixer.files import namings
+from lit_precompute.towers.image.mixer.naming import namings
 from lit_precompute.towers.image.mixer.network import apply
 
 FAMILY = Family(

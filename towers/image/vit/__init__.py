@@ -7,7 +7,7 @@ Source: github.com/google-research/big_vision, big_vision/models/vit.py; widths 
 """
 
 from lit_precompute.towers.family import Family
-from lit_precompute.towers.image.vit import big_vision, torch_files
+from lit_precompute.towers.image.vit import big_vision_naming, torch_naming
 from lit_precompute.towers.image.vit.config import POOLINGS
 from lit_precompute.towers.image.vit.network import apply
 from lit_precompute.towers.image.vit.parameters import adapt, parameter_shapes
@@ -17,7 +17,7 @@ FAMILY = Family(
     name="vit",
     poolings=POOLINGS,
     parameter_shapes=parameter_shapes,
-    namings=lambda config: [*big_vision.namings(config), *torch_files.namings(config)],
+    namings=lambda config: [*big_vision_naming.namings(config), *torch_naming.namings(config)],
     adapt=adapt,
     fit=fit,
     apply=apply,

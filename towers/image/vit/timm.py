@@ -14,7 +14,7 @@ import dataclasses
 from typing import Any
 
 from lit_precompute.towers.family import Entry
-from lit_precompute.towers.image.vit import FAMILY, contrastive, published
+from lit_precompute.towers.image.vit import FAMILY, published, published_contrastive
 from lit_precompute.towers.image.vit.published import cropped, hugging_face, variant
 from lit_precompute.towers.preprocessing import IMAGENET_RANGE, Scale, ValueRange
 
@@ -86,7 +86,9 @@ def _accuracy(name: str, size: str, patch: int, side: int) -> str:
     if name.endswith(".dino"):
         return published.ENTRIES[f"dino_vit{_SIZES[size]}{patch}"].accuracy
     generation = {"webli": "siglip", "v2_webli": "siglip2"}.get(name.partition(".")[2])
-    return contrastive.ENTRIES[f"google/{generation}-{size}-patch{patch}-{side}"].accuracy if generation else ""
+    return (
+        published_contrastive.ENTRIES[f"google/{generation}-{size}-patch{patch}-{side}"].accuracy if generation else ""
+    )
 
 
 def _entries() -> dict[str, Entry]:
