@@ -20,7 +20,7 @@ from lit_precompute.precompute.images.decoding import ImageError
 from lit_precompute.schemas import SourceInfo, TableSchema, captions_table, labels_table
 
 Opener = Callable[[str], BinaryIO]
-"""Opens a path for reading, seekable. Raises FileNotFoundError where there is no such file."""
+"""Opens a path for reading, seekable. Raises FileNotFoundError if there is no such file."""
 
 Finder = Callable[[str], list[str]]
 """Returns the paths that match a glob pattern, sorted; may be empty."""
@@ -42,8 +42,8 @@ class SourceColumns:
       image: Column of the images' paths, relative to the table's folder. Tables only.
       text: Column of a text; a table may have several of this name, or text_1, text_2, ...
       texts: Column of a list of texts (in CSV and TSV as JSON).
-      label: Column of the class, where there is one.
-      key: Column of a unique name, where there is one; else the path is the key. Tables only.
+      label: Column of the class, if any.
+      key: Column of a unique name, if any; otherwise the path is the key. Tables only.
     """
 
     image: str = "path"

@@ -48,7 +48,7 @@ class DatasetWriter:
           directory: where the dataset will be.
           tower: the tower that made the embeddings.
           source: what was embedded.
-          tables: the tables beside `embeddings` and `failures`, which every dataset has.
+          tables: the tables other than `embeddings` and `failures`, which every dataset has.
           vector_type: type in which embeddings are stored.
           rows_per_shard: rows of each shard but the last.
           block_rows: rows of each block but a shard's last.
