@@ -1,7 +1,8 @@
 """Claiming a directory: it belongs to the one job or training run that a note in it describes.
 
-Promises: what differs from the note, and files that were there before it, are refused before anything is written; of
-two claims at once on a note in a folder of its own, the first one's note stays. Not here: what is noted, and locks.
+Promises: a description that differs from the note, and a directory with files but no note, are refused before anything
+is written; of two concurrent claims whose note has a folder of its own, the first wins. Not here: what the note says,
+and locks.
 """
 
 import contextlib
@@ -17,21 +18,21 @@ _MAX_NAMED = 8
 
 
 class ClaimError(ValueError):
-    """A directory belongs to something else than what was asked for."""
+    """A directory belongs to a different job or run, or contains other files."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Claim:
-    """A directory and the note that says whose it is.
+    """A directory and the note that says what it belongs to.
 
     Attributes:
       directory: the directory.
-      note: the note, a JSON object: in the directory, or in a folder of its own there, which then appears with it.
-      kind: what the directory belongs to, as errors call it.
-      own_prefix: what the names of its own files begin with before there is a note: a kill may leave some.
-      advice_foreign: what to do where other files are in the directory.
-      advice_another: what to do where it belongs to another.
-      noted_later: keys that the note gets after the claim; they are checked where they are noted.
+      note: a file with a JSON object, in the directory or in a folder of its own there, which appears with the note.
+      kind: what the directory belongs to, for errors.
+      own_prefix: prefix of its own files' names before the note exists; a kill may leave such files.
+      advice_foreign: what to do if the directory contains other files.
+      advice_another: what to do if it belongs to another.
+      noted_later: keys added to the note after the claim, and checked by whoever adds them.
     """
 
     directory: pathlib.Path
@@ -43,7 +44,7 @@ class Claim:
     noted_later: Sequence[str] = ()
 
     def make(self, description: Mapping[str, Any]) -> None:
-        """Notes the description, or checks that the note there is equal to it.
+        """Writes the note, or checks that the existing one equals the description.
 
         Raises:
           ClaimError: the directory belongs to another (each difference with both values), or contains other files.
@@ -55,22 +56,22 @@ class Claim:
             found = self.read()
         except FileNotFoundError as error:
             raise ClaimError(
-                f"{self.note.parent}: is not a {self.kind}'s; remove it, or {self.advice_foreign}"
+                f"{self.note.parent}: does not belong to a {self.kind}; remove it, or {self.advice_foreign}"
             ) from error
         self.refuse_another({key: found[key] for key in found if key not in self.noted_later}, description)
 
     def refuse_foreign_files(self) -> None:
-        """Raises ClaimError where there is no note, but files of someone else."""
+        """Raises ClaimError if there is no note, but foreign files."""
         paths = self.directory.iterdir() if self.directory.exists() else ()
         names = sorted(path.name for path in paths if not path.name.startswith(self.own_prefix))
         if names and not self.note.exists():
             raise ClaimError(
-                f"{self.directory}: contains files that are not a {self.kind}'s ({', '.join(names[:3])}); "
+                f"{self.directory}: contains files that do not belong to a {self.kind} ({', '.join(names[:3])}); "
                 f"{self.advice_foreign}"
             )
 
     def refuse_another(self, found: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
-        """Raises ClaimError where `asked` differs from what the directory was found to belong to."""
+        """Raises ClaimError if the request differs from what the directory was found to belong to."""
         words = list(differences(found, asked).values())
         if words:
             more = f"; and {len(words) - _MAX_NAMED} more" if len(words) > _MAX_NAMED else ""
@@ -88,7 +89,7 @@ class Claim:
         return json.loads(self.note.read_text(encoding="utf-8"))
 
     def rewrite(self, description: Mapping[str, Any]) -> None:
-        """Replaces the note of a claim that was made before."""
+        """Replaces the note of an existing claim."""
         _write(self.note, description)
 
     def _begin(self, description: Mapping[str, Any]) -> None:
@@ -96,7 +97,7 @@ class Claim:
         if folder == self.directory:
             _write(self.note, description)
             return
-        with contextlib.suppress(FileExistsError):  # another claim was first, or the folder is someone else's
+        with contextlib.suppress(FileExistsError):  # another claim was first, or the folder is foreign
             publish_folder(folder, lambda made: _write(made / self.note.name, description), prefix="")
 
 

@@ -1,9 +1,9 @@
 """The manifest: what a reader must know before it opens a shard.
 
 One JSON file per dataset, published last. A directory without a manifest is an unfinished job, never a short dataset.
-It holds no time and no host: the same job gives the same manifest, to the byte.
+It contains no time stamp and no host name: the same job gives the same manifest, to the byte.
 
-Version 2 brought int8 vectors with scales, and probes that hold float32 instead of what is stored. Version 1 is read.
+Version 2 added int8 vectors with scales, and made probes float32 instead of the stored type. Version 1 is still read.
 """
 
 import json
@@ -43,7 +43,7 @@ class ShardInfo(StrictModel):
 
 
 class SourceFile(StrictModel):
-    """One file of the source; a hash is kept where it was cheap to have."""
+    """One file of the source; with a hash if it was cheap to compute."""
 
     path: str
     bytes: Count
@@ -68,9 +68,9 @@ class Ledger(StrictModel):
 
 
 class Probe(StrictModel):
-    """A row by which anyone can check that their tower agrees.
+    """A row and its embedding, by which anyone can check that their tower agrees.
 
-    `vector` is base64 of the tower's float32, little-endian; in version 1 of the stored bytes.
+    `vector` is base64 of the tower's float32, little-endian; in version 1, of the stored bytes.
     """
 
     row: Count
@@ -79,7 +79,7 @@ class Probe(StrictModel):
 
 
 class Manifest(StrictModel):
-    """The whole of manifest.json (docs/format.md gives every key)."""
+    """The contents of manifest.json (docs/format.md describes every key)."""
 
     format_version: Literal[1, 2] = FORMAT_VERSION
     tower: TowerCard
@@ -118,7 +118,7 @@ class Manifest(StrictModel):
     def table_digest(self, name: str) -> str:
         """Returns the SHA-256 of one table: its schema, and each shard's rows and file in order.
 
-        Where its files are and which other tables exist does not matter.
+        It does not depend on where the files are or which other tables exist.
 
         Raises:
           DatasetError: the dataset has no such table.
@@ -128,7 +128,7 @@ class Manifest(StrictModel):
         return json_digest({"schema": schema, "shards": [[file.num_rows, file.sha256] for file in files]})
 
     def to_text(self) -> str:
-        """Returns the bytes of manifest.json as text."""
+        """Returns the text of manifest.json."""
         return json.dumps(self.model_dump(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
     @classmethod
@@ -151,7 +151,7 @@ class Manifest(StrictModel):
         if manifest.digest != expected:
             raise DatasetError(
                 f"{path}: digest must be {expected}, got {manifest.digest}; the file was changed after it was written: "
-                "take it from where the dataset came from"
+                "fetch it again from where the dataset came from"
             )
         _check_consistency(path, manifest)
         return manifest
@@ -167,7 +167,7 @@ def _why_no_manifest(directory: pathlib.Path) -> str:
     if not directory.is_dir():
         return f"{where}: there is no directory {directory}; check the path"
     if (directory / WORK_FOLDER).is_dir():
-        return f"{where}: missing, this is an unfinished job; run its command again to go on"
+        return f"{where}: missing, this is an unfinished job; run its command again to resume"
     return f"{where}: missing, this is not an embedding dataset; check the path"
 
 
@@ -175,9 +175,9 @@ def _load_json(path: pathlib.Path) -> dict[str, Any]:
     try:
         content: Any = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{path}: not JSON ({error}); take it from where the dataset came from") from error
+        raise DatasetError(f"{path}: not JSON ({error}); fetch it again from where the dataset came from") from error
     if not isinstance(content, dict):
-        raise DatasetError(f"{path}: must hold a JSON object, got {type(content).__name__}")
+        raise DatasetError(f"{path}: must be a JSON object, got {type(content).__name__}")
     return content
 
 
@@ -190,7 +190,7 @@ def _check_version(path: pathlib.Path, content: dict[str, Any]) -> None:
 
 
 def _in_words(error: pydantic.ValidationError) -> str:
-    """Returns the first faults as `key.key: rule, got value`."""
+    """Returns the first errors as `key.key: rule, got value`."""
     faults = [
         f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}, got {fault['input']!r:.80}"
         for fault in error.errors(include_url=False)
@@ -224,8 +224,8 @@ def _refuse_later_columns(path: pathlib.Path, manifest: Manifest) -> None:
         for column in table.columns:
             if column.type == "scale" or column.vector_type == "int8":
                 raise DatasetError(
-                    f"{path}: tables.{table.name}.{column.name}: int8 vectors and their scales came with version 2, "
-                    "format_version is 1"
+                    f"{path}: tables.{table.name}.{column.name}: int8 vectors and their scales need "
+                    "format_version 2, got 1"
                 )
 
 

@@ -1,10 +1,10 @@
-"""Probes: a few rows whose float32 vectors the manifest keeps, as the tower gave them.
+"""Probes: a few rows whose float32 embeddings the manifest keeps, as the tower gave them.
 
-They are a dataset's receipt: whoever has the tower can check that it agrees, and whoever has the dataset can see what
-the stored type cost (schemas/checking/receipt.py).
+Anyone with the tower can check that it agrees with them, and anyone with the dataset can see what the stored type cost
+(schemas/checking/receipt.py).
 
-Promises: which rows they are depends on the rows alone, not on the pieces in which they came, and so a job that was
-killed and resumed keeps the same ones. Memory holds `2 * most + 1` vectors at most.
+Promises: the choice depends on the rows alone, not on how they were split into pieces, so that a job that was killed
+and resumed keeps the same ones. Memory holds at most `2 * most + 1` embeddings.
 """
 
 import base64
@@ -21,23 +21,23 @@ NUM_PROBES = 64
 
 
 class ProbeSampler:
-    """Keeps evenly spaced rows of a stream whose length is not known: each `stride`-th, the stride doubling."""
+    """Keeps evenly spaced rows of a stream of unknown length: every `stride`-th, with a stride that doubles."""
 
     def __init__(self, most: int = NUM_PROBES):
-        """Keeps at least `most` rows, or all where there are fewer."""
+        """Keeps at least `most` rows, or all if there are fewer."""
         self._most = most
         self._stride = 1
         self._num_rows = 0
         self._kept: list[Probe] = []
 
     def add(self, keys: Sequence[str], vectors: Any) -> None:
-        """Takes the next rows: keys and vectors [n, D]."""
+        """Adds the next rows: keys and embeddings [n, D]."""
         place = -self._num_rows % self._stride
         while place < len(keys):
             row = self._num_rows + place
             self._kept.append(Probe(row=row, key=keys[place], vector=encode_vector(vectors[place])))
             if len(self._kept) > 2 * self._most:
-                # An odd number of them: the last one stays, and is a multiple of the new stride.
+                # An odd number: the last row is kept, and is a multiple of the new stride.
                 self._kept = self._kept[::2]
                 self._stride *= 2
             place += self._stride
@@ -50,13 +50,13 @@ class ProbeSampler:
 
 
 def share_of_shard(shard: int, num_shards: int) -> int:
-    """Returns how many of a dataset's probes a shard brings: over all shards they are `NUM_PROBES`."""
+    """Returns how many of a dataset's probes a shard contributes; over all shards the sum is `NUM_PROBES`."""
     first, end = (-(-number * NUM_PROBES // num_shards) for number in (shard, shard + 1))
     return end - first
 
 
 def number_in_dataset(shards: Iterable[tuple[ShardInfo, Sequence[Probe]]]) -> list[Probe]:
-    """Returns the probes of all shards, in order, with the dataset's row numbers instead of the shards'."""
+    """Returns the probes of all shards in order, their rows numbered within the dataset instead of the shard."""
     probes: list[Probe] = []
     first_row = 0
     for info, own in shards:
@@ -71,10 +71,10 @@ def encode_vector(vector: Any) -> str:
 
 
 def decode_vector(probe: Probe, width: int) -> np.ndarray[Any, Any]:
-    """Returns a probe's vector, float32 [width]; of format version 2 and later.
+    """Returns a probe's vector, float32 [width]; for format version 2 and later.
 
     Raises:
-      DatasetError: it is not base64 of so many numbers, or they are not finite.
+      DatasetError: the vector is not base64 of `width` finite numbers.
     """
     try:
         data = base64.b64decode(probe.vector, validate=True)
@@ -84,5 +84,5 @@ def decode_vector(probe: Probe, width: int) -> np.ndarray[Any, Any]:
         raise DatasetError(f"probe of row {probe.row}: must hold {width} float32, {4 * width} bytes, got {len(data)}")
     vector = np.frombuffer(data, "<f4").astype(np.float32)
     if not np.isfinite(vector).all():
-        raise DatasetError(f"probe of row {probe.row}: must be finite, it has values that are not")
+        raise DatasetError(f"probe of row {probe.row}: must be finite, got NaN or infinity")
     return vector

@@ -1,7 +1,7 @@
 """Files, local or remote: the only module that knows file systems.
 
-Promises: what is published here appears whole or not at all, also when the process is killed; what contains "://" is
-read through fsspec, everything else is a local path. Published to so far: local paths.
+Promises: a published file appears whole or not at all, even if the process is killed; a path that contains "://" is
+read through fsspec, any other is local. Only local paths can be published to so far.
 
 Not here: what the files mean.
 """
@@ -19,17 +19,17 @@ import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
 
-if TYPE_CHECKING:  # it takes a tenth of a second to import: local files do without
+if TYPE_CHECKING:  # slow to import, and not needed for local files
     import fsspec
 
 MANIFEST_NAME = "manifest.json"
-WORK_FOLDER = "_work"  # what an unfinished job keeps; gone once the manifest is published
+WORK_FOLDER = "_work"  # of an unfinished job; removed once the manifest is published
 WEB_SCHEMES = ("https://", "http://")
 _WEB_TIMEOUT_S = 60.0
 
 
 class DatasetError(ValueError):
-    """A dataset, or what was to be written into one, breaks a rule of the format (docs/format.md)."""
+    """A dataset, or data to be written to one, breaks a rule of the format (docs/format.md)."""
 
 
 def shard_path(table: str, shard: int, num_shards: int) -> str:
@@ -48,7 +48,7 @@ def temporary_path(directory: str | os.PathLike[str], name: str) -> pathlib.Path
 
 
 def publish(temporary: pathlib.Path, path: pathlib.Path) -> None:
-    """Makes a finished temporary file appear under its name: flushed to the disk, then renamed."""
+    """Flushes a finished temporary file to the disk and renames it to its final name."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _flush(temporary)
     temporary.replace(path)
@@ -56,7 +56,7 @@ def publish(temporary: pathlib.Path, path: pathlib.Path) -> None:
 
 
 def write_text_atomically(path: str | os.PathLike[str], text: str) -> None:
-    """Writes a small UTF-8 file that a reader sees whole or not at all."""
+    """Writes a small UTF-8 file that readers see whole or not at all."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(_unique(f".{path.name}"))
@@ -65,12 +65,12 @@ def write_text_atomically(path: str | os.PathLike[str], text: str) -> None:
 
 
 def publish_folder(path: str | os.PathLike[str], fill: Callable[[pathlib.Path], object], *, prefix: str = ".") -> None:
-    """Makes a new folder appear whole, by rename; its files are flushed to the disk only where `fill` does so.
+    """Makes a new folder appear whole, by rename; its files are flushed to the disk only if `fill` does so.
 
     Args:
       path: the folder.
       fill: writes the contents into the folder that it is given.
-      prefix: of the temporary folder's name, which is beside `path`: what a kill leaves begins with it.
+      prefix: prefix of the name of the temporary folder, which is beside `path` and may remain after a kill.
 
     Raises:
       FileExistsError: `path` is a file, or a folder that is not empty.
@@ -86,7 +86,7 @@ def publish_folder(path: str | os.PathLike[str], fill: Callable[[pathlib.Path], 
 
 
 def lock_file(path: pathlib.Path) -> TextIO:
-    """Returns a file, opened under an exclusive lock that ends when it is closed or the process ends, however it does.
+    """Opens a file under an exclusive lock, released when the file is closed or the process ends, even by a kill.
 
     Raises:
       BlockingIOError: another process holds the lock.
@@ -121,8 +121,8 @@ def _flush(path: pathlib.Path) -> None:
         os.close(descriptor)
 
 
-# Finding and reading. What a URL needs is installed separately; what goes wrong is raised as fsspec, or the package
-# that it brought in, raises it: an exception of any kind.
+# Finding and reading. The packages that a URL needs are installed separately; errors come from fsspec or from such a
+# package, and may be of any type.
 
 
 def open_file(path: str) -> BinaryIO:
@@ -134,7 +134,7 @@ def open_file(path: str) -> BinaryIO:
 
 
 def find_files(pattern: str) -> list[str]:
-    """Returns the paths or URLs that match a glob pattern, sorted by name; [] when none does."""
+    """Returns the paths or URLs that match a glob pattern, sorted by name."""
     if "://" not in pattern:
         return sorted(glob.glob(pattern))  # noqa: PTH207 -- pathlib cannot glob an absolute pattern
     file_system, inner = _open_url(pattern)
@@ -150,7 +150,7 @@ def beside(file: str, path: str) -> str:
 
 
 def local_path(url: str) -> pathlib.Path | None:
-    """Returns the local path that a URL such as file:///a means; None where it is of another file system."""
+    """Returns the local path of a URL such as file:///a; None for another file system."""
     from fsspec.implementations.local import LocalFileSystem
 
     file_system, inner = _open_url(url)
@@ -182,15 +182,15 @@ def copy_file(
     check: Callable[[pathlib.Path], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Copies the file at a URL to this machine; two processes that copy to one target do not disturb each other.
+    """Copies the file at a URL to this machine; processes that copy to the same target do not disturb each other.
 
-    fsspec's own cache would write the file under its last name from the first byte on, and two processes into one.
+    fsspec's own cache writes under the final name from the first byte on, and lets two processes write one file.
 
     Args:
       url: the file.
-      target: the file's local path; folders are made.
-      check: is given the whole file under a temporary name; the file is dropped when it raises.
-      progress: is given the number of bytes so far, and of all or 0 where unknown, after every piece.
+      target: the local path; its folders are created.
+      check: called with the whole file under a temporary name; if it raises, the file is removed.
+      progress: called after every piece with the bytes so far, and with all bytes or 0 if unknown.
 
     Raises:
       OSError: the file ends early.
@@ -232,8 +232,8 @@ def _open_url(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
     import aiohttp
 
     settings = {
-        # By itself aiohttp ends every request after five minutes, takes no proxy from the environment, and is sent
-        # compressed bytes, whose number is not that of the file's.
+        # By default aiohttp ends every request after five minutes, ignores the environment's proxy, and accepts
+        # compressed bytes, whose count is not the file's size.
         "timeout": aiohttp.ClientTimeout(total=None, sock_connect=_WEB_TIMEOUT_S, sock_read=_WEB_TIMEOUT_S),
         "trust_env": True,
         "headers": {"User-Agent": "lit-precompute", "Accept-Encoding": "identity"},

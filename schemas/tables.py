@@ -11,12 +11,12 @@ import pydantic
 from lit_precompute.schemas.vectors import VectorType, scale_column, vector_field
 
 KEY = "key"
-# The table that every dataset has, and its column of vectors.
+# The table that every dataset has, and its vector column.
 EMBEDDINGS, EMBEDDING = "embeddings", "embedding"
 
 
 class StrictModel(pydantic.BaseModel):
-    """What the manifest's parts have in common: unknown keys and wrong types are errors, and nothing changes."""
+    """Base of the manifest's parts: immutable; unknown keys and wrong types are errors."""
 
     model_config = pydantic.ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -37,13 +37,16 @@ class ColumnSchema(StrictModel):
 
     @pydantic.model_validator(mode="after")
     def _vectors_have_a_width_and_a_type(self) -> "ColumnSchema":
-        given = (self.width is not None, self.vector_type is not None)
-        if given != ((self.type == "vector"),) * 2:
-            raise ValueError(f"column '{self.name}': width and vector_type belong to vectors, and to every vector")
+        is_vector = self.type == "vector"
+        if (self.width is not None) != is_vector or (self.vector_type is not None) != is_vector:
+            raise ValueError(
+                f"column '{self.name}': a vector column must have width and vector_type, and no other may; "
+                f"got type {self.type}, width {self.width}, vector_type {self.vector_type}"
+            )
         return self
 
     def field(self) -> pa.Field:
-        """Returns the Arrow field; no column holds nulls."""
+        """Returns the Arrow field; no column is nullable."""
         if self.type == "vector":
             assert self.width is not None
             assert self.vector_type is not None
@@ -65,11 +68,11 @@ class TableSchema(StrictModel):
     @pydantic.model_validator(mode="after")
     def _names_are_usable(self) -> "TableSchema":
         if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]*", self.name):
-            raise ValueError(f"table '{self.name}': a name is lower-case letters, digits, '_', '.' and '-'")
+            raise ValueError(f"table '{self.name}': a name may only have lower-case letters, digits, '_', '.' and '-'")
         names = [column.name for column in self.columns]
         if names[:1] != [KEY] or self.columns[0].type != "string" or len(set(names)) != len(names):
             raise ValueError(
-                f"table '{self.name}': the first column is the string '{KEY}', and names differ; got {names}"
+                f"table '{self.name}': the first column must be the string '{KEY}', and names must differ, got {names}"
             )
         return self
 
@@ -79,8 +82,8 @@ class TableSchema(StrictModel):
         found = {column.name for column in self.columns if column.type == "scale"}
         if found != expected:
             raise ValueError(
-                f"table '{self.name}': the columns of scales must be {sorted(expected)}, one to each column of int8 "
-                f"vectors, got {sorted(found)}"
+                f"table '{self.name}': the scale columns must be {sorted(expected)}, one for each int8 vector column, "
+                f"got {sorted(found)}"
             )
         return self
 
@@ -90,7 +93,7 @@ class TableSchema(StrictModel):
 
     @property
     def holds_vectors(self) -> bool:
-        """Whether the table has vectors: such blocks are stored uncompressed, for reading without a copy."""
+        """Whether the table has vectors: its blocks are stored uncompressed, to be read without a copy."""
         return any(column.type == "vector" for column in self.columns)
 
 
@@ -107,12 +110,12 @@ def embeddings_table(width: int, vector_type: VectorType) -> TableSchema:
 
 
 def captions_table() -> TableSchema:
-    """Returns `captions`: key, texts (any number for each image)."""
+    """Returns `captions`: key, texts (any number per image)."""
     return TableSchema(name="captions", columns=[_key(), ColumnSchema(name="texts", type="list<string>")])
 
 
 def labels_table() -> TableSchema:
-    """Returns `labels`: key, label (a class name or number as text; "" is none)."""
+    """Returns `labels`: key, label (a class name or number as text; "" for none)."""
     return TableSchema(name="labels", columns=[_key(), ColumnSchema(name="label", type="string")])
 
 

@@ -1,9 +1,9 @@
-"""The card of an image tower, and the two questions that it answers.
+"""The card of an image tower, and the tower's two identities.
 
-The *fingerprint* says that embeddings are interchangeable: everything that they depend on but the image is in it. The
-*model identity* says that a tuned model fits a dataset: the same network with the same weights, whatever the crop,
-resolution or compute type of its images. LiT tunes on crops and evaluates on plain resizes, at 224
-pixels and at 288 (arXiv:2111.07991, appendices B and G).
+Towers of equal *fingerprint* give interchangeable embeddings: it covers everything that an embedding depends on but the
+image. Towers of equal *model identity* fit the same tuned models: they are the same network with the same weights,
+whatever the crop, resolution or compute type. LiT tunes on crops and evaluates on plain resizes, at 224 pixels and at
+288 (arXiv:2111.07991, appendices B and G).
 """
 
 from typing import Any
@@ -13,24 +13,23 @@ import pydantic
 from lit_precompute.schemas.tables import StrictModel, json_digest
 
 # Fields of an architecture that say how a network is run, not which one it is. `position_resize` is how a ViT's
-# learned positions are brought to another resolution than the weights': it belongs to the choice of a resolution, and
-# at the weights' own resolution nothing depends on it.
+# learned positions are resized to a resolution that differs from the weights'; at the weights' own it has no effect.
 _RUN_FIELDS = ("resolution", "compute_type", "position_resize")
-# What `ImageTower.card` always notes. A card written by hand may say less, and then it does not tell the network.
+# `ImageTower.card` always sets these. A card written by hand may lack them, and then does not identify the network.
 _NEEDED_FIELDS = {"family", "resolution", "compute_type"}
 
 
 class TowerCard(StrictModel):
-    """The image tower that made the embeddings; those of equal fingerprints are interchangeable.
+    """The image tower that made the embeddings; embeddings of equal fingerprints are interchangeable.
 
     Attributes:
-      name: what people call it.
-      architecture: the family and its configuration; resolution and compute type are among it.
-      weights_sha256: of the parameters as read, before any of them is fitted to the resolution.
+      name: its common name.
+      architecture: the family and its configuration, including resolution and compute type.
+      weights_sha256: of the parameters as read, before any is resized to the resolution.
       preprocessing: from a decoded image to the network's input.
-      output_width: numbers of an embedding.
-      pooling: which of the network's values the embedding is.
-      num_parameters: how many it has.
+      output_width: numbers in an embedding.
+      pooling: which of the network's outputs the embedding is.
+      num_parameters: the network's number of parameters.
       fingerprint: hash of architecture (with the pooling), preprocessing and weights.
     """
 
@@ -45,7 +44,7 @@ class TowerCard(StrictModel):
 
     @property
     def model_identity(self) -> str | None:
-        """The hash of weights, architecture and pooling alone; None where a card written by hand does not tell."""
+        """The hash of weights, architecture and pooling; None for a hand-written card that lacks needed fields."""
         if not self.architecture.keys() >= _NEEDED_FIELDS:
             return None
         return json_digest(self._identity_parts())
@@ -55,7 +54,7 @@ class TowerCard(StrictModel):
         return _differences(self._identity_parts(), other._identity_parts())
 
     def preprocessing_differences(self, other: "TowerCard") -> dict[str, tuple[Any, Any]]:
-        """Returns how images reach the two networks differently: this card's value and the other's, by name."""
+        """Returns what differs in how the two towers are run: this card's value and the other's, by name."""
         return _differences(self._run_parts(), other._run_parts())
 
     def _identity_parts(self) -> dict[str, Any]:

@@ -1,11 +1,11 @@
-"""Vectors as Arrow columns: float32, float16, bfloat16 (which Arrow lacks) as uint16, int8 with a scale for each row.
+"""Vectors as Arrow columns: float32, float16, bfloat16 (which Arrow lacks) as uint16, int8 with a scale per row.
 
-Promises: reading makes no copy; writing takes vectors as float32, rounds to nearest even and refuses what the type
-cannot hold. The scales of an int8 column `NAME` are a column `NAME_scale` beside it.
+Promises: reading makes no copy; writing converts to float32, rounds to nearest even and refuses what the type cannot
+represent. The scales of an int8 column `NAME` are a column `NAME_scale` beside it.
 
-int8: scale = max|x| / 127, but never below the smallest normal float32; number = x / scale, rounded to nearest even and
-within -127..127; number * scale is off by half a scale at most (and a last bit of float32). All of it is float32
-arithmetic as IEEE 754 defines it, so that every machine stores the same bytes. A row of zeros reads back as zeros.
+int8: scale = max|x| / 127, but at least the smallest normal float32; number = x / scale, rounded to nearest even and
+within -127..127; number * scale differs from x by at most half a scale (and a last bit of float32). All arithmetic is
+IEEE 754 float32, so that every machine stores the same bytes. A row of zeros reads back as zeros.
 """
 
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ from lit_precompute.schemas.storage import DatasetError
 VectorType = Literal["float32", "float16", "bfloat16", "int8"]
 VECTOR_TYPES: tuple[VectorType, ...] = ("float32", "float16", "bfloat16", "int8")
 LARGEST = 127
-# Below it float32 loses digits and many devices take numbers for zero: a quotient by such a scale could exceed 127.
+# Below this float32 loses digits, and many devices flush to zero: dividing by such a scale could exceed 127.
 SMALLEST_SCALE = np.finfo(np.float32).smallest_normal
-# The key of a field's metadata that names what its numbers are.
+# The key of a field's metadata that names its vector type.
 VECTOR_TYPE_KEY = b"vector_type"
 
 _NUMPY_TYPES: dict[str, Any] = {
@@ -40,7 +40,7 @@ _ARROW_TYPES: dict[str, pa.DataType] = {
 
 
 class StoredVectors(NamedTuple):
-    """Vectors in the type that is stored: numbers [n, D], and for int8 float32 scales [n], else None."""
+    """Vectors as stored: numbers [n, D], and for int8 float32 scales [n], else None."""
 
     numbers: np.ndarray[Any, Any]
     scales: np.ndarray[Any, Any] | None
@@ -51,14 +51,14 @@ class StoredVectors(NamedTuple):
         return self.numbers[row].tobytes() + scale
 
     def to_float32(self) -> np.ndarray[Any, Any]:
-        """Returns float32 [n, D], what the numbers stand for; the numbers themselves where they are float32."""
+        """Returns the values as float32 [n, D]; not copied if stored as float32."""
         if self.scales is None:
             return self.numbers.astype(np.float32, copy=False)
         return dequantise(self.numbers, self.scales)
 
 
 def quantise(vectors: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Returns (int8 [n, D], float32 scales [n]) of float32 vectors [n, D]; rows that are not finite give no meaning."""
+    """Returns (int8 [n, D], float32 scales [n]) of float32 vectors [n, D]; rows that are not finite give garbage."""
     with np.errstate(invalid="ignore"):
         scales = np.maximum(np.abs(vectors).max(axis=1, initial=0) / np.float32(LARGEST), SMALLEST_SCALE)
         return np.rint(vectors / scales[:, None]).astype(np.int8), scales
@@ -87,7 +87,7 @@ def vector_field(name: str, width: int, vector_type: VectorType) -> pa.Field:
 
 
 def store(vectors: Any, vector_type: VectorType) -> StoredVectors:
-    """Returns vectors [n, D] as they are stored: taken as float32, then rounded. Nothing is checked."""
+    """Returns vectors [n, D] as stored: converted to float32, then rounded. Nothing is checked."""
     values = np.asarray(vectors)
     with np.errstate(over="ignore"):
         if vector_type == "int8":
@@ -99,12 +99,12 @@ def store(vectors: Any, vector_type: VectorType) -> StoredVectors:
 
 
 def to_arrow(vectors: Any, field: pa.Field, keys: Sequence[str]) -> dict[str, pa.Array]:
-    """Returns vectors [n, D] as the column of `field`, and their scales where the type has them, by name.
+    """Returns vectors [n, D] as the column of `field`, and their scales if the type has them, by name.
 
     `keys` name the rows in errors.
 
     Raises:
-      DatasetError: another width, a value that is not finite, or one that the stored type cannot hold.
+      DatasetError: the wrong width, or a value that is not finite in the stored type.
     """
     values = np.asarray(vectors)
     width = field.type.list_size
@@ -132,11 +132,11 @@ def _vector_type(field: pa.Field) -> Any:
 
 
 def _check_finite(values: Any, stored: StoredVectors, field: pa.Field, keys: Sequence[str]) -> None:
-    """Raises for the first value that is not finite, or no more so in the stored type."""
+    """Raises for the first value that is not finite, or no longer is in the stored type."""
     if stored.scales is None:
         finite = np.isfinite(stored.numbers.astype(np.float32, copy=False))
     else:
-        # The largest value of a row reads back as 127 * scale, which may overflow where the value itself did not.
+        # The largest value of a row reads back as 127 * scale, which may overflow although the value itself did not.
         with np.errstate(over="ignore"):
             largest = np.isfinite(stored.scales * np.float32(LARGEST))
             finite = np.isfinite(values.astype(np.float32, copy=False))
@@ -145,5 +145,5 @@ def _check_finite(values: Any, stored: StoredVectors, field: pa.Field, keys: Seq
         row, place = np.argwhere(~finite)[0]
         raise DatasetError(
             f"row '{keys[row]}': {field.name}[{place}] = {values[row, place]} is not a finite {_vector_type(field)}; "
-            "embed again with --dtype float32 or bfloat16 if it is only too large"
+            "embed again with --dtype float32 or bfloat16 if it is merely too large"
         )

@@ -22,7 +22,7 @@ from lit_precompute.precompute.sources.webdataset import units as webdataset
 from lit_precompute.precompute.sources.webdataset.tar_paths import find_tars, tars_in
 from lit_precompute.schemas.storage import find_files, open_file
 
-# Rows that are read at a time in a search for single rows.
+# Rows read at a time when looking up single rows.
 _LOOK_UP_ROWS = 4096
 
 _Open = Callable[[str, str, SourceColumns, Opener, Finder], Source]
@@ -51,15 +51,15 @@ def open_source(
     """Returns the images and texts at `path`, checked.
 
     Args:
-      path: a table (.csv, .tsv, .jsonl), or tar files in webdataset's way: one tar, a folder of tars, a glob pattern
+      path: a table (.csv, .tsv, .jsonl), or webdataset tar files: one tar, a folder of tars, a glob pattern
         (data-*.tar) or a brace pattern (data-{0000..0012}.tar).
       format: one of `format_names()`; None: by the path.
-      columns: what the columns are called, where not as in `SourceColumns`.
+      columns: the columns' names, where they differ from the defaults of `SourceColumns`.
       opener: opens a path; the default takes local paths and URLs (`schemas.storage`).
       find: lists what a glob pattern matches, as `opener` would open it.
 
     Raises:
-      SourceError: unknown format, nothing there, no rows, no such column, a repeated key, a damaged file.
+      SourceError: unknown format, no such file, no rows, no such column, a repeated key, a damaged file.
     """
     name = _check_format(path, format, find)
     return _FORMATS[name](path, name, columns or SourceColumns(), opener, find)
@@ -68,10 +68,10 @@ def open_source(
 def check_source(
     path: str, *, format: str | None = None, opener: Opener = open_file, find: Finder = find_files
 ) -> None:
-    """Raises unless there is something to open at `path`; reads nothing of it.
+    """Checks that there is something to open at `path`, without reading it.
 
     Raises:
-      SourceError: unknown format, or nothing there.
+      SourceError: unknown format, or no such file.
     """
     name = _check_format(path, format, find)
     first = path if name in table.FORMATS else find_tars(path, find)[0]
@@ -79,7 +79,7 @@ def check_source(
 
 
 def _check_format(path: str, format: str | None, find: Finder) -> str:
-    """Returns the format that was given, else the one that the path tells."""
+    """Returns the given format, or the one that the path implies."""
     name = format or _format_of(path, find)
     if name not in _FORMATS:
         raise SourceError(f"{path}: format must be one of {format_names()}, got {name!r}")
@@ -95,7 +95,7 @@ def _format_of(path: str, find: Finder) -> str:
         return "webdataset"
     raise SourceError(
         f"{path}: unknown format; a source is a .csv, .tsv or .jsonl table, a .tar file, a pattern of .tar files or a "
-        f"folder that holds some; name another ending by the option format, one of {format_names()}"
+        f"folder of them; for any other file name, set the format to one of {format_names()}"
     )
 
 
@@ -103,7 +103,7 @@ def find_examples(source: Source, keys: Iterable[str]) -> Iterator[Example]:
     """Yields the rows with these keys, in the source's order; their images are read on request.
 
     Raises:
-      SourceError: a key is not in the source; raised after the rows that are.
+      SourceError: a key is not in the source; raised after the last row that is.
     """
     wanted = set(keys)
     for unit in source.units(_LOOK_UP_ROWS):
@@ -114,4 +114,4 @@ def find_examples(source: Source, keys: Iterable[str]) -> Iterator[Example]:
                 wanted.remove(example.key)
                 yield example
     if wanted:
-        raise SourceError(f"{source.info.path}: no row has the key {min(wanted)!r} ({len(wanted)} keys in all)")
+        raise SourceError(f"{source.info.path}: no row has the key {min(wanted)!r} (keys not found: {len(wanted)})")

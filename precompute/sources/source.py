@@ -4,7 +4,7 @@ Promises: a source is checked before any work (`SourceError` says where, rule, v
 and not empty; reading a unit gives exactly the rows that were planned, in order; a source is picklable and small,
 however many rows it has, because a unit carries the byte offsets of its rows.
 
-Not here: decoding. An image that is missing or cannot be read is noticed when its `read_image` is called.
+Not here: decoding. An image that is missing or unreadable is only noticed when its `read_image` is called.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from lit_precompute.precompute.images.decoding import ImageError
 from lit_precompute.schemas import SourceInfo, TableSchema, captions_table, labels_table
 
 Opener = Callable[[str], BinaryIO]
-"""Opens a path for reading, seekable. Raises FileNotFoundError where there is no such file."""
+"""Opens a path for reading, seekable. Raises FileNotFoundError if there is no such file."""
 
 Finder = Callable[[str], list[str]]
-"""Returns the paths that match a glob pattern, sorted; none is no error."""
+"""Returns the paths that match a glob pattern, sorted; may be empty."""
 
 # The errors of a file that exists but cannot be read. Everything else (a lost connection, too many open files) is not
 # about the image: it is raised, so that the unit is retried.
@@ -42,8 +42,8 @@ class SourceColumns:
       image: Column of the images' paths, relative to the table's folder. Tables only.
       text: Column of a text; a table may have several of this name, or text_1, text_2, ...
       texts: Column of a list of texts (in CSV and TSV as JSON).
-      label: Column of the class, where there is one.
-      key: Column of a unique name, where there is one; else the path is the key. Tables only.
+      label: Column of the class, if any.
+      key: Column of a unique name, if any; otherwise the path is the key. Tables only.
     """
 
     image: str = "path"
@@ -64,7 +64,7 @@ class SourceColumns:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Example:
-    """One row of a source. Several threads may call `read_image` at once; it is picklable, for processes that do.
+    """One row of a source. `read_image` is thread-safe and picklable.
 
     Attributes:
       key: unique within the source.
@@ -72,7 +72,7 @@ class Example:
       read_image: returns the encoded image; raises ImageError "missing" or "unreadable".
       texts: in the source's order; may be empty.
       label: "" for none.
-      more: values of tables beside `captions` and `labels`, by table and column.
+      more: values of tables other than `captions` and `labels`, by table and column.
     """
 
     key: str
@@ -83,7 +83,7 @@ class Example:
     more: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
 
     def values(self, table: str) -> Mapping[str, Any]:
-        """Returns the row's values in one of the source's tables, by column; the key is not among them."""
+        """Returns the row's values in one of the source's tables, by column, without the key."""
         known: dict[str, dict[str, Any]] = {"captions": {"texts": list(self.texts)}, "labels": {"label": self.label}}
         return {**known, **self.more}[table]
 
@@ -121,7 +121,7 @@ class Source(Protocol):
 
     @property
     def tables(self) -> tuple[TableSchema, ...]:
-        """The tables that its examples have values for, in the dataset's order."""
+        """The tables that its examples have values for, in their order in the dataset."""
         ...
 
     def units(self, rows_per_shard: int) -> list[WorkUnit]:
@@ -132,18 +132,18 @@ class Source(Protocol):
         """Yields exactly `unit.num_rows` examples.
 
         Raises:
-          SourceError: the source no longer holds what was planned.
+          SourceError: the source has changed since it was planned.
         """
         ...
 
 
 def source_tables(*, has_labels: bool) -> tuple[TableSchema, ...]:
-    """Returns the tables of a source whose examples hold texts, and labels where it has any."""
+    """Returns the tables of a source whose examples have texts and, if `has_labels`, labels."""
     return (captions_table(), labels_table()) if has_labels else (captions_table(),)
 
 
 def columns_of(examples: Sequence[Example], table: TableSchema) -> dict[str, list[Any]]:
-    """Returns a table's columns for some examples; keys, and scales, which writers make, are not among them."""
+    """Returns a table's columns for some examples, without keys, and without scales, which writers compute."""
     rows = [example.values(table.name) for example in examples]
     names = [column.name for column in table.columns[1:] if column.type != "scale"]
     return {name: [row[name] for row in rows] for name in names}
@@ -178,13 +178,13 @@ def cut_units(path_offsets: Sequence[tuple[str, np.ndarray]], rows_per_shard: in
 
 
 def repeated_hashes(hashes: np.ndarray) -> set[int]:
-    """Returns the hashes that occur more than once: their keys may repeat. Takes 8 bytes a key, unlike a set."""
+    """Returns the hashes that occur more than once: their keys may repeat. Uses 8 bytes per key, unlike a set."""
     values, counts = np.unique(hashes, return_counts=True)
     return set(values[counts > 1].tolist())
 
 
 def check_repeats(keys: Iterable[tuple[str, str]], suspects: set[int], what_to_do: str) -> None:
-    """Raises if a key repeats, among those whose hash does.
+    """Raises SourceError if a key repeats; only keys of suspect hashes are compared.
 
     Args:
       keys: (key, its place) of every row.
@@ -219,7 +219,11 @@ def read_image(opener: Opener, path: str) -> bytes:
 
 
 def open_first(path: str, opener: Opener) -> BinaryIO:
-    """Opens a file that the source needs."""
+    """Opens a file that the source cannot do without.
+
+    Raises:
+      SourceError: it cannot be opened.
+    """
     try:
         return opener(path)
     except OSError as error:

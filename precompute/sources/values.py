@@ -1,7 +1,7 @@
 """Texts and labels from JSON, in tables and webdataset samples.
 
 Promises: a value that is not a string, a list of strings or (for labels and keys) a whole number is an error. The
-caller passes `fault`, which makes the error and knows the place.
+caller passes `fault`, which makes the error and adds the place.
 """
 
 from __future__ import annotations
@@ -41,15 +41,17 @@ def word(values: Mapping[str, Any], name: str, fault: Fault) -> str:
 
 
 def whole(text: str, name: str, fault: Fault) -> str:
-    """Returns the text; half a surrogate pair is refused, which JSON can express but UTF-8, hence a dataset, cannot."""
+    """Returns the text; refuses half a surrogate pair, which JSON can express but UTF-8, hence a dataset, cannot."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise fault(f"{name!r} holds half a character (byte pair {text[error.start]!r}), got {short(text)}") from error
+        raise fault(
+            f"{name!r} must not contain half a surrogate pair ({text[error.start]!r}), got {short(text)}"
+        ) from error
     return text
 
 
 def short(value: Any) -> str:
-    """Returns a value as Python writes it, cut to a line."""
+    """Returns a value's `repr`, cut to 60 characters."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -1,7 +1,7 @@
-"""The receipt: what a dataset's stored type cost, on the rows whose float32 vectors its manifest keeps.
+"""The receipt: what the stored type cost, measured on the rows whose float32 embeddings the manifest keeps.
 
-Promises: computed in float64 from what stands in the dataset, so that anyone gets the same figures. Similarities closer
-than 1e-9 count as equal, and equal ones stand in the order of rows. The vector of zeros is similar to itself alone.
+Promises: computed in float64 from the dataset alone, so that anyone gets the same figures. Similarities closer than
+1e-9 count as equal, and ties are broken by row order. An embedding of zeros is similar only to itself.
 """
 
 import dataclasses
@@ -18,16 +18,16 @@ _DECIMALS = 9
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Receipt:
-    """How near the stored vectors are to the float32 ones.
+    """How close the stored embeddings are to the float32 ones.
 
     Attributes:
       num_probes: rows compared.
       mean_cosine: of stored to float32.
       least_cosine: of stored to float32.
-      num_neighbours: how many nearest other probes are compared: `NUM_NEIGHBOURS`, or all of a few.
-      num_nearest_changed: probes whose nearest other one is another.
-      mean_overlap: share of the nearest `num_neighbours` that stay among them.
-      is_exact: whether the stored vectors are the float32 ones.
+      num_neighbours: nearest other probes compared for each probe: `NUM_NEIGHBOURS`, or all if there are fewer.
+      num_nearest_changed: probes whose nearest neighbour is a different one.
+      mean_overlap: share of the `num_neighbours` nearest that are still among the nearest.
+      is_exact: whether the stored embeddings are the float32 ones, bit for bit.
     """
 
     num_probes: int
@@ -40,10 +40,10 @@ class Receipt:
 
 
 def make_receipt(dataset: EmbeddingDataset) -> Receipt | None:
-    """Returns the receipt of a dataset that was opened with its vectors; None where the manifest keeps no float32.
+    """Returns the receipt of a dataset opened with its embeddings; None if the manifest keeps no float32 embeddings.
 
     Raises:
-      DatasetError: a probe that is not a vector of the dataset's width.
+      DatasetError: a probe is not a vector of the dataset's width.
     """
     probes = dataset.manifest.probes
     if dataset.manifest.format_version == 1 or not probes:
@@ -53,7 +53,7 @@ def make_receipt(dataset: EmbeddingDataset) -> Receipt | None:
 
 
 def compare(exact: np.ndarray[Any, Any], stored: np.ndarray[Any, Any]) -> Receipt:
-    """Returns the receipt of vectors [n, D] beside the same rows as stored, both as float32; n >= 1."""
+    """Returns the receipt of embeddings [n, D] and the same rows as stored, both as float32; n >= 1."""
     cosines = _cosines(exact, stored)
     count = min(NUM_NEIGHBOURS, len(exact) - 1)
     before, after = nearest(exact, count), nearest(stored, count)
@@ -70,7 +70,7 @@ def compare(exact: np.ndarray[Any, Any], stored: np.ndarray[Any, Any]) -> Receip
 
 
 def nearest(vectors: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, Any]:
-    """Returns int64 [n, count]: the other rows of largest cosine, the most similar first."""
+    """Returns int64 [n, count]: for each row, the other rows of largest cosine, most similar first."""
     unit = _unit(vectors)
     similarities = np.round(unit @ unit.T, _DECIMALS)
     np.fill_diagonal(similarities, -np.inf)

@@ -1,7 +1,7 @@
 """Checking a whole dataset: every file, every block, every row, and the ledger.
 
-Promises: all faults are found and named, not only the first; memory holds eight bytes a row and one block.
-Not here: mending.
+Promises: every fault is reported, not only the first; memory use is eight bytes per row and one block.
+Not here: repair.
 """
 
 import base64
@@ -23,16 +23,16 @@ from lit_precompute.schemas.storage import MANIFEST_NAME, DatasetError, file_sha
 from lit_precompute.schemas.tables import EMBEDDING, EMBEDDINGS, KEY, TableSchema
 from lit_precompute.schemas.vectors import LARGEST, SMALLEST_SCALE, StoredVectors, store
 
-# Faults named for each file: a wholly damaged one would otherwise fill the screen.
+# Faults reported per file: a badly damaged one would otherwise fill the screen.
 _MAX_FAULTS_PER_FILE = 5
 
 
 def verify(path: str | os.PathLike[str], progress: Callable[[int, int], None] | None = None) -> list[str]:
-    """Returns every fault of a dataset, in words; an empty list is a sound dataset.
+    """Returns a message for every fault of a dataset; a sound dataset has none.
 
     Args:
       path: the dataset.
-      progress: is called with (files checked, files in all) after each.
+      progress: called with (files checked, number of files) after each file.
     """
     directory = pathlib.Path(path)
     try:
@@ -69,7 +69,7 @@ class _Verification:
                 yield f"{path}: not a file of this dataset; remove it"
 
     def _shard(self, shard: ShardInfo, first_row: int) -> Iterator[str]:
-        """Yields the faults of one shard; the keys of all its tables are held against each other."""
+        """Yields the faults of one shard, including keys that differ between its tables."""
         keys_of: dict[str, bytes] = {}
         for table in self._manifest.tables:
             keys = hashlib.sha256()
@@ -83,8 +83,8 @@ class _Verification:
             self._progress(self._num_checked, self._num_files)
         if len(set(keys_of.values())) > 1:
             yield (
-                f"{self._directory}: shard {shard.shard}: the keys of {sorted(keys_of)} differ; these tables are not "
-                "of the same rows: write the wrong one again"
+                f"{self._directory}: shard {shard.shard}: the keys of {sorted(keys_of)} differ: these tables have "
+                "different rows; rewrite the wrong one"
             )
 
     def _file(self, shard: ShardInfo, table: TableSchema, first_row: int, keys: Any) -> Iterator[str]:
@@ -97,10 +97,10 @@ class _Verification:
             return
         found = file_sha256(path)
         if found != info.sha256:
-            yield f"{path}: SHA-256 must be {info.sha256}, got {found}; the bytes were changed: pull the file again"
+            yield f"{path}: SHA-256 must be {info.sha256}, got {found}; the file was changed: fetch it again"
         for number, fault in enumerate(self._blocks(reader, path, table, info.num_rows, first_row, keys)):
             if number == _MAX_FAULTS_PER_FILE:
-                yield f"{path}: and more faults"
+                yield f"{path}: more faults follow"
                 break
             yield fault
         reader.close()
@@ -116,7 +116,7 @@ class _Verification:
             yield str(error)
             return
         if num_records != num_blocks:
-            yield f"{path}: must hold {num_blocks} blocks, got {num_records}"
+            yield f"{path}: must have {num_blocks} blocks, got {num_records}"
         for block in range(min(num_blocks, num_records)):
             where = f"{path}: block {block}"
             try:
@@ -147,12 +147,12 @@ class _Verification:
         for name in names:
             stored = block.stored(name)
             for row in np.flatnonzero(~_are_finite(stored)):
-                yield f"{where}: row '{keys[int(row)].as_py()}': {name} must be finite, it has values that are not"
+                yield f"{where}: row '{keys[int(row)].as_py()}': {name} must be finite, got NaN or infinity"
             if stored.scales is not None:
                 for row in np.flatnonzero(~_are_within(stored)):
                     yield (
                         f"{where}: row '{keys[int(row)].as_py()}': {name} must be within -{LARGEST}..{LARGEST} with a "
-                        f"scale of at least {SMALLEST_SCALE:.4g}, the scale is {stored.scales[row]:.4g}"
+                        f"scale of at least {SMALLEST_SCALE:.4g}, got a row with the scale {stored.scales[row]:.4g}"
                     )
             if (table.name, name) == (EMBEDDINGS, EMBEDDING):
                 for probe in self._manifest.probes:
@@ -161,7 +161,7 @@ class _Verification:
                         yield from self._probe(probe, keys[place].as_py(), stored.row_bytes(place), where)
 
     def _probe(self, probe: Probe, key: str, found: bytes, where: str) -> Iterator[str]:
-        """Yields what is wrong with a probe: storing its vector must give the bytes found in its row."""
+        """Yields the faults of a probe: storing its vector must give the bytes found in its row."""
         if probe.key != key:
             yield f"{where}: row {probe.row} must have the manifest's probe key '{probe.key}', got '{key}'"
         try:
@@ -170,7 +170,7 @@ class _Verification:
             yield f"{self._directory / MANIFEST_NAME}: {error}"
             return
         if expected != found:
-            yield f"{where}: row '{key}': row {probe.row} must have the manifest's probe vector, it differs"
+            yield f"{where}: row '{key}': row {probe.row} must have the manifest's probe vector, got a different one"
 
     def _as_stored(self, probe: Probe) -> bytes:
         if self._manifest.format_version == 1:
@@ -186,7 +186,7 @@ class _Verification:
         _, counts = np.unique(np.concatenate(self._key_hashes), return_counts=True)
         repeated = int((counts > 1).sum())
         if repeated:
-            yield f"{self._directory}: keys must be unique, {repeated:,} stand more than once"
+            yield f"{self._directory}: keys must be unique, {repeated:,} occur more than once"
 
 
 def _are_finite(stored: StoredVectors) -> np.ndarray[Any, Any]:
@@ -196,6 +196,6 @@ def _are_finite(stored: StoredVectors) -> np.ndarray[Any, Any]:
 
 
 def _are_within(stored: StoredVectors) -> np.ndarray[Any, Any]:
-    """Returns bool [n]: whether int8 numbers and their scale are such as writers make."""
+    """Returns bool [n]: whether a row's int8 numbers and scale are in the range that writers produce."""
     assert stored.scales is not None
     return (stored.numbers >= -LARGEST).all(axis=1) & (stored.scales >= SMALLEST_SCALE)

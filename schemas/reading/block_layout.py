@@ -1,7 +1,7 @@
 """Where a dataset's rows are: the blocks of each shard, by arithmetic alone.
 
-Promises: nothing is read. Every block but a shard's last holds `block_rows` rows, so that the shards' row counts decide
-where each row and each block is.
+Promises: nothing is read. Every block but a shard's last has `block_rows` rows, so that the shards' row counts
+determine where each row and each block is.
 """
 
 import bisect
@@ -13,7 +13,7 @@ class BlockLayout:
     """Rows and blocks, counted through all shards."""
 
     def __init__(self, shard_rows: Sequence[int], block_rows: int):
-        """Takes the number of rows of each shard, and that of a full block."""
+        """Takes the number of rows of each shard and of a full block."""
         self._shard_rows, self._block_rows = list(shard_rows), block_rows
         self._shard_blocks = [-(-num_rows // block_rows) for num_rows in shard_rows]
         self._row_ends = list(itertools.accumulate(self._shard_rows))

@@ -1,8 +1,8 @@
 """Reading an embedding dataset: rows by number, by key and by range, blocks in any order.
 
-Promises: a row's place is arithmetic, no index is read; vectors are views of the bytes read, not copies; tables read
-together are checked to be aligned by key; memory is bounded by the blocks in use. Safe from several threads; pickles
-as a path, so that other processes open it anew. Blocks give vectors as they are stored, and by `vectors()` as float32.
+Promises: rows are located by arithmetic, without an index; embeddings are views of the bytes read, not copies; tables
+read together are checked to have the same keys; memory is bounded by the blocks in use. Thread-safe; pickles as a path,
+so that another process opens its own files. Blocks give embeddings as stored, and through `vectors()` as float32.
 """
 
 import os
@@ -27,7 +27,7 @@ class EmbeddingDataset:
     """A finished dataset, opened for reading."""
 
     def __init__(self, path: str | os.PathLike[str], tables: Sequence[str] | None = None):
-        """Opens; see `open`."""
+        """See `open`."""
         self.path = os.fspath(path)
         self.manifest = Manifest.read(path)
         aligned = [table.name for table in self.manifest.tables if table.aligned]
@@ -77,12 +77,12 @@ class EmbeddingDataset:
 
     @property
     def width(self) -> int:
-        """Width of the vectors."""
+        """Width of the embeddings."""
         return self.manifest.tower.output_width
 
     @property
     def vector_type(self) -> VectorType:
-        """Type in which the vectors are stored."""
+        """Type in which the embeddings are stored."""
         stored = self.manifest.table("embeddings").columns[1].vector_type
         assert stored is not None
         return stored
@@ -96,7 +96,7 @@ class EmbeddingDataset:
         return self._layout.span(block)
 
     def read_block(self, block: int, columns: Sequence[str] | None = None) -> RowBlock:
-        """Returns a block of the given columns (None: all); int8 vectors bring their scales.
+        """Returns a block of the given columns (None: all); int8 vectors come with their scales.
 
         Raises:
           IndexError: `block` is outside [0, num_blocks).
@@ -136,14 +136,14 @@ class EmbeddingDataset:
         return concatenate(pieces)
 
     def take(self, row_numbers: Any, columns: Sequence[str] | None = None) -> RowBlock:
-        """Returns any rows, in the order asked; each block is read once. `first_row` is -1.
+        """Returns any rows, in the given order; each block is read once. `first_row` is -1.
 
         Raises:
           IndexError: a number is outside [0, num_rows); negatives do not wrap.
         """
         numbers = np.asarray(row_numbers, dtype=np.int64)
         if numbers.size == 0 or numbers.min() < 0 or numbers.max() >= self.num_rows:
-            raise IndexError(f"rows must be some of [0, {self.num_rows}), got {numbers.tolist()[:8]}")
+            raise IndexError(f"rows must be within [0, {self.num_rows}) and not empty, got {numbers.tolist()[:8]}")
         blocks_of = np.array([self._layout.block_of(int(number)) for number in numbers])
         pieces: list[RowBlock] = []
         places: list[Any] = []
@@ -199,7 +199,7 @@ class EmbeddingDataset:
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickles as a path: another process opens the files anew."""
+        """Pickles as a path: another process opens its own files."""
         return EmbeddingDataset, (self.path, self.tables)
 
     def _open_table(self, name: str) -> TableReader:
@@ -207,7 +207,7 @@ class EmbeddingDataset:
         return TableReader(pathlib.Path(self.path), self.manifest.table(name), files)
 
     def _with_scales(self, columns: Sequence[str]) -> list[str]:
-        """Returns the columns, int8 vectors followed by their scales: one means nothing without the other."""
+        """Returns the columns, int8 vectors followed by their scales: neither is of use without the other."""
         names: list[str] = []
         for column in columns:
             scale = scale_column(column)
@@ -231,6 +231,6 @@ class EmbeddingDataset:
         for name, other in others:
             if not other.equals(keys):
                 raise DatasetError(
-                    f"{self.path}: tables '{first}' and '{name}' have other keys in block {block}; "
-                    "they are not of the same rows: write the table again"
+                    f"{self.path}: tables '{first}' and '{name}' have different keys in block {block}: "
+                    "they have different rows; rewrite the wrong one"
                 )

@@ -1,4 +1,4 @@
-"""Rows in memory: some consecutive or chosen rows of a dataset, column by column."""
+"""Rows of a dataset in memory, consecutive or chosen, column by column."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ class RowBlock:
 
     Vectors are NumPy arrays [n, D] in the stored type, read-only, and so are the scales [n] of int8 vectors; strings
     and lists of strings are Arrow arrays. `vectors` gives float32 of any stored type.
-    `first_row` is the row's number in the dataset, -1 for rows that were chosen one by one.
+    `first_row` is the number of the first row in the dataset, or -1 for rows that were chosen one by one.
     """
 
     first_row: int
@@ -46,20 +46,20 @@ class RowBlock:
         """Returns a column of vectors with its scales, as stored, without a copy.
 
         Raises:
-          DatasetError: the column holds no vectors, or is int8 and its scales are not here.
+          DatasetError: not a vector column, or int8 without its scales.
         """
         numbers, scales = self.columns[column], self.columns.get(scale_column(column))
         if not isinstance(numbers, np.ndarray) or numbers.ndim != 2:
-            raise DatasetError(f"column '{column}' holds no vectors")
+            raise DatasetError(f"column '{column}' is not a vector column")
         if numbers.dtype == np.int8 and scales is None:
-            raise DatasetError(f"int8 vectors '{column}' mean nothing without '{scale_column(column)}': read both")
+            raise DatasetError(f"int8 vectors '{column}' need their scales, '{scale_column(column)}': read both")
         return StoredVectors(numbers, scales if numbers.dtype == np.int8 else None)
 
     def vectors(self, column: str = EMBEDDING) -> np.ndarray[Any, Any]:
-        """Returns a column of vectors as float32 [n, D], whatever is stored; without a copy where that is float32.
+        """Returns a column of vectors as float32 [n, D], whatever is stored; without a copy if that is float32.
 
         Raises:
-          DatasetError: the column holds no vectors, or is int8 and its scales are not here.
+          DatasetError: not a vector column, or int8 without its scales.
         """
         return self.stored(column).to_float32()
 
@@ -72,7 +72,7 @@ class RowBlock:
         return RowBlock(self.first_row + start, stop - start, cut)
 
     def take(self, places: Any) -> "RowBlock":
-        """Returns the rows at these places of this block, in their order."""
+        """Returns the rows at these places of this block, in the given order."""
         taken = {
             name: column[places] if isinstance(column, np.ndarray) else column.take(pa.array(places))
             for name, column in self.columns.items()
@@ -89,7 +89,7 @@ class RowBlock:
 
 
 def concatenate(pieces: Sequence[RowBlock]) -> RowBlock:
-    """Returns blocks one after the other; a single one as it is."""
+    """Returns the blocks joined in order; a single block is returned as it is."""
     if len(pieces) == 1:
         return pieces[0]
     joined: dict[str, Any] = {}

@@ -12,9 +12,9 @@ from lit_precompute.schemas.manifest import FileInfo
 from lit_precompute.schemas.storage import DatasetError
 from lit_precompute.schemas.tables import TableSchema
 
-# An operating system allows some 1,024 open files; several tables are read side by side.
+# Operating systems often allow 1,024 open files; several tables are read side by side.
 _MAX_OPEN_FILES = 64
-# Blocks are asked for one at a time, in any order: reading ahead would read what nobody asked for.
+# Blocks are read one at a time, in any order: reading ahead would be wasted.
 _READER_OPTIONS = "readahead_buffer_size:0,max_parallelism:0"
 
 
@@ -22,7 +22,7 @@ class TableReader:
     """Blocks of one table, by (shard, block within it)."""
 
     def __init__(self, directory: pathlib.Path, table: TableSchema, files: list[FileInfo]):
-        """Checks that every file is there and as long as the manifest says.
+        """Checks that every file exists and has the size that the manifest states.
 
         Raises:
           DatasetError: a file is missing, or its size differs.
@@ -39,7 +39,7 @@ class TableReader:
         """Returns one block.
 
         Raises:
-          DatasetError: the bytes are damaged; file and block are named.
+          DatasetError: the bytes are damaged; the message names file and block.
         """
         where = f"{self._directory / self._files[shard].path}: block {block}"
         with self._lock:
@@ -47,11 +47,11 @@ class TableReader:
             try:
                 data: bytes = reader.read([block])[0]
             except (RuntimeError, IndexError) as error:
-                raise DatasetError(f"{where}: damaged ({error}); verify the dataset and pull the file again") from error
+                raise DatasetError(f"{where}: damaged ({error}); verify the dataset and fetch it again") from error
         return blocks.decode(data, self.schema, where)
 
     def num_records(self, shard: int) -> int:
-        """Returns how many blocks the file of a shard really holds."""
+        """Returns how many blocks the file of a shard actually contains."""
         with self._lock:
             return self._reader(shard).num_records()
 
@@ -67,18 +67,18 @@ class TableReader:
             path = self._directory / self._files[shard].path
             reader = ArrayRecordReader(str(path), _READER_OPTIONS)
             if not reader.ok():
-                raise DatasetError(f"{path}: not a whole ArrayRecord file; verify the dataset and pull the file again")
+                raise DatasetError(f"{path}: not a complete ArrayRecord file; verify the dataset and fetch it again")
             if len(self._open) >= _MAX_OPEN_FILES:
                 self._open.popitem(last=False)[1].close()
-        self._open[shard] = reader  # the most recently used stands last
+        self._open[shard] = reader  # the most recently used comes last
         return reader
 
 
 def _check_size(path: pathlib.Path, file: FileInfo) -> None:
     if not path.is_file():
-        raise DatasetError(f"{path}: the shard's file is missing; pull it again or repair the dataset")
+        raise DatasetError(f"{path}: the shard's file is missing; fetch it again or repair the dataset")
     size = path.stat().st_size
     if size != file.bytes:
         raise DatasetError(
-            f"{path}: must have {file.bytes} bytes, got {size}; the file was cut or changed: pull it again"
+            f"{path}: must have {file.bytes} bytes, got {size}; the file was truncated or changed: fetch it again"
         )

@@ -1,7 +1,7 @@
 """A writer that any producer can use: rows in, a finished dataset out.
 
-Promises: nothing but `_work` and unfinished shards stand in the directory until `close` publishes the manifest; the
-dataset's bytes depend on the rows and options alone. It does not resume: after a kill one starts anew.
+Promises: until `close` publishes the manifest, the directory contains only `_work` and unfinished shards; the dataset's
+bytes depend on the rows and options alone. It does not resume: after a kill, write the rows again from the first.
 """
 
 import os
@@ -45,22 +45,22 @@ class DatasetWriter:
         """Starts a dataset.
 
         Args:
-          directory: where it will be.
+          directory: where the dataset will be.
           tower: the tower that made the embeddings.
           source: what was embedded.
-          tables: the tables beside `embeddings` and `failures`, which every dataset has.
+          tables: the tables other than `embeddings` and `failures`, which every dataset has.
           vector_type: type in which embeddings are stored.
           rows_per_shard: rows of each shard but the last.
           block_rows: rows of each block but a shard's last.
           job: options of the producer, as JSON.
 
         Raises:
-          DatasetError: the directory holds a finished dataset already, or a table cannot be among `tables`.
+          DatasetError: the directory already contains a finished dataset, or a table cannot be among `tables`.
         """
         self._directory = pathlib.Path(directory)
         if (self._directory / MANIFEST_NAME).exists():
             raise DatasetError(
-                f"{directory}: holds a finished dataset; datasets do not change: write to another directory"
+                f"{directory}: contains a finished dataset, and datasets never change; write to another directory"
             )
         self._given = list(tables)
         self._tables = [embeddings_table(tower.output_width, vector_type), *tables, failures_table()]
@@ -68,7 +68,7 @@ class DatasetWriter:
         shutil.rmtree(self._directory / WORK_FOLDER, ignore_errors=True)
         self._tower, self._source, self._job = tower, source, dict(job or {})
         self._rows_per_shard, self._block_rows = rows_per_shard, block_rows
-        # The number of shards stands in their names and is known at the end: closed shards wait under temporary names.
+        # File names contain the number of shards, known only at the end: until then closed shards keep temporary names.
         self._closed: list[ShardWriter] = []
         self._probes = ProbeSampler()
         self._shard = self._new_shard()
@@ -78,7 +78,7 @@ class DatasetWriter:
         """Adds rows.
 
         Args:
-          keys: their unique names.
+          keys: the rows' unique names.
           embeddings: [n, D].
           columns: the columns of each table in `tables`, without the key, by table and name.
 
@@ -101,7 +101,7 @@ class DatasetWriter:
             start = stop
 
     def fail(self, *, key: str, source: str, reason: str, message: str) -> None:
-        """Notes a row that could not be embedded, and why."""
+        """Records a row that could not be embedded, and why."""
         self._shard.append("failures", {"key": [key], "source": [source], "reason": [reason], "message": [message]})
 
     def close(self) -> Manifest:
@@ -127,7 +127,7 @@ class DatasetWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Publishes; after an exception it removes what was written instead."""
+        """Publishes the dataset; after an exception, removes the temporary files instead."""
         if kind is None:
             self.close()
             return

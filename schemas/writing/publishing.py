@@ -1,6 +1,6 @@
 """Publishing: a shard's files, each whole or not at all, and the manifest after all shards.
 
-What was published never changes; the same files may be published twice without harm.
+Published files never change; publishing the same files twice does no harm.
 """
 
 import importlib.metadata
@@ -39,13 +39,13 @@ _LIBRARIES = ("lit-precompute", "array-record", "pyarrow", "numpy")
 def publish_shard(
     directory: str | os.PathLike[str], writers: Mapping[str, TableWriter], *, shard: int, num_shards: int
 ) -> dict[str, FileInfo]:
-    """Makes a shard's closed temporary files appear under their names, and returns what the manifest says of them.
+    """Renames a shard's closed temporary files to their final names, and returns their entries for the manifest.
 
     Args:
       directory: the dataset.
-      writers: what wrote the files, by table.
+      writers: the writers of the files, by table.
       shard: number of the shard.
-      num_shards: how many the dataset has; part of the names.
+      num_shards: the dataset's number of shards; part of the names.
     """
     files: dict[str, FileInfo] = {}
     for table, writer in writers.items():
@@ -77,20 +77,20 @@ def publish_manifest(
     """Writes manifest.json over finished shards and returns it.
 
     Args:
-      directory: the dataset; every file that `shards` names stands in it.
+      directory: the dataset; it contains every file that `shards` names.
       shards: all shards, in any order.
       tables: schemas of the tables, `embeddings` among them.
-      tower: the tower that made the vectors.
+      tower: the tower that made the embeddings.
       source: what was embedded.
-      probes: rows with their float32 vectors, ascending (schemas/probes.py); none is a dataset without a receipt.
+      probes: rows with their float32 embeddings, ascending (schemas/probes.py); without any there is no receipt.
       job: options of the producer, as JSON.
       block_rows: rows of every block but a shard's last.
       order: `source` or `shuffled`.
-      libraries: more modules whose versions to note, each with the distribution that usually provides it; another one
-        that provides it is noted in its place.
+      libraries: more modules whose versions are recorded, each with the distribution that usually provides it; where
+        another one provides it, that one is recorded.
 
     Raises:
-      DatasetError: a shard's file is missing or of another size, counts do not add up, or widths differ.
+      DatasetError: a shard's file is missing or of the wrong size, counts do not add up, or widths differ.
     """
     shards = sorted(shards, key=lambda shard: shard.shard)
     _check_width(tables, tower)
@@ -124,7 +124,7 @@ def _versions(libraries: Mapping[str, str]) -> dict[str, str]:
 
 
 def _distribution(module: str, usual: str) -> str | None:
-    """Returns the installed distribution that provides a module; None where its installer left no metadata."""
+    """Returns the installed distribution that provides a module; None if its installer left no metadata."""
     try:
         importlib.metadata.version(usual)
     except importlib.metadata.PackageNotFoundError:
@@ -138,5 +138,5 @@ def _check_width(tables: Sequence[TableSchema], tower: TowerCard) -> None:
     widths = [column.width for column in columns if column.type == "vector"]
     if widths != [tower.output_width]:
         raise DatasetError(
-            f"table 'embeddings' must hold one vector column of width {tower.output_width}, got {widths}"
+            f"table 'embeddings' must have one vector column of width {tower.output_width}, got {widths}"
         )

@@ -1,7 +1,7 @@
 """Writes one shard: a file for each table, complete or absent.
 
 Promises: files are written under names that no other attempt uses and appear by rename; two attempts at the same rows
-give the same bytes, so that a retry, a duplicate or a late double does no harm.
+give the same bytes, so that retries and duplicates do no harm.
 """
 
 import hashlib
@@ -21,10 +21,10 @@ from lit_precompute.schemas.writing.table_writer import Columns, TableWriter
 class ShardWriter:
     """Writes the tables of one shard.
 
-    Use as a context manager: leaving it by an exception removes the temporary files.
+    Use as a context manager: on leaving, temporary files that were not published are removed.
 
     Attributes:
-      probes: keeps some rows' float32 vectors, for the manifest: they are known only here.
+      probes: keeps some rows' float32 embeddings for the manifest: only the writer sees them.
     """
 
     def __init__(
@@ -42,10 +42,10 @@ class ShardWriter:
         Args:
           directory: the dataset.
           shard: number of the shard.
-          num_shards: how many the dataset will have; may be told to `finish` instead.
-          tables: what the shard holds.
+          num_shards: the dataset's number of shards; may be given to `finish` instead.
+          tables: the shard's tables.
           block_rows: rows of every block but a table's last.
-          probes: takes the rows; None for one of the shard's own, whose row numbers are within the shard.
+          probes: the sampler to use; None for the shard's own, whose row numbers are within the shard.
         """
         if block_rows < 1:
             raise DatasetError(f"block_rows must be >= 1, got {block_rows}")
@@ -85,11 +85,11 @@ class ShardWriter:
         """Closes, checks and publishes the files.
 
         Raises:
-          DatasetError: aligned tables hold other keys than each other.
+          DatasetError: the keys of aligned tables differ.
         """
         self.close()
         num_shards = self._num_shards if num_shards is None else num_shards
-        assert num_shards is not None, "num_shards must be told by now"
+        assert num_shards is not None, "num_shards must be given to the writer or to finish"
         files = publish_shard(self._directory, self._writers, shard=self._shard, num_shards=num_shards)
         num_rows = self._num_aligned_rows()
         num_failures = sum(writer.num_rows for name, writer in self._writers.items() if name == "failures")
@@ -102,7 +102,7 @@ class ShardWriter:
         )
 
     def close(self) -> None:
-        """Closes the temporary files and checks that aligned tables hold the same keys."""
+        """Closes the temporary files and checks that aligned tables have the same keys."""
         for writer in self._writers.values():
             if not writer.closed:
                 writer.close()
@@ -126,7 +126,7 @@ class ShardWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Removes what was not finished."""
+        """Removes the files that were not published."""
         self.abort()
 
     def _num_aligned_rows(self) -> int:

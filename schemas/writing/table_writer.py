@@ -25,7 +25,7 @@ class TableWriter:
         self.num_blocks = 0
         self._table = table
         self._schema = table.arrow_schema()
-        # Scales are made here, of the vectors.
+        # Callers give no scales: they are computed from the vectors.
         self._given = [column.name for column in table.columns if column.type != "scale"]
         self._block_rows = block_rows
         self._pending: list[pa.RecordBatch] = []
@@ -36,13 +36,13 @@ class TableWriter:
         """Adds rows, given column by column.
 
         Raises:
-          DatasetError: other columns than the table's, columns of unequal length, or values that do not fit.
+          DatasetError: missing or unknown columns, columns of unequal length, or values that do not fit.
         """
         num_rows = self._count(columns)
         start = 0
         while start < num_rows:
             stop = min(num_rows, start + self._block_rows - self._num_pending)
-            # Cut before Arrow has it: Arrow writes a cut array in other bytes than a whole one of the same values.
+            # Slice before converting: Arrow writes a sliced array in different bytes from a whole one of equal values.
             self._pending.append(self._batch({name: values[start:stop] for name, values in columns.items()}))
             self._num_pending += stop - start
             if self._num_pending == self._block_rows:
@@ -52,7 +52,7 @@ class TableWriter:
 
     @property
     def closed(self) -> bool:
-        """Whether the file is whole."""
+        """Whether the file is complete."""
         return not self._file.is_open()
 
     def close(self) -> None:

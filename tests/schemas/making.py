@@ -1,5 +1,7 @@
 """Small datasets for tests."""
 
+import json
+
 import numpy as np
 
 from lit_precompute.schemas import (
@@ -15,10 +17,11 @@ from lit_precompute.schemas import (
     labels_table,
     publish_manifest,
 )
+from lit_precompute.schemas.manifest import digest
 
 WIDTH = 6
 SOURCE = SourceInfo(kind="table", path="captions.tsv", files=[])
-# A table that nothing in the package knows.
+# A table that the package does not know.
 TAGS = TableSchema(
     name="tags",
     columns=[ColumnSchema(name="key", type="string"), ColumnSchema(name="tags", type="list<string>")],
@@ -39,7 +42,7 @@ def card(width=WIDTH, fingerprint="f" * 64):
 
 
 def rows(count, width=WIDTH, seed=0):
-    """Returns keys, float32 vectors, texts (0 to 2 a row) and labels."""
+    """Returns keys, float32 embeddings, texts (0 to 2 per row) and labels."""
     rng = np.random.default_rng(seed)
     keys = [f"image-{row:04d}" for row in range(count)]
     vectors = rng.standard_normal((count, width)).astype(np.float32)
@@ -92,6 +95,16 @@ def add_table(directory, table, columns):
         job=manifest.job,
         block_rows=manifest.block_rows,
     )
+
+
+def change_manifest(directory, change, *, redigest=True):
+    """Edits the manifest's JSON; with a correct digest, so that the rule behind it is what is tested."""
+    path = directory / "manifest.json"
+    content = json.loads(path.read_text())
+    change(content)
+    if redigest:
+        content["digest"] = digest(content)
+    path.write_text(json.dumps(content))
 
 
 def files_of(directory):

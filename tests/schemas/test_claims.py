@@ -38,7 +38,7 @@ def test_another_description_is_refused_with_both_values(claim):
     assert claim.read() == DESCRIPTION
 
 
-def test_what_is_noted_later_is_not_compared_by_the_claim(tmp_path):
+def test_keys_noted_later_are_not_compared_by_the_claim(tmp_path):
     claim = _claim(tmp_path, noted_later=("order",))
     claim.make(DESCRIPTION)
     claim.rewrite(claim.read() | {"order": {"kind": "rows"}})
@@ -59,7 +59,7 @@ def test_foreign_files_are_refused_and_own_ones_ignored(claim):
     (claim.directory / "_work.of-a-kill").mkdir()
     claim.refuse_foreign_files()
     (claim.directory / "thesis.tex").write_text("mine")
-    message = r"out: contains files that are not a job's \(thesis\.tex\); take an empty directory"
+    message = r"out: contains files that do not belong to a job \(thesis\.tex\); take an empty directory"
     for refuse in (claim.refuse_foreign_files, lambda: claim.make(DESCRIPTION)):
         with pytest.raises(ClaimError, match=message):
             refuse()
@@ -72,7 +72,7 @@ def test_foreign_files_are_refused_and_own_ones_ignored(claim):
 
 def test_a_folder_of_another_program_is_refused(tmp_path):
     (tmp_path / "_work/temporary").mkdir(parents=True)
-    with pytest.raises(ClaimError, match="_work: is not a job's; remove it, or take an empty directory"):
+    with pytest.raises(ClaimError, match="_work: does not belong to a job; remove it, or take an empty directory"):
         _claim(tmp_path, "_work/note.json").make(DESCRIPTION)
 
 

@@ -40,7 +40,7 @@ def test_every_version_is_read(version, golden, vector_type):
         assert receipt is None or receipt.is_exact == (vector_type == "float32")
 
 
-def test_int8_is_read_as_it_was_worked_out_by_hand():
+def test_int8_is_read_as_computed_by_hand():
     with EmbeddingDataset.open(GOLDEN / "dataset_v2/int8") as dataset:
         rows = dataset.rows(0, 5, ["embedding"])
     np.testing.assert_array_equal(rows["embedding"], version_2.INT8)

@@ -1,7 +1,6 @@
-"""The manifest: what it says, and what is refused with where, rule and value."""
+"""The manifest: its contents, and the errors for what is refused: where, rule, value."""
 
 import base64
-import json
 import pathlib
 
 import numpy as np
@@ -9,21 +8,10 @@ import pytest
 
 from lit_precompute.schemas import DatasetError, EmbeddingDataset, Manifest
 from lit_precompute.schemas.checking.verification import verify
-from lit_precompute.schemas.manifest import digest
-from tests.schemas.making import TAGS, add_table, rows, write
+from tests.schemas.making import TAGS, add_table, change_manifest, rows, write
 
 
-def _change(directory, change, *, redigest=True):
-    """Edits the manifest's JSON; with a right digest, so that the rule behind it is what is tested."""
-    path = directory / "manifest.json"
-    content = json.loads(path.read_text())
-    change(content)
-    if redigest:
-        content["digest"] = digest(content)
-    path.write_text(json.dumps(content))
-
-
-def test_says_what_the_dataset_holds(tmp_path):
+def test_describes_the_dataset(tmp_path):
     manifest = write(tmp_path)
     assert manifest == Manifest.read(tmp_path)
     assert (manifest.num_rows, manifest.num_failures) == (50, 2)
@@ -42,7 +30,7 @@ def test_a_tables_digest_is_of_its_schema_and_files_alone(tmp_path):
     digests = [before.table_digest(name) for name in names]
     assert [after.table_digest(name) for name in names] == digests
     assert len({*digests, after.table_digest("tags")}) == 5
-    # Equal rows cut into other shards are other files, and as another type another table.
+    # Equal rows in different shards are different files, and in a different type a different table.
     others = [write(tmp_path / "two", rows_per_shard=10), write(tmp_path / "three", vector_type="float32")]
     assert len({manifest.table_digest("embeddings") for manifest in (before, *others)}) == 3
     assert others[1].table_digest("captions") == before.table_digest("captions")
@@ -50,8 +38,8 @@ def test_a_tables_digest_is_of_its_schema_and_files_alone(tmp_path):
         before.table_digest("tags")
 
 
-def test_a_tables_digest_stays_what_it_is():
-    """Runs under way have noted it."""
+def test_a_tables_digest_never_changes():
+    """Unfinished training runs have recorded it."""
     manifest = Manifest.read(pathlib.Path(__file__).parents[1] / "golden/dataset_v2/float32")
     assert manifest.table_digest("captions") == "e1da097756a21720e5cca9d768a6a68619ce99dd931e01d23ea09d3f23f27fee"
 
@@ -61,11 +49,11 @@ def test_probes_are_rows_of_the_dataset_spread_over_all_of_it(tmp_path):
     keys, vectors, _, _ = rows(200)
     chosen = [probe.row for probe in manifest.probes]
     assert len(chosen) == 64
-    # Over all three shards, and nowhere sparser than twice as thin as evenly.
+    # Over all three shards; no gap is more than twice an even one.
     assert max(np.diff([-1, *chosen, 200])) <= 2 * 200 / 64 and min(np.diff(chosen)) >= 1
     for probe in manifest.probes:
         assert probe.key == keys[probe.row]
-        # As the tower gave them, and not as float16.
+        # As the tower gave them, not as float16.
         np.testing.assert_array_equal(np.frombuffer(base64.b64decode(probe.vector), "<f4"), vectors[probe.row])
 
 
@@ -103,12 +91,12 @@ def test_a_dataset_without_rows_is_sound(tmp_path):
             lambda m: m["shards"][1]["files"]["labels"].update(num_blocks=9),
             "shards.1.files.labels: must have 20 rows in 3 blocks, got 20 in 9",
         ),
-        (lambda m: m["tables"][0]["columns"].reverse(), "the first column is the string 'key'"),
+        (lambda m: m["tables"][0]["columns"].reverse(), "the first column must be the string 'key'"),
     ],
 )
 def test_a_broken_rule_is_named(tmp_path, change, message):
     write(tmp_path)
-    _change(tmp_path, change)
+    change_manifest(tmp_path, change)
     with pytest.raises(DatasetError, match=message):
         EmbeddingDataset.open(tmp_path)
 
@@ -118,40 +106,43 @@ def test_a_broken_rule_is_named(tmp_path, change, message):
     [
         (
             lambda m: m.update(format_version=1),
-            "embeddings.embedding: int8 vectors and their scales came with version 2",
+            "embeddings.embedding: int8 vectors and their scales need format_version 2, got 1",
         ),
         (
             lambda m: m["tables"][0]["columns"].pop(),
-            r"the columns of scales must be \['embedding_scale'\], one to each column of int8 vectors, got \[\]",
+            r"the scale columns must be \['embedding_scale'\], one for each int8 vector column, got \[\]",
         ),
         (
             lambda m: m["tables"][0]["columns"][1].update(vector_type="float16"),
-            r"the columns of scales must be \[\], .* got \['embedding_scale'\]",
+            r"the scale columns must be \[\], .* got \['embedding_scale'\]",
         ),
-        (lambda m: m["tables"][0]["columns"][2].update(width=1), "width and vector_type belong to vectors"),
+        (
+            lambda m: m["tables"][0]["columns"][2].update(width=1),
+            "a vector column must have width and vector_type, and no other may; got type scale, width 1",
+        ),
         (lambda m: m["tables"][0]["columns"][1].update(vector_type="int4"), "vector_type: Input should be"),
         (lambda m: m["tables"][0]["columns"][2].update(type="float32"), "type: Input should be"),
     ],
 )
 def test_a_broken_rule_of_int8_is_named(tmp_path, change, message):
     write(tmp_path, vector_type="int8")
-    _change(tmp_path, change)
+    change_manifest(tmp_path, change)
     with pytest.raises(DatasetError, match=message):
         EmbeddingDataset.open(tmp_path)
 
 
 def test_an_edited_manifest_is_refused(tmp_path):
     write(tmp_path)
-    _change(tmp_path, lambda m: m["tower"].update(fingerprint="a" * 64), redigest=False)
+    change_manifest(tmp_path, lambda m: m["tower"].update(fingerprint="a" * 64), redigest=False)
     with pytest.raises(DatasetError, match=r"digest must be .*the file was changed after it was written"):
         Manifest.read(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("{", "not JSON"), ("[]", "must hold a JSON object, got list"), ("\udcff", "not JSON")],
+    [("{", "not JSON"), ("[]", "must be a JSON object, got list"), ("\udcff", "not JSON")],
 )
-def test_what_is_no_json_object_is_refused(tmp_path, content, message):
+def test_anything_but_a_json_object_is_refused(tmp_path, content, message):
     (tmp_path / "manifest.json").write_bytes(content.encode("utf-8", "surrogateescape"))
     with pytest.raises(DatasetError, match=message):
         Manifest.read(tmp_path)
@@ -163,5 +154,5 @@ def test_no_manifest_says_what_the_directory_is(tmp_path):
     with pytest.raises(DatasetError, match="there is no directory"):
         Manifest.read(tmp_path / "nowhere")
     (tmp_path / "_work").mkdir()
-    with pytest.raises(DatasetError, match="this is an unfinished job; run its command again to go on"):
+    with pytest.raises(DatasetError, match="this is an unfinished job; run its command again to resume"):
         Manifest.read(tmp_path)

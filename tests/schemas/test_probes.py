@@ -1,4 +1,4 @@
-"""Probes: which rows they are, and that nothing but the rows decides it."""
+"""Probes: which rows they are, and that this depends on the rows alone."""
 
 import base64
 
@@ -10,6 +10,8 @@ from hypothesis import strategies
 from lit_precompute.schemas import DatasetError, FileInfo, Probe, ShardInfo
 from lit_precompute.schemas.probes import ProbeSampler, decode_vector, encode_vector, number_in_dataset, share_of_shard
 
+ALL = 10**6  # more than a sampler keeps
+
 
 def _add(sampler, start, stop):
     sampler.add([f"k{row}" for row in range(start, stop)], np.arange(start, stop)[:, None] * np.ones(3))
@@ -19,7 +21,7 @@ def _add(sampler, start, stop):
     strategies.lists(strategies.integers(0, 40), max_size=20), strategies.integers(1, 9), strategies.integers(0, 12)
 )
 @hypothesis.settings(max_examples=200, deadline=None)
-def test_rows_are_spread_evenly_however_they_came(sizes, most, drawn):
+def test_rows_are_spread_evenly_however_they_are_split(sizes, most, drawn):
     total = sum(sizes)
     whole, pieces = ProbeSampler(most), ProbeSampler(most)
     _add(whole, 0, total)
@@ -27,12 +29,12 @@ def test_rows_are_spread_evenly_however_they_came(sizes, most, drawn):
     for size in sizes:
         _add(pieces, start, start + size)
         start += size
-        assert len(pieces._kept) <= 2 * most  # bounded memory
+        assert len(pieces.draw(ALL)) <= 2 * most  # bounded memory
     assert whole.draw(drawn) == pieces.draw(drawn)
     probes = whole.draw(drawn)
     found = [probe.row for probe in probes]
-    assert len(found) == min(drawn, len(whole._kept)) and len(whole._kept) >= min(most, total)
-    kept = np.array([probe.row for probe in whole._kept])
+    kept = np.array([probe.row for probe in whole.draw(ALL)])
+    assert len(found) == min(drawn, len(kept)) and len(kept) >= min(most, total)
     assert len(set(np.diff(kept))) <= 1 and (total == 0 or (kept[0] == 0 and total - kept[-1] <= 2 * total / most + 1))
     assert found == sorted(set(found))
     assert [probe.key for probe in probes] == [f"k{row}" for row in found]
@@ -65,6 +67,6 @@ def test_numbers_in_the_dataset_begin_where_the_shard_does():
         (base64.b64encode(b"\xff" * 12).decode(), "must be finite"),
     ],
 )
-def test_what_is_no_vector_is_told(vector, message):
+def test_anything_but_a_vector_is_an_error(vector, message):
     with pytest.raises(DatasetError, match=f"probe of row 5: {message}"):
         decode_vector(Probe(row=5, key="k", vector=vector), 3)

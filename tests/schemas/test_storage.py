@@ -27,7 +27,7 @@ from lit_precompute.schemas.storage import (
 
 @pytest.fixture
 def bucket():
-    """A folder of a store in memory, as a URL."""
+    """The URL of a folder in a store in memory."""
     name = uuid.uuid4().hex
     store = fsspec.filesystem("memory")
     store.pipe({f"/{name}/a.txt": b"a", f"/{name}/b.txt": b"bb", f"/{name}/c.bin": b"ccc"})

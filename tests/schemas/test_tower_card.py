@@ -1,4 +1,4 @@
-"""The two identities of a tower: one network, and interchangeable embeddings."""
+"""The two identities of a tower: the same network, and interchangeable embeddings."""
 
 import pytest
 
@@ -46,7 +46,7 @@ def changed(*, architecture=None, preprocessing=None, **fields):
         (changed(preprocessing={"jpeg": "fast"}), {"jpeg": (None, "fast")}),
     ],
 )
-def test_how_images_reach_a_network_does_not_make_it_another(other, differences):
+def test_preprocessing_and_resolution_do_not_change_the_model_identity(other, differences):
     assert other.model_identity == CARD.model_identity is not None
     assert CARD.identity_differences(other) == {}
     assert CARD.preprocessing_differences(other) == differences
@@ -58,17 +58,17 @@ def test_how_images_reach_a_network_does_not_make_it_another(other, differences)
         (changed(weights_sha256="b" * 64), {"weights_sha256": ("a" * 64, "b" * 64)}),
         (changed(architecture={"width": 32}), {"architecture.width": (24, 32)}),
         (changed(architecture={"depth": 2}), {"architecture.depth": (None, 2)}),
-        # The architecture repeats it: it is told once.
+        # The architecture repeats it: it is reported once.
         (changed(architecture={"pooling": "map"}, pooling="map"), {"pooling": ("average", "map")}),
     ],
 )
-def test_weights_architecture_and_pooling_make_another_network(other, differences):
+def test_weights_architecture_and_pooling_change_the_model_identity(other, differences):
     assert other.model_identity != CARD.model_identity
     assert CARD.identity_differences(other) == differences
 
 
 @pytest.mark.parametrize("missing", ["family", "resolution", "compute_type"])
-def test_a_card_that_does_not_tell_its_network_has_no_identity(missing):
+def test_a_card_that_does_not_identify_its_network_has_no_model_identity(missing):
     architecture = {name: value for name, value in CARD.architecture.items() if name != missing}
     assert CARD.model_copy(update={"architecture": architecture}).model_identity is None
     assert CARD.model_copy(update={"architecture": {}}).model_identity is None

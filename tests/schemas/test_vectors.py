@@ -1,4 +1,4 @@
-"""Int8 with a scale for each row: how far it may be off, what it does at the ends, and what is refused."""
+"""Int8 with a scale per row: its error, its extremes, and what is refused."""
 
 from fractions import Fraction
 
@@ -12,7 +12,7 @@ from lit_precompute.schemas import DatasetError, DatasetWriter, EmbeddingDataset
 from lit_precompute.schemas.vectors import SMALLEST_SCALE, dequantise, quantise, store
 from tests.schemas.making import SOURCE, card, rows, write
 
-# 127 times a scale may round to above the largest float32: such rows are refused.
+# 127 times a scale may round above the largest float32: such rows are refused.
 LARGEST = float(np.float32(np.finfo(np.float32).max * (1 - 1e-6)))
 numbers_of_any_size = strategies.floats(-LARGEST, LARGEST, width=32, allow_subnormal=True) | strategies.floats(
     -1, 1, width=32
@@ -29,7 +29,7 @@ def test_off_by_half_a_scale_at_most(vectors):
     for row, vector in enumerate(vectors):
         scale = Fraction(float(scales[row]))
         for number, value in zip(numbers[row].tolist(), vector.tolist(), strict=True):
-            # In exact arithmetic. The quotient's last bit may decide a half otherwise: 2**-24 of at most 127.
+            # In exact arithmetic. The quotient's last bit may round a half the other way: 2**-24 of at most 127.
             assert abs(number * scale - Fraction(value)) <= scale / 2 * (1 + Fraction(127, 2**22))
 
 
@@ -52,7 +52,7 @@ def test_halves_go_to_even_and_the_largest_to_127():
     ("row", "expected_numbers", "expected_scale"),
     [
         ([0, 0, 0], [0, 0, 0], SMALLEST_SCALE),
-        ([1e-45, -1e-45, 0], [0, 0, 0], SMALLEST_SCALE),  # far below what a scale can be: reads as zero
+        ([1e-45, -1e-45, 0], [0, 0, 0], SMALLEST_SCALE),  # far below the smallest scale: reads as zero
         ([2**-126, -(2**-125), 0], [1, -2, 0], SMALLEST_SCALE),
         ([1e38, -1e38, 5e37], [127, -127, 64], np.float32(1e38) / np.float32(127)),
         ([1e-30, 1, 0], [0, 127, 0], np.float32(1) / np.float32(127)),
@@ -64,7 +64,7 @@ def test_zeros_huge_and_tiny_values(row, expected_numbers, expected_scale):
     assert scales[0] == expected_scale
 
 
-def test_a_dataset_gives_what_was_stored_and_float32_of_it(tmp_path):
+def test_a_dataset_gives_embeddings_as_stored_and_as_float32(tmp_path):
     write(tmp_path, vector_type="int8")
     exact = rows(50)[1]
     with EmbeddingDataset.open(tmp_path) as dataset:
@@ -85,21 +85,21 @@ def test_a_dataset_gives_what_was_stored_and_float32_of_it(tmp_path):
     assert block.vectors().dtype == np.float32
 
 
-def test_int8_takes_a_byte_a_number_and_four_a_row():
+def test_int8_takes_a_byte_per_number_and_four_per_row():
     stored = store(np.ones((10, 1280), np.float32), "int8")
     assert stored.numbers.nbytes + stored.scales.nbytes == 10 * 1284
     assert len(stored.row_bytes(3)) == 1284
 
 
 def test_float64_is_stored_as_its_float32_is():
-    """What the manifest's probes hold must give what is stored: no value may skip float32."""
-    halfway = np.float64(1) + 2.0**-11 + 2.0**-40  # to float16 up, but as float32 a tie, and then down
+    """The manifest's float32 probes must give the stored bytes: no value may skip float32."""
+    halfway = np.float64(1) + 2.0**-11 + 2.0**-40  # rounds up to float16, but is a tie as float32, and then rounds down
     assert np.float16(halfway) != np.float16(np.float32(halfway))
     assert store(np.full((1, 3), halfway), "float16").numbers.tolist() == [[1.0] * 3]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e39, np.finfo(np.float32).max])
-def test_what_is_not_finite_is_refused_by_name(tmp_path, value):
+def test_values_that_are_not_finite_are_refused(tmp_path, value):
     keys, vectors, texts, _ = rows(10)
     vectors = vectors.astype(np.float64)
     vectors[4, 2] = value
@@ -115,7 +115,7 @@ def test_int8_without_its_scales_is_refused(tmp_path):
     with EmbeddingDataset.open(tmp_path) as dataset:
         block = dataset.read_block(0)
     alone = type(block)(0, block.num_rows, {"embedding": block["embedding"]})
-    with pytest.raises(DatasetError, match="int8 vectors 'embedding' mean nothing without 'embedding_scale'"):
+    with pytest.raises(DatasetError, match="int8 vectors 'embedding' need their scales, 'embedding_scale': read both"):
         alone.vectors()
-    with pytest.raises(DatasetError, match="column 'texts' holds no vectors"):
+    with pytest.raises(DatasetError, match="column 'texts' is not a vector column"):
         block.vectors("texts")

@@ -1,6 +1,6 @@
 """The rows of a table file (CSV, TSV or JSON lines), line by line; errors name file and line.
 
-Promises: a `Layout` suffices to read any part of the table that begins at a row; `Lines` counts the bytes it has given,
+Promises: a `Layout` suffices to read any part of the table that begins at a row; `Lines` counts the bytes it has read,
 so that every row's position is known after one pass.
 
 Not here: checks of the whole table (unique keys, at least one row): see `units`.
@@ -32,12 +32,12 @@ class Row(NamedTuple):
 
 
 class Lines:
-    """The lines of a byte stream as text; counts the bytes it has given, and hashes them.
+    """The lines of a byte stream as text; counts and hashes the bytes read.
 
     Args:
       stream: yields lines as bytes.
       path: the file's path, for errors.
-      at_start: whether the stream begins where the file does; there may be a byte order mark.
+      at_start: whether the stream begins where the file does, and so may have a byte order mark.
     """
 
     def __init__(self, stream: Iterable[bytes], path: str, *, at_start: bool):
@@ -93,7 +93,7 @@ class DelimitedLayout:
             if len(fields) != len(self.names):
                 raise lines.fault(
                     f"the header has {len(self.names)} fields, this row {len(fields)}; "
-                    f"quote a field that holds {self.delimiter!r} or a line break",
+                    f"quote a field that contains {self.delimiter!r} or a line break",
                     line,
                 )
             texts = [fields[index] for index in self.texts if fields[index]]
@@ -125,7 +125,7 @@ def read_header(lines: Lines, format: str, columns: SourceColumns) -> DelimitedL
                 raise lines.fault(f"column {name!r} occurs {names.count(name)} times; only {columns.text!r} may repeat")
             return names.index(name)
         if required or not columns.is_default(field):
-            raise lines.fault(f"no column {name!r}; there are {list(names)}; name the {field} column by an option")
+            raise lines.fault(f"no column {name!r}; there are {list(names)}; name the {field} column with an option")
         return None
 
     numbered = re.compile(rf"{re.escape(columns.text)}(_\d+)?")
@@ -145,9 +145,9 @@ def read_header(lines: Lines, format: str, columns: SourceColumns) -> DelimitedL
 
 
 def no_text(columns: SourceColumns, names: list[str]) -> str:
-    """Returns the error message for a table with images only: more often a forgotten option than a wish."""
+    """Returns the error message for a table without texts: usually an option was forgotten."""
     return (
-        f"no {columns.text!r}; there are {names}; name what holds the text by an option "
+        f"no {columns.text!r}; there are {names}; name the text column with an option "
         f"(to embed images without texts, add an empty {columns.text!r})"
     )
 
@@ -159,7 +159,7 @@ class JsonLayout:
     columns: SourceColumns
 
     def skip_header(self, lines: Lines) -> None:
-        """There is none."""
+        """Does nothing: JSON lines have no header."""
 
     def rows(self, lines: Lines) -> Iterator[Row]:
         """Yields a row per object; blank lines are skipped."""
@@ -169,9 +169,11 @@ class JsonLayout:
                 continue
             values = parse_json(line, lines.fault)
             if not isinstance(values, dict):
-                raise lines.fault(f"a JSON object is expected, got {short(values)}")
+                raise lines.fault(f"must be a JSON object, got {short(values)}")
             if columns.image not in values:
-                raise lines.fault(f"no key {columns.image!r}; there are {sorted(values)}; name it by an option")
+                raise lines.fault(
+                    f"no key {columns.image!r}; there are {sorted(values)}; name the image column with an option"
+                )
             if unchecked and not {columns.text, columns.texts, columns.label} & set(values):
                 raise lines.fault(no_text(columns, sorted(values)))
             unchecked = False

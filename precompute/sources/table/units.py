@@ -1,7 +1,7 @@
 """A table of paths and texts: CSV, TSV or JSON lines.
 
-Promises: the whole table is read once, when it is opened, and checked; afterwards a worker reads only the bytes of its
-unit. Planning takes seconds for a million rows and 16 bytes a row, and the pickled source is a few hundred bytes.
+Promises: the whole table is read and checked once, when it is opened; afterwards a worker reads only the bytes of its
+unit. Planning uses 16 bytes of memory per row, and the pickled source is small.
 
 Not here: whether the images exist; a missing one becomes a row of `failures` when it is read.
 """
@@ -82,8 +82,8 @@ class TableSource:
             )
         if num_rows != unit.num_rows:
             raise SourceError(
-                f"{self.path}: bytes {part.start} to {part.stop} held {unit.num_rows} rows when the job was planned "
-                f"and hold {num_rows} now; the table changed: start again with an output of its own"
+                f"{self.path}: bytes {part.start} to {part.stop} had {unit.num_rows} rows when the job was planned "
+                f"and have {num_rows} now; the table changed: start again with a new output directory"
             )
 
 
@@ -91,12 +91,12 @@ def open_table(path: str, format: str, columns: SourceColumns, opener: Opener) -
     """Returns the table at `path`, read once and checked.
 
     Raises:
-      SourceError: no such file, no rows, no such column, a row of another length, an empty path, a repeated key.
+      SourceError: no such file, no rows, no such column, a row of the wrong length, an empty path, a repeated key.
     """
     with open_first(path, opener) as stream:
         lines = Lines(stream, path, at_start=True)
         layout: Layout = JsonLayout(columns=columns) if format == "jsonl" else read_header(lines, format, columns)
-        # Hashes instead of keys, so that a million rows need 16 MB and not 200; the rare suspects are checked again.
+        # Hashes take far less memory than keys; the rare suspects are checked again.
         offsets, hashes, has_labels = array.array("q", [lines.offset]), array.array("q"), False
         for row in layout.rows(lines):
             offsets.append(lines.offset)
@@ -106,7 +106,7 @@ def open_table(path: str, format: str, columns: SourceColumns, opener: Opener) -
         raise SourceError(f"{path}: no rows; a table needs at least one after its header")
     suspects = repeated_hashes(np.frombuffer(hashes, np.int64))
     if suspects:
-        hint = f"put all texts of an image into one row, or name every row in a column {columns.key!r}"
+        hint = f"put all texts of an image into one row, or give each row a unique name in a column {columns.key!r}"
         check_repeats(_keys(path, layout, opener), suspects, hint)
     return TableSource(
         path=path,

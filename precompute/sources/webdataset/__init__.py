@@ -1,1 +1,1 @@
-"""Tar files in webdataset's way."""
+"""Tar files in the webdataset layout."""

@@ -15,7 +15,7 @@ def find_tars(path: str, find: Finder) -> list[str]:
     """Returns the tars that a path means, in the order of their rows.
 
     Raises:
-      SourceError: a pattern or a folder without any.
+      SourceError: a pattern or a folder matches none.
     """
     if not path.lower().endswith((".tar", ".tar.gz", ".tgz")):
         path = tars_in(path)
@@ -37,7 +37,7 @@ def tars_in(folder: str) -> str:
 def expand_braces(pattern: str) -> list[str]:
     """Returns "a{b,c}" as ["ab", "ac"] and "x{08..10}" as ["x08", "x09", "x10"], in the order written.
 
-    Bounds of equal length keep their leading zeros. A pattern without braces is itself.
+    Bounds of equal length keep their leading zeros. A pattern without braces is returned as it is.
     """
     parts: list[list[str]] = []
     for position, part in enumerate(_BRACES.split(pattern)):

@@ -66,7 +66,7 @@ def read_samples(stream: BinaryIO, path: str, start: int = 0, stop: int | None =
         name = sample_name
         if suffix in parts:
             raise SourceError(
-                f"{path}, byte {member.start}: sample {name!r} has two members {suffix!r}; give samples other names"
+                f"{path}, byte {member.start}: sample {name!r} has two members {suffix!r}; rename one of them"
             )
         parts[suffix] = member
     if parts:
@@ -88,9 +88,11 @@ def read_members(stream: BinaryIO, path: str, start: int = 0, stop: int | None =
         except tarfile.HeaderError as error:
             raise _damaged(path, offset, str(error)) from error
         if info.offset_data + info.size > num_bytes:
-            raise _damaged(path, offset, f"{info.name!r} ends at byte {info.offset_data + info.size}, beyond the file")
+            raise _damaged(
+                path, offset, f"{info.name!r} ends at byte {info.offset_data + info.size}, beyond the end of the file"
+            )
         if not info.name.isascii() and "\udc80" <= max(info.name) <= "\udcff":
-            raise SourceError(f"{path}, byte {offset}: the name {info.name!r} is not UTF-8; give it another")
+            raise SourceError(f"{path}, byte {offset}: the name {info.name!r} is not UTF-8; rename it")
         if info.isreg():
             yield Member(info.name, offset, info.offset_data, info.size, tar.offset, info.chksum)
     if stop == num_bytes:
@@ -98,13 +100,13 @@ def read_members(stream: BinaryIO, path: str, start: int = 0, stop: int | None =
 
 
 def _tar_at(stream: BinaryIO, path: str, start: int) -> tarfile.TarFile:
-    """Returns a TarFile to be read from byte `start`."""
+    """Returns a TarFile positioned at byte `start`."""
     stream.seek(start)
     first = stream.read(8)
     for mark, name in _OTHER_MARKS:
         if first.startswith(mark):
             raise SourceError(
-                f"{path}: compressed by {name}; rows are read by their position: decompress it to a plain .tar"
+                f"{path}: compressed with {name}, but rows are read by position: decompress it to a plain .tar"
             )
     stream.seek(start)
     try:
@@ -126,4 +128,4 @@ def _check_end(stream: BinaryIO, path: str) -> None:
 
 
 def _damaged(path: str, offset: int, message: str) -> SourceError:
-    return SourceError(f"{path}, byte {offset}: the tar is damaged or cut off ({message}); fetch or write it again")
+    return SourceError(f"{path}, byte {offset}: the tar is damaged or truncated ({message}); fetch or write it again")

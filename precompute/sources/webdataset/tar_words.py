@@ -1,7 +1,7 @@
 """The contents of a sample in a tar: its texts, its label, and its image's bytes on request.
 
 Promises: members are read by position, by several threads at once through one open file. A member that cannot be read
-is a `ImageError`, so that it costs its own row and no other.
+is an `ImageError`, so that only its own row fails.
 
 Not here: finding samples (`tar_samples`).
 """
@@ -34,7 +34,7 @@ class SharedFile:
         self._identity = uuid.uuid4().hex
 
     def read(self, member: Member) -> bytes:
-        """Returns a member's bytes. A fault of the tar itself is raised unchanged: it is not about one image."""
+        """Returns a member's bytes. Errors of the tar itself are raised unchanged: they are not about one image."""
         with self._lock:
             if self._stream is None:
                 self._stream = self._opener(self.path)
@@ -42,7 +42,7 @@ class SharedFile:
             data = self._stream.read(member.size)
         if len(data) != member.size:
             raise SourceError(
-                f"{self.path}: {member.name!r} held {member.size} bytes, now {len(data)}; the tar changed"
+                f"{self.path}: {member.name!r} had {member.size} bytes and has {len(data)} now; the tar changed"
             )
         return data
 
@@ -56,7 +56,7 @@ class SharedFile:
 
 @functools.lru_cache(maxsize=2)  # rows of two units may be in progress
 def _shared_again(opener: Opener, path: str, identity: str) -> SharedFile:
-    del identity  # part of the cache's key: a later reader of the path may mean a file that replaced this one
+    del identity  # part of the cache's key: the path may be that of another file by now
     return SharedFile(opener, path)
 
 
@@ -64,7 +64,7 @@ def read_words(sample: Sample, file: SharedFile, columns: SourceColumns) -> tupl
     """Returns a sample's texts (the txt member, then those of the JSON, each once) and its label (cls, else JSON).
 
     Raises:
-      ImageError: "unreadable", a member is not UTF-8 or not the JSON that is expected.
+      ImageError: "unreadable", a member is not UTF-8 or not the expected JSON.
     """
     texts, label = [], ""
     if "txt" in sample.parts:
@@ -106,5 +106,5 @@ def read_json(member: Member, file: SharedFile) -> dict[str, Any]:
     """
     values = parse_json(_text(member, file), _fault(member))
     if not isinstance(values, dict):
-        raise _fault(member)("a JSON object is expected")
+        raise _fault(member)("must be a JSON object")
     return values

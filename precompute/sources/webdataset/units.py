@@ -1,8 +1,8 @@
-"""Tar files in webdataset's layout: images and their texts, many samples to a file.
+"""Tar files in webdataset's layout: images and their texts, many samples per file.
 
 Promises: opening reads every header once and no image; a unit is then read by its byte offsets alone. A sample's key is
 "<tar's name without .tar>/<sample's name>", which does not depend on the folder. A sample without an image, or with
-JSON that cannot be read, is a row that fails, never a gap.
+JSON that cannot be read, becomes a failed row and is never skipped.
 
 Not here: compressed tars, whose rows cannot be read by position (refused), and audio or video.
 """
@@ -77,8 +77,8 @@ class WebdatasetSource:
                     yield self._example(sample, shared)
             if num_rows != part.num_rows:
                 raise SourceError(
-                    f"{part.path}: bytes {part.start} to {part.stop} held {part.num_rows} samples when the job was "
-                    f"planned and hold {num_rows} now; the tar changed: start again with an output of its own"
+                    f"{part.path}: bytes {part.start} to {part.stop} had {part.num_rows} samples when the job was "
+                    f"planned and have {num_rows} now; the tar changed: start again with a new output directory"
                 )
 
     def _example(self, sample: Sample, file: SharedFile) -> Example:
@@ -115,12 +115,14 @@ def open_tars(path: str, columns: SourceColumns, opener: Opener, find: Finder) -
     scans = [_scan_tar(tar, columns, opener) for tar in paths]
     num_rows = sum(len(scan.hashes) for scan in scans)
     if num_rows == 0:
-        raise SourceError(f"{path}: no samples in {len(paths)} tar files; members are named like 0001.jpg, 0001.txt")
+        raise SourceError(
+            f"{path}: no samples in {len(paths)} tar files; members must be named like 0001.jpg, 0001.txt"
+        )
     if not any(scan.has_images for scan in scans):
         raise SourceError(f"{path}: no sample has an image, that is, a member named .{', .'.join(IMAGE_SUFFIXES)}")
     suspects = repeated_hashes(np.concatenate([np.frombuffer(scan.hashes, np.int64) for scan in scans]))
     if suspects:
-        hint = "give the tars other names, or the samples, and keep the members of a sample together"
+        hint = "rename the tars or the samples, and keep the members of a sample together"
         check_repeats(_keys(paths, opener), suspects, hint)
     return WebdatasetSource(
         columns=columns,
@@ -133,7 +135,7 @@ def open_tars(path: str, columns: SourceColumns, opener: Opener, find: Finder) -
 
 
 def _info(path: str, columns: SourceColumns, scans: Sequence[_Scan]) -> SourceInfo:
-    # The tars are too large to hash before work begins; their headers reveal other members, sizes or dates.
+    # Tars are too large to hash before work begins; their headers reveal changed names, sizes or dates.
     headers = "".join(scan.headers_sha256 for scan in scans)
     return SourceInfo.model_validate(
         {
@@ -193,7 +195,7 @@ def _scan_tar(path: str, columns: SourceColumns, opener: Opener) -> _Scan:
 def _check_json(sample: Sample, file: SharedFile, columns: SourceColumns) -> bool:
     """Returns whether a tar's first JSON has a label; refuses one that has neither a label nor a text.
 
-    Reading every JSON would cost as much as the job itself; the first one reveals a forgotten option.
+    Only the first one: it reveals a forgotten option, and reading all would cost as much as the job itself.
     """
     try:
         names = set(read_json(sample.parts["json"], file))
@@ -202,7 +204,7 @@ def _check_json(sample: Sample, file: SharedFile, columns: SourceColumns) -> boo
     if "txt" not in sample.parts and names.isdisjoint((*text_names(columns), columns.label)):
         raise SourceError(
             f"{file.path}: the JSON of sample {sample.name!r} has none of {list(text_names(columns))}; "
-            f"there are {sorted(names)}; name what holds the text by an option"
+            f"there are {sorted(names)}; name the text column with an option"
         )
     return columns.label in names
 

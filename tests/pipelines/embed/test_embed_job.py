@@ -202,7 +202,7 @@ def test_a_directory_of_other_things_is_refused(tmp_path, monkeypatch, source, c
     (tmp_path / "out").mkdir()
     (tmp_path / "out/thesis.tex").write_text("mine")
     assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 2
-    assert "contains files that are not a job's (thesis.tex); give an empty --output" in capsys.readouterr().err
+    assert "contains files that do not belong to a job (thesis.tex); give an empty --output" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("limit", "status"), [("0", 1), ("4", 1), ("10%", 1), ("5", 0), ("12%", 0)])
@@ -357,7 +357,7 @@ def test_a_launcher_that_another_overtakes_ends_well(tmp_path, monkeypatch, sour
 def test_a_work_folder_of_another_program_is_refused(tmp_path, monkeypatch, source, capsys):
     (tmp_path / "out/_work/temporary").mkdir(parents=True)
     assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 2
-    assert "_work: is not a job's; remove it" in capsys.readouterr().err
+    assert "_work: does not belong to a job; remove it" in capsys.readouterr().err
 
 
 def test_a_batch_size_that_nobody_gave_is_chosen_once_and_kept(tmp_path, monkeypatch, source, capsys):

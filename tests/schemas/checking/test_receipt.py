@@ -15,8 +15,7 @@ from lit_precompute.commands.data import describe_receipt
 from lit_precompute.schemas import DatasetError, EmbeddingDataset
 from lit_precompute.schemas.checking.receipt import compare, make_receipt
 from lit_precompute.schemas.vectors import dequantise, quantise
-from tests.schemas.making import rows, write
-from tests.schemas.test_manifest import _change
+from tests.schemas.making import change_manifest, rows, write
 
 ROUND = {
     "float16": lambda x: x.astype(np.float16).astype(np.float32),
@@ -27,7 +26,7 @@ ROUND = {
 
 
 def _drawn(count=64, width=24):
-    """Vectors that lie close together, so that rounding does change neighbours."""
+    """Embeddings so close together that rounding changes neighbours."""
     rng = np.random.default_rng(1)
     return (5 + 0.2 * rng.standard_normal((count, width))).astype(np.float32)
 
@@ -52,25 +51,25 @@ def test_agrees_with_scikit_learn(name, count):
     overlap = np.mean([len(set(one) & set(other)) for one, other in zip(before, after, strict=True)]) / neighbours
     assert receipt.mean_overlap == pytest.approx(overlap)
     assert (receipt.num_probes, receipt.num_neighbours, receipt.is_exact) == (count, neighbours, False)
-    if count == 64 and name in ("bfloat16", "coarse"):  # the test must be able to see a change
+    if count == 64 and name in ("bfloat16", "coarse"):  # the test must be able to detect a change
         assert receipt.num_nearest_changed > 0
 
 
-def test_exact_vectors_change_nothing():
+def test_exact_embeddings_change_nothing():
     receipt = compare(_drawn(), _drawn())
     assert receipt.is_exact
     assert (receipt.num_nearest_changed, receipt.mean_overlap) == (0, 1.0)
     assert receipt.least_cosine == pytest.approx(1, abs=1e-15)
 
 
-def test_zeros_that_stay_zeros_are_no_loss_and_what_becomes_zero_is():
+def test_zeros_that_stay_zeros_are_no_loss_but_values_that_become_zero_are():
     exact = np.array([[0, 0], [1e-9, 0], [1, 1]], np.float32)
     assert compare(exact[[0, 2]], exact[[0, 2]]).least_cosine == pytest.approx(1)
     assert compare(exact, exact.astype(np.float16).astype(np.float32)).least_cosine == 0
 
 
 def test_equal_rows_do_not_count_as_changed_neighbours():
-    """Of three equal rows each has two nearest: which one is named must not depend on the last bit."""
+    """Each of three equal rows has two nearest: which one counts must not depend on the last bit."""
     exact = np.repeat(_drawn(7, 301), 3, axis=0)
     receipt = compare(exact, ROUND["bfloat16"](exact))
     assert receipt.num_nearest_changed == 0
@@ -107,9 +106,9 @@ def test_a_dataset_without_float32_vectors_says_so(tmp_path):
         assert words == "none: format version 1 keeps no float32 vectors to compare with"
 
 
-def test_a_probe_of_another_width_is_told(tmp_path):
+def test_a_probe_of_the_wrong_width_is_an_error(tmp_path):
     write(tmp_path)
-    _change(tmp_path, lambda m: m["probes"][2].update(vector="AAAA"))
+    change_manifest(tmp_path, lambda m: m["probes"][2].update(vector="AAAA"))
     with EmbeddingDataset.open(tmp_path) as dataset, pytest.raises(DatasetError, match="row 2: must hold 6 float32"):
         make_receipt(dataset)
 
@@ -119,7 +118,7 @@ def test_the_command_shows_it(tmp_path):
     write(tmp_path, vector_type="int8")
     command = [sys.executable, "-m", "lit_precompute", "data", "info", str(tmp_path)]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    # Each in one line, as wide as a terminal.
+    # Each on one line, which fits a terminal.
     assert re.search(r"^receipt +int8 to float32: cosine 0\.9\d+, least 0\.9\d+ *$", said, re.MULTILINE)
     assert re.search(
         r"^neighbours +nearest changed for \d+ of 50 probes; [\d.]+% of the 10 kept *$", said, re.MULTILINE

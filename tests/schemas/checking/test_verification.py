@@ -1,4 +1,4 @@
-"""lit-data: every fault is found and named, and the exit status tells."""
+"""lit-data: every fault is reported, and the exit status says so."""
 
 import base64
 import json
@@ -6,20 +6,17 @@ import subprocess
 import sys
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from array_record.python.array_record_module import ArrayRecordWriter
 
-from lit_precompute.schemas import DatasetWriter, captions_table
-from lit_precompute.schemas import vectors as vectors_module
+from lit_precompute.schemas import DatasetWriter, EmbeddingDataset, ShardWriter, blocks, captions_table
 from lit_precompute.schemas.checking.verification import verify
 from lit_precompute.schemas.probes import encode_vector
 from lit_precompute.schemas.storage import file_sha256
-from lit_precompute.schemas.vectors import quantise
-from tests.schemas.making import SOURCE, card, rows, write
-from tests.schemas.test_manifest import _change
+from tests.schemas.making import SOURCE, card, change_manifest, rows, write
 
 SHARD = "embeddings/part-00001-of-00003.arrayrecord"
-
-LIT_DATA = [sys.executable, "-m", "lit_precompute", "data"]
 
 
 def _run(*arguments):
@@ -37,14 +34,30 @@ def _rewrite(directory, name, change):
 
 
 def _make_right(directory, name):
-    """Gives the manifest the changed file's size and hash: what is tested is the rule behind the checksum."""
+    """Puts the changed file's size and hash into the manifest: the rule behind the checksum is what is tested."""
     table, shard = name.split("/")[0], int(name.split("part-")[1][:5])
 
     def change(manifest):
         info = manifest["shards"][shard]["files"][table]
         info["sha256"], info["bytes"] = file_sha256(directory / name), (directory / name).stat().st_size
 
-    _change(directory, change)
+    change_manifest(directory, change)
+
+
+def _replace_embeddings(directory, change):
+    """Writes the embeddings of a dataset of one block again, changed in a way that no writer of ours allows."""
+    with EmbeddingDataset.open(directory) as dataset:
+        block = dataset.read_block(0, ["key", "embedding"])
+        schema = dataset.manifest.table("embeddings").arrow_schema()
+    numbers, scales = (None if array is None else array.copy() for array in block.stored())
+    change(numbers, scales)
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(numbers.reshape(-1)), type=schema.field("embedding").type)
+    columns = [block["key"], vectors] + ([] if scales is None else [pa.array(scales)])
+    name = "embeddings/part-00000-of-00001.arrayrecord"
+    file = ArrayRecordWriter(str(directory / name), blocks.WRITER_OPTIONS)
+    file.write(blocks.encode(pa.RecordBatch.from_arrays(columns, schema=schema), compress=False))
+    file.close()
+    _make_right(directory, name)
 
 
 @pytest.mark.parametrize("vector_type", ["float32", "float16", "bfloat16", "int8"])
@@ -68,7 +81,7 @@ def test_a_flipped_byte_anywhere_is_found(tmp_path, vector_type):
     assert verify(tmp_path) == []
 
 
-def test_all_faults_are_named_and_not_only_the_first(tmp_path):
+def test_all_faults_are_reported_not_only_the_first(tmp_path):
     write(tmp_path)
     (tmp_path / "captions/part-00000-of-00003.arrayrecord").unlink()
     _rewrite(tmp_path, SHARD, lambda data: data[:-1])
@@ -79,11 +92,9 @@ def test_all_faults_are_named_and_not_only_the_first(tmp_path):
         assert any(expected in fault for fault in faults)
 
 
-def test_tables_of_other_rows_are_found_even_with_right_checksums(tmp_path):
+def test_tables_with_different_rows_are_found_even_with_correct_checksums(tmp_path):
     write(tmp_path)
     keys, _, texts, _ = rows(50)
-    from lit_precompute.schemas import ShardWriter
-
     with ShardWriter(tmp_path, shard=1, num_shards=3, tables=[captions_table()], block_rows=8) as writer:
         writer.append("captions", {"key": [*keys[20:39], "another"], "texts": texts[20:40]})
         writer.finish()
@@ -92,20 +103,19 @@ def test_tables_of_other_rows_are_found_even_with_right_checksums(tmp_path):
     assert "shard 1: the keys of ['captions', 'embeddings', 'labels'] differ" in fault
 
 
-def test_repeated_keys_and_other_probes_are_found(tmp_path):
-
+def test_repeated_keys_and_wrong_probes_are_found(tmp_path):
     keys, vectors, texts, _ = rows(50)
     with DatasetWriter(tmp_path, tower=card(), source=SOURCE, tables=[captions_table()]) as writer:
         writer.write(keys=[keys[0], *keys[:-1]], embeddings=vectors, columns={"captions": {"texts": texts}})
-    _change(tmp_path, lambda m: m["probes"][3].update(vector=m["probes"][4]["vector"]))
+    change_manifest(tmp_path, lambda m: m["probes"][3].update(vector=m["probes"][4]["vector"]))
     faults = verify(tmp_path)
-    assert any("keys must be unique, 1 stand more than once" in fault for fault in faults)
-    assert any("row 3 must have the manifest's probe vector, it differs" in fault for fault in faults)
+    assert any("keys must be unique, 1 occur more than once" in fault for fault in faults)
+    assert any("row 3 must have the manifest's probe vector, got a different one" in fault for fault in faults)
 
 
 @pytest.mark.parametrize("vector_type", ["float32", "float16", "bfloat16", "int8"])
-def test_a_probe_one_step_beside_what_is_stored_is_found(tmp_path, vector_type):
-    """The least change of a float32 vector that the stored type can see."""
+def test_a_probe_one_step_from_the_stored_value_is_found(tmp_path, vector_type):
+    """By the smallest change of a float32 vector that changes the stored value."""
     write(tmp_path, vector_type=vector_type)
     step = {"float32": 2.0**-20, "float16": 2.0**-9, "bfloat16": 2.0**-6, "int8": 2.0**-5}[vector_type]
 
@@ -115,56 +125,49 @@ def test_a_probe_one_step_beside_what_is_stored_is_found(tmp_path, vector_type):
         vector[np.argmin(np.abs(vector))] += step
         probe["vector"] = encode_vector(vector)
 
-    _change(tmp_path, change)
+    change_manifest(tmp_path, change)
     (fault,) = verify(tmp_path)
-    assert "row 'image-0020': row 20 must have the manifest's probe vector, it differs" in fault
+    assert "row 'image-0020': row 20 must have the manifest's probe vector, got a different one" in fault
 
 
-def test_a_probe_of_another_key_or_without_a_vector_is_found(tmp_path):
+def test_a_probe_with_the_wrong_key_or_no_vector_is_found(tmp_path):
     write(tmp_path)
-    _change(tmp_path, lambda m: (m["probes"][3].update(key="other"), m["probes"][4].update(vector="?")))
+    change_manifest(tmp_path, lambda m: (m["probes"][3].update(key="other"), m["probes"][4].update(vector="?")))
     first, second = verify(tmp_path)
     assert "row 3 must have the manifest's probe key 'other', got 'image-0003'" in first
     assert "manifest.json: probe of row 4: the vector is not base64" in second
 
 
-def test_int8_numbers_and_scales_that_no_writer_makes_are_found(tmp_path, monkeypatch):
+def test_int8_numbers_and_scales_out_of_range_are_found(tmp_path):
+    write(tmp_path, 8, vector_type="int8")
 
-    def wrong(vectors):
-        numbers, scales = quantise(vectors)
+    def change(numbers, scales):
         numbers[3, 1], scales[5], scales[6] = -128, -1, np.nan
-        return numbers, scales
 
-    monkeypatch.setattr(vectors_module, "quantise", wrong)
-    monkeypatch.setattr(vectors_module, "_check_finite", lambda *_: None)
-    keys, vectors, texts, _ = rows(10)
-
-    with DatasetWriter(tmp_path, tower=card(), source=SOURCE, tables=[captions_table()], vector_type="int8") as writer:
-        writer.write(keys=keys, embeddings=vectors, columns={"captions": {"texts": texts}})
-    monkeypatch.undo()
-    _change(tmp_path, lambda m: m["probes"].clear())
+    _replace_embeddings(tmp_path, change)
+    change_manifest(tmp_path, lambda m: m["probes"].clear())
     faults = verify(tmp_path)
     for row, rule in ((3, "within"), (5, "within"), (6, "finite"), (6, "within")):
         assert any(f"row 'image-000{row}': embedding must be {rule}" in fault for fault in faults)
     assert len(faults) == 4
 
 
-def test_values_that_are_not_finite_are_found(tmp_path, monkeypatch):
-    """A producer that does not check, as others may be."""
-    monkeypatch.setattr(vectors_module.np, "isfinite", lambda values: np.ones_like(values, bool))
+def test_values_that_are_not_finite_are_found(tmp_path):
+    """As written by a producer that does not check."""
+    write(tmp_path, 8)
 
-    keys, vectors, texts, _ = rows(50)
-    vectors[7, 2] = np.inf
-    with DatasetWriter(tmp_path, tower=card(), source=SOURCE, tables=[captions_table()]) as writer:
-        writer.write(keys=keys, embeddings=vectors, columns={"captions": {"texts": texts}})
-    monkeypatch.undo()
+    def change(numbers, _):
+        numbers[7, 2] = np.inf
+
+    _replace_embeddings(tmp_path, change)
+    change_manifest(tmp_path, lambda m: m["probes"][7].update(vector=encode_vector(np.full(6, np.inf))))
     first, second = verify(tmp_path)
     assert "block 0: row 'image-0007': embedding must be finite" in first
     assert "probe of row 7: must be finite" in second
 
 
 @pytest.mark.slow
-def test_the_commands_tell_by_words_and_exit_status(tmp_path):
+def test_the_commands_report_in_words_and_by_exit_status(tmp_path):
     write(tmp_path / "sound")
     sound = _run("verify", tmp_path / "sound")
     assert (sound.returncode, "sound; 50 rows in 3 shards" in sound.stdout) == (0, True)

@@ -1,4 +1,4 @@
-"""Where blocks and rows are, held against laying them out one by one."""
+"""Where blocks and rows are, compared with laying them out one by one."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Reading what was written: rows by number, key and range; every wrong thing named."""
+"""Reading what was written: rows by number, key and range; every fault is reported."""
 
 import pickle
 import threading
@@ -11,8 +11,8 @@ import pytest
 from array_record.python.array_record_module import ArrayRecordReader
 from hypothesis import strategies
 
-from lit_precompute.schemas import DatasetError, EmbeddingDataset
-from tests.schemas.making import files_of, rows, write
+from lit_precompute.schemas import DatasetError, DatasetWriter, EmbeddingDataset, captions_table, labels_table
+from tests.schemas.making import SOURCE, card, files_of, rows, write
 
 
 @pytest.fixture(scope="module")
@@ -38,14 +38,14 @@ def test_all_rows_come_back_in_order(dataset):
     assert (len(dataset), dataset.num_rows, dataset.width, dataset.vector_type) == (50, 50, 6, "float16")
 
 
-def test_blocks_have_the_stated_rows_but_for_a_shards_last(dataset):
+def test_all_blocks_but_a_shards_last_are_full(dataset):
     spans = [dataset.block_span(block) for block in range(dataset.num_blocks)]
     # Shards of 20, 20 and 10 rows in blocks of 8.
     assert [stop - start for start, stop in spans] == [8, 8, 4, 8, 8, 4, 8, 2]
     assert [block.first_row for block in dataset.blocks(columns=["key"])] == [start for start, _ in spans]
 
 
-def test_vectors_are_views_of_what_was_read(dataset):
+def test_embeddings_are_views_of_what_was_read(dataset):
     vectors = dataset.read_block(0, ["embedding"])["embedding"]
     assert not vectors.flags.owndata
     assert not vectors.flags.writeable
@@ -83,7 +83,7 @@ def test_every_vector_type_rounds_to_nearest_even(tmp_path, vector_type, stored)
     np.testing.assert_array_equal(found, rows(50)[1].astype(stored))
 
 
-def test_a_block_opens_with_pyarrow_alone(directory):
+def test_a_block_can_be_read_with_pyarrow_alone(directory):
     reader = ArrayRecordReader(str(directory / "embeddings/part-00000-of-00003.arrayrecord"))
     with pa.ipc.open_stream(reader.read([0])[0]) as stream:
         batch = stream.read_next_batch()
@@ -132,7 +132,7 @@ def test_several_threads_and_another_process_read_alike(dataset):
         (lambda d: d.read_block(-1), r"block must be in \[0, 8\), got -1"),
         (lambda d: d.rows(10, 10), r"rows must be within \[0, 50\) and not empty, got \[10, 10\)"),
         (lambda d: d.row(50), r"\[0, 50\)"),
-        (lambda d: d.take([3, 50]), r"some of \[0, 50\), got \[3, 50\]"),
+        (lambda d: d.take([3, 50]), r"rows must be within \[0, 50\) and not empty, got \[3, 50\]"),
     ],
 )
 def test_places_outside_are_index_errors(dataset, call, message):
@@ -149,21 +149,21 @@ def _open_changed(tmp_path, change):
 SHARD = "captions/part-00001-of-00003.arrayrecord"
 
 
-def test_a_missing_shard_is_named_at_opening(tmp_path):
-    with pytest.raises(DatasetError, match=rf"{SHARD}: the shard's file is missing; pull it again"):
+def test_a_missing_shard_is_reported_at_opening(tmp_path):
+    with pytest.raises(DatasetError, match=rf"{SHARD}: the shard's file is missing; fetch it again"):
         _open_changed(tmp_path, lambda path: (path / SHARD).unlink())
 
 
-def test_a_truncated_file_is_named_at_opening(tmp_path):
+def test_a_truncated_file_is_reported_at_opening(tmp_path):
     def cut(path):
         whole = (path / SHARD).read_bytes()
         (path / SHARD).write_bytes(whole[:-100])
 
-    with pytest.raises(DatasetError, match=rf"{SHARD}: must have \d+ bytes, got \d+; the file was cut"):
+    with pytest.raises(DatasetError, match=rf"{SHARD}: must have \d+ bytes, got \d+; the file was truncated"):
         _open_changed(tmp_path, cut)
 
 
-def test_a_flipped_byte_in_the_data_is_named_when_read(tmp_path):
+def test_a_flipped_byte_in_the_data_is_reported_when_read(tmp_path):
     def flip(path):
         data = bytearray((path / SHARD).read_bytes())
         place = data.index(b"text 2") if b"text 2" in data else 65_536 + 200
@@ -175,14 +175,11 @@ def test_a_flipped_byte_in_the_data_is_named_when_read(tmp_path):
         list(dataset.blocks())
 
 
-def test_tables_of_other_rows_are_refused(tmp_path):
-    """Two tables of equal size and other keys: the swap of a file between datasets that checksums alone would name."""
+def test_tables_with_different_rows_are_refused(tmp_path):
+    """A file swapped with another dataset's of equal size: only the keys, or a checksum, show it."""
     write(tmp_path / "one")
     keys, vectors, texts, labels = rows(50)
     other = tmp_path / "two"
-    from lit_precompute.schemas import DatasetWriter, captions_table, labels_table
-    from tests.schemas.making import SOURCE, card
-
     tables = [captions_table(), labels_table()]
     with DatasetWriter(other, tower=card(), source=SOURCE, tables=tables, rows_per_shard=20, block_rows=8) as writer:
         columns = {"captions": {"texts": texts}, "labels": {"label": labels}}
@@ -192,12 +189,12 @@ def test_tables_of_other_rows_are_refused(tmp_path):
     (tmp_path / "one" / SHARD).write_bytes(swapped)
     with (
         EmbeddingDataset.open(tmp_path / "one") as dataset,
-        pytest.raises(DatasetError, match="tables 'embeddings' and 'captions' have other keys in block 3"),
+        pytest.raises(DatasetError, match="tables 'embeddings' and 'captions' have different keys in block 3"),
     ):
         list(dataset.blocks(columns=["embedding", "texts"]))
 
 
-def test_an_unknown_table_is_named(directory):
+def test_an_unknown_table_is_an_error(directory):
     with pytest.raises(DatasetError, match=r"unknown table 'tokens': the dataset has \['embeddings', 'captions'"):
         EmbeddingDataset.open(directory, tables=["tokens"])
     with pytest.raises(DatasetError, match="rows of table 'failures' are not the dataset's rows"):

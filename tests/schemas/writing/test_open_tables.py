@@ -1,4 +1,4 @@
-"""Tables that nobody here knows: written as given, read back, and held to the same rules as the others."""
+"""Tables that the package does not know: written as given, read back, and checked by the same rules as the others."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from tests.schemas.making import SOURCE, TAGS, card, rows
 
 
 def view_table(vector_type):
-    """Another view of the images: its column has the name that the embeddings' has."""
+    """Another view of the images: its column has the same name as that of `embeddings`."""
     return embeddings_table(4, vector_type).model_copy(update={"name": "view-2"})
 
 
@@ -33,17 +33,17 @@ def write(directory, tables, columns, count=20, vector_type="float16"):
 
 @pytest.mark.parametrize("vector_type", ["float32", "int8"])
 @pytest.mark.parametrize("stored_type", ["float16", "int8"])
-def test_tables_of_ones_own_are_read_back(tmp_path, vector_type, stored_type):
+def test_tables_of_a_users_own_are_read_back(tmp_path, vector_type, stored_type):
     tags = [["big", "red ☂"][: row % 3] for row in range(20)]
     view = np.random.default_rng(1).integers(-127, 128, (20, 4)).astype(np.float32)
-    view[:, 0] = 127  # so that int8 holds them exactly
+    view[:, 0] = 127  # so that int8 is exact
     columns = {"tags": {"tags": tags}, "view-2": {"embedding": view}}
     keys, _ = write(tmp_path, [TAGS, view_table(vector_type)], columns, vector_type=stored_type)
     assert verify(tmp_path) == []
     with EmbeddingDataset.open(tmp_path) as dataset:
         assert [table.name for table in dataset.manifest.tables] == ["embeddings", "tags", "view-2", "failures"]
         assert dataset.rows(0, 20)["tags"].to_pylist() == tags
-        # Of two columns of one name the first table's is read, with its own scales or none.
+        # Of two columns of the same name, the first table's is read, with its own scales if any.
         block = dataset.read_block(0, ["embedding"])
         assert set(block.columns) == ({"embedding", "embedding_scale"} if stored_type == "int8" else {"embedding"})
         assert block.vectors().shape == (4, 6)
@@ -53,7 +53,7 @@ def test_tables_of_ones_own_are_read_back(tmp_path, vector_type, stored_type):
         np.testing.assert_array_equal(found.vectors(), view)
 
 
-def test_a_dataset_may_hold_embeddings_alone(tmp_path):
+def test_a_dataset_may_have_embeddings_alone(tmp_path):
     keys, vectors = write(tmp_path, [], {}, vector_type="float32")
     assert verify(tmp_path) == []
     with EmbeddingDataset.open(tmp_path) as dataset:
@@ -71,7 +71,7 @@ def test_a_dataset_may_hold_embeddings_alone(tmp_path):
         ([TAGS.model_copy(update={"aligned": False})], "'tags' must be aligned"),
     ],
 )
-def test_tables_that_cannot_be_are_refused(tmp_path, tables, message):
+def test_invalid_tables_are_refused(tmp_path, tables, message):
     with pytest.raises(DatasetError, match=message):
         DatasetWriter(tmp_path, tower=card(), source=SOURCE, tables=tables)
     assert list(tmp_path.iterdir()) == []

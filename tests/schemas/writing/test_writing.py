@@ -1,4 +1,4 @@
-"""Writing: the same rows give the same bytes, and what does not fit is refused in words."""
+"""Writing: the same rows give the same bytes, and rows that do not fit are refused with an explanation."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ from tests.schemas.making import SOURCE, card, files_of, rows, write
 
 @hypothesis.given(strategies.lists(strategies.integers(1, 30), min_size=1, max_size=12))
 @hypothesis.settings(max_examples=15, deadline=None)
-def test_bytes_do_not_depend_on_how_rows_were_given(tmp_path_factory, sizes):
+def test_bytes_do_not_depend_on_how_rows_are_split(tmp_path_factory, sizes):
     pieces = []
     while sum(pieces) < 50:
         pieces.append(min(sizes[len(pieces) % len(sizes)], 50 - sum(pieces)))
@@ -33,16 +33,18 @@ def test_bytes_do_not_depend_on_how_rows_were_given(tmp_path_factory, sizes):
     assert files_of(whole) == files_of(cut)
 
 
-def test_nothing_but_the_dataset_is_left(tmp_path):
+def test_only_the_dataset_is_left(tmp_path):
     write(tmp_path)
     tables = {name.split("/")[0] for name in files_of(tmp_path)}
     assert tables == {"manifest.json", "embeddings", "captions", "labels", "failures"}
     assert not (tmp_path / "_work").exists()
 
 
-def test_a_finished_dataset_is_not_written_over(tmp_path):
+def test_a_finished_dataset_is_not_overwritten(tmp_path):
     write(tmp_path)
-    with pytest.raises(DatasetError, match="holds a finished dataset; datasets do not change"):
+    with pytest.raises(
+        DatasetError, match="contains a finished dataset, and datasets never change; write to another directory"
+    ):
         write(tmp_path)
 
 
@@ -55,7 +57,7 @@ def test_an_exception_leaves_no_files_and_no_manifest(tmp_path):
         writer.write(keys=keys, embeddings=vectors, columns={"captions": {"texts": texts}})
         raise RuntimeError("mine")
     assert files_of(tmp_path) == {}
-    with pytest.raises(DatasetError, match="unfinished job; run its command again"):
+    with pytest.raises(DatasetError, match="unfinished job; run its command again to resume"):
         EmbeddingDataset.open(tmp_path)
 
 
@@ -87,7 +89,7 @@ def test_rows_that_do_not_fit_are_refused(tmp_path, change, message):
         writer.write(**({"keys": keys, "embeddings": vectors, "columns": {"captions": {"texts": texts}}} | change))
 
 
-def test_a_shard_whose_tables_hold_other_rows_is_refused(tmp_path):
+def test_a_shard_whose_tables_have_different_rows_is_refused(tmp_path):
     tables = [embeddings_table(6, "float32"), captions_table()]
     keys, vectors, texts, _ = rows(4)
     with ShardWriter(tmp_path, shard=0, num_shards=1, tables=tables) as writer:
@@ -102,7 +104,7 @@ def test_a_shard_whose_tables_hold_other_rows_is_refused(tmp_path):
     assert files_of(tmp_path) == {}
 
 
-def test_another_tower_width_than_the_vectors_is_refused(tmp_path):
+def test_embeddings_of_a_width_other_than_the_towers_are_refused(tmp_path):
     with (
         pytest.raises(DatasetError, match=r"shape \[n, 7\], got \[10, 6\]"),
         DatasetWriter(tmp_path, tower=card(width=7), source=SOURCE, tables=[captions_table()]) as writer,

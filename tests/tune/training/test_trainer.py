@@ -191,7 +191,7 @@ def test_a_run_goes_on_when_its_dataset_has_a_table_more(unbroken, tmp_path):
 
 def test_a_folder_of_other_files_is_refused(dataset_path, tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(ValueError, match=r"contains files that are not a training run's \(thesis\.tex\)"):
+    with pytest.raises(ValueError, match=r"contains files that do not belong to a training run \(thesis\.tex\)"):
         train(dataset_path, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
