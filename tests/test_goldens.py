@@ -1,4 +1,4 @@
-"""What must never change: fingerprints, initial parameters, and what a saved model computes."""
+"""What must never change, whatever is rebuilt: identities, starting points, and what a saved model computes."""
 
 import json
 
@@ -14,7 +14,7 @@ FINGERPRINTS = json.loads(fingerprints.PATH.read_text(encoding="utf-8"))
 
 
 def test_every_registered_tower_keeps_its_fingerprint():
-    found = fingerprints.compute()["registered"]  # other tests register more towers
+    found = fingerprints.compute()["registered"]  # other tests register towers of their own beside these
     assert {name: found.get(name) for name in FINGERPRINTS["registered"]} == FINGERPRINTS["registered"]
 
 
@@ -28,7 +28,7 @@ def test_the_demos_training_starts_from_the_same_parameters_bit_for_bit():
     assert text_tower_start.hashes() == json.loads(text_tower_start.PATH.read_text(encoding="utf-8"))
 
 
-def test_a_tuned_model_of_version_1_gives_the_same_embeddings_as_ever():
+def test_a_tuned_model_of_version_1_gives_the_embeddings_that_it_gave():
     model = TunedModel.load(tuned_model.FOLDER / "model")
     with np.load(tuned_model.FOLDER / "embeddings.npz") as golden:
         # Rounding differs between processors by a few bits of float32.
