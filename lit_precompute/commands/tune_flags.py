@@ -70,7 +70,7 @@ def parse(arguments: list[str]) -> Arguments:
         fields: Annotated[Any, tyro.conf.arg(name="")] = default_fields,
         execution: Annotated[Execution, tyro.conf.arg(name="")] = named.execution,
     ) -> Arguments:
-        """Returns the arguments.
+        """Returns what was parsed; its signature is the command line.
 
         Args:
           dataset: Directory of the embedding dataset.
