@@ -23,7 +23,8 @@ _MAX_REASONS = 10
 class Info:
     """Shows what a dataset contains: rows, tower, source, tables, failures, and what the stored type cost in accuracy.
 
-    Example:
+    For example:
+
       lit-data info cc12m-vit_l16
     """
 
@@ -52,7 +53,8 @@ class Info:
 class Verify:
     """Checks every file of a dataset: checksums, row counts, alignment, finite values, ledger. Exits with 1 on a fault.
 
-    Example:
+    For example:
+
       lit-data verify cc12m-vit_l16
     """
 

@@ -25,7 +25,8 @@ class _Command:
 class ZeroShot(_Command):
     """Classifies images by the names of classes that the model was not trained on.
 
-    Example:
+    For example:
+
       lit-eval zero-shot --model runs/first/model --dataset imagenet-val --classes names.txt --templates clip_paper
     """
 
@@ -78,7 +79,8 @@ class ZeroShot(_Command):
 class Retrieval(_Command):
     """Finds the texts of each image and the image of each text: recall at 1, 5 and 10 in both directions.
 
-    Example:
+    For example:
+
       lit-eval retrieval --model runs/first/model --dataset coco-test
     """
 
@@ -109,7 +111,8 @@ class Retrieval(_Command):
 class Show(_Command):
     """Writes a page that shows images with their nearest texts, and texts with their nearest images.
 
-    Example:
+    For example:
+
       lit-eval show --model runs/first/model --dataset coco-test --output coco.html
     """
 

@@ -27,7 +27,7 @@ _DESCRIPTION = """Trains a text tower against the embeddings of an embedding dat
   lit-tune --dataset cc12m-vit_l16 --recipe cc12m --output runs/slow --optimizer.learning-rate 8e-4
 
 The same command resumes a run that was stopped. The tuned model is written to OUTPUT/model, for lit-eval.
-A recipe is a complete configuration: its values are the defaults of the flags below, and any flag overrides one.
+A recipe is a complete configuration: its values are the defaults of the flags below, and each can be overridden.
 lit-tune --recipe NAME --help shows the values of another recipe:
 
 {recipes}"""

@@ -29,7 +29,8 @@ else:
 class Run:
     """Embeds a source of images and texts. To resume a job that was stopped, run the same command again.
 
-    Example:
+    For example:
+
       lit-embed run --source images/captions.tsv --tower google/vit-base-patch16-224 --output embedded
 
     Other flags go to Apache Beam, for example --runner=DataflowRunner. Without --runner the job runs in this process.

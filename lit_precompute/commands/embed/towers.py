@@ -21,7 +21,8 @@ _WIDE = 200
 class Towers:
     """Lists the registered image towers, or shows the card of one.
 
-    Example:
+    For example:
+
       lit-embed towers
       lit-embed towers '*dino*'
       lit-embed towers google/vit-base-patch16-224
