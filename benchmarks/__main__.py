@@ -1,4 +1,4 @@
-"""Runs every benchmark, each in a process of its own: `make bench`. Exit status 1 where a goal is missed."""
+"""`make bench`: runs every benchmark in its own process. Exits with status 1 if a goal is missed."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ BENCHMARKS = ("contrastive_loss", "towers", "embed_job", "preparing", "loader", 
 
 
 def main() -> int:
-    """Returns 1 where a benchmark missed its goal or failed."""
+    """Returns 1 if a benchmark missed its goal or failed."""
     missed = [
         name
         for name in BENCHMARKS

@@ -1,11 +1,11 @@
-"""The contrastive loss, forward and backward, over three plain products of the same size; and its memory.
+"""The contrastive loss, forward and backward, relative to three plain matrix products; and its memory.
 
     python -m benchmarks.contrastive_loss
 
-The floor is what any exact method must do: one B x B x D product forward, two backward. It writes its B x B results to
-memory; ours does not. Times are medians of interleaved runs in one process; peers are the same loss left to automatic
-differentiation, with the whole matrix in memory. Memory is what XLA's compiler reserves for temporaries, and, as
-the operating system sees it, the peak of a fresh process above that of one with a tiny batch (Linux).
+The floor is what any exact method must compute: one B x B x D product forward, two backward. The floor writes its
+B x B results to memory; our loss does not. The peer is the same loss in plain JAX with automatic differentiation, which
+keeps the whole matrix in memory. Times are medians of interleaved runs in one process. Memory is what XLA reserves for
+temporaries, and the peak of a fresh process above that of one with a tiny batch (Linux).
 """
 
 import json
@@ -26,39 +26,39 @@ GOAL_BYTES = 2 * BATCH * WIDTH * 4 + (64 << 20)
 
 
 def draw(batch: int) -> tuple[jax.Array, jax.Array]:
-    """Returns unit rows of images and texts."""
+    """Returns unit rows of image and text embeddings."""
     keys = jax.random.split(jax.random.key(0))
     images, texts = (unit_rows(jax.random.normal(key, (batch, WIDTH))) for key in keys)
     return images, texts
 
 
 def ours(texts: jax.Array, log_scale: jax.Array, images: jax.Array) -> jax.Array:
-    """Returns the loss by tiles."""
+    """Returns the tiled loss."""
     return contrastive_loss(images, texts, log_scale)
 
 
 def plain(texts: jax.Array, log_scale: jax.Array, images: jax.Array) -> jax.Array:
-    """Returns the loss as one writes it down."""
+    """Returns the loss as in a textbook."""
     logits = jnp.exp(log_scale) * texts @ images.T
     return -(jnp.diag(jax.nn.log_softmax(logits, 0)) + jnp.diag(jax.nn.log_softmax(logits, 1))).mean() / 2
 
 
 def compiled(loss, batch: int):
-    """Returns the compiled loss and gradients, and their arguments."""
+    """Returns the compiled loss with gradients, and its arguments."""
     images, texts = draw(batch)
     arguments = texts, jnp.float32(2.3), images
     return jax.jit(jax.value_and_grad(loss, argnums=(0, 1))).lower(*arguments).compile(), arguments
 
 
 def seconds(function, *arguments) -> float:
-    """Returns the seconds of one call, to its end."""
+    """Returns the seconds of one call, until its result is ready."""
     started = time.perf_counter()
     jax.block_until_ready(function(*arguments))
     return time.perf_counter() - started
 
 
 def measure_times() -> dict[str, list[float]]:
-    """Returns the seconds of each run: the floor, ours and the peer's, in turn."""
+    """Returns the seconds of each run of the floor, ours and the peer, interleaved."""
     images, texts = draw(BATCH)
     similarities = jax.jit(lambda u, v: jnp.matmul(u, v.T, precision="highest"))
     weighted = jax.jit(lambda w, v: jnp.matmul(w, v, precision="highest"))
@@ -69,30 +69,30 @@ def measure_times() -> dict[str, list[float]]:
     for run in range(RUNS + 1):
         found = {"three products": sum(seconds(*product) for product in products)}
         found |= {name: seconds(function, *arguments) for name, (function, arguments) in cases.items()}
-        if run:  # the first warms up
+        if run:  # the first run is a warm-up
             for name, value in found.items():
                 times[name].append(value)
     return times
 
 
 def peak_bytes(batch: int) -> int:
-    """Returns the peak memory of a fresh process that runs ours once."""
+    """Returns the peak memory of a fresh process that runs our loss once."""
     program = f"from benchmarks.contrastive_loss import run_once; run_once({batch})"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     return json.loads(result.stdout)
 
 
 def run_once(batch: int) -> None:
-    """Runs ours once and prints this process's peak memory in bytes."""
+    """Runs our loss once and prints this process's peak memory in bytes."""
     function, arguments = compiled(ours, batch)
     jax.block_until_ready(function(*arguments))
-    # Not getrusage: what it tells of a child begins with the memory of the parent that started it.
+    # Not getrusage: a child's peak includes the memory of the parent that forked it.
     status = pathlib.Path("/proc/self/status").read_text()
     sys.stdout.write(str(int(status.split("VmHWM:")[1].split()[0]) * 1024))
 
 
 def main() -> int:
-    """Prints ratios and memory; returns 1 where a goal is missed."""
+    """Prints ratios and memory; returns 1 if a goal is missed."""
     times = measure_times()
     sys.stdout.write(f"loss and gradients, B {BATCH:,}, D {WIDTH}, float32, on {jax.devices()[0].device_kind}\n")
     floor = statistics.median(times["three products"])
@@ -117,7 +117,7 @@ def main() -> int:
         grown = peak - base
         sys.stdout.write(
             f"  process at B {batch:,}: {grown / 2**20:.0f} MiB above one of B 256, "
-            f"of which vectors {inputs[batch] / 2**20:.0f}\n"
+            f"of which embeddings {inputs[batch] / 2**20:.0f}\n"
         )
     return int(ratio > GOAL_RATIO or own >= GOAL_BYTES or growth > 4.05)
 

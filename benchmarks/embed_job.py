@@ -1,12 +1,12 @@
-"""The embedding job's images per second on the demo's images, over the bare jitted tower on decoded arrays.
+"""The embedding job's images per second on the demo's images, relative to the jitted tower on decoded arrays.
 
     python -m benchmarks.embed_job [--copies N] [--compute-type bfloat16] [--decode-in threads]
 
-EfficientNet-Lite0 with its published weights as `make demo` runs it: 1,603 emoji as PNG files, squeezed to 224 x 224,
-the batch size chosen by trial. The job is timed from its first finished batch to its last row, in the same process and
-on the same device as the tower, whose batches are timed before and after each of three jobs; the share is the median
-of the three. The seconds until the first batch are printed apart. On an accelerator, which would be through before a
-clock has ticked, the table holds every image 25 times under other names, and the tower runs as long.
+EfficientNet-Lite0 with its published weights, as in `make demo`: 1,603 emoji as PNG files, squeezed to 224 x 224, the
+batch size chosen by a trial. The job is timed from its first finished batch to its last row, in the same process and on
+the same device as the tower, which is timed before and after each of three jobs; the result is the median share of the
+three. The time until the first batch is printed separately. On an accelerator, where the job would be too short to
+measure, the table contains every image 25 times under different names, and the tower runs as long.
 """
 
 import argparse
@@ -39,7 +39,7 @@ GOAL_SHARE = 0.9
 
 
 def repeat_table(folder: pathlib.Path, copies: int) -> pathlib.Path:
-    """Returns a table of the demo's rows with every image `copies` times, each time under another folder's name."""
+    """Returns a table of the demo's rows with every image `copies` times, each copy under its own folder name."""
     head, *rows = (folder / "train.tsv").read_text(encoding="utf-8").splitlines(keepends=True)
     for copy in range(copies):
         (folder / f"pictures-{copy}").symlink_to(folder / "pictures", target_is_directory=True)
@@ -65,7 +65,7 @@ def tower_rate(embedder: Embedder, num_images: int) -> float:
 
 
 class TimedProgress(JobProgress):
-    """Notes when each batch was done, and its rows."""
+    """Records when each batch was finished, and its rows."""
 
     def __init__(self) -> None:
         """Starts empty."""
@@ -73,7 +73,7 @@ class TimedProgress(JobProgress):
         self.marks: list[tuple[float, int]] = []
 
     def add(self, *, num_rows: int, num_failures: int) -> None:
-        """Counts a batch and notes the time."""
+        """Counts a batch and records the time."""
         super().add(num_rows=num_rows, num_failures=num_failures)
         self.marks.append((time.perf_counter(), num_rows))
 
@@ -90,7 +90,7 @@ def job_rate(options: EmbedOptions, job: Job, source: Source, units: Sequence[Wo
 
 
 def main() -> int:
-    """Prints the share; returns 1 where the goal is missed."""
+    """Prints the share; returns 1 if the goal is missed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     on_cpu = jax.default_backend() == "cpu"
     parser.add_argument("--copies", type=int, default=1 if on_cpu else COPIES_ON_ACCELERATOR)
@@ -105,7 +105,7 @@ def main() -> int:
         options = EmbedOptions(source=str(table), tower=tower, output=f"{folder}/out", decoding=decoding)
         job, source, units = plan(options)
         embedder = PROCESS.embedder(tower, job.batch_size)
-        sys.stdout.write(f"the demo's embedding job, efficientnet-lite0, batch {job.batch_size} by trial\n")
+        sys.stdout.write(f"the demo's embedding job, efficientnet-lite0, batch {job.batch_size} by a trial\n")
         towers, shares = [tower_rate(embedder, asked.copies * TOWER_IMAGES)], []
         for number in range(NUM_JOBS):
             output = f"{folder}/out-{number}"

@@ -1,15 +1,15 @@
-"""The loader against embedding-reader: 200,000 rows of 768 float16 with a text each, both on the same rows and machine.
+"""The loader compared with embedding-reader: 200,000 rows of 768 float16 with a text each, on the same machine.
 
     python -m benchmarks.loader       # needs .venv-bench, which `make bench` sets up from requirements/bench.txt
 
-What is measured, each the best of six passes over files that stand in the page cache:
-- in memory: an epoch of shuffled batches of vectors and token ids, all rows resident, which a budget of 4 GiB allows;
-- in windows: the same with a budget of a third of the vectors, so that every epoch reads and mixes all its blocks anew;
+Each figure is the best of six passes over files in the page cache:
+- in memory: an epoch of shuffled batches of embeddings and token ids, with all rows resident, within a budget of 4 GiB;
+- in windows: the same with a budget of a third of the embeddings, so that every epoch reads and mixes all blocks again;
 - embedding-reader: all batches in the files' order (it does not shuffle) with the texts as strings, from .npy and
-  Parquet, its fastest layout. It turns float16 into float32.
-Ours has made the token ids once, when it opened; that time is printed by itself, and so is the rate of a first epoch
-that includes it. Bytes on disk over raw vector bytes are given for the table of vectors and its keys, and for the whole
-dataset with captions, failures and manifest.
+  Parquet, its fastest layout. It converts float16 to float32.
+Our loader tokenizes once, when it opens; that time is printed separately, as is the rate of a first epoch including it.
+Bytes on disk are compared with the raw bytes of the embeddings, for the table of embeddings with its keys and for the
+whole dataset with captions, failures and manifest.
 """
 
 import pathlib
@@ -34,7 +34,7 @@ GOAL_RATIO, GOAL_BYTES = 3.0, 1.03
 
 
 def make_texts() -> list[str]:
-    """Returns captions of 4 to 14 words, drawn so that some words are much more frequent than others."""
+    """Returns captions of 4 to 14 words with very uneven word frequencies."""
     draw = random.Random(0)
     syllables = [first + second for first in "bcdfghklmnprstvw" for second in ("a", "e", "i", "o", "u", "an", "er")]
     words = ["".join(draw.choices(syllables, k=draw.randint(1, 3))) for _ in range(5_000)]
@@ -75,12 +75,12 @@ def write_both(folder: pathlib.Path) -> EmbeddingDataset:
 
 
 def size_of(folder: pathlib.Path) -> int:
-    """Returns the bytes of all files below a folder."""
+    """Returns the size of all files below a folder in bytes."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def peer_rate(folder: pathlib.Path) -> float:
-    """Returns embedding-reader's rows per second, the best of all passes."""
+    """Returns embedding-reader's rows per second in its best pass."""
     command = [str(PEER_PYTHON), "benchmarks/loader_peer.py", str(folder), str(BATCH_SIZE), str(NUM_PASSES // 2)]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     passes = [(int(rows), float(seconds)) for rows, seconds in map(str.split, output.splitlines())]
@@ -89,7 +89,7 @@ def peer_rate(folder: pathlib.Path) -> float:
 
 
 def our_rates(name: str, dataset: EmbeddingDataset, tokenizer: Tokenizer, budget: int) -> float:
-    """Prints and returns rows per second of an epoch, the best of six."""
+    """Prints and returns rows per second of the best of six epochs."""
     begin = time.perf_counter()
     source = BatchSource(
         dataset, tokenizer, batch_size=BATCH_SIZE, seed=0, text=TextOptions(), memory_budget_bytes=budget
@@ -102,12 +102,14 @@ def our_rates(name: str, dataset: EmbeddingDataset, tokenizer: Tokenizer, budget
         seconds.append(time.perf_counter() - start)
     source.close()
     rate, first = num_rows / min(seconds), num_rows / (opened - begin + seconds[0])
-    print(f"  {name:<18}{rate:>12,.0f} rows/s   opened in {opened - begin:.2f} s; a first epoch with that {first:,.0f}")
+    print(
+        f"  {name:<18}{rate:>12,.0f} rows/s   opened in {opened - begin:.2f} s; first epoch including that {first:,.0f}"
+    )
     return rate
 
 
 def main() -> int:
-    """Prints both ratios; returns 1 where a goal is missed or the peer is not there."""
+    """Prints both ratios; returns 1 if a goal is missed or the peer is not installed."""
     if not PEER_PYTHON.exists():
         print(f"{PEER_PYTHON} is missing: `make bench` sets it up", file=sys.stderr)
         return 1
@@ -126,8 +128,8 @@ def main() -> int:
         dataset.close()
     print(f"  in memory over embedding-reader:  {resident / theirs:.2f} (goal >= {GOAL_RATIO:g})")
     print(f"  in windows over embedding-reader: {windowed / theirs:.2f}")
-    print(f"  bytes on disk over raw vector bytes: {vector_bytes / raw:.4f} (goal <= {GOAL_BYTES:g}), ", end="")
-    print(f"with captions and all {all_bytes / raw:.4f}")
+    print(f"  bytes on disk over raw embedding bytes: {vector_bytes / raw:.4f} (goal <= {GOAL_BYTES:g}), ", end="")
+    print(f"with captions and everything else {all_bytes / raw:.4f}")
     return 0 if resident >= GOAL_RATIO * theirs and vector_bytes <= GOAL_BYTES * raw else 1
 
 

@@ -1,7 +1,7 @@
 """Rows per second of embedding-reader, run by `benchmarks/loader.py` in the environment .venv-bench.
 
-Takes a folder with `vectors/*.npy` and `texts/*.parquet`, a batch size and a number of passes. Reads all batches with
-their texts, as its documentation shows, in the files' order (it has no shuffling), and prints rows and seconds of each.
+Takes a folder with `vectors/*.npy` and `texts/*.parquet`, a batch size and a number of passes. Each pass reads all
+batches with their texts as its documentation shows, in the files' order (it does not shuffle).
 """
 
 import pathlib

@@ -1,10 +1,10 @@
-"""Images prepared ahead of the device, in threads and in processes, over one thread alone times the cores.
+"""Images prepared ahead of the device in threads and in processes, relative to one thread times the cores.
 
     python -m benchmarks.preparing [--workers N ...]
 
-The demo's 1,603 emoji as PNG files, read, decoded and squeezed to 224 x 224, without a tower. What one process takes of
-its own core for an image from other processes bounds how many one accelerator can be given. Threads are measured
-beside them with the same number of workers, in turns; each figure is the median of five.
+The demo's emoji as PNG files, read, decoded and squeezed to 224 x 224, without a tower. The time that the main process
+spends on each image from its worker processes limits how many images it can feed to an accelerator. Threads are
+measured with the same number of workers, in alternation; each figure is the median of five.
 """
 
 import argparse
@@ -31,18 +31,18 @@ MOST_OWN_US = 100
 
 
 def rate(preparer: Preparer, files: list[str]) -> tuple[float, float]:
-    """Returns images per second, and the microseconds of this process's own time for each."""
+    """Returns images per second, and this process's own CPU time per image in microseconds."""
     started, own_started = time.perf_counter(), time.process_time()
     slot = None
     for outcome in preparer.prepare(functools.partial(read_image, open_file, file) for file in files):
         slot = outcome.copy() if slot is None else slot
-        slot[:] = outcome  # as into a batch
+        slot[:] = outcome  # as when filling a batch
     seconds, own_seconds = time.perf_counter() - started, time.process_time() - own_started
     return len(files) / seconds, 1e6 * own_seconds / len(files)
 
 
 def alone(files: list[str]) -> float:
-    """Returns images per second of one thread with nothing around it."""
+    """Returns images per second of a single thread."""
     started = time.perf_counter()
     for file in files:
         load(read_image(open_file, file), PREPROCESSING)
@@ -50,10 +50,10 @@ def alone(files: list[str]) -> float:
 
 
 def compare(files: list[str], num_workers: int) -> float:
-    """Prints the rates and returns the own microseconds for an image from processes."""
+    """Prints the rates; returns this process's own microseconds per image from processes."""
     threads = PreparingThreads(PREPROCESSING, num_workers=num_workers, ahead=AHEAD)
     processes = PreparingProcesses(PREPROCESSING, num_workers=num_workers, ahead=AHEAD)
-    rate(threads, files), rate(processes, files)  # warms up
+    rate(threads, files), rate(processes, files)  # warm-up
     rounds = [(alone(files), rate(threads, files), rate(processes, files)) for _ in range(ROUNDS)]
     processes.close()
     one = statistics.median(round_[0] for round_ in rounds)
@@ -69,7 +69,7 @@ def compare(files: list[str], num_workers: int) -> float:
 
 
 def main() -> int:
-    """Compares; returns 1 where the goal is missed."""
+    """Compares; returns 1 if the goal is missed."""
     cores = os.cpu_count() or 1
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workers", type=int, nargs="+", default=[cores, 16])

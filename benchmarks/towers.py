@@ -1,12 +1,12 @@
-"""Images per second of each family's base variant over torch's: same machine, threads, batch and sides, in turns.
+"""Images per second of each family's base variant relative to torch: same machine, threads, batch and image size.
 
     python -m benchmarks.towers [--peer PYTHON] [--batch-size N] [--channels-last] [family ...]
 
-Random weights, float32 images that are on the device already. On a CPU both compute in float32 with two threads; on a
-GPU both in bfloat16, torch with its fused attention. The peer is transformers' model where there is one (ViT, BiT,
-ConvNeXt), else the same network in torch's layers (MLP-Mixer, EfficientNet-Lite0); it runs in a process of its own, in
-an environment that has torch. Each round runs one after the other, for 25 seconds (5 on a GPU) and 7 rounds at least;
-the ratio is the median of the rounds' own, so that a machine which slows down meanwhile slows both.
+Random weights; float32 images that are already on the device. On a CPU both compute in float32 with two threads, on a
+GPU in bfloat16, torch with its fused attention. The peer is transformers' model if there is one (ViT, BiT, ConvNeXt),
+else the same network in torch's layers (MLP-Mixer, EfficientNet-Lite0); it runs in its own process and environment.
+Each round runs one after the other, for at least 25 seconds (5 on a GPU) and 7 rounds; the result is the median ratio
+of the rounds, so that a slower phase of the machine affects both.
 """
 
 import argparse
@@ -31,7 +31,7 @@ GPU_GOAL = 1.0
 
 
 class Case(NamedTuple):
-    """A family: its base variant, and the ratio to reach on a CPU."""
+    """A family's base variant, and the ratio to reach on a CPU."""
 
     tower: str
     goal: float
@@ -60,7 +60,9 @@ def build(tower: str, batch_size: int, side: int, compute_type: str) -> Callable
     parameters = jax.device_put(parameters)
     images = jax.device_put(generator.uniform(-1, 1, (batch_size, side, side, 3)).astype(np.float32))
     function = jax.jit(lambda parameters, images: entry.family.apply(config, parameters, images))
-    assert np.isfinite(np.asarray(function(parameters, images))).all()  # compiles; nonsense may be slower or faster
+    assert np.isfinite(
+        np.asarray(function(parameters, images))
+    ).all()  # compiles; NaN or infinity could change the speed
 
     def run() -> float:
         started = time.perf_counter()
@@ -71,7 +73,7 @@ def build(tower: str, batch_size: int, side: int, compute_type: str) -> Callable
 
 
 def compare(family: str, options: argparse.Namespace) -> float:
-    """Prints a line about a family and returns the share of its goal that the ratio is."""
+    """Prints the line of a family and returns its ratio divided by the goal."""
     batch_size, side = options.batch_size, options.side
     on_gpu = jax.default_backend() == "gpu"
     ours = build(CASES[family].tower, batch_size, side, "bfloat16" if on_gpu else "float32")
@@ -89,7 +91,7 @@ def compare(family: str, options: argparse.Namespace) -> float:
             print(file=process.stdin, flush=True)
             return float(process.stdout.readline())
 
-        theirs()  # warms up
+        theirs()  # warm-up
         rounds: list[tuple[float, float]] = []
         while len(rounds) < MIN_ROUNDS or sum(map(sum, rounds)) < MIN_SECONDS[jax.default_backend()]:
             rounds.append((ours(), theirs()))
@@ -104,8 +106,8 @@ def compare(family: str, options: argparse.Namespace) -> float:
 
 
 def main() -> int:
-    """Compares the families; returns 1 where a goal is missed."""
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # torch needs its part of a GPU's memory
+    """Compares the families; returns 1 if a goal is missed."""
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # leaves torch its part of the GPU's memory
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("families", nargs="*", default=list(CASES), metavar="family", help=", ".join(CASES))
     parser.add_argument("--peer", default=".venv-oracles/bin/python", help="a Python with torch and transformers")

@@ -1,8 +1,8 @@
 """The towers in torch, run by `benchmarks/towers.py` in an environment that has torch and transformers (.venv-oracles).
 
-Takes a family, a batch size, a side and perhaps "channels_last", a layout in memory instead of torch's own; waits for a
-line on standard input, runs one batch, and prints its seconds. On a GPU the model and its images are bfloat16. What
-transformers lacks is written here in torch's own layers: MLP-Mixer and EfficientNet-Lite0.
+Takes a family, a batch size, a side and optionally "channels_last", another memory layout. For each line on standard
+input it runs one batch and prints the seconds. On a GPU model and images are bfloat16. What transformers lacks,
+MLP-Mixer and EfficientNet-Lite0, is written here in torch's layers.
 """
 
 import itertools
@@ -42,7 +42,7 @@ class Mixer(nn.Module):
 
 
 class InvertedBottleneck(nn.Module):
-    """Expand, filter each channel, project; TensorFlow's padding."""
+    """Expands, filters each channel, projects; with TensorFlow's padding."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int):
         """Builds the layers."""
@@ -101,7 +101,7 @@ MODELS = {
 
 
 def main() -> None:
-    """Answers each line with the seconds of a batch; the first answer is the device's name."""
+    """Prints the device's name, then for each line of input the seconds of one batch."""
     family, batch_size, side = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     torch.set_num_threads(NUM_THREADS)
     on_gpu = torch.cuda.is_available()

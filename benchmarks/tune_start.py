@@ -1,11 +1,11 @@
-"""lit-tune's start: seconds from the command to the first finished step, and peak memory, on a small dataset.
+"""The start of lit-tune: seconds from the command to the first finished step, and peak memory, on a small dataset.
 
     python -m benchmarks.tune_start
 
-1,602 rows of 1,280 float16 with texts, the recipe `demo`: what the demo trains on. Each start is a process of its own,
-as a user's is; the best of three counts. Beside it stand two floors taken in the same run: a process that imports JAX,
-Flax, optax and pyarrow and does nothing, and one step of this training: no start can be shorter than both. The last
-start finds what XLA compiled before (JAX_COMPILATION_CACHE_DIR).
+1,602 rows of 1,280 float16 with texts and the recipe `demo`, like the demo itself. Each start is a new process; the
+best of three counts. Two floors are measured in the same run: a process that only imports JAX, Flax, optax
+and pyarrow, and one step of this training; no start can be faster than their sum. The last start reuses what XLA
+compiled before (JAX_COMPILATION_CACHE_DIR).
 """
 
 import json
@@ -26,7 +26,7 @@ IMPORTS = "import jax, flax.nnx, optax, pyarrow"
 
 
 def write_dataset(folder: pathlib.Path) -> None:
-    """Writes drawn vectors, each with four drawn words."""
+    """Writes random embeddings, each with four random words."""
     rng = np.random.default_rng(0)
     words = rng.integers(0, NUM_WORDS, (NUM_ROWS, 4))
     card = TowerCard(
@@ -49,7 +49,7 @@ def write_dataset(folder: pathlib.Path) -> None:
 
 
 def seconds_to_import() -> float:
-    """Returns the seconds of a process that only imports."""
+    """Returns the seconds of a process that does nothing but import."""
     begin = time.perf_counter()
     subprocess.run([sys.executable, "-c", IMPORTS], check=True)
     return time.perf_counter() - begin
@@ -57,18 +57,8 @@ def seconds_to_import() -> float:
 
 def start(dataset: pathlib.Path, output: pathlib.Path, **environment: str) -> tuple[float, float]:
     """Runs lit-tune for an epoch; returns seconds to the first finished step, and seconds of a later step."""
-    command = [
-        sys.executable,
-        "-m",
-        "lit_precompute",
-        "tune",
-        "--dataset",
-        str(dataset),
-        "--output",
-        str(output),
-        "--recipe",
-        "demo",
-    ]
+    command = [sys.executable, "-m", "lit_precompute", "tune", "--recipe", "demo"]
+    command += ["--dataset", str(dataset), "--output", str(output)]
     command += ["--num-steps", "4", "--optimizer.warmup-steps", "1", "--log-every-steps", "1"]
     begin = time.perf_counter()
     process = subprocess.Popen(
@@ -87,13 +77,13 @@ def start(dataset: pathlib.Path, output: pathlib.Path, **environment: str) -> tu
 
 
 def main() -> int:
-    """Prints the figures; there is no goal to miss."""
+    """Prints the figures; there is no goal."""
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         write_dataset(folder / "dataset")
         imports = min(seconds_to_import() for _ in range(3))
         starts = [start(folder / "dataset", folder / f"run{number}") for number in range(3)]
-        # Kilobytes on Linux, bytes on macOS; the largest of all children.
+        # The largest child, in kilobytes on Linux, in bytes on macOS.
         unit = 1 if sys.platform == "darwin" else 1024
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
         cache = {
@@ -108,7 +98,7 @@ def main() -> int:
     print(
         f"  of that: {imports:.1f} s are the imports of JAX, Flax, optax and pyarrow, {step:.1f} s is the step itself"
     )
-    print(f"  over those two: {first / (imports + step):.2f}; where XLA's programs are found again: {cached:.1f} s")
+    print(f"  over those two: {first / (imports + step):.2f}; with XLA's programs from the cache: {cached:.1f} s")
     return 0
 
 

@@ -1,1 +1,1 @@
-"""The demo: emoji drawn from a font and published weights, taken along the whole road by the public commands."""
+"""The demo: the public commands, end to end, on emoji drawn from a font and published weights."""

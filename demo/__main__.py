@@ -1,6 +1,6 @@
-"""`make demo`: embeds, tunes and evaluates on 1,903 emoji, by the commands that anyone would type.
+"""`make demo`: embeds, tunes and evaluates on 1,903 emoji with the commands that a user would type.
 
-What stands in .demo/ is taken up: a second run does again only what is missing.
+Resumes from what is in .demo/: a second run repeats only what is missing.
 """
 
 import pathlib
@@ -17,7 +17,7 @@ _PAGE = FOLDER / "heldout.html"
 
 
 def commands() -> list[list[str]]:
-    """Returns the road: embed, check, tune, evaluate, show."""
+    """Returns the commands: embed, verify, tune, evaluate, show."""
     tower = ["--tower", "efficientnet-lite0", "--resize", "square"]
     embed = [
         ["lit-embed", "run", "--source", f"{FOLDER}/{part}.tsv", *tower, "--output", f"{FOLDER}/{part}"]
@@ -35,25 +35,25 @@ def commands() -> list[list[str]]:
 
 
 def run(command: list[str]) -> float:
-    """Prints and runs one command; returns its seconds, and ends the demo where it fails."""
+    """Prints and runs one command and returns its seconds; exits if it fails."""
     sys.stdout.write(f"\n$ {shlex.join(command)}\n")
     sys.stdout.flush()
     started = time.monotonic()
     status = subprocess.run([str(_COMMANDS / command[0]), *command[1:]], check=False).returncode
     if status:
-        sys.stdout.write(f"the demo stops: the command ended with status {status}\n")
+        sys.stdout.write(f"the demo stops: the command exited with status {status}\n")
         sys.exit(status)
     return time.monotonic() - started
 
 
 def main() -> None:
-    """Runs the road and says where to look and what to try."""
+    """Runs all commands and says where to look and what to try next."""
     started = time.monotonic()
-    sys.stdout.write("1,903 emoji of OpenMoji (CC BY-SA 4.0); 300 are held out before anything is fitted\n")
+    sys.stdout.write("1,903 emoji of OpenMoji (CC BY-SA 4.0); 300 are held out before anything is trained\n")
     data.prepare(FOLDER)
     times = [(command[0].removeprefix("lit-"), run(command)) for command in commands()]
     spent = ", ".join(f"{name} {seconds:.0f}" for name, seconds in times)
-    sys.stdout.write(f"\n{time.monotonic() - started:.0f} s in all: {spent}\n")
+    sys.stdout.write(f"\n{time.monotonic() - started:.0f} s in total: {spent}\n")
     sys.stdout.write(f"look at {_PAGE.absolute()}\n\ntry next:\n")
     held_out = f"--model {FOLDER}/run/model --dataset {FOLDER}/heldout"
     sys.stdout.write(f"  lit-eval show {held_out} --seed 1 --output {FOLDER}/more.html\n")

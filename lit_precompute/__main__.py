@@ -3,15 +3,19 @@
 import importlib
 import sys
 
+# Each command and its module.
 _MODULES = {"embed": "embed", "tune": "tune", "eval": "evaluate", "data": "data"}
 _USAGE = f"usage: python -m lit_precompute {{{','.join(_MODULES)}}} ...\n"
+_HELP = f"""{_USAGE}
+Runs lit-embed, lit-tune, lit-eval or lit-data. `python -m lit_precompute embed --help` shows the flags of lit-embed.
+"""
 
 
 def main() -> None:
     """Runs the command that the first argument names."""
     name = sys.argv[1] if len(sys.argv) > 1 else ""
     if name in ("-h", "--help"):
-        sys.stdout.write(_USAGE)
+        sys.stdout.write(_HELP)
         sys.exit(0)
     if name not in _MODULES:
         sys.stderr.write(f"error: command must be one of {', '.join(_MODULES)}, got {name!r}\n{_USAGE}")

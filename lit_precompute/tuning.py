@@ -1,4 +1,4 @@
-"""Tuning and evaluating as functions: what `lit-tune` and `lit-eval` do, from Python."""
+"""Tuning and evaluation as functions: what `lit-tune` and `lit-eval` do, from Python."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -24,20 +24,20 @@ def train(
     report: Callable[["Progress"], None] = lambda progress: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> "TunedModel":
-    """Trains a text tower on a dataset and returns the tuned model; a run that was stopped goes on.
+    """Trains a text tower on a dataset and returns the tuned model; resumes a run that was stopped.
 
     Args:
-      dataset: images' embeddings and their texts.
+      dataset: image embeddings with their texts.
       recipe: what to train; `RECIPES[name].recipe`, with fields replaced as you like.
-      output: directory of the run; the model is its folder `model`.
+      output: directory of the run; the model is written to its folder `model`.
       execution: how to compute it here; `RECIPES[name].execution` suits a named recipe.
       report: called after each step, with the step and its metrics.
-      should_stop: asked after each step; True saves a checkpoint and stops.
+      should_stop: called after each step; True saves a checkpoint and stops.
 
     Raises:
-      ValueError: the dataset or the recipe cannot be trained on, or the output holds another run.
-      TrainingError: a loss, gradient or parameter that is not finite, or too little memory.
-      TrainingStopped: `should_stop` said so.
+      ValueError: the dataset and the recipe do not fit, or the output contains another run.
+      TrainingError: a loss, gradient or parameter is not finite, or memory runs out.
+      TrainingStopped: `should_stop` returned True.
     """
     from lit_precompute.tune.model.tuned_model import TunedModel
     from lit_precompute.tune.training.run_directory import RunDirectory
@@ -59,16 +59,16 @@ def zero_shot(
     *,
     templates: str | Sequence[str] = "plain",
 ) -> "ZeroShotResult":
-    """Returns how often the dataset's labels are found among the names of classes.
+    """Classifies images by class names, without training on them, and returns the accuracy.
 
     Args:
       model: the tuned model.
-      dataset: images' embeddings and their labels.
-      classes: names, in the order of their numbers; None: the dataset's labels.
-      templates: plain, clip_best, clip_paper, a file of templates, or the templates, with {} for the name.
+      dataset: image embeddings with their labels.
+      classes: names; labels may be names or positions in this list. None: the dataset's own labels.
+      templates: plain, clip_best, clip_paper, a file of templates, or the templates themselves, with {} for the name.
 
     Raises:
-      ValueError: another image tower than the model's, no labels, or one that is neither a class's name nor number.
+      ValueError: the image tower is not the model's, there are no labels, or a label names no class.
     """
     from lit_precompute.tune.evaluation.prompts import read_templates
     from lit_precompute.tune.evaluation.zero_shot import classify, distinct_labels
@@ -78,10 +78,10 @@ def zero_shot(
 
 
 def retrieval(model: "TunedModel", dataset: EmbeddingDataset) -> "RetrievalResult":
-    """Returns recall at 1, 5 and 10 of images' texts and of texts' images.
+    """Returns recall at 1, 5 and 10, from images to texts and from texts to images.
 
     Raises:
-      ValueError: another image tower than the model's, or no texts.
+      ValueError: the image tower is not the model's, or there are no texts.
     """
     from lit_precompute.tune.evaluation.retrieval import evaluate
 

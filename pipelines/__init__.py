@@ -1,1 +1,1 @@
-"""Beam jobs and their command lines."""
+"""Beam jobs."""

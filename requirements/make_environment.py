@@ -1,10 +1,10 @@
-"""Makes an environment (a virtual environment with locked packages), or leaves it alone when nothing changed.
+"""Creates a virtual environment with locked packages, or leaves it alone if nothing changed.
 
     python3 requirements/make_environment.py .venv requirements/lock.txt --install-project
 
-uv does the work where it is on the PATH, venv and pip otherwise. The environment is made again only when the
-locked requirements, setup.py or the Python change. This file runs on whatever `python3` is: standard library only,
-and nothing newer than Python 3.6 can parse, so that an old Python gets a clear line and not a syntax error.
+Uses uv if it is on the PATH, otherwise venv and pip. The environment is rebuilt only when the locked requirements,
+setup.py or the Python change. This file must run on any `python3`: it uses only the standard library and syntax of
+Python 3.6, so that an old Python gets a clear message instead of a syntax error.
 """
 
 import argparse
@@ -20,7 +20,7 @@ MARKER = ".made-from"
 
 
 def complain_about_python():
-    """Returns one line that says what is wrong with this Python, or None."""
+    """Returns one line that says why this Python cannot be used, or None."""
     version = sys.version_info[:2]
     if not OLDEST <= version <= NEWEST:
         return "Python 3.11, 3.12 or 3.13 is needed, and {} is {}.{}: run `make PYTHON=/path/to/python3.12 ...`".format(
@@ -32,7 +32,7 @@ def complain_about_python():
 
 
 def digest(requirements, install_project):
-    """Returns what the environment is made from, as one hash: files' contents and the Python."""
+    """Returns one hash of what the environment is built from: the files' contents and the Python."""
     ingredients = hashlib.sha256(sys.version.encode() + sys.executable.encode())
     paths = [requirements] + ([pathlib.Path("setup.py")] if install_project else [])
     for path in paths:
@@ -41,7 +41,7 @@ def digest(requirements, install_project):
 
 
 def make(environment, requirements, install_project):
-    """Makes the environment from nothing."""
+    """Builds the environment from scratch."""
     if environment.exists():
         shutil.rmtree(str(environment))
     python = str(environment / "bin" / "python")
@@ -57,7 +57,7 @@ def make(environment, requirements, install_project):
 
 
 def main():
-    """Command line; exits with 1 and one line when this Python cannot serve."""
+    """Command line; exits with status 1 and one line if this Python cannot be used."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("environment", type=pathlib.Path)
     parser.add_argument("requirements", type=pathlib.Path)
@@ -70,16 +70,16 @@ def main():
     wanted = digest(arguments.requirements, arguments.install_project)
     if marker.exists() and marker.read_text() == wanted:
         return
-    print(f"setting up {arguments.environment} (once; some minutes on a first run)", flush=True)
+    print(f"setting up {arguments.environment} (once; the first time takes some minutes)", flush=True)
     try:
         make(arguments.environment, arguments.requirements, arguments.install_project)
     except subprocess.CalledProcessError as error:
         sys.exit(
-            "setting up {} failed: `{}` ended with status {}".format(
+            "setting up {} failed: `{}` exited with status {}".format(
                 arguments.environment, " ".join(map(str, error.cmd)), error.returncode
             )
         )
-    # Written last: an interrupted set-up is made again.
+    # Written last, so that an interrupted set-up is repeated.
     marker.write_text(wanted)
 
 

@@ -1,4 +1,4 @@
-"""Who may import what: the table of docs/architecture.md, held against every import statement."""
+"""Which folder may import what: checks every import statement against the table in docs/architecture.md."""
 
 import ast
 import pathlib
@@ -11,16 +11,16 @@ ROOT = pathlib.Path(__file__).parents[1]
 FACE = "lit_precompute"
 FOLDERS = ("schemas", "towers", "precompute", "pipelines", "tune")
 
-# Which of our own folders each may import, beside itself.
+# Which of our folders each may import, besides itself.
 OURS = {
     "schemas": set(),
     "towers": {"schemas"},
     "precompute": {"schemas", "towers"},
     "pipelines": {"schemas", "towers", "precompute"},
     "tune": {"schemas", "towers"},
-    FACE: {*FOLDERS},
+    FACE: set(FOLDERS),
 }
-# Which packages of others.
+# Third-party packages that each may import.
 OTHERS = {
     "schemas": {"numpy", "pyarrow", "array_record", "pydantic", "ml_dtypes"},
     "towers": {"numpy", "jax", "jaxtyping", "flax", "safetensors", "huggingface_hub", "sentencepiece", "ml_dtypes"},
@@ -29,7 +29,7 @@ OTHERS = {
     "tune": {"numpy", "pyarrow", "jax", "jaxtyping", "flax", "optax", "orbax", "safetensors", "tensorboard"},
     FACE: {"tyro", "rich", "apache_beam"},
 }
-# And single modules more than their folder: file systems are known in one place; pages and plots draw.
+# Single modules that may import more than their folder.
 ALSO = {
     "schemas/storage.py": {"fsspec", "aiohttp"},
     "tune/evaluation/show": {"PIL", "precompute", "matplotlib"},
@@ -38,7 +38,7 @@ ALSO = {
 
 
 def _imported(path: pathlib.Path) -> set[str]:
-    """Returns the modules that a file imports, late imports too; names taken from a package count as its modules."""
+    """Returns the modules that a file imports, also late; names imported from a package count as modules."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -50,21 +50,21 @@ def _imported(path: pathlib.Path) -> set[str]:
 
 
 def _part(name: str) -> str:
-    """Returns what the tables call an imported module: a folder of ours, the face, or another's package."""
-    first, second = [*name.split("."), ""][:2]
-    if first != FACE:
-        return first
-    return second if second in FOLDERS else FACE
+    """Returns the part that an imported module belongs to: one of our folders, the face, or another package."""
+    parts = name.split(".")
+    if parts[0] != FACE:
+        return parts[0]
+    return parts[1] if len(parts) > 1 and parts[1] in FOLDERS else FACE
 
 
 def _sources() -> list[pathlib.Path]:
-    return sorted(path.relative_to(ROOT) for folder in (*FOLDERS, FACE) for path in (ROOT / folder).rglob("*.py"))
+    return sorted(path.relative_to(ROOT) for folder in OURS for path in (ROOT / folder).rglob("*.py"))
 
 
 @pytest.mark.parametrize("path", _sources(), ids=str)
 def test_imports_only_what_the_table_allows(path: pathlib.Path):
     folder = path.parts[0]
-    allowed = OURS[folder] | OTHERS[folder] | {folder, "__future__", *sys.stdlib_module_names}
+    allowed = OURS[folder] | OTHERS[folder] | {folder} | sys.stdlib_module_names
     for place, more in ALSO.items():
         allowed |= more if str(path).startswith(place) else set()
     forbidden = {_part(name) for name in _imported(ROOT / path)} - allowed
@@ -72,9 +72,9 @@ def test_imports_only_what_the_table_allows(path: pathlib.Path):
 
 
 def test_our_folders_are_imported_by_their_full_names():
-    """`import schemas` would be a user's own."""
-    mine = [path for path in ROOT.glob("*/**/*.py") if not path.relative_to(ROOT).parts[0].startswith(".")]
-    bare = [f"{path.relative_to(ROOT)}: {name}" for path in mine for name in _imported(path) if _part(name) in FOLDERS]
+    """`import schemas` would import a user's own package."""
+    paths = [path for path in ROOT.glob("*/**/*.py") if not path.relative_to(ROOT).parts[0].startswith(".")]
+    bare = [f"{path.relative_to(ROOT)}: {name}" for path in paths for name in _imported(path) if _part(name) in FOLDERS]
     bare = [line for line in bare if f": {FACE}." not in line]
     assert bare == []
 
@@ -131,7 +131,7 @@ finally:
 
 
 def test_only_commands_configure_logging_or_parse_flags():
-    """A library must leave flags and logging to whoever runs it."""
+    """A library leaves flags and logging to the program that uses it."""
     offenders = []
     for path in _sources():
         if path.parts[0] != FACE:
@@ -141,7 +141,7 @@ def test_only_commands_configure_logging_or_parse_flags():
 
 
 def test_only_storage_publishes_files():
-    """Flushing and renaming are done in one place, so that every store can be written to through it."""
+    """Flushing and renaming happen in one module, so that every store is written through it."""
     offenders = []
     for path in _sources():
         if path != pathlib.Path("schemas/storage.py"):

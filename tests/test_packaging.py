@@ -1,4 +1,4 @@
-"""The installed package: what the wheel holds, what an installation without extras can do, and who it collides with."""
+"""The installed package: contents of the wheel, installation without extras, and packages of the same names."""
 
 import importlib.metadata
 import os
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 ROOT = pathlib.Path(__file__).parents[1]
 COMMANDS = pathlib.Path(sys.executable).parent
 FACE, FOLDERS = "lit_precompute", ("schemas", "towers", "precompute", "pipelines", "tune")
-# What a user may have beside a script; importing any of it is an error.
+# Packages that a user may have next to a script; importing any of them is an error.
 RIVALS = (*FOLDERS, "demo", "tests", "benchmarks")
 
 TOWER = """
@@ -46,7 +46,7 @@ with lit.EmbeddingDataset.open("dataset") as dataset:
 
 
 def _build(source, target, *options):
-    """Builds a wheel of a source tree, with what is installed here."""
+    """Builds a wheel of a source tree, with the packages installed here."""
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     subprocess.run([*command, str(target), *options, str(source)], check=True, env=environment)
@@ -56,7 +56,7 @@ def _build(source, target, *options):
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    """A copy of the project: builds leave files where they are made."""
+    """A copy of the project, because builds leave files in the source tree."""
     copy = tmp_path_factory.mktemp("source")
     for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, copy)
@@ -73,7 +73,7 @@ def wheel(source, tmp_path_factory):
 def _modules_on_disk():
     inner = [path.relative_to(ROOT).as_posix() for name in FOLDERS for path in (ROOT / name).rglob("*.py")]
     face = [path.relative_to(ROOT).as_posix() for path in (ROOT / FACE).rglob("*.py")]
-    return sorted([*face, *(f"{FACE}/{path}" for path in inner)])
+    return sorted(face + [f"{FACE}/{path}" for path in inner])
 
 
 def _modules_in(wheel):
@@ -81,7 +81,7 @@ def _modules_in(wheel):
         return sorted(name for name in archive.namelist() if ".dist-info/" not in name)
 
 
-def test_the_wheel_holds_every_module_inside_one_package(wheel):
+def test_the_wheel_contains_every_module_inside_one_package(wheel):
     assert _modules_in(wheel) == _modules_on_disk()
 
 
@@ -110,7 +110,7 @@ def test_workers_get_the_tensorflow_of_the_extra(wheel):
     assert {one.name: one.specifier for one in staged} == {"tensorflow-cpu": required["tensorflow-cpu"]}
 
 
-def test_what_is_locked_for_the_tests_fits_the_ranges(wheel):
+def test_locked_versions_are_within_the_ranges(wheel):
     lines = (ROOT / "requirements/lock.txt").read_text(encoding="utf-8").splitlines()
     pins = [Requirement(line) for line in lines if line and not line.startswith((" ", "#"))]
     locked = {pin.name: next(iter(pin.specifier)).version for pin in pins if not pin.marker or pin.marker.evaluate()}
@@ -121,7 +121,7 @@ def test_what_is_locked_for_the_tests_fits_the_ranges(wheel):
 
 
 def _needed(wheel):
-    """Returns the installed distributions that the wheel needs without extras, and theirs."""
+    """Returns the installed distributions that the wheel needs without extras, dependencies included."""
     waiting = [(requirement, "") for requirement in _requirements(wheel)]
     found, seen = {}, set()
     while waiting:
@@ -138,7 +138,7 @@ def _needed(wheel):
 
 
 def _link(distributions, folder):
-    """Makes a folder of packages hold these distributions and no others."""
+    """Links these distributions into a folder of packages."""
     for distribution in distributions:
         site = pathlib.Path(str(distribution.locate_file("")))
         for file in distribution.files or []:
@@ -150,7 +150,7 @@ def _link(distributions, folder):
 
 @pytest.fixture(scope="module")
 def plain(wheel, tmp_path_factory):
-    """The Python of an environment that holds the wheel and what it needs without extras."""
+    """The Python of an environment with the wheel and what it needs without extras."""
     folder = tmp_path_factory.mktemp("plain")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     (packages,) = folder.glob("lib/python*/site-packages")
@@ -197,7 +197,7 @@ def test_without_the_extra_embedding_says_which_to_install(plain, tmp_path):
 
 @pytest.fixture(scope="module")
 def crowded(tmp_path_factory):
-    """A folder in which a user has packages of the same names as ours, a tower, a source and a script."""
+    """A user's folder with packages of the same names as ours, a tower, a source and a script."""
     folder = tmp_path_factory.mktemp("crowded")
     for name in RIVALS:
         (folder / name).mkdir()
@@ -224,10 +224,10 @@ def test_embedding_beside_packages_of_the_same_names(crowded, kind):
     assert "12 rows of 8 numbers" in _embed(crowded, kind, "--decode-in", kind, "--decode-workers", 2)
 
 
-def test_the_working_directory_hides_nothing_installed(crowded):
+def test_the_working_directory_shadows_nothing_installed(crowded):
     (crowded / "jax.py").write_text("raise RuntimeError('the rival jax was imported')")
     try:
-        assert "12 rows of 8 numbers" in _embed(crowded, "hidden", "--decode-in", "threads")
+        assert "12 rows of 8 numbers" in _embed(crowded, "shadowed", "--decode-in", "threads")
     finally:
         (crowded / "jax.py").unlink()
 

@@ -44,7 +44,7 @@ def _write_weights(path, seed):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Datasets of the same images, by how they were embedded, and a model that was tuned on the central crops."""
+    """Datasets of the same images, embedded in several ways, and a model tuned on the central crops."""
     folder = tmp_path_factory.mktemp("protocol")
     _register()
     weights = _write_weights(folder / "weights.npz", 0)
@@ -82,7 +82,9 @@ def _evaluate(monkeypatch, capsys, folder, command, dataset, *more, status=0):
 
 
 @pytest.mark.parametrize("command", ["zero-shot", "retrieval", "show"])
-def test_whole_images_and_another_resolution_are_evaluated_and_said(monkeypatch, capsys, folder, tmp_path, command):
+def test_whole_images_and_another_resolution_are_evaluated_with_a_notice(
+    monkeypatch, capsys, folder, tmp_path, command
+):
     more = ["--output", tmp_path / "page.html"] if command == "show" else []
     said = _evaluate(monkeypatch, capsys, folder, command, "crops", *more)
     assert "preprocessing" not in said
@@ -110,7 +112,7 @@ def test_results_state_both_preprocessings(monkeypatch, capsys, folder, command)
 
 
 @pytest.mark.parametrize("command", ["zero-shot", "retrieval", "show"])
-def test_another_network_is_refused_with_what_differs(monkeypatch, capsys, folder, tmp_path, command):
+def test_another_network_is_refused_with_the_differences(monkeypatch, capsys, folder, tmp_path, command):
     more = ["--output", tmp_path / "page.html"] if command == "show" else []
     said = _evaluate(monkeypatch, capsys, folder, command, "other-weights", *more, status=2)
     assert (

@@ -22,7 +22,7 @@ def test_every_name_is_found_and_listed():
         assert getattr(lit_precompute, name) is getattr(lit_precompute, name)
 
 
-def test_type_checkers_are_shown_what_is_loaded():
+def test_type_checkers_see_what_is_loaded():
     tree = ast.parse((ROOT / "lit_precompute/__init__.py").read_text(encoding="utf-8"))
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module != "typing"]
     shown = {alias.asname: (node.module, alias.name) for node in imports for alias in node.names}
@@ -39,7 +39,7 @@ def test_an_unknown_name_is_an_attribute_error():
 
 
 def _imported_by(statement):
-    """Returns the packages that a fresh process has imported after a statement, beside the standard library."""
+    """Returns the packages that a statement imports in a fresh process, the standard library excluded."""
     program = f"""
 import sys
 before = {{*sys.modules}}
@@ -55,12 +55,12 @@ def test_importing_the_package_imports_nothing_else():
 
 
 @pytest.mark.parametrize("name", ["EmbeddingDataset", "DatasetWriter", "EmbedOptions", "embed", "RECIPES", "train"])
-def test_what_needs_no_jax_imports_none(name):
+def test_names_that_need_no_jax_do_not_import_it(name):
     assert not _imported_by(f"from lit_precompute import {name}") & {"jax", "tensorflow", "apache_beam", "flax"}
 
 
 @pytest.mark.slow
-def test_a_type_checker_sees_the_names_as_they_are(tmp_path):
+def test_a_type_checker_knows_the_types_of_all_names(tmp_path):
     parts = tmp_path / "parts/lit_precompute"
     parts.mkdir(parents=True)
     for path in (ROOT / "lit_precompute").glob("[!_]*"):

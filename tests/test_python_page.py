@@ -1,4 +1,4 @@
-"""docs/python.md: every public name is in it, and its examples run."""
+"""docs/python.md shows every public name, and its examples run."""
 
 import pathlib
 import re
@@ -21,7 +21,7 @@ def test_every_public_name_is_used():
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_pages_show_public_names_alone(page: pathlib.Path):
+def test_pages_show_only_public_names(page: pathlib.Path):
     text = page.read_text(encoding="utf-8")
     assert re.findall(r"^ *(?:from|import) lit_precompute\.\S+", text, re.MULTILINE) == []
     for line in re.findall(r"^ *from lit_precompute import (.+)$", text, re.MULTILINE):

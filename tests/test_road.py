@@ -1,4 +1,4 @@
-"""The whole road through the public commands, on a few dozen emoji: what a user types, and what comes out."""
+"""The public commands end to end on a few dozen emoji: what a user types, and what comes out."""
 
 import json
 import pathlib
@@ -25,7 +25,7 @@ def _run(folder, command, *arguments, status=0):
 
 
 @pytest.mark.slow
-def test_images_become_a_model_that_is_measured_and_shown(tmp_path):
+def test_images_become_a_model_that_is_evaluated_and_shown(tmp_path):
     data.prepare(tmp_path, limit=96)
     tower = ["--tower", "efficientnet-lite0", "--resize", "square", "--resolution", 64]
     for part in ("train", "heldout"):
@@ -46,7 +46,7 @@ def test_images_become_a_model_that_is_measured_and_shown(tmp_path):
     assert zero_shot["top1"]["count"] == 24
     retrieval = json.loads(_run(tmp_path, "lit-eval", "retrieval", *model, "--json"))
     assert retrieval["num_images"] == retrieval["num_texts"] == 24
-    # Trained on its own rows, even so small a tower finds them far above chance.
+    # On its training rows even so small a tower is far above chance.
     own = json.loads(_run(tmp_path, "lit-eval", "retrieval", "--model", "run/model", "--dataset", "train", "--json"))
     assert own["text_to_image"]["recall_at_5"]["value"] > 3 * own["text_to_image"]["recall_at_5"]["chance"]
     _run(tmp_path, "lit-eval", "show", *model, "--output", "page.html")
@@ -63,7 +63,7 @@ def test_images_become_a_model_that_is_measured_and_shown(tmp_path):
 
 
 def _write_other_weights(path):
-    """Writes the published weights, one of their arrays a little changed."""
+    """Writes the published weights with one array slightly changed."""
     arrays = read_weights(find_file("efficientnet-lite0"))
     name = next(name for name, values in arrays.items() if np.ndim(values) == 4)
     np.savez(path, **arrays | {name: arrays[name] * np.float32(1.01)})

@@ -1,4 +1,4 @@
-"""That the tests do check signatures, and that types of arrays do not mix."""
+"""The tests check array shapes in signatures, and array types do not mix."""
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ from lit_precompute.towers import layers
 from lit_precompute.towers.preprocessing import Preprocessing
 
 
-def test_arrays_of_other_shapes_and_types_are_errors():
+def test_arrays_of_wrong_shapes_and_types_are_errors():
     query, key = jnp.zeros((2, 1, 3, 8)), jnp.zeros((2, 5, 3, 8))
     layers.attention(query, key, key)
     with pytest.raises(jaxtyping.TypeCheckError, match="'value'"):
@@ -22,11 +22,11 @@ def test_arrays_of_other_shapes_and_types_are_errors():
         prepare(np.zeros((4, 4, 3), np.float32), Preprocessing(size=4))
 
 
-def test_types_of_arrays_do_not_mix():
+def test_array_types_do_not_mix():
     with pytest.raises(jax.dtypes.TypePromotionError, match="bfloat16"):
         jnp.ones(2, jnp.bfloat16) + jnp.ones(2)
 
 
 @pytest.mark.standard_promotion
-def test_types_of_arrays_mix_where_a_test_says_so():
+def test_array_types_mix_where_a_test_allows_it():
     assert (jnp.ones(2, jnp.bfloat16) + jnp.ones(2)).dtype == jnp.float32

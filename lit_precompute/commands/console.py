@@ -1,4 +1,4 @@
-"""What the commands share: the console, an error as one message, numbers in words, tables and JSON."""
+"""What the commands share: the console, error messages, formatted numbers, cards and JSON."""
 
 import contextlib
 import importlib
@@ -15,7 +15,7 @@ from lit_precompute.precompute.extra import EMBED_MODULES, needs_embed_extra
 
 
 def make_console(*, stderr: bool = False) -> rich.console.Console:
-    """Returns a console that prints text as it is: no markup or emoji codes, no colours of its own, no folded lines."""
+    """Returns a console that prints text unchanged: no markup, emoji codes, highlighting or wrapping."""
     return rich.console.Console(stderr=stderr, soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 
@@ -27,9 +27,9 @@ def fail(message: object, status: int = 2) -> NoReturn:
 
 @contextlib.contextmanager
 def errors_as_messages() -> Iterator[None]:
-    """Makes wrong input one message and status 2: towers, sources, weights, options, datasets, models and files.
+    """Turns wrong input (a tower, source, option, dataset, model or file) into one message and exit status 2.
 
-    So is an extra that is not installed.
+    The same goes for a missing extra.
     """
     try:
         yield
@@ -42,15 +42,15 @@ def errors_as_messages() -> Iterator[None]:
 
 
 def find_modules_here() -> None:
-    """Lets a user's module be in the working directory; last on the path, so that it hides nothing installed."""
+    """Makes modules in the working directory importable; last on the path, so that they shadow nothing installed."""
     sys.path.append("")
 
 
 def import_modules(names: Iterable[str]) -> None:
-    """Imports modules of the user's own, which register towers and other parts.
+    """Imports the user's modules, which register towers and other parts.
 
     Raises:
-      ValueError: there is no such module.
+      ValueError: a module is not found.
     """
     find_modules_here()
     for name in names:
@@ -76,7 +76,7 @@ def duration(seconds: float) -> str:
 
 
 def card(rows: Iterable[tuple[str, str]]) -> rich.table.Table:
-    """Returns names and values, one pair a line; long values are folded, not cut."""
+    """Returns a table of names and values, one pair per line; long values are folded, not cut."""
     table = rich.table.Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")

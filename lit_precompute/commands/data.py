@@ -1,4 +1,4 @@
-"""lit-data: looks at embedding datasets and checks them."""
+"""lit-data: inspects and verifies embedding datasets."""
 
 import dataclasses
 import json
@@ -21,9 +21,10 @@ _MAX_REASONS = 10
 
 @dataclasses.dataclass(frozen=True)
 class Info:
-    """Shows what a dataset holds: rows, tower, source, tables, failures, and what its stored type cost.
+    """Shows what a dataset contains: rows, tower, source, tables, failures, and what the stored type cost in accuracy.
 
-    Example:
+    For example:
+
       lit-data info cc12m-vit_l16
     """
 
@@ -50,9 +51,10 @@ class Info:
 
 @dataclasses.dataclass(frozen=True)
 class Verify:
-    """Checks every file of a dataset: checksums, counts, alignment, finite values, ledger. Exit status 1 on any fault.
+    """Checks every file of a dataset: checksums, row counts, alignment, finite values, ledger. Exits with 1 on a fault.
 
-    Example:
+    For example:
+
       lit-data verify cc12m-vit_l16
     """
 
@@ -78,12 +80,12 @@ class Verify:
 
 
 def table_bytes(manifest: Manifest) -> dict[str, int]:
-    """Returns the bytes of each table's files."""
+    """Returns the size of each table's files in bytes."""
     return {table.name: sum(shard.files[table.name].bytes for shard in manifest.shards) for table in manifest.tables}
 
 
 def count_reasons(dataset: EmbeddingDataset) -> dict[str, int]:
-    """Returns how many rows failed for each reason, the most frequent first."""
+    """Returns the number of failed rows per reason, most frequent first."""
     if not any(table.name == "failures" for table in dataset.manifest.tables):
         return {}
     counts = dataset.failures().column("reason").value_counts().to_pylist()
@@ -91,15 +93,15 @@ def count_reasons(dataset: EmbeddingDataset) -> dict[str, int]:
 
 
 def describe_receipt(receipt: Receipt | None, manifest: Manifest) -> list[tuple[str, str]]:
-    """Returns what the stored type cost, as names and sentences."""
+    """Returns what the stored type cost in accuracy, as lines of a card."""
     if receipt is None:
         why = "format version 1 keeps" if manifest.format_version == 1 else "the manifest keeps"
-        return [("receipt", f"none: {why} no float32 vectors to compare with")]
+        return [("receipt", f"none: {why} no float32 embeddings to compare with")]
     vector_type = manifest.table("embeddings").columns[1].vector_type
     probes = counted(receipt.num_probes, "probe")
     if receipt.is_exact:
         return [("receipt", f"exact: {vector_type} holds the tower's float32, on {probes}")]
-    # Eight decimals: float16 differs in the eighth. Both lines fit a terminal of 80 columns.
+    # float16 differs in the eighth decimal. Both lines fit in 80 columns.
     cosines = f"cosine {receipt.mean_cosine:.8f}, least {receipt.least_cosine:.8f}"
     lines = [("receipt", f"{vector_type} to float32: {cosines}")]
     if not receipt.num_neighbours:
@@ -112,7 +114,7 @@ def describe_receipt(receipt: Receipt | None, manifest: Manifest) -> list[tuple[
 def make_card(
     path: str, manifest: Manifest, reasons: dict[str, int], receipt: Receipt | None = None
 ) -> rich.table.Table:
-    """Returns a readable card of a dataset."""
+    """Returns the card of a dataset."""
     ledger, tower, sizes = manifest.ledger, manifest.tower, table_bytes(manifest)
     rows = [
         ("dataset", path),

@@ -1,4 +1,4 @@
-"""lit-eval: measures a tuned model on an embedding dataset, and shows what it finds."""
+"""lit-eval: evaluates a tuned model on an embedding dataset, in figures and on pages."""
 
 import dataclasses
 from typing import Annotated, Any
@@ -15,17 +15,18 @@ from lit_precompute.tuning import retrieval, zero_shot
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Command:
-    """What all commands take."""
+    """Flags of every subcommand."""
 
     module: tuple[str, ...] = ()
-    """Modules to import first, such as one that registers the model's text tower."""
+    """Modules to import first, for example one that registers the model's text tower."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ZeroShot(_Command):
-    """Classifies images by the names of the classes, for which the model was not trained.
+    """Classifies images by the names of classes that the model was not trained on.
 
-    Example:
+    For example:
+
       lit-eval zero-shot --model runs/first/model --dataset imagenet-val --classes names.txt --templates clip_paper
     """
 
@@ -34,11 +35,11 @@ class ZeroShot(_Command):
     dataset: str
     """Directory of an embedding dataset with labels."""
     classes: str | None = None
-    """File of class names, one per line or a JSON list; by default the dataset's labels."""
+    """File of class names, one per line or a JSON list; by default the labels in the dataset."""
     templates: str = "plain"
-    """plain, clip_best, clip_paper, or a file of templates with {} for the name."""
+    """Prompts: plain, clip_best, clip_paper, or a file of templates with {} for the class name."""
     per_class: bool = False
-    """Show every class."""
+    """Also print the accuracy of each class."""
     json: bool = False
     """Print JSON for programs."""
 
@@ -63,7 +64,7 @@ class ZeroShot(_Command):
         console.print(f"the most frequent class alone: {percent(result.majority)}")
         _say_differences(console, result.preprocessing_differences)
         if result.num_unlabelled:
-            console.print(f"left out without a label: {counted(result.num_unlabelled, 'image')}")
+            console.print(f"without a label, not counted: {counted(result.num_unlabelled, 'image')}")
         if result.same_names:
             num_more = len(result.same_names) - 5
             more = f" and {num_more:,} more" if num_more > 0 else ""
@@ -76,9 +77,10 @@ class ZeroShot(_Command):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Retrieval(_Command):
-    """Finds the texts of images and the images of texts: recall at 1, 5 and 10, both ways.
+    """Finds the texts of each image and the image of each text: recall at 1, 5 and 10 in both directions.
 
-    Example:
+    For example:
+
       lit-eval retrieval --model runs/first/model --dataset coco-test
     """
 
@@ -107,9 +109,10 @@ class Retrieval(_Command):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Show(_Command):
-    """Writes a page of images with their best texts, and of texts with their best images.
+    """Writes a page that shows images with their nearest texts, and texts with their nearest images.
 
-    Example:
+    For example:
+
       lit-eval show --model runs/first/model --dataset coco-test --output coco.html
     """
 
@@ -118,15 +121,15 @@ class Show(_Command):
     dataset: str
     """Directory of an embedding dataset with texts."""
     output: str
-    """The page to write: a path that ends in .html or .png."""
+    """The page to write: a path ending in .html or .png."""
     num_rows: int = 12
-    """How many images, and how many texts, to show."""
+    """Number of images, and of texts, to show."""
     num_best: int = 5
-    """How many answers to show for each."""
+    """Number of answers to show for each."""
     seed: int = 0
-    """Chooses the rows."""
+    """Seed for choosing the rows."""
     images: Annotated[str | None, tyro.conf.arg(aliases=("--pictures",))] = None
-    """Folder that contains the images, with keys as paths; by default they are read from the dataset's source."""
+    """Folder of the images, with the rows' keys as paths; by default they are read from the dataset's source."""
 
     def run(self, console: rich.console.Console) -> None:
         """Writes the page and prints its path."""
@@ -150,7 +153,7 @@ class Show(_Command):
 
 
 def _table(title: str, counts: str, shares: dict[str, dict[str, Share]]) -> rich.table.Table:
-    """Returns a table of shares: one per line, with its interval and chance."""
+    """Returns a table of shares, one per line, each with its confidence interval and chance level."""
     table = rich.table.Table(title=f"{title} ({counts})", title_justify="left")
     for name in ("", "", "result", "95 % interval", "chance"):
         table.add_column(name, justify="right" if name else "left")
@@ -162,7 +165,7 @@ def _table(title: str, counts: str, shares: dict[str, dict[str, Share]]) -> rich
 
 
 def _say_differences(console: rich.console.Console, differences: dict[str, dict[str, Any]]) -> None:
-    """Prints a line where the dataset's images were preprocessed differently from those the model was tuned on."""
+    """Says which preprocessing differs between the dataset and the one that the model was tuned on."""
     if differences:
         words = [
             f"{name} is {values['dataset']!r}, the model's is {values['model']!r}"

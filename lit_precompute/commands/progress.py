@@ -1,4 +1,4 @@
-"""The one way in which long work shows how far it is: a bar on a terminal, lines in a log."""
+"""Progress of every long command: a bar on a terminal, lines in a log."""
 
 import time
 from collections.abc import Callable
@@ -11,13 +11,13 @@ _LINE_EVERY_S = 10.0
 
 
 class ProgressDisplay:
-    """A bar for each task on a terminal; elsewhere a line when a task begins, every ten seconds, and when it is done.
+    """A bar per task on a terminal; elsewhere a line when a task begins, every ten seconds, and when it is done.
 
-    Nothing is shown before the first `show`.
+    Prints nothing before the first `show`.
     """
 
     def __init__(self, console: rich.console.Console, clock: Callable[[], float] = time.monotonic):
-        """Shows on this console."""
+        """Prints to this console."""
         self._console, self._clock = console, clock
         columns = (rich.progress.BarColumn(), rich.progress.TextColumn("{task.description}", markup=False))
         self._bars = rich.progress.Progress(*columns, console=console, disable=not console.is_terminal)
@@ -35,13 +35,13 @@ class ProgressDisplay:
         self._bars.stop()
 
     def show(self, words: str, done: float, total: float | None, *, task: str = "") -> None:
-        """Shows how far a task is.
+        """Shows the progress of a task.
 
         Args:
           words: the line, figures included.
           done: how much of it is done.
-          total: how much there is; None where nobody knows.
-          task: tells tasks apart that run in one display.
+          total: how much there is in all; None when unknown.
+          task: name of the task, where one display shows several.
         """
         if self._console.is_terminal:
             self._show_bar(words, done, total, task)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: a long command stops cleanly, says how to go on, and exits with status 130."""
+"""Ctrl-C and SIGTERM: a long command stops cleanly, says how to resume, and exits with status 130."""
 
 import contextlib
 import signal
@@ -14,8 +14,8 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextlib.contextmanager
-def interruptible(how_to_go_on: str) -> Iterator[None]:
-    """Makes SIGTERM end the block as Ctrl-C does: with one message that says how to go on."""
+def interruptible(how_to_resume: str) -> Iterator[None]:
+    """Makes SIGTERM end the block like Ctrl-C: with one message that says how to resume."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -24,20 +24,20 @@ def interruptible(how_to_go_on: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        fail(f"interrupted; {how_to_go_on}", INTERRUPTED)
+        fail(f"interrupted; {how_to_resume}", INTERRUPTED)
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
 def raise_interrupt() -> None:
-    """Stops this program at once, cleanly."""
+    """Stops the program immediately, running clean-up."""
     raise KeyboardInterrupt
 
 
 class StopRequest:
-    """Ctrl-C and SIGTERM as a request to stop when the work in hand is done; the second one stops at once.
+    """Makes the first Ctrl-C or SIGTERM request a stop after the work in progress; the second stops immediately.
 
-    Called, it returns whether there was a request. Outside `with` the signals act as before.
+    Calling the object returns whether a stop was requested. Outside the `with` block signals act as before.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class StopRequest:
         after: str,
         stop_at_once: Callable[[], None] = raise_interrupt,
     ):
-        """Takes where to print, what is finished first (`this step`), and what a second signal does."""
+        """Takes where to print, what is still finished (`this step`), and what a second signal does."""
         self._console, self._after, self._stop_at_once = console, after, stop_at_once
         self._is_requested = False
         self._before: dict[int, object] = {}
@@ -57,12 +57,12 @@ class StopRequest:
         return self._is_requested
 
     def __enter__(self) -> "StopRequest":
-        """Takes the signals over."""
+        """Installs the signal handlers."""
         self._before = {number: signal.signal(number, self._request) for number in _SIGNALS}
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Gives them back."""
+        """Restores the previous handlers."""
         for number, handler in self._before.items():
             signal.signal(number, handler)  # pyright: ignore[reportArgumentType] -- what signal.signal returned
 
@@ -70,4 +70,4 @@ class StopRequest:
         if self._is_requested:
             self._stop_at_once()
         self._is_requested = True
-        self._console.print(f"stopping after {self._after}; once more to stop at once")
+        self._console.print(f"stopping after {self._after}; interrupt again to stop immediately")

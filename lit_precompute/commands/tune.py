@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Entry point of `lit-tune`; exits with 0, 1 (training failed), 2 (wrong input) or 130 (interrupted)."""
-    # Warnings of the libraries below, without the trappings of a log.
+    # Warnings of libraries, without log prefixes.
     logging.basicConfig(format="note: %(message)s", level=logging.WARNING)
-    with interruptible("run the same command again to go on from the last checkpoint"), errors_as_messages():
+    with interruptible("run the same command again to resume from the last checkpoint"), errors_as_messages():
         find_modules_here()
         arguments = parse(sys.argv[1:])
         with EmbeddingDataset.open(arguments.dataset, tables=TABLES_READ) as dataset:
@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def describe(progress: "Progress") -> str:
-    """Returns step, loss, scale, rate and time left in a line."""
+    """Returns one line with step, loss, scale, rate and time left."""
     metrics = progress.metrics
     rate = metrics["pairs_per_second"]
     words = f"step {progress.step:,}/{progress.num_steps:,}  loss {metrics['loss']:.4f}  scale {metrics['scale']:.1f}"
@@ -46,26 +46,26 @@ def _tune(dataset: EmbeddingDataset, arguments: Arguments) -> None:
     if directory.is_finished():
         directory.claim(dataset, arguments.recipe)
         directory.release()
-        console.print(f"{arguments.output}: finished before; the model is {directory.model}")
+        console.print(f"{arguments.output}: already finished; the model is {directory.model}")
         return
     started_s = time.monotonic()
     from lit_precompute.tune.training.trainer import Trainer, TrainingError, TrainingStopped
 
     trainer = Trainer(dataset, arguments.recipe, arguments.output, arguments.execution)
-    left_out = trainer.batches.num_rows_without_text
+    num_left_out = trainer.batches.num_rows_without_text
     console.print(
         f"{trainer.batches.num_rows:,} pairs of {dataset.path}"
-        + (f" ({left_out:,} images without a text left out)" if left_out else "")
+        + (f" ({num_left_out:,} images without texts left out)" if num_left_out else "")
         + f", {trainer.num_parameters:,} parameters, {trainer.num_steps:,} steps of {arguments.recipe.batch_size:,}"
     )
     if trainer.first_step:
-        console.print(f"going on after step {trainer.first_step:,}")
+        console.print(f"resuming after step {trainer.first_step:,}")
     try:
         with StopRequest(console, after="this step") as stop, ProgressDisplay(console) as display:
             result = trainer.run(lambda done: display.show(describe(done), done.step, done.num_steps), stop)
     except TrainingStopped as stopped:
         saved = f"step {stopped.step:,} is saved"
-        fail(f"interrupted; {saved}, run the same command again to go on from there", INTERRUPTED)
+        fail(f"interrupted; {saved}, run the same command again to resume from there", INTERRUPTED)
     except TrainingError as error:
         fail(error, status=1)
     else:
@@ -73,15 +73,15 @@ def _tune(dataset: EmbeddingDataset, arguments: Arguments) -> None:
 
 
 def _conclude(console: rich.console.Console, arguments: Arguments, result: "TrainingResult", seconds: float) -> None:
-    """Prints what came of it and what to do next."""
+    """Prints the result and what to do next."""
     from lit_precompute.tune.training.plots import plot_losses
 
     plot = plot_losses(arguments.output)
-    # Kilobytes on Linux, bytes on macOS.
+    # ru_maxrss is in kilobytes on Linux, in bytes on macOS.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     rows = {
         "final loss": f"{result.final_loss:.4f}",
-        "time": f"{seconds / 60:.1f} min, {result.pairs_per_second:,.0f} pairs/s, {peak / 1e9:.1f} GB at most",
+        "time": f"{seconds / 60:.1f} min, {result.pairs_per_second:,.0f} pairs/s, peak memory {peak / 1e9:.1f} GB",
         "curve": str(plot),
         "model": str(result.model),
     }

@@ -1,7 +1,7 @@
-"""The flags of lit-tune: a recipe's fields and the execution settings, with the named recipe's values as defaults.
+"""The flags of lit-tune: a recipe's fields and the execution settings; the named recipe gives the defaults.
 
-Promises: every field is a flag under its path (`--optimizer.learning-rate`); `--PART.kind` chooses the kind of a part,
-and with it the part's other flags. No JAX is imported.
+Promises: every field is a flag named by its path (`--optimizer.learning-rate`); `--PART.kind` selects the kind of a
+part, and with it the part's other flags. Does not import JAX.
 """
 
 from __future__ import annotations
@@ -19,27 +19,28 @@ from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.recipes import RECIPES, NamedRecipe
 
 DEFAULT_RECIPE = "demo"
-# Flags of earlier versions, and what they are called now.
+# Flags of earlier versions and their current names.
 _ALIASES = {"--loss.tile-rows": "--tile-rows", "--optimizer.name": "--optimizer.kind"}
 _DESCRIPTION = """Trains a text tower against the embeddings of an embedding dataset; no image is read.
 
   lit-tune --dataset emoji --recipe demo --output runs/first
   lit-tune --dataset cc12m-vit_l16 --recipe cc12m --output runs/slow --optimizer.learning-rate 8e-4
 
-A run that was stopped goes on with the same command. The tuned model is OUTPUT/model: give it to lit-eval.
-A recipe is a complete configuration; its values are the defaults below (lit-tune --recipe NAME --help):
+The same command resumes a run that was stopped. The tuned model is written to OUTPUT/model, for lit-eval.
+A recipe is a complete configuration: its values are the defaults of the flags below, and each can be overridden.
+lit-tune --recipe NAME --help shows the values of another recipe:
 
 {recipes}"""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Arguments:
-    """What a run needs.
+    """The parsed command line.
 
     Attributes:
       dataset: directory of the embedding dataset.
       output: directory of the run; the tuned model is its folder `model`.
-      recipe: the named recipe, with what was overridden.
+      recipe: the named recipe with its overrides.
       execution: how to compute it here.
     """
 
@@ -53,7 +54,7 @@ def parse(arguments: list[str]) -> Arguments:
     """Returns the parsed arguments; the named recipe's values are the defaults.
 
     Raises:
-      OptionsError: an unknown recipe or kind, or values that break a rule.
+      OptionsError: the recipe or a kind is unknown, or a value breaks a rule.
     """
     arguments = [_renamed(argument) for argument in arguments]
     named = _named_recipe(arguments)
@@ -69,16 +70,16 @@ def parse(arguments: list[str]) -> Arguments:
         fields: Annotated[Any, tyro.conf.arg(name="")] = default_fields,
         execution: Annotated[Execution, tyro.conf.arg(name="")] = named.execution,
     ) -> Arguments:
-        """Takes what Arguments has.
+        """Returns what was parsed; its signature is the command line.
 
         Args:
           dataset: Directory of the embedding dataset.
-          output: Directory of the run; made where it is missing. A run that was begun there goes on.
-          recipe: Name of the recipe whose values are the defaults below.
+          output: Directory of the run, created if needed; a run that was begun there is resumed.
+          recipe: Name of the recipe that the defaults below come from.
           fields: What is trained.
           execution: How it is computed here.
         """
-        del recipe  # it decided the defaults
+        del recipe  # the defaults already come from it
         given = {field.name: getattr(fields, field.name) for field in dataclasses.fields(fields)}
         return Arguments(dataset=dataset, output=output, recipe=Recipe(**given), execution=execution)
 
@@ -97,7 +98,7 @@ def _renamed(argument: str) -> str:
 
 
 def _given(arguments: list[str], flag: str) -> str | None:
-    """Returns the value that a flag is given, `--flag value` or `--flag=value`; None without it."""
+    """Returns the value of a flag, from `--flag value` or `--flag=value`; None if it is absent."""
     for place, argument in enumerate(arguments):
         name, equals, value = argument.partition("=")
         if name.replace("_", "-") == flag:
@@ -108,12 +109,12 @@ def _given(arguments: list[str], flag: str) -> str | None:
 def _named_recipe(arguments: list[str]) -> NamedRecipe:
     name = _given(arguments, "--recipe") or DEFAULT_RECIPE
     if name not in RECIPES:
-        raise OptionsError(f"--recipe: there is no recipe '{name}'; there are {', '.join(RECIPES)}")
+        raise OptionsError(f"--recipe must be one of {', '.join(RECIPES)}, got '{name}'")
     return RECIPES[name]
 
 
 def _with_one_duration(recipe: Recipe, arguments: list[str]) -> Recipe:
-    """Returns the recipe without the duration it names, where the user gives the other one."""
+    """Returns the recipe without its own duration (steps or epochs) if the user gives the other one."""
     num_steps, num_epochs = _given(arguments, "--num-steps"), _given(arguments, "--num-epochs")
     if num_steps is not None and num_epochs is None:
         return dataclasses.replace(recipe, num_steps=recipe.optimizer.warmup_steps + 1, num_epochs=None)
@@ -123,9 +124,9 @@ def _with_one_duration(recipe: Recipe, arguments: list[str]) -> Recipe:
 
 
 def _with_given_kinds(recipe: Recipe, arguments: list[str]) -> Recipe:
-    """Returns the recipe with each part of the kind that a flag asks for, with that kind's defaults.
+    """Returns the recipe with each part replaced by the kind that a flag selects, with that kind's defaults.
 
-    What options of every kind have, such as a learning rate, keeps the recipe's value.
+    Fields that all kinds of a part share, such as a learning rate, keep the recipe's values.
     """
     for name, options in _tagged_parts(recipe).items():
         kind = _given(arguments, f"--{name.replace('_', '-')}.kind")
@@ -138,13 +139,13 @@ def _with_given_kinds(recipe: Recipe, arguments: list[str]) -> Recipe:
 
 
 def _common_fields(options: TaggedOptions) -> set[str]:
-    """Returns the fields that options of every kind of this part have."""
+    """Returns the fields that all kinds of this part share."""
     (base,) = (each for each in type(options).__mro__ if "kinds" in vars(each) and each is not TaggedOptions)
     return {field.name for field in dataclasses.fields(base)}
 
 
 def _without_modules(arguments: list[str]) -> list[str]:
-    """Returns the arguments with `--PART.kind module:name` as `name`: the module has been imported."""
+    """Returns the arguments with `--PART.kind module:name` as `name`: the module is already imported."""
     before = ["", *arguments]
     return [
         re.sub(r"^(--[\w.-]+\.kind=)?[\w.]+:(\w[\w-]*)$", r"\1\2", argument)
@@ -160,7 +161,7 @@ def _tagged_parts(recipe: Recipe) -> dict[str, TaggedOptions]:
 
 
 def _fields_class(recipe: Recipe) -> type[Any]:
-    """Returns a dataclass of the recipe's fields, each part of its kind's class, so that it has that kind's flags."""
+    """Returns a dataclass of the recipe's fields, each part typed as its kind, so that the flags are that kind's."""
     parts = _tagged_parts(recipe)
     hints = typing.get_type_hints(Recipe) | {name: type(part) for name, part in parts.items()}
     made = dataclasses.make_dataclass("Fields", [(each.name, hints[each.name]) for each in dataclasses.fields(recipe)])

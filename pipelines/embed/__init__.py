@@ -1,1 +1,1 @@
-"""The embedding job: its graph, the work of one unit, and the directory that a job can stop and go on in."""
+"""The embedding job: its graph, the work of one unit, and the output directory from which a job resumes."""

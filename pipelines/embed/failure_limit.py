@@ -1,4 +1,4 @@
-"""How many rows may fail before a job stops, what a process knows of those that did, and what failed, in words."""
+"""The limit on failed rows, the tally of failures in a process, and a summary of what failed."""
 
 import collections
 import dataclasses
@@ -10,16 +10,16 @@ from lit_precompute.pipelines.embed.job import ShardMarker
 
 @dataclasses.dataclass(frozen=True)
 class FailureLimit:
-    """At most `rows` failures; None for any number."""
+    """At most `rows` failures; None means no limit."""
 
     rows: int | None
 
     @classmethod
     def parse(cls, text: str | None, num_rows: int) -> "FailureLimit":
-        """Returns the limit that "100" or "0.5%" means for so many rows.
+        """Returns the limit that "100" or "0.5%" means for a source of `num_rows` rows.
 
         Raises:
-          ValueError: neither a count nor a per cent value.
+          ValueError: neither a count nor a percentage.
         """
         if text is None:
             return cls(None)
@@ -33,31 +33,31 @@ class FailureLimit:
         return cls(int(value * num_rows / 100) if is_share else int(value))
 
     def is_exceeded(self, num_failures: int) -> bool:
-        """Returns whether so many failures are too many."""
+        """Returns whether this number of failures exceeds the limit."""
         return self.rows is not None and num_failures > self.rows
 
 
 class FailureTally:
-    """Rows that failed, as far as a process knows: before the launch, and in the shards it has finished itself since.
+    """Failed rows as far as this process knows: those before the launch, and those in shards it has finished since.
 
-    What other processes of the launch count is not known here: the limit is checked over all shards before publishing.
+    Other processes of the launch keep their own tallies; the limit is checked over all shards before publishing.
     """
 
     def __init__(self, num_failures: int):
-        """Takes the failures before the launch."""
+        """Takes the number of failures before the launch."""
         self._lock = threading.Lock()
         self._by_shard: dict[int, int] = {}
         self.num_failures = num_failures
 
     def add(self, shard: int, num_failures: int) -> None:
-        """Counts a finished shard, once however often it is repeated; from any thread."""
+        """Counts a finished shard; counting it again changes nothing. Thread-safe."""
         with self._lock:
             self.num_failures += num_failures - self._by_shard.get(shard, 0)
             self._by_shard[shard] = num_failures
 
 
 def describe_failures(markers: Iterable[ShardMarker]) -> str:
-    """Returns the reasons of failure, the most frequent first, each with its number and first key."""
+    """Returns the reasons of failures, most frequent first, each with its count and the first key."""
     counts: collections.Counter[str] = collections.Counter()
     first_keys: dict[str, str] = {}
     for marker in markers:

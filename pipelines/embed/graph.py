@@ -1,8 +1,8 @@
-"""The embedding job as a Beam graph: plan, embed the units that are missing, publish.
+"""The embedding job as a Beam graph: plan, embed the missing units, publish.
 
-    Create(units missing their shard) -> Reshuffle -> EmbedUnit -> Count -> Publish
+    Create(units without a shard) -> Reshuffle -> EmbedUnit -> Count -> Publish
 
-Promises: only units and counts pass through a shuffle, never vectors; the graph is the same on every runner.
+Promises: only units and counts pass through a shuffle, never embeddings; the graph is the same on every runner.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,15 +23,15 @@ from lit_precompute.towers.tower import ImageTower
 
 
 class Publish(beam.DoFn):
-    """Publishes the manifest once every unit has its shard, unless too much has failed."""
+    """Publishes the manifest once every unit has its shard, unless too many rows failed."""
 
     def __init__(self, job: Job, limit: FailureLimit):
         """Takes the job and how many rows may fail."""
         self._job, self._limit = job, limit
 
     def process(self, element: int) -> Iterator[int]:
-        """Takes the number of units that this run embedded; yields the dataset's rows when it is complete."""
-        del element  # the markers say more: shards of earlier runs count too
+        """Takes the number of units that this run embedded; yields the dataset's number of rows once it is complete."""
+        del element  # the markers are decisive: they include shards of earlier runs
         directory = JobDirectory(self._job.output)
         if directory.is_published():  # by another launcher on the same output
             directory.sweep()
@@ -42,7 +42,7 @@ class Publish(beam.DoFn):
             yield directory.publish(self._job, finished).num_rows
 
 
-# Where the launcher's devices are not the ones that embed, a probe here would tell nothing.
+# Used when other machines embed: a trial on the launcher's devices would say nothing about theirs.
 _BATCH_SIZE_ELSEWHERE = 64
 
 
@@ -52,9 +52,9 @@ def plan(
     """Returns the job, its source and its units; nothing is written.
 
     Args:
-      options: what is asked.
-      embeds_here: whether this process's devices will embed, so that a batch size can be chosen by trying them.
-      say: is told what was chosen.
+      options: what to embed, and how.
+      embeds_here: whether this process's devices will embed, so that a trial on them can choose the batch size.
+      say: called with a line that says which batch size was chosen.
 
     Raises:
       SourceError, WeightsError, ValueError: source, weights or options cannot be used.
@@ -79,7 +79,7 @@ def plan(
 def _batch_size(
     options: EmbedOptions, tower: ImageTower, num_rows: int, embeds_here: bool, say: Callable[[str], None]
 ) -> int:
-    """Returns the batch size that is asked for, the one that the job began with, or one by trial."""
+    """Returns the given batch size, else the one that the job began with, else one chosen by a trial."""
     if options.batch_size is not None:
         if options.batch_size < 1:
             raise ValueError(f"batch_size must be >= 1, got {options.batch_size}")
@@ -109,12 +109,12 @@ def build(
 
     Args:
       pipeline: the pipeline.
-      options: what was asked for.
-      job: the job.
-      source: where its units are read.
-      missing: units whose shards are not finished.
+      options: what to embed, and how.
+      job: the planned job.
+      source: what the units are read from.
+      missing: units without a finished shard.
       limit: how many rows may fail.
-      num_failures_before: rows that failed in the shards that are finished.
+      num_failures_before: failed rows in the finished shards.
     """
     return (
         pipeline
@@ -134,7 +134,7 @@ def run(
     limit: FailureLimit,
     beam_flags: list[str],
 ) -> None:
-    """Runs the job to its end on the runner that the flags name."""
+    """Runs the job to completion on the runner that the flags name."""
     finished = JobDirectory(options.output).finished()
     missing = [unit for unit in units if unit.number not in finished]
     num_failures = sum(marker.info.num_failures for marker in finished.values())

@@ -1,11 +1,11 @@
-"""An embedding job: what it is, and the output directory in which it can stop and go on at any moment.
+"""An embedding job, and its output directory, in which it can be stopped at any moment and resumed.
 
-    _work/job.json            what is embedded, how; written first
-    _work/shards/00003.json   a finished shard; written after its files, by rename
-    _work/temporary/          files of attempts under way
-    manifest.json             written last; `_work` is removed after it
+    _work/job.json            what is embedded, and how; written first
+    _work/shards/00003.json   marks a finished shard; written after the shard's files, by rename
+    _work/temporary/          files of attempts in progress
+    manifest.json             written last; then `_work` is removed
 
-Promises: a directory belongs to one job; another tower, source or option is refused with both values named.
+Promises: a directory belongs to one job; another tower, source or option is refused, with both values in the message.
 """
 
 import contextlib
@@ -38,12 +38,12 @@ BLOCK_ROWS = 1024
 
 
 class JobError(ValueError):
-    """A job that cannot run, or go on, as asked."""
+    """The job cannot run or resume as requested."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ShardMarker:
-    """A finished shard, its probes, and what failed in it: by reason the number of rows and the first row's key."""
+    """A finished shard with its probes and failures: for each reason the number of rows and the first key."""
 
     info: ShardInfo
     probes: list[Probe]
@@ -52,7 +52,7 @@ class ShardMarker:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Job:
-    """A planned job: all that shapes the dataset's bytes; `source_tables` are those that the source has values for."""
+    """A planned job: everything that determines the dataset's bytes. `source_tables` are filled from the source."""
 
     output: str
     tower: TowerCard
@@ -65,11 +65,11 @@ class Job:
     rows_per_shard: int
 
     def tables(self) -> list[TableSchema]:
-        """Returns the tables that each shard has."""
+        """Returns the tables of every shard."""
         return [embeddings_table(self.tower.output_width, self.vector_type), *self.source_tables, failures_table()]
 
     def options(self) -> dict[str, Any]:
-        """Returns the options that the manifest keeps."""
+        """Returns the options that are recorded in the manifest."""
         return {
             "producer": "lit-embed run",
             "rows_per_shard": self.rows_per_shard,
@@ -78,7 +78,7 @@ class Job:
         }
 
     def specification(self) -> dict[str, Any]:
-        """Returns what must be equal for a run to go on with what another began."""
+        """Returns what must be equal for a run to resume another one."""
         return {
             "format_version": FORMAT_VERSION,
             "tower": self.tower.model_dump(),
@@ -91,7 +91,7 @@ class JobDirectory:
     """The output directory of a job."""
 
     def __init__(self, output: str):
-        """Takes the path; nothing is made yet."""
+        """Takes the path; creates nothing yet."""
         self.path = pathlib.Path(output)
         self._work = self.path / WORK_FOLDER
         self._claim = Claim(
@@ -106,14 +106,14 @@ class JobDirectory:
         self._known_markers: dict[str, ShardMarker] = {}
 
     def claim(self, job: Job) -> bool:
-        """Makes the directory this job's; returns whether the job is finished already.
+        """Claims the directory for this job; returns whether the job is already finished.
 
         Raises:
           ClaimError: it belongs to another job or dataset (each difference with both values), or contains other files.
         """
         if self.is_published():
             self._claim.refuse_another(self._published(), job.specification())
-            self.sweep()  # left by a kill between publishing and cleaning
+            self.sweep()  # left over by a kill between publishing and sweeping
             return True
         try:
             self._claim.make(job.specification())
@@ -124,7 +124,7 @@ class JobDirectory:
         return False
 
     def noted_option(self, name: str) -> Any:
-        """Returns an option of the job that the directory belongs to, finished or not; None where there is none."""
+        """Returns an option of the job that owns the directory, finished or not; None if no job does."""
         try:
             found = self._published() if self.is_published() else self._claim.read()
         except FileNotFoundError:
@@ -135,7 +135,7 @@ class JobDirectory:
         """Returns the specification of the finished job."""
         manifest = Manifest.read(self.path)
         return {
-            "format_version": FORMAT_VERSION,  # a finished dataset stays what it is, also of an older version
+            "format_version": FORMAT_VERSION,  # a finished dataset is accepted whatever its version
             "tower": manifest.tower.model_dump(),
             "source": manifest.source.model_dump(),
             "options": manifest.job,
@@ -146,12 +146,12 @@ class JobDirectory:
         return (self.path / MANIFEST_NAME).exists()
 
     def sweep(self) -> None:
-        """Removes what only an unfinished job needs. Another launcher may be writing there: it will sweep, too."""
+        """Removes what only an unfinished job needs. A launcher that still writes there will sweep as well."""
         for folder in self.path.glob(f"{WORK_FOLDER}*"):
             shutil.rmtree(folder, ignore_errors=True)
 
     def finished(self) -> dict[int, ShardMarker]:
-        """Returns the finished shards by number; each marker is read once, for it never changes."""
+        """Returns the finished shards by number. Markers never change, so that each is read once."""
         names = sorted(path.name for path in self._markers.glob("[0-9]*.json"))
         for name in names:
             if name not in self._known_markers:
@@ -161,7 +161,7 @@ class JobDirectory:
         return {marker.info.shard: marker for marker in found}
 
     def mark_finished(self, marker: ShardMarker) -> None:
-        """Notes a finished shard; its files are there already."""
+        """Writes the marker of a shard whose files are complete."""
         content = {
             "info": marker.info.model_dump(),
             "probes": [probe.model_dump() for probe in marker.probes],
@@ -170,10 +170,10 @@ class JobDirectory:
         write_text_atomically(self._markers / f"{marker.info.shard:05d}.json", json.dumps(content))
 
     def publish(self, job: Job, finished: Mapping[int, ShardMarker]) -> Manifest:
-        """Writes the manifest over the finished shards and removes the work folder.
+        """Writes the manifest of the finished shards and removes the work folder.
 
         Raises:
-          DatasetError: a shard is missing or its files are not as noted.
+          DatasetError: a shard is missing, or its files differ from its marker.
         """
         if self.is_published():  # by another launcher
             self.sweep()

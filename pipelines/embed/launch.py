@@ -1,7 +1,7 @@
-"""One launch of an embedding job: plans it, runs it and publishes; also goes on with one that was stopped.
+"""One launch of an embedding job: plans, runs and publishes it, or resumes one that was stopped.
 
-Promises: wrong input is an error before any work, and the cheap checks come before JAX, TensorFlow and Beam are
-imported. Nothing here prints: progress goes to the `report` that the caller gives.
+Promises: wrong input is an error before any work, and cheap checks come before JAX, TensorFlow and Beam are imported.
+Nothing here prints: progress goes to the caller's `report`.
 """
 
 import contextlib
@@ -27,12 +27,12 @@ class EmbedError(RuntimeError):
     """The job stopped before the dataset was complete; finished shards are kept."""
 
 
-class EmbedStopped(Exception):  # noqa: N818 -- it was asked for, it is no error
-    """The job was asked to stop; finished shards are kept."""
+class EmbedStopped(Exception):  # noqa: N818 -- requested, so not an error
+    """The job was stopped on request; finished shards are kept."""
 
 
 class EmbedProgress(NamedTuple):
-    """Rows of the whole job, those of earlier launches included; the rate is None until it is known."""
+    """Rows of the whole job, earlier launches included; the rate is None until it is known."""
 
     num_done: int
     num_rows: int
@@ -41,7 +41,7 @@ class EmbedProgress(NamedTuple):
 
 
 class Launch:
-    """A planned job on its output directory, ready to run."""
+    """A planned job with its output directory, ready to run."""
 
     def __init__(
         self,
@@ -51,16 +51,16 @@ class Launch:
         on_fetch: Callable[[str, int, int], None] | None = None,
         say: Callable[[str], None] = lambda words: None,
     ):
-        """Plans.
+        """Plans the job.
 
         Args:
           options: what to embed.
           beam_flags: Beam's pipeline options; without a runner the job runs in this process.
-          on_fetch: called with (name, bytes so far, bytes in all or 0) while the weights are fetched.
-          say: called with what was chosen for the user.
+          on_fetch: called with (name, bytes so far, total bytes or 0) while weights are downloaded.
+          say: called with a line for each choice made on the user's behalf.
 
         Raises:
-          ValueError, OSError: source, tower, weights, options or output cannot be used.
+          ValueError, OSError: the source, tower, weights, options or output cannot be used.
           ModuleNotFoundError: the extra `embed` is not installed.
         """
         check_embed_extra()
@@ -70,7 +70,7 @@ class Launch:
         find_file(options.tower.name, options.tower.weights, progress=on_fetch)
         from lit_precompute.pipelines.embed import graph
 
-        # Without a name Beam takes a runner that may fetch a program from the network.
+        # Beam's default runner may download a program.
         named = any(flag.split("=")[0] == "--runner" for flag in beam_flags)
         self._beam_flags = [*beam_flags] if named else ["--runner=FnApiRunner", *beam_flags]
         self._options = options
@@ -88,15 +88,15 @@ class Launch:
         report: Callable[[EmbedProgress], None] = lambda progress: None,
         should_stop: Callable[[], bool] = lambda: False,
     ) -> Manifest:
-        """Embeds what is missing and returns the manifest.
+        """Embeds the missing units and returns the manifest.
 
         Args:
           report: called about twice a second, from another thread.
-          should_stop: called as often; True stops a job of this process after the batch in hand.
+          should_stop: called as often; True stops a job in this process after the current batch.
 
         Raises:
-          EmbedError: a worker's error, or more failures than allowed; finished shards are kept.
-          EmbedStopped: `should_stop` said so.
+          EmbedError: a worker failed, or more rows failed than allowed; finished shards are kept.
+          EmbedStopped: `should_stop` returned True.
         """
         if not self.is_finished:
             self._embed(report, should_stop)
@@ -118,16 +118,16 @@ class Launch:
         with PROCESS.launching(self._options.output, progress), _repeated(look):
             try:
                 graph.run(self._options, self.job, self._source, self._units, self._limit, self._beam_flags)
-            except Exception as error:  # runners wrap what a worker raised, each in its own way
+            except Exception as error:  # each runner wraps a worker's error in its own way
                 if progress.is_stop_requested:
-                    raise EmbedStopped("finished shards are kept: run the same command again to go on") from error
+                    raise EmbedStopped("finished shards are kept: run the same command again to resume") from error
                 cause = str(error).strip().splitlines()[-1] if str(error).strip() else repr(error)
                 raise EmbedError(
-                    f"the job stopped: {cause}. Finished shards are kept: run the same command again to go on"
+                    f"the job stopped: {cause}. Finished shards are kept: run the same command again to resume"
                 ) from error
 
     def _look(self, progress: "JobProgress") -> EmbedProgress:
-        # This process's rows, or the shards that workers elsewhere have finished: whichever says more.
+        # Rows of this process, or shards finished by workers elsewhere, whichever is more.
         num_done = self.num_done_before + progress.num_rows
         if not progress.num_rows:
             finished = self._directory.finished().values()
@@ -142,11 +142,10 @@ class Launch:
     def _why_not_published(self) -> str:
         markers = list(self._directory.finished().values())
         num_failures = sum(marker.info.num_failures for marker in markers)
-        assert self._limit.is_exceeded(num_failures), "the runner ended well: only the limit can have stopped the job"
+        assert self._limit.is_exceeded(num_failures), "the runner succeeded: only the limit can have stopped the job"
         return (
             f"{num_failures:,} rows failed, --max-failures allows {self._limit.rows:,}: {describe_failures(markers)}. "
-            "Correct the source (then give another --output), or run the same command with a higher --max-failures to "
-            "go on"
+            "Fix the source and give another --output, or run the same command with a higher --max-failures to resume"
         )
 
 
@@ -157,18 +156,19 @@ def embed(
     report: Callable[[EmbedProgress], None] = lambda progress: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Manifest:
-    """Embeds a source and returns the dataset's manifest; a job that was stopped goes on.
+    """Embeds a source and returns the dataset's manifest; resumes a job that was stopped.
 
     Args:
       options: what to embed.
-      beam_flags: Beam's pipeline options, such as `--runner=DataflowRunner`; without a runner: in this process.
-      report: called about twice a second, from another thread, with the rows done.
-      should_stop: called as often; True stops a job of this process after the batch in hand.
+      beam_flags: Beam's pipeline options, such as `--runner=DataflowRunner`; without a runner the job runs in this
+        process.
+      report: called about twice a second, from another thread.
+      should_stop: called as often; True stops a job in this process after the current batch.
 
     Raises:
-      ValueError, OSError: source, tower, weights, options or output cannot be used.
-      EmbedError: a worker's error, or more failures than allowed; finished shards are kept.
-      EmbedStopped: `should_stop` said so.
+      ValueError, OSError: the source, tower, weights, options or output cannot be used.
+      EmbedError: a worker failed, or more rows failed than allowed; finished shards are kept.
+      EmbedStopped: `should_stop` returned True.
     """
     return Launch(options, beam_flags=beam_flags).run(report, should_stop)
 
@@ -183,7 +183,7 @@ def embeds_here(beam_flags: Sequence[str]) -> bool:
 
 @contextlib.contextmanager
 def _repeated(look: Callable[[], None]) -> Iterator[None]:
-    """Calls `look` now and then from a thread while the block runs."""
+    """Calls `look` regularly from a thread while the block runs."""
     ended = threading.Event()
 
     def watch() -> None:

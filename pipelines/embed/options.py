@@ -1,4 +1,4 @@
-"""What the embedding job is asked to do; the options of its parts are composed here. Travels with the graph."""
+"""Options of the embedding job, composed of those of its parts; they travel to workers with the graph."""
 
 import dataclasses
 
@@ -10,19 +10,19 @@ from lit_precompute.towers.options import ImageTowerOptions
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EmbedOptions:
-    """A source, an image tower, an output, and how the work is done.
+    """A source, an image tower, an output, and how to embed.
 
     Attributes:
-      source: A .csv, .tsv or .jsonl table beside the images, a .tar file, or a pattern like data-{0000..0012}.tar.
+      source: A .csv, .tsv or .jsonl table next to its images, a .tar file, or a pattern like data-{0000..0012}.tar.
       tower: The image tower.
-      output: Directory of the dataset.
-      batch_size: Images on the devices at once; by default a short trial chooses, and the job keeps to it.
-      rows_per_shard: Rows of each shard: the grain of work, of retry and of resume.
-      vector_type: Type in which embeddings are stored; int8 with a scale for each. docs/format.md says what each costs.
-      decoding: What reads and decodes.
-      max_failures: Stop with status 1 when more rows fail: a count (100) or a share (0.5%).
-      source_format: Format of the source, where its name does not tell.
-      columns: What the source's columns are called.
+      output: Directory of the dataset; a job that was begun there is resumed.
+      batch_size: Images per batch, over all devices; by default a short trial chooses, and the job keeps its choice.
+      rows_per_shard: Rows per shard: the unit of work, retry and resume.
+      vector_type: Type that embeddings are stored in; int8 has a scale per row. docs/format.md compares them.
+      decoding: How images are read and decoded.
+      max_failures: Exit with status 1 if more rows fail: a count (100) or a share (0.5%); by default never.
+      source_format: Format of the source, such as tsv or webdataset, if its file name does not tell.
+      columns: Names of the source's columns.
     """
 
     source: str

@@ -1,11 +1,11 @@
-"""The one registry of a process: how far its jobs are, whether they are to stop, and what is loaded for them.
+"""The registry of a process: progress of its jobs, requests to stop them, and what is loaded for them.
 
-Functions that go to workers are pickled, and a local runner blocks its launcher: a launcher and the workers of its own
-process meet here, by the job's output. Workers elsewhere have a registry of their own; their launcher sees finished
-shards alone.
+Functions that run in workers are pickled, and a local runner blocks its launcher. So a launcher and the workers in its
+process share state here, by the job's output. Workers elsewhere have their own registry; their launcher sees only
+finished shards.
 
-Promises: safe from any thread; tower, embedder and preparer are loaded once, whatever the number of threads, and the
-newest of each is kept.
+Promises: thread-safe; tower, embedder and preparer are loaded once for all threads, and only the latest of each is
+kept.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from lit_precompute.towers.tower import ImageTower
 
 
 class JobProgress:
-    """Rows that a job has embedded in this process, and whether it is to stop."""
+    """Rows that a job has embedded in this process, and whether it should stop."""
 
     def __init__(self) -> None:
         """Starts at zero."""
@@ -35,23 +35,23 @@ class JobProgress:
         self.num_failures = 0
 
     def add(self, *, num_rows: int, num_failures: int) -> None:
-        """Counts rows that were embedded and rows that failed."""
+        """Counts embedded and failed rows."""
         with self._lock:
             self.num_rows += num_rows + num_failures
             self.num_failures += num_failures
 
     @property
     def is_stop_requested(self) -> bool:
-        """Whether the launcher wants the job to stop."""
+        """Whether the launcher has requested a stop."""
         return self._stop.is_set()
 
     def request_stop(self) -> None:
-        """Stops the job's units in this process after the batch in hand."""
+        """Stops the job's units in this process after the current batch."""
         self._stop.set()
 
 
 class ProcessRegistry:
-    """What this process holds for its jobs."""
+    """What this process keeps for its jobs."""
 
     def __init__(self) -> None:
         """Starts empty."""
@@ -62,7 +62,7 @@ class ProcessRegistry:
 
     @contextlib.contextmanager
     def launching(self, output: str, progress: JobProgress) -> Iterator[None]:
-        """Makes this the progress of the job that writes `output`, until the launch ends."""
+        """Registers the progress of the job that writes to `output`, until the launch ends."""
         with self._lock:
             self._jobs[output] = progress
         try:
@@ -72,12 +72,12 @@ class ProcessRegistry:
                 self._jobs.pop(output, None)
 
     def progress(self, output: str) -> JobProgress:
-        """Returns the progress of the job that writes `output`; a new one where it was launched elsewhere."""
+        """Returns the progress of the job that writes to `output`; a new one if it was launched elsewhere."""
         with self._lock:
             return self._jobs.setdefault(output, JobProgress())
 
     def tally(self, launch: str, num_failures_before: int) -> FailureTally:
-        """Returns this process's tally of failures in a launch, one for all of its threads."""
+        """Returns this process's tally of failures in a launch, shared by all its threads."""
         with self._lock:
             return self._tallies.setdefault(launch, FailureTally(num_failures_before))
 
@@ -86,12 +86,12 @@ class ProcessRegistry:
         return self._once("tower", options, lambda: load_tower(**dataclasses.asdict(options)))
 
     def embedder(self, options: ImageTowerOptions, batch_size: int) -> Embedder:
-        """Returns the tower on the devices."""
+        """Returns the embedder: the tower on the devices."""
         key = options, batch_size
         return self._once("embedder", key, lambda: Embedder(self.tower(options), batch_size=batch_size))
 
     def preparer(self, options: ImageTowerOptions, batch_size: int, decoding: DecodingOptions) -> Preparer:
-        """Returns what prepares the tower's images; it may have processes of its own."""
+        """Returns what prepares the tower's images; it may own processes."""
         embedder, num_workers = self.embedder(options, batch_size), decoding.count_workers()
         return self._once(
             "preparer",

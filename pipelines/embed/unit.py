@@ -1,4 +1,4 @@
-"""The work of one unit: embed its rows and write its shard. This is what Beam's workers run."""
+"""The work of one unit: embeds its rows and writes its shard. This is what Beam's workers run."""
 
 import collections
 import uuid
@@ -18,33 +18,33 @@ from lit_precompute.schemas.tables import EMBEDDING, EMBEDDINGS
 
 
 class StopRequestedError(RuntimeError):
-    """The launcher requested a stop; finished shards stay."""
+    """The launcher requested a stop; finished shards are kept."""
 
 
 class EmbedUnit(beam.DoFn):
-    """Unit in, number of its shard out; the shard's files and its marker are in the output directory then."""
+    """Takes units, yields the numbers of their shards once files and marker are in the output directory."""
 
     def __init__(
         self, options: EmbedOptions, job: Job, source: Source, limit: FailureLimit, *, num_failures_before: int
     ):
-        """Takes what travels to workers; the tower is loaded there.
+        """Takes what is pickled for the workers; the tower is loaded there.
 
         Args:
-          options: what was asked for.
-          job: the job.
-          source: where its units are read.
+          options: what to embed, and how.
+          job: the planned job.
+          source: what the units are read from.
           limit: how many rows may fail.
-          num_failures_before: rows that failed in shards that were finished before this launch.
+          num_failures_before: failed rows in shards finished before this launch.
         """
         self._options, self._job, self._source, self._limit = options, job, source, limit
         self._num_failures_before = num_failures_before
         self._launch = uuid.uuid4().hex
 
     def setup(self) -> None:
-        """Loads the tower and checks that it is the job's.
+        """Loads the tower and checks that its fingerprint is the job's.
 
         Raises:
-          JobError: the worker's weights are not the launcher's.
+          JobError: the worker's weights differ from the launcher's.
         """
         options = self._options
         self._progress = PROCESS.progress(options.output)
@@ -53,15 +53,15 @@ class EmbedUnit(beam.DoFn):
         if found != self._job.tower.fingerprint:
             raise JobError(
                 f"{options.tower.weights or options.tower.name}: this worker's tower has the fingerprint "
-                f"{found}, the job's is {self._job.tower.fingerprint}: give all workers the same weights"
+                f"{found}, the job's is {self._job.tower.fingerprint}; give all workers the same weights"
             )
         self._preparer = PROCESS.preparer(options.tower, self._job.batch_size, options.decoding)
         self._tally = PROCESS.tally(self._launch, self._num_failures_before)
 
     def process(self, element: WorkUnit) -> Iterator[int]:
-        """Embeds one unit; yields its shard's number, or nothing when too much has failed before."""
+        """Embeds one unit; yields its shard's number, or nothing if too many rows have already failed."""
         directory = JobDirectory(self._options.output)
-        if directory.is_published():  # by another launcher, faster than this one
+        if directory.is_published():  # by a faster launcher on the same output
             return
         if self._limit.is_exceeded(self._tally.num_failures):
             return
@@ -72,7 +72,7 @@ class EmbedUnit(beam.DoFn):
         except FileNotFoundError:
             if not directory.is_published():
                 raise
-            # Another launcher has published this shard with all others, and swept this attempt's files away.
+            # Another launcher has published the dataset and swept this attempt's files away.
         yield element.number
 
     def _embed(self, unit: WorkUnit) -> ShardMarker:

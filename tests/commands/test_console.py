@@ -6,7 +6,7 @@ from lit_precompute.commands.console import counted, duration, errors_as_message
 
 
 @pytest.mark.parametrize(("number", "words"), [(0, "0 rows"), (1, "1 row"), (1024, "1,024 rows")])
-def test_numbers_with_their_noun(number, words):
+def test_counts_with_their_noun(number, words):
     assert counted(number, "row") == words
 
 
@@ -25,7 +25,7 @@ def test_wrong_input_is_one_message_and_status_2(error, capsys):
     assert capsys.readouterr().err == "error: no [such] tower\n"
 
 
-def test_what_the_extra_would_bring_is_named_with_it(capsys):
+def test_a_missing_package_of_the_extra_names_the_extra(capsys):
     with pytest.raises(SystemExit) as end, errors_as_messages():
         raise ModuleNotFoundError("No module named 'tensorflow'", name="tensorflow")
     assert end.value.code == 2

@@ -1,4 +1,4 @@
-"""lit-eval as a user meets it: its tables, its flags."""
+"""lit-eval as a user sees it: tables, flags, JSON."""
 
 import json
 import sys
@@ -17,7 +17,7 @@ NAMES = [f"name {number}" for number in range(8_118)]
 
 @pytest.fixture
 def lit_eval(monkeypatch, capsys):
-    """Returns a function that runs the program on a model that knows `NAMES`, and returns what it prints."""
+    """Returns a function that runs lit-eval on a model that knows `NAMES` and returns the output."""
     vectors = np.random.default_rng(0).standard_normal((len(NAMES), 8))
     model = KnownModel({make_prompts(name, ("{}",))[0]: vector for name, vector in zip(NAMES, vectors, strict=True)})
     monkeypatch.setattr(TunedModel, "load", lambda path: model)
@@ -41,7 +41,7 @@ def _write(directory, labels):
     return write_rows(directory, vectors, [["name 1"]] * len(labels), labels)
 
 
-def test_small_chances_are_shown_with_the_digits_they_need(lit_eval, tmp_path):
+def test_small_chance_levels_keep_significant_digits(lit_eval, tmp_path):
     (tmp_path / "classes.txt").write_text("\n".join(NAMES))
     path = _write(tmp_path / "d", ["name 1"] * 300)
     text = lit_eval("zero-shot", "--dataset", path, "--classes", tmp_path / "classes.txt")
@@ -54,8 +54,8 @@ def test_small_chances_are_shown_with_the_digits_they_need(lit_eval, tmp_path):
     assert "…" not in text
 
 
-def test_paths_and_names_are_printed_as_they_are(lit_eval, tmp_path):
-    """What looks like rich's markup or an emoji code is neither."""
+def test_paths_and_names_are_printed_unchanged(lit_eval, tmp_path):
+    """Text that looks like rich's markup or an emoji code is left alone."""
     (tmp_path / "classes.txt").write_text("name 1\nname 2\n")
     path = _write(tmp_path / "odd [bold] :smile:", ["name 1", "name 2"])
     text = lit_eval("zero-shot", "--dataset", path, "--classes", tmp_path / "classes.txt")
@@ -63,7 +63,7 @@ def test_paths_and_names_are_printed_as_they_are(lit_eval, tmp_path):
     assert f"retrieval, {path} (2 " in lit_eval("retrieval", "--dataset", path)
 
 
-def test_classes_with_the_same_name_are_listed_and_counted(lit_eval, tmp_path):
+def test_classes_with_equal_names_are_listed_and_counted(lit_eval, tmp_path):
     (tmp_path / "classes.txt").write_text("\n".join(NAMES[:7] * 2))
     path = _write(tmp_path / "d", ["name 1", "name 2"])
     text = lit_eval("zero-shot", "--dataset", path, "--classes", tmp_path / "classes.txt")
@@ -76,7 +76,7 @@ def test_rows_without_labels(lit_eval, tmp_path):
     path = _write(tmp_path / "d", ["", ""])
     flags = ("zero-shot", "--dataset", path, "--classes", tmp_path / "classes.txt")
     text = lit_eval(*flags)
-    assert "left out without a label: 2 images" in text
+    assert "without a label, not counted: 2 images" in text
     assert "│    n/a │ 0.0% to 100.0% │  50.0% │" in text
     figures = json.loads(lit_eval(*flags, "--json"), parse_constant=pytest.fail)
     assert figures["top1"]["value"] is None
@@ -84,7 +84,7 @@ def test_rows_without_labels(lit_eval, tmp_path):
 
 
 @pytest.mark.parametrize("flag", ["--images", "--pictures"])
-def test_the_folder_of_images_has_an_old_flag_too(lit_eval, tmp_path, flag):
+def test_the_old_flag_for_the_folder_of_images_works(lit_eval, tmp_path, flag):
     path = _write(tmp_path / "d", ["name 1", "name 2"])
     Image.new("RGB", (9, 9)).save(tmp_path / "row-1", "PNG")
     page = tmp_path / "page.html"

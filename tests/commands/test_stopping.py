@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, as every long command takes them."""
+"""Ctrl-C and SIGTERM in every long command."""
 
 import io
 import signal
@@ -13,7 +13,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @pytest.fixture(autouse=True)
 def own_handlers():
-    """The handlers are the test runner's again, and not ignored, as a shell's background job has SIGINT."""
+    """Restores the handlers afterwards; meanwhile SIGINT is not ignored, as it is in a shell's background job."""
     before = [signal.signal(number, signal.default_int_handler) for number in SIGNALS]
     yield
     for number, handler in zip(SIGNALS, before, strict=True):
@@ -21,7 +21,7 @@ def own_handlers():
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_the_first_signal_is_a_request_and_the_second_stops_at_once(number):
+def test_the_first_signal_requests_a_stop_and_the_second_stops_immediately(number):
     output = io.StringIO()
     before = signal.getsignal(number)
     with StopRequest(rich.console.Console(file=output), after="this step") as request:
@@ -30,7 +30,7 @@ def test_the_first_signal_is_a_request_and_the_second_stops_at_once(number):
         assert request()
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(number)
-    assert output.getvalue() == "stopping after this step; once more to stop at once\n"
+    assert output.getvalue() == "stopping after this step; interrupt again to stop immediately\n"
     assert signal.getsignal(number) is before
 
 

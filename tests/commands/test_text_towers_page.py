@@ -1,4 +1,4 @@
-"""The text tower of docs/text-towers.md, taken from the page: registered from outside, tuned, evaluated, read back."""
+"""The text tower of docs/text-towers.md, extracted from the page: registered, tuned, evaluated and loaded."""
 
 import json
 import pathlib

@@ -1,4 +1,4 @@
-"""The towers of docs/towers.md, taken from the page and run: a family in one module, and a Flax module."""
+"""The towers of docs/towers.md, extracted from the page and run: a family in one module, and a Flax module."""
 
 import pathlib
 import re
@@ -22,9 +22,9 @@ FAMILY, FLAX = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8
 
 @pytest.fixture(scope="module", autouse=True)
 def modules(tmp_path_factory):
-    """Writes the page's modules where Python finds them, once: a name can be registered once.
+    """Writes the page's modules where Python finds them, once, because a name can be registered only once.
 
-    Their towers are `test-...`, as all that tests register: the package's own are counted elsewhere.
+    Their towers are named `test-...` like all that tests register, because other tests count the package's own.
     """
     folder = tmp_path_factory.mktemp("modules")
     for name, text in (("page_family", FAMILY), ("page_flax", FLAX)):
@@ -37,7 +37,7 @@ def modules(tmp_path_factory):
 
 
 def _torch_state():
-    """Returns what a torch model of the family would save, its classifier included."""
+    """Returns the state of a torch model of the family, its classifier included."""
     shapes = {"stem.weight": (24, 3, 8, 8), "stem.bias": (24,), "fc1.weight": (96, 24), "fc1.bias": (96,)}
     shapes |= {"fc2.weight": (24, 96), "fc2.bias": (24,), "head.weight": (5, 24)}
     rng = np.random.default_rng(0)
@@ -45,7 +45,7 @@ def _torch_state():
 
 
 def _float64_family(state, images):
-    """Returns the family's embedding as its first line says: patches, one hidden layer, their mean."""
+    """Returns the embedding as the family's docstring defines it: patches, one hidden layer, their mean."""
     pieces = images.astype(np.float64).reshape(len(images), 4, 8, 4, 8, 3)
     tokens = np.einsum("nyaxbc,wcab->nyxw", pieces, state["stem.weight"]) + state["stem.bias"]
     hidden = tokens @ state["fc1.weight"].T + state["fc1.bias"]
@@ -57,7 +57,7 @@ def test_a_family_is_one_module_of_sixty_lines_that_embeds(tmp_path, monkeypatch
     assert FAMILY.count("\n") <= 60
     state = _torch_state()
     safetensors.numpy.save_file(state, tmp_path / "model.safetensors")
-    source = write_source(tmp_path / "pictures", 9, bad=False)
+    source = write_source(tmp_path / "images", 9, bad=False)
     output = tmp_path / "embedded"
     tower = ("--tower", "page_family:test-patches_s8", "--weights", tmp_path / "model.safetensors")
     assert run(monkeypatch, "run", "--source", source, *tower, "--dtype", "float32", "--output", output) == 0
@@ -81,7 +81,7 @@ def test_the_pages_towers_have_cards(monkeypatch, capsys, name, card):
     assert card in " ".join(capsys.readouterr().out.split())
 
 
-def test_the_pages_flax_module_has_the_names_that_the_page_says(tmp_path):
+def test_the_pages_flax_module_has_the_documented_names(tmp_path):
     shapes = {"convolution/kernel": (3, 3, 3, 8), "convolution/bias": (8,), "head/kernel": (8, 16), "head/bias": (16,)}
     np.savez(tmp_path / "weights.npz", **{name: np.ones(shape, np.float32) for name, shape in shapes.items()})
     assert load_tower("page_flax:test-colours", str(tmp_path / "weights.npz")).output_width == 16

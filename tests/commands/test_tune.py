@@ -1,4 +1,4 @@
-"""lit-tune as a user meets it: help, overrides, one message for a mistake, exit statuses, what it says at the end."""
+"""lit-tune as a user sees it: help, overrides, error messages, exit statuses and the final report."""
 
 import dataclasses
 import pathlib
@@ -24,7 +24,7 @@ from tests.tune.small_runs import EXECUTION, NUM_ROWS, RECIPE, ROOT, finish, fla
 
 @pytest.fixture(autouse=True)
 def wide(monkeypatch):
-    """No message is folded."""
+    """Keeps messages on one line."""
     monkeypatch.setenv("COLUMNS", "200")
 
 
@@ -34,7 +34,7 @@ def dataset_path(tmp_path_factory):
 
 
 def run(monkeypatch, capsys, *arguments):
-    """Runs the program in this process; returns its exit status, output and errors."""
+    """Runs lit-tune in this process; returns its exit status, output and errors."""
     monkeypatch.setattr(sys, "argv", ["lit-tune", *map(str, arguments)])
     status = 0
     try:
@@ -46,7 +46,7 @@ def run(monkeypatch, capsys, *arguments):
 
 
 def unfolded(text):
-    """Returns help without its boxes, in one line."""
+    """Returns a help text on one line, without its boxes."""
     return re.sub(r"[│\s]+", " ", text)
 
 
@@ -60,14 +60,14 @@ def test_help_teaches(monkeypatch, capsys):
 
 
 def test_help_of_a_recipe_shows_its_values(monkeypatch, capsys):
-    monkeypatch.setenv("COLUMNS", "90")  # wider, the boxes are beside each other
+    monkeypatch.setenv("COLUMNS", "90")  # in a wider terminal the boxes are side by side
     _, text, _ = run(monkeypatch, capsys, "--recipe", "cc12m", "--help")
     assert "(default: 16384)" in unfolded(text) and "(default: 2000)" in unfolded(text)
     _, text, _ = run(monkeypatch, capsys, "--recipe=demo", "--help")
     assert "(default: 16384)" not in unfolded(text) and "(default: 512)" in unfolded(text)
 
 
-def test_help_comes_without_jax():
+def test_help_does_not_import_jax():
     program = "import sys\nfrom lit_precompute.commands import tune\nsys.argv = ['lit-tune', '--help']\n"
     program += "try:\n    tune.main()\nfinally:\n    print('jax' in sys.modules, file=sys.stderr)"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
@@ -86,19 +86,19 @@ def test_every_field_can_be_overridden(name):
     assert (parsed.recipe, parsed.execution) == (wanted, execution)
 
 
-def test_without_overrides_the_recipe_is_as_named():
+def test_without_overrides_the_recipe_is_the_named_one():
     for parsed, name in ((parse(), "demo"), (parse("--recipe=cc12m"), "cc12m")):
         assert (parsed.recipe, parsed.execution) == (RECIPES[name].recipe, RECIPES[name].execution)
 
 
-def test_one_duration_takes_the_place_of_the_other():
+def test_one_duration_replaces_the_other():
     steps = parse("--num-steps", "70").recipe
     assert (steps.num_steps, steps.num_epochs) == (70, None)
     epochs = parse("--recipe", "lit-base", "--num-epochs=3").recipe
     assert (epochs.num_steps, epochs.num_epochs) == (None, 3)
 
 
-def test_a_kind_brings_its_own_flags_and_keeps_what_all_kinds_have():
+def test_a_kind_has_its_own_flags_and_keeps_the_shared_fields():
     assert parse("--tokenizer.kind", "sentencepiece").recipe.tokenizer == SentencePieceOptions(vocabulary_size=8_000)
     words = parse("--recipe=cc12m", "--tokenizer.kind=words", "--tokenizer.vocabulary-size", "9").recipe.tokenizer
     assert words == WordOptions(vocabulary_size=9)
@@ -112,7 +112,7 @@ def test_flags_of_earlier_versions_keep_working():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--recipe", "best"], "error: --recipe: there is no recipe 'best'; there are demo, cc12m, lit-base"),
+        (["--recipe", "best"], "error: --recipe must be one of demo, cc12m, lit-base, got 'best'"),
         (["--micro-batch-size", "513"], "error: micro_batch_size must be in [1, batch_size], which is 512"),
         (["--num-steps", "9", "--num-epochs", "9"], "error: exactly one of num_epochs and num_steps must be given"),
         (["--optimizer.learning-rate", "-1"], "optimizer.learning_rate must be > 0, got -1.0"),
@@ -135,7 +135,7 @@ def test_a_mistake_is_one_message_and_status_2(monkeypatch, capsys, tmp_path, ar
     assert not pathlib.Path("o").exists()
 
 
-def test_a_dataset_and_a_recipe_that_do_not_go_together(monkeypatch, capsys, dataset_path, tmp_path):
+def test_a_batch_larger_than_the_dataset(monkeypatch, capsys, dataset_path, tmp_path):
     status, _, errors = run(monkeypatch, capsys, "--dataset", dataset_path, "--output", tmp_path / "run")
     assert status == 2
     assert errors.startswith("error: batch_size must be in [1, 96], the number of rows with a text, got 512")
@@ -157,7 +157,7 @@ def test_interrupted_while_preparing_is_status_130(monkeypatch, capsys, dataset_
     monkeypatch.setattr(training, "prepare_tokenizer", interrupt)
     status, _, errors = run(monkeypatch, capsys, "--dataset", dataset_path, "--output", tmp_path / "run")
     assert status == 130
-    assert "run the same command again to go on" in errors
+    assert "run the same command again to resume" in errors
 
 
 @pytest.mark.standard_promotion  # optax's Adam needs it
@@ -171,14 +171,14 @@ def test_another_recipe_on_the_same_output_is_refused(monkeypatch, capsys, datas
 
 
 @pytest.mark.standard_promotion  # optax's Adam needs it
-def test_only_the_tables_that_are_read_have_to_be_there(monkeypatch, capsys, tmp_path):
+def test_only_the_tables_that_are_read_have_to_exist(monkeypatch, capsys, tmp_path):
     dataset = write_dataset(tmp_path / "dataset")
     train(dataset, tmp_path / "run")
     add_table(dataset, TAGS, {"tags": [["a"]] * NUM_ROWS})
     shutil.rmtree(tmp_path / "dataset/tags")
     arguments = ["--dataset", dataset, "--output", tmp_path / "run", *flags(RECIPE, EXECUTION, RECIPES["demo"])]
     status, text, _ = run(monkeypatch, capsys, *arguments)
-    assert (status, text) == (0, f"{tmp_path}/run: finished before; the model is {tmp_path}/run/model\n")
+    assert (status, text) == (0, f"{tmp_path}/run: already finished; the model is {tmp_path}/run/model\n")
 
 
 def make_progress(step, rate=100.0):
@@ -190,17 +190,17 @@ def make_progress(step, rate=100.0):
     ("step", "words"),
     [(4_900, "100 pairs/s  16 s left"), (4_000, "2 min 40 s left"), (1, "13 min 20 s left"), (5_000, "100 pairs/s")],
 )
-def test_progress_tells_the_time_left(step, words):
+def test_progress_shows_the_time_left(step, words):
     assert command_line.describe(make_progress(step)).endswith(words)
 
 
-def test_progress_of_days_is_told_in_hours():
+def test_long_times_are_shown_in_hours():
     assert command_line.describe(make_progress(1, rate=3.0)).endswith("7 h 24 min left")
 
 
 @pytest.mark.slow
 def test_from_the_command_to_the_model(dataset_path, tmp_path):
-    """The whole program in a process of its own; the second time there is nothing left to do."""
+    """Runs the program in its own process, twice; the second time there is nothing left to do."""
     output = tmp_path / "run"
     status, text, errors = finish(start(dataset_path, output))
     assert status == 0, errors
@@ -212,7 +212,7 @@ def test_from_the_command_to_the_model(dataset_path, tmp_path):
     assert (output / "loss.png").read_bytes().startswith(b"\x89PNG")
     assert TunedModel.load(output).embed_texts(["word1"]).shape == (1, 24)
     status, text, _ = finish(start(dataset_path, output))
-    assert (status, text) == (0, f"{output}: finished before; the model is {output}/model\n")
+    assert (status, text) == (0, f"{output}: already finished; the model is {output}/model\n")
 
 
 @pytest.mark.slow

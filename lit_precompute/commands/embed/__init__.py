@@ -1,4 +1,4 @@
-"""lit-embed: runs a locked image tower over images and texts, once, and stores the embeddings."""
+"""lit-embed: runs a locked image tower over a source of images and texts, once, and stores the embeddings."""
 
 from typing import Annotated
 

@@ -1,14 +1,14 @@
-"""Flags that lit-embed does not know go to Beam; those that Beam does not know either are wrong input."""
+"""Flags that lit-embed does not define go to Beam; those that Beam does not define either are errors."""
 
 import argparse
 from collections.abc import Sequence
 
 
 def check_beam_flags(flags: Sequence[str]) -> None:
-    """Raises for a flag that Beam does not have; Beam itself would only warn.
+    """Raises on flags that Beam does not define; Beam itself would only warn.
 
     Raises:
-      ValueError: unknown flags; all are named.
+      ValueError: there are unknown flags; the message lists all of them.
     """
     if not flags:
         return  # importing Beam takes seconds
@@ -20,4 +20,6 @@ def check_beam_flags(flags: Sequence[str]) -> None:
             add_arguments.__func__(options, parser)
     _, unknown = parser.parse_known_args(list(flags))
     if unknown:
-        raise ValueError(f"unknown options {' '.join(unknown)}: neither lit-embed nor Apache Beam has them; see --help")
+        raise ValueError(
+            f"unknown options {' '.join(unknown)}: neither lit-embed nor Apache Beam has them; see lit-embed run --help"
+        )

@@ -1,4 +1,4 @@
-"""The options of a job's parts as flat flags: `--resolution`, not `--options.tower.resolution`."""
+"""Nested options as flat flags: `--resolution`, not `--options.tower.resolution`."""
 
 import dataclasses
 import inspect
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import tyro
 
-# Flags whose names are not their fields': what is clear within its part needs a word more among all flags.
+# Flags that are not named like their fields, which are clear only within their part.
 _NAMES = {
     "tower.name": "tower",
     "vector_type": "dtype",
@@ -18,14 +18,14 @@ _NAMES = {
 
 
 def flat_flags(options: type, names: Mapping[str, str] = _NAMES, prefix: str = "") -> Any:
-    """Returns the options' type, annotated so that tyro gives each field, also of nested options, one flat flag.
+    """Returns the options' type, annotated so that tyro gives each field, nested ones included, one flat flag.
 
-    Defaults, choices and help (the section Attributes) are those of the options.
+    Defaults, choices and help texts (the section Attributes) come from the options.
 
     Args:
-      options: a dataclass; fields that are dataclasses are flattened, too.
-      names: flags by dotted field; others are called like their field.
-      prefix: dotted path of the field that holds these options, with a dot.
+      options: a dataclass; fields that are dataclasses are flattened as well.
+      names: flags by dotted field path; other flags are named like their field.
+      prefix: dotted path of the field that contains these options, with a trailing dot.
     """
     hints = typing.get_type_hints(options)
     parameters: list[inspect.Parameter] = []
@@ -46,6 +46,6 @@ def flat_flags(options: type, names: Mapping[str, str] = _NAMES, prefix: str = "
 
     make.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess] -- PEP 362
     make.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    # One line a field: tyro would keep the docstring's line breaks.
+    # One line per field: tyro keeps a docstring's line breaks.
     make.__doc__ = re.sub(r"\n {4,}", " ", inspect.cleandoc(options.__doc__ or ""))
     return Annotated[options, tyro.conf.arg(name="", constructor=make)]

@@ -1,4 +1,4 @@
-"""`lit-embed run`: the embedding job, with its progress and its result."""
+"""`lit-embed run`: runs the embedding job, shows its progress and reports the result."""
 
 import dataclasses
 import logging
@@ -17,7 +17,7 @@ from lit_precompute.pipelines.embed.launch import EmbedError, EmbedProgress, Emb
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.schemas import Manifest
 
-_HOW_TO_GO_ON = "finished shards are kept: run the same command again to go on"
+_HOW_TO_RESUME = "finished shards are kept: run the same command again to resume"
 
 if TYPE_CHECKING:
     _Options = EmbedOptions
@@ -27,26 +27,26 @@ else:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Run:
-    """Embeds a source of images and texts; run the same command again to go on where it stopped.
+    """Embeds a source of images and texts. To resume a job that was stopped, run the same command again.
 
-    Example:
+    For example:
+
       lit-embed run --source images/captions.tsv --tower google/vit-base-patch16-224 --output embedded
 
-    Flags that are not listed go to Apache Beam, for example --runner=DataflowRunner; without --runner the job runs in
-    this process.
+    Other flags go to Apache Beam, for example --runner=DataflowRunner. Without --runner the job runs in this process.
     """
 
     options: _Options
 
     def run(self, console: rich.console.Console, beam_flags: list[str]) -> None:
-        """Embeds; exits with the status that main's docstring gives unless all went well.
+        """Embeds; exits with one of the statuses in the docstring of `main` unless the job succeeds.
 
         Raises:
           ValueError, OSError: wrong input.
         """
-        logging.getLogger().setLevel(logging.ERROR)  # Beam warns of cloud libraries that a local job does not need
+        logging.getLogger().setLevel(logging.ERROR)  # Beam warns about cloud libraries that a local job does not need
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        with interruptible(_HOW_TO_GO_ON):
+        with interruptible(_HOW_TO_RESUME):
             check_beam_flags(beam_flags)
             with ProgressDisplay(console) as display:
                 launch = Launch(
@@ -61,9 +61,9 @@ class Run:
 def _run(launch: Launch, console: rich.console.Console) -> None:
     job = launch.job
     if not launch.is_finished:
-        going_on = f", going on after {launch.num_done_before:,}" if launch.num_done_before else ""
+        resuming = f", resuming after {launch.num_done_before:,}" if launch.num_done_before else ""
         shards = counted(job.num_units, "shard")
-        console.print(f"{job.tower.name}: {counted(job.num_rows, 'row')} of {job.source.path} in {shards}{going_on}")
+        console.print(f"{job.tower.name}: {counted(job.num_rows, 'row')} of {job.source.path} in {shards}{resuming}")
     started_s = time.monotonic()
     stop = StopRequest(console, after="this batch", stop_at_once=_exit_at_once)
     with stop, ProgressDisplay(console) as display:
@@ -73,7 +73,7 @@ def _run(launch: Launch, console: rich.console.Console) -> None:
                 lambda: _quietly(stop()),
             )
         except EmbedStopped:
-            fail(f"interrupted; {_HOW_TO_GO_ON}", INTERRUPTED)
+            fail(f"interrupted; {_HOW_TO_RESUME}", INTERRUPTED)
         except EmbedError as error:
             fail(error, status=1)
     num_embedded = 0 if launch.is_finished else job.num_rows - launch.num_done_before
@@ -81,24 +81,24 @@ def _run(launch: Launch, console: rich.console.Console) -> None:
 
 
 def _quietly(is_stop_requested: bool) -> bool:
-    """Keeps runners from showing what a stop raises as an error, with its traceback."""
+    """Silences logging once a stop is requested: runners would log it as an error, with a traceback."""
     if is_stop_requested:
         logging.disable()
     return is_stop_requested
 
 
 def _exit_at_once() -> None:
-    os._exit(INTERRUPTED)  # the runner's threads would go on
+    os._exit(INTERRUPTED)  # the runner's threads would keep the process alive
 
 
 def show_download(display: ProgressDisplay, name: str, num_bytes: int, all_bytes: int) -> None:
-    """Shows a weights file that is being fetched; `all_bytes` is 0 where nobody knows."""
+    """Shows the download of a weights file; `all_bytes` is 0 when the size is unknown."""
     size = f"{num_bytes / 1e6:,.1f}/{all_bytes / 1e6:,.1f} MB" if all_bytes else f"{num_bytes / 1e6:,.1f} MB"
     display.show(f"fetching {name}  {size}", num_bytes, all_bytes or None, task=name)
 
 
 def describe(progress: EmbedProgress) -> str:
-    """Returns rows, rate, time left and failures in a line."""
+    """Returns one line with rows, rate, time left and failures."""
     words = f"{progress.num_done:,}/{progress.num_rows:,} rows"
     if progress.rows_per_second:
         left_s = (progress.num_rows - progress.num_done) / progress.rows_per_second
@@ -118,5 +118,5 @@ def say_result(
     )
     if manifest.num_failures:
         failed = counted(manifest.num_failures, "row")
-        console.print(f"{failed} failed; the table `failures` says which and why (lit-data info)")
+        console.print(f"{failed} failed; the table `failures` lists them with reasons (see lit-data info)")
     console.print(f"next:  lit-data info {output}   |   lit-tune --dataset {output} --output RUN")

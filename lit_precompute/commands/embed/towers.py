@@ -1,4 +1,4 @@
-"""Lists the image towers that have names, or shows the card of one."""
+"""`lit-embed towers`: lists the registered image towers, or shows the card of one."""
 
 import dataclasses
 import fnmatch
@@ -13,22 +13,23 @@ from lit_precompute.commands.console import card, print_json
 if TYPE_CHECKING:
     from lit_precompute.towers.catalogue import Description
 
-# What a row of the table needs; without a terminal the console takes 80 columns, and would break lines.
+# Columns that a row needs; without a terminal rich assumes 80 and would wrap.
 _WIDE = 200
 
 
 @dataclasses.dataclass(frozen=True)
 class Towers:
-    """Lists the image towers that have names, or shows the card of one.
+    """Lists the registered image towers, or shows the card of one.
 
-    Example:
+    For example:
+
       lit-embed towers
       lit-embed towers '*dino*'
       lit-embed towers google/vit-base-patch16-224
     """
 
     name: tyro.conf.Positional[str] = ""
-    """A name, also `module:name` of a tower of your own, for its card; a pattern with * for a shorter list."""
+    """A tower's name, or `module:name` of your own tower, for its card; a pattern with * for a shorter list."""
     json: bool = False
     """Print JSON for programs."""
 
@@ -36,18 +37,18 @@ class Towers:
         """Prints the list or the card.
 
         Raises:
-          ValueError: no tower has this name, none fits the pattern, or there are unknown flags.
+          ValueError: no tower has this name or matches the pattern, or there are unknown flags.
         """
         if unknown_flags:
             raise ValueError(f"unknown options {' '.join(unknown_flags)}; see lit-embed towers --help")
-        # Here, since JAX takes a second to import: --help does without.
+        # Imported late: JAX takes a second, and --help does not need it.
         from lit_precompute.towers.catalogue import describe
         from lit_precompute.towers.registry import find_tower, tower_names
 
         is_list = not self.name or "*" in self.name
         names = [name for name in tower_names() if fnmatch.fnmatchcase(name, self.name or "*")] if is_list else []
         if is_list and not names:
-            raise ValueError(f"no tower's name fits {self.name!r}; `lit-embed towers` lists them all")
+            raise ValueError(f"no tower's name matches {self.name!r}; `lit-embed towers` lists all of them")
         if is_list:
             descriptions = [describe(name, find_tower(name)) for name in names]
         else:
@@ -68,16 +69,16 @@ def _print_list(console: rich.console.Console, descriptions: list["Description"]
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("published accuracy", min_width=11)
     table.add_column("weights from", overflow="fold", min_width=8)
-    # Families together, bare architectures before published models.
+    # By family, bare architectures before published models.
     for one in sorted(descriptions, key=lambda one: (one.family, bool(one.weights), one.num_parameters, one.name)):
         sizes = (f"{one.width:,}", f"{one.num_parameters / 1e6:,.1f} M", str(one.resolution))
         table.add_row(one.name, *sizes, one.accuracy, _publisher(one.weights))
     (console if console.is_terminal else rich.console.Console(width=_WIDE)).print(table)
-    console.print(f"{len(descriptions)} towers; lit-embed towers NAME shows a card")
+    console.print(f"{len(descriptions)} towers; lit-embed towers NAME shows the card of one")
 
 
 def _publisher(weights: str) -> str:
-    """Returns who publishes a file, short enough for a table."""
+    """Returns the publisher of a file, short enough for a table."""
     scheme, _, rest = weights.partition("://")
     host, _, path = rest.partition("/")
     if scheme == "hf":

@@ -1,4 +1,4 @@
-"""The flags of `lit-embed run`: flat, each made from the one place that owns the option."""
+"""The flags of `lit-embed run`: flat, each derived from the dataclass that owns the option."""
 
 import re
 
@@ -12,7 +12,7 @@ from lit_precompute.precompute.sources.source import SourceColumns, SourceError
 from lit_precompute.towers.options import ImageTowerOptions
 from tests.pipelines.embed.making import run
 
-# With what is said of their values; users' scripts have them.
+# Flags with their defaults; users' scripts depend on them.
 FLAGS = {
     "source": "(required)",
     "tower": "(required)",
@@ -54,7 +54,7 @@ def test_help_lists_every_flag_with_its_default_and_a_sentence(monkeypatch, caps
     assert {flag: default or required for flag, (default, required) in found.items()} == FLAGS
 
 
-def test_left_out_flags_have_the_options_defaults():
+def test_omitted_flags_have_the_options_defaults():
     assert parse() == EmbedOptions(source="a.tsv", tower=ImageTowerOptions(name="vit_b16"), output="out")
 
 

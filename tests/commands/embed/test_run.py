@@ -18,11 +18,11 @@ from lit_precompute.pipelines.embed.launch import EmbedProgress
         (EmbedProgress(603, 1_603, 2, 1.0), "603/1,603 rows  1 rows/s  16 min 40 s left  2 failed"),
     ],
 )
-def test_progress_in_a_line(progress, words):
+def test_progress_is_one_line(progress, words):
     assert describe(progress) == words
 
 
-def test_each_file_that_is_fetched_has_a_line():
+def test_each_download_has_lines_of_its_own():
     stream = io.StringIO()
     with ProgressDisplay(rich.console.Console(file=stream)) as display:
         for piece in [("a.npz", 1_000_000, 3_000_000), ("a.npz", 3_000_000, 3_000_000), ("b.npz", 5, 0)]:

@@ -1,4 +1,4 @@
-"""lit-embed towers: the list, a card, patterns, towers of one's own, JSON."""
+"""`lit-embed towers`: the list, cards, patterns, JSON, unknown names."""
 
 import json
 import re
@@ -22,7 +22,7 @@ def test_the_list_names_every_tower_with_its_sizes(monkeypatch, capsys):
     assert f"{len(tower_names())} towers" in said
 
 
-def test_a_pattern_makes_the_list_shorter(monkeypatch, capsys):
+def test_a_pattern_filters_the_list(monkeypatch, capsys):
     assert run(monkeypatch, "towers", "dino_*") == 0
     names = [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:-1]]
     assert sorted(names) == ["dino_vitb16", "dino_vitb8", "dino_vits16", "dino_vits8"]
@@ -34,12 +34,14 @@ def test_a_card_says_what_a_tower_is_and_how_to_use_it(monkeypatch, capsys):
     assert "embedding projection (512); --pooling also takes class_token (768), average (768), map (768)" in said
     assert "224 x 224 pixels: short side to 224 (bicubic, antialias, pillow), the middle 224 x 224" in said
     assert "accuracy 68.6% ImageNet, zero-shot" in said
-    assert "lit-embed run --tower openai/clip-vit-base-patch16 --source TABLE" in said  # its weights are found
+    assert (
+        "lit-embed run --tower openai/clip-vit-base-patch16 --source TABLE" in said
+    )  # without --weights: they are published
     assert run(monkeypatch, "towers", "vit_b16") == 0
     assert "lit-embed run --tower vit_b16 --weights FILE --source" in " ".join(capsys.readouterr().out.split())
 
 
-def test_json_is_for_programs(monkeypatch, capsys):
+def test_json_of_a_card_and_of_a_list(monkeypatch, capsys):
     assert run(monkeypatch, "towers", "vit_b16", "--json") == 0
     card = json.loads(capsys.readouterr().out)
     assert card["embedding"] == {"class_token": 768, "average": 768, "map": 768, "pre_logits": 768}
@@ -50,7 +52,7 @@ def test_json_is_for_programs(monkeypatch, capsys):
 
 @pytest.mark.parametrize(
     ("asked", "message"),
-    [("vit_b61", "did you mean one of vit_b16"), ("zz*", "no tower's name fits 'zz*'")],
+    [("vit_b61", "did you mean one of vit_b16"), ("zz*", "no tower's name matches 'zz*'")],
 )
 def test_an_unknown_name_is_one_message(monkeypatch, capsys, asked, message):
     assert run(monkeypatch, "towers", asked) == 2

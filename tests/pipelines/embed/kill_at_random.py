@@ -1,9 +1,9 @@
-"""Runs the whole command in forked processes and kills them at random moments; the test beside it reads the outcome.
+"""Runs lit-embed in forked processes and kills them at random moments; test_kill.py checks the outcome.
 
     python -m tests.pipelines.embed.kill_at_random TABLE WEIGHTS OUTPUT KILLS SEED
 
-Forking from a process that has imported Beam, TensorFlow and JAX, but started none of them, saves each attempt their
-seconds of import. Prints one JSON line: the attempts' exit statuses and how many shards each found finished.
+Forks from a process that has imported Beam, TensorFlow and JAX but has not started any of them, which saves each
+attempt seconds of imports. Prints one JSON line: the exit status of each attempt and the finished shards after it.
 """
 
 import json
@@ -16,21 +16,21 @@ import time
 from collections.abc import Callable
 
 from lit_precompute.commands import embed as command_line
-from lit_precompute.pipelines.embed import graph as embed_job
+from lit_precompute.pipelines.embed import graph
 from tests.pipelines.embed.making import arguments
 
-assert embed_job  # imported before forking, as TensorFlow below
-import tensorflow  # noqa: E402, F401  # the late import of decoding
+assert graph  # imported before forking, like TensorFlow below
+import tensorflow  # noqa: E402, F401  # decoding imports it late
 
-# Moments are drawn from the time that an undisturbed run takes, and a little more.
+# Moments are drawn from the duration of an undisturbed run, times this factor.
 _BEYOND = 1.1
 
 
 def attempt(command: list[str], is_time_to_kill: Callable[[float], bool] | None = None) -> tuple[int, float]:
-    """Runs the command in a child, killed when it is time (asked with the seconds since its start).
+    """Runs the command in a child; kills it once `is_time_to_kill` (called with the seconds since start) returns True.
 
     Returns:
-      Its exit status, and its seconds.
+      Its exit status and duration in seconds.
     """
     started = time.monotonic()
     child = os.fork()
@@ -53,16 +53,16 @@ def attempt(command: list[str], is_time_to_kill: Callable[[float], bool] | None 
 
 
 def count_finished(output: pathlib.Path) -> int:
-    """Returns the number of shards that are finished, -1 when all is."""
+    """Returns the number of finished shards, -1 once the dataset is published."""
     return -1 if (output / "manifest.json").exists() else len(list(output.glob("_work/shards/*.json")))
 
 
 def draw_moment(
     generator: random.Random, directory: pathlib.Path, duration_s: float, *, in_time: bool
 ) -> Callable[[float], bool]:
-    """Returns a moment drawn evenly in time, or as soon as some more shards are finished.
+    """Returns a moment drawn uniformly in time, or as soon as some more shards are finished.
 
-    In time alone, most moments of a short job lie before its first shard or after its last.
+    Drawn by time alone, most moments of a short job come before its first shard or after its last.
     """
     latest_s = generator.uniform(0, duration_s * _BEYOND)
     target = max(count_finished(directory), 0) + generator.randint(1, 4)
@@ -76,7 +76,7 @@ def draw_moment(
 
 
 def main() -> None:
-    """Kills so many attempts at one output, then lets one end; what is left is for the caller to compare."""
+    """Kills attempts at one output, then lets one finish; the caller compares the files."""
     table, weights, output, num_kills, seed = sys.argv[1:]
     command = arguments(pathlib.Path(table), f"{output}-undisturbed", weights)
     status, duration_s = attempt(command)
@@ -86,12 +86,12 @@ def main() -> None:
     directory = pathlib.Path(output)
     statuses: list[int] = []
     finished: list[int] = []
-    # An attempt that ends before its moment comes is no kill, and a fast machine has more of them.
+    # An attempt that ends before its moment is not a kill; a fast machine has more of those.
     while statuses.count(-signal.SIGKILL) < int(num_kills) and len(statuses) < 4 * int(num_kills):
         moment = draw_moment(generator, directory, duration_s, in_time=len(statuses) % 2 == 0)
         statuses.append(attempt(command, moment)[0])
         finished.append(count_finished(directory))
-        if finished[-1] == -1:  # begin again: what is tested is work under way
+        if finished[-1] == -1:  # start over: the test is about unfinished work
             assert attempt(command)[0] == 0
             directory.rename(f"{output}-finished-{len(statuses):02d}")
     statuses.append(attempt(command)[0])

@@ -1,4 +1,4 @@
-"""A small source of images, good and bad, and runs of the whole command in this process."""
+"""A small source of good and bad images, and runs of lit-embed in this process."""
 
 import io
 import struct
@@ -20,7 +20,7 @@ BAD = {
 
 
 def draw_image(seed):
-    """Returns a PNG of noise, of a size that the seed decides."""
+    """Returns a PNG of noise; the seed determines its size, too."""
     rng = np.random.default_rng(seed)
     height, width = rng.integers(8, 40, 2)
     stream = io.BytesIO()
@@ -41,7 +41,7 @@ def bomb():
 
 
 def write_source(folder, count=40, *, bad=True, labels=True):
-    """Writes images and their table, bad ones spread among them, and returns the table's path."""
+    """Writes images, bad ones among them, and their table; returns the table's path."""
     (folder / "bad").mkdir(parents=True, exist_ok=True)
     paths = []
     for number in range(count):
@@ -60,7 +60,7 @@ def write_source(folder, count=40, *, bad=True, labels=True):
 
 
 def arguments(table, output, weights=None, **options):
-    """Returns the command's arguments; options by their names."""
+    """Returns the arguments of lit-embed; keyword arguments become flags."""
     register_tiny_tower()
     weights = weights or write_weights(table.parent / "weights.npz")
     given = {"source": table, "tower": NAME, "weights": weights, "output": output}
@@ -69,7 +69,7 @@ def arguments(table, output, weights=None, **options):
 
 
 def run(monkeypatch, *command):
-    """Runs the command in this process and returns its exit status."""
+    """Runs lit-embed in this process and returns its exit status."""
     monkeypatch.setattr("sys.argv", ["lit-embed", *map(str, command)])
     try:
         command_line.main()

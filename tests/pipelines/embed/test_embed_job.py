@@ -1,23 +1,24 @@
-"""The whole command on small sources: what is written, what is refused, and what becomes of bad images."""
+"""The embedding job on small sources: what is written, what is refused, and what happens to bad images."""
 
 import collections
 import dataclasses
 import importlib.metadata
 import json
+import pathlib
 import re
 
 import numpy as np
 import pytest
 
-from lit_precompute.pipelines.embed import graph as embed_job
-from lit_precompute.pipelines.embed import job as embed_job_directory
-from lit_precompute.pipelines.embed import unit as embed_unit
+from lit_precompute.pipelines.embed import graph
+from lit_precompute.pipelines.embed import job as job_module
 from lit_precompute.pipelines.embed.failure_limit import FailureLimit
 from lit_precompute.pipelines.embed.job import JobDirectory
-from lit_precompute.pipelines.embed.launch import embeds_here
+from lit_precompute.pipelines.embed.launch import embed, embeds_here
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.precompute.images.decoding import decode
 from lit_precompute.precompute.images.preprocessing import prepare
+from lit_precompute.precompute.sources.source import Source
 from lit_precompute.schemas import EmbeddingDataset, Manifest
 from lit_precompute.schemas.checking.receipt import make_receipt
 from lit_precompute.schemas.checking.verification import verify
@@ -44,7 +45,7 @@ def _not_yet(*_):
     raise RuntimeError("not yet")
 
 
-def test_every_row_is_embedded_or_named_as_a_failure(tmp_path, monkeypatch, source, capsys):
+def test_every_row_is_embedded_or_listed_as_a_failure(tmp_path, monkeypatch, source, capsys):
     assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 0
     assert verify(tmp_path / "out") == []
     with EmbeddingDataset.open(tmp_path / "out") as dataset:
@@ -61,8 +62,8 @@ def test_every_row_is_embedded_or_named_as_a_failure(tmp_path, monkeypatch, sour
     assert "lit-tune --dataset" in said
 
 
-def test_vectors_are_the_towers(tmp_path, monkeypatch, source):
-    """Against the tower's own function in NumPy float64, image by image."""
+def test_embeddings_match_float64_numpy(tmp_path, monkeypatch, source):
+    """The tower's function in NumPy float64, image by image."""
     assert run(monkeypatch, *arguments(source, tmp_path / "out", dtype="float32")) == 0
     tower = load_tower(NAME, str(source.parent / "weights.npz"))
     kernel = tower.parameters["kernel"].astype(np.float64)
@@ -75,8 +76,8 @@ def test_vectors_are_the_towers(tmp_path, monkeypatch, source):
         np.testing.assert_allclose(found[row], np.tanh(means @ kernel), rtol=1e-5, atol=1e-5)
 
 
-def test_where_weights_were_found_is_no_part_of_a_job(tmp_path, monkeypatch, source, capsys):
-    """Published weights are taken without --weights; the same ones from elsewhere go on with the same job."""
+def test_the_place_of_the_weights_is_not_part_of_a_job(tmp_path, monkeypatch, source, capsys):
+    """Published weights need no --weights; the same weights from elsewhere resume the same job."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setenv("LIT_PRECOMPUTE_CACHE", str(tmp_path / "own"))
@@ -87,7 +88,7 @@ def test_where_weights_were_found_is_no_part_of_a_job(tmp_path, monkeypatch, sou
         register_alias("test-tiny-alias", name)
     command = arguments(source, tmp_path / "out", tower=f"hf://{name}")
     command = command[: command.index("--weights")] + command[command.index("--weights") + 2 :]
-    # It ends before any work: not even the source is read.
+    # Missing weights are an error before any work: the source is not even read.
     (tmp_path / "unreadable.tsv").write_text("no such columns\n")
     unread = [part if part != str(source) else str(tmp_path / "unreadable.tsv") for part in command]
     assert run(monkeypatch, *unread) == 2
@@ -103,8 +104,8 @@ def test_where_weights_were_found_is_no_part_of_a_job(tmp_path, monkeypatch, sou
 
 
 @pytest.mark.parametrize("dtype", ["float16", "int8"])
-def test_probes_are_the_towers_float32_whatever_is_stored(tmp_path, monkeypatch, source, dtype):
-    """Six shards of 8 rows at most bring all 40 rows; against what the same tower gave when float32 was stored."""
+def test_probes_are_float32_whatever_the_stored_type(tmp_path, monkeypatch, source, dtype):
+    """Small shards make every row a probe; compared with the embeddings that the same tower gave as float32."""
     assert run(monkeypatch, *arguments(source, tmp_path / "exact", dtype="float32")) == 0
     assert run(monkeypatch, *arguments(source, tmp_path / "out", dtype=dtype)) == 0
     assert verify(tmp_path / "out") == []
@@ -128,7 +129,7 @@ def test_probes_of_one_large_shard_are_64_rows_spread_over_it(tmp_path, monkeypa
 
 
 def test_a_job_begun_in_another_format_version_is_refused(tmp_path, monkeypatch, source, capsys):
-    """Its finished shards brought no float32 vectors."""
+    """Its finished shards have no float32 probes."""
     monkeypatch.setattr(JobDirectory, "publish", _not_yet)
     assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 1
     path = tmp_path / "out/_work/job.json"
@@ -139,7 +140,7 @@ def test_a_job_begun_in_another_format_version_is_refused(tmp_path, monkeypatch,
     assert "format_version is None there, 2 was requested" in capsys.readouterr().err
 
 
-def test_a_source_without_labels_has_no_table_of_labels(tmp_path, monkeypatch):
+def test_a_source_without_labels_gets_no_table_of_labels(tmp_path, monkeypatch):
     table = write_source(tmp_path / "source", 5, bad=False, labels=False)
     assert run(monkeypatch, *arguments(table, tmp_path / "out")) == 0
     with EmbeddingDataset.open(tmp_path / "out") as dataset:
@@ -148,7 +149,7 @@ def test_a_source_without_labels_has_no_table_of_labels(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("dtype", ["float16", "int8"])
 def test_only_missing_shards_are_embedded_again(tmp_path, monkeypatch, source, dtype):
-    """A job whose every third marker is lost, and whose shard was half published, ends in the same bytes."""
+    """With every third marker lost and a shard half written, the job ends in the same bytes."""
     assert run(monkeypatch, *arguments(source, tmp_path / "whole", dtype=dtype)) == 0
     publish = JobDirectory.publish
     monkeypatch.setattr(JobDirectory, "publish", _not_yet)
@@ -165,10 +166,10 @@ def test_only_missing_shards_are_embedded_again(tmp_path, monkeypatch, source, d
     assert files_of(tmp_path / "out") == files_of(tmp_path / "whole")
 
 
-def test_a_finished_job_is_left_as_it_is(tmp_path, monkeypatch, source, capsys):
+def test_a_finished_job_is_left_unchanged(tmp_path, monkeypatch, source, capsys):
     assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 0
     before = {name: (tmp_path / "out" / name).stat().st_mtime_ns for name in files_of(tmp_path / "out")}
-    (tmp_path / "out/_work/temporary").mkdir(parents=True)  # as a kill between publishing and cleaning leaves it
+    (tmp_path / "out/_work/temporary").mkdir(parents=True)  # as left by a kill between publishing and sweeping
     capsys.readouterr()
     assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 0
     assert "nothing was left to do" in capsys.readouterr().out
@@ -198,7 +199,7 @@ def test_another_tower_source_or_option_is_refused_with_both_values(tmp_path, mo
     assert files_of(output) == before
 
 
-def test_a_directory_of_other_things_is_refused(tmp_path, monkeypatch, source, capsys):
+def test_a_directory_with_other_files_is_refused(tmp_path, monkeypatch, source, capsys):
     (tmp_path / "out").mkdir()
     (tmp_path / "out/thesis.tex").write_text("mine")
     assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 2
@@ -206,7 +207,7 @@ def test_a_directory_of_other_things_is_refused(tmp_path, monkeypatch, source, c
 
 
 @pytest.mark.parametrize(("limit", "status"), [("0", 1), ("4", 1), ("10%", 1), ("5", 0), ("12%", 0)])
-def test_too_many_failures_stop_the_job_and_more_may_be_allowed(tmp_path, monkeypatch, source, capsys, limit, status):
+def test_too_many_failures_stop_the_job_until_more_are_allowed(tmp_path, monkeypatch, source, capsys, limit, status):
     assert run(monkeypatch, *arguments(source, tmp_path / "out", max_failures=limit)) == status
     assert (tmp_path / "out/manifest.json").exists() == (status == 0)
     if status:
@@ -219,7 +220,7 @@ def test_too_many_failures_stop_the_job_and_more_may_be_allowed(tmp_path, monkey
 
 @pytest.mark.parametrize("allowed", [0, 1])
 def test_units_after_too_many_failures_are_not_embedded(tmp_path, monkeypatch, source, allowed):
-    """Counted in this launch, and with those of earlier ones: the first shard has two failures, the second one."""
+    """Failures of earlier launches count as well. The first shard has two failures, the second has one."""
     command = arguments(source, tmp_path / "out", max_failures=allowed)
     for _ in range(2):
         assert run(monkeypatch, *command) == 1
@@ -229,42 +230,42 @@ def test_units_after_too_many_failures_are_not_embedded(tmp_path, monkeypatch, s
 
 
 def test_markers_are_read_once_per_launch_and_once_to_publish(tmp_path, monkeypatch):
-    """However many units there are: each of them would read those of all before it."""
+    """Not once per unit, which would be quadratic."""
     table = write_source(tmp_path / "source", 12, bad=False)
     tower = ImageTowerOptions(name=NAME, weights=write_weights(tmp_path / "weights.npz"))
     options = EmbedOptions(source=str(table), tower=tower, output=str(tmp_path / "out"), rows_per_shard=1, batch_size=4)
     register_tiny_tower()
-    job, source, units = embed_job.plan(options)
+    job, source, units = graph.plan(options)
     flags = ["--runner=FnApiRunner"]
     JobDirectory(options.output).claim(job)
-    embed_job.run(options, job, source, units[:5], FailureLimit(None), flags)
+    graph.run(options, job, source, units[:5], FailureLimit(None), flags)
     reads = collections.Counter()
-    read_marker = embed_job_directory.read_marker
+    read_marker = job_module.read_marker
 
     def count(path):
         reads[path.stem] += 1
         return read_marker(path)
 
-    monkeypatch.setattr(embed_job_directory, "read_marker", count)
-    embed_job.run(options, job, source, units, FailureLimit(None), flags)
+    monkeypatch.setattr(job_module, "read_marker", count)
+    graph.run(options, job, source, units, FailureLimit(None), flags)
     assert Manifest.read(tmp_path / "out").num_rows == 12
     assert reads == {f"{unit.number:05d}": 2 if unit.number < 5 else 1 for unit in units}
 
 
-def test_a_directory_reads_a_marker_once_however_often_it_is_asked(tmp_path, monkeypatch, source):
-    """Displays of progress ask twice a second."""
+def test_a_directory_reads_each_marker_once(tmp_path, monkeypatch, source):
+    """Progress displays ask for the finished shards twice a second."""
     monkeypatch.setattr(JobDirectory, "publish", _not_yet)
     assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 1
     directory = JobDirectory(str(tmp_path / "out"))
     finished = directory.finished()
     assert len(finished) == 6
-    monkeypatch.setattr(embed_job_directory, "read_marker", _not_yet)
+    monkeypatch.setattr(job_module, "read_marker", _not_yet)
     assert directory.finished() == finished
     (tmp_path / "out/_work/shards/00002.json").unlink()
     assert sorted(directory.finished()) == [0, 1, 3, 4, 5]
 
 
-def test_a_job_of_bad_images_alone_ends_with_no_rows(tmp_path, monkeypatch):
+def test_a_job_with_only_bad_images_has_no_rows(tmp_path, monkeypatch):
     table = write_source(tmp_path / "source", 0)
     assert run(monkeypatch, *arguments(table, tmp_path / "out")) == 0
     with EmbeddingDataset.open(tmp_path / "out") as dataset:
@@ -291,19 +292,19 @@ def test_wrong_input_is_one_message_before_any_work(tmp_path, monkeypatch, sourc
     assert not (tmp_path / "out").exists()
 
 
-def test_beams_own_flags_pass_through(tmp_path, monkeypatch, source):
+def test_beams_flags_pass_through(tmp_path, monkeypatch, source):
     command = [*arguments(source, tmp_path / "out"), "--runner=FnApiRunner", "--direct_num_workers=1"]
     assert run(monkeypatch, *command) == 0
 
 
-def test_vectors_do_not_depend_on_what_decodes(tmp_path, monkeypatch, source):
+def test_embeddings_do_not_depend_on_how_images_are_decoded(tmp_path, monkeypatch, source):
     for kind, workers in (("threads", 1), ("threads", 7), ("processes", 2)):
         options = {"decode_in": kind, "decode_workers": workers}
         assert run(monkeypatch, *arguments(source, tmp_path / f"{kind}{workers}", **options)) == 0
     assert files_of(tmp_path / "threads1") == files_of(tmp_path / "threads7") == files_of(tmp_path / "processes2")
 
 
-def test_what_the_manifest_says_of_the_job_is_json(tmp_path, monkeypatch, source):
+def test_the_manifest_records_the_jobs_options(tmp_path, monkeypatch, source):
     assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 0
     content = json.loads((tmp_path / "out/manifest.json").read_text())
     assert content["job"] == {
@@ -314,8 +315,8 @@ def test_what_the_manifest_says_of_the_job_is_json(tmp_path, monkeypatch, source
     }
 
 
-def test_the_manifest_notes_the_tensorflow_that_is_installed(tmp_path, monkeypatch, source):
-    """On macOS and Arm it is the distribution `tensorflow`."""
+def test_the_manifest_records_the_installed_tensorflow(tmp_path, monkeypatch, source):
+    """On macOS and Arm the distribution is called `tensorflow`."""
     assert run(monkeypatch, *arguments(source, tmp_path / "usual")) == 0
     usual = Manifest.read(tmp_path / "usual").libraries
     assert sorted(usual) == ["array-record", "jax", "lit-precompute", "numpy", "pillow", "pyarrow", "tensorflow-cpu"]
@@ -335,22 +336,32 @@ def test_the_manifest_notes_the_tensorflow_that_is_installed(tmp_path, monkeypat
     assert Manifest.read(tmp_path / "out").libraries == elsewhere
 
 
+@dataclasses.dataclass(frozen=True)
+class OvertakenSource:
+    """A source whose third unit is read only after another launcher has published the dataset; leaves a note."""
+
+    inner: Source
+    options: EmbedOptions
+    note: pathlib.Path
+
+    def read(self, unit):
+        if unit.number == 2:
+            embed(self.options)
+            self.note.touch()
+        return self.inner.read(unit)
+
+
 def test_a_launcher_that_another_overtakes_ends_well(tmp_path, monkeypatch, source):
-    """The other publishes while this one is within a shard: its files are swept away, the dataset stays whole."""
+    """The other publishes while this one writes a shard, whose files are swept away; the dataset stays intact."""
     assert run(monkeypatch, *arguments(source, tmp_path / "alone")) == 0
-    embed = embed_unit.EmbedUnit._embed
-    overtaken = []
-
-    def embed_late(self, unit):
-        if unit.number == 2 and not overtaken:
-            overtaken.append(unit)
-            with monkeypatch.context() as other:
-                assert run(other, *arguments(source, tmp_path / "out")) == 0
-        return embed(self, unit)
-
-    monkeypatch.setattr(embed_unit.EmbedUnit, "_embed", embed_late)
-    assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 0
-    assert len(overtaken) == 1
+    tower = ImageTowerOptions(name=NAME, weights=str(source.parent / "weights.npz"))
+    output = str(tmp_path / "out")
+    options = EmbedOptions(source=str(source), tower=tower, output=output, rows_per_shard=8, batch_size=4)
+    job, inner, units = graph.plan(options)
+    JobDirectory(output).claim(job)
+    overtaken = OvertakenSource(inner, options, tmp_path / "overtaken")
+    graph.run(options, job, overtaken, units, FailureLimit(None), ["--runner=FnApiRunner"])
+    assert overtaken.note.exists()
     assert files_of(tmp_path / "out") == files_of(tmp_path / "alone")
 
 
@@ -360,7 +371,7 @@ def test_a_work_folder_of_another_program_is_refused(tmp_path, monkeypatch, sour
     assert "_work: does not belong to a job; remove it" in capsys.readouterr().err
 
 
-def test_a_batch_size_that_nobody_gave_is_chosen_once_and_kept(tmp_path, monkeypatch, source, capsys):
+def test_a_batch_size_that_is_not_given_is_chosen_once_and_kept(tmp_path, monkeypatch, source, capsys):
     command = arguments(source, tmp_path / "out")
     place = command.index("--batch-size")
     del command[place : place + 2]
@@ -373,9 +384,9 @@ def test_a_batch_size_that_nobody_gave_is_chosen_once_and_kept(tmp_path, monkeyp
     def probe_again(*_, **__):
         raise AssertionError("the job has a batch size already")
 
-    monkeypatch.setattr(embed_job, "probe", probe_again)
-    assert run(monkeypatch, *command) == 0  # goes on
-    assert run(monkeypatch, *command) == 0  # finds it finished
+    monkeypatch.setattr(graph, "probe", probe_again)
+    assert run(monkeypatch, *command) == 0  # resumes
+    assert run(monkeypatch, *command) == 0  # already finished
     with EmbeddingDataset.open(tmp_path / "out") as dataset:
         assert dataset.manifest.job["batch_size"] == int(chosen)
     assert run(monkeypatch, *command, "--batch-size", str(int(chosen) + 1)) == 2
@@ -391,15 +402,15 @@ def test_a_batch_size_that_nobody_gave_is_chosen_once_and_kept(tmp_path, monkeyp
         (["--runner=DataflowRunner"], False),
     ],
 )
-def test_only_devices_that_will_embed_are_tried(flags, here):
+def test_batch_sizes_are_tried_only_on_devices_that_will_embed(flags, here):
     assert embeds_here(flags) == here
 
 
-def test_elsewhere_nothing_is_tried(tmp_path, source, monkeypatch):
+def test_a_job_for_other_machines_tries_no_batch_size(tmp_path, source, monkeypatch):
     command = arguments(source, tmp_path / "out")
     options = EmbedOptions(
         source=str(source), tower=ImageTowerOptions(name=NAME, weights=command[6]), output=str(tmp_path / "out")
     )
-    monkeypatch.setattr(embed_job, "probe", _not_yet)
-    job, _, _ = embed_job.plan(options, embeds_here=False)
+    monkeypatch.setattr(graph, "probe", _not_yet)
+    job, _, _ = graph.plan(options, embeds_here=False)
     assert job.batch_size == 64

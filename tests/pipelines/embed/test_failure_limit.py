@@ -1,4 +1,4 @@
-"""The limit of failures, and what a process counts towards it."""
+"""The limit on failures, and the tally of a process."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def test_a_count_or_a_share_of_the_rows(text, rows):
     assert limit.is_exceeded((rows or 0) + 1) == (rows is not None)
 
 
-def test_a_shard_counts_once_however_often_it_is_repeated():
+def test_a_repeated_shard_counts_once():
     tally = FailureTally(10)
     for shard, num_failures in [(0, 2), (1, 3), (0, 2)]:
         tally.add(shard, num_failures)

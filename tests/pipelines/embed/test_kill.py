@@ -1,4 +1,4 @@
-"""A job killed at any moment goes on with the same command and ends in the same bytes."""
+"""A job killed at any moment is resumed by the same command and gives the same bytes."""
 
 import json
 import os
@@ -20,7 +20,7 @@ ROOT = pathlib.Path(__file__).parents[3]
 
 
 @pytest.mark.slow
-def test_killed_at_random_moments_it_ends_in_the_bytes_of_an_undisturbed_run(tmp_path):
+def test_killed_at_random_moments_a_job_gives_the_bytes_of_an_undisturbed_run(tmp_path):
     table = write_source(tmp_path / "source", 200)
     weights = write_weights(tmp_path / "weights.npz")
     command = [sys.executable, "-W", "ignore", "-m", "tests.pipelines.embed.kill_at_random"]
@@ -36,7 +36,7 @@ def test_killed_at_random_moments_it_ends_in_the_bytes_of_an_undisturbed_run(tmp
     assert outcome["statuses"][-1] == 0
     killed = outcome["statuses"].count(-signal.SIGKILL)
     assert killed >= 20, outcome
-    # The moments were spread over the work: before any shard, between shards, and after the last.
+    # The kills were spread over the work: before any shard, between shards, and after the last.
     assert len({count for count in outcome["finished"] if count >= 0}) >= 5, outcome
     expected = files_of(tmp_path / "out-undisturbed")
     for directory in [tmp_path / "out", *tmp_path.glob("out-finished-*")]:
@@ -46,7 +46,7 @@ def test_killed_at_random_moments_it_ends_in_the_bytes_of_an_undisturbed_run(tmp
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_ends_cleanly_and_says_how_to_go_on(tmp_path, number):
+def test_an_interrupt_ends_cleanly_and_says_how_to_resume(tmp_path, number):
     table = write_source(tmp_path / "source", 4000, bad=False)
     program = f"""
 import sys
@@ -71,13 +71,13 @@ main()
     process.send_signal(number)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "interrupted; finished shards are kept: run the same command again to go on" in said
+    assert "interrupted; finished shards are kept: run the same command again to resume" in said
     assert "Traceback" not in said
 
 
 @pytest.mark.slow
-def test_two_launchers_on_one_output_and_a_tower_of_ones_own(tmp_path):
-    """Two real commands at once, with a tower that a module beside them registers."""
+def test_two_launchers_on_one_output_with_a_custom_tower(tmp_path):
+    """Two real commands at once, with a tower registered by a module in the working directory."""
     (tmp_path / "my_towers.py").write_text("from tests.towers import tiny_tower\ntiny_tower.register_tiny_tower()\n")
     table = write_source(tmp_path / "source", 300)
     weights = write_weights(tmp_path / "weights.npz")

@@ -1,4 +1,4 @@
-"""A launch from Python: progress, a stop, going on, failures."""
+"""Launches from Python: progress, stopping, resuming, failures."""
 
 import dataclasses
 import threading
@@ -34,10 +34,10 @@ def options(tmp_path):
     )
 
 
-def test_a_job_that_is_asked_to_stop_goes_on_at_the_next_launch(options, tmp_path):
+def test_a_stopped_job_is_resumed_by_the_next_launch(options, tmp_path):
     alone = dataclasses.replace(options, output=str(tmp_path / "alone"))
     Launch(alone).run()
-    with pytest.raises(EmbedStopped, match="run the same command again to go on"):
+    with pytest.raises(EmbedStopped, match="run the same command again to resume"):
         _stopped_before_the_first_batch(options)
     again = Launch(options)
     assert not again.is_finished
@@ -47,7 +47,7 @@ def test_a_job_that_is_asked_to_stop_goes_on_at_the_next_launch(options, tmp_pat
 
 
 def _stopped_before_the_first_batch(options):
-    """Runs the job with its images held back until the stop is known to it."""
+    """Runs the job, holding its images back until it knows of the stop."""
     asked = threading.Event()
     preparer = PROCESS.preparer(options.tower, options.batch_size, options.decoding)
     prepare = preparer.prepare
@@ -61,12 +61,12 @@ def _stopped_before_the_first_batch(options):
 
     preparer.prepare = prepare_later
     try:
-        Launch(options).run(lambda progress: asked.set(), should_stop)  # reports after it has asked
+        Launch(options).run(lambda progress: asked.set(), should_stop)  # reports after it has asked should_stop
     finally:
         del preparer.prepare
 
 
-def test_too_many_failures_are_an_error_that_names_them(options):
+def test_too_many_failures_are_an_error_that_lists_them(options):
     with pytest.raises(EmbedError, match=r"rows failed, --max-failures allows 2: .*1 empty \(first: bad/empty.png\)"):
         Launch(dataclasses.replace(options, max_failures="2")).run()
     manifest = Launch(dataclasses.replace(options, max_failures="100%")).run()

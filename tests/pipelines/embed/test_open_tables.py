@@ -1,4 +1,4 @@
-"""A source with tables of its own: the job writes them without knowing them."""
+"""A source with additional tables, which the job writes without knowing them."""
 
 import dataclasses
 
@@ -31,7 +31,7 @@ PLACES = TableSchema(
 
 @dataclasses.dataclass(frozen=True)
 class TaggedSource:
-    """Another source, with two tables more."""
+    """A source with two additional tables."""
 
     inner: Source
 
@@ -56,9 +56,9 @@ class TaggedSource:
             yield dataclasses.replace(example, more=more)
 
 
-def test_a_sources_own_tables_are_written_beside_captions_and_labels(tmp_path):
+def test_a_sources_additional_tables_are_written_beside_captions_and_labels(tmp_path):
     table = write_source(tmp_path / "source", 20, bad=False)
-    (table.parent / "004.png").write_bytes(b"")  # a row that fails has no row in any of them
+    (table.parent / "004.png").write_bytes(b"")  # a failed row is in none of the tables
     register_tiny_tower()
     tower = ImageTowerOptions(name=NAME, weights=write_weights(tmp_path / "weights.npz"))
     options = EmbedOptions(source=str(table), tower=tower, output=str(tmp_path / "out"), batch_size=4, rows_per_shard=8)

@@ -1,4 +1,4 @@
-"""The registry of a process: jobs by their output, and what is loaded once."""
+"""The registry of a process: progress by output, and what is loaded once."""
 
 import concurrent.futures
 
@@ -16,7 +16,7 @@ def tower_options(tmp_path):
     return ImageTowerOptions(name=NAME, weights=write_weights(tmp_path / "weights.npz"))
 
 
-def test_launcher_and_workers_meet_by_the_jobs_output():
+def test_launcher_and_workers_share_progress_by_output():
     registry, progress = ProcessRegistry(), JobProgress()
     with registry.launching("a", progress):
         registry.progress("a").add(num_rows=3, num_failures=1)
@@ -25,7 +25,7 @@ def test_launcher_and_workers_meet_by_the_jobs_output():
         assert (progress.num_rows, progress.num_failures) == (4, 1)
 
 
-def test_a_stop_is_of_one_job_and_one_launch():
+def test_a_stop_affects_one_job_and_one_launch():
     registry = ProcessRegistry()
     with registry.launching("a", stopped := JobProgress()):
         stopped.request_stop()
@@ -34,7 +34,7 @@ def test_a_stop_is_of_one_job_and_one_launch():
     assert not registry.progress("a").is_stop_requested
 
 
-def test_everything_is_loaded_once_whatever_the_number_of_threads(tower_options):
+def test_everything_is_loaded_once_for_all_threads(tower_options):
     registry, decoding = ProcessRegistry(), DecodingOptions(decode_in="threads", decode_workers=1)
 
     def load(_):
@@ -48,10 +48,10 @@ def test_everything_is_loaded_once_whatever_the_number_of_threads(tower_options)
     assert loaded[0][1].tower is loaded[0][0]
 
 
-def test_other_options_load_anew(tower_options):
+def test_other_options_load_again(tower_options):
     registry = ProcessRegistry()
     first = registry.embedder(tower_options, 4)
     second = registry.embedder(tower_options, 8)
     assert (first.batch_size, second.batch_size) == (4, 8)
     assert first.tower is second.tower
-    assert registry.embedder(tower_options, 4) is not first  # the newest alone is kept
+    assert registry.embedder(tower_options, 4) is not first  # only the latest is kept

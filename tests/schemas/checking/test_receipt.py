@@ -101,9 +101,9 @@ def test_a_dataset_without_float32_vectors_says_so(tmp_path):
     with EmbeddingDataset.open(tmp_path / "two") as dataset:
         assert make_receipt(dataset) is None
         ((_, words),) = describe_receipt(None, dataset.manifest)
-        assert words == "none: the manifest keeps no float32 vectors to compare with"
+        assert words == "none: the manifest keeps no float32 embeddings to compare with"
         ((_, words),) = describe_receipt(None, dataset.manifest.model_copy(update={"format_version": 1}))
-        assert words == "none: format version 1 keeps no float32 vectors to compare with"
+        assert words == "none: format version 1 keeps no float32 embeddings to compare with"
 
 
 def test_a_probe_of_the_wrong_width_is_an_error(tmp_path):

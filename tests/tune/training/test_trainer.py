@@ -365,12 +365,12 @@ def test_interrupted_saves_and_says_how_to_go_on(dataset_path, unbroken, tmp_pat
         status, text, errors = finish(process)
         assert status == 130
         assert "Traceback" not in errors
-        assert "run the same command again to go on" in errors
-        assert not saved or f"going on after step {saved}" in text
+        assert "run the same command again to resume" in errors
+        assert not saved or f"resuming after step {saved}" in text
         saved = int(re.search(r"step (\d+) is saved", errors).group(1))
     status, text, errors = finish(start(dataset_path, output))
     assert status == 0, errors
-    assert f"going on after step {saved}" in text
+    assert f"resuming after step {saved}" in text
     assert model_bytes(output) == model_bytes(unbroken)
 
 

@@ -1,0 +1,33 @@
+"""The help of every subcommand shows how to use it."""
+
+import pytest
+
+from lit_precompute.__main__ import main
+
+
+def help_of(monkeypatch, capsys, *command):
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr("sys.argv", ["lit_precompute", *command, "--help"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("command", "example"),
+    [
+        ("embed run", "lit-embed run --source images/captions.tsv"),
+        ("embed run", "Other flags go to Apache Beam"),
+        ("embed towers", "lit-embed towers '*dino*'\n"),
+        ("tune", "lit-tune --dataset emoji --recipe demo"),
+        ("eval zero-shot", "lit-eval zero-shot --model"),
+        ("eval retrieval", "lit-eval retrieval --model"),
+        ("eval show", "lit-eval show --model"),
+        ("data info", "lit-data info cc12m-vit_l16\n"),
+        ("data verify", "lit-data verify cc12m-vit_l16\n"),
+        ("", "lit-embed, lit-tune, lit-eval or lit-data"),
+    ],
+)
+def test_help_shows_an_example(monkeypatch, capsys, command, example):
+    assert example in help_of(monkeypatch, capsys, *command.split())
