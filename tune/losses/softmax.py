@@ -43,7 +43,7 @@ def make_loss(options: SoftmaxOptions, *, tile_rows: int, image_is_trained: bool
 
 def unit_rows(embeddings: Float[Array | np.ndarray, "n d"]) -> Float32[Array, "n d"]:
     """Returns each row divided by its norm plus 1e-8; rows of zeros stay zeros, with finite gradients."""
-    vectors = embeddings.astype(jnp.float32)
+    vectors = jnp.asarray(embeddings, jnp.float32)
     squares = jnp.sum(vectors * vectors, axis=-1, keepdims=True)
     # The square root's slope at zero is infinite, so rows of zeros never reach it.
     norms = jnp.where(squares > 0, jnp.sqrt(jnp.where(squares > 0, squares, 1.0)), 0.0)

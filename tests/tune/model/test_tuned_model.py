@@ -124,7 +124,7 @@ def test_a_dataset_of_another_tower_is_refused(saved, tmp_path):
 
 
 def test_a_dataset_of_the_same_network_is_accepted_whatever_its_preprocessing(saved, tmp_path):
-    """And another network is refused, with what differs."""
+    """Another network is refused, with the differences."""
     card = tower_card().model_copy(
         update={
             "architecture": {"family": "vit", "width": WIDTH, "resolution": 224, "compute_type": "float32"},
@@ -230,7 +230,7 @@ def test_missing_truncated_and_changed_files_are_errors(copy):
 
 
 def rewrite(folder, change):
-    """Changes the parameters and makes the card agree with them: a wrong model, not a damaged one."""
+    """Changes the parameters and updates the card: the model is wrong, but not damaged."""
     arrays = load_file(folder / PARAMETERS_NAME)
     change(arrays)
     save_file(arrays, folder / PARAMETERS_NAME)

@@ -326,7 +326,7 @@ def lines_in(output):
 
 
 def half_written(output):
-    """Whether a checkpoint is being written right now."""
+    """Returns whether a checkpoint is being written."""
     folder = pathlib.Path(output) / "checkpoints"
     return folder.exists() and any("tmp" in path.name for path in folder.iterdir())
 
