@@ -1,10 +1,10 @@
-"""The contract by which towers of both sides meet a trainer.
+"""The contract between towers of both sides and a trainer.
 
 Promises: a tower is named parameters in a flat dict, a pure function of them that can be jitted, differentiated and
-sharded, an initialiser, and the names that files give the parameters. Whether it is made of plain functions (image
-families) or of Flax modules (text towers) does not show.
+sharded, an initialiser, and the parameters' names in files. Plain functions (image families) and Flax modules (text
+towers) look alike behind it.
 
-Not here: which towers there are (the registries), and reading files (`weights`).
+Not here: the list of towers (the registries), and reading files (`weights`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lit_precompute.towers.weights.matching import match_parameters
 from lit_precompute.towers.weights.naming import Arrays, Naming, read_names, write_names
 
 Shapes = dict[str, tuple[int, ...]]
-# By name; of either library, so that what was read from a file is taken as it is.
+# By name; of either library, so that arrays read from a file need no conversion.
 Parameters = Mapping[str, Float32[Array | np.ndarray, "..."]]
 
 
@@ -33,8 +33,8 @@ class Tower:
       output_width: length of an embedding.
       parameter_shapes: the parameters by name; all are float32.
       apply: from the parameters and the inputs of n examples to their embeddings, not normalised.
-      initialise: from a random key to parameters for training from a random start.
-      namings: the kinds of files that are read and written; none means that files have the names used here.
+      initialise: from a random key to the parameters of a random start.
+      namings: the names in each kind of file, the kind that is written first; none: files have the names used here.
     """
 
     output_width: int

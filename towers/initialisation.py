@@ -1,8 +1,8 @@
 """Parameters for training from a random start, where a family has no initialiser of its own.
 
-Promises: kernels keep the variance of what they are applied to (LeCun's normal); norms begin as the identity; class
-tokens and biases begin at zero, positions, registers and pooling probes at unit length; layer scales begin at 1e-6, as
-ConvNeXt's do. Each parameter is drawn by its own name, so that adding one changes no other.
+Promises: kernels preserve the variance of their inputs (LeCun's normal); norms start as the identity, class tokens and
+biases at zero, positions, registers and pooling probes at unit length, layer scales at 1e-6, as in ConvNeXt. Each
+parameter is drawn by its own name, so that adding one changes no other.
 
 Source: LeCun et al., Efficient BackProp (1998); big_vision, models/vit.py (positions); arXiv:2201.03545 (layer scale).
 """
@@ -15,14 +15,15 @@ from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float32
 
 _LAYER_SCALE = 1e-6
 _ONES, _ZEROS = ("scale", "variance", "var"), ("bias", "mean", "cls")
 _UNIT_LENGTH = ("pos_embedding", "registers", "probe")
 
 
-def initialise(shapes: Mapping[str, tuple[int, ...]], key: jax.Array) -> dict[str, jax.Array]:
-    """Returns float32 parameters of these shapes, by name."""
+def initialise(shapes: Mapping[str, tuple[int, ...]], key: jax.Array) -> dict[str, Float32[Array, "..."]]:
+    """Returns parameters of these shapes, by name."""
     return {
         name: _draw(name, shape, jax.random.fold_in(key, zlib.crc32(name.encode()))) for name, shape in shapes.items()
     }

@@ -1,7 +1,7 @@
 """A Flax NNX module as a pure function of named parameters.
 
 Promises: parameters have the module's own names joined by "/" ("blocks/0/attention/query/kernel"); nothing is drawn
-until parameters are asked for; the module runs as in evaluation.
+before `initialise` is called; the module runs in evaluation mode.
 
 Source: flax.readthedocs.io, the pages on `nnx.split` and `nnx.merge`.
 """
@@ -14,23 +14,30 @@ from typing import Any, NamedTuple
 import flax.traverse_util
 import jax
 from flax import nnx
+from jaxtyping import Array, Float32, Shaped
 
 from lit_precompute.towers.contract import Parameters
 
-# What is left out is random state, which nothing asks for in evaluation.
+# Everything but random state, which evaluation does not use.
 _PARAMETERS = nnx.Not(nnx.RngState)
 
 
 class NnxFunction(NamedTuple):
-    """What a module is made of: its parameters' shapes, its function (parameters, inputs), and how they are drawn."""
+    """A module as functions.
+
+    Attributes:
+      parameter_shapes: the parameters' shapes by name.
+      apply: from parameters and inputs to the module's outputs.
+      initialise: from a random key to the parameters at the start.
+    """
 
     parameter_shapes: dict[str, tuple[int, ...]]
-    apply: Callable[[Parameters, jax.Array], jax.Array]
-    initialise: Callable[[jax.Array], dict[str, jax.Array]]
+    apply: Callable[[Parameters, Shaped[Array, "n ..."]], Float32[Array, "n width"]]
+    initialise: Callable[[jax.Array], dict[str, Float32[Array, "..."]]]
 
 
 def nnx_function(make_module: Callable[[nnx.Rngs], nnx.Module]) -> NnxFunction:
-    """Returns a module's parts; `make_module` builds it from the random streams that it is given."""
+    """Returns the module that `make_module` builds from its random streams, as functions."""
     module = nnx.eval_shape(lambda: make_module(nnx.Rngs(0)))
     module.eval()
     graph, state, rest = nnx.split(module, _PARAMETERS, ...)
@@ -38,7 +45,7 @@ def nnx_function(make_module: Callable[[nnx.Rngs], nnx.Module]) -> NnxFunction:
     paths = {_name(path): path for path in leaves}
 
     def apply(parameters: Parameters, inputs: jax.Array) -> jax.Array:
-        filled = jax.tree.map(lambda leaf: leaf, state)  # a copy: the next trace begins from the same
+        filled = jax.tree.map(lambda leaf: leaf, state)  # a copy, so that the next trace starts from the same state
         values = {path: parameters[name] for name, path in paths.items()}
         nnx.replace_by_pure_dict(filled, flax.traverse_util.unflatten_dict(values))
         return nnx.merge(graph, filled, rest)(inputs)

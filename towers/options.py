@@ -1,10 +1,10 @@
-"""Options of towers; and options as JSON and back: frozen dataclasses of numbers, strings, choices and further options.
+"""Options of image towers; kinds of options; and options from JSON: frozen dataclasses, possibly nested.
 
-Promises: a value of another type, an unknown key and whatever the options' own checks refuse is one `OptionsError` that
-names the field by its path. Fields that are left out have their defaults. Reading options imports no JAX.
+Promises: a value of another type, an unknown key and a value that the options refuse is one `OptionsError` that names
+the field by its path. Missing fields have their defaults. Reading options imports no JAX.
 
-A part that comes in several kinds (text towers, tokenizers, losses, optimizers) has a `Kinds`: each kind is one options
-class, tagged by its field `kind`, and what makes the part from them.
+A part that comes in several kinds (text towers, tokenizers, losses, optimizers) has a `Kinds`: each kind is an options
+class, tagged by its field `kind`, and a function that makes the part from such options.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Options = TypeVar("Options")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ImageTowerOptions:
-    """Which image tower, and how it is used; all choices but the place of the weights are part of its fingerprint.
+    """Which image tower, and how it is used; everything but the location of the weights is part of its fingerprint.
 
     Attributes:
       name: Image tower: a name of `lit-embed towers`, timm, open_clip or Hugging Face; or `module:name` of your own.
@@ -43,12 +43,12 @@ class ImageTowerOptions:
 
 
 class OptionsError(ValueError):
-    """Options that break a rule; says which field, the rule and the value."""
+    """Options that break a rule; the message gives the field, the rule and the value."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TaggedOptions:
-    """Options of a part that comes in several kinds; the subclass of each kind narrows `kind` to its one name."""
+    """Options of a part that comes in several kinds; each kind's subclass narrows `kind` to its name."""
 
     kinds: ClassVar[Kinds[Any]]
     kind: str
@@ -63,31 +63,31 @@ Tagged = TypeVar("Tagged", bound=TaggedOptions)
 
 
 class Kinds(Generic[Tagged]):
-    """The kinds that one part comes in, by name."""
+    """The kinds of one part, by name."""
 
     def __init__(self, part: str):
-        """Takes the part's name: the path of its options in a recipe, such as `text_tower`."""
+        """Takes the part's name, which is the path of its options in a recipe, such as `text_tower`."""
         self.part = part
         self._options: dict[str, type[Tagged]] = {}
         self._makers: dict[str, str | Callable[..., Any]] = {}
 
     def register(self, options: type[Tagged], make: str | Callable[..., Any]) -> None:
-        """Adds a kind; also for packages of others.
+        """Adds a kind; other packages may call it, too.
 
         Args:
-          options: its options; the default of their field `kind` is the kind's name.
-          make: what makes the part of them, or "module:function", imported at first use (it may need JAX).
+          options: its options class; the default of the field `kind` is the kind's name.
+          make: makes the part from such options; or "module:function", imported at first use (it may need JAX).
 
         Raises:
           ValueError: the name is taken.
         """
         name = _default_kind(options)
         if name in self._options:
-            raise ValueError(f"{self.part}.kind {name!r} is registered already; choose another name")
+            raise ValueError(f"{self.part}.kind {name!r} is already registered; choose another name")
         self._options[name], self._makers[name] = options, make
 
     def names(self) -> list[str]:
-        """Returns the kinds' names, the first registered first."""
+        """Returns the kinds' names, in the order of registration."""
         return list(self._options)
 
     def options_class(self, name: str) -> type[Tagged]:
@@ -106,13 +106,13 @@ class Kinds(Generic[Tagged]):
                 ) from error
         if name not in self._options:
             raise OptionsError(
-                f"{self.part}.kind must be one of {self.names()}, got {name!r}; a kind of your own is given as "
-                "module:name, or its module imported first"
+                f"{self.part}.kind must be one of {self.names()}, got {name!r}; give a kind of your own as "
+                "module:name, or import its module first"
             )
         return self._options[name]
 
     def make(self, options: Tagged, *arguments: Any, **named: Any) -> Any:
-        """Returns the part that these options ask for; other arguments are handed to what makes it."""
+        """Returns the part that the options describe; other arguments go to the function that makes it."""
         maker = self._makers[options.kind]
         if isinstance(maker, str):
             module, _, name = maker.partition(":")
@@ -125,7 +125,7 @@ def _default_kind(options: type[TaggedOptions]) -> str:
 
 
 def read_options(kind: type[Options], value: Any, where: str = "") -> Options:
-    """Returns a JSON object as options of this kind; tagged options are read as the kind that the object names.
+    """Returns a JSON object as options of this class; tagged options are of the kind that the object names.
 
     Raises:
       OptionsError: an unknown key, a value of the wrong type or one that breaks a rule of the options.
@@ -146,18 +146,18 @@ def _read_fields(kind: type[Options], value: Mapping[str, Any], prefix: str) -> 
     names = [field.name for field in dataclasses.fields(kind)]  # pyright: ignore[reportArgumentType] -- a dataclass
     for key in value:
         if key not in names:
-            raise OptionsError(f"{prefix}{key} is not an option; there are {', '.join(sorted(names))}")
+            raise OptionsError(f"{prefix}{key} is not an option; choose from {', '.join(sorted(names))}")
     fields = {key: _read(types_by_name[key], each, prefix + key) for key, each in value.items()}
     try:
         return kind(**fields)
     except OptionsError:
         raise
-    except ValueError as error:  # of the options' own checks: it names field, rule and value
+    except ValueError as error:  # from the options' own checks; it gives field, rule and value
         raise OptionsError(str(error)) from error
 
 
 def _read(kind: Any, value: Any, where: str) -> Any:
-    """Returns a JSON value as what a field is declared to be."""
+    """Returns a JSON value as the type that a field declares."""
     if dataclasses.is_dataclass(kind):
         assert isinstance(kind, type)
         return read_options(kind, value, where)

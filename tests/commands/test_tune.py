@@ -226,4 +226,4 @@ def test_a_damaged_checkpoint_says_which_and_what_to_do(dataset_path, tmp_path, 
     damaged.write_bytes(damaged.read_bytes()[: damaged.stat().st_size // 2])
     status, _, errors = finish(start(dataset_path, tmp_path / "run"))
     assert status == 2
-    assert re.fullmatch(rf"error: {newest}: cannot be read \(.*\); remove this folder to go on .*\n", errors)
+    assert re.fullmatch(rf"error: {newest}: cannot be read \(.*\); remove this folder to resume from .*\n", errors)

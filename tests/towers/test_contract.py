@@ -1,4 +1,4 @@
-"""The contract by which towers of both sides meet a trainer, held against every kind of tower that there is."""
+"""The contract between towers and a trainer, checked for every kind of tower."""
 
 import jax
 import jax.numpy as jnp
@@ -38,7 +38,7 @@ TOWERS = {
 
 
 @pytest.mark.parametrize("name", TOWERS)
-def test_a_tower_is_a_pure_function_of_named_parameters_that_it_can_draw(name):
+def test_a_tower_is_a_pure_function_of_parameters_that_it_initialises(name):
     tower, inputs = TOWERS[name]()
     parameters = tower.initialise(jax.random.key(0))
     assert {key: value.shape for key, value in parameters.items()} == tower.parameter_shapes
@@ -52,9 +52,9 @@ def test_a_tower_is_a_pure_function_of_named_parameters_that_it_can_draw(name):
     assert not np.array_equal(embeddings, apply(other, inputs))
 
 
-# Files of ViTs leave out what a tower from a random start has: the class token's position.
+# A ViT's files lack a parameter of a random start: the class token's position.
 @pytest.mark.parametrize("name", [name for name in TOWERS if name != "vit"])
-def test_parameters_round_trip_under_the_names_that_files_give_them(name):
+def test_parameters_round_trip_under_their_names_in_files(name):
     tower, _ = TOWERS[name]()
     parameters = {key: np.asarray(value) for key, value in tower.initialise(jax.random.key(0)).items()}
     found = tower.read_parameters(tower.write_parameters(parameters), "a file")

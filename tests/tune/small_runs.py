@@ -1,4 +1,4 @@
-"""A small dataset and recipe to train on in seconds, in this process or in one that can be killed."""
+"""A small dataset and recipe that train in seconds, in this process or in one that can be killed."""
 
 import dataclasses
 import json
@@ -26,7 +26,7 @@ WIDTH, NUM_ROWS, NUM_WORDS = 24, 96, 20
 
 RECIPE = Recipe(
     text=TextOptions(max_tokens=6),
-    # The vocabulary is as large as the texts' words and no larger: a smaller one would be a warning.
+    # Exactly the texts' words: a larger vocabulary would cause a warning.
     tokenizer=WordOptions(vocabulary_size=NUM_WORDS + 3),
     text_tower=ViTTextOptions(width=16, depth=1, num_heads=2, mlp_width=32),
     image_side=ImageSideOptions(standardise=True),
@@ -54,11 +54,11 @@ def tower_card(fingerprint="f" * 64, width=WIDTH) -> TowerCard:
 def write_dataset(
     path, *, num_rows=NUM_ROWS, scale=1.0, texts=None, vector_type: VectorType = "float16", tower=None
 ) -> str:
-    """Each row has three words; its vector is the sum of theirs, so that there is something to learn."""
+    """Writes rows of three words; embeddings are sums of their words' vectors, so that there is something to learn."""
     rng = np.random.default_rng(0)
     words = [f"word{number}" for number in range(NUM_WORDS)]
     vectors = rng.standard_normal((NUM_WORDS, WIDTH)).astype(np.float32)
-    # Every word stands somewhere, whatever is drawn.
+    # Every word occurs, whatever is drawn.
     chosen = np.concatenate(
         [np.arange(NUM_WORDS + 1).reshape(-1, 3) % NUM_WORDS, rng.integers(0, NUM_WORDS, (num_rows - 7, 3))]
     )
@@ -75,7 +75,7 @@ def write_dataset(
 
 
 def write_as_float32(path, dataset_path) -> str:
-    """Writes what another dataset's vectors stand for, with the same keys and texts."""
+    """Writes another dataset's embeddings as float32, with the same keys and texts."""
     with EmbeddingDataset.open(dataset_path) as dataset:
         rows = dataset.rows(0, dataset.num_rows)
         options = {"tower": dataset.manifest.tower, "source": dataset.manifest.source, "block_rows": 16}

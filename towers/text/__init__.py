@@ -1,4 +1,4 @@
-"""Text towers: rows of token ids to embeddings."""
+"""Text towers: from rows of token ids to embeddings."""
 
 from lit_precompute.towers.text.options import TextTowerOptions
 from lit_precompute.towers.text.registry import make_text_tower, register_text_tower

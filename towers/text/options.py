@@ -1,4 +1,4 @@
-"""What the options of text towers of every kind have in common; read without JAX, whose import takes seconds."""
+"""Options of text towers; importable without JAX, whose import takes seconds."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The kinds of text towers, and making a tower of its options.
+"""The kinds of text towers, and making a tower from its options.
 
 A kind is an options class and a function with the arguments of `make_text_tower` that returns a `Tower` over int32
-token ids [n, max_tokens]. It is named here, and imported when a tower is first made.
+token ids [n, max_tokens]. The function is registered by name here and imported at first use.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def register_text_tower(options: type[TextTowerOptions], make: str | Callable[..., Tower]) -> None:
-    """Adds a kind of text tower; also for packages of others.
+    """Adds a kind of text tower; other packages may call it, too.
 
     Args:
-      options: its options; the default of the field `kind` is the kind's name.
+      options: its options class; the default of the field `kind` is the kind's name.
       make: see the module; or "module:function", imported at first use.
 
     Raises:
@@ -33,7 +33,7 @@ def register_text_tower(options: type[TextTowerOptions], make: str | Callable[..
 def make_text_tower(
     options: TextTowerOptions, *, vocabulary_size: int, max_tokens: int, output_width: int, compute_type: ComputeType
 ) -> Tower:
-    """Returns the tower that the options ask for.
+    """Returns the tower that the options describe.
 
     Args:
       options: of any registered kind.

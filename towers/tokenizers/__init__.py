@@ -1,4 +1,4 @@
-"""Tokenizers: texts to rows of token ids."""
+"""Tokenizers: from texts to rows of token ids."""
 
 from lit_precompute.towers.tokenizers.options import TokenizerOptions
 from lit_precompute.towers.tokenizers.registry import load_tokenizer, register_tokenizer, train_tokenizer

@@ -1,4 +1,4 @@
-"""What the options of tokenizers of every kind have in common."""
+"""Options of tokenizers; importable without JAX, whose import takes seconds."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from lit_precompute.towers.tokenizers.tokenizer import NUM_SPECIAL
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TokenizerOptions(TaggedOptions):
-    """Which tokenizer, of any kind.
+    """Options of a tokenizer of any kind.
 
     Attributes:
       kind: a registered kind.
       path: a vocabulary in the kind's own format; None trains one on the captions.
-      vocabulary_size: the most ids to train, the three special ones included; a given file has its own size.
+      vocabulary_size: the most ids to train, including the three special ones; a given file has its own size.
     """
 
     kinds: ClassVar[Kinds[TokenizerOptions]] = Kinds("tokenizer")
@@ -30,7 +30,7 @@ class TokenizerOptions(TaggedOptions):
             raise ValueError(f"tokenizer.vocabulary_size must be >= {NUM_SPECIAL + 1}, got {self.vocabulary_size}")
 
     def file(self) -> pathlib.Path:
-        """Returns the path of the vocabulary that is given.
+        """Returns the path of the given vocabulary.
 
         Raises:
           ValueError: there is no such file.

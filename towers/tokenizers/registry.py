@@ -1,4 +1,4 @@
-"""The kinds of tokenizers: making one of its options, and loading one that was saved.
+"""The kinds of tokenizers: making one from its options, and loading a saved one.
 
 A kind is an options class, a function `make(options, texts, *, lower_case)`, and a function `load(fields, path)` that
 reads what the tokenizer's `save` wrote into the description at `path`.
@@ -22,11 +22,11 @@ _logger = logging.getLogger(__name__)
 
 
 def register_tokenizer(options: type[TokenizerOptions], make: Callable[..., Tokenizer], load: _Load) -> None:
-    """Adds a kind of tokenizer; also for packages of others.
+    """Adds a kind of tokenizer; other packages may call it, too.
 
     Args:
       options: its options; the default of the field `kind` is the kind's name.
-      make: see the module; `texts` are lower-cased already where the tokenizer is to lower them.
+      make: see the module; its `texts` are already lower-cased if `lower_case` is true.
       load: see the module.
 
     Raises:
@@ -37,17 +37,17 @@ def register_tokenizer(options: type[TokenizerOptions], make: Callable[..., Toke
 
 
 def train_tokenizer(options: TokenizerOptions, texts: Iterable[str], *, lower_case: bool = True) -> Tokenizer:
-    """Returns the tokenizer that `options` ask for: read from `options.path`, or trained on `texts`, each read once.
+    """Returns the tokenizer that the options describe: read from `options.path`, or trained in one pass over `texts`.
 
     Raises:
       ValueError: the file is missing or not a vocabulary of that kind; no text contains a word; the vocabulary is too
-        small to hold the texts' characters.
+        small for the texts' characters.
     """
     cased = (text.lower() for text in texts) if lower_case else iter(texts)
     tokenizer: Tokenizer = TokenizerOptions.kinds.make(options, cased, lower_case=lower_case)
     if options.path is None and tokenizer.vocabulary_size < options.vocabulary_size:
         _logger.warning(
-            "tokenizer: the texts hold %s different %s, so the vocabulary is that large and not %s",
+            "tokenizer: the texts contain only %s different %s, so the vocabulary has that size, not %s",
             f"{tokenizer.vocabulary_size:,}",
             tokenizer.unit,
             f"{options.vocabulary_size:,}",
@@ -56,10 +56,10 @@ def train_tokenizer(options: TokenizerOptions, texts: Iterable[str], *, lower_ca
 
 
 def load_tokenizer(directory: str) -> Tokenizer:
-    """Returns the tokenizer that `save` wrote there.
+    """Returns the tokenizer that `save` wrote to a directory.
 
     Raises:
-      ValueError: no tokenizer there, a newer format, or a model that is not the one that was saved.
+      ValueError: no tokenizer there, a newer format, or a model that has changed since it was saved.
     """
     path = pathlib.Path(directory) / DESCRIPTION_NAME
     if not path.is_file():

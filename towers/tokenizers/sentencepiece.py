@@ -1,7 +1,7 @@
 """SentencePiece: pieces of words by a unigram model, given or trained on the texts.
 
-Promises: the same texts in the same order give the same model on any machine; memory holds a sample of the texts,
-however many there are.
+Promises: the same texts in the same order give the same model on any machine; memory is bounded by a sample of the
+texts.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from lit_precompute.towers.tokenizers.options import TokenizerOptions
 from lit_precompute.towers.tokenizers.tokenizer import END, PAD, UNKNOWN, Tokenizer, write_description
 
 _MODEL = "sentencepiece.model"
-# SentencePiece sums in thread order: another number of threads is another model, so it does not follow the machine.
+# SentencePiece sums in thread order: the model depends on the number of threads, so that is fixed.
 _TRAINING_THREADS = 8
-# More texts than this are sampled (evenly, from a fixed seed): the pieces hardly change then, the memory would.
+# More texts than this are sampled (evenly, from a fixed seed): the pieces hardly change, but memory is bounded.
 _TRAINING_TEXTS = 2_000_000
 
 
@@ -34,14 +34,14 @@ class SentencePieceOptions(TokenizerOptions):
     Attributes:
       kind: SentencePiece's unigram model.
       path: a SentencePiece `.model` file; None trains one on the captions.
-      vocabulary_size: the most ids to train, the three special ones included; a given file has its own size.
+      vocabulary_size: the most ids to train, including the three special ones; a given file has its own size.
     """
 
     kind: Literal["sentencepiece"] = "sentencepiece"
 
 
 class SentencePieceTokenizer(Tokenizer):
-    """A SentencePiece model; `model` is the content of its `.model` file."""
+    """A SentencePiece model, from the content of its `.model` file."""
 
     unit = "pieces"
 
@@ -76,7 +76,7 @@ class SentencePieceTokenizer(Tokenizer):
 
 
 def make_tokenizer(options: SentencePieceOptions, texts: Iterable[str], *, lower_case: bool) -> Tokenizer:
-    """Returns the tokenizer of a file, or one trained on `texts`, which are lower-cased already; see `registry`."""
+    """Returns the tokenizer of a file, or one trained on `texts`, which are already lower-cased; see `registry`."""
     if options.path is None:
         return SentencePieceTokenizer(train_pieces(texts, options.vocabulary_size), lower_case=lower_case)
     path = options.file()
@@ -99,11 +99,11 @@ def train_pieces(texts: Iterable[str], vocabulary_size: int) -> bytes:
     """Returns a unigram model with T5's special ids, as the content of a `.model` file.
 
     Raises:
-      ValueError: no text holds a word, or the vocabulary is too small for the texts' characters.
+      ValueError: no text contains a word, or the vocabulary is too small for the texts' characters.
     """
     sample = sample_texts((text for text in texts if text.strip()), _TRAINING_TEXTS)
     if not sample:
-        raise ValueError("a tokenizer cannot be trained: no text holds a word")
+        raise ValueError("a tokenizer cannot be trained: no text contains a word")
     model = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(
@@ -122,13 +122,13 @@ def train_pieces(texts: Iterable[str], vocabulary_size: int) -> bytes:
     except RuntimeError as error:
         raise ValueError(
             f"a SentencePiece vocabulary of {vocabulary_size} cannot be trained on {len(sample):,} texts: {error}; "
-            "a larger tokenizer.vocabulary_size helps where their characters alone do not fit"
+            "if their characters alone do not fit, choose a larger tokenizer.vocabulary_size"
         ) from error
     return model.getvalue()
 
 
 def sample_texts(texts: Iterator[str], limit: int) -> list[str]:
-    """Returns all texts, or `limit` of them drawn evenly (reservoir), always the same ones."""
+    """Returns all texts, or a uniform sample of `limit` (by reservoir), always the same."""
     sample = list(itertools.islice(texts, limit))
     draw = random.Random(0)
     for number, text in enumerate(texts, start=limit + 1):

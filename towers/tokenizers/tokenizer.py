@@ -1,12 +1,12 @@
-"""Tokenizers: texts in, rows of token ids out.
+"""Tokenizers: from texts to rows of token ids.
 
 Promises: the same options and texts give the same ids, on any machine and after saving and loading. Every row ends with
-the end token, also where the text was cut ("sticky"), and is padded with end tokens: that is how the public LiT text
-towers, which read the last position, were trained. Token 0 pads (kept for other people's models), 1 ends, 2 is the
-unknown piece, as in T5's vocabularies.
+the end token, even if its text was truncated ("sticky"), and is padded with end tokens: the public LiT text towers,
+which read the last position, were trained that way. Token 0 pads (for models from elsewhere), 1 ends, 2 is the unknown
+piece, as in T5's vocabularies.
 
-Does not: detokenise, add a token for the beginning, or read pickles. Lower-casing is Python's, over all of Unicode;
-big_vision's lowers ASCII alone.
+Does not: detokenise, add a start token, or read pickles. Lower-casing is Python's, over all of Unicode; big_vision
+lower-cases only ASCII.
 
 Source: big_vision, pp/ops_text.py (`tokenize` with lower=True, eos="sticky", pad_value=1).
 """
@@ -19,21 +19,22 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
+from jaxtyping import Int32
 
-# As in T5's vocabularies, so that public models and ours read alike.
+# As in T5's vocabularies, so that public models and ours agree.
 PAD, END, UNKNOWN = 0, 1, 2
 NUM_SPECIAL = 3
 FORMAT_VERSION = 1
 DESCRIPTION_NAME = "tokenizer.json"
-# Texts encoded at a time: their Python lists of pieces stay near 100 MB.
+# Texts encoded at a time: bounds the memory of their Python lists of pieces to about 100 MB.
 _CHUNK_TEXTS = 65_536
 
 
 class Tokenizer(abc.ABC):
-    """Texts to rows of ids.
+    """Turns texts into rows of ids.
 
     Attributes:
-      unit: what the vocabulary consists of, in the plural, for messages.
+      unit: what the vocabulary consists of, as a plural, for messages.
       vocabulary_size: one more than the largest id.
       end_id: the id that ends and pads a row.
       lower_case: whether texts are lower-cased first.
@@ -44,11 +45,11 @@ class Tokenizer(abc.ABC):
     end_id: int
     lower_case: bool
 
-    def encode(self, texts: Sequence[str], length: int) -> np.ndarray:
-        """Returns int32 [len(texts), length]: pieces, then at least one end token; an empty text is end tokens alone.
+    def encode(self, texts: Sequence[str], length: int) -> Int32[np.ndarray, "n {length}"]:
+        """Returns each text's pieces, then at least one end token; an empty text has only end tokens.
 
         Raises:
-          ValueError: `length` is below 2: one piece and the end.
+          ValueError: `length` is below 2 (one piece and the end token).
         """
         if length < 2:
             raise ValueError(f"length must be >= 2 (one piece and the end token), got {length}")
@@ -61,15 +62,15 @@ class Tokenizer(abc.ABC):
 
     @abc.abstractmethod
     def to_ids(self, texts: list[str]) -> list[list[int]]:
-        """Returns each text's ids, uncut and without the end."""
+        """Returns each text's ids, not truncated and without the end token."""
 
     @abc.abstractmethod
     def save(self, directory: str) -> None:
-        """Writes plain files that `load_tokenizer` reads; makes the directory where it is missing."""
+        """Writes plain files that `load_tokenizer` reads; creates the directory if it is missing."""
 
 
 def _fill(rows: np.ndarray, pieces: list[list[int]]) -> None:
-    """Writes each list's first ids into its row and leaves the last position, which holds the end token."""
+    """Writes each list's first ids into its row, except for the last position, which has the end token."""
     counts = np.fromiter(map(len, pieces), np.int64, len(pieces))
     ids = np.fromiter(itertools.chain.from_iterable(pieces), np.int32, int(counts.sum()))
     row_of_id = np.repeat(np.arange(len(pieces)), counts)
@@ -79,7 +80,7 @@ def _fill(rows: np.ndarray, pieces: list[list[int]]) -> None:
 
 
 def write_description(directory: str, **fields: Any) -> pathlib.Path:
-    """Writes the file that says what tokenizer a directory holds; makes the directory and returns it."""
+    """Writes the description of a directory's tokenizer; creates the directory and returns it."""
     folder = pathlib.Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
     content = json.dumps({"format_version": FORMAT_VERSION, **fields}, ensure_ascii=False, indent=1)

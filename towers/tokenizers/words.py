@@ -1,4 +1,4 @@
-"""Whole words, given or the most frequent of the texts; for small, closed vocabularies."""
+"""Whole words, given or the most frequent in the texts; for small, closed vocabularies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, Literal
 from lit_precompute.towers.tokenizers.options import TokenizerOptions
 from lit_precompute.towers.tokenizers.tokenizer import END, NUM_SPECIAL, UNKNOWN, Tokenizer, write_description
 
-# Signs that stand between words become spaces; all other ASCII punctuation is dropped, as in canonical prompts.
+# These signs separate words and become spaces; all other ASCII punctuation is dropped, as in canonical prompts.
 _SEPARATORS = "_,;:/|"
 _CLEANING = {ord(sign): None for sign in string.punctuation} | {ord(sign): " " for sign in _SEPARATORS}
 
@@ -24,27 +24,27 @@ class WordOptions(TokenizerOptions):
 
     Attributes:
       kind: whole words.
-      path: a text file of one word per line; None takes the most frequent words of the captions.
-      vocabulary_size: the most ids to take, the three special ones included; a given file has its own size.
+      path: a text file with one word per line; None takes the most frequent words of the captions.
+      vocabulary_size: the most ids to take, including the three special ones; a given file has its own size.
     """
 
     kind: Literal["words"] = "words"
 
 
 class WordTokenizer(Tokenizer):
-    """Whole words. `words` holds the vocabulary after the three special ids, most frequent first."""
+    """Whole words; `words` is the vocabulary after the three special ids, the most frequent first."""
 
     unit = "words"
 
     def __init__(self, words: Sequence[str], *, lower_case: bool = True, where: str = "the given words"):
-        """Raises ValueError, naming `where`: no word, or one that stands twice."""
+        """Raises ValueError, naming `where`: no word, or a duplicate."""
         if not words:
             raise ValueError(f"{where}: a vocabulary needs at least one word")
         self._words = list(words)
         self._ids = {word: number for number, word in enumerate(words, start=NUM_SPECIAL)}
         if len(self._ids) != len(self._words):
             word, count = collections.Counter(words).most_common(1)[0]
-            raise ValueError(f"{where}: words must be distinct, {word!r} stands {count} times")
+            raise ValueError(f"{where}: words must be distinct, {word!r} occurs {count} times")
         self.lower_case = lower_case
         self.vocabulary_size = NUM_SPECIAL + len(self._words)
         self.end_id = END
@@ -58,7 +58,7 @@ class WordTokenizer(Tokenizer):
 
 
 def make_tokenizer(options: WordOptions, texts: Iterable[str], *, lower_case: bool) -> Tokenizer:
-    """Returns the tokenizer of a file, or of the words of `texts`, which are lower-cased already; see `registry`."""
+    """Returns the tokenizer of a file, or of the words of `texts`, which are already lower-cased; see `registry`."""
     if options.path is None:
         return WordTokenizer(frequent_words(texts, options.vocabulary_size), lower_case=lower_case)
     path = options.file()
@@ -75,22 +75,22 @@ def load_tokenizer(fields: Mapping[str, Any], description: pathlib.Path) -> Toke
 
 
 def split_words(text: str) -> list[str]:
-    """Returns the words of a text: ASCII punctuation dropped ("t-shirt" is "tshirt"), cut at white space and `_,;:/|`.
+    """Returns the words of a text, split at white space and `_,;:/|`, without ASCII punctuation ("t-shirt": "tshirt").
 
-    A canonical prompt, which has lost its punctuation already, gives the same words as the text it came from,
-    unless only one of `,;:/|` and no space stood between two words.
+    A canonical prompt, which has no punctuation left, gives the same words as the text that it comes from, unless two
+    words there were separated by one of `,;:/|` and no space.
     """
     return text.translate(_CLEANING).split()
 
 
 def frequent_words(texts: Iterable[str], vocabulary_size: int) -> list[str]:
-    """Returns the most frequent words, equal counts in alphabetical order: at most `vocabulary_size` ids in all.
+    """Returns the most frequent words, ties in alphabetical order: at most `vocabulary_size` ids in all.
 
     Raises:
-      ValueError: no text holds a word.
+      ValueError: no text contains a word.
     """
     counts = collections.Counter(itertools.chain.from_iterable(map(split_words, texts)))
     if not counts:
-        raise ValueError("a tokenizer cannot be trained: no text holds a word")
+        raise ValueError("a tokenizer cannot be trained: no text contains a word")
     ranked = sorted(counts, key=lambda word: (-counts[word], word))
     return ranked[: vocabulary_size - NUM_SPECIAL]

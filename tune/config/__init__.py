@@ -1,1 +1,1 @@
-"""Configuration: what is trained, and how it is computed here."""
+"""Configuration: what is trained, and how it is computed on this machine."""

@@ -1,7 +1,7 @@
-"""Execution: how a training is computed here, as opposed to what is trained (`recipe`).
+"""Execution settings: how a training is computed on this machine, as opposed to what is trained (`recipe`).
 
-Promises: the result is the same whatever these say, but for rounding; a run may go on with others. (Where memory would
-change the order of rows, the order itself refuses to go on.)
+Promises: they do not change the result, except for rounding. (A memory budget that would change the order of rows is
+refused on resume.)
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ class Execution:
       tile_rows: texts whose similarities to the whole batch are in memory at once: tile_rows x batch_size floats.
       memory_budget_bytes: for embeddings and tokens; a larger dataset is read in windows of shuffled blocks.
       log_every_steps: steps between two lines of metrics.
-      checkpoint_every_steps: steps between two checkpoints; one is written at the end, too.
+      checkpoint_every_steps: steps between two checkpoints; the last step always has one.
     """
 
     micro_batch_size: int | None = None
@@ -36,7 +36,7 @@ class Execution:
             raise OptionsError(f"micro_batch_size must be >= 1 or None, got {self.micro_batch_size}")
 
     def check_fits(self, recipe: Recipe) -> None:
-        """Raises OptionsError where a micro-batch would be larger than the recipe's batch."""
+        """Raises OptionsError if a micro-batch would be larger than the recipe's batch."""
         if self.micro_batch_size is not None and self.micro_batch_size > recipe.batch_size:
             raise OptionsError(
                 f"micro_batch_size must be in [1, batch_size], which is {recipe.batch_size}, or None, "

@@ -1,10 +1,10 @@
 """The recipe: what is trained.
 
-Promises: a recipe together with a dataset and the library's version defines the result; it is checked across fields
-when it is made; `to_json` and `from_json` agree, and unknown keys are errors. Each part owns its options.
+Promises: a recipe, a dataset and the library's version define the result. A recipe checks itself, also across fields;
+`to_json` and `from_json` round-trip, and unknown keys are errors. Each part owns its options.
 
-Does not: say how it is computed here (`execution`), or read flags. A field's path, such as `optimizer.learning_rate`,
-is its name on the command line.
+Does not: say how it is computed on this machine (`execution`), or read flags. A field's path, such as
+`optimizer.learning_rate`, is its name on the command line.
 """
 
 import dataclasses
@@ -22,20 +22,20 @@ from lit_precompute.tune.optimizers import AdamOptions, OptimizerOptions
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A complete configuration; the defaults are sensible for a few hundred thousand pairs.
+    """A complete configuration; the defaults suit a few hundred thousand pairs.
 
     Attributes:
       text: how an image's texts become tokens.
-      tokenizer: which tokenizer.
-      text_tower: which text tower, of which shape.
+      tokenizer: kind and vocabulary of the tokenizer.
+      text_tower: kind and shape of the text tower.
       image_side: what happens to the stored embeddings.
       loss: the contrastive loss.
       optimizer: what trains the parameters.
-      batch_size: pairs per step; each image is contrasted with every other text of the batch.
+      batch_size: pairs per step; each image is contrasted with every other text in the batch.
       num_epochs: passes over the dataset, unless num_steps is given.
-      num_steps: steps, instead of num_epochs.
+      num_steps: steps of training, instead of num_epochs.
       compute_type: type of the text tower's products; parameters and the loss are always float32.
-      seed: of parameters, order and texts.
+      seed: for the parameters, the order of rows and the choice of texts.
     """
 
     text: TextOptions = dataclasses.field(default_factory=TextOptions)
@@ -69,10 +69,10 @@ class Recipe:
         _check(0 <= self.seed < 2**32, "seed", "in [0, 2**32)", self.seed)
 
     def count_steps(self, num_batches_per_epoch: int) -> int:
-        """Returns the steps of training on a dataset of so many batches.
+        """Returns the number of training steps for this many batches per epoch.
 
         Raises:
-          OptionsError: the warm-up is as long as that.
+          OptionsError: the warm-up is not shorter.
         """
         num_steps = self.num_steps if self.num_epochs is None else self.num_epochs * num_batches_per_epoch
         assert num_steps is not None
@@ -85,12 +85,12 @@ class Recipe:
         _check(self.optimizer.warmup_steps < num_steps, "optimizer.warmup_steps", rule, self.optimizer.warmup_steps)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the recipe as JSON values, every field given."""
+        """Returns the recipe as JSON values, with every field."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_json(cls, content: Any) -> "Recipe":
-        """Returns the recipe; a field that is left out has its default.
+        """Returns the recipe; missing fields have their defaults.
 
         Raises:
           OptionsError: an unknown key, a value of the wrong type or one that breaks a rule.

@@ -1,13 +1,12 @@
-"""Batches of image vectors and tokens: a batch is a function of the seed and the step.
+"""Batches of image embeddings and tokens: a batch is a function of the seed and the step.
 
-Promises: `batch(step)` is the same however it is reached, in turn, at random or after a restart; there is no
-iterator whose place would have to be kept. An epoch is `num_batches_per_epoch` full batches and shows no row twice; the
-few rows that do not fill a batch are left out, each in its turn, so that over any number of epochs all rows are seen
-equally often, to within one. (Batches that run on into the next epoch would hold some images twice, and each would
-be the other's wrong negative.)
+Promises: `batch(step)` is the same whether steps are requested in order, at random or after a restart; there is no
+iterator state to save. An epoch is `num_batches_per_epoch` full batches and contains no row twice. The few rows that do
+not fill a batch are left out in turn, so that over any number of epochs all rows are seen equally often, to within one.
+(A batch across two epochs could contain an image twice, and each copy would be a false negative of the other.)
 
-Where vectors and tokens fit `memory_budget_bytes`, an epoch is a permutation of all rows; else blocks are shuffled and
-mixed in windows. What decides the order beside the seed is told by `order()`: keep it with a checkpoint.
+Where embeddings and tokens fit `memory_budget_bytes`, an epoch is a permutation of all rows; otherwise blocks are
+shuffled and mixed in windows. `order()` returns what the order depends on besides the seed: store it with checkpoints.
 
 Does not: move anything to a device, or mix datasets; a mixture would be another class with the same `batch`.
 """
@@ -18,6 +17,7 @@ from collections.abc import Generator
 from typing import NamedTuple, Protocol
 
 import numpy as np
+from jaxtyping import Int, Int32, Int64
 
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.vectors import StoredVectors
@@ -27,7 +27,7 @@ from lit_precompute.tune.data.row_index import RowReader, index_rows
 from lit_precompute.tune.data.texts import TextOptions, TokenTable
 from lit_precompute.tune.data.windowed_rows import WindowedRows
 
-# All tokens stay in memory beside windows of vectors while they take at most this share of the budget.
+# All tokens are kept in memory beside windows of vectors if they take at most this share of the budget.
 _TOKEN_SHARE = 0.25
 
 
@@ -35,14 +35,14 @@ class Batch(NamedTuple):
     """One step's rows.
 
     Attributes:
-      images: embeddings [B, D] as the dataset stores them, with scales [B] where they are int8.
-      tokens: int32 [B, L].
-      row_numbers: int64 [B], where each row stands in the dataset.
+      images: embeddings as the dataset stores them, with scales where they are int8.
+      tokens: of one text per image.
+      row_numbers: each row's number in the dataset.
     """
 
     images: StoredVectors
-    tokens: np.ndarray
-    row_numbers: np.ndarray
+    tokens: Int32[np.ndarray, "n length"]
+    row_numbers: Int64[np.ndarray, " n"]
 
 
 class Batches(Protocol):
@@ -65,15 +65,15 @@ class BatchSource:
         seed: int,
         text: TextOptions,
         memory_budget_bytes: int,
-        rows: np.ndarray | None = None,
+        rows: Int[np.ndarray, " n"] | None = None,
     ):
-        """Reads the captions once, and all vectors and texts where they fit the budget.
+        """Reads the captions once, and all embeddings where they fit the budget.
 
-        `rows` are ascending row numbers to use, None for all; those without a text are left out and counted.
+        `rows` are the ascending numbers of rows to use (default: all); those without a text are left out and counted.
 
         Raises:
-          ValueError: no row has a text, fewer rows than a batch, no room for two windows of one block, or a
-            tokenizer that treats case otherwise than `text` asks.
+          ValueError: no row has a text, there are fewer rows than a batch has, the budget is too small for two windows
+            of one block, or tokenizer and `text` disagree on lower-casing.
         """
         _keep_freed_memory()
         if tokenizer.lower_case != text.lower_case:
@@ -84,7 +84,7 @@ class BatchSource:
         if not 1 <= batch_size <= len(index):
             raise ValueError(
                 f"batch_size must be in [1, {len(index)}], the number of rows with a text, got {batch_size}; "
-                "a batch holds no row twice"
+                "a batch contains no row twice"
             )
         self.num_rows = len(index)
         self.num_rows_without_text = index.num_rows_without_text
@@ -103,11 +103,11 @@ class BatchSource:
 
     @property
     def in_memory(self) -> bool:
-        """Whether all vectors and tokens are in memory."""
+        """Whether all embeddings and tokens are in memory."""
         return self._plan.num_windows is None
 
     def order(self) -> dict[str, int | str]:
-        """Returns what the order of rows depends on beside the seed; a resumed run must find it unchanged."""
+        """Returns what the order of rows depends on besides the seed; a resumed run must have the same."""
         fields: dict[str, int | str] = {"kind": "rows", "batch_size": self.batch_size, "num_rows": self.num_rows}
         windows = self._plan.num_windows
         return fields if windows is None else fields | {"kind": "windows", "num_windows": windows}
@@ -121,7 +121,7 @@ class BatchSource:
         if step < 0:
             raise IndexError(f"step must be >= 0, got {step}")
         epoch, number = divmod(step, self.num_batches_per_epoch)
-        # Steps in turn will go on; a step out of turn may be the only one.
+        # Reading ahead pays only where the next step follows; a single step out of order may be the only one.
         in_turn, self._last_step = step == self._last_step + 1, step
         start = number * self.batch_size
         rows = self._rows.rows(epoch, start, start + self.batch_size, read_ahead=in_turn)
@@ -133,16 +133,16 @@ class BatchSource:
 
 
 def _keep_freed_memory() -> None:
-    """Teaches glibc to use freed blocks of up to 31 MB again rather than to give them back to the system.
+    """Makes glibc reuse freed blocks of up to 31 MB instead of returning them to the system.
 
-    Its threshold follows the largest block that was freed. Blocks and batches of megabytes come and go here, and
-    fresh memory is slower than the disk's cache: reading went from 0.44 to 2.0 million rows/s (768 float16).
+    Its threshold follows the largest block that was freed. Blocks and batches of megabytes are allocated and freed all
+    the time here, and fresh memory is slower than the disk's cache.
     """
     np.empty(31 << 20, np.uint8)
 
 
 class _MemoryPlan(NamedTuple):
-    """How many windows an epoch has, None when all is in memory, and whether all tokens are."""
+    """How many windows an epoch has (None: everything is in memory), and whether all tokens are in memory."""
 
     num_windows: int | None
     keeps_tokens: bool
@@ -151,7 +151,7 @@ class _MemoryPlan(NamedTuple):
 def _plan_memory(reader: RowReader, budget: int) -> _MemoryPlan:
     """Returns what fits the budget: everything; or windows and all tokens; or windows alone.
 
-    Counted are row numbers, the orders of two epochs, tokens, and vectors or two windows of them.
+    It counts row numbers, the orders of two epochs, tokens, and embeddings or two windows of them.
     """
     num_rows, dataset, length = len(reader.index), reader.dataset, reader.options.max_tokens
     vector_bytes = reader.bytes_per_vector
@@ -172,9 +172,9 @@ def _plan_memory(reader: RowReader, budget: int) -> _MemoryPlan:
 
 
 def iterate(source: Batches, start_step: int, num_steps: int, *, ahead: int = 2) -> Generator[Batch]:
-    """Yields the batches of `num_steps` steps, made by a thread that keeps `ahead` of them ready.
+    """Yields the batches of `num_steps` steps from a thread that keeps `ahead` of them ready.
 
-    What the thread raises is raised here, at the step it belongs to. Closing the iterator ends the thread.
+    An error in the thread is raised here, at its step. Closing the iterator ends the thread.
     """
     ready: queue.Queue[Batch | BaseException] = queue.Queue()
     room = threading.Semaphore(ahead)
@@ -187,7 +187,7 @@ def iterate(source: Batches, start_step: int, num_steps: int, *, ahead: int = 2)
                 return
             try:
                 ready.put(source.batch(step))
-            except BaseException as error:  # noqa: BLE001 -- it is raised again where the batch is asked for
+            except BaseException as error:  # noqa: BLE001 -- raised again where the batch is requested
                 ready.put(error)
                 return
 

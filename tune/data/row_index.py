@@ -1,7 +1,6 @@
-"""Which rows can be trained on, and how their vectors, texts and tokens are read.
+"""Which rows can be trained on, and how their embeddings, texts and tokens are read.
 
-Promises: one pass over the captions finds the rows; 16 bytes per row are kept. A row's rank is its place among them.
-Does not: order or cache anything.
+Promises: one pass over the captions finds the rows and keeps 16 bytes for each. Does not: order or cache anything.
 """
 
 import dataclasses
@@ -10,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from jaxtyping import Float32, Int, Int32, Int64, Shaped, UInt
 
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.vectors import numpy_type
@@ -20,31 +20,31 @@ from lit_precompute.tune.data.texts import RowTexts, TextOptions, TokenTable, en
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RowIndex:
-    """The rows that can be trained on: selected, and with a text. A row's rank is its place among them.
+    """The rows that can be trained on: selected, and with a text. A row's rank is its position among them.
 
     Attributes:
-      row_numbers: int64 [n], ascending: where each stands in the dataset.
-      block_ranks: int64 [num_blocks + 1]: the rows of block b have the ranks [block_ranks[b], block_ranks[b + 1]).
+      row_numbers: each row's number in the dataset, ascending.
+      block_ranks: the rows of block b have the ranks [block_ranks[b], block_ranks[b + 1]).
       num_texts: texts to choose from, over all rows.
-      num_rows_without_text: rows that were selected and left out.
+      num_rows_without_text: selected rows that were left out.
     """
 
-    row_numbers: np.ndarray
-    block_ranks: np.ndarray
+    row_numbers: Int64[np.ndarray, " n"]
+    block_ranks: Int64[np.ndarray, " blocks_and_end"]
     num_texts: int
     num_rows_without_text: int
 
     def __len__(self) -> int:
         return len(self.row_numbers)
 
-    def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
-        """Yields the number of each block that holds rows, and their ranks."""
+    def blocks(self) -> Iterator[tuple[int, Int64[np.ndarray, " n"]]]:
+        """Yields the number of each block that contains such rows, and their ranks."""
         for block, (first, last) in enumerate(zip(self.block_ranks[:-1], self.block_ranks[1:], strict=True)):
             if last > first:
                 yield block, np.arange(first, last)
 
 
-def index_rows(dataset: EmbeddingDataset, options: TextOptions, rows: np.ndarray | None = None) -> RowIndex:
+def index_rows(dataset: EmbeddingDataset, options: TextOptions, rows: Int[np.ndarray, " n"] | None = None) -> RowIndex:
     """Returns the index, by one pass over the captions.
 
     Raises:
@@ -80,24 +80,21 @@ def index_rows(dataset: EmbeddingDataset, options: TextOptions, rows: np.ndarray
 
 
 class Rows(NamedTuple):
-    """Rows in a batch's order: vectors [n, D], their scales, int32 tokens [n, L], int64 row numbers [n].
+    """Rows in a batch's order, with the stored vectors of their embeddings; int8 vectors have scales."""
 
-    Scales are float32 [n] where vectors are int8, else None.
-    """
-
-    vectors: np.ndarray
-    scales: np.ndarray | None
-    tokens: np.ndarray
-    row_numbers: np.ndarray
+    vectors: Shaped[np.ndarray, "n width"]
+    scales: Float32[np.ndarray, " n"] | None
+    tokens: Int32[np.ndarray, "n length"]
+    row_numbers: Int64[np.ndarray, " n"]
 
     def typed(self, vector_type: np.dtype) -> "Rows":
-        """Returns the same rows with vectors seen as what they are, and not as unsigned integers."""
+        """Returns the same rows with vectors viewed as their own type instead of unsigned integers."""
         return self._replace(vectors=self.vectors.view(vector_type))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RowReader:
-    """What both kinds of rows are made from."""
+    """Reads the rows of an index; both kinds of rows, resident and windowed, use it."""
 
     dataset: EmbeddingDataset
     tokenizer: Tokenizer
@@ -108,30 +105,30 @@ class RowReader:
 
     @property
     def vector_type(self) -> np.dtype:
-        """The type that vectors are stored in."""
+        """The stored type of vectors."""
         return numpy_type(self.dataset.vector_type)
 
-    def empty_vectors(self, num_rows: int) -> np.ndarray:
-        """Returns room for vectors, seen as unsigned integers: NumPy copies those faster than bfloat16."""
+    def empty_vectors(self, num_rows: int) -> UInt[np.ndarray, "{num_rows} width"]:
+        """Returns uninitialised vectors, viewed as unsigned integers: NumPy copies those faster than bfloat16."""
         return np.empty((num_rows, self.dataset.width), f"u{self.vector_type.itemsize}")
 
     @property
     def has_scales(self) -> bool:
-        """Whether vectors are int8, with a scale each."""
+        """Whether vectors are int8 and so have scales."""
         return self.dataset.vector_type == "int8"
 
-    def empty_scales(self, num_rows: int) -> np.ndarray | None:
-        """Returns room for scales; None where vectors have none."""
+    def empty_scales(self, num_rows: int) -> Float32[np.ndarray, " {num_rows}"] | None:
+        """Returns uninitialised scales; None where vectors have none."""
         return np.empty(num_rows, np.float32) if self.has_scales else None
 
     def empty_rows(self, num_rows: int) -> Rows:
-        """Returns room for rows."""
+        """Returns uninitialised rows."""
         tokens = np.empty((num_rows, self.options.max_tokens), np.int32)
         return Rows(self.empty_vectors(num_rows), self.empty_scales(num_rows), tokens, np.empty(num_rows, np.int64))
 
     @property
     def bytes_per_vector(self) -> int:
-        """What a vector takes in memory, with its scale."""
+        """Memory that a vector takes, including its scale."""
         return self.dataset.width * self.vector_type.itemsize + 4 * self.has_scales
 
     @property
@@ -139,15 +136,14 @@ class RowReader:
         """How many rows an epoch leaves out."""
         return len(self.index) % self.batch_size
 
-    def left_out(self, epoch: int) -> np.ndarray:
-        """Returns their ranks, ascending."""
+    def left_out(self, epoch: int) -> Int64[np.ndarray, " n"]:
+        """Returns the ranks of the rows that an epoch leaves out, ascending."""
         return shuffling.left_out(self.seed, epoch, len(self.index), self.num_left_out)
 
-    def read_vectors(self, block: int, ranks: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """Returns vectors and scales of these ascending ranks, all of one block.
-
-        They are of the types that `empty_vectors` and `empty_scales` have.
-        """
+    def read_vectors(
+        self, block: int, ranks: Int64[np.ndarray, " n"]
+    ) -> tuple[UInt[np.ndarray, "n width"], Float32[np.ndarray, " n"] | None]:
+        """Returns vectors and scales of these ascending ranks, all of one block, typed as `empty_vectors`' are."""
         stored = self.dataset.read_block(block, ["embedding"]).stored()
         vectors = stored.numbers.view(f"u{self.vector_type.itemsize}")
         places = self._places(block, ranks)
@@ -155,8 +151,8 @@ class RowReader:
             return vectors, stored.scales
         return vectors[places], None if stored.scales is None else stored.scales[places]
 
-    def encode_chosen(self, block: int, ranks: np.ndarray, epoch: int) -> np.ndarray:
-        """Returns the tokens of one text of each of these rows, all of one block."""
+    def encode_chosen(self, block: int, ranks: Int64[np.ndarray, " n"], epoch: int) -> Int32[np.ndarray, "n length"]:
+        """Returns the tokens of one text per row, for rows of one block."""
         texts, row_numbers = self._read_texts(block, ranks), self.index.row_numbers[ranks]
         return encode_chosen(texts, row_numbers, self.tokenizer, self.options, seed=self.seed, epoch=epoch)
 

@@ -1,28 +1,29 @@
-"""Random numbers that are functions: of a seed, an epoch and a place, with nothing to keep between calls.
+"""Random numbers as pure functions of a seed, an epoch and a position; there is no state.
 
 Promises: the same arguments give the same numbers on every machine and with every version of NumPy, whose own
-generators may change their streams; only its SeedSequence, which may not, makes the keys.
+generators may change their streams. Keys come from its SeedSequence, which is guaranteed not to change.
 
-Does not: serve for secrets. Places are 64-bit numbers, mixed by SplitMix64's finaliser (Steele, Lea and Flood, OOPSLA
-2014), a bijection: a key's draws at different places are all different.
+Not for cryptography. Positions are 64-bit numbers, mixed by SplitMix64's finaliser (Steele, Lea and Flood, OOPSLA
+2014). It is a bijection: no two positions have the same draw under one key.
 """
 
 import math
 
 import numpy as np
+from jaxtyping import Int, Int64, UInt64
 
-# One number per use, so that, say, blocks and texts never follow each other.
+# One number per use, so that blocks and texts, say, are drawn independently.
 ROWS, BLOCKS, WINDOW, TEXTS, LEFT_OUT = range(5)
 
 
 def make_key(seed: int, use: int, *numbers: int) -> int:
-    """Returns a 64-bit key for one use of the seed; numbers are an epoch, a window."""
+    """Returns a 64-bit key for one use of the seed; `numbers` are an epoch and, for some uses, a window."""
     return int(np.random.SeedSequence((seed, use, *numbers)).generate_state(1, np.uint64)[0])
 
 
-def draw(key: int, places: np.ndarray) -> np.ndarray:
-    """Returns a random uint64 for each place (an integer array)."""
-    bits = places.astype(np.uint64)
+def draw(key: int, positions: Int[np.ndarray, " n"]) -> UInt64[np.ndarray, " n"]:
+    """Returns a random number for each position."""
+    bits = positions.astype(np.uint64)
     bits *= np.uint64(0x9E3779B97F4A7C15)
     bits += np.uint64(key)
     bits ^= bits >> np.uint64(30)
@@ -33,23 +34,23 @@ def draw(key: int, places: np.ndarray) -> np.ndarray:
     return bits
 
 
-def permutation(key: int, size: int) -> np.ndarray:
-    """Returns 0 .. size - 1 in random order, as int64."""
-    # No two draws are equal, so every way of sorting gives this order.
+def permutation(key: int, size: int) -> Int64[np.ndarray, " {size}"]:
+    """Returns 0 .. size - 1 in random order."""
+    # No two draws are equal, so every sorting algorithm gives the same order.
     return np.argsort(draw(key, np.arange(size)))
 
 
-def choose(key: int, places: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Returns for each place one of 0 .. count - 1, each as likely (to within count / 2**32), as int64."""
-    upper = draw(key, places) >> np.uint64(32)
+def choose(key: int, positions: Int[np.ndarray, " n"], counts: Int[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
+    """Returns one of 0 .. count - 1 for each position, uniformly to within count / 2**32."""
+    upper = draw(key, positions) >> np.uint64(32)
     return ((upper * counts.astype(np.uint64)) >> np.uint64(32)).astype(np.int64)
 
 
-def left_out(seed: int, epoch: int, size: int, per_epoch: int) -> np.ndarray:
+def left_out(seed: int, epoch: int, size: int, per_epoch: int) -> Int64[np.ndarray, " {per_epoch}"]:
     """Returns, ascending, the `per_epoch` of 0 .. size - 1 that an epoch leaves out so that its batches are full.
 
-    They take turns: after any number of epochs no two have been left out more than one time apart. Those of
-    one epoch are spread evenly over all (multiples of a step near the golden section).
+    They take turns: after any number of epochs, the counts of being left out differ by one at most. Those of one epoch
+    are spread evenly over all (multiples of a step near the golden section).
     """
     assert 0 <= per_epoch < size < 2**32, (per_epoch, size)
     step = round(size * 0.618034)

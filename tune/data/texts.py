@@ -1,10 +1,10 @@
-"""What text an image brings: its captions, cleared of empty ones, one drawn or all joined, as token ids.
+"""The text of each image: its captions without the empty ones, one sampled or all joined, as token ids.
 
-A text of white space alone counts as no text. A row without any text cannot be trained on: it is left out and
-counted (`RowIndex.num_rows_without_text` in tune/data/row_index.py).
+A text of white space alone counts as empty. A row without any text cannot be trained on: it is left out and counted
+(`RowIndex.num_rows_without_text`).
 
-Promises: the text that a row brings is a function of the seed, the epoch and the row's number in the dataset, so
-that it does not depend on batch size, memory or which other rows are used.
+Promises: a row's text is a function of the seed, the epoch and the row's number in the dataset; it does not depend on
+the batch size, the memory or the other rows.
 """
 
 import dataclasses
@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from jaxtyping import Int32, Int64, Integer
 
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.towers.tokenizers import Tokenizer
@@ -25,10 +26,10 @@ class TextOptions:
     """How an image's texts become one row of tokens.
 
     Attributes:
-      choice: "sample" draws one of the texts, another in each epoch; "join" takes all of them in their order.
-      separator: stands between joined texts.
-      lower_case: whether texts are lowered, by the tokenizer.
-      max_tokens: length of a row of tokens, the end token included.
+      choice: "sample" draws one of the texts anew in each epoch; "join" joins all of them in order.
+      separator: what joined texts are separated by.
+      lower_case: whether the tokenizer lower-cases texts.
+      max_tokens: length of a row of tokens, including the end token.
     """
 
     choice: Literal["sample", "join"] = "sample"
@@ -44,14 +45,14 @@ class TextOptions:
 
 
 class RowTexts(NamedTuple):
-    """The texts of consecutive rows: `counts` [n] of them for each row, in one array of strings."""
+    """The texts of consecutive rows, in one array of strings; `counts` says how many each row has."""
 
-    counts: np.ndarray
+    counts: Int64[np.ndarray, " n"]
     strings: pa.Array
 
 
 def row_texts(texts: pa.ListArray, options: TextOptions) -> RowTexts:
-    """Returns the texts to choose from, for a block's column `texts`; a joined row has one, a row without text none."""
+    """Returns the texts to choose from, for a block's column `texts`: when joined, one for each row that has any."""
     strings = texts.flatten()
     trimmed = pc.call_function("utf8_trim_whitespace", [strings])
     usable = pc.call_function("greater", [pc.call_function("binary_length", [trimmed]), pa.scalar(0)]).fill_null(False)
@@ -66,8 +67,8 @@ def row_texts(texts: pa.ListArray, options: TextOptions) -> RowTexts:
     return RowTexts(counts, strings)
 
 
-def iterate_texts(dataset: EmbeddingDataset, rows: np.ndarray | None = None) -> Iterator[str]:
-    """Yields every text of the dataset, or of the rows of these numbers (ascending): what a tokenizer is trained on."""
+def iterate_texts(dataset: EmbeddingDataset, rows: Int64[np.ndarray, " n"] | None = None) -> Iterator[str]:
+    """Yields all texts of the dataset, or of the rows with these ascending numbers, to train a tokenizer on."""
     for block in range(dataset.num_blocks):
         start, stop = dataset.block_span(block)
         texts = read_texts(dataset, block)
@@ -84,15 +85,15 @@ def read_texts(dataset: EmbeddingDataset, block: int) -> pa.ListArray:
       ValueError: the dataset was opened without captions, or has none.
     """
     if "captions" not in dataset.tables:
-        raise ValueError(f"{dataset.path}: tuning needs the table 'captions', opened are {list(dataset.tables)}")
+        raise ValueError(f"{dataset.path}: tuning needs the table 'captions'; open tables: {list(dataset.tables)}")
     return dataset.read_block(block, ["texts"])["texts"]
 
 
 class TokenTable:
-    """Token ids of all texts of some rows, made once, so that a step only gathers."""
+    """Token ids of all texts of some rows, encoded once, so that a step only gathers them."""
 
-    def __init__(self, starts: np.ndarray, tokens: np.ndarray):
-        """Takes int64 [n + 1], where each row's texts begin, and ids [num_texts, max_tokens]."""
+    def __init__(self, starts: Int64[np.ndarray, " rows_and_end"], tokens: Integer[np.ndarray, "texts length"]):
+        """Takes the tokens of all texts, and where each row's texts start; the last start is the number of texts."""
         assert starts[-1] == len(tokens), (starts[-1], len(tokens))
         self._starts, self._tokens = starts, tokens
 
@@ -101,8 +102,10 @@ class TokenTable:
         """Returns the smallest type that holds the tokenizer's ids."""
         return np.dtype(np.uint16 if tokenizer.vocabulary_size <= 2**16 else np.int32)
 
-    def gather(self, ranks: np.ndarray, row_numbers: np.ndarray, *, seed: int, epoch: int) -> np.ndarray:
-        """Returns int32 [len(ranks), max_tokens] for the rows that stand at `ranks` here and at `row_numbers` there."""
+    def gather(
+        self, ranks: Int64[np.ndarray, " n"], row_numbers: Int64[np.ndarray, " n"], *, seed: int, epoch: int
+    ) -> Int32[np.ndarray, "n length"]:
+        """Returns the tokens of one text per row, for rows with these ranks in the table and numbers in the dataset."""
         firsts = self._starts[ranks]
         key = shuffling.make_key(seed, shuffling.TEXTS, epoch)
         chosen = firsts + shuffling.choose(key, row_numbers, self._starts[ranks + 1] - firsts)
@@ -110,9 +113,15 @@ class TokenTable:
 
 
 def encode_chosen(
-    texts: RowTexts, row_numbers: np.ndarray, tokenizer: Tokenizer, options: TextOptions, *, seed: int, epoch: int
-) -> np.ndarray:
-    """Returns what `TokenTable.gather` would for these rows, by encoding the chosen texts alone."""
+    texts: RowTexts,
+    row_numbers: Int64[np.ndarray, " n"],
+    tokenizer: Tokenizer,
+    options: TextOptions,
+    *,
+    seed: int,
+    epoch: int,
+) -> Int32[np.ndarray, "n length"]:
+    """Returns what `TokenTable.gather` would return for these rows, but encodes only the chosen texts."""
     key = shuffling.make_key(seed, shuffling.TEXTS, epoch)
     firsts = np.cumsum(texts.counts) - texts.counts
     chosen = firsts + shuffling.choose(key, row_numbers, texts.counts)

@@ -1,8 +1,8 @@
-"""Rows of a dataset that does not fit memory: windows of shuffled blocks.
+"""Rows of a dataset that does not fit in memory: windows of shuffled blocks.
 
-An epoch permutes the blocks; consecutive ones make a window; a window's rows are permuted. So the row at a place of the
-epoch's order is a function of the seed, the epoch and the place. At most two windows are in memory: the one in use and,
-when batches are asked for in turn, the next, which threads read ahead.
+An epoch permutes the blocks, groups consecutive ones into windows and permutes the rows of each window. So the row at a
+position of the epoch's order is a function of the seed, the epoch and the position. At most two windows are in memory:
+the current one and, when batches are requested in order, the next one, which threads read ahead.
 """
 
 import concurrent.futures
@@ -12,6 +12,7 @@ import threading
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Int64, UInt
 
 from lit_precompute.tune.data import shuffling
 from lit_precompute.tune.data.row_index import RowReader, Rows
@@ -19,19 +20,23 @@ from lit_precompute.tune.data.texts import TokenTable
 
 
 class EpochPlan(NamedTuple):
-    """An epoch's windows: window w holds the blocks [borders[w], borders[w + 1]) of `blocks`.
+    """An epoch's windows.
 
-    `starts` [num_windows + 1] are the places of the epoch's order at which windows begin; `left_out` are ranks.
+    Attributes:
+      blocks: the numbers of all blocks, in the epoch's order.
+      borders: window w contains blocks[borders[w] : borders[w + 1]].
+      starts: window w contains the positions [starts[w], starts[w + 1]) of the epoch's order.
+      left_out: ranks of the rows that the epoch leaves out, ascending.
     """
 
-    blocks: np.ndarray
-    borders: np.ndarray
-    starts: np.ndarray
-    left_out: np.ndarray
+    blocks: Int64[np.ndarray, " blocks"]
+    borders: Int64[np.ndarray, " windows_and_end"]
+    starts: Int64[np.ndarray, " windows_and_end"]
+    left_out: Int64[np.ndarray, " n"]
 
 
 class WindowedRows:
-    """Windows of shuffled blocks, two at most in memory; and all tokens too, where a table of them is given."""
+    """Windows of shuffled blocks, at most two in memory; with all tokens, where a table of them is given."""
 
     def __init__(self, reader: RowReader, *, num_windows: int, tokens: TokenTable | None):
         self._reader = reader
@@ -40,10 +45,10 @@ class WindowedRows:
         blocks_per_window = -(-reader.dataset.num_blocks // num_windows)
         self._most_rows = blocks_per_window * int(np.diff(reader.index.block_ranks).max())
         self._plan = functools.lru_cache(maxsize=2)(self._make_plan)
-        # By (epoch, window); a window that is being read ahead is a future that has no result yet.
+        # By (epoch, window); a window that is still being read is a future without a result.
         self._windows: dict[tuple[int, int], concurrent.futures.Future[Rows]] = {}
-        # Room for the windows' vectors is used again: fresh memory costs as much time as what is read into it.
-        self._spare: list[np.ndarray] = []
+        # Arrays of windows no longer needed, for reuse: fresh memory takes as long as reading the vectors into it.
+        self._spare: list[UInt[np.ndarray, "most_rows width"]] = []
         self._window_thread = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="window")
         self._block_threads = concurrent.futures.ThreadPoolExecutor(
             min(4, os.cpu_count() or 1), thread_name_prefix="block"
@@ -62,7 +67,7 @@ class WindowedRows:
         return EpochPlan(blocks, borders, starts, left_out)
 
     def rows(self, epoch: int, start: int, stop: int, *, read_ahead: bool) -> Rows:
-        """Returns the rows at these places of the epoch's order; `read_ahead` also fetches the window after them."""
+        """Returns the rows at positions [start, stop) of the epoch's order; may also start to read the next window."""
         with self._lock:
             starts = self._plan(epoch).starts
             batch = self._reader.empty_rows(stop - start)
@@ -77,33 +82,33 @@ class WindowedRows:
         return batch.typed(self._reader.vector_type)
 
     def _window(self, epoch: int, number: int, *, read_ahead: bool) -> Rows:
-        """Returns a window, from memory where it is there, and lets go of all others but the next one.
+        """Returns a window, read unless it is in memory, and releases all others but the next one.
 
-        What is returned is overwritten when the window is let go of.
+        Its arrays are overwritten once it is released.
         """
         this = (epoch, number)
         after = (epoch, number + 1) if number + 1 < self._num_windows else (epoch + 1, 0)
         for key in [key for key in self._windows if key not in (this, after)]:
-            self._let_go(key)
+            self._release(key)
         if this not in self._windows:
             self._windows[this] = self._window_thread.submit(self._read, *this)
         try:
             window = self._windows[this].result()
         except BaseException:
-            self._let_go(this)  # so that asking again reads again
+            self._release(this)  # so that the next request reads it again
             raise
         if read_ahead and after not in self._windows:
             self._windows[after] = self._window_thread.submit(self._read, *after)
         return window
 
-    def _let_go(self, key: tuple[int, int]) -> None:
-        """Forgets a window and keeps its room; waits where it is still being read, so that there are never three."""
+    def _release(self, key: tuple[int, int]) -> None:
+        """Drops a window and keeps its array for reuse; waits if it is being read, so that there are never three."""
         window = self._windows.pop(key)
         if window.exception() is None:
             self._spare.append(window.result().vectors)
 
     def _read(self, epoch: int, number: int) -> Rows:
-        """Returns a window's rows in the epoch's order; there is room for more vectors behind the last."""
+        """Returns a window's rows in the epoch's order; its array of vectors may have unused rows at the end."""
         reader, plan = self._reader, self._plan(epoch)
         blocks = plan.blocks[plan.borders[number] : plan.borders[number + 1]].tolist()
         ranks_of = [self._kept_ranks(block, plan.left_out) for block in blocks]
@@ -120,7 +125,7 @@ class WindowedRows:
         vectors = self._spare.pop() if self._spare else reader.empty_vectors(self._most_rows)
         scales = reader.empty_scales(len(ranks))
 
-        def fill(block: int, block_ranks: np.ndarray, places: np.ndarray) -> None:
+        def fill(block: int, block_ranks: Int64[np.ndarray, " n"], places: Int64[np.ndarray, " n"]) -> None:
             if len(places):
                 vectors[places], block_scales = reader.read_vectors(block, block_ranks)
                 if scales is not None:
@@ -136,14 +141,14 @@ class WindowedRows:
             raise
         return Rows(vectors, scales, tokens, row_numbers)
 
-    def _kept_ranks(self, block: int, left_out: np.ndarray) -> np.ndarray:
+    def _kept_ranks(self, block: int, left_out: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " kept"]:
         """Returns the ranks of a block's rows, without those that the epoch leaves out."""
         first, stop = self._reader.index.block_ranks[block : block + 2]
         absent = left_out[np.searchsorted(left_out, first) : np.searchsorted(left_out, stop)]
         return np.delete(np.arange(first, stop), absent - first)
 
     def close(self) -> None:
-        """Ends the threads and lets go of the windows."""
+        """Ends the threads and releases the windows."""
         self._window_thread.shutdown(cancel_futures=True)
         self._block_threads.shutdown(cancel_futures=True)
         self._windows.clear()

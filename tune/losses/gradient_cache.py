@@ -1,9 +1,9 @@
-"""Loss and gradients of a batch whose activations need not fit in memory: micro-batches with cached representations.
+"""Loss and gradients of a batch whose activations need not fit in memory: micro-batches with cached embeddings.
 
 Promises: exactly the gradients of the whole batch, at any `micro_batch_size`, for any loss. Each side runs over
-micro-batches and only representations [B, d] are kept; the loss gives their gradients; a side that is trained runs
-again, micro-batch by micro-batch, each with its share of them. So memory holds one micro-batch's activations, and
-compute alone bounds the batch size. A batch of one micro-batch runs each side once.
+micro-batches and only the embeddings are kept; the loss gives their gradients; a trained side then runs again, one
+micro-batch at a time, to propagate them. So only one micro-batch's activations are in memory, and compute alone bounds
+the batch size. A batch of one micro-batch runs each side once.
 
 Source: arXiv:2101.06983 (GradCache).
 """
@@ -14,6 +14,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Float32
 
 from lit_precompute.tune.losses.loss import Loss
 from lit_precompute.tune.losses.softmax import unit_rows
@@ -21,7 +22,7 @@ from lit_precompute.tune.model.sides import TrainedParameters
 
 Parameters = Any
 Inputs = Any  # arrays, or trees of arrays, whose first axis is the batch
-Encoder = Callable[[Parameters, Inputs], jax.Array]
+Encoder = Callable[[Parameters, Inputs], Float[Array, "n d"]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,9 +30,9 @@ class CachedGradient:
     """A function of (parameters, images, texts) that can be jitted.
 
     Attributes:
-      encode_image: (parameters.image, inputs of n images) -> [n, d], not normalised.
-      encode_text: (parameters.text, tokens [n, L]) -> [n, d], not normalised.
-      loss: of unit-norm rows.
+      encode_image: embeddings from `parameters.image` and the images' inputs, not normalised.
+      encode_text: embeddings from `parameters.text` and tokens, not normalised.
+      loss: the loss, over unit-norm embeddings.
       micro_batch_size: pairs whose activations are in memory at once.
     """
 
@@ -42,14 +43,14 @@ class CachedGradient:
 
     def __call__(
         self, parameters: TrainedParameters, images: Inputs, texts: Inputs
-    ) -> tuple[jax.Array, TrainedParameters]:
-        """Returns (loss, gradients); a side without parameters gets none and is run once."""
+    ) -> tuple[Float32[Array, ""], TrainedParameters]:
+        """Returns (loss, gradients); a side without parameters has no gradients and runs once."""
         if _num_rows(texts) <= self.micro_batch_size:
             return jax.value_and_grad(self._whole)(parameters, images, texts)
-        image_rows = self._encode(self.encode_image, parameters.image, images)
-        text_rows = self._encode(self.encode_text, parameters.text, texts)
-        value_and_gradients = jax.value_and_grad(self._loss_of_rows, argnums=(0, 1, 2))
-        loss, (of_loss, of_images, of_texts) = value_and_gradients(parameters.loss, image_rows, text_rows)
+        image_embeddings = self._encode(self.encode_image, parameters.image, images)
+        text_embeddings = self._encode(self.encode_text, parameters.text, texts)
+        value_and_gradients = jax.value_and_grad(self._loss_of_embeddings, argnums=(0, 1, 2))
+        loss, (of_loss, of_images, of_texts) = value_and_gradients(parameters.loss, image_embeddings, text_embeddings)
         return loss, TrainedParameters(
             image=self._gradients(self.encode_image, parameters.image, images, of_images),
             loss=of_loss,
@@ -57,14 +58,14 @@ class CachedGradient:
         )
 
     def _whole(self, parameters: TrainedParameters, images: Inputs, texts: Inputs) -> jax.Array:
-        image_rows = self.encode_image(parameters.image, images)
-        return self._loss_of_rows(parameters.loss, image_rows, self.encode_text(parameters.text, texts))
+        image_embeddings = self.encode_image(parameters.image, images)
+        return self._loss_of_embeddings(parameters.loss, image_embeddings, self.encode_text(parameters.text, texts))
 
-    def _loss_of_rows(self, parameters: Parameters, image_rows: jax.Array, text_rows: jax.Array) -> jax.Array:
-        return self.loss.value(parameters, unit_rows(image_rows), unit_rows(text_rows))
+    def _loss_of_embeddings(self, parameters: Parameters, images: jax.Array, texts: jax.Array) -> jax.Array:
+        return self.loss.value(parameters, unit_rows(images), unit_rows(texts))
 
     def _split(self, rows: Inputs) -> tuple[Inputs, Inputs, int]:
-        """Returns whole micro-batches [k, m, ...], the rest, and how many rows the rest has."""
+        """Returns full micro-batches [k, m, ...], the rest, and the number of rows in the rest."""
         size, rest = self.micro_batch_size, _num_rows(rows) % self.micro_batch_size
         cut = _num_rows(rows) - rest
         whole = jax.tree.map(lambda leaf: leaf[:cut].reshape(-1, size, *leaf.shape[1:]), rows)
@@ -79,7 +80,7 @@ class CachedGradient:
         return jnp.concatenate(pieces)
 
     def _gradients(
-        self, encode: Encoder, parameters: Parameters, inputs: Inputs, row_gradients: jax.Array
+        self, encode: Encoder, parameters: Parameters, inputs: Inputs, of_embeddings: jax.Array
     ) -> Parameters:
         if not parameters:
             return parameters
@@ -88,7 +89,7 @@ class CachedGradient:
             _, pull_back = jax.vjp(lambda p: encode(p, micro_batch[0]), parameters)
             return jax.tree.map(jnp.add, total, pull_back(micro_batch[1])[0]), None
 
-        (whole, rest, num_rest), (whole_of, rest_of, _) = self._split(inputs), self._split(row_gradients)
+        (whole, rest, num_rest), (whole_of, rest_of, _) = self._split(inputs), self._split(of_embeddings)
         total, _ = jax.lax.scan(add, jax.tree.map(jnp.zeros_like, parameters), (whole, whole_of))
         return add(total, (rest, rest_of))[0] if num_rest else total
 

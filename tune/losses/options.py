@@ -1,4 +1,4 @@
-"""What the options of losses of every kind have in common; read without JAX, whose import takes seconds."""
+"""Options of losses; importable without JAX, whose import takes seconds."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
-"""The exact softmax contrastive loss over a whole batch, in memory that does not grow with its square.
+"""The exact softmax contrastive loss over a whole batch, in memory linear in the batch size.
 
-Promises: the loss and its gradients are those of the full B x B matrix, at any B; forward keeps one log-sum-exp per row
-and per column, backward computes the gradient from them tile by tile. With the image side locked that is three
-B x B x D products in all, with its gradient four. Not here: encoding and micro-batches (`gradient_cache`).
+Promises: loss and gradients are those of the full n x n matrix, at any n. The forward pass keeps one log-sum-exp per
+row and column; the backward pass computes the gradient from them, tile by tile. A locked image side takes three
+n x n x d products in all, a trained one four. Not here: encoding and micro-batches (`gradient_cache`).
 
-Source: arXiv:2111.07991, section 3.1 and appendix D (the global loss). With Z = s U V', rows U of the texts, V of the
-images, r and c the log-sum-exps of Z's rows and columns:
-  L = (1/2B) sum_i (r_i + c_i - 2 Z_ii)
-  dU = (s/2B) (W V - 2 V), dV = (s/2B) (W' U - 2 U), W_ij = exp(Z_ij - r_i) + exp(Z_ij - c_j), dL/dlog s = <U, dU>.
+Source: arXiv:2111.07991, section 3.1 and appendix D (the global loss). With texts U, images V, Z = s U V', and r and c
+the log-sum-exps of Z's rows and columns:
+  L = (1/2n) sum_i (r_i + c_i - 2 Z_ii)
+  dU = (s/2n) (W V - 2 V), dV = (s/2n) (W' U - 2 U), W_ij = exp(Z_ij - r_i) + exp(Z_ij - c_j), dL/dlog s = <U, dU>.
 """
 
 import functools
@@ -17,12 +17,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
+from jaxtyping import Array, Float, Float32
 
 from lit_precompute.tune.losses.loss import Loss
 from lit_precompute.tune.losses.options import SoftmaxOptions
 
-# Normalisation's guard against rows of zeros, as in big_vision.
+# Guards the normalisation of zero rows, as in big_vision.
 NORM_EPSILON = 1e-8
 # On GPUs and TPUs the default precision would round float32 inputs to 10 bits or fewer.
 _dot = functools.partial(jnp.matmul, precision=lax.Precision.HIGHEST, preferred_element_type=jnp.float32)
@@ -39,37 +41,37 @@ def make_loss(options: SoftmaxOptions, *, tile_rows: int, image_is_trained: bool
     )
 
 
-def unit_rows(vectors: jax.Array) -> jax.Array:
-    """Returns rows [n, d] divided by their norm plus 1e-8, in float32; zeros stay zeros, with finite gradients."""
-    vectors = vectors.astype(jnp.float32)
+def unit_rows(embeddings: Float[Array | np.ndarray, "n d"]) -> Float32[Array, "n d"]:
+    """Returns each row divided by its norm plus 1e-8; rows of zeros stay zeros, with finite gradients."""
+    vectors = jnp.asarray(embeddings, jnp.float32)
     squares = jnp.sum(vectors * vectors, axis=-1, keepdims=True)
-    # The square root's slope at zero is infinite, so that a row of zeros must not come near it.
+    # The square root's slope at zero is infinite, so rows of zeros never reach it.
     norms = jnp.where(squares > 0, jnp.sqrt(jnp.where(squares > 0, squares, 1.0)), 0.0)
     return vectors / (norms + NORM_EPSILON)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4))
 def contrastive_loss(
-    image_vectors: jax.Array,
-    text_vectors: jax.Array,
-    log_scale: jax.Array,
+    images: Float[Array, "n d"],
+    texts: Float[Array, "n d"],
+    log_scale: Float[Array, ""],
     tile_rows: int = 512,
     image_gradient: bool = False,
-) -> jax.Array:
-    """Returns the loss, a float32 scalar in nats.
+) -> Float32[Array, ""]:
+    """Returns the loss, in nats.
 
     Args:
-      image_vectors: [n, d], unit-norm rows; row i belongs to text i.
-      text_vectors: [n, d], unit-norm rows.
-      log_scale: natural log of the scale, that is of 1/temperature; a scalar.
-      tile_rows: texts whose similarities stand in memory at once; changes speed and memory, not the result.
-      image_gradient: whether the image side is trained; where it is not, its gradient is zero and costs nothing.
+      images: unit-norm rows; row i is paired with row i of the texts.
+      texts: unit-norm rows.
+      log_scale: natural log of the scale, that is of 1/temperature.
+      tile_rows: texts whose similarities are in memory at once; affects speed and memory, not the result.
+      image_gradient: whether the image side is trained; if not, its gradient is zero and costs nothing.
     """
-    return _forward(image_vectors, text_vectors, log_scale, tile_rows, image_gradient)[0]
+    return _forward(images, texts, log_scale, tile_rows, image_gradient)[0]
 
 
 def _forward(images: jax.Array, texts: jax.Array, log_scale: jax.Array, tile_rows: int, image_gradient: bool):
-    del image_gradient  # only backward differs
+    del image_gradient  # only the backward pass differs
     scale = jnp.exp(log_scale.astype(jnp.float32))
     rows, columns = _log_sums(images, texts, scale, tile_rows)
     diagonal = scale * jnp.sum(images.astype(jnp.float32) * texts.astype(jnp.float32), axis=-1)
@@ -98,8 +100,7 @@ contrastive_loss.defvjp(_forward, _backward)
 def _log_sums(images: jax.Array, texts: jax.Array, scale: jax.Array, tile_rows: int):
     """Returns the log-sum-exps of rows and columns; a row is shifted by its maximum, a column by its maximum so far.
 
-    One shift for all would save an exponential per entry, 7 % of the time on a CPU, and vanish in float32 at the
-    scales that training reaches.
+    One shift for all would save an exponential per entry, but underflow in float32 at scales that training reaches.
     """
 
     def add_tile(state: tuple[jax.Array, jax.Array], tile: tuple[jax.Array, ...]):
@@ -126,7 +127,7 @@ def _weighted_sums(
     *,
     both: bool,
 ):
-    """Returns W V [n, d] and, when `both`, W' U [n, d] (a scalar zero otherwise)."""
+    """Returns W V and, when `both`, W' U (otherwise a scalar zero)."""
 
     def add_tile(image_sums: jax.Array, tile: tuple[jax.Array, ...]):
         tile_texts, tile_logs = tile
@@ -142,14 +143,14 @@ def _weighted_sums(
 
 
 def _row_sums(values: jax.Array) -> jax.Array:
-    # As a product: XLA's CPU backend adds along the last axis one by one, a matrix product in vectors.
+    # As a product: XLA's CPU backend sums the last axis element by element, but vectorises matrix products.
     return _dot(values, jnp.ones(values.shape[1]))
 
 
 def _over_tiles(step: Callable[..., Any], state: Any, arrays: tuple[jax.Array, ...], tile_rows: int):
-    """Scans `step` over tiles of the arrays' rows and joins what it returns; the last tile may be shorter.
+    """Scans `step` over tiles of the arrays' rows and concatenates its results; the last tile may be shorter.
 
-    The short tile is a step of its own and not padded: padding would have to be masked out of every column.
+    The short tile is a separate step, since padding would have to be masked out of every column.
     """
     num_rows = len(arrays[0])
     num_tiles, rest = divmod(num_rows, tile_rows)

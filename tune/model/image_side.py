@@ -1,9 +1,8 @@
 """The image side: stored embeddings, optionally standardised and passed through a linear head, as a `Tower`.
 
-Promises: without options the stored embeddings are used as they are (the paper's setting without an image head); int8
-embeddings travel to the device as they are stored and become float32 there, with their scales. Mean and deviation are
-the dataset's, fixed before training and kept in the tuned model; they are never trained. Normalisation to unit length
-is the loss's, and the tuned model's.
+Promises: without options, stored embeddings are used unchanged (the paper's setting without an image head). int8
+embeddings move to the device as stored and become float32 there, by their scales. Mean and deviation are the dataset's:
+fixed before training, saved in the tuned model and never trained. Does not: normalise; the loss and the tuned model do.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float32, Shaped
 
 from lit_precompute.schemas.vectors import StoredVectors
 from lit_precompute.towers.contract import Parameters, Tower
@@ -20,23 +20,36 @@ from lit_precompute.tune.model.options import ImageSideOptions
 
 
 class Statistics(NamedTuple):
-    """Mean and deviation of each feature, float32 [D]."""
+    """Mean and deviation of each feature."""
 
-    mean: np.ndarray
-    deviation: np.ndarray
+    mean: Float32[np.ndarray, " width"]
+    deviation: Float32[np.ndarray, " width"]
+
+
+def pop_statistics(arrays: dict[str, Shaped[np.ndarray, "..."]], width: int, where: str) -> Statistics:
+    """Removes mean and deviation from a file's arrays of the image side and returns them.
+
+    Raises:
+      ValueError: one is missing or has another shape; `where` names the file.
+    """
+    found = {name: arrays.pop(name, np.zeros(0, np.float32)) for name in Statistics._fields}
+    shapes = {name: value.shape for name, value in found.items()}
+    if set(shapes.values()) != {(width,)}:
+        raise ValueError(f"{where}: mean and deviation of the image side must be [{width}], got {shapes}")
+    return Statistics(**found)
 
 
 def make_image_side(options: ImageSideOptions, width: int, statistics: Statistics | None) -> Tower:
-    """Returns the image side over `StoredVectors` of width `width`; it has parameters only where it has a head.
+    """Returns the image side over `StoredVectors` of this width; it has parameters only if it has a head.
 
     Args:
       options: what happens to stored embeddings.
       width: length of a stored embedding.
-      statistics: by which they are standardised; None leaves them.
+      statistics: to standardise them by, or None.
     """
     head_width = options.head_width
 
-    def initialise(key: jax.Array) -> dict[str, jax.Array]:
+    def initialise(key: jax.Array) -> dict[str, Float32[Array, "..."]]:
         if head_width is None:
             return {}
         kernel = jax.nn.initializers.lecun_normal()(key, (width, head_width), jnp.float32)
@@ -50,14 +63,14 @@ def make_image_side(options: ImageSideOptions, width: int, statistics: Statistic
     )
 
 
-def _to_float32(stored: StoredVectors) -> jax.Array:
-    """Returns float32 [n, D] of vectors [n, D] in their stored type and their scales [n], which int8 alone has."""
+def _to_float32(stored: StoredVectors) -> Float32[Array, "n width"]:
     vectors = jnp.asarray(stored.numbers).astype(jnp.float32)
     return vectors if stored.scales is None else vectors * jnp.asarray(stored.scales)[:, None]
 
 
-def _encode(parameters: Parameters, statistics: Statistics | None, vectors: jax.Array) -> jax.Array:
-    """Returns float32 [n, d] of float32 vectors [n, D]; not normalised."""
+def _encode(
+    parameters: Parameters, statistics: Statistics | None, vectors: Float32[Array, "n width"]
+) -> Float32[Array, "n output_width"]:
     if statistics is not None:
         vectors = (vectors - statistics.mean) / statistics.deviation
     if not parameters:

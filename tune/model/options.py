@@ -1,11 +1,11 @@
-"""Options of the image side; read without JAX, whose import takes seconds."""
+"""Options of the image side; importable without JAX, whose import takes seconds."""
 
 import dataclasses
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ImageSideOptions:
-    """What happens to stored vectors.
+    """What happens to stored embeddings.
 
     Attributes:
       standardise: whether each feature is shifted and scaled to mean 0 and deviation 1 over the dataset.

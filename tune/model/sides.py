@@ -1,11 +1,11 @@
-"""The two sides of a recipe, image before text, and what is trained of them."""
+"""The two sides of a recipe, image before text, and their trained parameters."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import jax
+from jaxtyping import Array, Float32
 
 from lit_precompute.towers.contract import Tower
 from lit_precompute.towers.text import make_text_tower
@@ -21,7 +21,7 @@ class Sides(NamedTuple):
 
 
 class TrainedParameters(NamedTuple):
-    """All that is trained, each part a flat dict by name; a locked side is an empty dict.
+    """Everything that is trained, as flat dicts by name; a locked side is an empty dict.
 
     Attributes:
       image: of the image side's head.
@@ -29,9 +29,9 @@ class TrainedParameters(NamedTuple):
       text: of the text tower.
     """
 
-    image: Mapping[str, jax.Array]
-    loss: Mapping[str, jax.Array]
-    text: Mapping[str, jax.Array]
+    image: Mapping[str, Float32[Array, "..."]]
+    loss: Mapping[str, Float32[Array, ""]]
+    text: Mapping[str, Float32[Array, "..."]]
 
 
 def make_sides(recipe: Recipe, *, width: int, vocabulary_size: int, statistics: Statistics | None) -> Sides:
@@ -41,7 +41,7 @@ def make_sides(recipe: Recipe, *, width: int, vocabulary_size: int, statistics: 
       recipe: what is trained.
       width: length of a stored embedding.
       vocabulary_size: one more than the tokenizer's largest id.
-      statistics: by which stored embeddings are standardised; None leaves them.
+      statistics: to standardise stored embeddings by, or None.
     """
     image = make_image_side(recipe.image_side, width, statistics)
     text = make_text_tower(

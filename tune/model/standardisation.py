@@ -1,27 +1,30 @@
-"""Mean and deviation of a dataset's vectors, to be fixed before training and kept with the tuned model.
+"""Mean and deviation of a dataset's embeddings, fixed before training and saved with the tuned model.
 
 Promises: one pass in bounded memory, sums in float64, the same bytes for the same dataset and rows.
-A feature that hardly varies is not blown up: no deviation is smaller than `FLOOR` times the root mean square of all
+A feature that hardly varies is not amplified: no deviation is smaller than `FLOOR` times the root mean square of all
 features' deviations (1 where no feature varies at all), so that a dead feature stays near zero on new images.
 
-Does not: apply them; that is the image side's.
+Does not: apply them; the image side does.
 """
 
 import numpy as np
+from jaxtyping import Float64, Int64
 
 from lit_precompute.schemas import EmbeddingDataset
 
 FLOOR = 0.01
 
 
-def vector_statistics(dataset: EmbeddingDataset, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Returns float64 (mean [D], deviation [D]) over all rows, or those of these ascending numbers.
+def vector_statistics(
+    dataset: EmbeddingDataset, rows: Int64[np.ndarray, " n"] | None = None
+) -> tuple[Float64[np.ndarray, " width"], Float64[np.ndarray, " width"]]:
+    """Returns (mean, deviation) over all rows, or over the rows with these ascending numbers.
 
-    The deviation is the population's (divided by n). Blocks are merged as Chan, Golub and LeVeque do (1979): no
-    difference of large sums.
+    The deviation is the population's (divided by n). Blocks are merged as in Chan, Golub and LeVeque (1979), without
+    differences of large sums.
 
     Raises:
-      ValueError: no rows, or a vector that is not finite.
+      ValueError: no rows, or an embedding that is not finite.
     """
     count, mean, squares = 0, np.zeros(dataset.width), np.zeros(dataset.width)
     for block in range(dataset.num_blocks):
@@ -35,7 +38,9 @@ def vector_statistics(dataset: EmbeddingDataset, rows: np.ndarray | None = None)
         vectors = dataset.read_block(block, ["embedding"]).vectors()[chosen].astype(np.float64)
         if not np.isfinite(vectors).all():
             row = start + int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
-            raise ValueError(f"{dataset.path}: near row {row}: vectors must be finite; `lit-data verify` names the row")
+            raise ValueError(
+                f"{dataset.path}: near row {row}: embeddings must be finite; `lit-data verify` names the row"
+            )
         block_mean = vectors.mean(axis=0)
         total = count + len(vectors)
         shift = block_mean - mean

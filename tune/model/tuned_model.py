@@ -1,12 +1,12 @@
-"""The tuned model: a directory that embeds texts, and stored image vectors, into one space.
+"""The tuned model: a directory that embeds texts and stored image embeddings into one space.
 
     model/
       tuned_model.json          recipe, scale, widths, card of the image tower, each file's hash, library versions
       parameters.safetensors    txt/... (big_vision's names), img/{kernel,bias,mean,deviation}
       tokenizer/                the tokenizer's files
 
-Promises: nothing in it runs code when loaded; it appears whole, by rename; a file that is missing, extra, changed or of
-another shape is an error that names it. Fits exactly those datasets whose tower has the same model identity.
+Promises: loading runs no code from it; it appears whole, by rename; a missing or changed file, or a missing, unexpected
+or misshapen parameter, is an error that names it. It fits the datasets whose tower has the same model identity.
 """
 
 import dataclasses
@@ -19,6 +19,7 @@ from typing import Any
 import jax
 import numpy as np
 import safetensors.numpy
+from jaxtyping import Float32, Shaped
 from safetensors import SafetensorError
 
 from lit_precompute.schemas import EmbeddingDataset, TowerCard
@@ -27,7 +28,7 @@ from lit_precompute.schemas.vectors import StoredVectors
 from lit_precompute.towers.tokenizers import Tokenizer, load_tokenizer
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.losses.softmax import unit_rows
-from lit_precompute.tune.model.image_side import Statistics
+from lit_precompute.tune.model.image_side import Statistics, pop_statistics
 from lit_precompute.tune.model.sides import Sides, make_sides
 from lit_precompute.tune.model.tuned_model_files import (
     PARAMETERS_NAME,
@@ -36,32 +37,33 @@ from lit_precompute.tune.model.tuned_model_files import (
     check_files,
     find_model,
     read_card,
+    read_sides,
     write_card,
 )
 
-_ROWS_AT_ONCE = 256  # one shape, so that each side compiles once
+_ROWS_AT_ONCE = 256  # a fixed shape, so that each side compiles once
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class TunedModel:
-    """A text tower with all that belongs to it.
+    """A tuned text tower with everything needed to use it.
 
     Attributes:
       recipe: how it was trained.
       sides: the image side and the text tower.
-      image_parameters: of the image side's head, by name; empty without one.
+      image_parameters: of the image side's head, by name; empty without a head.
       text_parameters: of the text tower, by name.
-      tokenizer: texts to the text tower's tokens.
+      tokenizer: turns texts into the text tower's tokens.
       statistics: the image side's standardisation, or None.
       scale: 1/temperature: similarities times this are the logits.
-      image_tower: card of the image tower, as the dataset's manifest has it.
-      training: what the training was like, as JSON; for people, nothing relies on it.
+      image_tower: card of the image tower, from the dataset's manifest.
+      training: facts about the training, as JSON, for information only.
     """
 
     recipe: Recipe
     sides: Sides
-    image_parameters: Mapping[str, np.ndarray]
-    text_parameters: Mapping[str, np.ndarray]
+    image_parameters: Mapping[str, Float32[np.ndarray, "..."]]
+    text_parameters: Mapping[str, Float32[np.ndarray, "..."]]
     tokenizer: Tokenizer
     statistics: Statistics | None
     scale: float
@@ -76,11 +78,11 @@ class TunedModel:
     def check_goes_with(self, dataset: EmbeddingDataset) -> None:
         """Raises unless the dataset was embedded by the network that the model was tuned on.
 
-        Its images may have been preprocessed differently; `preprocessing_differences` says how. Where a card does not
-        tell the network (one written by hand), fingerprints decide.
+        Its images may have been preprocessed differently; `preprocessing_differences` says how. If a card does not
+        identify the network (one written by hand), fingerprints decide.
 
         Raises:
-          TunedModelError: another network; what differs is named with both values.
+          TunedModelError: another network; the message gives each difference with both values.
         """
         tower, own = dataset.manifest.tower, _tower_card(self.image_tower)
         if tower.fingerprint == own.fingerprint:
@@ -100,36 +102,38 @@ class TunedModel:
             )
 
     def preprocessing_differences(self, dataset: EmbeddingDataset) -> dict[str, dict[str, Any]]:
-        """Returns how the dataset's images were preprocessed differently from those the model was tuned on.
+        """Returns how preprocessing differs between the dataset and the images that the model was tuned on.
 
         Returns:
-          By field of the preprocessing, or `resolution`, `compute_type`, `position_resize`: the values of `model` and
-          `dataset`.
+          The values of `model` and `dataset`, by field of the preprocessing or `resolution`, `compute_type`,
+          `position_resize`.
         """
         differences = _tower_card(self.image_tower).preprocessing_differences(dataset.manifest.tower)
         return {name: {"model": mine, "dataset": theirs} for name, (mine, theirs) in differences.items()}
 
-    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Returns float32 [n, d] of unit rows; a row does not depend on the other texts."""
-        assert not isinstance(texts, str), "a list of texts is expected, not one text"
+    def embed_texts(self, texts: Sequence[str]) -> Float32[np.ndarray, "n {self.output_width}"]:
+        """Returns unit-norm rows; a row does not depend on the other texts."""
+        assert not isinstance(texts, str), "embed_texts takes a list of texts, not one text"
         tokens = self.tokenizer.encode(list(texts), self.recipe.text.max_tokens)
         return _in_batches(self._embed_tokens, tokens, self.output_width)
 
-    def embed_images(self, vectors: np.ndarray) -> np.ndarray:
-        """Returns float32 [n, d] of unit rows for vectors [n, D] of any floating type.
+    def embed_images(
+        self, vectors: Shaped[np.ndarray, "n image_width"]
+    ) -> Float32[np.ndarray, "n {self.output_width}"]:
+        """Returns unit-norm rows for image embeddings of any floating type.
 
         Raises:
-          ValueError: vectors of another width than the image tower's, or int8 vectors, which lack their scales here.
+          ValueError: embeddings of another width than the image tower's, or int8, which lack their scales here.
         """
         if np.issubdtype(vectors.dtype, np.integer):
             raise ValueError(
-                f"image vectors must be of a floating type, got {vectors.dtype}: a dataset's `rows(...).vectors()` "
+                f"image embeddings must be of a floating type, got {vectors.dtype}: a dataset's `rows(...).vectors()` "
                 "gives float32 of any stored type"
             )
         width = self.image_tower["output_width"]
         if vectors.ndim != 2 or vectors.shape[1] != width:
             raise ValueError(
-                f"image vectors must be [n, {width}], as '{self.image_tower['name']}' gives them, "
+                f"image embeddings must be [n, {width}], as '{self.image_tower['name']}' gives them, "
                 f"got {list(vectors.shape)}"
             )
         return _in_batches(self._embed_vectors, np.asarray(vectors, np.float32), self.output_width)
@@ -146,7 +150,7 @@ class TunedModel:
         return functools.partial(encode, jax.device_put(dict(self.image_parameters)))
 
     def save(self, directory: str | os.PathLike[str]) -> None:
-        """Writes the model; the directory appears whole.
+        """Writes the model; the directory appears whole, or not at all.
 
         Raises:
           FileExistsError: the directory exists and is not empty.
@@ -162,32 +166,26 @@ class TunedModel:
 
     @classmethod
     def load(cls, directory: str | os.PathLike[str]) -> "TunedModel":
-        """Returns the model of a directory, which may also be the output of a `lit-tune` run that holds it.
+        """Returns the model of a directory, which may also be the output of a finished `lit-tune` run.
 
         Raises:
-          TunedModelError: no such model, a newer version, files that are not as they were saved, or parameters that
-            are missing, extra or misshapen.
+          TunedModelError: no such model, a newer version, missing or changed files, or parameters that are missing,
+            unexpected or misshapen.
         """
         folder = find_model(pathlib.Path(directory))
         card = read_card(folder)
         check_files(folder, card)
         try:
             recipe = Recipe.from_json(card["recipe"])
-            _tower_card(card["image_tower"])
+            width = _tower_card(card["image_tower"]).output_width
             tokenizer = load_tokenizer(str(folder / TOKENIZER_FOLDER))
-            arrays = safetensors.numpy.load_file(folder / PARAMETERS_NAME)
-            image = _within(arrays, "img/")
-            statistics = _pop_statistics(image, recipe, card["image_tower"]["output_width"])
-            sides = make_sides(
-                recipe,
-                width=card["image_tower"]["output_width"],
-                vocabulary_size=tokenizer.vocabulary_size,
-                statistics=statistics,
-            )
+            image, text = read_sides(folder)
+            statistics = pop_statistics(image, width, PARAMETERS_NAME) if recipe.image_side.standardise else None
+            sides = make_sides(recipe, width=width, vocabulary_size=tokenizer.vocabulary_size, statistics=statistics)
             if sides.text.output_width != card["output_width"]:
                 raise ValueError(f"output_width is {card['output_width']}, the recipe's is {sides.text.output_width}")
             image_parameters = sides.image.read_parameters(image, f"{PARAMETERS_NAME}, image side")
-            text_parameters = sides.text.read_parameters(_within(arrays, "txt/"), f"{PARAMETERS_NAME}, text tower")
+            text_parameters = sides.text.read_parameters(text, f"{PARAMETERS_NAME}, text tower")
         except (ValueError, SafetensorError) as error:
             raise TunedModelError(f"{folder}: {error}") from error
         return cls(
@@ -226,27 +224,8 @@ def _tower_card(image_tower: Mapping[str, Any]) -> TowerCard:
     return TowerCard.model_validate(dict(image_tower))
 
 
-def _within(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
-
-
-def _pop_statistics(image: dict[str, np.ndarray], recipe: Recipe, width: int) -> Statistics | None:
-    """Takes mean and deviation out of the image side's arrays, where the recipe standardises.
-
-    Raises:
-      ValueError: one is missing or of another shape.
-    """
-    if not recipe.image_side.standardise:
-        return None
-    found = {name: image.pop(name, np.zeros(0, np.float32)) for name in Statistics._fields}
-    shapes = {name: value.shape for name, value in found.items()}
-    if set(shapes.values()) != {(width,)}:
-        raise ValueError(f"{PARAMETERS_NAME}: mean and deviation of the image side must be [{width}], got {shapes}")
-    return Statistics(**found)
-
-
 def _in_batches(encode: Callable[[np.ndarray], jax.Array], rows: np.ndarray, width: int) -> np.ndarray:
-    """Returns what `encode` gives for all rows, so many at a time, the last ones padded."""
+    """Returns the results of `encode` for all rows, computed in batches of one size; the last one is padded."""
     result = np.empty((len(rows), width), np.float32)
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         piece = rows[start : start + _ROWS_AT_ONCE]

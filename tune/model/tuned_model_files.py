@@ -1,6 +1,6 @@
-"""The files of a tuned model: its card, their sizes and hashes.
+"""The files of a tuned model: its card, its parameters, their sizes and hashes.
 
-Promises: a model that is damaged, incomplete or newer is told in words: where, what, and what to do.
+Promises: a damaged, incomplete or newer model is an error that says where, what and what to do.
 """
 
 import importlib.metadata
@@ -9,29 +9,42 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+import safetensors.numpy
+from jaxtyping import Shaped
+
 from lit_precompute.schemas.storage import file_sha256
 
-# Version 2 left execution settings out of the recipe and tagged its parts by kind; version 1 is read.
+Arrays = dict[str, Shaped[np.ndarray, "..."]]
+
+# Version 2 moved execution settings out of the recipe and tags its parts by kind; version 1 is still read.
 FORMAT_VERSION = 2
 CARD_NAME = "tuned_model.json"
 PARAMETERS_NAME = "parameters.safetensors"
 TOKENIZER_FOLDER = "tokenizer"
-# Where `lit-tune` keeps the model within its output, and what stands beside it from the first moment.
+# Where `lit-tune` puts the model in its output, and the file that any run has beside it.
 MODEL_FOLDER, RUN_NAME = "model", "run.json"
 _EXECUTION_OF_VERSION_1 = ("micro_batch_size", "memory_budget_bytes", "log_every_steps", "checkpoint_every_steps")
 _LIBRARIES = ("lit-precompute", "jax", "flax")
 _KEYS = {
-    *("format_version", "recipe", "scale", "output_width", "num_parameters", "image_tower", "training"),
-    *("files", "libraries"),
+    "format_version",
+    "recipe",
+    "scale",
+    "output_width",
+    "num_parameters",
+    "image_tower",
+    "training",
+    "files",
+    "libraries",
 }
 
 
 class TunedModelError(ValueError):
-    """A directory is not a whole tuned model, or does not go with a dataset."""
+    """A directory is not a complete tuned model, or the model does not fit a dataset."""
 
 
 def write_card(folder: pathlib.Path, fields: Mapping[str, Any]) -> None:
-    """Writes the card of a model whose other files stand in the folder."""
+    """Writes the card of a model whose other files are in the folder."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     files = {
         path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
@@ -44,10 +57,10 @@ def write_card(folder: pathlib.Path, fields: Mapping[str, Any]) -> None:
 
 
 def find_model(directory: pathlib.Path) -> pathlib.Path:
-    """Returns the folder that holds the card: this one, or `model` in it.
+    """Returns the folder that contains the card: this one, or `model` in it.
 
     Raises:
-      TunedModelError: there is none, or not yet.
+      TunedModelError: there is none, or the training has not finished.
     """
     for folder in (directory, directory / MODEL_FOLDER):
         if (folder / CARD_NAME).is_file():
@@ -56,7 +69,7 @@ def find_model(directory: pathlib.Path) -> pathlib.Path:
         raise TunedModelError(f"{directory}: there is no such directory; give one that lit-tune wrote")
     if (directory / RUN_NAME).is_file():
         raise TunedModelError(
-            f"{directory}: the training is not finished, so there is no model yet; run its command again to go on"
+            f"{directory}: the training is not finished, so there is no model yet; run its command again to resume"
         )
     raise TunedModelError(
         f"{directory}: no {CARD_NAME}, this is not a tuned model; give the folder `{MODEL_FOLDER}` that lit-tune wrote"
@@ -88,7 +101,7 @@ def read_card(folder: pathlib.Path) -> dict[str, Any]:
 
 
 def _upgrade_recipe(recipe: Any) -> Any:
-    """Returns a recipe of version 1 as one of version 2; what is not one is left for its reader to refuse."""
+    """Returns a recipe of version 1 as one of version 2; anything else is left for its reader to refuse."""
     if not isinstance(recipe, dict):
         return recipe
     upgraded = {name: value for name, value in recipe.items() if name not in _EXECUTION_OF_VERSION_1}
@@ -98,8 +111,18 @@ def _upgrade_recipe(recipe: Any) -> Any:
     return upgraded
 
 
+def read_sides(folder: pathlib.Path) -> tuple[Arrays, Arrays]:
+    """Returns the arrays of the image side and those of the text tower, under the names that the file gives them."""
+    arrays = safetensors.numpy.load_file(folder / PARAMETERS_NAME)
+    image, text = (
+        {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
+        for prefix in ("img/", "txt/")
+    )
+    return image, text
+
+
 def check_files(folder: pathlib.Path, card: Mapping[str, Any]) -> None:
-    """Raises TunedModelError unless every file is as it was saved."""
+    """Raises TunedModelError if a file is missing or has changed since it was saved."""
     advice = "copy the model again from where it came from"
     for name, info in card["files"].items():
         path = folder / name

@@ -1,4 +1,4 @@
-"""Optimizers: each kind is one module (its options and what scales the gradients) and one entry here."""
+"""Optimizers: each kind is one module (its options and its scaling of gradients) and one entry here."""
 
 from lit_precompute.tune.optimizers.adam import AdamOptions, scale_by_adam
 from lit_precompute.tune.optimizers.options import OptimizerOptions

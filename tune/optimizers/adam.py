@@ -18,11 +18,11 @@ class AdamOptions(OptimizerOptions):
     Attributes:
       kind: Adam.
       learning_rate: at the schedule's peak.
-      weight_decay: share of a kernel removed per step at the schedule's peak; not times the learning rate.
+      weight_decay: share of a kernel removed per step at the schedule's peak; not multiplied by the learning rate.
       beta1: decay of the gradients' running mean.
       beta2: decay of the squared gradients' running mean.
-      epsilon: added to the root of the latter.
-      clip_norm: largest global norm of the gradients; None leaves them.
+      epsilon: added to the square root of that mean.
+      clip_norm: largest global norm of the gradients; None: no clipping.
       warmup_steps: steps of linear warm-up.
       schedule: after the warm-up, `cosine` to 0 at the last step, or `constant`.
     """
@@ -42,7 +42,7 @@ class AdamOptions(OptimizerOptions):
 
 
 def scale_by_adam(options: AdamOptions) -> optax.GradientTransformation:
-    """Returns what scales the gradients."""
-    import optax  # takes a second: options are read without it
+    """Returns the scaling of gradients."""
+    import optax  # takes a second, and reading options does not need it
 
     return optax.scale_by_adam(b1=options.beta1, b2=options.beta2, eps=options.epsilon)

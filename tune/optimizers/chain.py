@@ -1,8 +1,8 @@
 """An optimizer of any kind as an optax chain.
 
-Promises: the order and meaning of big_vision's: clip by global norm, scale by the optimiser, multiply by the learning
-rate, add decoupled weight decay, multiply all by a schedule that starts at 0, warms up linearly to 1 and falls to 0.
-Weight decay is thus times the schedule but not times the learning rate, and applies to matrices ("kernel") alone.
+Promises: big_vision's order and meaning: clip by global norm, scale by the optimizer, multiply by the learning rate,
+add decoupled weight decay, and multiply everything by a schedule that warms up linearly from 0 to 1 and falls to 0.
+So weight decay is multiplied by the schedule but not by the learning rate, and it applies only to matrices ("kernel").
 """
 
 from typing import Any
@@ -14,10 +14,10 @@ from lit_precompute.tune.optimizers import OptimizerOptions
 
 
 def make_schedule(options: OptimizerOptions, num_steps: int) -> optax.Schedule:
-    """Returns the factor of a step's update, by step from 0: warm-up to 1, then down to 0 at `num_steps`.
+    """Returns the factor of an update by its step, from 0: warm-up to 1, then `schedule` until `num_steps`.
 
     Raises:
-      ValueError: the warm-up is as long as the training.
+      ValueError: the warm-up is not shorter than the training.
     """
     if options.warmup_steps >= num_steps:
         raise ValueError(
@@ -33,7 +33,7 @@ def make_schedule(options: OptimizerOptions, num_steps: int) -> optax.Schedule:
 
 
 def make_optimizer(options: OptimizerOptions, num_steps: int) -> optax.GradientTransformation:
-    """Returns the whole chain; its updates are to be added to the parameters."""
+    """Returns the whole chain; its updates are added to the parameters."""
     clip = [] if options.clip_norm is None else [optax.clip_by_global_norm(options.clip_norm)]
     decay = [optax.add_decayed_weights(options.weight_decay, mask=decayed)] if options.weight_decay else []
     return optax.chain(

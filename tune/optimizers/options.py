@@ -1,4 +1,4 @@
-"""What the options of optimizers of every kind have in common; read without JAX, whose import takes seconds."""
+"""Options of optimizers; importable without JAX, whose import takes seconds."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from lit_precompute.towers.options import Kinds, TaggedOptions
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OptimizerOptions(TaggedOptions):
-    """What trains the parameters, of any kind.
+    """Options of an optimizer of any kind.
 
     Attributes:
       kind: a registered kind.
       learning_rate: at the schedule's peak.
-      weight_decay: share of a kernel removed per step at the schedule's peak; not times the learning rate.
-      clip_norm: largest global norm of the gradients; None leaves them.
+      weight_decay: share of a kernel removed per step at the schedule's peak; not multiplied by the learning rate.
+      clip_norm: largest global norm of the gradients; None: no clipping.
       warmup_steps: steps of linear warm-up.
       schedule: after the warm-up, `cosine` to 0 at the last step, or `constant`.
     """

@@ -1,4 +1,4 @@
-"""The recipes that have names, as data."""
+"""The named recipes, as data."""
 
 import types
 

@@ -1,4 +1,4 @@
-"""What a recipe with a name is."""
+"""The record of a named recipe."""
 
 import dataclasses
 
@@ -11,11 +11,11 @@ class NamedRecipe:
     """A recipe with the execution settings that suit it.
 
     Attributes:
-      name: what `--recipe` takes.
-      purpose: what it is for, in a line.
-      source: where its figures come from.
+      name: its name for `--recipe`.
+      purpose: what it is for, in one line.
+      source: where its values come from.
       recipe: what is trained.
-      execution: defaults for how it is computed; any machine may choose others.
+      execution: default execution settings; may be overridden on any machine.
     """
 
     name: str

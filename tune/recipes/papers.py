@@ -13,7 +13,7 @@ _EXECUTION = Execution(micro_batch_size=1_024, memory_budget_bytes=16 << 30, log
 CC12M = NamedRecipe(
     name="cc12m",
     purpose="the paper's setting for CC12M: ten million pairs, 20 epochs, batches of 16,384",
-    # The paper holds out the first 50,000 pairs; here that is up to the dataset.
+    # The paper holds out the first 50,000 pairs; here the dataset decides.
     source="arXiv:2111.07991, appendix B",
     recipe=Recipe(
         text_tower=ViTTextOptions(width=768, depth=12, num_heads=12, mlp_width=3072),
@@ -27,7 +27,7 @@ CC12M = NamedRecipe(
 
 LIT_BASE = NamedRecipe(
     name="lit-base",
-    purpose="the paper's setting for very large data: 900 million pairs (Adam stands in for Adafactor)",
+    purpose="the paper's setting for very large data: 900 million pairs (with Adam instead of Adafactor)",
     # No decay. The paper names no clipping; big_vision clips at 1. Adam until Adafactor is a kind of optimizer.
     source="arXiv:2111.07991, appendix A",
     recipe=dataclasses.replace(

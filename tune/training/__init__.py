@@ -1,1 +1,1 @@
-"""Training: steps, metrics, checkpoints and the run directory."""
+"""Training: steps, metrics, checkpoints, and the run directory."""

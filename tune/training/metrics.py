@@ -1,7 +1,7 @@
-"""Metrics of a run: one JSON object a line in metrics.jsonl, and TensorBoard events beside it.
+"""Metrics of a run: metrics.jsonl, one JSON object per line, and TensorBoard events.
 
-Promises: after a resume no step stands twice; TensorBoard drops what the resumed run does again. Writing needs neither
-TensorFlow nor a thread.
+Promises: no step appears twice, also after a resume; TensorBoard drops what the resumed run repeats. Writing needs
+neither TensorFlow nor a thread.
 """
 
 import json
@@ -22,10 +22,10 @@ EVENTS_FOLDER = "tensorboard"
 
 
 class MetricsWriter:
-    """Writes metrics by step, from the step that the run goes on at."""
+    """Writes metrics by step, from the step at which the run starts or resumes."""
 
     def __init__(self, directory: str | os.PathLike[str], first_step: int):
-        """Opens the files; lines of steps from `first_step` on, left by a run that was killed, are dropped."""
+        """Opens the files; drops the lines from `first_step` onwards that a killed run left."""
         path = pathlib.Path(directory) / FILE_NAME
         kept = [line for line in read_metrics(path) if line["step"] < first_step] if path.exists() else []
         write_text_atomically(path, "".join(json.dumps(line) + "\n" for line in kept))
@@ -58,6 +58,6 @@ class MetricsWriter:
 
 
 def read_metrics(path: str | os.PathLike[str]) -> list[dict[str, float]]:
-    """Returns the lines of a metrics.jsonl; a last line that a kill cut short is left out."""
+    """Returns the lines of a metrics.jsonl; a last line that a kill truncated is left out."""
     lines = pathlib.Path(path).read_text(encoding="utf-8").split("\n")
     return [json.loads(line) for line in lines[:-1]]

@@ -1,4 +1,4 @@
-"""An image of a run: loss and scale over the steps."""
+"""A plot of a run: loss and scale over the steps."""
 
 import os
 import pathlib
@@ -12,7 +12,7 @@ def plot_losses(directory: str | os.PathLike[str]) -> pathlib.Path:
     """Draws the metrics of a run into `loss.png` beside them and returns its path."""
     import matplotlib
 
-    matplotlib.use("agg")  # files only: no display is needed
+    matplotlib.use("agg")  # writes files only, so no display is needed
     from matplotlib import pyplot
 
     lines = read_metrics(pathlib.Path(directory) / FILE_NAME)

@@ -1,7 +1,7 @@
-"""What a run makes of the dataset before its first step: tokenizer and standardisation.
+"""What a run computes from the dataset before its first step: tokenizer and standardisation.
 
-Promises: made once per output, kept there whole or not at all, and read back from there even the first time, so that a
-resumed run uses what the first one used.
+Promises: computed once per output and published there whole; even the first run reads them back, so that a resumed run
+uses the same values.
 """
 
 import pathlib
@@ -19,7 +19,7 @@ from lit_precompute.tune.training.run_directory import RunDirectory
 
 
 def prepare_tokenizer(directory: RunDirectory, dataset: EmbeddingDataset, recipe: Recipe) -> Tokenizer:
-    """Returns the run's tokenizer: given, or trained on the captions."""
+    """Returns the run's tokenizer: the recipe's file, or one trained on the captions."""
     if not directory.tokenizer.exists():
         tokenizer = train_tokenizer(recipe.tokenizer, iterate_texts(dataset), lower_case=recipe.text.lower_case)
         publish_folder(directory.tokenizer, lambda path: tokenizer.save(str(path)))
@@ -27,7 +27,7 @@ def prepare_tokenizer(directory: RunDirectory, dataset: EmbeddingDataset, recipe
 
 
 def prepare_statistics(directory: RunDirectory, dataset: EmbeddingDataset, recipe: Recipe) -> Statistics | None:
-    """Returns mean and deviation of the dataset's vectors, or None where the recipe does not ask for them."""
+    """Returns mean and deviation of the dataset's embeddings, or None if the recipe does not standardise."""
     if not recipe.image_side.standardise:
         return None
     if not directory.statistics.exists():
@@ -38,4 +38,4 @@ def prepare_statistics(directory: RunDirectory, dataset: EmbeddingDataset, recip
                 np.save(path / f"{name}.npy", values.astype(np.float32))
 
         publish_folder(directory.statistics, fill)
-    return Statistics(*(np.load(directory.statistics / f"{name}.npy") for name in Statistics._fields))
+    return Statistics(**{name: np.load(directory.statistics / f"{name}.npy") for name in Statistics._fields})

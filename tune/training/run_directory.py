@@ -1,13 +1,13 @@
-"""The output directory of a training run: what stands where, and that it belongs to this run.
+"""The output directory of a training run: its layout, and the check that it belongs to this run.
 
-run.json          digests of the tables it reads, recipe, order of rows
+run.json          digests of the tables that the run reads, recipe, order of rows
 tokenizer/        given or trained
-standardisation/  mean and deviation, where the recipe asks for them
+standardisation/  mean and deviation, if the recipe standardises
 checkpoints/      Orbax
 metrics.jsonl     and tensorboard/
-model/            the tuned model; its presence means finished
+model/            the tuned model; it exists only when the run has finished
 
-Promises: one process at a time works in it; what stands there was made for the run that run.json describes.
+Promises: one process at a time uses it; all files belong to the run that run.json describes.
 """
 
 import os
@@ -21,9 +21,9 @@ from lit_precompute.schemas.storage import lock_file
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.model.tuned_model_files import MODEL_FOLDER, RUN_NAME
 
-# Version 2 left execution settings out of the recipe; directories of version 1 had no number.
+# Version 2 moved execution settings out of the recipe; directories of version 1 have no number.
 _FORMAT_VERSION = 2
-# Other tables may be added to the dataset while a run is under way.
+# Other tables may be added to the dataset during a run.
 TABLES_READ = ("embeddings", "captions")
 
 
@@ -31,7 +31,7 @@ class RunDirectory:
     """Paths of a run, and the check that an output belongs to it."""
 
     def __init__(self, path: str | os.PathLike[str]):
-        """Takes the path; nothing is made yet."""
+        """Takes the path; creates nothing yet."""
         self.path = pathlib.Path(path)
         self.tokenizer = self.path / "tokenizer"
         self.statistics = self.path / "standardisation"
@@ -50,15 +50,15 @@ class RunDirectory:
         self._lock: TextIO | None = None
 
     def is_finished(self) -> bool:
-        """Returns whether the tuned model is there."""
+        """Returns whether the tuned model exists."""
         return self.model.exists()
 
     def claim(self, dataset: EmbeddingDataset, recipe: Recipe) -> None:
-        """Makes the directory this run's.
+        """Claims the directory for this run.
 
         Raises:
-          ValueError: it belongs to another run, each difference with both values, contains other files, or another
-            process is training in it.
+          ValueError: it belongs to another run (the message gives each difference with both values), contains other
+            files, or is in use by another process.
         """
         manifest = dataset.manifest
         about = {
@@ -84,28 +84,28 @@ class RunDirectory:
             return
         if version != _FORMAT_VERSION:
             raise ValueError(
-                f"{self.path}: begun by another version of lit-precompute (run.json has format_version {version}, this "
-                f"one writes {_FORMAT_VERSION}); finish it with that version, or choose another --output"
+                f"{self.path}: started by another version of lit-precompute (run.json has format_version {version}, "
+                f"this one writes {_FORMAT_VERSION}); finish it with that version, or choose another --output"
             )
 
     def release(self) -> None:
-        """Lets another process work here; the end of this one does so, too."""
+        """Releases the lock; the end of the process does so, too."""
         if self._lock is not None:
             self._lock.close()
             self._lock = None
 
     def _take_lock(self) -> None:
-        """Holds a lock that ends with the process, however it ends."""
+        """Takes a lock that ends with the process, even if that is killed."""
         try:
             self._lock = lock_file(self.path / ".lock")
         except BlockingIOError as error:
-            raise ValueError(f"{self.path}: another lit-tune is at work there; wait for it, or stop it") from error
+            raise ValueError(f"{self.path}: another lit-tune is running there; wait for it, or stop it") from error
 
     def check_order(self, order: Mapping[str, int | str]) -> None:
-        """Notes what the order of rows depends on, or checks it against what an earlier start noted.
+        """Records what the order of rows depends on, or compares it with what an earlier start recorded.
 
         Raises:
-          ValueError: rows would come in another order, for example with another memory budget.
+          ValueError: the order of rows would change, for example by another memory budget.
         """
         description = self._claim.read()
         if "order" in description:

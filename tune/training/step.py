@@ -1,8 +1,8 @@
-"""One step of training, and the state that it carries forward.
+"""One step of training, and its state.
 
-Promises: a state is a function of the recipe's seed, the dataset and the number of steps alone. Both programs, drawing
-the first state and making a step, are compiled side by side while the caller does other things. Not here: batches,
-files, what happens between steps.
+Promises: a state is a function of the recipe, the dataset and the number of steps alone. Both programs, drawing the
+first state and making a step, compile in parallel while the caller does other things. Not here: batches, files, and
+what happens between steps.
 """
 
 import concurrent.futures
@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jaxtyping import Array, Bool, Float32, Int32
 
 from lit_precompute.schemas.vectors import StoredVectors, VectorType, numpy_type
 from lit_precompute.tune.config.execution import Execution
@@ -26,27 +27,27 @@ from lit_precompute.tune.optimizers.chain import make_optimizer, make_schedule
 
 
 class TrainingState(NamedTuple):
-    """All that a checkpoint contains.
+    """Everything that a checkpoint contains.
 
     Attributes:
-      step: steps done, int32.
+      step: number of steps done.
       parameters: what is trained.
       optimizer: the optax chain's state.
     """
 
-    step: jax.Array
+    step: Int32[Array, ""]
     parameters: TrainedParameters
     optimizer: optax.OptState
 
 
 class Measured(NamedTuple):
-    """What a step measures before its update, float32 scalars; and whether all parameters are finite after it."""
+    """What a step measures before its update, and whether all parameters are finite after it."""
 
-    loss: jax.Array
-    scale: jax.Array
-    learning_rate: jax.Array
-    gradient_norm: jax.Array
-    is_finite: jax.Array
+    loss: Float32[Array, ""]
+    scale: Float32[Array, ""]
+    learning_rate: Float32[Array, ""]
+    gradient_norm: Float32[Array, ""]
+    is_finite: Bool[Array, ""]
 
 
 class Programs(NamedTuple):
@@ -56,19 +57,19 @@ class Programs(NamedTuple):
       loss: the recipe's loss.
       state_shapes: shapes and types of a state.
       draw: returns the first state.
-      step: (state, images [B, D], tokens [B, L]) to (state, measured); the state given is used up.
+      step: maps (state, images, tokens) to (state, measured); it consumes the state it is given.
     """
 
     loss: Loss
     state_shapes: TrainingState
     draw: Callable[[], TrainingState]
-    step: Callable[[TrainingState, StoredVectors, np.ndarray], tuple[TrainingState, Measured]]
+    step: Callable[[TrainingState, StoredVectors, Int32[np.ndarray, "n length"]], tuple[TrainingState, Measured]]
 
 
 def start_compiling(
     recipe: Recipe, execution: Execution, sides: Sides, *, width: int, vector_type: VectorType, num_steps: int
 ) -> Programs:
-    """Returns the programs for embeddings of this width and stored type; the first call of each may wait."""
+    """Returns the programs for embeddings of this width and stored type; their first calls wait for the compiler."""
     optimizer = make_optimizer(recipe.optimizer, num_steps)
     loss = make_loss(recipe.loss, tile_rows=execution.tile_rows, image_is_trained=bool(sides.image.parameter_shapes))
     gradient = CachedGradient(
@@ -80,14 +81,14 @@ def start_compiling(
 
     def draw(key: jax.Array) -> TrainingState:
         parameters = TrainedParameters(
-            image=sides.image.initialise(jax.random.fold_in(key, 1)),  # not the text tower's stream
+            image=sides.image.initialise(jax.random.fold_in(key, 1)),  # independent of the text tower's stream
             loss=loss.initialise(),
             text=sides.text.initialise(key),
         )
         return TrainingState(jnp.int32(0), parameters, optimizer.init(parameters))
 
     key = jax.random.key(recipe.seed)
-    # XLA compiles without Python's lock: this one while the step is traced, then both at the same time.
+    # XLA compiles without Python's lock: one program compiles while the other is traced, then both in parallel.
     threads = concurrent.futures.ThreadPoolExecutor(2, thread_name_prefix="compile")
     lowered_draw = jax.jit(draw).lower(key)
     compiled_draw = threads.submit(lowered_draw.compile)

@@ -1,10 +1,8 @@
 """Training: steps over batches, metrics, checkpoints, and the tuned model at the end.
 
-Promises: a run that is stopped at any moment, also by a kill, goes on with the same command and ends in bitwise the
-parameters of an unbroken run. A loss, gradient or parameter that is not finite stops the run with the step named; what
-came of it is never saved. Nothing here prints: progress goes to the `report` that the caller gives.
-
-Not yet: recall on a fixed slice of held-out rows while training; its place is `_note`, beside the metrics of a step.
+Promises: a run that is stopped at any moment, even killed, resumes with the same command and ends in bitwise the
+parameters of an uninterrupted run. A loss, gradient or parameter that is not finite stops the run, with an error that
+names the step, and is never saved. Nothing here prints: progress goes to the caller's `report`.
 """
 
 import collections
@@ -30,19 +28,19 @@ from lit_precompute.tune.training.step import Measured, start_compiling
 if TYPE_CHECKING:
     from lit_precompute.tune.training.metrics import MetricsWriter
 
-# Steps that are handed to the device before the oldest of them is waited for: enough to keep it busy, and their batches
-# are all that stands in its memory beside the state.
+# Steps that are dispatched before the oldest is waited for: enough to keep the device busy, and few enough that their
+# batches fit its memory beside the state.
 _STEPS_AHEAD = 2
-# Rates are means over so many steps at most.
+# Rates are means over at most this many steps.
 _RATE_STEPS = 50
 
 
 class TrainingError(RuntimeError):
-    """Training cannot go on; the message says at which step, why, and what to do."""
+    """Training failed; the message says at which step, why, and what to do."""
 
 
-class TrainingStopped(Exception):  # noqa: N818 -- it was asked for, it is no error
-    """Training was asked to stop; `step` steps are done and saved."""
+class TrainingStopped(Exception):  # noqa: N818 -- requested, so not an error
+    """Training was stopped on request; `step` steps are done and saved."""
 
     def __init__(self, step: int):
         """Takes the number of steps done."""
@@ -51,7 +49,7 @@ class TrainingStopped(Exception):  # noqa: N818 -- it was asked for, it is no er
 
 
 class Progress(NamedTuple):
-    """What the caller is told after each step: `step` steps of `num_steps` are done."""
+    """What is reported after each step: `step` steps of `num_steps` are done."""
 
     step: int
     num_steps: int
@@ -60,7 +58,7 @@ class Progress(NamedTuple):
 
 
 class TrainingResult(NamedTuple):
-    """What came of a run; the rate is that of the steps done now, 0 where none was left to do."""
+    """The result of a run; the rate covers the steps of this process, and is 0 if none was left."""
 
     model: pathlib.Path
     num_steps: int
@@ -78,10 +76,10 @@ class Trainer:
         output: str | os.PathLike[str],
         execution: Execution | None = None,
     ):
-        """Prepares tokenizer, batches and parameters, or takes up what an earlier run left.
+        """Prepares tokenizer, batches and parameters, or resumes from those of an earlier process.
 
         Raises:
-          ValueError: the dataset or the recipe cannot be trained on, or the output holds another run.
+          ValueError: the dataset or the recipe cannot be trained on, or the output belongs to another run.
         """
         self.recipe = recipe
         self.execution = execution or Execution()
@@ -99,11 +97,11 @@ class Trainer:
 
     def _prepare(self) -> None:
         recipe, dataset = self.recipe, self._dataset
-        self._tokenizer = prepare_tokenizer(self._directory, dataset, recipe)
-        self._statistics = prepare_statistics(self._directory, dataset, recipe)
+        self._tokenizer = tokenizer = prepare_tokenizer(self._directory, dataset, recipe)
+        self._statistics = statistics = prepare_statistics(self._directory, dataset, recipe)
         self.batches = BatchSource(
             dataset,
-            self._tokenizer,
+            tokenizer,
             batch_size=recipe.batch_size,
             seed=recipe.seed,
             text=recipe.text,
@@ -112,10 +110,7 @@ class Trainer:
         self._directory.check_order(self.batches.order())
         self.num_steps = recipe.count_steps(self.batches.num_batches_per_epoch)
         self.sides = make_sides(
-            recipe,
-            width=dataset.width,
-            vocabulary_size=self._tokenizer.vocabulary_size,
-            statistics=self._statistics,
+            recipe, width=dataset.width, vocabulary_size=tokenizer.vocabulary_size, statistics=statistics
         )
         self._programs = start_compiling(
             recipe,
@@ -125,7 +120,7 @@ class Trainer:
             vector_type=dataset.vector_type,
             num_steps=self.num_steps,
         )
-        # XLA is compiling in threads: the time to import Orbax, half a second.
+        # Imported here, while XLA compiles in threads.
         from lit_precompute.tune.training.checkpoints import Checkpoints
 
         self._checkpoints = Checkpoints(self._directory.checkpoints)
@@ -135,22 +130,22 @@ class Trainer:
 
     @property
     def parameters(self) -> TrainedParameters:
-        """What is trained, as it is now; the next step uses it up."""
+        """The current parameters; the next step consumes them."""
         return self._state.parameters
 
     @property
     def num_parameters(self) -> int:
-        """Numbers that are trained."""
+        """How many numbers are trained."""
         return sum(leaf.size for leaf in jax.tree.leaves(self.parameters))
 
     def run(
         self, report: Callable[[Progress], None], should_stop: Callable[[], bool] = lambda: False
     ) -> TrainingResult:
-        """Trains from where the run stands to its end.
+        """Trains from the current step to the end.
 
         Raises:
           TrainingError: a loss, gradient or parameter that is not finite.
-          TrainingStopped: `should_stop` said so.
+          TrainingStopped: `should_stop` returned True before the last step.
         """
         from lit_precompute.tune.training.metrics import MetricsWriter, read_metrics
 
@@ -191,7 +186,7 @@ class Trainer:
             saves = step % self.execution.checkpoint_every_steps == 0 or step == self.num_steps or stops
             while len(self._waiting) > (0 if saves else _STEPS_AHEAD):
                 self._note(*self._waiting.popleft(), metrics, report)
-            if saves:  # all steps before it were found to be finite
+            if saves:  # all steps so far were checked to be finite
                 self._checkpoints.save(step, state)
             if stops and step < self.num_steps:
                 raise TrainingStopped(step)
@@ -200,7 +195,7 @@ class Trainer:
     def _note(
         self, step: int, measured: Measured, metrics: "MetricsWriter", report: Callable[[Progress], None]
     ) -> None:
-        """Waits for a step, checks what it measured and tells it."""
+        """Waits for a step, checks its measurements, and writes and reports them."""
         values = {name: float(np.asarray(value)) for name, value in measured._asdict().items()}
         is_finite = bool(values.pop("is_finite"))
         if not (is_finite and np.isfinite([values["loss"], values["gradient_norm"]]).all()):
@@ -209,7 +204,7 @@ class Trainer:
         self._finish_times.append(time.perf_counter())
         seconds = self._finish_times[-1] - self._finish_times[0]
         values["pairs_per_second"] = (len(self._finish_times) - 1) * self.recipe.batch_size / seconds
-        # What is written must not depend on where a run was broken.
+        # What is written must not depend on where a run was interrupted.
         if step % self.execution.log_every_steps == 0 or step in (1, self.num_steps):
             metrics.write(step, values)
         report(Progress(step, self.num_steps, self.recipe.batch_size, values))
@@ -219,7 +214,7 @@ class Trainer:
         kept = self._checkpoints.newest_step()
         where = f"the last good checkpoint, of step {kept:,}, is kept" if kept else "no checkpoint was due before"
         return TrainingError(
-            f"step {step:,}: {words}; {where} in {self._directory.checkpoints}. The same command would meet it again: "
+            f"step {step:,}: {words}; {where} in {self._directory.checkpoints}. The same command would fail again: "
             "train to another --output with a lower --optimizer.learning-rate, a longer --optimizer.warmup-steps or an "
             "--optimizer.clip-norm"
         )
@@ -227,9 +222,9 @@ class Trainer:
     def _out_of_memory(self, error: Exception) -> TrainingError:
         pairs, tile_rows = self.execution.micro_batch_size or self.recipe.batch_size, self.execution.tile_rows
         return TrainingError(
-            f"the device's memory does not hold a step ({str(error).partition(chr(10))[0]}): give a smaller "
+            f"a step does not fit the device's memory ({str(error).partition(chr(10))[0]}): give a smaller "
             f"--micro-batch-size than {pairs:,}, then a smaller --tile-rows than {tile_rows:,}; the result is the "
-            "same, and the run goes on from its last checkpoint"
+            "same, and the run resumes from its last checkpoint"
         )
 
     def _write_model(self, final_loss: float) -> None:

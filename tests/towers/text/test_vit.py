@@ -28,7 +28,7 @@ def make_tower(name: str = "small", *, pooling="last", compute_type="float32") -
 
 
 def initialise(tower: Tower, seed: int = 0) -> dict[str, np.ndarray]:
-    """Returns the parameters at the start under big_vision's names."""
+    """Returns initial parameters under big_vision's names."""
     drawn = tower.initialise(jax.random.key(seed))
     return tower.write_parameters({name: np.asarray(value) for name, value in drawn.items()})
 
@@ -78,7 +78,7 @@ def test_public_names_round_trip_to_the_bit():
 
 
 @pytest.mark.parametrize("root", ["", "params/txt/", "opt/target/"])
-def test_reads_stacked_blocks_and_what_is_around_them(root):
+def test_reads_stacked_blocks_below_any_root(root):
     flat = oracle.draw_parameters("small")
     stacked = {name: value for name, value in flat.items() if "encoderblock_" not in name}
     for name in flat:
@@ -167,7 +167,7 @@ def test_every_parameter_gets_a_gradient():
 
 
 def test_refuses_rows_of_another_length():
-    with pytest.raises(ValueError, match=r"tokens must be \[n, 7\] as the tower was made for, got \(2, 8\)"):
+    with pytest.raises(ValueError, match=r"tokens must be \[n, 7\] for this tower, got \[2, 8\]"):
         tower = make_tower()
         tower.apply(oracle_parameters(tower), jnp.zeros((2, 8), jnp.int32))
 

@@ -56,11 +56,11 @@ def words() -> WordTokenizer:
 
 
 def sticky(ids: list[int], length: int) -> list[int]:
-    """big_vision's `tokenize(eos="sticky", pad_value=1)`, said in Python: `ids` end with the end token."""
+    """big_vision's `tokenize(eos="sticky", pad_value=1)` in Python; `ids` end with the end token."""
     return ids[: length - 1] + ids[-1:] if len(ids) >= length else ids + [1] * (length - len(ids))
 
 
-def test_pieces_match_sentencepiece_itself(pieces: SentencePieceTokenizer, tmp_path: pathlib.Path):
+def test_pieces_match_sentencepiece(pieces: SentencePieceTokenizer, tmp_path: pathlib.Path):
     pieces.save(str(tmp_path))
     oracle = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "sentencepiece.model"))
     texts = TEXTS + ODD_TEXTS
@@ -94,12 +94,12 @@ def test_each_row_is_pieces_then_ends(kind: str, texts: list[str], length: int):
     assert rows.shape == (len(texts), length) and rows.dtype == np.int32
     assert (rows[:, -1] == 1).all()
     is_end = rows == 1
-    # Once ended, a row stays ended; and every id is one that an embedding of vocabulary_size rows has.
+    # After the first end token there are only end tokens; and every id is below vocabulary_size.
     assert (is_end[:, 1:] >= is_end[:, :-1]).all()
     assert ((rows >= 1) & (rows < tokenizer.vocabulary_size)).all()
     for text, row in zip(texts, rows, strict=True):
         np.testing.assert_array_equal(tokenizer.encode([text], length)[0], row)
-    # A longer row begins like a shorter one.
+    # A longer row starts like a shorter one.
     longer = tokenizer.encode(texts, length + 3)
     np.testing.assert_array_equal(longer[:, : length - 1], rows[:, :-1])
 
@@ -142,13 +142,13 @@ def test_a_given_word_list_is_used_in_its_order(tmp_path: pathlib.Path):
     assert tokenizer.encode(["Apple CAFÉ zebra"], 4).tolist() == [[5, 4, 3, 1]]
 
 
-def test_case_is_kept_when_asked(tmp_path: pathlib.Path):
+def test_case_is_kept_on_request(tmp_path: pathlib.Path):
     tokenizer = train_tokenizer(WordOptions(), ["Dog dog dog"], lower_case=False)
     tokenizer.save(str(tmp_path))
     assert load_tokenizer(str(tmp_path)).encode(["dog Dog"], 3).tolist() == [[3, 4, 1]]
 
 
-def test_pads_with_the_models_own_end_token():
+def test_pads_with_the_end_token_of_the_model():
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(TEXTS), model_writer=model, vocab_size=150, eos_id=2, bos_id=1, unk_id=0, minloglevel=2
@@ -162,11 +162,11 @@ def test_a_small_corpus_shrinks_the_vocabulary_and_says_so(kind: str, noun: str,
     with caplog.at_level(logging.WARNING):
         tokenizer = train_tokenizer(OPTIONS[kind](vocabulary_size=32_000), ["a cat", "a dog"])
     assert 4 < tokenizer.vocabulary_size < 20
-    assert f"the texts hold {tokenizer.vocabulary_size} different {noun}" in caplog.text
+    assert f"the texts contain only {tokenizer.vocabulary_size} different {noun}" in caplog.text
     assert "not 32,000" in caplog.text
 
 
-def test_a_sample_is_even_and_always_the_same():
+def test_a_sample_is_uniform_and_reproducible():
     texts = [str(number) for number in range(4_000)]
     sample = sample_texts(iter(texts), 1_000)
     assert sample == sample_texts(iter(texts), 1_000)
@@ -179,7 +179,7 @@ def test_a_sample_is_even_and_always_the_same():
 @pytest.mark.parametrize("kind", ["sentencepiece", "words"])
 @pytest.mark.parametrize("texts", [[], ["", "  "]])
 def test_refuses_an_empty_corpus(kind: str, texts: list[str]):
-    with pytest.raises(ValueError, match="no text holds a word"):
+    with pytest.raises(ValueError, match="no text contains a word"):
         train_tokenizer(OPTIONS[kind](), texts)
 
 
@@ -216,7 +216,7 @@ def test_refuses_a_word_list_that_is_not_one(tmp_path: pathlib.Path):
     for content, message in [
         (b"\xff\xfe", "must be UTF-8"),
         (b"\n", "at least one word"),
-        (b"a\nb\na", "'a' stands 2"),
+        (b"a\nb\na", "'a' occurs 2"),
     ]:
         path.write_bytes(content)
         with pytest.raises(ValueError, match=message):

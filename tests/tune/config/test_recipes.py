@@ -1,4 +1,4 @@
-"""Recipes: checks across fields, JSON both ways, the named ones."""
+"""Recipes: checks across fields, round trips through JSON, the named recipes."""
 
 import dataclasses
 import json
@@ -18,7 +18,7 @@ from tests.tune.small_runs import RECIPE
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_comes_back_from_json_equal(name):
+def test_round_trips_through_json(name):
     assert Recipe.from_json(json.loads(json.dumps(RECIPES[name].recipe.to_json()))) == RECIPES[name].recipe
 
 
@@ -68,7 +68,7 @@ def test_options_check_themselves(make, message):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"optimizer": {"lr": 1}}, "optimizer.lr is not an option; there are beta1, beta2"),
+        ({"optimizer": {"lr": 1}}, "optimizer.lr is not an option; choose from beta1, beta2"),
         ({"learning_rate": 1}, "learning_rate is not an option"),
         ({"optimizer": {"learning_rate": "fast"}}, "optimizer.learning_rate must be of type float, got 'fast'"),
         ({"optimizer": {"learning_rate": -1}}, "optimizer.learning_rate must be > 0, got -1.0"),
@@ -81,12 +81,12 @@ def test_options_check_themselves(make, message):
         ("demo", "options must be a JSON object, got 'demo'"),
     ],
 )
-def test_json_that_is_no_recipe_is_told(content, message):
+def test_json_that_is_not_a_recipe_is_an_error(content, message):
     with pytest.raises(OptionsError, match=re.escape(message)):
         Recipe.from_json(content)
 
 
-def test_fields_that_are_left_out_have_their_defaults():
+def test_missing_fields_have_their_defaults():
     assert Recipe.from_json({"seed": 3, "optimizer": {"clip_norm": None}}) == Recipe(
         seed=3, optimizer=AdamOptions(clip_norm=None)
     )

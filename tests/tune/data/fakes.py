@@ -1,4 +1,4 @@
-"""An embedding dataset without a disk, for tests that make thousands of them: what BatchSource asks of a real one."""
+"""An embedding dataset in memory, for tests that make thousands of them, with what BatchSource needs."""
 
 import ml_dtypes
 import numpy as np

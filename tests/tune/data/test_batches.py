@@ -1,4 +1,4 @@
-"""Batches: a function of (seed, step), every row seen equally, windows as they are defined, bounded memory."""
+"""Batches: a function of (seed, step), every row seen equally often, windows by definition, bounded memory."""
 
 import pathlib
 import threading
@@ -39,7 +39,7 @@ def make_source(
 
 
 def window_budget(dataset: FakeDataset, *, blocks: int, itemsize: int = 4, tokens_resident: bool = False) -> int:
-    """Returns a budget with room for windows of so many full blocks."""
+    """Returns a budget for windows of this many full blocks."""
     largest = max(stop - start for start, stop in map(dataset.block_span, range(dataset.num_blocks)))
     kept = 8 * dataset.num_rows
     if tokens_resident:
@@ -52,7 +52,7 @@ def as_tuple(batch) -> tuple[bytes, ...]:
 
 
 def check_contents(dataset: FakeDataset, batch, batch_size: int):
-    """The batch's vectors and tokens are those of the rows it names."""
+    """Checks that embeddings and tokens belong to the batch's row numbers."""
     assert batch.row_numbers.shape == (batch_size,) and batch.row_numbers.dtype == np.int64
     assert len(np.unique(batch.row_numbers)) == batch_size
     expected = dataset.vectors(batch.row_numbers)
@@ -71,14 +71,14 @@ def check_contents(dataset: FakeDataset, batch, batch_size: int):
 
 @st.composite
 def draw_block_sizes(draw) -> list[int]:
-    """Blocks as in a dataset of several shards: full ones, and here and there a shorter one."""
+    """Blocks as in a dataset of several shards: full ones, and some shorter ones."""
     full = draw(st.integers(1, 7))
     return draw(st.lists(st.sampled_from([full, full, full, draw(st.integers(1, full))]), min_size=4, max_size=12))
 
 
 @st.composite
 def sources(draw):
-    """A dataset, where some rows may lack texts and some are not selected, and how to read it."""
+    """A dataset in which some rows may have no text or not be selected, and options to read it."""
     block_sizes = draw(draw_block_sizes())
     num_rows = sum(block_sizes)
     kinds = [[], [""], ["w1"], ["w2", "w3"], ["w4", " ", "w5", "w6 t1 t0 w7"]]
@@ -134,7 +134,7 @@ def test_every_row_is_seen_equally_often(given_source, num_epochs: int):
 
 
 def window_definition(dataset: FakeDataset, seed: int, epoch: int, batch_size: int, num_windows: int) -> list[int]:
-    """The order of an epoch as the documentation tells it, in lists; every row has a text here."""
+    """The documented order of an epoch, in lists; every row has a text here."""
     num_blocks, num_rows = dataset.num_blocks, dataset.num_rows
     absent = set(shuffling.left_out(seed, epoch, num_rows, num_rows % batch_size).tolist())
     blocks = shuffling.permutation(shuffling.make_key(seed, shuffling.BLOCKS, epoch), num_blocks).tolist()
@@ -173,8 +173,8 @@ def test_windows_equal_their_definition(block_sizes, share, blocks_per_window, s
     source.close()
 
 
-def test_tokens_are_the_same_in_memory_in_the_table_and_encoded_afresh():
-    """The text of a row depends on seed, epoch and row, so all ways of reading must bring the same."""
+def test_tokens_are_the_same_in_memory_from_the_table_and_encoded_on_demand():
+    """The text of a row depends on seed, epoch and row, so all ways of reading must agree."""
     narrow, wide = FakeDataset([50] * 20, width=4), FakeDataset([50] * 20, width=400)
     resident = make_source(narrow, batch_size=100)
     encoding = make_source(narrow, batch_size=100, budget=window_budget(narrow, blocks=2))
@@ -188,7 +188,7 @@ def test_tokens_are_the_same_in_memory_in_the_table_and_encoded_afresh():
                 found[batch.row_numbers] = batch.tokens
         np.testing.assert_array_equal(tokens[0], tokens[1])
         np.testing.assert_array_equal(tokens[0], tokens[2])
-    # The table is made once: no caption is read again for a batch.
+    # The table is encoded once: no batch reads captions.
     assert [block for block, column in wide.reads if column == "texts"] == 2 * list(range(20))
 
 
@@ -214,7 +214,7 @@ def test_seeds_and_epochs_give_other_orders():
     assert all(sorted(order) == list(range(100)) for order in orders)
 
 
-def test_joined_texts_bring_all_words():
+def test_joined_texts_have_all_words():
     dataset = FakeDataset([2], [["w1", "", "w2"], ["w3"]])
     source = make_source(dataset, batch_size=2, text=TextOptions(choice="join", max_tokens=4))
     batch = source.batch(0)
@@ -223,7 +223,7 @@ def test_joined_texts_bring_all_words():
 
 
 def write_dataset(folder: pathlib.Path, vector_type: VectorType) -> EmbeddingDataset:
-    """Writes 60 rows as three shards of blocks of 8 and one short block; row r's texts and vector are the fake's."""
+    """Writes the fake's 60 rows as three shards, each of blocks of 8 and a short one."""
     fake = FakeDataset([60], width=32, vector_type=vector_type)
     card = TowerCard(
         name="none",
@@ -261,8 +261,8 @@ def test_reads_a_dataset_on_disk_as_it_reads_the_fake(windows: bool, vector_type
 
 
 @pytest.mark.parametrize("windows", [False, True])
-def test_int8_vectors_are_kept_as_bytes(windows: bool):
-    """Three quarters of what float32 would take are spared: that is why they are not made float32 when read."""
+def test_int8_embeddings_stay_int8_in_memory(windows: bool):
+    """They take a quarter of float32's memory, which is why they are not converted when read."""
     peaks = {}
     for vector_type in ("float32", "int8"):
         dataset = FakeDataset([256] * 16, [["w1"]] * 4096, width=256, vector_type=vector_type)
@@ -279,7 +279,7 @@ def test_int8_vectors_are_kept_as_bytes(windows: bool):
     assert peaks["int8"] < 0.4 * peaks["float32"]
 
 
-def test_batches_in_turn_read_each_block_once_an_epoch():
+def test_batches_in_order_read_each_block_once_per_epoch():
     dataset = FakeDataset([10] * 12)
     source = make_source(dataset, batch_size=7, budget=window_budget(dataset, blocks=3))
     dataset.reads.clear()
@@ -340,7 +340,7 @@ def test_iterating_gives_the_batches_in_order():
 
 
 class _Recording:
-    """Gives the step as a batch, notes when it was asked, and fails at one step."""
+    """Returns the step as its batch, records requests, and fails at one step."""
 
     def __init__(self, fails_at: int | None = None):
         self.steps: list[int] = []
@@ -372,7 +372,7 @@ def test_stays_two_batches_ahead_and_no_more():
     batches.close()  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def test_what_the_thread_raises_is_raised_at_its_step():
+def test_an_error_in_the_thread_is_raised_at_its_step():
     before = threading.active_count()
     batches = iterate(_Recording(fails_at=2), 0, 10)  # pyright: ignore[reportArgumentType]
     assert [next(batches), next(batches)] == [0, 1]
@@ -390,7 +390,7 @@ def test_closing_early_ends_the_thread():
     assert threading.active_count() == before
 
 
-def test_tells_what_the_order_depends_on():
+def test_order_returns_what_it_depends_on():
     dataset = FakeDataset([10] * 10)
     assert make_source(dataset, batch_size=8).order() == {"kind": "rows", "batch_size": 8, "num_rows": 100}
     source = make_source(dataset, batch_size=8, budget=window_budget(dataset, blocks=3))

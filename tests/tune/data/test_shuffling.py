@@ -1,4 +1,4 @@
-"""Random numbers as functions: SplitMix64's published values, evenness, and turns at being left out."""
+"""Random numbers as functions: SplitMix64's published values, uniformity, and turns at being left out."""
 
 import numpy as np
 import pytest
@@ -18,12 +18,12 @@ def test_matches_splitmix64():
         4593380528125082431,
         16408922859458223821,
     ]
-    # The reference adds the step before it mixes; here the place is the number of steps.
+    # The reference adds its constant before it mixes; here the position is the number of additions.
     assert shuffling.draw(1234567, np.arange(1, 6)).tolist() == expected
 
 
 @given(key=st.integers(0, 2**64 - 1), size=st.integers(0, 500))
-def test_permutation_holds_each_number_once(key: int, size: int):
+def test_a_permutation_contains_each_number_once(key: int, size: int):
     order = shuffling.permutation(key, size)
     assert sorted(order.tolist()) == list(range(size))
     np.testing.assert_array_equal(order, shuffling.permutation(key, size))
@@ -45,7 +45,7 @@ def test_choices_are_all_equally_likely(count: int):
         assert scipy.stats.chisquare(counts).pvalue > 1e-3
 
 
-def test_uses_epochs_and_seeds_have_keys_of_their_own():
+def test_uses_epochs_and_seeds_have_different_keys():
     keys = {
         shuffling.make_key(seed, use, epoch, *window)
         for seed in range(5)
@@ -72,12 +72,12 @@ def test_rows_take_turns_at_being_left_out(seed: int, size: int, share: float, n
         assert counts.max() - counts.min() <= 1
 
 
-def test_what_an_epoch_leaves_out_is_spread():
+def test_rows_that_an_epoch_leaves_out_are_spread():
     for size, per_epoch in ((1602, 66), (100_000, 5_000)):
         ranks = shuffling.left_out(3, 11, size, per_epoch)
         assert np.diff(ranks).max() <= 4 * size / per_epoch
 
 
-def test_left_out_reaches_numbers_that_need_more_than_32_bits_in_between():
+def test_left_out_is_exact_where_products_exceed_32_bits():
     ranks = shuffling.left_out(1, 2**40, 2**32 - 5, 1_000)
     assert len(np.unique(ranks)) == 1_000 and ranks.min() >= 0 and ranks.max() < 2**32 - 5

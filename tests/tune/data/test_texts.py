@@ -1,4 +1,4 @@
-"""Which text a row brings: empty texts, draws, joins, tokens from the table and afresh."""
+"""Which text a row brings: empty texts, draws, joins, tokens from the table and encoded on demand."""
 
 import numpy as np
 import pyarrow as pa
@@ -87,7 +87,7 @@ def test_iterates_over_the_texts_of_the_chosen_rows():
 def test_refuses_a_dataset_without_captions():
     dataset = FakeDataset([2])
     dataset.tables = ["embeddings"]
-    with pytest.raises(ValueError, match=r"needs the table 'captions', opened are \['embeddings'\]"):
+    with pytest.raises(ValueError, match=r"needs the table 'captions'; open tables: \['embeddings'\]"):
         read_texts(dataset, 0)
 
 

@@ -75,7 +75,7 @@ def test_equals_plain_gradients_of_the_whole_batch(image_head, micro_batch_size)
 
 @pytest.mark.parametrize("micro_batch_size", [7, 50])
 def test_takes_any_loss_and_any_tree_of_inputs(micro_batch_size):
-    """A loss with two parameters, and images that come as a pair of arrays."""
+    """A loss with two parameters, and images as a pair of arrays."""
 
     def value(parameters, images, texts):
         logits = parameters["scale"] * jnp.sum(images * texts, axis=1) + parameters["bias"]
@@ -126,7 +126,7 @@ def test_a_locked_side_runs_once_and_a_trained_one_twice_in_micro_batches(micro_
 
 @pytest.mark.parametrize("side", ["text", "image"])
 def test_activations_of_one_micro_batch_are_in_memory_at_once(side):
-    """The temporary memory of a batch four times as large stays far below four times, whichever side is large."""
+    """Four times the batch takes far less than four times the temporary memory, whichever side is large."""
     parameters = _parameters(True)
     # Activations are by far the largest part: 400 copies of the tokens, or of the embeddings.
     encoders = {

@@ -9,7 +9,7 @@ from lit_precompute.tune.losses.softmax import contrastive_loss, unit_rows
 
 
 def _float64_oracle(images, texts, log_scale):
-    """Returns (loss, dImages, dTexts, dLogScale) of the whole matrix, as two cross-entropies differentiated by hand."""
+    """Returns (loss, dImages, dTexts, dLogScale) from the full matrix: two cross-entropies, differentiated by hand."""
     images, texts = images.astype(np.float64), texts.astype(np.float64)
     scale, count = np.exp(np.float64(log_scale)), len(images)
     logits = scale * texts @ images.T
@@ -25,7 +25,7 @@ def _float64_oracle(images, texts, log_scale):
 
 
 def _batch(count, width, seed=0):
-    # Pairs that are a little alike, as in training. (A loss near zero would be the rounding of a difference.)
+    # Pairs that are somewhat similar, as in training. (A loss near zero would consist of rounding errors.)
     rng = np.random.default_rng(seed)
     images, texts = rng.standard_normal((2, count, width))
     unit = [rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (images, 0.3 * images + texts)]
@@ -62,7 +62,7 @@ def test_a_large_scale_neither_overflows_nor_vanishes():
         assert _relative(got, want) <= 3e-4
 
 
-def test_rows_that_are_not_of_unit_length_are_right_too():
+def test_matches_float64_numpy_without_unit_norms():
     images, texts = _batch(40, 16)
     found = _all_gradients(3 * images, 2 * texts, 0.5, tile_rows=16)
     for got, want in zip(found, _float64_oracle(3 * images, 2 * texts, 0.5), strict=True):
@@ -89,7 +89,7 @@ def test_duplicated_pairs_share_their_probability():
         assert _relative(got, want) <= 1e-5
 
 
-def test_locked_images_get_no_gradient_and_cost_no_product():
+def test_locked_images_have_no_gradient_and_cost_no_product():
     images, texts = _batch(64, 16)
 
     def products(image_gradient):
@@ -102,7 +102,7 @@ def test_locked_images_get_no_gradient_and_cost_no_product():
     assert (products(False), products(True)) == (4, 5)
 
 
-def test_bfloat16_vectors_accumulate_in_float32():
+def test_bfloat16_embeddings_accumulate_in_float32():
     images, texts = (jnp.asarray(rows, jnp.bfloat16) for rows in _batch(128, 32))
     loss = contrastive_loss(images, texts, jnp.float32(2.0), 32)
     expected = _float64_oracle(np.asarray(images, np.float32), np.asarray(texts, np.float32), 2.0)[0]
@@ -123,7 +123,7 @@ def test_memory_does_not_grow_with_the_square_of_the_batch():
     assert large < 32768 * 32768 * 4 / 8
 
 
-def test_unit_rows_are_of_unit_length_and_zero_rows_have_finite_gradients():
+def test_unit_rows_have_unit_norm_and_zero_rows_finite_gradients():
     rows = np.array([[3.0, 4.0], [0.0, 0.0], [1e-20, 0.0]], np.float32)
     np.testing.assert_allclose(unit_rows(rows)[:2], [[0.6, 0.8], [0.0, 0.0]], rtol=1e-6)
     assert np.isfinite(jax.jacobian(unit_rows)(rows)).all()

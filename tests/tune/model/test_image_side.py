@@ -1,4 +1,4 @@
-"""The image side: standardisation against scikit-learn, the head, and what passes unchanged."""
+"""The image side: standardisation against scikit-learn, the head, and embeddings that pass unchanged."""
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +21,7 @@ def encode(parameters, vectors, *, statistics=None, head_width=None):
 
 
 @pytest.mark.parametrize("vector_type", [np.float32, np.float16, ml_dtypes.bfloat16])
-def test_without_options_vectors_pass_unchanged(vector_type):
+def test_without_options_embeddings_pass_unchanged(vector_type):
     vectors = np.random.default_rng(0).standard_normal((5, 8)).astype(vector_type)
     side = make_image_side(ImageSideOptions(), 8, None)
     assert side.parameter_shapes == side.initialise(jax.random.key(0)) == {}
@@ -32,7 +32,7 @@ def test_without_options_vectors_pass_unchanged(vector_type):
 
 
 @pytest.mark.parametrize("vector_type", ["float32", "float16", "bfloat16", "int8"])
-def test_stored_vectors_become_the_float32_that_datasets_give(tmp_path, vector_type):
+def test_stored_vectors_become_the_float32_that_datasets_return(tmp_path, vector_type):
     with EmbeddingDataset.open(write_dataset(tmp_path / "dataset", vector_type=vector_type)) as dataset:
         rows = dataset.rows(0, dataset.num_rows, ["embedding"])
     found = jax.jit(make_image_side(ImageSideOptions(), WIDTH, None).apply)({}, rows.stored())
@@ -42,14 +42,15 @@ def test_stored_vectors_become_the_float32_that_datasets_give(tmp_path, vector_t
 
 def test_standardises_as_scikit_learn(tmp_path):
     with EmbeddingDataset.open(write_dataset(tmp_path / "dataset", scale=7.0)) as dataset:
-        statistics = Statistics(*(part.astype(np.float32) for part in vector_statistics(dataset)))
+        mean, deviation = vector_statistics(dataset)
+        statistics = Statistics(mean.astype(np.float32), deviation.astype(np.float32))
         vectors = dataset.rows(0, dataset.num_rows)["embedding"]
     expected = StandardScaler().fit_transform(vectors.astype(np.float64))
     # Float32 means and divisions of values near one.
     np.testing.assert_allclose(encode({}, vectors, statistics=statistics), expected, atol=1e-5)
 
 
-def test_head_is_a_linear_layer_as_wide_as_asked():
+def test_head_is_a_linear_layer_of_the_requested_width():
     side = make_image_side(ImageSideOptions(head_width=6), WIDTH, None)
     parameters = side.initialise(jax.random.key(3))
     assert {name: value.shape for name, value in parameters.items()} == side.parameter_shapes
@@ -61,7 +62,7 @@ def test_head_is_a_linear_layer_as_wide_as_asked():
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_head_keeps_the_vectors_variance():
+def test_head_keeps_the_variance():
     """LeCun's normal: unit variance in, unit variance out."""
     parameters = make_image_side(ImageSideOptions(head_width=400), 300, None).initialise(jax.random.key(0))
     vectors = np.random.default_rng(0).standard_normal((500, 300)).astype(np.float32)

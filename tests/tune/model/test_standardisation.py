@@ -1,4 +1,4 @@
-"""Statistics against scikit-learn's scaler, and what becomes of features that do not vary."""
+"""Statistics against scikit-learn's scaler, and features that do not vary."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def test_matches_scikit_learn(vector_type: str, rows: np.ndarray | None):
     np.testing.assert_allclose(deviation, np.maximum(np.sqrt(oracle.var_), floor), rtol=1e-9)
 
 
-def test_int8_is_standardised_as_what_it_stands_for(tmp_path):
+def test_int8_is_standardised_by_its_float32_values(tmp_path):
     with EmbeddingDataset.open(write_dataset(tmp_path / "dataset", vector_type="int8")) as dataset:
         mean, deviation = vector_statistics(dataset)
         oracle = StandardScaler().fit(dataset.rows(0, dataset.num_rows).vectors().astype(np.float64))
@@ -39,7 +39,7 @@ def test_int8_is_standardised_as_what_it_stands_for(tmp_path):
     np.testing.assert_allclose(deviation, np.sqrt(oracle.var_), rtol=1e-9)
 
 
-def test_twice_gives_the_same_bytes():
+def test_two_passes_give_the_same_bytes():
     first, second = (vector_statistics(_Drawn([32, 9])) for _ in range(2))
     assert [array.tobytes() for array in first] == [array.tobytes() for array in second]
 
@@ -69,7 +69,7 @@ def test_refuses_no_rows_and_vectors_that_are_not_finite():
             vectors[np.asarray(rows) == 35] = np.inf
             return vectors
 
-    with pytest.raises(ValueError, match="row 35: vectors must be finite"):
+    with pytest.raises(ValueError, match="row 35: embeddings must be finite"):
         vector_statistics(Broken([32, 9]))
     with pytest.raises(ValueError, match="no rows to standardise over"):
         vector_statistics(_Drawn([]))

@@ -1,4 +1,4 @@
-"""The tuned model: what is loaded is what was saved, rows stand alone, and every kind of damage is told."""
+"""The tuned model: it loads as it was saved, rows are independent, and every kind of damage is an error."""
 
 import dataclasses
 import json
@@ -57,7 +57,7 @@ def copy(saved, tmp_path):
 
 @pytest.mark.parametrize("head_width", [None, 12])
 @pytest.mark.parametrize("standardise", [False, True])
-def test_what_is_loaded_is_what_was_saved(tmp_path, head_width, standardise):
+def test_loads_as_it_was_saved(tmp_path, head_width, standardise):
     model = make_model(head_width=head_width, standardise=standardise)
     model.save(tmp_path / "model")
     loaded = TunedModel.load(tmp_path / "model")
@@ -103,12 +103,12 @@ def test_no_rows_give_no_rows(saved):
     assert model.embed_images(np.zeros((0, WIDTH), np.float32)).shape == (0, 12)
 
 
-def test_vectors_of_another_width_are_refused(saved):
+def test_embeddings_of_another_width_are_refused(saved):
     with pytest.raises(ValueError, match=r"must be \[n, 24\], as 'drawn' gives them, got \[2, 25\]"):
         TunedModel.load(saved).embed_images(np.zeros((2, 25), np.float32))
 
 
-def test_int8_vectors_without_their_scales_are_refused(saved):
+def test_int8_embeddings_without_their_scales_are_refused(saved):
     with pytest.raises(ValueError, match=r"of a floating type, got int8: a dataset's `rows\(\.\.\.\)\.vectors\(\)`"):
         TunedModel.load(saved).embed_images(np.zeros((2, WIDTH), np.int8))
 
@@ -124,7 +124,7 @@ def test_a_dataset_of_another_tower_is_refused(saved, tmp_path):
 
 
 def test_a_dataset_of_the_same_network_is_accepted_whatever_its_preprocessing(saved, tmp_path):
-    """And another network is refused, with what differs."""
+    """Another network is refused, with the differences."""
     card = tower_card().model_copy(
         update={
             "architecture": {"family": "vit", "width": WIDTH, "resolution": 224, "compute_type": "float32"},
@@ -158,7 +158,7 @@ def test_a_model_without_its_towers_card_is_refused(copy):
 
 
 @pytest.mark.standard_promotion  # optax's Adam needs it
-def test_the_output_of_a_run_stands_for_its_model(tmp_path):
+def test_loads_from_the_output_of_a_run(tmp_path):
     train(write_dataset(tmp_path / "dataset"), tmp_path / "run")
     whole, model = TunedModel.load(tmp_path / "run"), TunedModel.load(tmp_path / "run" / "model")
     np.testing.assert_array_equal(whole.embed_texts(TEXTS), model.embed_texts(TEXTS))
@@ -183,7 +183,7 @@ def edit_card(folder, **changes):
     path.write_text(json.dumps({key: value for key, value in card.items() if value is not None}))
 
 
-def test_what_is_no_model_is_told(tmp_path):
+def test_a_directory_without_a_model_is_an_error(tmp_path):
     with pytest.raises(TunedModelError, match="there is no such directory"):
         TunedModel.load(tmp_path / "nowhere")
     with pytest.raises(TunedModelError, match=r"no tuned_model\.json, this is not a tuned model"):
@@ -203,19 +203,19 @@ def test_what_is_no_model_is_told(tmp_path):
         ({"output_width": 13}, "output_width is 13, the recipe's is 12"),
     ],
 )
-def test_a_card_that_is_wrong_is_told(copy, changes, message):
+def test_a_wrong_card_is_an_error(copy, changes, message):
     edit_card(copy, **changes)
     with pytest.raises(TunedModelError, match=message):
         TunedModel.load(copy)
 
 
-def test_a_card_that_is_no_json_is_told(copy):
+def test_a_card_that_is_not_json_is_an_error(copy):
     (copy / CARD_NAME).write_text("{")
     with pytest.raises(TunedModelError, match="not JSON"):
         TunedModel.load(copy)
 
 
-def test_missing_cut_and_changed_files_are_told(copy):
+def test_missing_truncated_and_changed_files_are_errors(copy):
     path = copy / PARAMETERS_NAME
     content = path.read_bytes()
     path.write_bytes(content[:-1])
@@ -230,7 +230,7 @@ def test_missing_cut_and_changed_files_are_told(copy):
 
 
 def rewrite(folder, change):
-    """Changes the parameters and makes the card agree with them: a wrong model, not a damaged one."""
+    """Changes the parameters and updates the card: the model is wrong, but not damaged."""
     arrays = load_file(folder / PARAMETERS_NAME)
     change(arrays)
     save_file(arrays, folder / PARAMETERS_NAME)
@@ -251,7 +251,7 @@ def rewrite(folder, change):
         ),
     ],
 )
-def test_parameters_that_do_not_fit_are_told(copy, change, message):
+def test_parameters_that_do_not_fit_are_errors(copy, change, message):
     rewrite(copy, change)
     with pytest.raises(TunedModelError, match=message):
         TunedModel.load(copy)

@@ -1,4 +1,4 @@
-"""The optimiser against NumPy float64 and optax's own AdamW."""
+"""The optimizer against NumPy float64 and optax's own AdamW."""
 
 import jax
 import jax.numpy as jnp
@@ -67,7 +67,7 @@ def test_equals_adamw_where_the_two_coincide():
 @pytest.mark.standard_promotion  # optax's Adam needs it
 def test_gradients_are_clipped_by_their_global_norm():
     options = AdamOptions(clip_norm=1.0, beta1=0.0, beta2=0.0, epsilon=1e3, schedule="constant", learning_rate=1.0)
-    # With such an epsilon Adam's step is the gradient / 1e3: the clipped one is seen.
+    # With such an epsilon Adam's step is the gradient / 1e3, which shows the clipping.
     found = _run(options, [{"a": jnp.array([30.0]), "b": jnp.array([40.0])}], {"a": jnp.zeros(1), "b": jnp.zeros(1)})
     np.testing.assert_allclose([found["a"][0], found["b"][0]], [-0.6e-3, -0.8e-3], rtol=2e-3)
 

@@ -1,4 +1,4 @@
-"""Checkpoints: the same bits, whole or not seen, and not disturbed by what training does meanwhile."""
+"""Checkpoints: the same bits, complete or absent, and unaffected by training that continues."""
 
 from typing import NamedTuple
 
@@ -48,7 +48,7 @@ def save(directory, *steps):
     checkpoints.close()
 
 
-def test_the_newest_comes_back_bit_for_bit(tmp_path):
+def test_the_newest_is_restored_bit_for_bit(tmp_path):
     save(tmp_path, 3, 12)
     checkpoints = Checkpoints(tmp_path)
     assert checkpoints.newest_step() == 12
@@ -56,7 +56,7 @@ def test_the_newest_comes_back_bit_for_bit(tmp_path):
     checkpoints.close()
 
 
-def test_nothing_saved_is_none(tmp_path):
+def test_without_a_checkpoint_the_newest_step_is_none(tmp_path):
     checkpoints = Checkpoints(tmp_path / "new")
     assert checkpoints.newest_step() is None
     checkpoints.close()
@@ -76,7 +76,7 @@ def test_saving_the_same_step_again_changes_nothing(tmp_path):
     checkpoints.close()
 
 
-def test_what_is_saved_is_not_touched_by_steps_made_meanwhile(tmp_path):
+def test_steps_during_a_save_do_not_change_what_is_saved(tmp_path):
     """Each step gives its buffers to the next one, which writes into them while the checkpoint is being written."""
     add_one = jax.jit(lambda state: jax.tree.map(lambda leaf: leaf + 1, state), donate_argnums=0)
     checkpoints = Checkpoints(tmp_path)
@@ -91,8 +91,8 @@ def test_what_is_saved_is_not_touched_by_steps_made_meanwhile(tmp_path):
     checkpoints.close()
 
 
-def test_a_half_written_checkpoint_is_not_picked_up(tmp_path):
-    """Under the name that Orbax gives it while it writes: all files but the last rename."""
+def test_an_incomplete_checkpoint_is_ignored(tmp_path):
+    """It has the name that Orbax uses while it writes: all that is missing is the last rename."""
     save(tmp_path, 2, 7)
     (tmp_path / "7").rename(tmp_path / "7.orbax-checkpoint-tmp")
     checkpoints = Checkpoints(tmp_path)

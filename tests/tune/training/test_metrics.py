@@ -1,4 +1,4 @@
-"""Metrics: lines of JSON without a step twice, and events that TensorBoard reads."""
+"""Metrics: lines of JSON in which no step appears twice, and events that TensorBoard reads."""
 
 import json
 import subprocess
@@ -25,7 +25,7 @@ def test_lines_are_json_objects_with_their_step(tmp_path):
     assert lines == read_metrics(tmp_path / FILE_NAME)
 
 
-def test_after_a_resume_no_step_stands_twice(tmp_path):
+def test_after_a_resume_no_step_appears_twice(tmp_path):
     write(tmp_path, 1, [1, 2, 3, 4])
     write(tmp_path, 3, [3, 5])
     assert [(line["step"], line["scale"]) for line in read_metrics(tmp_path / FILE_NAME)] == [
@@ -36,7 +36,7 @@ def test_after_a_resume_no_step_stands_twice(tmp_path):
     ]
 
 
-def test_a_line_that_a_kill_cut_short_is_left_out(tmp_path):
+def test_a_truncated_last_line_is_left_out(tmp_path):
     write(tmp_path, 1, [1, 2])
     path = tmp_path / FILE_NAME
     path.write_text(path.read_text()[:-5])
@@ -46,7 +46,7 @@ def test_a_line_that_a_kill_cut_short_is_left_out(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # TensorBoard's reader warns about its own NumPy calls
-def test_tensorboard_reads_the_events_and_drops_what_was_done_again(tmp_path):
+def test_tensorboard_reads_the_events_and_drops_repeated_steps(tmp_path):
     write(tmp_path, 1, [1, 2, 3, 4])
     write(tmp_path, 3, [3, 5])
     events = EventAccumulator(str(tmp_path / EVENTS_FOLDER))

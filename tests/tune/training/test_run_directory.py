@@ -1,4 +1,4 @@
-"""What makes a run the same run: the tables that it reads, not all that the dataset has."""
+"""A run is identified by the tables that it reads, not by all tables of the dataset."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def claim(dataset_path, output):
     directory.release()
 
 
-def test_a_table_more_does_not_make_another_run(tmp_path):
+def test_an_added_table_does_not_make_another_run(tmp_path):
     dataset = write_dataset(tmp_path / "dataset")
     claim(dataset, tmp_path / "run")
     noted = (tmp_path / "run/run.json").read_bytes()
@@ -24,7 +24,7 @@ def test_a_table_more_does_not_make_another_run(tmp_path):
     assert (tmp_path / "run/run.json").read_bytes() == noted
 
 
-def test_another_caption_or_embedding_is_refused_and_the_table_named(tmp_path):
+def test_other_captions_or_embeddings_are_refused_by_table(tmp_path):
     claim(write_dataset(tmp_path / "dataset"), tmp_path / "run")
     captions = write_dataset(tmp_path / "captions", texts=[["word0"]] * NUM_ROWS)
     with pytest.raises(

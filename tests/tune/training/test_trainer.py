@@ -1,4 +1,4 @@
-"""Training against plain JAX and optax; stopping, going on and failing, in one process and by signals."""
+"""Training against plain JAX and optax; stopping, resuming and failing, in one process and by signals."""
 
 import dataclasses
 import json
@@ -40,7 +40,7 @@ pytestmark = pytest.mark.standard_promotion  # optax's Adam needs it
 
 @pytest.fixture(scope="module", autouse=True)
 def compiled_once(tmp_path_factory):
-    """Most tests train the same recipe: XLA compiles it once and finds it again."""
+    """Most tests train the same recipe: XLA compiles it once and caches it."""
     values = {
         "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
         "jax_persistent_cache_min_compile_time_secs": 0.0,
@@ -63,14 +63,14 @@ def dataset_path(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def unbroken(dataset_path, tmp_path_factory):
-    """The output of a run that nothing disturbed."""
+    """The output of an uninterrupted run."""
     output = tmp_path_factory.mktemp("runs") / "unbroken"
     train(dataset_path, output)
     return output
 
 
 def stop_at(step):
-    """Returns a `should_stop` that says so after this many steps."""
+    """Returns a `should_stop` that returns True after this many steps."""
     asked = iter(range(1, 1_000))
     return lambda: next(asked) >= step
 
@@ -95,7 +95,7 @@ def test_matches_plain_jax_and_optax(dataset_path, tmp_path):
     with EmbeddingDataset.open(dataset_path) as dataset:
         execution = dataclasses.replace(EXECUTION, micro_batch_size=5)
         trainer = Trainer(dataset, recipe, tmp_path / "run", execution)
-        # Copies: the first step uses the state up.
+        # Copies: the first step consumes the state.
         parameters = jax.tree.map(jnp.array, trainer.parameters)
         text_tower = trainer.sides.text
         batches = [trainer.batches.batch(step) for step in range(4)]
@@ -119,7 +119,7 @@ def test_matches_plain_jax_and_optax(dataset_path, tmp_path):
     for (path, got), (_, want) in zip(
         jax.tree.leaves_with_path(found), jax.tree.leaves_with_path(parameters), strict=True
     ):
-        # A bias of the keys changes no attention: its gradient is rounding alone, which Adam blows up to full steps.
+        # A bias of the keys changes no attention: its gradient is rounding alone, which Adam amplifies to full steps.
         if "key/bias" not in (name := jax.tree_util.keystr(path)):
             np.testing.assert_allclose(got, want, atol=2e-4, err_msg=name)
 
@@ -134,7 +134,7 @@ def test_learns(unbroken):
 
 
 @pytest.mark.parametrize("step", [1, 4, 7, 23])
-def test_a_stopped_run_goes_on_to_the_same_bits(dataset_path, unbroken, tmp_path, step):
+def test_a_stopped_run_resumes_and_ends_in_the_same_bits(dataset_path, unbroken, tmp_path, step):
     with pytest.raises(TrainingStopped) as stopped:
         train(dataset_path, tmp_path / "run", should_stop=stop_at(step))
     assert stopped.value.step == step
@@ -144,17 +144,17 @@ def test_a_stopped_run_goes_on_to_the_same_bits(dataset_path, unbroken, tmp_path
     assert metric_lines(tmp_path / "run") == metric_lines(unbroken)
 
 
-def test_a_stop_asked_for_in_the_last_step_finishes(dataset_path, unbroken, tmp_path):
+def test_a_stop_in_the_last_step_finishes(dataset_path, unbroken, tmp_path):
     train(dataset_path, tmp_path / "run", should_stop=stop_at(RECIPE.num_steps))
     assert model_bytes(tmp_path / "run") == model_bytes(unbroken)
 
 
-def test_how_to_compute_may_change_when_going_on(dataset_path, unbroken, tmp_path):
+def test_execution_settings_may_change_on_resume(dataset_path, unbroken, tmp_path):
     with pytest.raises(TrainingStopped):
         train(dataset_path, tmp_path / "run", should_stop=stop_at(9))
     other = Execution(micro_batch_size=7, tile_rows=5, log_every_steps=5, checkpoint_every_steps=100)
     result = train(dataset_path, tmp_path / "run", execution=other)
-    # The same mathematics in another order of sums.
+    # The same mathematics, summed in another order.
     assert result.final_loss == pytest.approx(metric_lines(unbroken)[-1]["loss"], rel=1e-4)
 
 
@@ -169,18 +169,20 @@ def test_another_run_is_refused_with_both_values(dataset_path, unbroken, tmp_pat
         train(larger, unbroken)
 
 
-def test_a_run_directory_of_an_earlier_version_is_refused_in_words(dataset_path, tmp_path):
+def test_a_run_directory_of_an_earlier_version_is_refused(dataset_path, tmp_path):
     with pytest.raises(TrainingStopped):
         train(dataset_path, tmp_path / "run", should_stop=stop_at(1))
     path = tmp_path / "run" / "run.json"
     content = json.loads(path.read_text())
     del content["format_version"]
     path.write_text(json.dumps(content))
-    with pytest.raises(ValueError, match=r"begun by another version .* finish it with that version, or choose another"):
+    with pytest.raises(
+        ValueError, match=r"started by another version .* finish it with that version, or choose another"
+    ):
         train(dataset_path, tmp_path / "run")
 
 
-def test_a_run_goes_on_when_its_dataset_has_a_table_more(unbroken, tmp_path):
+def test_a_run_resumes_after_a_table_was_added(unbroken, tmp_path):
     dataset = write_dataset(tmp_path / "dataset")
     with pytest.raises(TrainingStopped):
         train(dataset, tmp_path / "run", should_stop=stop_at(7))
@@ -196,16 +198,16 @@ def test_a_folder_of_other_files_is_refused(dataset_path, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
-def test_two_runs_cannot_work_in_one_folder(dataset_path, tmp_path):
+def test_two_runs_cannot_share_a_folder(dataset_path, tmp_path):
     with EmbeddingDataset.open(dataset_path) as dataset:
         trainer = Trainer(dataset, RECIPE, tmp_path / "run")
-        with pytest.raises(ValueError, match="another lit-tune is at work there"):
+        with pytest.raises(ValueError, match="another lit-tune is running there"):
             Trainer(dataset, RECIPE, tmp_path / "run")
         trainer.run(lambda progress: None)
 
 
 def test_a_loss_that_is_not_finite_stops_and_is_never_saved(dataset_path, tmp_path):
-    """The rate explodes: some step overflows, and all that is kept is from before it."""
+    """The learning rate explodes: some step overflows, and only earlier checkpoints are kept."""
     recipe = dataclasses.replace(
         RECIPE,
         optimizer=AdamOptions(learning_rate=1e18, clip_norm=None, warmup_steps=15),
@@ -221,8 +223,8 @@ def test_a_loss_that_is_not_finite_stops_and_is_never_saved(dataset_path, tmp_pa
         trainer = Trainer(dataset, recipe, tmp_path / "run", often)
         assert trainer.first_step == kept
         assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(trainer.parameters))
-        # The batch is a function of the step: the same command meets the same fate, and says so.
-        with pytest.raises(TrainingError, match=rf"step {bad_step}: .*The same command would meet it again"):
+        # The batch is a function of the step, so the same command fails again, and says so.
+        with pytest.raises(TrainingError, match=rf"step {bad_step}: .*The same command would fail again"):
             trainer.run(lambda progress: None)
 
 
@@ -238,7 +240,7 @@ def make_infinite(options, **arguments):
     return dataclasses.replace(loss, value=lambda *given: loss.value(*given) + jnp.inf)
 
 
-def test_an_infinite_loss_of_finite_gradients_does_not_blame_the_parameters(dataset_path, tmp_path):
+def test_an_infinite_loss_with_finite_gradients_does_not_blame_the_parameters(dataset_path, tmp_path):
     if "test-infinite" not in LossOptions.kinds.names():
         LossOptions.kinds.register(InfiniteOptions, make_infinite)
     with pytest.raises(TrainingError, match=r"step 1: the loss is inf, the gradient's norm \d") as stopped:
@@ -246,8 +248,8 @@ def test_an_infinite_loss_of_finite_gradients_does_not_blame_the_parameters(data
     assert "parameters are finite" not in str(stopped.value)
 
 
-def test_a_device_without_memory_says_which_field_helps(dataset_path, tmp_path, monkeypatch):
-    """As XLA reports it; no test can fill the memory of the machine it runs on."""
+def test_an_exhausted_device_says_which_flags_help(dataset_path, tmp_path, monkeypatch):
+    """The error is XLA's, raised by hand: a test cannot fill the memory of its machine."""
 
     def fail(*_):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.\nmore")
@@ -281,7 +283,7 @@ def test_trains_an_image_head(dataset_path, tmp_path):
 
 
 def test_reads_windows_where_the_budget_is_small(dataset_path, tmp_path):
-    """Stopped and gone on, as in memory; and with another budget the order would be another: refused."""
+    """It resumes as in memory; another budget would change the order and is refused."""
     small = dataclasses.replace(EXECUTION, memory_budget_bytes=6_000)
     train(dataset_path, tmp_path / "unbroken", execution=small)
     with pytest.raises(TrainingStopped):
@@ -296,8 +298,8 @@ def test_reads_windows_where_the_budget_is_small(dataset_path, tmp_path):
     ("standardise", "budgets"),
     [(True, (EXECUTION.memory_budget_bytes, EXECUTION.memory_budget_bytes)), (False, (6_000, 12_000))],
 )
-def test_int8_trains_as_the_float32_it_stands_for(tmp_path, standardise, budgets):
-    """In memory, standardised and through a head; and in equally many windows, as stored: then to the bit."""
+def test_int8_trains_as_its_float32_values(tmp_path, standardise, budgets):
+    """In memory, standardised and through a head; and in as many windows, unchanged, where it is equal to the bit."""
     side = ImageSideOptions(standardise=standardise, head_width=10 if standardise else None)
     quantised = write_dataset(tmp_path / "0", vector_type="int8")
     datasets = [quantised, write_as_float32(tmp_path / "1", quantised)]
@@ -311,8 +313,8 @@ def test_int8_trains_as_the_float32_it_stands_for(tmp_path, standardise, budgets
     assert orders[0] == orders[1]
     assert orders[0]["kind"] == ("rows" if standardise else "windows")
     if standardise:
-        # The compiler may join the product with the scale and the subtraction of the mean, and round once instead of
-        # twice; the steps carry that on.
+        # The compiler may fuse the product with the scale and the subtraction of the mean, and round once instead of
+        # twice; the difference grows over the steps.
         np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
     else:
         assert model_bytes(tmp_path / "run-0") == model_bytes(tmp_path / "run-1")
@@ -324,14 +326,14 @@ def lines_in(output):
 
 
 def half_written(output):
-    """Whether a checkpoint is being written right now."""
+    """Returns whether a checkpoint is being written."""
     folder = pathlib.Path(output) / "checkpoints"
     return folder.exists() and any("tmp" in path.name for path in folder.iterdir())
 
 
 @pytest.mark.slow
 def test_killed_again_and_again_ends_in_the_same_bits(dataset_path, unbroken, tmp_path):
-    """SIGKILL while preparing, in a step, while a checkpoint is written, and near the end; each time it goes on."""
+    """SIGKILL while preparing, in a step, while a checkpoint is written, and near the end; each time it resumes."""
     output = tmp_path / "run"
     moments = [
         (output / "run.json").exists,
@@ -348,7 +350,7 @@ def test_killed_again_and_again_ends_in_the_same_bits(dataset_path, unbroken, tm
         finish(process)
         for path in (output / "checkpoints").glob("*"):
             assert "tmp" in path.name or (path / "_CHECKPOINT_METADATA").exists()
-    assert killed >= 5, "the moments are to be met; the last one may come too late"
+    assert killed >= 5, "each moment must be hit; the last may be too late"
     status, _, errors = finish(start(dataset_path, output))
     assert status == 0, errors
     assert model_bytes(output) == model_bytes(unbroken)
@@ -356,8 +358,8 @@ def test_killed_again_and_again_ends_in_the_same_bits(dataset_path, unbroken, tm
 
 
 @pytest.mark.slow
-def test_interrupted_saves_and_says_how_to_go_on(dataset_path, unbroken, tmp_path):
-    """No checkpoint is due before the end: what is gone on from was saved because of the signal."""
+def test_an_interrupt_saves_and_says_how_to_resume(dataset_path, unbroken, tmp_path):
+    """No checkpoint is due before the end: the one it resumes from was saved because of the signal."""
     output, saved = tmp_path / "run", 0
     for number, lines in ((signal.SIGINT, 2), (signal.SIGTERM, 9)):
         process = start(dataset_path, output, "--checkpoint-every-steps", "1000")

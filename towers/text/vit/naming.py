@@ -1,4 +1,4 @@
-"""The names that big_vision's files give a text ViT's parameters: block by block, or scanned (all blocks in one array).
+"""The names of a text ViT's parameters in big_vision's files: block by block, or scanned (all blocks in one array).
 
 Source: big_vision, models/proj/image_text/text_transformer.py and models/vit.py.
 """
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from lit_precompute.towers.weights.naming import Link, Naming, link
 
-# Where two-tower files keep the text side, outermost first.
+# Prefixes of the text side in files of two towers, outermost first.
 _ROOTS = ("params/", "opt/target/", "txt/")
 _BLOCK = re.compile(r"blocks/(\d+)/(.*)")
 _OUTSIDE = {
@@ -31,7 +31,7 @@ _LAYERS = {
 
 
 def namings(depth: int, shapes: Mapping[str, tuple[int, ...]]) -> list[Naming]:
-    """Returns big_vision's two layouts for a tower of `depth` blocks with these parameters; its present one first."""
+    """Returns big_vision's two layouts for a tower of `depth` blocks with these parameters, the current one first."""
     outside = [link(_OUTSIDE[name], name) for name in shapes if name in _OUTSIDE]
     within = {found[2] for found in map(_BLOCK.fullmatch, shapes) if found}
     plain = [
@@ -54,6 +54,6 @@ def namings(depth: int, shapes: Mapping[str, tuple[int, ...]]) -> list[Naming]:
 
 
 def _in_file(inner: str) -> str:
-    """Returns what a file calls a parameter within a block."""
+    """Returns a file's name of a parameter within a block."""
     layer, _, rest = inner.partition("/")
     return f"{_LAYERS[layer]}/{rest}"

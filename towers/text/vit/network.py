@@ -1,19 +1,20 @@
-"""The text tower of LiT: a plain pre-norm transformer over token ids, one vector per text.
+"""The text tower of LiT: a pre-norm transformer from token ids to one embedding per text.
 
 Promises: the same function and parameter names as big_vision's text transformer, which the public LiT and SigLIP
-checkpoints use: token embedding plus learned positions, blocks with biases and tanh GELU, a last norm, one
-position (or an average or maximum) read out, a linear head. Padding is not masked there, so not here either.
-Parameters, norms, residual sums and the result are float32 whatever `compute_type` is.
+checkpoints use: token embedding plus learned positions, blocks with biases and tanh GELU, a last norm, pooling, a
+linear head. Padding is not masked there, so not here either. Parameters, norms, residual sums and embeddings are
+float32 for any `compute_type`. Pooling by the last position relies on rows that end in the end token, as all tokenizers
+here write them.
 
-Does not: normalise its vectors, drop out, or mask attention.
+Does not: normalise embeddings, drop out, or mask attention.
 
-Source: big_vision, models/proj/image_text/text_transformer.py and models/vit.py; arXiv:2111.07991. Where it reads the
-last position this relies on rows that end in the end token, which every tokenizer here writes.
+Source: big_vision, models/proj/image_text/text_transformer.py and models/vit.py; arXiv:2111.07991.
 """
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jaxtyping import Array, Float, Float32, Int32
 
 from lit_precompute.towers.contract import Tower
 from lit_precompute.towers.nnx_modules import nnx_function
@@ -40,13 +41,13 @@ class Attention(nnx.Module):
         self.query, self.key, self.value = (project(width, heads) for _ in range(3))
         self.out = project(heads, width)
 
-    def __call__(self, inputs: jax.Array) -> jax.Array:
-        """Returns [n, length, width] for the same."""
+    def __call__(self, inputs: Float[Array, "n length width"]) -> Float[Array, "n length width"]:
+        """Returns the projected sum of all values, weighted by attention, at each position."""
         return self.out(jax.nn.dot_product_attention(self.query(inputs), self.key(inputs), self.value(inputs)))
 
 
 class Block(nnx.Module):
-    """Norm, attention, sum; norm, perceptron, sum."""
+    """Attention and a two-layer perceptron, each after a norm and added to its input."""
 
     def __init__(self, options: ViTTextOptions, *, compute_type: ComputeType, rngs: nnx.Rngs):
         def dense(in_features: int, out_features: int) -> nnx.Linear:
@@ -65,15 +66,15 @@ class Block(nnx.Module):
         self.perceptron_in = dense(options.width, options.mlp_width)
         self.perceptron_out = dense(options.mlp_width, options.width)
 
-    def __call__(self, residual: jax.Array) -> jax.Array:
-        """Returns float32 [n, length, width] for the same."""
+    def __call__(self, residual: Float32[Array, "n length width"]) -> Float32[Array, "n length width"]:
+        """Returns the residual stream after the block."""
         residual = residual + self.attention(self.attention_norm(residual)).astype(jnp.float32)
         hidden = jax.nn.gelu(self.perceptron_in(self.perceptron_norm(residual)), approximate=True)
         return residual + self.perceptron_out(hidden).astype(jnp.float32)
 
 
 class TextViT(nnx.Module):
-    """Token ids to vectors; see the module's docstring."""
+    """From token ids to embeddings; see the module's docstring."""
 
     def __init__(
         self,
@@ -96,22 +97,21 @@ class TextViT(nnx.Module):
         self.final_norm = nnx.LayerNorm(width, rngs=rngs)
         self.head = nnx.Linear(width, output_width, rngs=rngs)
 
-    def __call__(self, tokens: jax.Array) -> jax.Array:
-        """Returns float32 [n, output_width], not normalised, for int32 tokens [n, max_tokens].
+    def __call__(self, tokens: Int32[Array, "n length"]) -> Float32[Array, "n output_width"]:
+        """Returns embeddings, not normalised.
 
         Raises:
           ValueError: rows of another length than `max_tokens`.
         """
         if tokens.ndim != 2 or tokens.shape[1] != self.max_tokens:
-            raise ValueError(f"tokens must be [n, {self.max_tokens}] as the tower was made for, got {tokens.shape}")
+            raise ValueError(f"tokens must be [n, {self.max_tokens}] for this tower, got {list(tokens.shape)}")
         hidden = self.token_embedding(tokens) + self.position_embedding[...]
         for block in self.blocks:
             hidden = block(hidden)
         return self.head(_pool(self.final_norm(hidden), self.pooling))
 
 
-def _pool(hidden: jax.Array, pooling: Pooling) -> jax.Array:
-    """Returns [n, width] for [n, length, width]."""
+def _pool(hidden: Float32[Array, "n length width"], pooling: Pooling) -> Float32[Array, "n width"]:
     match pooling:
         case "last":
             return hidden[:, -1]
@@ -126,7 +126,7 @@ def _pool(hidden: jax.Array, pooling: Pooling) -> jax.Array:
 def make_tower(
     options: ViTTextOptions, *, vocabulary_size: int, max_tokens: int, output_width: int, compute_type: ComputeType
 ) -> Tower:
-    """Returns the tower for token ids below `vocabulary_size`, int32 [n, max_tokens]; see `towers.text.registry`."""
+    """Returns the tower for token ids below `vocabulary_size`; see `make_text_tower`."""
     function = nnx_function(
         lambda rngs: TextViT(
             options,

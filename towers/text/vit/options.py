@@ -1,4 +1,4 @@
-"""Options of the text ViT; read without JAX, whose import takes seconds."""
+"""Options of the text ViT; importable without JAX, whose import takes seconds."""
 
 import dataclasses
 from typing import Literal
@@ -14,11 +14,11 @@ class ViTTextOptions(TextTowerOptions):
 
     Attributes:
       kind: the text ViT.
-      width: size of a position's vector.
+      width: size of a token's vector.
       depth: number of blocks.
       num_heads: attention heads; must divide `width`.
       mlp_width: hidden size of a block's two-layer perceptron; 4 * width is usual.
-      pooling: how the positions' vectors become one.
+      pooling: how the tokens' vectors become one.
     """
 
     kind: Literal["vit"] = "vit"
