@@ -1,1 +1,1 @@
-"""Text towers, tokenizers, the loss, training, evaluation and the tuned model; never an image, TensorFlow or Beam."""
+"""Tuning: recipes, data, losses, optimizers, training, the tuned model and its evaluation; no TensorFlow or Beam."""

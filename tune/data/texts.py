@@ -26,7 +26,7 @@ class TextOptions:
     """How an image's texts become one row of tokens.
 
     Attributes:
-      choice: "sample" draws one of the texts anew in each epoch; "join" joins all of them in order.
+      choice: "sample" draws one of the texts in each epoch; "join" joins all of them in order.
       separator: what joined texts are separated by.
       lower_case: whether the tokenizer lower-cases texts.
       max_tokens: length of a row of tokens, including the end token.

@@ -1,4 +1,4 @@
-"""Which text a row brings: empty texts, draws, joins, tokens from the table and encoded on demand."""
+"""Which text a row contributes: empty texts, draws, joins, tokens from the table and encoded on demand."""
 
 import numpy as np
 import pyarrow as pa

@@ -11,7 +11,7 @@ from tests.tune.small_runs import write_dataset
 
 
 class _Drawn(FakeDataset):
-    """Vectors far from zero, where sums of squares would lose their digits."""
+    """Embeddings far from zero, where sums of squares would lose their digits."""
 
     def vectors(self, rows):
         drawn = np.random.default_rng(3).normal(1000, [1, 0.1, 20, 3], (self.num_rows, 4)).astype(np.float32)
