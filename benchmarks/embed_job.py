@@ -26,7 +26,7 @@ from lit_precompute.pipelines.embed.failure_limit import FailureLimit
 from lit_precompute.pipelines.embed.graph import plan, run
 from lit_precompute.pipelines.embed.job import Job, JobDirectory
 from lit_precompute.pipelines.embed.options import EmbedOptions
-from lit_precompute.pipelines.embed.process import PROCESS, JobProgress
+from lit_precompute.pipelines.embed.process_registry import PROCESS, JobProgress
 from lit_precompute.precompute.embedder import Embedder
 from lit_precompute.precompute.options import DecodingOptions
 from lit_precompute.precompute.sources.source import Source, WorkUnit

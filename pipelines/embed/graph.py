@@ -14,7 +14,7 @@ from apache_beam.pvalue import PCollection
 from lit_precompute.pipelines.embed.failure_limit import FailureLimit
 from lit_precompute.pipelines.embed.job import Job, JobDirectory
 from lit_precompute.pipelines.embed.options import EmbedOptions
-from lit_precompute.pipelines.embed.process import PROCESS
+from lit_precompute.pipelines.embed.process_registry import PROCESS
 from lit_precompute.pipelines.embed.unit import EmbedUnit
 from lit_precompute.precompute.batch_size import probe
 from lit_precompute.precompute.sources.opening import open_source

@@ -18,7 +18,7 @@ from lit_precompute.precompute.sources.opening import check_source
 from lit_precompute.schemas import Manifest
 
 if TYPE_CHECKING:  # it imports JAX
-    from lit_precompute.pipelines.embed.process import JobProgress
+    from lit_precompute.pipelines.embed.process_registry import JobProgress
 
 _LOOK_EVERY_S = 0.5
 
@@ -106,7 +106,7 @@ class Launch:
 
     def _embed(self, report: Callable[[EmbedProgress], None], should_stop: Callable[[], bool]) -> None:
         from lit_precompute.pipelines.embed import graph
-        from lit_precompute.pipelines.embed.process import PROCESS, JobProgress
+        from lit_precompute.pipelines.embed.process_registry import PROCESS, JobProgress
 
         progress = JobProgress()
 

@@ -9,7 +9,7 @@ import apache_beam as beam
 from lit_precompute.pipelines.embed.failure_limit import FailureLimit
 from lit_precompute.pipelines.embed.job import BLOCK_ROWS, Job, JobDirectory, JobError, ShardMarker
 from lit_precompute.pipelines.embed.options import EmbedOptions
-from lit_precompute.pipelines.embed.process import PROCESS
+from lit_precompute.pipelines.embed.process_registry import PROCESS
 from lit_precompute.precompute.embedding import EmbeddedBatch, embed_examples
 from lit_precompute.precompute.sources.source import Source, WorkUnit, columns_of
 from lit_precompute.schemas import ShardWriter

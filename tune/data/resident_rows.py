@@ -5,7 +5,7 @@ import functools
 import numpy as np
 from jaxtyping import Int64
 
-from lit_precompute.tune.data import shuffling
+from lit_precompute.tune.data.epoch_order import row_order
 from lit_precompute.tune.data.row_index import RowReader, Rows
 
 
@@ -27,8 +27,7 @@ class ResidentRows:
 
     def _make_order(self, epoch: int) -> Int64[np.ndarray, " n"]:
         """Returns the ranks of an epoch's rows, in its order."""
-        kept = np.delete(np.arange(len(self._reader.index)), self._reader.left_out(epoch))
-        return kept[shuffling.permutation(shuffling.make_key(self._reader.seed, shuffling.ROWS, epoch), len(kept))]
+        return row_order(self._reader.seed, epoch, len(self._reader.index), self._reader.left_out(epoch))
 
     def rows(self, epoch: int, start: int, stop: int, *, read_ahead: bool) -> Rows:
         """Returns the rows at positions [start, stop) of the epoch's order."""

@@ -14,7 +14,7 @@ from jaxtyping import Float32, Int, Int32, Int64, Shaped, UInt
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.vectors import numpy_type
 from lit_precompute.towers.tokenizers import Tokenizer
-from lit_precompute.tune.data import shuffling
+from lit_precompute.tune.data import random_draws
 from lit_precompute.tune.data.texts import RowTexts, TextOptions, TokenTable, encode_chosen, read_texts, row_texts
 
 
@@ -138,7 +138,7 @@ class RowReader:
 
     def left_out(self, epoch: int) -> Int64[np.ndarray, " n"]:
         """Returns the ranks of the rows that an epoch leaves out, ascending."""
-        return shuffling.left_out(self.seed, epoch, len(self.index), self.num_left_out)
+        return random_draws.left_out(self.seed, epoch, len(self.index), self.num_left_out)
 
     def read_vectors(
         self, block: int, ranks: Int64[np.ndarray, " n"]

@@ -18,7 +18,7 @@ from jaxtyping import Int32, Int64, Integer
 
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.towers.tokenizers import Tokenizer
-from lit_precompute.tune.data import shuffling
+from lit_precompute.tune.data import random_draws
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -107,8 +107,8 @@ class TokenTable:
     ) -> Int32[np.ndarray, "n length"]:
         """Returns the tokens of one text per row, for rows with these ranks in the table and numbers in the dataset."""
         firsts = self._starts[ranks]
-        key = shuffling.make_key(seed, shuffling.TEXTS, epoch)
-        chosen = firsts + shuffling.choose(key, row_numbers, self._starts[ranks + 1] - firsts)
+        key = random_draws.make_key(seed, random_draws.TEXTS, epoch)
+        chosen = firsts + random_draws.choose(key, row_numbers, self._starts[ranks + 1] - firsts)
         return self._tokens[chosen].astype(np.int32)
 
 
@@ -122,7 +122,7 @@ def encode_chosen(
     epoch: int,
 ) -> Int32[np.ndarray, "n length"]:
     """Returns what `TokenTable.gather` would return for these rows, but encodes only the chosen texts."""
-    key = shuffling.make_key(seed, shuffling.TEXTS, epoch)
+    key = random_draws.make_key(seed, random_draws.TEXTS, epoch)
     firsts = np.cumsum(texts.counts) - texts.counts
-    chosen = firsts + shuffling.choose(key, row_numbers, texts.counts)
+    chosen = firsts + random_draws.choose(key, row_numbers, texts.counts)
     return tokenizer.encode(texts.strings.take(pa.array(chosen)).to_pylist(), options.max_tokens)

@@ -9,30 +9,13 @@ import concurrent.futures
 import functools
 import os
 import threading
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int64, UInt
 
-from lit_precompute.tune.data import shuffling
+from lit_precompute.tune.data.epoch_order import EpochPlan, plan_windows, window_order
 from lit_precompute.tune.data.row_index import RowReader, Rows
 from lit_precompute.tune.data.texts import TokenTable
-
-
-class EpochPlan(NamedTuple):
-    """An epoch's windows.
-
-    Attributes:
-      blocks: the numbers of all blocks, in the epoch's order.
-      borders: window w contains blocks[borders[w] : borders[w + 1]].
-      starts: window w contains the positions [starts[w], starts[w + 1]) of the epoch's order.
-      left_out: ranks of the rows that the epoch leaves out, ascending.
-    """
-
-    blocks: Int64[np.ndarray, " blocks"]
-    borders: Int64[np.ndarray, " windows_and_end"]
-    starts: Int64[np.ndarray, " windows_and_end"]
-    left_out: Int64[np.ndarray, " n"]
 
 
 class WindowedRows:
@@ -57,14 +40,8 @@ class WindowedRows:
 
     def _make_plan(self, epoch: int) -> EpochPlan:
         reader = self._reader
-        num_blocks = reader.dataset.num_blocks
-        blocks = shuffling.permutation(shuffling.make_key(reader.seed, shuffling.BLOCKS, epoch), num_blocks)
         left_out = reader.left_out(epoch)
-        owners = np.searchsorted(reader.index.block_ranks, left_out, side="right") - 1
-        num_rows = np.diff(reader.index.block_ranks) - np.bincount(owners, minlength=num_blocks)
-        borders = np.arange(self._num_windows + 1) * num_blocks // self._num_windows
-        starts = np.concatenate(([0], np.cumsum(num_rows[blocks])))[borders]
-        return EpochPlan(blocks, borders, starts, left_out)
+        return plan_windows(reader.seed, epoch, reader.index.block_ranks, left_out, num_windows=self._num_windows)
 
     def rows(self, epoch: int, start: int, stop: int, *, read_ahead: bool) -> Rows:
         """Returns the rows at positions [start, stop) of the epoch's order; may also start to read the next window."""
@@ -113,8 +90,7 @@ class WindowedRows:
         blocks = plan.blocks[plan.borders[number] : plan.borders[number + 1]].tolist()
         ranks_of = [self._kept_ranks(block, plan.left_out) for block in blocks]
         ends = np.cumsum([len(ranks) for ranks in ranks_of])
-        key = shuffling.make_key(reader.seed, shuffling.WINDOW, epoch, number)
-        places_of = np.split(shuffling.permutation(key, ends[-1]), ends[:-1])
+        places_of = np.split(window_order(reader.seed, epoch, number, ends[-1]), ends[:-1])
         ranks = np.empty(ends[-1], np.int64)
         ranks[np.concatenate(places_of)] = np.concatenate(ranks_of)
         row_numbers = reader.index.row_numbers[ranks]

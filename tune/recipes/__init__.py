@@ -1,13 +1,6 @@
-"""The named recipes, as data."""
+"""Recipes with names, as data: one constant each, listed in `registry`."""
 
-import types
-
-from lit_precompute.tune.recipes.demo import DEMO
-from lit_precompute.tune.recipes.named import NamedRecipe
-from lit_precompute.tune.recipes.papers import CC12M, LIT_BASE
-
-RECIPES: types.MappingProxyType[str, NamedRecipe] = types.MappingProxyType(
-    {named.name: named for named in (DEMO, CC12M, LIT_BASE)}
-)
+from lit_precompute.tune.recipes.named_recipe import NamedRecipe
+from lit_precompute.tune.recipes.registry import RECIPES
 
 __all__ = ["RECIPES", "NamedRecipe"]

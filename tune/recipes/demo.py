@@ -7,7 +7,7 @@ from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.data.texts import TextOptions
 from lit_precompute.tune.model.options import ImageSideOptions
 from lit_precompute.tune.optimizers import AdamOptions
-from lit_precompute.tune.recipes.named import NamedRecipe
+from lit_precompute.tune.recipes.named_recipe import NamedRecipe
 
 DEMO = NamedRecipe(
     name="demo",

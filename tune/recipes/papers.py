@@ -6,7 +6,7 @@ from lit_precompute.towers.text import ViTTextOptions
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.optimizers import AdamOptions
-from lit_precompute.tune.recipes.named import NamedRecipe
+from lit_precompute.tune.recipes.named_recipe import NamedRecipe
 
 _EXECUTION = Execution(micro_batch_size=1_024, memory_budget_bytes=16 << 30, log_every_steps=50)
 

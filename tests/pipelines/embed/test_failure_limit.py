@@ -3,7 +3,7 @@
 import pytest
 
 from lit_precompute.pipelines.embed.failure_limit import FailureLimit, FailureTally
-from lit_precompute.pipelines.embed.process import ProcessRegistry
+from lit_precompute.pipelines.embed.process_registry import ProcessRegistry
 
 
 @pytest.mark.parametrize(("text", "rows"), [(None, None), ("0", 0), ("100", 100), ("0.5%", 5), ("100%", 1000)])

@@ -7,7 +7,7 @@ import pytest
 
 from lit_precompute.pipelines.embed.launch import EmbedError, EmbedStopped, Launch
 from lit_precompute.pipelines.embed.options import EmbedOptions
-from lit_precompute.pipelines.embed.process import PROCESS
+from lit_precompute.pipelines.embed.process_registry import PROCESS
 from lit_precompute.precompute.options import DecodingOptions
 from lit_precompute.schemas.checking.verification import verify
 from lit_precompute.towers.options import ImageTowerOptions

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lit_precompute.schemas import DatasetWriter, EmbeddingDataset, SourceInfo, TowerCard, VectorType, captions_table
 from lit_precompute.towers.tokenizers import WordTokenizer
-from lit_precompute.tune.data import shuffling
+from lit_precompute.tune.data import random_draws
 from lit_precompute.tune.data.batches import BatchSource, iterate
 from lit_precompute.tune.data.texts import TextOptions
 from tests.tune.data.fakes import FakeDataset
@@ -136,13 +136,13 @@ def test_every_row_is_seen_equally_often(given_source, num_epochs: int):
 def window_definition(dataset: FakeDataset, seed: int, epoch: int, batch_size: int, num_windows: int) -> list[int]:
     """The documented order of an epoch, in lists; every row has a text here."""
     num_blocks, num_rows = dataset.num_blocks, dataset.num_rows
-    absent = set(shuffling.left_out(seed, epoch, num_rows, num_rows % batch_size).tolist())
-    blocks = shuffling.permutation(shuffling.make_key(seed, shuffling.BLOCKS, epoch), num_blocks).tolist()
+    absent = set(random_draws.left_out(seed, epoch, num_rows, num_rows % batch_size).tolist())
+    blocks = random_draws.permutation(random_draws.make_key(seed, random_draws.BLOCKS, epoch), num_blocks).tolist()
     order = []
     for number in range(num_windows):
         inside = blocks[number * num_blocks // num_windows : (number + 1) * num_blocks // num_windows]
         rows = [row for block in inside for row in range(*dataset.block_span(block)) if row not in absent]
-        places = shuffling.permutation(shuffling.make_key(seed, shuffling.WINDOW, epoch, number), len(rows))
+        places = random_draws.permutation(random_draws.make_key(seed, random_draws.WINDOW, epoch, number), len(rows))
         placed = dict(zip(places.tolist(), rows, strict=True))
         order += [placed[place] for place in range(len(rows))]
     return order

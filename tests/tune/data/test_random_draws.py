@@ -6,7 +6,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lit_precompute.tune.data import shuffling
+from lit_precompute.tune.data import random_draws
 
 
 def test_matches_splitmix64():
@@ -19,26 +19,28 @@ def test_matches_splitmix64():
         16408922859458223821,
     ]
     # The reference adds its constant before it mixes; here the position is the number of additions.
-    assert shuffling.draw(1234567, np.arange(1, 6)).tolist() == expected
+    assert random_draws.draw(1234567, np.arange(1, 6)).tolist() == expected
 
 
 @given(key=st.integers(0, 2**64 - 1), size=st.integers(0, 500))
 def test_a_permutation_contains_each_number_once(key: int, size: int):
-    order = shuffling.permutation(key, size)
+    order = random_draws.permutation(key, size)
     assert sorted(order.tolist()) == list(range(size))
-    np.testing.assert_array_equal(order, shuffling.permutation(key, size))
+    np.testing.assert_array_equal(order, random_draws.permutation(key, size))
 
 
 def test_permutations_are_all_equally_likely():
-    keys = (shuffling.make_key(7, shuffling.ROWS, epoch) for epoch in range(24_000))
-    _, counts = np.unique([shuffling.permutation(key, 4) for key in keys], axis=0, return_counts=True)
+    keys = (random_draws.make_key(7, random_draws.ROWS, epoch) for epoch in range(24_000))
+    _, counts = np.unique([random_draws.permutation(key, 4) for key in keys], axis=0, return_counts=True)
     assert len(counts) == 24
     assert scipy.stats.chisquare(counts).pvalue > 1e-3
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7])
 def test_choices_are_all_equally_likely(count: int):
-    chosen = shuffling.choose(shuffling.make_key(7, shuffling.TEXTS, 0), np.arange(70_000), np.full(70_000, count))
+    chosen = random_draws.choose(
+        random_draws.make_key(7, random_draws.TEXTS, 0), np.arange(70_000), np.full(70_000, count)
+    )
     counts = np.bincount(chosen, minlength=count)
     assert len(counts) == count
     if count > 1:
@@ -47,7 +49,7 @@ def test_choices_are_all_equally_likely(count: int):
 
 def test_uses_epochs_and_seeds_have_different_keys():
     keys = {
-        shuffling.make_key(seed, use, epoch, *window)
+        random_draws.make_key(seed, use, epoch, *window)
         for seed in range(5)
         for use in range(5)
         for epoch in range(5)
@@ -66,7 +68,7 @@ def test_rows_take_turns_at_being_left_out(seed: int, size: int, share: float, n
     per_epoch = int(size * share)
     counts = np.zeros(size, int)
     for epoch in range(num_epochs):
-        ranks = shuffling.left_out(seed, epoch, size, per_epoch)
+        ranks = random_draws.left_out(seed, epoch, size, per_epoch)
         assert len(np.unique(ranks)) == per_epoch and (np.diff(ranks) > 0).all()
         counts[ranks] += 1
         assert counts.max() - counts.min() <= 1
@@ -74,10 +76,10 @@ def test_rows_take_turns_at_being_left_out(seed: int, size: int, share: float, n
 
 def test_rows_that_an_epoch_leaves_out_are_spread():
     for size, per_epoch in ((1602, 66), (100_000, 5_000)):
-        ranks = shuffling.left_out(3, 11, size, per_epoch)
+        ranks = random_draws.left_out(3, 11, size, per_epoch)
         assert np.diff(ranks).max() <= 4 * size / per_epoch
 
 
 def test_left_out_is_exact_where_products_exceed_32_bits():
-    ranks = shuffling.left_out(1, 2**40, 2**32 - 5, 1_000)
+    ranks = random_draws.left_out(1, 2**40, 2**32 - 5, 1_000)
     assert len(np.unique(ranks)) == 1_000 and ranks.min() >= 0 and ranks.max() < 2**32 - 5

@@ -4,7 +4,7 @@ import concurrent.futures
 
 import pytest
 
-from lit_precompute.pipelines.embed.process import JobProgress, ProcessRegistry
+from lit_precompute.pipelines.embed.process_registry import JobProgress, ProcessRegistry
 from lit_precompute.precompute.options import DecodingOptions
 from lit_precompute.towers.options import ImageTowerOptions
 from tests.towers.tiny_tower import NAME, register_tiny_tower, write_weights
