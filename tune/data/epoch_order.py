@@ -1,4 +1,4 @@
-"""The order of an epoch's rows: all rows permuted; or blocks permuted and grouped into windows, whose rows are permuted.
+"""The order of an epoch's rows: all rows permuted, or blocks permuted, grouped into windows, and permuted within them.
 
 Promises: an order is a function of the seed, the epoch and the dataset's rows; nothing is kept between calls.
 """
