@@ -41,7 +41,7 @@ EXACT = [
 ]
 
 # timm's tables of speed (results/benchmark-infer-*.csv): millions, at which side, and the towers. Those of CLIP and
-# SigLIP stand in open_clip's docs/model_profile.csv, too.
+# SigLIP are in open_clip's docs/model_profile.csv, too.
 ROUNDED = [
     (1012.61 - 1.409, 224, "vit_g14"),  # with a classifier of 1,000
     (1844.44 - 1.665, 224, "vit_G14"),  # likewise
