@@ -42,8 +42,9 @@ class Info:
         if self.json:
             fields = manifest.model_dump(exclude={"probes", "shards"})
             sizes = {"bytes": table_bytes(manifest), "num_shards": len(manifest.shards), "failures": reasons}
+            identity = {"model_identity": manifest.tower.model_identity}
             figures = {"receipt": None if receipt is None else dataclasses.asdict(receipt)}
-            print_json(fields | sizes | figures, sort_keys=True)
+            print_json(fields | identity | sizes | figures, sort_keys=True)
         else:
             console.print(make_card(self.dataset, manifest, reasons, receipt))
         return 0
@@ -122,6 +123,7 @@ def make_card(
         ("shards", f"{len(manifest.shards):,}, in blocks of {manifest.block_rows:,} rows, order: {manifest.order}"),
         ("tower", f"{tower.name}: {tower.output_width} numbers ({tower.pooling}), {tower.num_parameters:,} parameters"),
         ("fingerprint", tower.fingerprint),
+        ("model identity", tower.model_identity or "unknown: the card does not describe the network"),
         ("preprocessing", json.dumps(tower.preprocessing)),
         ("source", f"{manifest.source.kind} {manifest.source.path}, {counted(len(manifest.source.files), 'file')}"),
     ]

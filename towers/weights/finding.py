@@ -8,7 +8,7 @@
 Promises: a file that the registry knows the hash of is checked wherever it was found; where a file cannot be had, the
 error says which one to get, from where, and the two places to put it. What is found never changes what a job is: a
 tower is identified by its parameters, not by their location. A file in our cache under `https://` stays until it is
-removed; one of a store (`gs://`, `s3://`) is replaced when the store has a newer one.
+removed; one of a store (`gs://`, `s3://`) is kept by its version there, so that a newer one is fetched.
 """
 
 from __future__ import annotations
