@@ -24,7 +24,7 @@ def test_an_added_table_does_not_make_another_run(tmp_path):
     assert (tmp_path / "run/run.json").read_bytes() == noted
 
 
-def test_other_captions_or_embeddings_are_refused_by_table(tmp_path):
+def test_a_changed_table_is_refused_by_name(tmp_path):
     claim(write_dataset(tmp_path / "dataset"), tmp_path / "run")
     captions = write_dataset(tmp_path / "captions", texts=[["word0"]] * NUM_ROWS)
     with pytest.raises(
