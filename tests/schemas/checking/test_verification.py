@@ -175,6 +175,7 @@ def test_the_commands_report_in_words_and_by_exit_status(tmp_path):
     assert info.returncode == 0
     assert "50 = 52 read - 2 failed" in info.stdout
     assert "failed: truncated" in info.stdout
+    assert "model identity" in info.stdout
     card_json = json.loads(_run("info", tmp_path / "sound", "--json").stdout)
     assert card_json["ledger"] == {"rows_read": 52, "rows_written": 50, "rows_failed": 2}
     assert card_json["failures"] == {"truncated": 2}
