@@ -103,7 +103,11 @@ def evaluate(model: TunedModel, dataset: EmbeddingDataset) -> RetrievalResult:
 
 
 def ranks(
-    images: Float[np.ndarray, "n d"], texts: Float[np.ndarray, "m d"], owners: Int64[np.ndarray, " m"]
+    images: Float[np.ndarray, "n d"],
+    texts: Float[np.ndarray, "m d"],
+    owners: Int64[np.ndarray, " m"],
+    *,
+    tile_numbers: int = _TILE_NUMBERS,
 ) -> tuple[Int64[np.ndarray, " n"], Int64[np.ndarray, " m"]]:
     """Returns for each image the rank of its best text, and for each text its image's rank, from 0.
 
@@ -111,12 +115,13 @@ def ranks(
       images: embeddings of images.
       texts: embeddings of texts.
       owners: the row of each text's image. An image without texts has the rank m.
+      tile_numbers: similarities in memory at once; changes memory, not the result.
     """
     images, texts = images.astype(np.float64), texts.astype(np.float64)
     own = np.einsum("md,md->m", texts, images[owners])
     image_ranks = np.full(len(images), len(texts), np.int64)
     text_ranks = np.zeros(len(texts), np.int64)
-    tile = max(1, _TILE_NUMBERS // max(len(texts), 1))
+    tile = max(1, tile_numbers // max(len(texts), 1))
     text_numbers = np.arange(len(texts))
     for start in range(0, len(images), tile):
         rows = np.arange(start, min(start + tile, len(images)))

@@ -5,7 +5,6 @@ import pytest
 from sklearn.metrics import top_k_accuracy_score
 
 from lit_precompute.schemas import EmbeddingDataset
-from lit_precompute.tune.evaluation import retrieval
 from lit_precompute.tune.evaluation.retrieval import evaluate, ranks
 from lit_precompute.tune.model.tuned_model import TunedModelError
 from tests.tune.evaluation.making import KnownModel, unit, write_rows
@@ -23,13 +22,13 @@ def _brute_force(images, texts, owners):
 
 
 @pytest.mark.parametrize("tile_numbers", [1, 500, 1 << 24])
-def test_ranks_match_float64_numpy(monkeypatch, tile_numbers):
-    monkeypatch.setattr(retrieval, "_TILE_NUMBERS", tile_numbers)
+def test_ranks_match_float64_numpy(tile_numbers):
     rng = np.random.default_rng(0)
     images = unit(rng.standard_normal((40, 6)))
     owners = np.sort(rng.integers(0, 40, 90))  # some images have several texts, some none
     texts = unit(images[owners] + rng.standard_normal((90, 6)))
-    for found, expected in zip(ranks(images, texts, owners), _brute_force(images, texts, owners), strict=True):
+    both = ranks(images, texts, owners, tile_numbers=tile_numbers)
+    for found, expected in zip(both, _brute_force(images, texts, owners), strict=True):
         np.testing.assert_array_equal(found, expected)
 
 
