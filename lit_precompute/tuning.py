@@ -44,10 +44,7 @@ def train(
     from lit_precompute.tune.training.trainer import Trainer
 
     directory = RunDirectory(output)
-    if directory.is_finished():
-        directory.claim(dataset, recipe)
-        directory.release()
-    else:
+    if not directory.is_finished(dataset, recipe):
         Trainer(dataset, recipe, output, execution).run(report, should_stop)
     return TunedModel.load(directory.model)
 

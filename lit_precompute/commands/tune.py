@@ -43,9 +43,7 @@ def describe(progress: "Progress") -> str:
 def _tune(dataset: EmbeddingDataset, arguments: Arguments) -> None:
     console = make_console()
     directory = RunDirectory(arguments.output)
-    if directory.is_finished():
-        directory.claim(dataset, arguments.recipe)
-        directory.release()
+    if directory.is_finished(dataset, arguments.recipe):
         console.print(f"{arguments.output}: already finished; the model is {directory.model}")
         return
     started_s = time.monotonic()

@@ -49,9 +49,17 @@ class RunDirectory:
         )
         self._lock: TextIO | None = None
 
-    def is_finished(self) -> bool:
-        """Returns whether the tuned model exists."""
-        return self.model.exists()
+    def is_finished(self, dataset: EmbeddingDataset, recipe: Recipe) -> bool:
+        """Returns whether this run's tuned model exists; nothing is claimed afterwards.
+
+        Raises:
+          ValueError: the model is another run's; see `claim`.
+        """
+        if not self.model.exists():
+            return False
+        self.claim(dataset, recipe)
+        self.release()
+        return True
 
     def claim(self, dataset: EmbeddingDataset, recipe: Recipe) -> None:
         """Claims the directory for this run.
