@@ -3,7 +3,8 @@
 One JSON file per dataset, published last. A directory without a manifest is an unfinished job, never a short dataset.
 It contains no time stamp and no host name: the same job gives the same manifest, to the byte.
 
-Version 2 added int8 vectors with scales, and made probes float32 instead of the stored type. Version 1 is still read.
+Version 2 added int8 vectors with scales, and made probes float32 instead of the stored type; version 3 added notes.
+Versions 1 and 2 are still read.
 """
 
 import json
@@ -17,7 +18,7 @@ from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, DatasetEr
 from lit_precompute.schemas.tables import StrictModel, TableSchema, json_digest
 from lit_precompute.schemas.tower_card import TowerCard
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 Count = pydantic.NonNegativeInt
 Sha256 = Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
@@ -67,6 +68,17 @@ class Ledger(StrictModel):
     rows_failed: Count
 
 
+class Note(StrictModel):
+    """Something in the source that was left out without losing a row, such as a caption that is not a string.
+
+    `count` says how often, `first` where: the key of a row, or a place in a file.
+    """
+
+    what: str
+    count: int = pydantic.Field(ge=1)
+    first: str
+
+
 class Probe(StrictModel):
     """A row and its embedding, by which anyone can check that their tower agrees.
 
@@ -81,7 +93,7 @@ class Probe(StrictModel):
 class Manifest(StrictModel):
     """The contents of manifest.json (docs/format.md describes every key)."""
 
-    format_version: Literal[1, 2] = FORMAT_VERSION
+    format_version: Literal[1, 2, 3] = FORMAT_VERSION
     tower: TowerCard
     source: SourceInfo
     job: dict[str, Any]
@@ -90,6 +102,7 @@ class Manifest(StrictModel):
     tables: list[TableSchema]
     shards: list[ShardInfo]
     ledger: Ledger
+    notes: list[Note] = pydantic.Field(default_factory=list)  # absent before version 3
     probes: list[Probe]
     libraries: dict[str, str]
     digest: str
@@ -200,6 +213,8 @@ def _in_words(error: pydantic.ValidationError) -> str:
 
 def _check_consistency(path: pathlib.Path, manifest: Manifest) -> None:
     """Raises unless version, shards, tables, probes and the ledger agree with each other."""
+    if manifest.format_version < 3 and manifest.notes:
+        raise DatasetError(f"{path}: notes need format_version 3, got {manifest.format_version}")
     if manifest.format_version == 1:
         _refuse_later_columns(path, manifest)
     written = sum(shard.num_rows for shard in manifest.shards)

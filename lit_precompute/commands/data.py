@@ -135,6 +135,7 @@ def make_card(
         rows.append((f"table {table.name}", f"{sizes[table.name] / 1e6:,.1f} MB: {columns}"))
     rows += describe_receipt(receipt, manifest)
     rows += [(f"failed: {reason}", counted(count, "row")) for reason, count in list(reasons.items())[:_MAX_REASONS]]
+    rows += [(note.what, f"{note.count:,} (first: {note.first})") for note in manifest.notes]
     return card([*rows, ("digest", manifest.digest)])
 
 

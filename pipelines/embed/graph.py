@@ -69,6 +69,7 @@ def plan(
         num_rows=source.num_rows,
         num_units=len(units),
         source_tables=source.tables,
+        source_notes=source.notes,
         vector_type=options.vector_type,
         batch_size=_batch_size(options, tower, source.num_rows, embeds_here, say),
         rows_per_shard=options.rows_per_shard,

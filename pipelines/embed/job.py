@@ -19,6 +19,7 @@ from typing import Any
 from lit_precompute.schemas import (
     DatasetError,
     Manifest,
+    Note,
     Probe,
     ShardInfo,
     SourceInfo,
@@ -43,16 +44,19 @@ class JobError(ValueError):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ShardMarker:
-    """A finished shard with its probes and failures: for each reason the number of rows and the first key."""
+    """A finished shard with its probes, notes and failures: for each reason the number of rows and the first key."""
 
     info: ShardInfo
     probes: list[Probe]
     reasons: dict[str, tuple[int, str]]
+    notes: list[Note]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Job:
-    """A planned job: everything that determines the dataset's bytes. `source_tables` are filled from the source."""
+    """A planned job: everything that determines the dataset's bytes. `source_tables` are filled from the source,
+    `source_notes` say what of it belongs to no row.
+    """
 
     output: str
     tower: TowerCard
@@ -60,6 +64,7 @@ class Job:
     num_rows: int
     num_units: int
     source_tables: tuple[TableSchema, ...]
+    source_notes: tuple[Note, ...]
     vector_type: VectorType
     batch_size: int
     rows_per_shard: int
@@ -166,6 +171,7 @@ class JobDirectory:
             "info": marker.info.model_dump(),
             "probes": [probe.model_dump() for probe in marker.probes],
             "reasons": marker.reasons,
+            "notes": [note.model_dump() for note in marker.notes],
         }
         write_text_atomically(self._markers / f"{marker.info.shard:05d}.json", json.dumps(content))
 
@@ -187,6 +193,7 @@ class JobDirectory:
             tower=job.tower,
             source=job.source,
             probes=number_in_dataset((marker.info, marker.probes) for marker in finished.values()),
+            notes=[*job.source_notes, *(note for _, marker in sorted(finished.items()) for note in marker.notes)],
             job=job.options(),
             block_rows=BLOCK_ROWS,
             libraries={"jax": "jax", "tensorflow": "tensorflow-cpu", "PIL": "pillow"},
@@ -202,4 +209,5 @@ def read_marker(path: pathlib.Path) -> ShardMarker:
         info=ShardInfo.model_validate(content["info"]),
         probes=[Probe.model_validate(probe) for probe in content["probes"]],
         reasons={reason: (count, key) for reason, (count, key) in content["reasons"].items()},
+        notes=[Note.model_validate(note) for note in content["notes"]],
     )

@@ -75,6 +75,7 @@ class Launch:
         self._beam_flags = [*beam_flags] if named else ["--runner=FnApiRunner", *beam_flags]
         self._options = options
         self.job, self._source, self._units = graph.plan(options, embeds_here=embeds_here(self._beam_flags), say=say)
+        self.extent = self._source.extent
         self._limit = FailureLimit.parse(options.max_failures, self.job.num_rows)
         self._directory = JobDirectory(options.output)
         self.is_finished = self._directory.claim(self.job)

@@ -1,6 +1,5 @@
 """The work of one unit: embeds its rows and writes its shard. This is what Beam's workers run."""
 
-import collections
 import uuid
 from collections.abc import Iterator
 
@@ -12,9 +11,26 @@ from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.embed.process_registry import PROCESS
 from lit_precompute.precompute.embedding import EmbeddedBatch, embed_examples
 from lit_precompute.precompute.sources.source import Source, WorkUnit, columns_of
-from lit_precompute.schemas import ShardWriter
+from lit_precompute.schemas import Note, ShardWriter
 from lit_precompute.schemas.probes import share_of_shard
 from lit_precompute.schemas.tables import EMBEDDING, EMBEDDINGS
+
+
+class Tally:
+    """How often each of some words occurred, and the key of the first row it did."""
+
+    def __init__(self) -> None:
+        """Starts empty."""
+        self._found: dict[str, tuple[int, str]] = {}
+
+    def add(self, what: str, key: str) -> None:
+        """Counts one occurrence."""
+        count, first = self._found.get(what, (0, key))
+        self._found[what] = count + 1, first
+
+    def __iter__(self) -> Iterator[tuple[str, tuple[int, str]]]:
+        """Yields (what, (count, first key)), sorted."""
+        return iter(sorted(self._found.items()))
 
 
 class StopRequestedError(RuntimeError):
@@ -76,8 +92,7 @@ class EmbedUnit(beam.DoFn):
         yield element.number
 
     def _embed(self, unit: WorkUnit) -> ShardMarker:
-        reasons: collections.Counter[str] = collections.Counter()
-        first_keys: dict[str, str] = {}
+        reasons, notes = Tally(), Tally()
         with ShardWriter(
             self._options.output,
             shard=unit.number,
@@ -92,13 +107,16 @@ class EmbedUnit(beam.DoFn):
                 self._append(writer, batch)
                 self._progress.add(num_rows=len(batch.examples), num_failures=len(batch.failures))
                 for failure in batch.failures:
-                    reasons[failure.reason] += 1
-                    first_keys.setdefault(failure.reason, failure.key)
+                    reasons.add(failure.reason, failure.key)
+                for example in batch.examples:
+                    for note in example.notes:
+                        notes.add(note, example.key)
             info = writer.finish()
         return ShardMarker(
             info=info,
             probes=writer.probes.draw(share_of_shard(unit.number, self._job.num_units)),
-            reasons={reason: (reasons[reason], first_keys[reason]) for reason in sorted(reasons)},
+            reasons=dict(reasons),
+            notes=[Note(what=what, count=count, first=key) for what, (count, key) in notes],
         )
 
     def _append(self, writer: ShardWriter, batch: EmbeddedBatch) -> None:

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 
 from lit_precompute.precompute.images.decoding import ImageError
-from lit_precompute.schemas import SourceInfo, TableSchema, captions_table, labels_table
+from lit_precompute.schemas import Note, SourceInfo, TableSchema, captions_table, labels_table
 
 Opener = Callable[[str], BinaryIO]
 """Opens a path for reading, seekable. Raises FileNotFoundError if there is no such file."""
@@ -72,6 +72,7 @@ class Example:
       read_image: returns the encoded image; raises ImageError "missing" or "unreadable".
       texts: in the source's order; may be empty.
       label: "" for none.
+      notes: what was left out of the row, each in a few words that many rows share ("text is not a string").
       more: values of tables other than `captions` and `labels`, by table and column.
     """
 
@@ -80,6 +81,7 @@ class Example:
     read_image: Callable[[], bytes]
     texts: tuple[str, ...]
     label: str
+    notes: tuple[str, ...] = ()
     more: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
 
     def values(self, table: str) -> Mapping[str, Any]:
@@ -118,6 +120,16 @@ class Source(Protocol):
 
     @property
     def num_rows(self) -> int: ...
+
+    @property
+    def extent(self) -> str:
+        """What its rows were counted from, such as "1,204 lines" or "13 tars"."""
+        ...
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """What was skipped because it belongs to no row."""
+        ...
 
     @property
     def tables(self) -> tuple[TableSchema, ...]:

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lit_precompute.schemas.manifest import Manifest, SourceInfo
+from lit_precompute.schemas.manifest import Manifest, Note, SourceInfo
 from lit_precompute.schemas.probes import ProbeSampler
 from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, DatasetError
 from lit_precompute.schemas.tables import EMBEDDING, EMBEDDINGS, TableSchema, embeddings_table, failures_table
@@ -71,6 +71,7 @@ class DatasetWriter:
         # File names contain the number of shards, known only at the end: until then closed shards keep temporary names.
         self._closed: list[ShardWriter] = []
         self._probes = ProbeSampler()
+        self._notes: list[Note] = []
         self._shard = self._new_shard()
         self._num_rows = 0
 
@@ -104,6 +105,10 @@ class DatasetWriter:
         """Records a row that could not be embedded, and why."""
         self._shard.append("failures", {"key": [key], "source": [source], "reason": [reason], "message": [message]})
 
+    def note(self, what: str, *, first: str, count: int = 1) -> None:
+        """Records that something was left out of the source, without losing a row: what, how often, and where first."""
+        self._notes.append(Note(what=what, count=count, first=first))
+
     def close(self) -> Manifest:
         """Publishes the shards and the manifest, and returns it."""
         self._shard.close()
@@ -116,6 +121,7 @@ class DatasetWriter:
             tower=self._tower,
             source=self._source,
             probes=self._probes.draw(),
+            notes=self._notes,
             job=self._job,
             block_rows=self._block_rows,
         )

@@ -7,7 +7,7 @@ import importlib.metadata
 import os
 import pathlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lit_precompute.schemas.manifest import (
@@ -15,6 +15,7 @@ from lit_precompute.schemas.manifest import (
     FileInfo,
     Ledger,
     Manifest,
+    Note,
     Probe,
     ShardInfo,
     SourceInfo,
@@ -69,6 +70,7 @@ def publish_manifest(
     tower: TowerCard,
     source: SourceInfo,
     probes: Sequence[Probe] = (),
+    notes: Iterable[Note] = (),
     job: Mapping[str, Any] | None = None,
     block_rows: int = 1024,
     order: str = "source",
@@ -83,6 +85,7 @@ def publish_manifest(
       tower: the tower that made the embeddings.
       source: what was embedded.
       probes: rows with their float32 embeddings, ascending (schemas/probes.py); without any there is no receipt.
+      notes: what was left out of the source without losing a row; those of one kind are added up.
       job: options of the producer, as JSON.
       block_rows: rows of every block but a shard's last.
       order: `source` or `shuffled`.
@@ -108,6 +111,7 @@ def publish_manifest(
         "tables": [table.model_dump() for table in tables],
         "shards": [shard.model_dump() for shard in shards],
         "ledger": Ledger(rows_read=written + failed, rows_written=written, rows_failed=failed).model_dump(),
+        "notes": [note.model_dump() for note in add_up(notes)],
         "probes": [probe.model_dump() for probe in probes],
         "libraries": _versions(libraries or {}),
     }
@@ -115,6 +119,15 @@ def publish_manifest(
     path = pathlib.Path(directory) / MANIFEST_NAME
     write_text_atomically(path, manifest.to_text())
     return Manifest.read(directory)
+
+
+def add_up(notes: Iterable[Note]) -> list[Note]:
+    """Returns one note of each kind, most frequent first: the sum of the counts, and the first place in order."""
+    kinds: dict[str, Note] = {}
+    for note in notes:
+        known = kinds.get(note.what)
+        kinds[note.what] = note if known is None else known.model_copy(update={"count": known.count + note.count})
+    return sorted(kinds.values(), key=lambda note: (-note.count, note.what))
 
 
 def _versions(libraries: Mapping[str, str]) -> dict[str, str]:

@@ -6,8 +6,9 @@ import pathlib
 import numpy as np
 import pytest
 
-from lit_precompute.schemas import DatasetError, EmbeddingDataset, Manifest
+from lit_precompute.schemas import DatasetError, EmbeddingDataset, Manifest, Note
 from lit_precompute.schemas.checking.verification import verify
+from lit_precompute.schemas.writing.publishing import add_up
 from tests.schemas.making import TAGS, add_table, change_manifest, rows, write
 
 
@@ -63,6 +64,16 @@ def test_the_same_rows_give_the_same_manifest(tmp_path):
     assert (tmp_path / "one/manifest.json").read_bytes() == (tmp_path / "two/manifest.json").read_bytes()
 
 
+def test_notes_of_one_kind_are_added_up_with_the_most_frequent_kind_first():
+    notes = [("few", 2, "a"), ("many", 1, "b"), ("many", 4, "c"), ("rare", 2, "d")]
+    found = add_up(Note(what=what, count=count, first=first) for what, count, first in notes)
+    assert [(note.what, note.count, note.first) for note in found] == [
+        ("many", 5, "b"),
+        ("few", 2, "a"),
+        ("rare", 2, "d"),
+    ]
+
+
 def test_a_dataset_without_rows_is_sound(tmp_path):
     write(tmp_path, 0, failures=0)
     with EmbeddingDataset.open(tmp_path) as dataset:
@@ -73,15 +84,23 @@ def test_a_dataset_without_rows_is_sound(tmp_path):
     ("change", "message"),
     [
         (
-            lambda m: m.update(format_version=3),
-            "format_version is 3, this library reads up to 2; update lit-precompute",
+            lambda m: m.update(format_version=4),
+            "format_version is 4, this library reads up to 3; update lit-precompute",
         ),
-        (lambda m: m.update(format_version=0), "format_version: Input should be 1 or 2, got 0"),
+        (lambda m: m.update(format_version=0), "format_version: Input should be 1, 2 or 3, got 0"),
         (lambda m: m["probes"].reverse(), r"probes.row must ascend and be in \[0, 50\), got \[49, 48"),
         (lambda m: m["probes"][-1].update(row=50), r"probes.row must ascend and be in \[0, 50\)"),
         (lambda m: m.update(colour="red"), "colour: Extra inputs are not permitted, got 'red'"),
         (lambda m: m["tower"].update(width=3), "tower.width: Extra inputs are not permitted, got 3"),
         (lambda m: m.pop("source"), "source: Field required"),
+        (
+            lambda m: m.update(format_version=2, notes=[{"what": "x", "count": 1, "first": "k"}]),
+            "notes need format_version 3, got 2",
+        ),
+        (
+            lambda m: m.update(notes=[{"what": "x", "count": 0, "first": "k"}]),
+            "notes.0.count: Input should be greater than or equal to 1, got 0",
+        ),
         (lambda m: m["shards"][0].update(num_rows="20"), r"shards.0.num_rows: .*valid integer, got '20'"),
         (lambda m: m["shards"].pop(), r"the ledger must add up: shards have .*rows_written=40.*the ledger says"),
         (lambda m: m["ledger"].update(rows_read=53), "the ledger must add up"),

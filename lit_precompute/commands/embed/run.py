@@ -63,7 +63,8 @@ def _run(launch: Launch, console: rich.console.Console) -> None:
     if not launch.is_finished:
         resuming = f", resuming after {launch.num_done_before:,}" if launch.num_done_before else ""
         shards = counted(job.num_units, "shard")
-        console.print(f"{job.tower.name}: {counted(job.num_rows, 'row')} of {job.source.path} in {shards}{resuming}")
+        rows = f"{counted(job.num_rows, 'row')} of {job.source.path} ({launch.extent})"
+        console.print(f"{job.tower.name}: {rows} in {shards}{resuming}")
     started_s = time.monotonic()
     stop = StopRequest(console, after="this batch", stop_at_once=_exit_at_once)
     with stop, ProgressDisplay(console) as display:
@@ -119,4 +120,6 @@ def say_result(
     if manifest.num_failures:
         failed = counted(manifest.num_failures, "row")
         console.print(f"{failed} failed; the table `failures` lists them with reasons (see lit-data info)")
+    for note in manifest.notes:
+        console.print(f"{note.what}: {note.count:,} (first: {note.first})")
     console.print(f"next:  lit-data info {output}   |   lit-tune --dataset {output} --output RUN")

@@ -31,7 +31,7 @@ from lit_precompute.precompute.sources.source import (
     source_tables,
 )
 from lit_precompute.precompute.sources.table.rows import JsonLayout, Layout, Lines, read_header
-from lit_precompute.schemas import SourceInfo, TableSchema
+from lit_precompute.schemas import Note, SourceInfo, TableSchema
 from lit_precompute.schemas.storage import beside
 
 FORMATS = ("csv", "tsv", "jsonl")
@@ -46,12 +46,23 @@ class TableSource:
     opener: Opener
     info: SourceInfo
     num_rows: int
+    num_lines: int
     has_labels: bool
     offsets: np.ndarray | None = dataclasses.field(repr=False, compare=False)
 
     def __getstate__(self) -> dict[str, Any]:
         # Workers get units, which carry their own offsets.
         return {**self.__dict__, "offsets": None}
+
+    @property
+    def extent(self) -> str:
+        """Its lines; with those of a header, of blank lines and of records that span lines."""
+        return f"{self.num_lines:,} line{'s' * (self.num_lines != 1)}"
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """Nothing: every line belongs to a row, or is the header or blank."""
+        return ()
 
     @property
     def tables(self) -> tuple[TableSchema, ...]:
@@ -121,6 +132,7 @@ def open_table(path: str, format: str, columns: SourceColumns, opener: Opener) -
             }
         ),
         num_rows=len(hashes),
+        num_lines=lines.number,
         has_labels=has_labels,
         offsets=np.frombuffer(offsets, np.int64),
     )

@@ -35,7 +35,7 @@ from lit_precompute.precompute.sources.source import (
 from lit_precompute.precompute.sources.webdataset.tar_paths import find_tars
 from lit_precompute.precompute.sources.webdataset.tar_samples import Sample, read_samples
 from lit_precompute.precompute.sources.webdataset.tar_words import SharedFile, read_json, read_words, text_names
-from lit_precompute.schemas import SourceInfo, TableSchema
+from lit_precompute.schemas import Note, SourceInfo, TableSchema
 
 # Where a sample has several images, the first of these is taken.
 IMAGE_SUFFIXES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff")
@@ -55,6 +55,17 @@ class WebdatasetSource:
     def __getstate__(self) -> dict[str, Any]:
         # Workers get units, which carry their own offsets.
         return {**self.__dict__, "offsets": None}
+
+    @property
+    def extent(self) -> str:
+        """Its tars."""
+        num_tars = len(self.info.files)
+        return f"{num_tars:,} tar{'s' * (num_tars != 1)}"
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """What was skipped in the tars."""
+        return ()
 
     @property
     def tables(self) -> tuple[TableSchema, ...]:

@@ -134,10 +134,10 @@ def test_a_job_begun_in_another_format_version_is_refused(tmp_path, monkeypatch,
     assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 1
     path = tmp_path / "out/_work/job.json"
     content = json.loads(path.read_text())
-    assert content.pop("format_version") == 2
+    assert content.pop("format_version") == 3
     path.write_text(json.dumps(content))
     assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 2
-    assert "format_version is None there, 2 was requested" in capsys.readouterr().err
+    assert "format_version is None there, 3 was requested" in capsys.readouterr().err
 
 
 def test_a_source_without_labels_gets_no_table_of_labels(tmp_path, monkeypatch):
