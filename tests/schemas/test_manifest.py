@@ -6,10 +6,10 @@ import pathlib
 import numpy as np
 import pytest
 
-from lit_precompute.schemas import DatasetError, EmbeddingDataset, Manifest, Note
+from lit_precompute.schemas import DatasetError, DatasetWriter, EmbeddingDataset, Manifest, Note
 from lit_precompute.schemas.checking.verification import verify
 from lit_precompute.schemas.writing.publishing import add_up
-from tests.schemas.making import TAGS, add_table, change_manifest, rows, write
+from tests.schemas.making import SOURCE, TAGS, add_table, card, change_manifest, rows, write
 
 
 def test_describes_the_dataset(tmp_path):
@@ -72,6 +72,14 @@ def test_notes_of_one_kind_are_added_up_with_the_most_frequent_kind_first():
         ("few", 2, "a"),
         ("rare", 2, "d"),
     ]
+
+
+def test_a_writer_notes_what_it_left_out(tmp_path):
+    with DatasetWriter(tmp_path, tower=card(3), source=SOURCE) as writer:
+        writer.write(keys=["a"], embeddings=np.ones((1, 3), np.float32))
+        writer.note("text is not a string", first="a")
+    assert verify(tmp_path) == []
+    assert Manifest.read(tmp_path).notes == [Note(what="text is not a string", count=1, first="a")]
 
 
 def test_a_dataset_without_rows_is_sound(tmp_path):
