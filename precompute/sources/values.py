@@ -7,10 +7,11 @@ up. The caller passes `fault`, which makes the error and adds the place.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 Fault = Callable[[str], Exception]
@@ -75,6 +76,12 @@ def short(value: Any) -> str:
     """Returns a value's `repr`, cut to 60 characters; it holds no control characters."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def listed(names: Iterable[str]) -> str:
+    """Returns a list of names for a message: the first twenty, each cut; it holds no control characters."""
+    first = [short(name) for name in itertools.islice(names, 21)]
+    return f"[{', '.join(first[:20])}{', ...' if len(first) > 20 else ''}]"
 
 
 def _is_none(value: Any) -> bool:
