@@ -10,7 +10,7 @@ from typing import Any
 
 from lit_precompute.precompute.sources.source import SourceColumns, SourceError
 from lit_precompute.precompute.sources.table.lines import Lines
-from lit_precompute.precompute.sources.table.records import DIALECTS, Dialect, read_fields, read_records, skip_blank
+from lit_precompute.precompute.sources.table.records import DIALECTS, Dialect, filled_lines, read_fields, read_records
 from lit_precompute.precompute.sources.table.rows import Row, checked_path, no_text
 from lit_precompute.precompute.sources.values import Fault, listed, parse_json, read_texts, short
 
@@ -41,11 +41,7 @@ class DelimitedLayout:
             if len(fields) != len(self.names):
                 raise lines.fault(self._wrong_number(len(fields)), line)
             fault = functools.partial(lines.fault, line=line)
-            if self.dialect.is_quoted or not any(field.startswith('"') for field in fields):
-                notes = []
-            else:
-                lines.num_quoted += 1
-                notes = self._quotes_kept(fields, fault)
+            notes = [] if self.dialect.is_quoted else self._quotes_kept(fields, lines, fault)
             texts = [fields[index] for index in self.texts if fields[index]]
             if self.text_list is not None and fields[self.text_list]:
                 name = self.names[self.text_list]
@@ -69,8 +65,11 @@ class DelimitedLayout:
             return message + f"quote a field that contains {self.dialect.delimiter!r} or a line break"
         return message + f"in TSV every tab separates fields, every line break rows; {_READ_QUOTED}"
 
-    def _quotes_kept(self, fields: Sequence[str], fault: Fault) -> list[str]:
+    def _quotes_kept(self, fields: Sequence[str], lines: Lines, fault: Fault) -> list[str]:
         """Returns a note if a field that is read without quoting looks quoted; refuses such a path."""
+        if '"' not in "".join(fields) or not any(field.startswith('"') for field in fields):
+            return []
+        lines.num_quoted += 1
         if _IN_QUOTES.fullmatch(fields[self.image]):
             raise fault(f"the path is in quotes, {short(fields[self.image])}; {_READ_QUOTED}")
         return [_QUOTES_KEPT] if any(_IN_QUOTES.fullmatch(field) for field in fields) else []
@@ -87,7 +86,8 @@ def read_header(lines: Lines, format: str, columns: SourceColumns) -> DelimitedL
     Raises:
       SourceError: a column is missing or repeated; the file's columns are listed.
     """
-    dialect, line = DIALECTS[format], skip_blank(lines, DIALECTS[format])
+    dialect = DIALECTS[format]
+    line = next(filled_lines(lines, dialect), "")
     if not line:
         raise SourceError(f"{lines.path}: empty; the first line must name the columns, {columns.image!r} among them")
     _check_separator(line, lines, format, columns)

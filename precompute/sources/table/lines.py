@@ -47,29 +47,32 @@ class Lines:
 
     def _decoded(self, stream: BinaryIO, at_start: bool) -> Iterator[str]:
         encoding = "utf-8-sig" if at_start else "utf-8"
-        for raw in self._raw(stream):
-            self.offset += len(raw)
-            self.number += 1
-            try:
-                yield raw.decode(encoding)
-            except UnicodeDecodeError as error:
-                raise self.fault(f"not UTF-8 at byte {error.start} of the line; save the table as UTF-8") from error
-            encoding = "utf-8"
+        for batch in self._raw(stream):
+            for raw in batch:
+                self.offset += len(raw)
+                self.number += 1
+                try:
+                    yield raw.decode(encoding)
+                except UnicodeDecodeError as error:
+                    raise self.fault(f"not UTF-8 at byte {error.start} of the line; save the table as UTF-8") from error
+                encoding = "utf-8"
 
-    def _raw(self, stream: BinaryIO) -> Iterator[bytes]:
+    def _raw(self, stream: BinaryIO) -> Iterator[list[bytes]]:
+        """Yields the lines of one chunk after the other."""
         held: list[bytes] = []  # the parts of the last line so far, which may go on in the next chunk
         while chunk := stream.read(_CHUNK_BYTES):
             self.digest.update(chunk)
             if held and (held[-1].endswith(b"\n") or (held[-1].endswith(b"\r") and not chunk.startswith(b"\n"))):
-                yield b"".join(held)
+                yield [b"".join(held)]
                 held = []
-            first, *others = chunk.splitlines(keepends=True)
-            held.append(first)
-            if others:
-                yield b"".join(held)
-                held = [others.pop()]
-                yield from others
+            lines = chunk.splitlines(keepends=True)
+            last = lines.pop()
+            if lines:
+                lines[0] = b"".join([*held, lines[0]])
+                held = []
+                yield lines
+            held.append(last)
             if sum(map(len, held)) > MAX_ROW_BYTES:
                 raise self.fault(f"longer than {MAX_ROW_BYTES:,} bytes; is this a table?", self.number + 1)
         if held:
-            yield b"".join(held)
+            yield [b"".join(held)]

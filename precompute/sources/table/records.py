@@ -38,20 +38,20 @@ def read_records(lines: Lines, dialect: Dialect) -> Iterator[tuple[list[str], in
     Raises:
       SourceError: a quoted field does not end, or is followed by something else than the delimiter.
     """
-    while line := skip_blank(lines, dialect):
+    for line in filled_lines(lines, dialect):
         number = lines.number
         fields = read_fields(line, lines, dialect)
         lines.num_long_rows += lines.number > number
         yield fields, number
 
 
-def skip_blank(lines: Lines, dialect: Dialect) -> str:
-    """Returns the next line that is not blank, "" at the end; counts the blank ones."""
+def filled_lines(lines: Lines, dialect: Dialect) -> Iterator[str]:
+    """Yields the lines that are not blank; counts the blank ones."""
     for line in lines:
-        if line.strip() or dialect.delimiter in line:
-            return line
-        lines.num_blank += 1
-    return ""
+        if dialect.delimiter in line or line.strip():
+            yield line
+        else:
+            lines.num_blank += 1
 
 
 def read_fields(line: str, lines: Lines, dialect: Dialect) -> list[str]:
