@@ -70,7 +70,7 @@ def prepare(folder: pathlib.Path, limit: int | None = None) -> None:
 
 def _write_table(path: pathlib.Path, rows: list[Emoji], num_texts: int) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, delimiter="\t", lineterminator="\n")
+        writer = csv.writer(file, delimiter="\t", quoting=csv.QUOTE_NONE, quotechar=None, lineterminator="\n")
         writer.writerow(["path", *["text"] * num_texts, "label"])
         writer.writerows([f"pictures/{one.file}", *one.texts[:num_texts], one.subcategory] for one in rows)
 

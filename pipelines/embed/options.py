@@ -21,7 +21,7 @@ class EmbedOptions:
       vector_type: Type that embeddings are stored in; int8 has a scale per row. docs/format.md compares them.
       decoding: How images are read and decoded.
       max_failures: Exit with status 1 if more rows fail: a count (100) or a share (0.5%); by default never.
-      source_format: Format of the source, such as tsv or webdataset, if its file name does not tell.
+      source_format: Format of the source if its name does not tell: tsv, quoted-tsv, semicolon-csv, webdataset ...
       columns: Names of the source's columns.
     """
 

@@ -89,7 +89,7 @@ def _check_format(path: str, format: str | None, find: Finder) -> str:
 def _format_of(path: str, find: Finder) -> str:
     """Returns the format that a path's suffix indicates."""
     suffix = path.rpartition("/")[2].rpartition(".")[2].lower()
-    if suffix in table.FORMATS:
+    if suffix in table.SUFFIXES:
         return suffix
     if suffix in ("tar", "tgz") or path.lower().endswith(".tar.gz") or find(tars_in(path)):
         return "webdataset"

@@ -1,7 +1,8 @@
 """A table of paths and texts: CSV, TSV or JSON lines.
 
 Promises: the whole table is read and checked once, when it is opened; afterwards a worker reads only the bytes of its
-unit. Planning uses 16 bytes of memory per row, and the pickled source is small.
+unit. Planning uses 16 bytes of memory per row, and the pickled source is small. The key of a row without one is its
+path as written, so that a table gives the same keys wherever it is read.
 
 Not here: whether the images exist; a missing one becomes a row of `failures` when it is read.
 """
@@ -30,11 +31,17 @@ from lit_precompute.precompute.sources.source import (
     repeated_hashes,
     source_tables,
 )
-from lit_precompute.precompute.sources.table.rows import JsonLayout, Layout, Lines, read_header
+from lit_precompute.precompute.sources.table.delimited import read_header
+from lit_precompute.precompute.sources.table.json_lines import JsonLayout
+from lit_precompute.precompute.sources.table.lines import Lines
+from lit_precompute.precompute.sources.table.records import DIALECTS
+from lit_precompute.precompute.sources.table.rows import Layout, Row
+from lit_precompute.precompute.sources.table.windows_paths import BACKSLASHES, is_windows_path, read_windows_image
 from lit_precompute.schemas import Note, SourceInfo, TableSchema
 from lit_precompute.schemas.storage import beside
 
-FORMATS = ("csv", "tsv", "jsonl")
+SUFFIXES = ("csv", "tsv", "jsonl")
+FORMATS = (*SUFFIXES, *(name for name in DIALECTS if name not in SUFFIXES))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,18 +53,13 @@ class TableSource:
     opener: Opener
     info: SourceInfo
     num_rows: int
-    num_lines: int
+    extent: str
     has_labels: bool
     offsets: np.ndarray | None = dataclasses.field(repr=False, compare=False)
 
     def __getstate__(self) -> dict[str, Any]:
         # Workers get units, which carry their own offsets.
         return {**self.__dict__, "offsets": None}
-
-    @property
-    def extent(self) -> str:
-        """Its lines; with those of a header, of blank lines and of records that span lines."""
-        return f"{self.num_lines:,} line{'s' * (self.num_lines != 1)}"
 
     @property
     def notes(self) -> tuple[Note, ...]:
@@ -83,19 +85,22 @@ class TableSource:
         num_rows = 0
         for row in self.layout.rows(Lines(io.BytesIO(data), self.path, at_start=part.start == 0)):
             num_rows += 1
-            path = beside(self.path, row.path)
-            yield Example(
-                key=row.key or row.path,
-                source=path,
-                read_image=functools.partial(read_image, self.opener, path),
-                texts=row.texts,
-                label=row.label,
-            )
+            yield self._example(row)
         if num_rows != unit.num_rows:
             raise SourceError(
                 f"{self.path}: bytes {part.start} to {part.stop} had {unit.num_rows} rows when the job was planned "
                 f"and have {num_rows} now; the table changed: start again with a new output directory"
             )
+
+    def _example(self, row: Row) -> Example:
+        path, notes = beside(self.path, row.path), row.notes
+        read = functools.partial(read_image, self.opener, path)
+        if is_windows_path(row.path):
+            read = functools.partial(read_windows_image, self.opener, self.path, row.path)
+            notes = (*notes, BACKSLASHES) if "\\" in row.path else notes
+        return Example(
+            key=row.key or row.path, source=path, read_image=read, texts=row.texts, label=row.label, notes=notes
+        )
 
 
 def open_table(path: str, format: str, columns: SourceColumns, opener: Opener) -> TableSource:
@@ -108,13 +113,18 @@ def open_table(path: str, format: str, columns: SourceColumns, opener: Opener) -
         lines = Lines(stream, path, at_start=True)
         layout: Layout = JsonLayout(columns=columns) if format == "jsonl" else read_header(lines, format, columns)
         # Hashes take far less memory than keys; the rare suspects are checked again.
-        offsets, hashes, has_labels = array.array("q", [lines.offset]), array.array("q"), False
+        offsets, hashes = array.array("q", [lines.offset]), array.array("q")
+        has_texts = has_labels = False
         for row in layout.rows(lines):
             offsets.append(lines.offset)
             hashes.append(hash(row.key or row.path))
+            has_texts = has_texts or bool(row.texts)
             has_labels = has_labels or row.label != ""
     if not hashes:
         raise SourceError(f"{path}: no rows; a table needs at least one after its header")
+    if not has_texts and not has_labels:
+        with open_first(path, opener) as stream:
+            layout.check_names(Lines(stream, path, at_start=True))
     suspects = repeated_hashes(np.frombuffer(hashes, np.int64))
     if suspects:
         hint = f"put all texts of an image into one row, or give each row a unique name in a column {columns.key!r}"
@@ -123,19 +133,36 @@ def open_table(path: str, format: str, columns: SourceColumns, opener: Opener) -
         path=path,
         layout=layout,
         opener=opener,
-        info=SourceInfo.model_validate(
-            {
-                "kind": "table",
-                "path": path,
-                "files": [{"path": path, "bytes": lines.offset, "sha256": lines.digest.hexdigest()}],
-                "options": {"format": format, "columns": dataclasses.asdict(columns)},
-            }
-        ),
+        info=_info(lines, format, columns),
         num_rows=len(hashes),
-        num_lines=lines.number,
+        extent=_extent(lines),
         has_labels=has_labels,
         offsets=np.frombuffer(offsets, np.int64),
     )
+
+
+def _info(lines: Lines, format: str, columns: SourceColumns) -> SourceInfo:
+    # Earlier versions took TSV as quoted. The two differ only where a field begins with a quote: then a dataset of
+    # such a version must not pass for one of this job.
+    quotes = {"quotes": "kept"} if lines.num_quoted else {}
+    return SourceInfo.model_validate(
+        {
+            "kind": "table",
+            "path": lines.path,
+            "files": [{"path": lines.path, "bytes": lines.offset, "sha256": lines.digest.hexdigest()}],
+            "options": {"format": format, "columns": dataclasses.asdict(columns), **quotes},
+        }
+    )
+
+
+def _extent(lines: Lines) -> str:
+    """Returns how many lines were read, and what explains that they are not the rows and a header."""
+    words = f"{lines.number:,} line{'s' * (lines.number != 1)}"
+    if lines.num_blank:
+        words += f", {lines.num_blank:,} blank"
+    if lines.num_long_rows:
+        words += f", {lines.num_long_rows:,} row{'s' * (lines.num_long_rows != 1)} of several lines"
+    return words
 
 
 def _keys(path: str, layout: Layout, opener: Opener) -> Iterator[tuple[str, str]]:

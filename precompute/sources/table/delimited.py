@@ -1,0 +1,140 @@
+"""Delimited tables (CSV, TSV): the header, and the rows it declares."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from lit_precompute.precompute.sources.source import SourceColumns, SourceError
+from lit_precompute.precompute.sources.table.lines import Lines
+from lit_precompute.precompute.sources.table.records import DIALECTS, Dialect, filled_lines, read_fields, read_records
+from lit_precompute.precompute.sources.table.rows import Row, checked_path, no_text
+from lit_precompute.precompute.sources.values import Fault, listed, parse_json, read_texts, short
+
+_READ_QUOTED = "if the table quotes fields, use --source-format quoted-tsv"
+_QUOTES_KEPT = f"a field in quotes, kept as it is ({_READ_QUOTED})"
+_IN_QUOTES = re.compile(r'"(?:[^"]|"")*+"')  # as programs write fields that need quotes
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DelimitedLayout:
+    """See `Layout`. The meaning of each field."""
+
+    dialect: Dialect
+    names: tuple[str, ...]
+    image: int
+    texts: tuple[int, ...]
+    text_list: int | None
+    label: int | None
+    key: int | None
+
+    def skip_header(self, lines: Lines) -> None:
+        """Skips the first record."""
+        next(read_records(lines, self.dialect))
+
+    def rows(self, lines: Lines) -> Iterator[Row]:
+        """Yields a row per record; blank lines are skipped."""
+        for fields, line in read_records(lines, self.dialect):
+            if len(fields) != len(self.names):
+                raise lines.fault(self._wrong_number(len(fields)), line)
+            fault = functools.partial(lines.fault, line=line)
+            notes = [] if self.dialect.is_quoted else self._quotes_kept(fields, lines, fault)
+            texts = [fields[index] for index in self.texts if fields[index]]
+            if self.text_list is not None and fields[self.text_list]:
+                name = self.names[self.text_list]
+                list_texts, list_notes = read_texts({name: self._parse_list(fields[self.text_list], fault)}, name)
+                texts += list_texts
+                notes += list_notes
+            label = "" if self.label is None else fields[self.label]
+            key = "" if self.key is None else fields[self.key]
+            if self.key is not None and not key:
+                raise fault(f"column {self.names[self.key]!r} is empty; give every row a key or none")
+            path = checked_path(fields[self.image], self.names[self.image], fault)
+            yield Row(path, tuple(texts), label, key, tuple(notes))
+
+    def check_names(self, lines: Lines) -> None:
+        """Does nothing: the header has been checked."""
+
+    def _wrong_number(self, num_fields: int) -> str:
+        """Returns the error message for a row of `num_fields` fields."""
+        message = f"the header has {len(self.names)} fields, this row {num_fields}; "
+        if self.dialect.is_quoted:
+            return message + f"quote a field that contains {self.dialect.delimiter!r} or a line break"
+        return message + f"in TSV every tab separates fields, every line break rows; {_READ_QUOTED}"
+
+    def _quotes_kept(self, fields: Sequence[str], lines: Lines, fault: Fault) -> list[str]:
+        """Returns a note if a field that is read without quoting looks quoted; refuses such a path."""
+        if '"' not in "".join(fields) or not any(field.startswith('"') for field in fields):
+            return []
+        lines.num_quoted += 1
+        if _IN_QUOTES.fullmatch(fields[self.image]):
+            raise fault(f"the path is in quotes, {short(fields[self.image])}; {_READ_QUOTED}")
+        return [_QUOTES_KEPT] if any(_IN_QUOTES.fullmatch(field) for field in fields) else []
+
+    def _parse_list(self, cell: str, fault: Fault) -> Any:
+        """Returns the value of a cell of JSON."""
+        hint = "" if self.dialect.is_quoted or not cell.startswith('"') else f"; {_READ_QUOTED}"
+        return parse_json(cell, lambda message: fault(message + hint))
+
+
+def read_header(lines: Lines, format: str, columns: SourceColumns) -> DelimitedLayout:
+    """Returns the layout that the first line of a CSV or TSV file declares.
+
+    Raises:
+      SourceError: a column is missing or repeated; the file's columns are listed.
+    """
+    dialect = DIALECTS[format]
+    line = next(filled_lines(lines, dialect), "")
+    if not line:
+        raise SourceError(f"{lines.path}: empty; the first line must name the columns, {columns.image!r} among them")
+    _check_separator(line, lines, format, columns)
+    names = tuple(name.strip() for name in read_fields(line, lines, dialect))
+
+    def find(field: str, required: bool = False) -> int | None:
+        name = getattr(columns, field)
+        if name in names:
+            if names.count(name) > 1:
+                raise lines.fault(f"column {name!r} occurs {names.count(name)} times; only {columns.text!r} may repeat")
+            return names.index(name)
+        if required or not columns.is_default(field):
+            raise lines.fault(_no_column(field, columns, names))
+        return None
+
+    numbered = re.compile(rf"{re.escape(columns.text)}(_\d+)?")
+    texts = tuple(index for index, name in enumerate(names) if numbered.fullmatch(name))
+    layout = DelimitedLayout(
+        dialect=dialect,
+        names=names,
+        image=find("image", required=True) or 0,
+        texts=texts,
+        text_list=find("texts"),
+        label=find("label"),
+        key=find("key"),
+    )
+    if not texts and (not columns.is_default("text") or (layout.text_list is None and layout.label is None)):
+        raise lines.fault(no_text(columns, names))
+    return layout
+
+
+def _no_column(field: str, columns: SourceColumns, names: Sequence[str]) -> str:
+    """Returns the error message for a column that is not in the header."""
+    return f"no column {getattr(columns, field)!r}; there are {listed(names)}; name the {field} column with an option"
+
+
+def _check_separator(line: str, lines: Lines, format: str, columns: SourceColumns) -> None:
+    """Refuses a header that has an image column only when it is read as another format, and names that one."""
+    for other in (format, *DIALECTS):
+        names = [name.strip() for name in line.split(DIALECTS[other].delimiter)]
+        if DIALECTS[other].is_quoted:
+            names = [name.strip('"') for name in names]
+        if columns.image in names:
+            if other == format:
+                return
+            found = [name.strip() for name in line.split(DIALECTS[format].delimiter)]
+            raise lines.fault(
+                f"no column {columns.image!r}; there are {listed(found)}; the table looks like {other}: "
+                f"read it with --source-format {other}"
+            )
