@@ -21,6 +21,9 @@ _OTHER_MARKS = ((b"\x1f\x8b", "gzip"), (b"BZh", "bzip2"), (b"\xfd7zXZ", "xz"), (
 # What a header for all later members may not set: a unit is read from its own first byte, without it.
 _OWN_FIELDS = {"path", "linkpath", "size"}
 
+# The longest header of a long name or of pax fields; tarfile reads it whole, whatever its size.
+_MAX_HEADER_BYTES = 1 << 24
+
 
 @dataclasses.dataclass(frozen=True)
 class Member:
@@ -66,14 +69,14 @@ def read_members(stream: BinaryIO, path: str, start: int = 0, stop: int | None =
     while tar.offset < stop:
         offset = stream.seek(tar.offset)
         try:
-            info = tarfile.TarInfo.fromtarfile(tar)
+            info = _Header.fromtarfile(tar)
         except tarfile.EOFHeaderError:  # pyright: ignore[reportAttributeAccessIssue]
             _check_end(stream, path)
             return
         except (tarfile.HeaderError, ValueError, RecursionError) as error:
             raise _damaged(path, offset, str(error)) from error
         _check_member(info, tar, path, offset, num_bytes)
-        if not info.isdir():
+        if info.type != tarfile.DIRTYPE:
             yield _member(info, offset, tar.offset)
     if stop == num_bytes:
         raise _damaged(path, num_bytes, "the end marker is missing")
@@ -91,14 +94,33 @@ def shown(name: str) -> str:
     return name if name.isprintable() else repr(name)[1:-1]
 
 
+class _Header(tarfile.TarInfo):
+    """A header that refuses to read more than a header may hold."""
+
+    _LONG = (
+        tarfile.GNUTYPE_LONGNAME,
+        tarfile.GNUTYPE_LONGLINK,
+        tarfile.XHDTYPE,
+        tarfile.XGLTYPE,
+        tarfile.SOLARIS_XHDTYPE,
+    )
+
+    def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:  # tarfile's own hook for subclasses
+        if self.type in self._LONG and not 0 <= self.size <= _MAX_HEADER_BYTES:
+            raise tarfile.HeaderError(f"a header of {self.size:,} bytes")
+        return super()._proc_member(tar)  # pyright: ignore[reportAttributeAccessIssue]
+
+
 def _member(info: tarfile.TarInfo, start: int, stop: int) -> Member:
+    if info.isreg() and info.sparse is None:
+        return Member(info.name, start, info.offset_data, info.size, stop, info.chksum)
     kind, target, fault = "file", "", ""
     if info.islnk() or info.issym():
         kind, target = "hard link" if info.islnk() else "link", info.linkname
         fault = f"a link to {short(target)}, which is no file in this tar; write the tar with --dereference"
     elif not info.isreg():
         kind = "other"
-    elif info.sparse is not None:
+    else:
         fault = "a sparse file, which is stored in parts; write the tar without --sparse"
     return Member(info.name, start, info.offset_data, info.size, stop, info.chksum, kind, target, fault)
 
@@ -111,7 +133,7 @@ def _check_member(info: tarfile.TarInfo, tar: tarfile.TarFile, path: str, offset
         raise _damaged(path, offset, f"{info.name!r} ends at byte {end}, beyond the end of the file")
     if info.size < 0 or tar.offset <= offset:
         raise _damaged(path, offset, f"{info.name!r} has a size of {info.size} bytes")
-    if fields := _OWN_FIELDS & tar.pax_headers.keys():
+    if tar.pax_headers and (fields := _OWN_FIELDS & tar.pax_headers.keys()):
         raise _damaged(path, offset, f"a global header sets the {min(fields)} of all members")
     if not info.name.isascii():
         try:
@@ -131,8 +153,8 @@ def _tar_at(stream: BinaryIO, path: str, start: int) -> tarfile.TarFile:
             )
     stream.seek(start)
     try:
-        tar = tarfile.TarFile(fileobj=stream)
-    except (tarfile.ReadError, ValueError, RecursionError) as error:
+        tar = tarfile.TarFile(fileobj=stream, tarinfo=_Header)
+    except (tarfile.TarError, ValueError, RecursionError) as error:
         raise _damaged(path, start, str(error)) from error
     tar.offset = start  # the constructor has read the first header; start again
     tar.pax_headers = {}

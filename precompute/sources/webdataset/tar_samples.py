@@ -32,6 +32,7 @@ _CUTS: dict[SampleName, re.Pattern[str]] = {
 }
 # "left" and "depth.v2" are kinds of members; "0 front" and "5" are the ends of names.
 _KIND = re.compile(r"[^\W\d][\w-]*([.][^\W\d][\w-]*)*")
+_META = re.compile(r"__[^.]*__[.]")
 
 Skipped = Callable[[str, Member], None]
 """Called with why a member belongs to no sample, and the member."""
@@ -89,7 +90,7 @@ class SampleRule:
             return "hidden file, left out"
         if "." not in file_name:
             return "no dot in a member's name, left out"
-        if re.match(r"__.*__[.]", file_name.partition(".")[0] + "."):
+        if file_name.startswith("__") and _META.match(file_name):
             return "__name__ member, left out"
         match = _CUTS[self.cut].fullmatch(name)
         assert match, name
@@ -146,7 +147,9 @@ def _separated(group: Sample, rule: SampleRule) -> Iterator[Sample]:
     Those are: where no suffix is a single word, all images, since each has a name of its own; else the images whose
     suffix reads like the end of a name. Who says which member is the image knows the suffixes: then there are none.
     """
-    if not group.parts:
+    if not any("." in suffix for suffix in group.parts):
+        if group.parts:
+            yield group
         return
     has_words = any("." not in suffix for suffix in group.parts)
     lost = [

@@ -127,11 +127,12 @@ def _scan(
         for suffix, member in sample.parts.items():
             digest.update(f"{member.name}\n{member.size}\n{member.check_sum}\n".encode())
             scan.num_links += member.is_link
-            if scan.compound is None and is_compound_image(suffix):
+            if "." in suffix and scan.compound is None and is_compound_image(suffix):
                 scan.compound = member
             if len(scan.suffixes) < _MAX_SUFFIXES:
                 scan.suffixes[suffix] = None
-        if sought or not (scan.has_labels or scan.num_json == _MAX_JSON):
+        looks = bool(sought) or not (scan.has_labels or scan.num_json == _MAX_JSON)
+        if looks and not sample.parts.keys().isdisjoint(JSON_SUFFIXES):
             _look_into(scan, sample, file, columns.label, sought, stream)
     scan.offsets.append(stop)
     scan.num_bytes = stream.seek(0, 2)
@@ -146,7 +147,7 @@ def _look_into(scan: TarScan, sample: Sample, file: SharedFile, label: str, soug
         values, _ = read_json(follow_all(json, scan.links, stream, file.path), file)
     except ImageError:
         return  # reported when the row is read
-    scan.num_json += bool(json)
+    scan.num_json += 1
     scan.json_keys.update(values)
     sought.difference_update(values)
     scan.has_labels = scan.has_labels or (label in values and not read_label(values, label)[1])

@@ -140,24 +140,28 @@ def open_tars(
 
 def _check_scans(path: str, scans: Sequence[TarScan], rule: SampleRule, sought: set[str]) -> None:
     """Refuses tars in which nothing can be embedded, or which lack a key that the user named."""
-    tars = f"{len(scans)} tar{'s' * (len(scans) != 1)}"
-    suffixes = [short(suffix) for suffix in dict.fromkeys(suffix for scan in scans for suffix in scan.suffixes)]
-    there_are = f"there are {', '.join(suffixes[:_MAX_LISTED])}"
-    if not suffixes:
+    there_are = _listed(suffix for scan in scans for suffix in scan.suffixes)
+    if not any(scan.hashes for scan in scans):
+        tars = f"{len(scans)} tar{'s' * (len(scans) != 1)}"
         raise SourceError(f"{path}: no samples in {tars}; members must be named like 0001.jpg, 0001.txt")
     if not any(scan.has_images for scan in scans):
         if rule.image:
             raise SourceError(
                 f"{path}: no sample has a member {rule.image!r}, the image that was asked for; {there_are}"
             )
-        listed = f"no sample has an image, that is, a member named .{', .'.join(IMAGE_SUFFIXES)}; {there_are}"
+        usual = f"no sample has an image, that is, a member named .{', .'.join(IMAGE_SUFFIXES)}; {there_are}"
         compound = next((scan.compound for scan in scans if scan.compound), None)
-        raise SourceError(f"{path}: {listed}" + (f"; {cut_in_words(compound, rule)}" if compound else ""))
+        raise SourceError(f"{path}: {usual}" + (f"; {cut_in_words(compound, rule)}" if compound else ""))
     if sought:
-        keys = sorted({key for scan in scans for key in scan.json_keys})
-        raise SourceError(
-            f"{path}: no sample's JSON has {min(sought)!r}; there are {keys}; .txt and .cls need no option"
-        )
+        there_are = _listed(sorted(key for scan in scans for key in scan.json_keys))
+        raise SourceError(f"{path}: no sample's JSON has {min(sought)!r}; {there_are}; .txt and .cls need no option")
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Returns the first of some names in words, each once."""
+    unique = list(dict.fromkeys(names))
+    more = ", ..." if len(unique) > _MAX_LISTED else ""
+    return f"there are {', '.join(map(short, unique[:_MAX_LISTED])) or 'none'}{more}"
 
 
 def _info(path: str, columns: SourceColumns, sample_name: SampleName, scans: Sequence[TarScan]) -> SourceInfo:

@@ -52,12 +52,13 @@ def test_a_sparse_file_is_a_failure_and_its_neighbours_are_read(tmp_path, format
     assert [outcome(row) for row in rows] == [b"1.jpg", ("unreadable", fault), b"3.jpg"]
 
 
-def _with_field(start: int, field: bytes) -> bytes:
-    """Returns a tar of one image with a field of its header replaced, and the check sum made to fit."""
+def _with_field(start: int, field: bytes, type: bytes = tarfile.REGTYPE) -> bytes:
+    """Returns a tar of one member with a field of its header replaced, and the check sum made to fit."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as tar:
         tar.addfile(tarfile.TarInfo("1.jpg"))
     data = bytearray(stream.getvalue())
+    data[156:157] = type
     data[start : start + len(field)] = field
     data[148:156] = b" " * 8
     data[148:156] = b"%06o\0 " % sum(data[:512])
@@ -69,6 +70,11 @@ def _with_field(start: int, field: bytes) -> bytes:
     [
         (_with_field(124, b"\xff" * 10 + b"\xfc\x00"), r"byte 0: .*'1.jpg' has a size of -1024 bytes"),
         (_with_field(124, b"\x80" + b"\x7f" * 11), r"byte 0: .*'1.jpg' ends at byte \d+, beyond the end of the file"),
+        (
+            _with_field(124, b"\x80" + b"\0" * 6 + b"\x01" * 5, tarfile.GNUTYPE_LONGNAME),
+            "a header of 4,311,810,305 bytes",
+        ),
+        (_with_field(124, b"\xff" * 10 + b"\xfc\x00", tarfile.XHDTYPE), "a header of -1,024 bytes"),
         (_with_field(0, "\U0001f600".encode() + b"\xff.jpg"), r"byte 0: the name .* is not UTF-8"),
     ],
 )

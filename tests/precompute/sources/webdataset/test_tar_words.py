@@ -100,9 +100,7 @@ def test_a_key_that_the_user_named_must_be_in_some_json(tmp_path):
     path = write_tar(tmp_path / "d.tar", members)
     rows = all_rows(open_source(path, columns=SourceColumns(text="prompt")))
     assert rows[-1].texts == ("found late",)
-    with pytest.raises(
-        SourceError, match=r"no sample's JSON has 'promt'; there are \['prompt'\]; .txt and .cls need no"
-    ):
+    with pytest.raises(SourceError, match=r"no sample's JSON has 'promt'; there are 'prompt'; .txt and .cls need no"):
         open_source(path, columns=SourceColumns(text="promt"))
 
 
