@@ -59,7 +59,9 @@ def plan(
     Raises:
       SourceError, WeightsError, ValueError: source, weights or options cannot be used.
     """
-    source = open_source(options.source, format=options.source_format, columns=options.columns)
+    source = open_source(
+        options.source, format=options.source_format, columns=options.columns, sample_name=options.sample_name
+    )
     units = source.units(options.rows_per_shard)
     tower = PROCESS.tower(options.tower)
     job = Job(

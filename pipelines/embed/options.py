@@ -4,6 +4,7 @@ import dataclasses
 
 from lit_precompute.precompute.options import DecodingOptions
 from lit_precompute.precompute.sources.source import SourceColumns
+from lit_precompute.precompute.sources.webdataset.tar_samples import SampleName
 from lit_precompute.schemas import VectorType
 from lit_precompute.towers.options import ImageTowerOptions
 
@@ -23,6 +24,7 @@ class EmbedOptions:
       max_failures: Exit with status 1 if more rows fail: a count (100) or a share (0.5%); by default never.
       source_format: Format of the source if its name does not tell: tsv, quoted-tsv, semicolon-csv, webdataset ...
       columns: Names of the source's columns.
+      sample_name: Where the names in tars are cut into a sample's name and a suffix; last-dot if names contain dots.
     """
 
     source: str
@@ -35,3 +37,4 @@ class EmbedOptions:
     max_failures: str | None = None
     source_format: str | None = None
     columns: SourceColumns = dataclasses.field(default_factory=SourceColumns)
+    sample_name: SampleName = "first-dot"

@@ -20,18 +20,21 @@ from lit_precompute.precompute.sources.source import (
 from lit_precompute.precompute.sources.table import units as table
 from lit_precompute.precompute.sources.webdataset import units as webdataset
 from lit_precompute.precompute.sources.webdataset.tar_paths import find_tars, tars_in
+from lit_precompute.precompute.sources.webdataset.tar_samples import SampleName
 from lit_precompute.schemas.storage import find_files, open_file
 
 # Rows read at a time when looking up single rows.
 _LOOK_UP_ROWS = 4096
 
-_Open = Callable[[str, str, SourceColumns, Opener, Finder], Source]
+_Open = Callable[[str, str, SourceColumns, SampleName, Opener, Finder], Source]
 
 _FORMATS: dict[str, _Open] = {
     **dict.fromkeys(
-        table.FORMATS, lambda path, name, columns, opener, _: table.open_table(path, name, columns, opener)
+        table.FORMATS, lambda path, name, columns, _, opener, __: table.open_table(path, name, columns, opener)
     ),
-    "webdataset": lambda path, _, columns, opener, find: webdataset.open_tars(path, columns, opener, find),
+    "webdataset": lambda path, _, columns, sample_name, opener, find: webdataset.open_tars(
+        path, columns, opener, find, sample_name
+    ),
 }
 
 
@@ -45,6 +48,7 @@ def open_source(
     *,
     format: str | None = None,
     columns: SourceColumns | None = None,
+    sample_name: SampleName = "first-dot",
     opener: Opener = open_file,
     find: Finder = find_files,
 ) -> Source:
@@ -55,6 +59,7 @@ def open_source(
         (data-*.tar) or a brace pattern (data-{0000..0012}.tar).
       format: one of `format_names()`; None: by the path.
       columns: the columns' names, where they differ from the defaults of `SourceColumns`.
+      sample_name: where the names in tars are cut into a sample's name and a suffix.
       opener: opens a path; the default takes local paths and URLs (`schemas.storage`).
       find: lists what a glob pattern matches, as `opener` would open it.
 
@@ -62,7 +67,9 @@ def open_source(
       SourceError: unknown format, no such file, no rows, no such column, a repeated key, a damaged file.
     """
     name = _check_format(path, format, find)
-    return _FORMATS[name](path, name, columns or SourceColumns(), opener, find)
+    if sample_name != "first-dot" and name != "webdataset":
+        raise SourceError(f"{path}: sample_name {sample_name!r} is for tars, and this is {name}")
+    return _FORMATS[name](path, name, columns or SourceColumns(), sample_name, opener, find)
 
 
 def check_source(

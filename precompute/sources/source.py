@@ -39,7 +39,7 @@ class SourceColumns:
     """The names of a table's columns, or of the keys in a sample's JSON.
 
     Attributes:
-      image: Column of the images' paths, relative to the table's folder. Tables only.
+      image: Column of the images' paths, relative to the table's folder; in tars the image's suffix, such as left.png.
       text: Column of a text; a table may have several of this name, or text_1, text_2, ...
       texts: Column of a list of texts (in CSV and TSV as JSON).
       label: Column of the class, if any.
@@ -92,12 +92,17 @@ class Example:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FileSlice:
-    """A contiguous part of one file: bytes [start, stop) hold `num_rows` rows."""
+    """A contiguous part of one file: bytes [start, stop) hold `num_rows` rows, after `num_before` of another unit.
+
+    `links` are of a tar alone: for each link in these bytes, where its header and that of its file begin.
+    """
 
     path: str
     start: int
     stop: int
     num_rows: int
+    num_before: int = 0
+    links: tuple[tuple[int, int], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -165,7 +170,8 @@ def cut_units(path_offsets: Sequence[tuple[str, np.ndarray]], rows_per_shard: in
     """Returns units over consecutive files.
 
     Args:
-      path_offsets: for each file its path and int64 [rows + 1]: where each row begins, and where the last one ends.
+      path_offsets: for each file its path and int64 [rows + 1]: where each row begins, and where the last one ends;
+        rows that begin at the same byte can only be read together.
       rows_per_shard: rows of each unit but the last.
     """
     if rows_per_shard < 1:
@@ -181,12 +187,24 @@ def cut_units(path_offsets: Sequence[tuple[str, np.ndarray]], rows_per_shard: in
             path, offsets = path_offsets[index]
             start, stop = max(first_row - first, 0), min(last_row - first, len(offsets) - 1)
             if start < stop:
-                span = int(offsets[start]), int(offsets[stop])
-                files.append(FileSlice(path=path, start=span[0], stop=span[1], num_rows=stop - start))
+                files.append(_slice(path, offsets, start, stop))
             index += 1
         unit = WorkUnit(number=number, first_row=first_row, num_rows=last_row - first_row, files=tuple(files))
         units.append(unit)
     return units
+
+
+def _slice(path: str, offsets: np.ndarray, first: int, last: int) -> FileSlice:
+    """Returns the bytes of the rows [first, last) of a file, from where the first one can be read."""
+    together = int(np.searchsorted(offsets, offsets[first], side="left"))
+    after = int(np.searchsorted(offsets, offsets[last - 1], side="right"))
+    return FileSlice(
+        path=path,
+        start=int(offsets[first]),
+        stop=int(offsets[after]),
+        num_rows=last - first,
+        num_before=first - together,
+    )
 
 
 def repeated_hashes(hashes: np.ndarray) -> set[int]:

@@ -97,25 +97,3 @@ def _is_text(value: Any) -> bool:
 def _left_out(name: str, verb: str, value: Any) -> str:
     what = "contains half a surrogate pair" if isinstance(value, str) else f"{verb} {_KINDS[type(value)]}"
     return f"{name!r} {what}, left out"
-
-
-# The strict forms, which webdataset still uses.
-
-
-def strings(values: Mapping[str, Any], name: str, fault: Fault) -> list[str]:
-    """Returns the string or strings under a key, without empty ones; [] if the key is missing."""
-    value = values.get(name)
-    texts = [] if value is None else [value] if isinstance(value, str) else value
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise fault(f"{name!r} must be a string or a list of strings, got {short(value)}")
-    return [whole(text, name, fault) for text in texts if text]
-
-
-def word(values: Mapping[str, Any], name: str, fault: Fault) -> str:
-    """Returns the string or whole number under a key as a string; "" if the key is missing."""
-    value = values.get(name)
-    if value is None:
-        return ""
-    if isinstance(value, str) or type(value) is int:
-        return whole(str(value), name, fault)
-    raise fault(f"{name!r} must be a string or a whole number, got {short(value)}")

@@ -1,131 +1,173 @@
-"""Samples in a tar file, found by its headers alone.
-
-Promises: a member's data is skipped, never read here; a damaged or truncated tar is an error that names file and byte,
-where Python's tarfile and most readers stop silently and lose the rest.
+"""Samples in a tar file: which members belong together, and which of them is the image.
 
 Names are grouped by webdataset's rule: a sample's name is the member's path up to the first dot of the file name; the
-rest, in lower case, is the member's kind; members of a sample are consecutive. Names without a dot, hidden files and
+rest, in lower case, is the member's suffix; members of a sample are consecutive. Names without a dot, hidden files and
 webdataset's own "__name__" members belong to no sample. Source: github.com/webdataset/webdataset, tariterators.py.
+Where names contain dots, "last-dot" cuts at the last one instead.
+
+Promises: every member that belongs to no sample is reported; an image that the first dot cuts off from its own name is
+a sample of its own, without an image, so that it is counted.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
-import tarfile
-from collections.abc import Iterator
-from typing import BinaryIO
+from collections.abc import Callable, Iterator
+from typing import BinaryIO, Literal, get_args
 
-from lit_precompute.precompute.sources.source import SourceError
+from lit_precompute.precompute.sources.source import SourceColumns, SourceError
+from lit_precompute.precompute.sources.webdataset.tar_links import is_own_link
+from lit_precompute.precompute.sources.webdataset.tar_members import Member, read_members
 
-_NAME = re.compile(r"((?:.*/|)[^./]+)[.]([^/]*)", re.DOTALL)
-_OTHER_MARKS = ((b"\x1f\x8b", "gzip"), (b"BZh", "bzip2"), (b"\xfd7zXZ", "xz"), (b"\x28\xb5\x2f\xfd", "zstd"))
+SampleName = Literal["first-dot", "last-dot"]
+"""Where a member's name is cut into the sample's name and the suffix."""
 
+# Where a sample has several images, the first of these is taken. The last two are webdataset's own names for JPEG.
+IMAGE_SUFFIXES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "img", "image")
 
-@dataclasses.dataclass(frozen=True)
-class Member:
-    """A file in a tar: the positions of its header and its data."""
+_CUTS: dict[SampleName, re.Pattern[str]] = {
+    "first-dot": re.compile(r"((?:.*/|)[^./]+)[.]([^/]*)", re.DOTALL),
+    "last-dot": re.compile(r"((?:.*/|)[^./][^/]*)[.]([^./]*)", re.DOTALL),
+}
+# "left" and "depth.v2" are kinds of members; "0 front" and "5" are the ends of names.
+_KIND = re.compile(r"[^\W\d][\w-]*([.][^\W\d][\w-]*)*")
+_META = re.compile(r"__[^.]*__[.]")
 
-    name: str
-    start: int
-    data: int
-    size: int
-    stop: int
-    check_sum: int
+Skipped = Callable[[str, Member], None]
+"""Called with why a member belongs to no sample, and the member."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """Consecutive members of one name; `parts` maps what follows the first dot to the member."""
+    """Consecutive members of one name.
+
+    Attributes:
+      name: what they share; of an image that was cut off from its name, the whole name.
+      start: the byte where the first member's header begins; samples that are mixed up with each other share it.
+      stop: the byte where the header after the last one begins.
+      parts: the members by suffix.
+      cut_off: whether this is an image that was cut off from its name.
+    """
 
     name: str
+    start: int
+    stop: int
     parts: dict[str, Member]
-
-    @property
-    def start(self) -> int:
-        """Returns the byte where the first member's header begins."""
-        return next(iter(self.parts.values())).start
+    cut_off: bool = False
 
 
-def read_samples(stream: BinaryIO, path: str, start: int = 0, stop: int | None = None) -> Iterator[Sample]:
+@dataclasses.dataclass(frozen=True)
+class SampleRule:
+    """How members become samples.
+
+    Attributes:
+      cut: where names are cut.
+      image: the suffix of the image; "" for the first of `IMAGE_SUFFIXES`.
+    """
+
+    cut: SampleName = "first-dot"
+    image: str = ""
+
+    def __post_init__(self):
+        if self.cut not in get_args(SampleName):
+            raise SourceError(f"sample_name must be one of {list(get_args(SampleName))}, got {self.cut!r}")
+
+    @classmethod
+    def of(cls, columns: SourceColumns, cut: SampleName) -> SampleRule:
+        """Returns the rule for the image's column, which means a suffix here, such as "left.png"."""
+        return cls(cut, "" if columns.is_default("image") else columns.image.lower().removeprefix("."))
+
+    def image_of(self, sample: Sample) -> Member | None:
+        """Returns the member that is the sample's image, if any."""
+        suffixes = (self.image,) if self.image else IMAGE_SUFFIXES
+        return None if sample.cut_off else next((sample.parts[s] for s in suffixes if s in sample.parts), None)
+
+    def split(self, name: str) -> tuple[str, str] | str:
+        """Returns a member's sample and suffix, or why it belongs to none."""
+        file_name = name.rpartition("/")[2]
+        if file_name.startswith("."):
+            return "hidden file, left out"
+        if "." not in file_name:
+            return "no dot in a member's name, left out"
+        if file_name.startswith("__") and _META.match(file_name):
+            return "__name__ member, left out"
+        match = _CUTS[self.cut].fullmatch(name)
+        assert match, name
+        return match[1].removeprefix("./"), match[2].lower()
+
+
+def read_samples(
+    stream: BinaryIO,
+    path: str,
+    rule: SampleRule,
+    start: int = 0,
+    stop: int | None = None,
+    *,
+    skipped: Skipped = lambda why, member: None,
+) -> Iterator[Sample]:
     """Yields the samples of a tar, or of the part [start, stop) of it that begins at a sample.
 
     Raises:
-      SourceError: the tar is damaged or truncated; a sample has two members of one kind.
+      SourceError: the tar is damaged or truncated; a sample has two members of one suffix.
     """
-    name, parts = "", {}
+    group, group_start, group_stop, parts = "", start, start, {}
     for member in read_members(stream, path, start, stop):
-        match = _NAME.fullmatch(member.name)
-        if not match or match[1].rpartition("/")[2].startswith("__"):
+        split = _why_left_out(member) or rule.split(member.name)
+        if isinstance(split, str):
+            skipped(split, member)
             continue
-        sample_name, suffix = match[1].removeprefix("./"), match[2].lower()
-        if sample_name != name and parts:
-            yield Sample(name, parts)
-            parts = {}
-        name = sample_name
-        if suffix in parts:
+        name, suffix = split
+        if name != group or not parts:
+            yield from _separated(Sample(group, group_start, group_stop, parts), rule)
+            group, group_start, parts = name, member.start, {}
+        group_stop = member.stop
+        same = parts.get(suffix)
+        if same is not None and not (same.is_link or member.is_link):
             raise SourceError(
                 f"{path}, byte {member.start}: sample {name!r} has two members {suffix!r}; rename one of them"
             )
-        parts[suffix] = member
-    if parts:
-        yield Sample(name, parts)
+        if same is not None:
+            skipped("link with the name of a file, left out", same if same.is_link else member)
+        if same is None or same.is_link:
+            parts[suffix] = member
+    yield from _separated(Sample(group, group_start, group_stop, parts), rule)
 
 
-def read_members(stream: BinaryIO, path: str, start: int = 0, stop: int | None = None) -> Iterator[Member]:
-    """Yields the regular files of a tar, or of the part [start, stop) of it that begins at a header."""
-    num_bytes = stream.seek(0, os.SEEK_END)
-    stop = num_bytes if stop is None else stop
-    tar = _tar_at(stream, path, start)
-    while tar.offset < stop:
-        offset = stream.seek(tar.offset)
-        try:
-            info = tarfile.TarInfo.fromtarfile(tar)
-        except tarfile.EOFHeaderError:  # pyright: ignore[reportAttributeAccessIssue]
-            _check_end(stream, path)
-            return
-        except tarfile.HeaderError as error:
-            raise _damaged(path, offset, str(error)) from error
-        if info.offset_data + info.size > num_bytes:
-            raise _damaged(
-                path, offset, f"{info.name!r} ends at byte {info.offset_data + info.size}, beyond the end of the file"
-            )
-        if not info.name.isascii() and "\udc80" <= max(info.name) <= "\udcff":
-            raise SourceError(f"{path}, byte {offset}: the name {info.name!r} is not UTF-8; rename it")
-        if info.isreg():
-            yield Member(info.name, offset, info.offset_data, info.size, tar.offset, info.chksum)
-    if stop == num_bytes:
-        raise _damaged(path, num_bytes, "the end marker is missing")
+def _why_left_out(member: Member) -> str:
+    """Returns why a member belongs to no sample whatever its name; "" if it may belong to one."""
+    if member.kind == "other":
+        return "device, pipe or other special member, left out"
+    return "second copy of a file, left out" if is_own_link(member) else ""
 
 
-def _tar_at(stream: BinaryIO, path: str, start: int) -> tarfile.TarFile:
-    """Returns a TarFile positioned at byte `start`."""
-    stream.seek(start)
-    first = stream.read(8)
-    for mark, name in _OTHER_MARKS:
-        if first.startswith(mark):
-            raise SourceError(
-                f"{path}: compressed with {name}, but rows are read by position: decompress it to a plain .tar"
-            )
-    stream.seek(start)
-    try:
-        tar = tarfile.TarFile(fileobj=stream)
-    except tarfile.ReadError as error:
-        raise _damaged(path, start, str(error)) from error
-    tar.offset = start  # the constructor has read the first header; start again
-    return tar
+def _separated(group: Sample, rule: SampleRule) -> Iterator[Sample]:
+    """Yields a group of members, and apart from it the images that are only in it because their names were cut.
+
+    Those are: where no suffix is a single word, all images, since each has a name of its own; else the images whose
+    suffix reads like the end of a name. Who says which member is the image knows the suffixes: then there are none.
+    """
+    if not any("." in suffix for suffix in group.parts):
+        if group.parts:
+            yield group
+        return
+    has_words = any("." not in suffix for suffix in group.parts)
+    lost = [
+        suffix
+        for suffix in group.parts
+        if not rule.image
+        and is_compound_image(suffix)
+        and not (has_words and _KIND.fullmatch(suffix.rpartition(".")[0]))
+    ]
+    if not lost or rule.image_of(group) is not None:
+        yield group
+    for suffix in lost:
+        member = group.parts[suffix]
+        name = member.name.removeprefix("./")
+        yield dataclasses.replace(group, name=name, parts={suffix: member}, cut_off=True)
 
 
-def _check_end(stream: BinaryIO, path: str) -> None:
-    """Refuses tars joined by `cat`: everything after the first one's end would be lost."""
-    while block := stream.read(1 << 20):
-        if block.count(0) != len(block):
-            offset = stream.tell() - len(block)
-            raise SourceError(
-                f"{path}: there is data after the tar's end (byte {offset}); join tars with `tar --concatenate`"
-            )
-
-
-def _damaged(path: str, offset: int, message: str) -> SourceError:
-    return SourceError(f"{path}, byte {offset}: the tar is damaged or truncated ({message}); fetch or write it again")
+def is_compound_image(suffix: str) -> bool:
+    """Returns whether a suffix of several words ends like an image's: "left.png", "0 front.jpg"."""
+    stem, _, last = suffix.rpartition(".")
+    return bool(stem) and last in IMAGE_SUFFIXES

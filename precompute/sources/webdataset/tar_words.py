@@ -1,23 +1,31 @@
 """The contents of a sample in a tar: its texts, its label, and its image's bytes on request.
 
 Promises: members are read by position, by several threads at once through one open file. A member that cannot be read
-is an `ImageError`, so that only its own row fails.
+is an `ImageError`, so that only its own row fails. What img2dataset and webdataset's own writer produce is read as they
+mean it.
 
 Not here: finding samples (`tar_samples`).
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import math
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 from lit_precompute.precompute.images.decoding import ImageError
 from lit_precompute.precompute.sources.source import Opener, SourceColumns, SourceError
-from lit_precompute.precompute.sources.values import parse_json, strings, word
-from lit_precompute.precompute.sources.webdataset.tar_samples import Member, Sample
+from lit_precompute.precompute.sources.values import parse_json, read_label, read_texts
+from lit_precompute.precompute.sources.webdataset.tar_members import Member, shown
+
+# As webdataset's writer names them.
+TEXT_SUFFIXES = ("txt", "text")
+LABEL_SUFFIXES = ("cls", "class")
+JSON_SUFFIXES = ("json", "jsn")
 
 
 class SharedFile:
@@ -34,7 +42,13 @@ class SharedFile:
         self._identity = uuid.uuid4().hex
 
     def read(self, member: Member) -> bytes:
-        """Returns a member's bytes. Errors of the tar itself are raised unchanged: they are not about one image."""
+        """Returns a member's bytes. Errors of the tar itself are raised unchanged: they are not about one image.
+
+        Raises:
+          ImageError: "missing", a link that leads to no file; "unreadable", another fault of the member.
+        """
+        if member.fault:
+            raise ImageError("missing" if member.is_link else "unreadable", f"{shown(member.name)}: {member.fault}")
         with self._lock:
             if self._stream is None:
                 self._stream = self._opener(self.path)
@@ -60,26 +74,38 @@ def _shared_again(opener: Opener, path: str, identity: str) -> SharedFile:
     return SharedFile(opener, path)
 
 
-def read_words(sample: Sample, file: SharedFile, columns: SourceColumns) -> tuple[tuple[str, ...], str]:
+@dataclasses.dataclass(frozen=True)
+class Words:
+    """The texts and the label of a sample, and notes about what was left out of them."""
+
+    texts: tuple[str, ...] = ()
+    label: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def read_words(parts: Mapping[str, Member], file: SharedFile, columns: SourceColumns) -> Words:
     """Returns a sample's texts (the txt member, then those of the JSON, each once) and its label (cls, else JSON).
 
+    JSON that cannot be used loses its words alone.
+
     Raises:
-      ImageError: "unreadable", a member is not UTF-8 or not the expected JSON.
+      ImageError: "unreadable" or "missing", a member cannot be read, or a txt or cls is not UTF-8.
     """
-    texts, label = [], ""
-    if "txt" in sample.parts:
-        texts.append(_text(sample.parts["txt"], file))
-    if "json" in sample.parts:
-        member = sample.parts["json"]
-        values = read_json(member, file)
-        fault = _fault(member)
-        for name in text_names(columns):
-            texts += [text.strip() for text in strings(values, name, fault)]
-        label = word(values, columns.label, fault)
-    if "cls" in sample.parts:
-        label = _text(sample.parts["cls"], file)
+    written = [_text(parts[suffix], file) for suffix in TEXT_SUFFIXES if suffix in parts]
+    labels = [_text(parts[suffix], file) for suffix in LABEL_SUFFIXES if suffix in parts]
+    values, notes = read_json(parts, file)
+    names = text_names(columns)
+    if values and not written and values.keys().isdisjoint(names):
+        notes.append(f"JSON without {', '.join(names[:-1])} or {names[-1]}")
+    texts = [text for text in written if not any(_is_python(text, values.get(name)) for name in names)]
+    for name in names:
+        found, left_out = read_texts(values, name)
+        texts += [text.strip() for text in found]
+        notes += left_out
+    label, left_out = (labels[0], []) if labels else read_label(values, columns.label)
     # img2dataset writes a caption twice, as txt and in the JSON.
-    return tuple(text for text in dict.fromkeys(texts) if text), label
+    unique = tuple(text for text in dict.fromkeys(texts) if text)
+    return Words(unique, label, tuple(dict.fromkeys([*notes, *left_out])))
 
 
 def text_names(columns: SourceColumns) -> tuple[str, ...]:
@@ -87,24 +113,36 @@ def text_names(columns: SourceColumns) -> tuple[str, ...]:
     return (columns.text, columns.texts, *(("caption",) if columns.is_default("text") else ()))
 
 
-def _fault(member: Member) -> Callable[[str], ImageError]:
-    return lambda message: ImageError("unreadable", f"{member.name}: {message}")
+def read_json(parts: Mapping[str, Member], file: SharedFile) -> tuple[dict[str, Any], list[str]]:
+    """Returns the object in a sample's JSON, {} without one, and notes about what was left out.
+
+    Raises:
+      ImageError: "unreadable" or "missing", the member cannot be read.
+    """
+    member = next((parts[suffix] for suffix in JSON_SUFFIXES if suffix in parts), None)
+    if member is None:
+        return {}, []
+    data = file.read(member)
+    try:
+        values = parse_json(data.decode("utf-8-sig"), _NotJsonError)
+    except (UnicodeDecodeError, _NotJsonError):
+        return {}, ["JSON that cannot be parsed, left out"]
+    if not isinstance(values, dict):
+        return {}, ["JSON that is not an object, left out"]
+    return values, []
+
+
+class _NotJsonError(ValueError):
+    """A member is not JSON."""
 
 
 def _text(member: Member, file: SharedFile) -> str:
     try:
         return file.read(member).decode("utf-8-sig").strip()
     except UnicodeDecodeError as error:
-        raise _fault(member)(f"not UTF-8 at byte {error.start}") from error
+        raise ImageError("unreadable", f"{shown(member.name)}: not UTF-8 at byte {error.start}") from error
 
 
-def read_json(member: Member, file: SharedFile) -> dict[str, Any]:
-    """Returns the object in a JSON member.
-
-    Raises:
-      ImageError: "unreadable", it is not a JSON object.
-    """
-    values = parse_json(_text(member, file), _fault(member))
-    if not isinstance(values, dict):
-        raise _fault(member)("must be a JSON object")
-    return values
+def _is_python(text: str, value: Any) -> bool:
+    """Returns whether a text is img2dataset's rendering of a caption that is no string: "nan", "['a', 'b']"."""
+    return text == str(value) and (isinstance(value, list) or (isinstance(value, float) and math.isnan(value)))

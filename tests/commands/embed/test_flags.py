@@ -34,6 +34,7 @@ FLAGS = {
     "texts-column": "texts",
     "label-column": "label",
     "key-column": "key",
+    "sample-name": "first-dot",
 }
 
 
@@ -62,6 +63,7 @@ def test_each_flag_reaches_its_option():
     tower = {"weights": "w.npz", "resolution": 64, "resize": "square", "pooling": "map", "compute-type": "bfloat16"}
     columns = {"image": "file", "text": "caption", "texts": "captions", "label": "class", "key": "id"}
     others = {"batch-size": 8, "rows-per-shard": 9, "dtype": "int8", "max-failures": "5%", "source-format": "tsv"}
+    others["sample-name"] = "last-dot"
     decoding = {"decode-in": "processes", "decode-workers": 3}
     given = tower | {f"{name}-column": value for name, value in columns.items()} | others | decoding
     assert {"source", "tower", "output", *given} == {*FLAGS}
@@ -84,6 +86,7 @@ def test_each_flag_reaches_its_option():
         vector_type="int8",
         max_failures="5%",
         source_format="tsv",
+        sample_name="last-dot",
     )
 
 

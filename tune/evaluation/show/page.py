@@ -99,7 +99,12 @@ def _read(dataset: EmbeddingDataset, keys: set[str], image_folder: str | None) -
     info = dataset.manifest.source
     try:
         columns = SourceColumns(**info.options.get("columns", {}))
-        source = open_source(info.path, format=info.options.get("format"), columns=columns)
+        source = open_source(
+            info.path,
+            format=info.options.get("format"),
+            columns=columns,
+            sample_name=info.options.get("sample_name", "first-dot"),
+        )
         for example in find_examples(source, keys):
             with contextlib.suppress(ImageError):
                 yield example.key, example.read_image()

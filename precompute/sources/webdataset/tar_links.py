@@ -1,0 +1,127 @@
+"""Links in a tar: to which of its files each one leads.
+
+Promises: as if the tar were unpacked into an empty folder. A symbolic link is relative to its own folder, a hard link
+to the tar; links lead through links, also through links to folders, and to later members, too. Where members share a
+path, the last one counts, but for a hard link the last one before it. Nothing outside the tar is ever looked at.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import BinaryIO
+
+import numpy as np
+
+from lit_precompute.precompute.sources.source import FileSlice, WorkUnit
+from lit_precompute.precompute.sources.webdataset.tar_members import Member, member_at, read_members
+
+# Linux's limit. It ends cycles, too.
+_MAX_LINKS = 40
+_NO_LINKS = np.empty((0, 2), np.int64)
+
+
+def find_targets(stream: BinaryIO, path: str) -> dict[int, Member]:
+    """Returns the file that each link of a tar leads to, by the start of the link; dangling links are absent."""
+    links: list[Member] = []
+    tree: dict[str, Member] = {}
+    for member in read_members(stream, path):
+        where = normal_path(member.name)
+        if member.is_link and not is_own_link(member):
+            links.append(member)
+            tree[where] = member
+        elif not member.is_link:
+            tree.pop(where, None)
+    paths = {link.start: where for link in links if (where := _follow(link, tree)) is not None}
+    wanted = set(paths.values())
+    files: dict[str, Member] = {}
+    targets: dict[int, Member] = {}
+    for member in read_members(stream, path):
+        if member.kind == "file" and (where := normal_path(member.name)) in wanted:
+            files[where] = member
+        elif member.kind == "hard link" and (file := files.get(paths.get(member.start, ""))):
+            targets[member.start] = file
+    last = {start: files[where] for start, where in paths.items() if where in files}
+    return last | targets
+
+
+def normal_path(name: str) -> str:
+    """Returns a path in a tar without "./", doubled slashes and a leading slash."""
+    return "/".join(part for part in name.split("/") if part not in ("", "."))
+
+
+def is_own_link(member: Member) -> bool:
+    """Returns whether a member is a hard link to itself, which tar writes for a file that it is given twice."""
+    return member.kind == "hard link" and normal_path(member.target) == normal_path(member.name)
+
+
+def with_links(unit: WorkUnit, links: Mapping[str, np.ndarray]) -> WorkUnit:
+    """Returns a unit with the links in its bytes.
+
+    Args:
+      unit: whose files are tars.
+      links: by tar: int64 [links, 2], where each link's header and that of its file begin; ascending.
+    """
+    files: list[FileSlice] = []
+    for part in unit.files:
+        pairs = links.get(part.path, _NO_LINKS)
+        first, last = np.searchsorted(pairs[:, 0], [part.start, part.stop])
+        inside = tuple((int(link), int(file)) for link, file in pairs[first:last])
+        files.append(dataclasses.replace(part, links=inside))
+    return dataclasses.replace(unit, files=tuple(files))
+
+
+def follow_all(
+    parts: Mapping[str, Member], targets: Mapping[int, int], stream: BinaryIO, path: str
+) -> dict[str, Member]:
+    """Returns members of a tar, each link with the bytes of the file it leads to; dangling links stay as they are.
+
+    Args:
+      parts: the members.
+      targets: where the header of each link's file begins, by where the link's begins.
+      stream: the open tar.
+      path: of the tar.
+    """
+    followed = dict(parts)
+    for suffix, member in parts.items():
+        if member.start in targets:
+            file = member_at(stream, path, targets[member.start])
+            followed[suffix] = dataclasses.replace(
+                member, data=file.data, size=file.size, kind=file.kind, fault=file.fault
+            )
+    return followed
+
+
+def _follow(link: Member, tree: Mapping[str, Member]) -> str | None:
+    """Returns the path that a link leads to in the end; None for an absolute one, and if it runs in a circle."""
+    done, rest = normal_path(link.name).split("/"), []
+    for _ in range(_MAX_LINKS):
+        link = _second_name(link, tree)
+        if link.kind == "link" and link.target.startswith("/"):
+            return None
+        done = done[:-1] if link.kind == "link" else []
+        rest += link.target.split("/")[::-1]
+        following = None
+        while rest and following is None:
+            part = rest.pop()
+            if part == ".." and done[-1:] not in ([], [".."]):
+                done.pop()
+            elif part not in ("", "."):
+                done.append(part)
+                following = tree.get("/".join(done))
+        if following is None:
+            return "/".join(done)
+        link = following
+    return None
+
+
+def _second_name(link: Member, tree: Mapping[str, Member]) -> Member:
+    """Returns a hard link to a symbolic link as what it is, a symbolic link in its own folder; any other as it is."""
+    first = link
+    for _ in range(_MAX_LINKS):
+        if first.kind == "link":
+            return dataclasses.replace(link, kind="link", target=first.target)
+        first = tree.get(normal_path(first.target))
+        if first is None:
+            break
+    return link

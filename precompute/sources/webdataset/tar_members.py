@@ -1,0 +1,175 @@
+"""The members of a tar file, found by its headers alone.
+
+Promises: a member's data is skipped, never read here; a damaged or truncated tar is an error that names file and byte,
+where Python's tarfile and most readers stop silently and lose the rest. Every member but a directory is yielded.
+
+Not here: where links lead (`tar_links`), and which members form a sample (`tar_samples`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tarfile
+from collections.abc import Iterator
+from typing import BinaryIO, Literal
+
+from lit_precompute.precompute.sources.source import SourceError
+from lit_precompute.precompute.sources.values import short
+
+_OTHER_MARKS = ((b"\x1f\x8b", "gzip"), (b"BZh", "bzip2"), (b"\xfd7zXZ", "xz"), (b"\x28\xb5\x2f\xfd", "zstd"))
+# What a header for all later members may not set: a unit is read from its own first byte, without it.
+_OWN_FIELDS = {"path", "linkpath", "size"}
+
+# The longest header of a long name or of pax fields; tarfile reads it whole, whatever its size.
+_MAX_HEADER_BYTES = 1 << 24
+
+
+@dataclasses.dataclass(frozen=True)
+class Member:
+    """A member of a tar: the positions of its header and its data.
+
+    Attributes:
+      name: its path in the tar.
+      start: the byte where its header begins.
+      data: the byte where its data begins.
+      size: of its data, in bytes.
+      stop: the byte where the next header begins.
+      check_sum: its header's.
+      kind: "other" is a device, a pipe, or what only the writer of the tar knows.
+      target: where a link leads, as written.
+      fault: why its bytes cannot be read; "" if they can.
+    """
+
+    name: str
+    start: int
+    data: int
+    size: int
+    stop: int
+    check_sum: int
+    kind: Literal["file", "hard link", "link", "other"] = "file"
+    target: str = ""
+    fault: str = ""
+
+    @property
+    def is_link(self) -> bool:
+        """Returns whether it is a link, hard or symbolic."""
+        return self.kind in ("hard link", "link")
+
+
+def read_members(stream: BinaryIO, path: str, start: int = 0, stop: int | None = None) -> Iterator[Member]:
+    """Yields the members of a tar, or of the part [start, stop) of it that begins at a header, without directories.
+
+    Raises:
+      SourceError: the tar is damaged, truncated or compressed; a name is not UTF-8.
+    """
+    num_bytes = stream.seek(0, os.SEEK_END)
+    stop = num_bytes if stop is None else stop
+    tar = _tar_at(stream, path, start)
+    while tar.offset < stop:
+        offset = stream.seek(tar.offset)
+        try:
+            info = _Header.fromtarfile(tar)
+        except tarfile.EOFHeaderError:  # pyright: ignore[reportAttributeAccessIssue]
+            _check_end(stream, path)
+            return
+        except (tarfile.HeaderError, ValueError, RecursionError) as error:
+            raise _damaged(path, offset, str(error)) from error
+        _check_member(info, tar, path, offset, num_bytes)
+        if info.type != tarfile.DIRTYPE:
+            yield _member(info, offset, tar.offset)
+    if stop == num_bytes:
+        raise _damaged(path, num_bytes, "the end marker is missing")
+
+
+def member_at(stream: BinaryIO, path: str, start: int) -> Member:
+    """Returns the member whose header begins at byte `start`."""
+    for member in read_members(stream, path, start, start + 1):
+        return member
+    raise _damaged(path, start, "a link leads here, and there is no file")
+
+
+def shown(name: str) -> str:
+    """Returns a member's name as messages show it: control characters are escaped."""
+    return name if name.isprintable() else repr(name)[1:-1]
+
+
+class _Header(tarfile.TarInfo):
+    """A header that refuses to read more than a header may hold."""
+
+    _LONG = (
+        tarfile.GNUTYPE_LONGNAME,
+        tarfile.GNUTYPE_LONGLINK,
+        tarfile.XHDTYPE,
+        tarfile.XGLTYPE,
+        tarfile.SOLARIS_XHDTYPE,
+    )
+
+    def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:  # tarfile's own hook for subclasses
+        if self.type in self._LONG and not 0 <= self.size <= _MAX_HEADER_BYTES:
+            raise tarfile.HeaderError(f"a header of {self.size:,} bytes")
+        return super()._proc_member(tar)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _member(info: tarfile.TarInfo, start: int, stop: int) -> Member:
+    if info.isreg() and info.sparse is None:
+        return Member(info.name, start, info.offset_data, info.size, stop, info.chksum)
+    kind, target, fault = "file", "", ""
+    if info.islnk() or info.issym():
+        kind, target = "hard link" if info.islnk() else "link", info.linkname
+        fault = f"a link to {short(target)}, which is no file in this tar; write the tar with --dereference"
+    elif not info.isreg():
+        kind = "other"
+    else:
+        fault = "a sparse file, which is stored in parts; write the tar without --sparse"
+    return Member(info.name, start, info.offset_data, info.size, stop, info.chksum, kind, target, fault)
+
+
+def _check_member(info: tarfile.TarInfo, tar: tarfile.TarFile, path: str, offset: int, num_bytes: int) -> None:
+    """Refuses what would lose members: positions outside the file or backwards, names that no table can hold."""
+    whole = info.isreg() and info.sparse is None
+    end = info.offset_data + info.size if whole else tar.offset
+    if end > num_bytes:
+        raise _damaged(path, offset, f"{info.name!r} ends at byte {end}, beyond the end of the file")
+    if info.size < 0 or tar.offset <= offset:
+        raise _damaged(path, offset, f"{info.name!r} has a size of {info.size} bytes")
+    if tar.pax_headers and (fields := _OWN_FIELDS & tar.pax_headers.keys()):
+        raise _damaged(path, offset, f"a global header sets the {min(fields)} of all members")
+    if not info.name.isascii():
+        try:
+            info.name.encode()
+        except UnicodeEncodeError as error:
+            raise SourceError(f"{path}, byte {offset}: the name {info.name!r} is not UTF-8; rename it") from error
+
+
+def _tar_at(stream: BinaryIO, path: str, start: int) -> tarfile.TarFile:
+    """Returns a TarFile positioned at byte `start`."""
+    stream.seek(start)
+    first = stream.read(8)
+    for mark, name in _OTHER_MARKS:
+        if first.startswith(mark):
+            raise SourceError(
+                f"{path}: compressed with {name}, but rows are read by position: decompress it to a plain .tar"
+            )
+    stream.seek(start)
+    try:
+        tar = tarfile.TarFile(fileobj=stream, tarinfo=_Header)
+    except (tarfile.TarError, ValueError, RecursionError) as error:
+        raise _damaged(path, start, str(error)) from error
+    tar.offset = start  # the constructor has read the first header; start again
+    tar.pax_headers = {}
+    return tar
+
+
+def _check_end(stream: BinaryIO, path: str) -> None:
+    """Refuses tars joined by `cat`: everything after the first one's end would be lost."""
+    while block := stream.read(1 << 20):
+        if block.count(0) != len(block):
+            offset = stream.tell() - len(block)
+            raise SourceError(
+                f"{path}: there is data after the tar's end (byte {offset}); join tars with `tar --concatenate`"
+            )
+
+
+def _damaged(path: str, offset: int, message: str) -> SourceError:
+    return SourceError(f"{path}, byte {offset}: the tar is damaged or truncated ({message}); fetch or write it again")
