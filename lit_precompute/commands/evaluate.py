@@ -104,6 +104,8 @@ class Retrieval(_Command):
         shares = {way: {f"R@{k}": share for k, share in by_k.items()} for way, by_k in ways.items()}
         counts = f"{counted(result.num_images, 'image')}, {counted(result.num_texts, 'text')}"
         console.print(_table(f"retrieval, {self.dataset}", counts, shares))
+        if result.num_blank_texts:
+            console.print(f"{counted(result.num_blank_texts, 'blank text')} left out")
         _say_differences(console, result.preprocessing_differences)
 
 
