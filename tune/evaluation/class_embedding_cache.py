@@ -28,7 +28,7 @@ from lit_precompute.tune.evaluation.prompts import class_name, make_prompts
 from lit_precompute.tune.model.tuned_model import TunedModel
 
 LIMIT_BYTES = 2 << 30
-_VERSION = 1
+_VERSION = 1  # increased when class_embeddings.compute or prompts change their results
 _DIGEST_BYTES = hashlib.sha256().digest_size
 _LIBRARIES = ("lit-precompute", "jax", "jaxlib", "numpy")
 _logger = logging.getLogger(__name__)

@@ -71,7 +71,7 @@ class TunedModel:
     scale: float
     image_tower: Mapping[str, Any]
     training: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    digest: str | None = None
+    digest: str | None = dataclasses.field(default=None, init=False)  # so that `dataclasses.replace` does not copy it
 
     @property
     def output_width(self) -> int:
@@ -199,7 +199,7 @@ class TunedModel:
             text_parameters = sides.text.read_parameters(text, f"{PARAMETERS_NAME}, text tower")
         except (ValueError, SafetensorError) as error:
             raise TunedModelError(f"{folder}: {error}") from error
-        return cls(
+        model = cls(
             recipe=recipe,
             sides=sides,
             image_parameters=image_parameters,
@@ -209,8 +209,9 @@ class TunedModel:
             scale=card["scale"],
             image_tower=card["image_tower"],
             training=card["training"],
-            digest=file_sha256(folder / CARD_NAME),
         )
+        object.__setattr__(model, "digest", file_sha256(folder / CARD_NAME))  # it is frozen
+        return model
 
     def _named_arrays(self) -> dict[str, np.ndarray]:
         arrays = {

@@ -56,6 +56,13 @@ def embedded(monkeypatch):
     return counts
 
 
+def _changed(model, digest, **fields):
+    """Returns a model with other fields, as if it were another one that was loaded."""
+    changed = dataclasses.replace(model, **fields)
+    object.__setattr__(changed, "digest", digest)
+    return changed
+
+
 @pytest.mark.parametrize(("num_classes", "num_templates"), [(1, 1), (700, 3), (30, 81), (2, 1_500), (1_024, 1)])
 def test_matches_float64_numpy_in_pieces_of_bounded_size(num_classes, num_templates):
     classes = [f"class {'e' * (number % 7)} {number}" for number in range(num_classes)]
@@ -95,8 +102,8 @@ def test_the_second_evaluation_embeds_nothing_and_has_the_same_bits(model, folde
 
 
 def test_another_model_class_or_template_is_another_entry(model, folder, embedded):
-    other = dataclasses.replace(model, digest="0" * 64)
-    other_tokenizer = dataclasses.replace(model, tokenizer=WordTokenizer(["word1", "word7"]))
+    other = _changed(model, "0" * 64)
+    other_tokenizer = _changed(model, model.digest, tokenizer=WordTokenizer(["word1", "word7"]))
     others = [
         (other, CLASSES, TEMPLATES),
         (other_tokenizer, CLASSES, TEMPLATES),
@@ -114,7 +121,8 @@ def test_a_changed_text_tower_is_another_entry(model, folder, embedded):
     text = model.sides.text
     doubled = dataclasses.replace(text, apply=lambda parameters, tokens: 2 * text.apply(parameters, tokens) + 1)
     embed_classes(model, CLASSES, TEMPLATES)
-    changed = embed_classes(dataclasses.replace(model, sides=model.sides._replace(text=doubled)), CLASSES, TEMPLATES)
+    other = _changed(model, model.digest, sides=model.sides._replace(text=doubled))
+    changed = embed_classes(other, CLASSES, TEMPLATES)
     assert len(embedded) == 2
     assert not np.array_equal(changed, embed_classes(model, CLASSES, TEMPLATES))
 
@@ -146,7 +154,8 @@ def test_a_cache_that_cannot_be_written_is_a_warning(model, tmp_path, monkeypatc
 
 def test_nothing_is_kept_unless_asked_or_of_a_model_in_memory(model, folder, embedded):
     embed_classes(model, CLASSES, TEMPLATES, keep=False)
-    embed_classes(dataclasses.replace(model, digest=None), CLASSES, TEMPLATES)
+    parameters = {name: 2 * value for name, value in model.text_parameters.items()}
+    embed_classes(dataclasses.replace(model, text_parameters=parameters), CLASSES, TEMPLATES)
     assert not folder.exists()
 
 
