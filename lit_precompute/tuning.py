@@ -55,23 +55,36 @@ def zero_shot(
     classes: Sequence[str] | None = None,
     *,
     templates: str | Sequence[str] = "plain",
+    keep_class_embeddings: bool = True,
+    report: Callable[[int, int], object] = lambda done, total: None,
 ) -> "ZeroShotResult":
     """Classifies images by class names, without training on them, and returns the accuracy.
 
     Args:
       model: the tuned model.
       dataset: image embeddings with their labels.
-      classes: names; labels may be names or positions in this list. None: the dataset's own labels.
+      classes: names; labels may be names or positions in this list. None: the dataset's own labels, unless they are
+        numbers.
       templates: plain, clip_best, clip_paper, a file of templates, or the templates themselves, with {} for the name.
+      keep_class_embeddings: whether class embeddings are kept in this machine's cache, and taken from there.
+      report: called with the class embeddings done and all of them, if they take several steps.
 
     Raises:
-      ValueError: the image tower is not the model's, there are no labels, or a label names no class.
+      ValueError: the image tower is not the model's, there are no labels, a label is not that of a class, or a template
+        does not contain {} exactly once.
     """
-    from lit_precompute.tune.evaluation.prompts import read_templates
-    from lit_precompute.tune.evaluation.zero_shot import classify, distinct_labels
+    from lit_precompute.tune.evaluation.labels import distinct_labels
+    from lit_precompute.tune.evaluation.prompts import check_templates, read_templates
+    from lit_precompute.tune.evaluation.zero_shot import classify
 
-    prompts = read_templates(templates) if isinstance(templates, str) else tuple(templates)
-    return classify(model, dataset, distinct_labels(dataset) if classes is None else classes, prompts)
+    return classify(
+        model,
+        dataset,
+        distinct_labels(dataset) if classes is None else classes,
+        read_templates(templates) if isinstance(templates, str) else check_templates(templates),
+        keep_class_embeddings=keep_class_embeddings,
+        report=report,
+    )
 
 
 def retrieval(model: "TunedModel", dataset: EmbeddingDataset) -> "RetrievalResult":

@@ -15,6 +15,14 @@ from tests import signatures
 signatures.check_modules("lit_precompute.towers", "lit_precompute.precompute", "lit_precompute.tune")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def cache_of_the_tests(tmp_path_factory):
+    """Keeps the tests, and the commands that they run, out of the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LIT_PRECOMPUTE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 def _strict_promotion(scope: str):
     """Returns a fixture under which JAX mixes no arrays of two types, in all tests but those with the marker."""
 

@@ -1,13 +1,24 @@
 """lit-eval: evaluates a tuned model on an embedding dataset, in figures and on pages."""
 
 import dataclasses
+import time
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import rich.console
 import rich.table
 import tyro
 
-from lit_precompute.commands.console import counted, errors_as_messages, import_modules, make_console, print_json
+from lit_precompute.commands.console import (
+    counted,
+    duration,
+    errors_as_messages,
+    import_modules,
+    make_console,
+    print_json,
+)
+from lit_precompute.commands.progress import ProgressDisplay
+from lit_precompute.commands.stopping import interruptible
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.tune.evaluation.statistics import Share, percent
 from lit_precompute.tuning import retrieval, zero_shot
@@ -35,11 +46,13 @@ class ZeroShot(_Command):
     dataset: str
     """Directory of an embedding dataset with labels."""
     classes: str | None = None
-    """File of class names, one per line or a JSON list; by default the labels in the dataset."""
+    """File of class names, one per line or a JSON list; by default the dataset's labels, unless they are numbers."""
     templates: str = "plain"
     """Prompts: plain, clip_best, clip_paper, or a file of templates with {} for the class name."""
     per_class: bool = False
     """Also print the accuracy of each class."""
+    keep_class_embeddings: bool = True
+    """Keep class embeddings in this machine's cache, and take them from there; docs/evaluate.md says where it is."""
     json: bool = False
     """Print JSON for programs."""
 
@@ -52,7 +65,16 @@ class ZeroShot(_Command):
             from lit_precompute.tune.model.tuned_model import TunedModel
 
             classes = read_classes(self.classes) if self.classes else None
-            result = zero_shot(TunedModel.load(self.model), dataset, classes, templates=templates)
+            # Standard output has the figures alone.
+            with ProgressDisplay(make_console(stderr=True)) as display:
+                result = zero_shot(
+                    TunedModel.load(self.model),
+                    dataset,
+                    classes,
+                    templates=templates,
+                    keep_class_embeddings=self.keep_class_embeddings,
+                    report=_class_progress(display, len(templates)),
+                )
         if self.json:
             print_json(result.to_json())
             return
@@ -64,7 +86,7 @@ class ZeroShot(_Command):
         console.print(f"the most frequent class alone: {percent(result.majority)}")
         _say_differences(console, result.preprocessing_differences)
         if result.num_unlabelled:
-            console.print(f"without a label, not counted: {counted(result.num_unlabelled, 'image')}")
+            console.print(f"{counted(result.num_unlabelled, 'image')} without a label (empty or -1), not counted")
         if result.same_names:
             num_more = len(result.same_names) - 5
             more = f" and {num_more:,} more" if num_more > 0 else ""
@@ -104,6 +126,8 @@ class Retrieval(_Command):
         shares = {way: {f"R@{k}": share for k, share in by_k.items()} for way, by_k in ways.items()}
         counts = f"{counted(result.num_images, 'image')}, {counted(result.num_texts, 'text')}"
         console.print(_table(f"retrieval, {self.dataset}", counts, shares))
+        if result.num_blank_texts:
+            console.print(f"{counted(result.num_blank_texts, 'blank text')} left out")
         _say_differences(console, result.preprocessing_differences)
 
 
@@ -164,6 +188,19 @@ def _table(title: str, counts: str, shares: dict[str, dict[str, Share]]) -> rich
     return table
 
 
+def _class_progress(display: ProgressDisplay, num_templates: int) -> Callable[[int, int], None]:
+    """Returns a function that shows how many class embeddings are done, the rate and the time left."""
+    started_s = time.monotonic()
+
+    def report(done: int, total: int) -> None:
+        rate = done / max(time.monotonic() - started_s, 1e-9)
+        words = f"{done:,}/{total:,} class embeddings  {rate * num_templates:,.0f} prompts/s"
+        left = f"  {duration((total - done) / rate)} left" if 0 < done < total else ""
+        display.show(words + left, done, total)
+
+    return report
+
+
 def _say_differences(console: rich.console.Console, differences: dict[str, dict[str, Any]]) -> None:
     """Says which preprocessing differs between the dataset and the one that the model was tuned on."""
     if differences:
@@ -175,13 +212,13 @@ def _say_differences(console: rich.console.Console, differences: dict[str, dict[
 
 
 def main() -> None:
-    """Entry point of `lit-eval`; exits with 0 or 2 (wrong input)."""
+    """Entry point of `lit-eval`; exits with 0, 2 (wrong input) or 130 (interrupted)."""
     commands = (
         Annotated[ZeroShot, tyro.conf.subcommand("zero-shot")]
         | Annotated[Retrieval, tyro.conf.subcommand("retrieval")]
         | Annotated[Show, tyro.conf.subcommand("show")]
     )
     command = tyro.cli(commands, prog="lit-eval", description=__doc__, config=(tyro.conf.OmitSubcommandPrefixes,))
-    with errors_as_messages():
+    with interruptible("run the same command again"), errors_as_messages():
         import_modules(command.module)
         command.run(make_console())

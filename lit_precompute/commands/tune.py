@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 
 import rich.console
 
-from lit_precompute.commands.console import card, duration, errors_as_messages, fail, find_modules_here, make_console
+from lit_precompute.commands.console import (
+    card,
+    counted,
+    duration,
+    errors_as_messages,
+    fail,
+    find_modules_here,
+    make_console,
+)
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.commands.stopping import INTERRUPTED, StopRequest, interruptible
 from lit_precompute.commands.tune_flags import Arguments, parse
@@ -50,12 +58,14 @@ def _tune(dataset: EmbeddingDataset, arguments: Arguments) -> None:
     from lit_precompute.tune.training.trainer import Trainer, TrainingError, TrainingStopped
 
     trainer = Trainer(dataset, arguments.recipe, arguments.output, arguments.execution)
-    num_left_out = trainer.batches.num_rows_without_text
+    num_left_out, num_blank = trainer.batches.num_rows_without_text, trainer.batches.num_blank_texts
     console.print(
         f"{trainer.batches.num_rows:,} pairs of {dataset.path}"
         + (f" ({num_left_out:,} images without texts left out)" if num_left_out else "")
         + f", {trainer.num_parameters:,} parameters, {trainer.num_steps:,} steps of {arguments.recipe.batch_size:,}"
     )
+    if num_blank:
+        console.print(f"{counted(num_blank, 'blank text')} left out")
     if trainer.first_step:
         console.print(f"resuming after step {trainer.first_step:,}")
     try:

@@ -1,6 +1,7 @@
 """lit-eval as a user sees it: tables, flags, JSON."""
 
 import json
+import re
 import sys
 
 import numpy as np
@@ -67,19 +68,20 @@ def test_classes_with_equal_names_are_listed_and_counted(lit_eval, tmp_path):
     (tmp_path / "classes.txt").write_text("\n".join(NAMES[:7] * 2))
     path = _write(tmp_path / "d", ["name 1", "name 2"])
     text = lit_eval("zero-shot", "--dataset", path, "--classes", tmp_path / "classes.txt")
+    # Names as they are in the file.
     expected = "never predicted, because an earlier class has the same name: name 0, name 1, name 2, name 3, name 4"
     assert f"{expected} and 2 more\n" in text
 
 
 def test_rows_without_labels(lit_eval, tmp_path):
     (tmp_path / "classes.txt").write_text("name 1\nname 2\n")
-    path = _write(tmp_path / "d", ["", ""])
+    path = _write(tmp_path / "d", ["", "-1"])
     flags = ("zero-shot", "--dataset", path, "--classes", tmp_path / "classes.txt")
     text = lit_eval(*flags)
-    assert "without a label, not counted: 2 images" in text
+    assert "2 images without a label (empty or -1), not counted" in text
     assert "│    n/a │ 0.0% to 100.0% │  50.0% │" in text
     figures = json.loads(lit_eval(*flags, "--json"), parse_constant=pytest.fail)
-    assert figures["top1"]["value"] is None
+    assert (figures["top1"]["value"], figures["num_unlabelled"]) == (None, 2)
     assert "no row has a label" in lit_eval("zero-shot", "--dataset", path, status=2)
 
 
@@ -91,3 +93,29 @@ def test_the_old_flag_for_the_folder_of_images_works(lit_eval, tmp_path, flag):
     assert lit_eval("show", "--dataset", path, "--output", page, flag, tmp_path) == f"{page}\n"
     assert page.read_text("utf-8").count("row-0: can no longer be read") == 3  # itself, and an answer to each text
     assert page.read_text("utf-8").count('alt="row-1"') == 3
+
+
+def test_numbers_for_labels_need_names(lit_eval, tmp_path):
+    path = _write(tmp_path / "d", ["7", "-1"])
+    text = lit_eval("zero-shot", "--dataset", path, status=2)
+    assert "row 0 ('row-0'): the label '7' is a number, which a prompt cannot ask for; give --classes" in text
+
+
+@pytest.mark.usefixtures("lit_eval")
+def test_long_work_shows_its_progress_beside_the_figures(tmp_path, monkeypatch, capsys):
+    (tmp_path / "classes.txt").write_text("\n".join(NAMES))
+    path = _write(tmp_path / "d", ["name 1"])
+    flags = ["--model", "model", "--dataset", path, "--classes", str(tmp_path / "classes.txt"), "--json"]
+    monkeypatch.setattr(sys, "argv", ["lit-eval", "zero-shot", *flags])
+    command_line.main()
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["num_classes"] == len(NAMES)
+    lines = captured.err.splitlines()
+    assert re.fullmatch(r"1,024/8,118 class embeddings  [\d,]+ prompts/s  .* left", lines[0])
+    assert re.fullmatch(r"8,118/8,118 class embeddings  [\d,]+ prompts/s", lines[-1])
+
+
+def test_blank_texts_are_counted(lit_eval, tmp_path):
+    path = write_rows(tmp_path / "d", np.ones((2, 8)), [["name 1", " "], ["name 2", ""]])
+    assert "2 blank texts left out\n" in lit_eval("retrieval", "--dataset", path)
+    assert json.loads(lit_eval("retrieval", "--dataset", path, "--json"))["num_blank_texts"] == 2

@@ -19,7 +19,18 @@ from lit_precompute.tune.recipes import RECIPES
 from lit_precompute.tune.training import trainer as training
 from lit_precompute.tune.training.trainer import Progress, TrainingStopped
 from tests.schemas.making import TAGS, add_table
-from tests.tune.small_runs import EXECUTION, NUM_ROWS, RECIPE, ROOT, finish, flags, start, train, write_dataset
+from tests.tune.small_runs import (
+    EXECUTION,
+    NUM_ROWS,
+    NUM_WORDS,
+    RECIPE,
+    ROOT,
+    finish,
+    flags,
+    start,
+    train,
+    write_dataset,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -199,13 +210,15 @@ def test_long_times_are_shown_in_hours():
 
 
 @pytest.mark.slow
-def test_from_the_command_to_the_model(dataset_path, tmp_path):
+def test_from_the_command_to_the_model(tmp_path):
     """Runs the program in its own process, twice; the second time there is nothing left to do."""
-    output = tmp_path / "run"
+    texts = [[f"word{row % NUM_WORDS}", *[" "][: row // 90]] for row in range(NUM_ROWS)]
+    dataset_path, output = write_dataset(tmp_path / "dataset", texts=texts), tmp_path / "run"
     status, text, errors = finish(start(dataset_path, output))
     assert status == 0, errors
     assert errors == ""
     assert text.startswith(f"96 pairs of {dataset_path}, ")
+    assert "\n6 blank texts left out\n" in text
     assert re.search(r"^step 24/24  loss \d\.\d{4}  scale \d+\.\d  [\d,]+ pairs/s$", text, re.MULTILINE)
     assert re.search(rf"^model +{output}/model", text, re.MULTILINE)
     assert f"lit-eval retrieval --model {output}/model" in text

@@ -1,4 +1,4 @@
-"""The cache of fetched weights: one folder for each remote folder, named after it.
+"""The cache on this machine: fetched weights, one folder for each remote folder, and class embeddings.
 
 Promises: two addresses never share a folder, and no address leads out of the cache. `LIT_PRECOMPUTE_CACHE` moves it.
 """
@@ -15,10 +15,22 @@ _PLAIN_NAME = re.compile(r"[\w=+,~%-][\w.:=+,~%@-]*")
 
 
 def own_cache() -> pathlib.Path:
-    """Returns the cache's folder."""
+    """Returns the folder of weights."""
+    return (_named_folder() or _default_folder() / "weights").expanduser()
+
+
+def class_embeddings_folder() -> pathlib.Path:
+    """Returns the folder of class embeddings (tune/evaluation/class_embedding_cache.py)."""
+    return ((_named_folder() or _default_folder()) / "class-embeddings").expanduser()
+
+
+def _named_folder() -> pathlib.Path | None:
     named = os.environ.get(_CACHE_VARIABLE)
-    default = pathlib.Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "lit-precompute" / "weights"
-    return (pathlib.Path(named) if named else default).expanduser()
+    return pathlib.Path(named) if named else None
+
+
+def _default_folder() -> pathlib.Path:
+    return pathlib.Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "lit-precompute"
 
 
 def cache_folder(place: str) -> pathlib.Path:

@@ -88,6 +88,7 @@ class BatchSource:
             )
         self.num_rows = len(index)
         self.num_rows_without_text = index.num_rows_without_text
+        self.num_blank_texts = index.num_blank_texts
         self.batch_size = batch_size
         self.num_batches_per_epoch = self.num_rows // batch_size
         reader = RowReader(

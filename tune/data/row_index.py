@@ -27,12 +27,14 @@ class RowIndex:
       block_ranks: the rows of block b have the ranks [block_ranks[b], block_ranks[b + 1]).
       num_texts: texts to choose from, over all rows.
       num_rows_without_text: selected rows that were left out.
+      num_blank_texts: texts of selected rows that were left out.
     """
 
     row_numbers: Int64[np.ndarray, " n"]
     block_ranks: Int64[np.ndarray, " blocks_and_end"]
     num_texts: int
     num_rows_without_text: int
+    num_blank_texts: int
 
     def __len__(self) -> int:
         return len(self.row_numbers)
@@ -54,17 +56,18 @@ def index_rows(dataset: EmbeddingDataset, options: TextOptions, rows: Int[np.nda
         rows = np.asarray(rows, np.int64)
         if len(rows) and (rows[0] < 0 or rows[-1] >= dataset.num_rows or (np.diff(rows) <= 0).any()):
             raise ValueError(f"rows must be ascending, each once and in [0, {dataset.num_rows}), got {rows}")
-    kept, num_texts, num_selected = [], 0, 0
+    kept, num_texts, num_blank_texts, num_selected = [], 0, 0, 0
     for block in range(dataset.num_blocks):
         start, stop = dataset.block_span(block)
-        counts = row_texts(read_texts(dataset, block), options).counts
+        texts = row_texts(read_texts(dataset, block), options)
         selected = np.arange(start, stop)
         if rows is not None:
             first, last = np.searchsorted(rows, (start, stop))
             selected = rows[first:last]
-            counts = counts[selected - start]
+        counts = texts.counts[selected - start]
         kept.append(selected[counts > 0])
         num_texts += int(counts.sum())
+        num_blank_texts += int(texts.blank_counts[selected - start].sum())
         num_selected += len(selected)
     row_numbers = np.concatenate(kept) if kept else np.zeros(0, np.int64)
     if not len(row_numbers):
@@ -76,6 +79,7 @@ def index_rows(dataset: EmbeddingDataset, options: TextOptions, rows: Int[np.nda
         block_ranks=np.cumsum([0, *map(len, kept)]),
         num_texts=num_texts,
         num_rows_without_text=num_selected - len(row_numbers),
+        num_blank_texts=num_blank_texts,
     )
 
 

@@ -1,7 +1,9 @@
-"""The text of each image: its captions without the empty ones, one sampled or all joined, as token ids.
+"""The text of each image: its captions without the blank ones, one sampled or all joined, as token ids.
 
-A text of white space alone counts as empty. A row without any text cannot be trained on: it is left out and counted
-(`RowIndex.num_rows_without_text`).
+Blank is what shows nothing: an empty text, white space, control characters, zero-width characters. Training and
+evaluation leave blank texts out and count them; both use `row_texts`. Punctuation alone is a text, whatever a tokenizer
+makes of it: which texts a dataset has must not depend on the model. A row without any text cannot be trained on: it is
+left out and counted (`RowIndex.num_rows_without_text`).
 
 Promises: a row's text is a function of the seed, the epoch and the row's number in the dataset; it does not depend on
 the batch size, the memory or the other rows.
@@ -19,6 +21,13 @@ from jaxtyping import Int32, Int64, Integer
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.towers.tokenizers import Tokenizer
 from lit_precompute.tune.data import random_draws
+
+# Unicode's separators, control characters, and Default_Ignorable_Code_Point.
+_INVISIBLE = (
+    r"\p{Z}\p{Cc}\x{AD}\x{34F}\x{61C}\x{115F}\x{1160}\x{17B4}\x{17B5}\x{180B}-\x{180F}\x{200B}-\x{200F}\x{202A}-\x{202E}"
+    r"\x{2060}-\x{206F}\x{3164}\x{FE00}-\x{FE0F}\x{FEFF}\x{FFA0}\x{FFF0}-\x{FFF8}\x{1BCA0}-\x{1BCA3}"
+    r"\x{1D173}-\x{1D17A}\x{E0000}-\x{E0FFF}"
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,26 +54,34 @@ class TextOptions:
 
 
 class RowTexts(NamedTuple):
-    """The texts of consecutive rows, in one array of strings; `counts` says how many each row has."""
+    """The texts of consecutive rows, in one array of strings.
+
+    Attributes:
+      counts: how many texts each row has.
+      strings: all rows' texts.
+      blank_counts: how many blank texts of each row were left out.
+    """
 
     counts: Int64[np.ndarray, " n"]
     strings: pa.Array
+    blank_counts: Int64[np.ndarray, " n"]
 
 
 def row_texts(texts: pa.ListArray, options: TextOptions) -> RowTexts:
     """Returns the texts to choose from, for a block's column `texts`: when joined, one for each row that has any."""
     strings = texts.flatten()
-    trimmed = pc.call_function("utf8_trim_whitespace", [strings])
-    usable = pc.call_function("greater", [pc.call_function("binary_length", [trimmed]), pa.scalar(0)]).fill_null(False)
-    owners = pc.call_function("list_parent_indices", [texts]).filter(usable).to_numpy(zero_copy_only=False)
-    counts = np.bincount(owners, minlength=len(texts))
-    strings = strings.filter(usable)
+    options_of_match = pc.MatchSubstringOptions(f"[^{_INVISIBLE}]")
+    is_text = pc.call_function("match_substring_regex", [strings], options_of_match).fill_null(False)
+    owners = pc.call_function("list_parent_indices", [texts]).to_numpy(zero_copy_only=False)
+    counts = np.bincount(owners[is_text.to_numpy(zero_copy_only=False)], minlength=len(texts))
+    blank_counts = np.bincount(owners, minlength=len(texts)) - counts
+    strings = strings.filter(is_text)
     if options.choice == "join":
         ends = np.cumsum(counts[counts > 0])
         lists = pa.ListArray.from_arrays(np.concatenate(([0], ends)).astype(np.int32), strings)
         strings = pc.call_function("binary_join", [lists, pa.scalar(options.separator)])
         counts = (counts > 0).astype(counts.dtype)
-    return RowTexts(counts, strings)
+    return RowTexts(counts, strings, blank_counts)
 
 
 def iterate_texts(dataset: EmbeddingDataset, rows: Int64[np.ndarray, " n"] | None = None) -> Iterator[str]:

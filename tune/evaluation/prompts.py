@@ -7,9 +7,11 @@ of a class name (the part before a comma). Two classes may have the same name, a
 Source: big_vision, evaluators/proj/image_text/prompt_engineering.py; CLIP's prompts, arXiv:2103.00020.
 """
 
+import functools
 import json
 import pathlib
 import string
+from collections.abc import Sequence
 
 # CLIP's 80 templates for ImageNet, grouped by form; "{}" alone is LiT's 81st.
 _WITH_ARTICLE = [
@@ -77,7 +79,13 @@ def class_name(name: str) -> str:
 
 def make_prompts(name: str, templates: tuple[str, ...]) -> list[str]:
     """Returns the prompts of a class, one per template."""
-    return [canonical(template, keep="{}").replace("{}", class_name(name)) for template in templates]
+    alias = class_name(name)
+    return [_canonical_template(template).replace("{}", alias) for template in templates]
+
+
+@functools.cache
+def _canonical_template(template: str) -> str:
+    return canonical(template, keep="{}")
 
 
 def read_templates(name_or_file: str) -> tuple[str, ...]:
@@ -90,9 +98,26 @@ def read_templates(name_or_file: str) -> tuple[str, ...]:
         return TEMPLATES[name_or_file]
     lines = _read_lines(name_or_file, f"templates must be one of {', '.join(TEMPLATES)} or a file")
     for number, line in lines:
-        if line.count("{}") != 1:
-            raise PromptError(f"{name_or_file}, line {number}: a template must contain {{}} exactly once, got {line!r}")
+        _check_template(line, f"{name_or_file}, line {number}")
     return tuple(line for _, line in lines)
+
+
+def check_templates(templates: Sequence[str]) -> tuple[str, ...]:
+    """Returns the templates.
+
+    Raises:
+      PromptError: there is none, or one does not contain {} exactly once.
+    """
+    if not templates:
+        raise PromptError("there must be at least one template, got none")
+    for number, template in enumerate(templates):
+        _check_template(template, f"template {number}")
+    return tuple(templates)
+
+
+def _check_template(template: str, where: str) -> None:
+    if template.count("{}") != 1:
+        raise PromptError(f"{where}: a template must contain {{}} exactly once, got {template!r}")
 
 
 def read_classes(path: str) -> list[str]:

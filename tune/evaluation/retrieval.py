@@ -8,12 +8,13 @@ Source: arXiv:2111.07991, appendix G.3; big_vision, evaluators/proj/image_text/i
 """
 
 import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float32, Int64
 
 from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.tune.data.texts import TextOptions, row_texts
 from lit_precompute.tune.evaluation.statistics import Share, chance_of_a_hit
 from lit_precompute.tune.model.tuned_model import TunedModel
 
@@ -31,6 +32,7 @@ class RetrievalResult:
       text_to_image: of the texts, the share that finds its image.
       num_images: candidates for a text; images without texts count too.
       num_texts: candidates for an image.
+      num_blank_texts: texts that show nothing, such as white space, and so were left out.
       preprocessing_differences: where the dataset's preprocessing is not the one that the model was tuned with; see
         `TunedModel.preprocessing_differences`.
     """
@@ -39,6 +41,7 @@ class RetrievalResult:
     text_to_image: dict[int, Share]
     num_images: int
     num_texts: int
+    num_blank_texts: int
     preprocessing_differences: dict[str, dict[str, Any]]
 
     def to_json(self) -> dict[str, Any]:
@@ -47,29 +50,48 @@ class RetrievalResult:
             name: {f"recall_at_{k}": share.to_json() for k, share in getattr(self, name).items()}
             for name in ("image_to_text", "text_to_image")
         }
-        counts = {"num_images": self.num_images, "num_texts": self.num_texts}
-        return {**shares, **counts, "preprocessing_differences": self.preprocessing_differences}
+        others = ("num_images", "num_texts", "num_blank_texts", "preprocessing_differences")
+        return shares | {name: getattr(self, name) for name in others}
 
 
-def embed_pairs(
-    model: TunedModel, dataset: EmbeddingDataset
-) -> tuple[Float32[np.ndarray, "n d"], Float32[np.ndarray, "m d"], list[str], Int64[np.ndarray, " m"]]:
-    """Returns the embeddings of images and of texts, the texts, and the row of each text's image.
+class Pairs(NamedTuple):
+    """A dataset's images and texts with their embeddings.
+
+    Attributes:
+      images: embeddings of all rows.
+      texts: embeddings of all texts but blank ones.
+      strings: the texts.
+      owners: the row of each text's image.
+      num_blank_texts: texts that were left out.
+    """
+
+    images: Float32[np.ndarray, "n d"]
+    texts: Float32[np.ndarray, "m d"]
+    strings: list[str]
+    owners: Int64[np.ndarray, " m"]
+    num_blank_texts: int
+
+
+def embed_pairs(model: TunedModel, dataset: EmbeddingDataset) -> Pairs:
+    """Returns all images and texts, without the blank ones.
 
     Raises:
       ValueError: the dataset has no texts.
     """
     images: list[np.ndarray] = []
-    texts: list[str] = []
-    owners: list[int] = []
+    strings: list[str] = []
+    owners: list[np.ndarray] = []
+    num_blank = 0
     for block in dataset.blocks(columns=["embedding", "texts"]):
         images.append(model.embed_images(block.vectors()))
-        for place, own in enumerate(block["texts"].to_pylist()):
-            texts += own
-            owners += [block.first_row + place] * len(own)
-    if not texts:
-        raise ValueError(f"{dataset.path}: has no texts to retrieve or show; embed a source with texts")
-    return np.concatenate(images), model.embed_texts(texts), texts, np.array(owners, np.int64)
+        texts = row_texts(block["texts"], TextOptions())
+        strings += texts.strings.to_pylist()
+        owners.append(block.first_row + np.repeat(np.arange(block.num_rows), texts.counts))
+        num_blank += int(texts.blank_counts.sum())
+    if not strings:
+        blank = f" ({num_blank:,} blank)" if num_blank else ""
+        raise ValueError(f"{dataset.path}: has no texts to retrieve or show{blank}; embed a source with texts")
+    return Pairs(np.concatenate(images), model.embed_texts(strings), strings, np.concatenate(owners), num_blank)
 
 
 def evaluate(model: TunedModel, dataset: EmbeddingDataset) -> RetrievalResult:
@@ -80,7 +102,7 @@ def evaluate(model: TunedModel, dataset: EmbeddingDataset) -> RetrievalResult:
       ValueError: the dataset has no texts.
     """
     model.check_goes_with(dataset)
-    images, texts, _, owners = embed_pairs(model, dataset)
+    images, texts, _, owners, num_blank_texts = embed_pairs(model, dataset)
     image_ranks, text_ranks = ranks(images, texts, owners)
     own_counts = np.bincount(owners, minlength=len(images))
     asked = own_counts > 0
@@ -98,6 +120,7 @@ def evaluate(model: TunedModel, dataset: EmbeddingDataset) -> RetrievalResult:
         },
         num_images=len(images),
         num_texts=len(texts),
+        num_blank_texts=num_blank_texts,
         preprocessing_differences=model.preprocessing_differences(dataset),
     )
 

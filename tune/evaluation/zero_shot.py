@@ -1,7 +1,7 @@
 """Zero-shot classification: an image belongs to the class whose prompts are nearest.
 
-Promises: a class's embedding is the mean of its prompts' unit-norm embeddings, normalised again; the prediction is the
-class with the largest dot product, the first one on ties. Memory is bounded by one block of images and the classes.
+Promises: the prediction is the class whose embedding has the largest dot product with the image's, the first one on
+ties. Memory is bounded by one block of images and the classes. Wrong labels are refused before anything is computed.
 
 Source: arXiv:2111.07991, section 3.1 and appendix G.1; big_vision,
 evaluators/proj/image_text/discriminative_classifier.py.
@@ -9,19 +9,21 @@ evaluators/proj/image_text/discriminative_classifier.py.
 
 import collections
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int64
 
 from lit_precompute.schemas import EmbeddingDataset
-from lit_precompute.tune.evaluation.prompts import PromptError, class_name, make_prompts
+from lit_precompute.tune.evaluation.class_embeddings import Report, embed_classes
+from lit_precompute.tune.evaluation.labels import NO_CLASS, check_classes, class_numbers
+from lit_precompute.tune.evaluation.prompts import class_name
 from lit_precompute.tune.evaluation.statistics import Share, chance_of_a_hit
 from lit_precompute.tune.model.tuned_model import TunedModel
 
-_EPSILON = 1e-8
 _TOP = 5
+_TILE_NUMBERS = 1 << 22  # similarities in memory at once: 16 MB
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,8 +35,8 @@ class ZeroShotResult:
       top5: share of images whose class is among the first five.
       majority: share of the most frequent class: the accuracy of a constant answer.
       num_classes: number of candidate classes.
-      num_unlabelled: number of images without a label, which are left out.
-      same_names: names that an earlier class already has; the later class is never predicted.
+      num_unlabelled: number of images without a label (empty or -1), which are left out.
+      same_names: names of classes whose prompts an earlier class already has; the later class is never predicted.
       per_class: (images classified correctly, images) by name, of the classes with images.
       preprocessing_differences: where the dataset's preprocessing is not the one that the model was tuned with; see
         `TunedModel.preprocessing_differences`.
@@ -54,56 +56,36 @@ class ZeroShotResult:
         return {**dataclasses.asdict(self), "top1": self.top1.to_json(), "top5": self.top5.to_json()}
 
 
-def class_vectors(
-    model: TunedModel, classes: Sequence[str], templates: tuple[str, ...]
-) -> Float32[np.ndarray, "classes d"]:
-    """Returns one unit-norm embedding per class."""
-    prompts = [prompt for name in classes for prompt in make_prompts(name, templates)]
-    vectors = model.embed_texts(prompts).reshape(len(classes), len(templates), -1).mean(axis=1)
-    return vectors / (np.linalg.norm(vectors, axis=1, keepdims=True) + _EPSILON)
-
-
-def distinct_labels(dataset: EmbeddingDataset) -> list[str]:
-    """Returns the dataset's distinct labels, sorted; an empty string is no label.
-
-    Raises:
-      PromptError: the dataset has no labels.
-    """
-    _check_labels(dataset)
-    labels: set[str] = set()
-    for block in dataset.blocks(columns=["label"]):
-        labels.update(block["label"].to_pylist())
-    labels.discard("")
-    if not labels:
-        raise PromptError(f"{dataset.path}: no row has a label, so there are no classes; give --classes")
-    return sorted(labels)
-
-
 def classify(
-    model: TunedModel, dataset: EmbeddingDataset, classes: Sequence[str], templates: tuple[str, ...]
+    model: TunedModel,
+    dataset: EmbeddingDataset,
+    classes: Sequence[str],
+    templates: tuple[str, ...],
+    *,
+    keep_class_embeddings: bool = False,
+    report: Report = lambda done, total: None,
 ) -> ZeroShotResult:
-    """Returns how often an image's class is predicted.
+    """Returns how often an image's class is predicted; the last two arguments are those of `embed_classes`.
 
     Raises:
       TunedModelError: the dataset comes from a different tower than the model's.
-      PromptError: the dataset has no labels, or a label is neither the name nor the number of a class.
+      LabelError: the dataset has no labels, or a label is not that of a class; or a class cannot have its name.
     """
     model.check_goes_with(dataset)
-    _check_labels(dataset)
-    numbers = _numbers_by_label(classes)
-    vectors = class_vectors(model, classes, templates)
+    check_classes(classes)
+    numbers = class_numbers(dataset, classes)
+    vectors = embed_classes(model, classes, templates, keep=keep_class_embeddings, report=report)
     right: collections.Counter[int] = collections.Counter()
     seen: collections.Counter[int] = collections.Counter()
     num_right5 = num_unlabelled = 0
     for block in dataset.blocks(columns=["embedding", "label"]):
-        labels = block["label"].to_pylist()
-        labelled: list[int] = np.flatnonzero([label != "" for label in labels]).tolist()
-        num_unlabelled += len(labels) - len(labelled)
-        truth = np.array([_number(numbers, labels[row], classes, dataset, block, row) for row in labelled], np.int64)
-        if not len(truth):
+        truth = np.array([numbers[label] for label in block["label"].to_pylist()], np.int64)
+        labelled = np.flatnonzero(truth != NO_CLASS)
+        num_unlabelled += len(truth) - len(labelled)
+        if not len(labelled):
             continue
-        scores = model.embed_images(block.vectors()[labelled]) @ vectors.T
-        best = np.argsort(-scores, axis=1, kind="stable")[:, :_TOP]
+        truth = truth[labelled]
+        best = _best_classes(model.embed_images(block.vectors()[labelled]), vectors)
         seen.update(truth.tolist())
         right.update(truth[best[:, 0] == truth].tolist())
         num_right5 += int((best == truth[:, None]).any(axis=1).sum())
@@ -115,39 +97,35 @@ def classify(
         num_classes=len(classes),
         num_unlabelled=num_unlabelled,
         same_names=_same_names(classes),
-        per_class={classes[number]: (right[number], seen[number]) for number in sorted(seen)},
+        per_class=_by_name(classes, right, seen),
         preprocessing_differences=model.preprocessing_differences(dataset),
     )
 
 
-def _check_labels(dataset: EmbeddingDataset) -> None:
-    if "labels" not in dataset.tables:
-        raise PromptError(
-            f"{dataset.path}: has no table 'labels'; embed a source with a column of labels (--label-column)"
-        )
+def _best_classes(images: Float32[np.ndarray, "n d"], classes: Float32[np.ndarray, "c d"]) -> Int64[np.ndarray, "n k"]:
+    """Returns each image's best classes, at most five, the best first and equal ones in their order."""
+    best = np.empty((len(images), min(_TOP, len(classes))), np.int64)
+    tile = max(1, _TILE_NUMBERS // len(classes))
+    for start in range(0, len(images), tile):
+        scores = images[start : start + tile] @ classes.T
+        rows = np.arange(len(scores))
+        for place in range(best.shape[1]):
+            chosen = scores.argmax(axis=1)  # the first of equal ones
+            best[start + rows, place] = chosen
+            scores[rows, chosen] = -np.inf
+    return best
 
 
-def _numbers_by_label(classes: Sequence[str]) -> dict[str, int]:
-    """Returns the class of each label: its whole name, its first alias, or its number in decimal digits."""
-    numbers = {str(number): number for number in range(len(classes))}
-    for spelling in (class_name, str):
-        numbers |= {spelling(name): number for number, name in reversed(list(enumerate(classes)))}
-    return numbers
-
-
-def _number(
-    numbers: dict[str, int], label: str, classes: Sequence[str], dataset: EmbeddingDataset, block: Any, row: int
-) -> int:
-    number = numbers.get(label, numbers.get(class_name(label)))
-    if number is None:
-        raise PromptError(
-            f"{dataset.path}, row {block.first_row + row}: the label {label!r} is neither one of the {len(classes)} "
-            f"classes nor a number below {len(classes)}; give the right --classes"
-        )
-    return number
+def _by_name(classes: Sequence[str], right: Mapping[int, int], seen: Mapping[int, int]) -> dict[str, tuple[int, int]]:
+    """Returns (images classified correctly, images) by name; of classes with the same name, their sum."""
+    found: dict[str, tuple[int, int]] = {}
+    for number in sorted(seen):
+        before = found.get(classes[number], (0, 0))
+        found[classes[number]] = (before[0] + right.get(number, 0), before[1] + seen[number])
+    return found
 
 
 def _same_names(classes: Sequence[str]) -> list[str]:
     names = [class_name(name) for name in classes]
     first = {name: place for place, name in reversed(list(enumerate(names)))}
-    return [name for place, name in enumerate(names) if first[name] < place]
+    return [classes[place] for place, name in enumerate(names) if first[name] < place]

@@ -23,7 +23,7 @@ from jaxtyping import Float32, Shaped
 from safetensors import SafetensorError
 
 from lit_precompute.schemas import EmbeddingDataset, TowerCard
-from lit_precompute.schemas.storage import publish_folder
+from lit_precompute.schemas.storage import file_sha256, publish_folder
 from lit_precompute.schemas.vectors import StoredVectors
 from lit_precompute.towers.tokenizers import Tokenizer, load_tokenizer
 from lit_precompute.tune.config.recipe import Recipe
@@ -31,6 +31,7 @@ from lit_precompute.tune.losses.softmax import unit_rows
 from lit_precompute.tune.model.image_side import Statistics, pop_statistics
 from lit_precompute.tune.model.sides import Sides, make_sides
 from lit_precompute.tune.model.tuned_model_files import (
+    CARD_NAME,
     PARAMETERS_NAME,
     TOKENIZER_FOLDER,
     TunedModelError,
@@ -58,6 +59,7 @@ class TunedModel:
       scale: 1/temperature: similarities times this are the logits.
       image_tower: card of the image tower, from the dataset's manifest.
       training: facts about the training, as JSON, for information only.
+      digest: SHA-256 of the card that it was loaded with, which has the hashes of all files; None if it was not loaded.
     """
 
     recipe: Recipe
@@ -69,6 +71,7 @@ class TunedModel:
     scale: float
     image_tower: Mapping[str, Any]
     training: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    digest: str | None = dataclasses.field(default=None, init=False)  # so that `dataclasses.replace` does not copy it
 
     @property
     def output_width(self) -> int:
@@ -138,10 +141,18 @@ class TunedModel:
             )
         return _in_batches(self._embed_vectors, np.asarray(vectors, np.float32), self.output_width)
 
+    def text_program(self) -> str:
+        """Returns what the text tower computes, as StableHLO: changes to its code show here."""
+        tokens = jax.ShapeDtypeStruct((_ROWS_AT_ONCE, self.recipe.text.max_tokens), np.int32)
+        return self._encode_tokens.lower(dict(self.text_parameters), tokens).as_text()
+
+    @functools.cached_property
+    def _encode_tokens(self) -> jax.stages.Wrapped:
+        return jax.jit(lambda parameters, tokens: unit_rows(self.sides.text.apply(parameters, tokens)))
+
     @functools.cached_property
     def _embed_tokens(self) -> Callable[[np.ndarray], jax.Array]:
-        encode = jax.jit(lambda parameters, tokens: unit_rows(self.sides.text.apply(parameters, tokens)))
-        return functools.partial(encode, jax.device_put(dict(self.text_parameters)))
+        return functools.partial(self._encode_tokens, jax.device_put(dict(self.text_parameters)))
 
     @functools.cached_property
     def _embed_vectors(self) -> Callable[[np.ndarray], jax.Array]:
@@ -188,7 +199,7 @@ class TunedModel:
             text_parameters = sides.text.read_parameters(text, f"{PARAMETERS_NAME}, text tower")
         except (ValueError, SafetensorError) as error:
             raise TunedModelError(f"{folder}: {error}") from error
-        return cls(
+        model = cls(
             recipe=recipe,
             sides=sides,
             image_parameters=image_parameters,
@@ -199,6 +210,8 @@ class TunedModel:
             image_tower=card["image_tower"],
             training=card["training"],
         )
+        object.__setattr__(model, "digest", file_sha256(folder / CARD_NAME))  # it is frozen
+        return model
 
     def _named_arrays(self) -> dict[str, np.ndarray]:
         arrays = {

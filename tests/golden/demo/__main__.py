@@ -10,6 +10,7 @@ Other processors round otherwise: there the figures differ in their last digits.
 import argparse
 import hashlib
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -22,8 +23,15 @@ _COMMANDS = pathlib.Path(sys.executable).parent
 
 
 def _run(folder: pathlib.Path, command: str, *arguments: str) -> str:
+    # A cache of its own: nothing comes from an earlier run.
+    environment = os.environ | {"LIT_PRECOMPUTE_CACHE": str(folder.absolute() / "cache")}
     result = subprocess.run(
-        [str(_COMMANDS / command), *arguments], cwd=folder, stdout=subprocess.PIPE, text=True, check=True
+        [str(_COMMANDS / command), *arguments],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
     )
     return result.stdout
 

@@ -12,7 +12,7 @@ from lit_precompute.tune.data.texts import TextOptions, TokenTable, encode_chose
 from tests.tune.data.fakes import FakeDataset
 
 TOKENIZER = WordTokenizer([f"w{number}" for number in range(40)])
-LISTS = st.lists(st.lists(st.sampled_from(["", "  ", "w1", "w2 w3", " w4", "w5"]), max_size=4), max_size=12)
+LISTS = st.lists(st.lists(st.sampled_from(["", "  ", "\u2003\t", "w1", "w2 w3", " w4", "w5"]), max_size=4), max_size=12)
 
 
 def column(texts: list[list[str]]) -> pa.ListArray:
@@ -20,29 +20,45 @@ def column(texts: list[list[str]]) -> pa.ListArray:
 
 
 @given(texts=LISTS, start=st.integers(0, 3))
-def test_empty_texts_do_not_count(texts: list[list[str]], start: int):
-    counts, strings = row_texts(column(texts)[start:], TextOptions())
+def test_blank_texts_are_left_out_and_counted(texts: list[list[str]], start: int):
+    counts, strings, blank_counts = row_texts(column(texts)[start:], TextOptions())
     expected = [[text for text in row if text.strip()] for row in texts[start:]]
     assert counts.tolist() == [len(row) for row in expected]
     assert strings.to_pylist() == [text for row in expected for text in row]
+    assert blank_counts.tolist() == [sum(not text.strip() for text in row) for row in texts[start:]]
+
+
+def test_every_white_space_and_invisible_character_is_blank():
+    white = [chr(code) for code in range(0x110000) if chr(code).isspace()]
+    invisible = ["\u200b", "\u200d\u2060", "\ufeff", "\u00ad", "\u3164", "\ufe0f", "\U000e0020", "\x00", "\x1b", "\x85"]
+    assert len(white) == 29
+    counts, _, blank_counts = row_texts(column([[*white, *invisible, "".join(white)]]), TextOptions())
+    assert (counts.tolist(), blank_counts.tolist()) == ([0], [29 + 10 + 1])
+
+
+@pytest.mark.parametrize("text", ["...", "-", "☂", " \u200bx", "\u0601", "👩\u200d🚀", "\ue000", "\u0301", "0"])
+def test_what_shows_anything_is_a_text(text: str):
+    """Punctuation, an Arabic sign of the category of zero-width characters, a private letter and a lone accent, too."""
+    assert row_texts(column([[text]]), TextOptions()).strings.to_pylist() == [text]
 
 
 @given(texts=LISTS, start=st.integers(0, 3))
 def test_joined_rows_have_one_text(texts: list[list[str]], start: int):
-    counts, strings = row_texts(column(texts)[start:], TextOptions(choice="join", separator=" | "))
+    counts, strings, _ = row_texts(column(texts)[start:], TextOptions(choice="join", separator=" | "))
     expected = [" | ".join(text for text in row if text.strip()) for row in texts[start:]]
     assert counts.tolist() == [int(text != "") for text in expected]
     assert strings.to_pylist() == [text for text in expected if text]
 
 
 def test_a_missing_text_is_no_text():
-    counts, strings = row_texts(column([["w1", None], None, [None]]), TextOptions())  # pyright: ignore
+    counts, strings, blank_counts = row_texts(column([["w1", None], None, [None]]), TextOptions())  # pyright: ignore
     assert counts.tolist() == [1, 0, 0]
+    assert blank_counts.tolist() == [1, 0, 1]
     assert strings.to_pylist() == ["w1"]
 
 
 def make_table(texts: list[list[str]]) -> TokenTable:
-    counts, strings = row_texts(column(texts), TextOptions())
+    counts, strings, _ = row_texts(column(texts), TextOptions())
     tokens = TOKENIZER.encode(strings.to_pylist(), 4).astype(TokenTable.id_type(TOKENIZER))
     return TokenTable(np.concatenate(([0], np.cumsum(counts))), tokens)
 

@@ -15,6 +15,10 @@ class KnownModel(TunedModel):
         self.images_seen = []
         object.__setattr__(self, "image_tower", card(fingerprint=fingerprint).model_dump())  # it is frozen
 
+    @property
+    def output_width(self):
+        return len(next(iter(self.vectors_by_text.values())))
+
     def embed_texts(self, texts):
         return unit([self.vectors_by_text[text] for text in texts])
 
@@ -29,8 +33,8 @@ def unit(rows):
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
-def write_rows(directory, vectors, texts, labels=None, vector_type="float32"):
-    """Writes a dataset with these rows in small blocks."""
+def write_rows(directory, vectors, texts, labels=None, vector_type="float32", rows=7):
+    """Writes a dataset with these rows in small blocks, `rows` in a shard and about half of them in a block."""
     vectors = np.asarray(vectors, np.float32)
     with DatasetWriter(
         directory,
@@ -38,8 +42,8 @@ def write_rows(directory, vectors, texts, labels=None, vector_type="float32"):
         source=SOURCE,
         vector_type=vector_type,
         tables=[captions_table(), *([labels_table()] if labels is not None else [])],
-        rows_per_shard=7,
-        block_rows=3,
+        rows_per_shard=rows,
+        block_rows=rows // 2,
     ) as writer:
         columns = {"captions": {"texts": texts}} | ({"labels": {"label": labels}} if labels is not None else {})
         writer.write(keys=[f"row-{row}" for row in range(len(vectors))], embeddings=vectors, columns=columns)

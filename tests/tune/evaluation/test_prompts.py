@@ -6,6 +6,7 @@ from lit_precompute.tune.evaluation.prompts import (
     TEMPLATES,
     PromptError,
     canonical,
+    check_templates,
     class_name,
     make_prompts,
     read_classes,
@@ -72,6 +73,14 @@ def test_wrong_templates_are_refused(tmp_path, name, content, message):
     with pytest.raises(PromptError) as caught:
         read_templates(str(tmp_path / name))
     assert message in str(caught.value)
+
+
+def test_templates_from_python_are_checked():
+    assert check_templates(["a {}", "{}"]) == ("a {}", "{}")
+    with pytest.raises(PromptError, match=r"template 1: a template must contain \{\} exactly once, got 'a photo'"):
+        check_templates(["{}", "a photo"])
+    with pytest.raises(PromptError, match="at least one template"):
+        check_templates([])
 
 
 @pytest.mark.parametrize("content", ['{"a": 1}', "[]", '["a", 3]', "["])

@@ -83,6 +83,19 @@ def test_an_image_needs_only_one_of_its_texts(tmp_path):
     assert set(result.to_json()["image_to_text"]) == {"recall_at_1", "recall_at_5", "recall_at_10"}
 
 
+def test_blank_texts_are_left_out_and_counted(tmp_path):
+    """Image 1 has only blank ones, and so is only a candidate."""
+    texts = [["", "far", " \t", "near"], ["\u200b", "   "], ["other"]]
+    vectors = {"far": [0, 0, 1], "near": [1, 0.1, 0], "other": [0, 1, 0.2]}
+    path = write_rows(tmp_path / "d", [[1, 0, 0], [0, 0, 1], [0, 1, 0]], texts)
+    with EmbeddingDataset.open(path) as dataset:
+        result = evaluate(KnownModel(vectors), dataset)
+    assert (result.num_images, result.num_texts, result.num_blank_texts) == (3, 3, 4)
+    assert (result.image_to_text[1].right, result.image_to_text[1].count) == (2, 2)
+    assert (result.text_to_image[1].right, result.text_to_image[1].count) == (2, 3)
+    assert result.to_json()["num_blank_texts"] == 4
+
+
 def test_a_dataset_from_a_different_tower_is_refused_with_both_fingerprints(tmp_path):
     path = write_rows(tmp_path / "d", np.eye(3), [["a"], ["b"], ["c"]])
     with (
@@ -93,6 +106,9 @@ def test_a_dataset_from_a_different_tower_is_refused_with_both_fingerprints(tmp_
 
 
 def test_a_dataset_without_texts_is_refused(tmp_path):
-    path = write_rows(tmp_path / "d", np.eye(3), [[], [], []])
-    with EmbeddingDataset.open(path) as dataset, pytest.raises(ValueError, match="has no texts to retrieve"):
+    path = write_rows(tmp_path / "d", np.eye(3), [[], [" "], ["\ufeff", ""]])
+    with (
+        EmbeddingDataset.open(path) as dataset,
+        pytest.raises(ValueError, match=r"has no texts to .* show \(3 blank\)"),
+    ):
         evaluate(KnownModel({}), dataset)

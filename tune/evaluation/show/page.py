@@ -54,7 +54,7 @@ def make_page(
         if value < 1:
             raise ValueError(f"{flag} must be >= 1, got {value}")
     model.check_goes_with(dataset)
-    images, texts, words, owners = embed_pairs(model, dataset)
+    images, texts, words, owners, num_blank = embed_pairs(model, dataset)
     keys = dataset.keys().to_pylist()
     generator = np.random.default_rng(seed)
     chosen_texts = generator.permutation(len(words))[:num_rows]
@@ -66,6 +66,8 @@ def make_page(
     of_texts = [(words[i], _best(images @ texts[i], keys, [keys[owners[i]]], num_best)) for i in chosen_texts]
     shown = {key for key, _ in of_images} | {match.name for _, matches in of_texts for match in matches}
     title = f"{pathlib.Path(dataset.path).name}: {len(images):,} images, {len(words):,} texts"
+    if num_blank:
+        title += f" ({num_blank:,} blank {'text' if num_blank == 1 else 'texts'} left out)"
     return Page(
         title=title, of_images=of_images, of_texts=of_texts, thumbnails=_thumbnails(dataset, shown, image_folder)
     )

@@ -12,6 +12,7 @@ from lit_precompute.tune.evaluation.show import write_page
 from tests.schemas.making import card
 from tests.tune.evaluation.making import KnownModel, unit
 
+BLANK = ["", " "]
 TEXTS = ['a <b>bold</b> & "quoted" text', "$x_1$ costs", "第三 ☂", "four"]
 
 
@@ -29,7 +30,7 @@ def shown(tmp_path):
     vectors = np.eye(4, dtype=np.float32)
     options = {"tables": [captions_table()], "vector_type": "float32"}
     with DatasetWriter(tmp_path / "d", tower=card(width=4), source=source, **options) as writer:
-        columns = {"captions": {"texts": [[text] for text in TEXTS]}}
+        columns = {"captions": {"texts": [[text, *BLANK[:row]] for row, text in enumerate(TEXTS)]}}
         writer.write(keys=[f"{row}.png" for row in range(4)], embeddings=vectors, columns=columns)
     model = KnownModel(dict(zip(TEXTS, unit(vectors + 0.1), strict=True)))
     with EmbeddingDataset.open(tmp_path / "d") as dataset:
@@ -45,6 +46,12 @@ def test_html_is_self_contained_and_marks_right_answers(shown, tmp_path):
     assert text.count('<li class="right">') == 8  # each image's first text is its own, and the other way round
     assert text.count("✓</span>") == 8
     assert text.count("data:image/png;base64,") == 12  # 4 images, and 2 for each of 4 texts
+
+
+def test_blank_texts_are_left_out_and_counted(shown, tmp_path):
+    text = write_page(*shown, str(tmp_path / "page.html"), num_best=9).read_text("utf-8")
+    assert "<h1>d: 4 images, 4 texts (5 blank texts left out)</h1>" in text
+    assert text.count('<ol class="nearest-images">') == 4
 
 
 def test_png_is_an_image(shown, tmp_path):
