@@ -24,6 +24,7 @@ from lit_precompute.precompute.sources.source import (
     SourceError,
     WorkUnit,
     check_repeats,
+    check_scheme,
     cut_units,
     open_first,
     read_image,
@@ -32,7 +33,7 @@ from lit_precompute.precompute.sources.source import (
 )
 from lit_precompute.precompute.sources.table.rows import JsonLayout, Layout, Lines, read_header
 from lit_precompute.schemas import SourceInfo, TableSchema
-from lit_precompute.schemas.storage import beside
+from lit_precompute.schemas.storage import beside, is_url
 
 FORMATS = ("csv", "tsv", "jsonl")
 
@@ -98,7 +99,11 @@ def open_table(path: str, format: str, columns: SourceColumns, opener: Opener) -
         layout: Layout = JsonLayout(columns=columns) if format == "jsonl" else read_header(lines, format, columns)
         # Hashes take far less memory than keys; the rare suspects are checked again.
         offsets, hashes, has_labels = array.array("q", [lines.offset]), array.array("q"), False
+        schemes: set[str] = set()
         for row in layout.rows(lines):
+            if is_url(row.path) and (scheme := row.path.partition("://")[0]) not in schemes:
+                check_scheme(row.path, f"{path}, line {lines.number}", opener)
+                schemes.add(scheme)
             offsets.append(lines.offset)
             hashes.append(hash(row.key or row.path))
             has_labels = has_labels or row.label != ""
