@@ -6,6 +6,8 @@ import re
 import socket
 import threading
 
+import pytest
+
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     """Answers from the `FlakyServer` it belongs to."""
@@ -31,8 +33,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         else:
             self._send(content)
 
-    def _send(self, content, num_bytes=None):
-        """Sends a file or the part of it that is asked for; only its first `num_bytes` where given."""
+    def _send(self, content, *, cut=False):
+        """Sends a file or the part of it that is asked for; or only half of that."""
         wanted = (
             re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range") or "") if self.server.outer.parts else None
         )
@@ -46,8 +48,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Connection", "close")
         self.end_headers()
         if self.command == "GET":
-            self.wfile.write(part[:num_bytes])
-        self.close_connection = num_bytes is not None or not self.server.outer.sizes
+            self.wfile.write(part[: len(part) // 2] if cut else part)
+        self.close_connection = cut or not self.server.outer.sizes
 
     def _refuse(self, status):
         self.send_response(int(status))
@@ -57,8 +59,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 
     def _cut(self, content):
-        """Promises the whole file and closes after its half."""
-        self._send(content, len(content) // 2)
+        """Promises everything and closes after half of it."""
+        self._send(content, cut=True)
 
     def _short(self, content):
         """Sends half of what is asked for as if it were all."""
@@ -109,6 +111,7 @@ class FlakyServer:
         self.stopped = threading.Event()
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self._server.daemon_threads = True
+        self._server.handle_error = lambda *_: None  # a client that goes away
         self._server.outer = self
         self.address = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -124,12 +127,15 @@ class FlakyServer:
 
 @contextlib.contextmanager
 def flaky_server():
-    """Yields a server that is stopped afterwards."""
-    server = FlakyServer()
-    try:
-        yield server
-    finally:
-        server.stop()
+    """Yields a server that is stopped afterwards; without the environment's proxies."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+            patch.delenv(name, raising=False)
+        server = FlakyServer()
+        try:
+            yield server
+        finally:
+            server.stop()
 
 
 def dead_address(scheme="http"):

@@ -106,7 +106,8 @@ def _in_words_of_system(error: OSError) -> str:
     """Returns the system's words for an error, without "[Errno 111]" and aiohttp's details."""
     if type(error).__name__ in ("ClientConnectorError", "ClientConnectorDNSError"):
         reason: OSError = error.os_error  # pyright: ignore[reportAttributeAccessIssue] -- aiohttp's
-        return os.strerror(reason.errno) if (reason.errno or 0) > 0 else _in_words_of_system(reason)
+        number = reason.errno or 0  # getaddrinfo's are negative
+        return os.strerror(number) if number > 0 else _in_words_of_system(reason)
     plain = isinstance(error, StorageError) or type(error).__str__ is OSError.__str__
     words = error.strerror if plain and error.strerror else str(error)
     return " ".join(words.split()) or type(error).__name__
@@ -123,7 +124,8 @@ def http_status(error: BaseException | None) -> int | None:
         # Lazily: aiohttp's `code` warns that it is deprecated.
         places = ((one, name) for one in (error, response) for name in ("status", "status_code", "code"))
         found = next((getattr(one, name) for one, name in places if hasattr(one, name)), None)
-    return int(found) if str(found).isdecimal() and 300 <= int(found) < 600 else None
+    status = int(str(found)) if str(found).isdecimal() else 0
+    return status if 300 <= status < 600 else None
 
 
 def _decisive(error: Exception) -> Exception:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import io
 import os
-from typing import Any
+from typing import Any, cast
 
 from lit_precompute.schemas.storage.answers import StorageError
 from lit_precompute.schemas.storage.file_systems import check_scheme, open_file_system
@@ -137,7 +137,7 @@ class RemoteFile(io.RawIOBase):
             if (size := getattr(self._file, "size", None)) is not None:
                 return size
             file_system, path = open_file_system(self._url, self._patience.timeout_s)
-            return file_system.size(path)
+            return cast("int | None", file_system.size(path))
 
         size = with_patience(self._url, ask, self._patience)
         if size is None:

@@ -13,9 +13,7 @@ CONTENT = bytes(range(256)) * 4
 
 
 @pytest.fixture
-def server(monkeypatch):
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
+def server():
     with flaky_server() as server:
         server.contents["/a"] = CONTENT
         yield server

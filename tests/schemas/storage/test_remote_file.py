@@ -16,9 +16,7 @@ LINES = b"".join(b"line %d\n" % number for number in range(100_000))
 
 
 @pytest.fixture
-def server(monkeypatch):
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
+def server():
     with flaky_server() as server:
         server.contents |= {"/long": LONG, "/lines": LINES, "/empty": b""}
         yield server
