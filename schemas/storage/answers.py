@@ -13,9 +13,9 @@ import ftplib
 import http
 import os
 import ssl
-from typing import Any, Literal
+from typing import Any
 
-Kind = Literal["missing", "refused", "later", "never"]
+from lit_precompute.schemas.storage.object_stores import Kind, kind_in_store, s3_cause, words_in_store
 
 _MISSING = {404, 410}
 # About the moment, not the file: a slow request, one that came too early, too many of them.
@@ -64,8 +64,9 @@ def answer_of(error: Exception) -> Answer:
     error = _decisive(error)
     words, status = in_words(error), http_status(error)
     if status is not None:
-        return Answer(kind=_kind_of_status(status, error), words=words, wait_s=_retry_after_s(error))
-    kind = _kind_of(error)
+        kind = kind_in_store(error) or _kind_of_status(status, error)
+        return Answer(kind=kind, words=words, wait_s=_retry_after_s(error))
+    kind = kind_in_store(error) or _kind_of(error)
     if kind == "missing":
         words = "there is no such file"
     elif kind == "refused" and isinstance(error, ValueError):
@@ -90,7 +91,7 @@ def _kind_of(error: Exception) -> Kind:
 def in_words(error: BaseException) -> str:
     """Returns on one line what happened, in the words that every library has for it."""
     if (status := http_status(error)) is not None:
-        return f"the server says {status} {_phrase(status)}".rstrip()
+        return f"the server says {status} {_phrase(status)}".rstrip() + words_in_store(error)
     if _is_unreadable(error):
         return "the server's answer is not HTTP"
     if words := _WORDS.get(type(error).__name__):
@@ -129,10 +130,12 @@ def http_status(error: BaseException | None) -> int | None:
 
 
 def _decisive(error: Exception) -> Exception:
-    """Returns the error, or what made fsspec raise a FileNotFoundError if that says more."""
+    """Returns the error, or its cause if that says more."""
+    error = s3_cause(error)
     cause = error.__cause__
     if not isinstance(error, FileNotFoundError) or not isinstance(cause, Exception):
         return error
+    # What made fsspec raise it: at https:// every error becomes a FileNotFoundError.
     says_more = http_status(cause) is not None or isinstance(cause, ValueError) or _is_of_connection(cause)
     return _decisive(cause) if says_more else error
 
@@ -169,6 +172,4 @@ def _is_of_connection(error: Exception) -> bool:
     """Returns whether an error is one of connections, which may be better in a moment."""
     import aiohttp  # a tenth of a second
 
-    # TransportError: httpx's and google-auth's, which are not ours to import.
-    named = any(one.__name__ == "TransportError" for one in type(error).__mro__)
-    return named or isinstance(error, (OSError, EOFError, ftplib.Error, aiohttp.ClientError))
+    return isinstance(error, (OSError, EOFError, ftplib.Error, aiohttp.ClientError))

@@ -133,32 +133,70 @@ def test_errors_of_other_stores(error, expected):
     assert caught.type is expected
 
 
-def _botocore(status):
+def _raised(error, cause=None):
+    """Returns what `with_patience` makes of an error."""
+
+    def attempt():
+        raise error from cause
+
+    with pytest.raises(OSError) as caught:
+        with_patience("s3://bucket/a", attempt, QUICK)
+    return caught.value
+
+
+def _botocore(status, code):
+    """As botocore's ClientError."""
     error = Exception("An error occurred")
-    error.response = {"ResponseMetadata": {"HTTPStatusCode": status}}
+    error.response = {"ResponseMetadata": {"HTTPStatusCode": status}, "Error": {"Code": code}}
     return error
 
 
-def _google(code):
-    error = Exception("said the store")
+@pytest.mark.parametrize(
+    ("translated", "status", "code", "expected"),
+    [
+        (FileNotFoundError("a"), 404, "NoSuchKey", FileNotFoundError),
+        (FileNotFoundError("a"), 404, "404", FileNotFoundError),
+        (FileNotFoundError("a"), 404, "NoSuchBucket", StorageError),
+        (PermissionError("a"), 403, "AccessDenied", PermissionError),
+        (PermissionError("a"), 400, "ExpiredToken", StorageError),
+        (PermissionError("a"), 403, "InvalidAccessKeyId", StorageError),
+        (OSError(16, "Reduce your rate"), 503, "SlowDown", StorageError),
+        (TimeoutError("a"), 400, "RequestTimeout", StorageError),
+    ],
+)
+def test_errors_of_s3fs_and_their_cause(translated, status, code, expected):
+    error = _raised(translated, _botocore(status, code))
+    assert type(error) is expected
+    assert f"({code})" in error.strerror or code == "404" or expected is FileNotFoundError
+
+
+def test_credentials_that_expire_are_not_tried_again():
+    before = num_retried()
+    assert str(_raised(_botocore(400, "ExpiredToken"))).endswith("the server says 400 Bad Request (ExpiredToken)")
+    assert num_retried() == before
+
+
+def _gcsfs(code):
+    error = type("HttpError", (Exception,), {"__module__": "gcsfs.retry"})(f"Some words, {code}")
     error.code = code
     return error
 
 
-@pytest.mark.parametrize("make", [_botocore, _google])
 @pytest.mark.parametrize(
-    ("status", "expected"), [(404, FileNotFoundError), (403, PermissionError), (503, StorageError)]
+    ("error", "expected"),
+    [
+        (FileNotFoundError("bucket/a"), FileNotFoundError),
+        (OSError("Forbidden: https://storage.googleapis.com/a\nno access"), PermissionError),
+        (_gcsfs(401), StorageError),
+        (_gcsfs(400), PermissionError),
+        (_gcsfs(503), StorageError),
+    ],
 )
-def test_the_status_in_the_errors_of_object_stores(make, status, expected):
-    def attempt():
-        raise make(status)
+def test_errors_of_gcsfs(error, expected):
+    assert type(_raised(error)) is expected
 
-    with pytest.raises(expected):
-        with_patience("s3://bucket/a", attempt, QUICK)
-    # Their FileNotFoundError may be raised from such an error.
 
-    def translated():
-        raise FileNotFoundError("bucket/a") from make(status)
-
-    with pytest.raises(expected):
-        with_patience("s3://bucket/a", translated, QUICK)
+@pytest.mark.parametrize("name", ["ConnectionError", "HTTPClientError", "TransportError"])
+def test_connections_of_other_libraries_are_tried_again(name):
+    error = type("Lost", (type(name, (Exception,), {}),), {})("lost")
+    assert "after 3 attempts" in str(_raised(error))
