@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 
-from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, DatasetError
+from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, DatasetError, refuse_url, shard_path
 from lit_precompute.schemas.tables import StrictModel, TableSchema, json_digest
 from lit_precompute.schemas.tower_card import TowerCard
 
@@ -24,7 +24,7 @@ Sha256 = Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 class FileInfo(StrictModel):
-    """One file of a shard; `path` is relative to the dataset."""
+    """One file of a shard; `path` is relative to the dataset, and always the one that `shard_path` gives."""
 
     path: str
     bytes: Count
@@ -149,8 +149,10 @@ class Manifest(StrictModel):
         """Returns the manifest of a finished dataset.
 
         Raises:
-          DatasetError: there is none, it is of a newer version, it breaks a rule, or it was edited.
+          DatasetError: there is none, it is of a newer version, it breaks a rule, it names a file outside the dataset,
+            or it was edited.
         """
+        refuse_url("dataset", directory)
         path = pathlib.Path(directory) / MANIFEST_NAME
         if not path.is_file():
             raise DatasetError(_why_no_manifest(pathlib.Path(directory)))
@@ -227,6 +229,7 @@ def _check_consistency(path: pathlib.Path, manifest: Manifest) -> None:
     for place, shard in enumerate(manifest.shards):
         if shard.shard != place:
             raise DatasetError(f"{path}: shards.{place}.shard must be {place}, got {shard.shard}")
+        _check_paths(f"{path}: shards.{place}", manifest, shard)
         for table in manifest.tables:
             _check_file(f"{path}: shards.{place}", manifest.block_rows, shard, table)
     rows = [probe.row for probe in manifest.probes]
@@ -242,6 +245,17 @@ def _refuse_later_columns(path: pathlib.Path, manifest: Manifest) -> None:
                     f"{path}: tables.{table.name}.{column.name}: int8 vectors and their scales need "
                     "format_version 2, got 1"
                 )
+
+
+def _check_paths(where: str, manifest: Manifest, shard: ShardInfo) -> None:
+    """Raises unless every file is a table's, under the one name that it can have: a manifest names no other files."""
+    tables = [table.name for table in manifest.tables]
+    for name, file in shard.files.items():
+        if name not in tables:
+            raise DatasetError(f"{where}.files: must be of the tables {tables}, got {name!r}")
+        expected = shard_path(name, shard.shard, len(manifest.shards))
+        if file.path != expected:
+            raise DatasetError(f"{where}.files.{name}.path: must be {expected!r}, got {file.path!r}")
 
 
 def _check_file(where: str, block_rows: int, shard: ShardInfo, table: TableSchema) -> None:

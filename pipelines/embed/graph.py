@@ -8,14 +8,16 @@ Promises: only units and counts pass through a shuffle, never embeddings; the gr
 from collections.abc import Callable, Iterator, Sequence
 
 import apache_beam as beam
+from apache_beam.metrics.metric import MetricResults, MetricsFilter
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pvalue import PCollection
+from apache_beam.runners.runner import PipelineResult
 
 from lit_precompute.pipelines.embed.failure_limit import FailureLimit
 from lit_precompute.pipelines.embed.job import Job, JobDirectory
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.embed.process_registry import PROCESS
-from lit_precompute.pipelines.embed.unit import EmbedUnit
+from lit_precompute.pipelines.embed.unit import NUM_RETRIED, EmbedUnit
 from lit_precompute.precompute.batch_size import probe
 from lit_precompute.precompute.sources.opening import open_source
 from lit_precompute.precompute.sources.source import Source, WorkUnit
@@ -136,10 +138,20 @@ def run(
     units: Sequence[WorkUnit],
     limit: FailureLimit,
     beam_flags: list[str],
-) -> None:
-    """Runs the job to completion on the runner that the flags name."""
+) -> int:
+    """Runs the job to completion on the runner that the flags name; returns how many reads its workers tried again."""
     finished = JobDirectory(options.output).finished()
     missing = [unit for unit in units if unit.number not in finished]
     num_failures = sum(marker.info.num_failures for marker in finished.values())
     with beam.Pipeline(options=PipelineOptions(beam_flags)) as pipeline:
         build(pipeline, options, job, source, missing, limit, num_failures)
+    return _num_retried(pipeline.result)
+
+
+def _num_retried(result: PipelineResult) -> int:
+    """Returns what the workers have counted; 0 where the runner keeps no counters."""
+    try:
+        found = result.metrics().query(MetricsFilter().with_metric(NUM_RETRIED))
+    except NotImplementedError:  # Dask
+        return 0
+    return sum(counter.result or 0 for counter in found.get(MetricResults.COUNTERS, []))

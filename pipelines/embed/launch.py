@@ -16,6 +16,7 @@ from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.precompute.extra import check_embed_extra
 from lit_precompute.precompute.sources.opening import check_source
 from lit_precompute.schemas import Manifest
+from lit_precompute.schemas.storage import num_retried, refuse_url
 
 if TYPE_CHECKING:  # it imports JAX
     from lit_precompute.pipelines.embed.process_registry import JobProgress
@@ -32,12 +33,17 @@ class EmbedStopped(Exception):  # noqa: N818 -- requested, so not an error
 
 
 class EmbedProgress(NamedTuple):
-    """Rows of the whole job, earlier launches included; the rate is None until it is known."""
+    """Rows of the whole job, earlier launches included; the rate is None until it is known.
+
+    `num_retried` counts the reads of this launch that a server or a network broke and that were tried again; those of
+    workers in other processes are known at the end.
+    """
 
     num_done: int
     num_rows: int
     num_failures: int
     rows_per_second: float | None
+    num_retried: int = 0
 
 
 class Launch:
@@ -63,6 +69,8 @@ class Launch:
           ValueError, OSError: the source, tower, weights, options or output cannot be used.
           ModuleNotFoundError: the extra `embed` is not installed.
         """
+        refuse_url("--output", options.output)
+        self._num_retried_before, self._num_retried_elsewhere = num_retried(), 0
         check_embed_extra()
         check_source(options.source, format=options.source_format)
         from lit_precompute.towers.loading import find_file
@@ -83,6 +91,11 @@ class Launch:
         self.num_done_before = sum(marker.info.rows_read for marker in markers.values())
         self._num_failed_before = sum(marker.info.num_failures for marker in markers.values())
         self._first_seen: tuple[float, int] | None = None
+
+    @property
+    def num_retried(self) -> int:
+        """Returns how many reads were tried again since the launch began, those of planning included."""
+        return num_retried() - self._num_retried_before + self._num_retried_elsewhere
 
     def run(
         self,
@@ -118,7 +131,12 @@ class Launch:
 
         with PROCESS.launching(self._options.output, progress), _repeated(look):
             try:
-                graph.run(self._options, self.job, self._source, self._units, self._limit, self._beam_flags)
+                PROCESS.take_retried()  # those of planning
+                before = num_retried()
+                by_workers = graph.run(
+                    self._options, self.job, self._source, self._units, self._limit, self._beam_flags
+                )
+                self._num_retried_elsewhere = max(0, by_workers - (num_retried() - before))
             except Exception as error:  # each runner wraps a worker's error in its own way
                 if progress.is_stop_requested:
                     raise EmbedStopped("finished shards are kept: run the same command again to resume") from error
@@ -138,7 +156,8 @@ class Launch:
             self._first_seen = now_s, num_done
         if self._first_seen and num_done > self._first_seen[1]:
             rate = (num_done - self._first_seen[1]) / (now_s - self._first_seen[0])
-        return EmbedProgress(num_done, self.job.num_rows, self._num_failed_before + progress.num_failures, rate)
+        num_failures = self._num_failed_before + progress.num_failures
+        return EmbedProgress(num_done, self.job.num_rows, num_failures, rate, self.num_retried)
 
     def _why_not_published(self) -> str:
         markers = list(self._directory.finished().values())

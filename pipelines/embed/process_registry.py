@@ -19,6 +19,7 @@ from lit_precompute.precompute.embedder import Embedder
 from lit_precompute.precompute.embedding import make_preparer
 from lit_precompute.precompute.images.ahead import Preparer
 from lit_precompute.precompute.options import DecodingOptions
+from lit_precompute.schemas.storage import num_retried
 from lit_precompute.towers.loading import load_tower
 from lit_precompute.towers.options import ImageTowerOptions
 from lit_precompute.towers.tower import ImageTower
@@ -59,6 +60,7 @@ class ProcessRegistry:
         self._jobs: dict[str, JobProgress] = {}
         self._tallies: dict[str, FailureTally] = {}
         self._loaded: dict[str, tuple[Hashable, Any]] = {}
+        self._num_retried = 0
 
     @contextlib.contextmanager
     def launching(self, output: str, progress: JobProgress) -> Iterator[None]:
@@ -80,6 +82,12 @@ class ProcessRegistry:
         """Returns this process's tally of failures in a launch, shared by all its threads."""
         with self._lock:
             return self._tallies.setdefault(launch, FailureTally(num_failures_before))
+
+    def take_retried(self) -> int:
+        """Returns how many reads of this process were tried again since the last call; each is given out once."""
+        with self._lock:
+            before, self._num_retried = self._num_retried, num_retried()
+            return self._num_retried - before
 
     def tower(self, options: ImageTowerOptions) -> ImageTower:
         """Returns the loaded tower."""

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Iterator
 
 import apache_beam as beam
+from apache_beam.metrics.metric import Metrics
 
 from lit_precompute.pipelines.embed.failure_limit import FailureLimit
 from lit_precompute.pipelines.embed.job import BLOCK_ROWS, Job, JobDirectory, JobError, ShardMarker
@@ -14,6 +15,9 @@ from lit_precompute.precompute.sources.source import Source, WorkUnit, columns_o
 from lit_precompute.schemas import Note, ShardWriter
 from lit_precompute.schemas.probes import share_of_shard
 from lit_precompute.schemas.tables import EMBEDDING, EMBEDDINGS
+
+# Counts, in all of a job's processes, the reads that a server or a network broke and that were tried again.
+NUM_RETRIED = Metrics.counter("lit-precompute", "num-retried")
 
 
 class Tally:
@@ -89,6 +93,7 @@ class EmbedUnit(beam.DoFn):
             if not directory.is_published():
                 raise
             # Another launcher has published the dataset and swept this attempt's files away.
+        NUM_RETRIED.inc(PROCESS.take_retried())
         yield element.number
 
     def _embed(self, unit: WorkUnit) -> ShardMarker:

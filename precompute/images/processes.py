@@ -2,7 +2,8 @@
 
 Promises: images come back through shared memory, into which they are written once; only the instructions to read them
 pass through pipes. The memory has no name, so that a kill leaves nothing behind; processes end with their parent,
-however it ends; when one of them dies, the pool is replaced at the next use.
+however it ends; when one of them dies, the pool is replaced at the next use. Reads that were tried again are counted as
+if this process had made them.
 
 How: a slot of the shared memory holds one image. A chunk of reads takes a slot each and returns them when its last
 outcome has been used. Several threads may prepare at once: whichever holds slots can continue without more.
@@ -28,6 +29,7 @@ import numpy as np
 from lit_precompute.precompute.images.ahead import Outcome, ReadImage, outcome_of
 from lit_precompute.precompute.images.decoding import MAX_PIXELS, ImageError
 from lit_precompute.precompute.images.libraries import host_tensorflow
+from lit_precompute.schemas.storage import count_retried, num_retried
 from lit_precompute.towers.preprocessing import Preprocessing
 
 # Reads that go to a process together: enough to make the transfer cheap compared with the work.
@@ -38,12 +40,19 @@ _CHUNKS_EACH = 2
 _Errors = list[ImageError | None]
 
 
+class _Outcomes(NamedTuple):
+    """What a process returns for a chunk: for each read its error or None, and how many reads were tried again."""
+
+    errors: _Errors
+    num_retried: int
+
+
 class _Chunk(NamedTuple):
     """Reads in progress: the slots of their images, and the pool that handles them."""
 
     slots: list[int]
     pool: concurrent.futures.ProcessPoolExecutor
-    future: concurrent.futures.Future[_Errors]
+    future: concurrent.futures.Future[_Outcomes]
 
 
 class PreparingProcesses:
@@ -126,13 +135,15 @@ class PreparingProcesses:
 
     def _result(self, chunk: _Chunk) -> _Errors:
         try:
-            return chunk.future.result()
+            outcomes = chunk.future.result()
         except concurrent.futures.process.BrokenProcessPool as error:
             self._replace(chunk.pool)
             raise RuntimeError(
                 "a process that decodes images was ended from outside, perhaps because memory ran out; set fewer "
                 "--decode-workers, or --decode-in threads"
             ) from error
+        count_retried(outcomes.num_retried)
+        return outcomes.errors
 
     def _replace(self, broken: concurrent.futures.ProcessPoolExecutor) -> None:
         with self._change:
@@ -178,9 +189,9 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _prepare(reads: list[ReadImage], slots: list[int]) -> _Errors:
-    """Writes images to their slots; returns for each its error, or None."""
-    errors: _Errors = []
+def _prepare(reads: list[ReadImage], slots: list[int]) -> _Outcomes:
+    """Writes images to their slots."""
+    num_retried_before, errors = num_retried(), list[ImageError | None]()
     for read_image, slot in zip(reads, slots, strict=True):
         outcome = outcome_of(read_image, _preprocessing, _max_pixels)
         if isinstance(outcome, ImageError):
@@ -188,4 +199,4 @@ def _prepare(reads: list[ReadImage], slots: list[int]) -> _Errors:
         else:
             _images[slot] = outcome
             errors.append(None)
-    return errors
+    return _Outcomes(errors, num_retried() - num_retried_before)

@@ -18,9 +18,11 @@ import numpy as np
 
 from lit_precompute.precompute.images.decoding import ImageError
 from lit_precompute.schemas import Note, SourceInfo, TableSchema, captions_table, labels_table
+from lit_precompute.schemas.storage import StorageError
 
 Opener = Callable[[str], BinaryIO]
-"""Opens a path for reading, seekable. Raises FileNotFoundError if there is no such file."""
+"""Opens a path for reading, seekable. Opening it or reading from it raises FileNotFoundError if there is no such file,
+another OSError that says so if this file cannot be read, and `StorageError` if that is not about the file."""
 
 Finder = Callable[[str], list[str]]
 """Returns the paths that match a glob pattern, sorted; may be empty."""
@@ -236,10 +238,13 @@ def read_image(opener: Opener, path: str) -> bytes:
 
     Raises:
       ImageError: "missing" or "unreadable".
+      OSError: not about this image: the server or store did not answer, or too many files are open.
     """
     try:
         with opener(path) as stream:
             return stream.read()
+    except StorageError:
+        raise
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ImageError("missing", f"no such file: {path}") from error
     except OSError as error:
@@ -255,6 +260,23 @@ def open_first(path: str, opener: Opener) -> BinaryIO:
       SourceError: it cannot be opened.
     """
     try:
-        return opener(path)
+        stream = opener(path)
+        stream.read(1)  # a remote file is asked for when it is first read
+        stream.seek(0)
     except OSError as error:
         raise SourceError(f"{path}: cannot be opened ({error.strerror or error})") from error
+    return stream
+
+
+def check_scheme(path: str, where: str, opener: Opener) -> None:
+    """Checks before any work that files like the one at `path` can be opened; whether this one exists is not checked.
+
+    Raises:
+      SourceError: the scheme is unknown, or its package is not installed; the message begins with `where`.
+    """
+    try:
+        opener(path).close()
+    except StorageError as error:
+        raise SourceError(f"{where}: {error}") from error
+    except OSError:
+        return  # about this one file: it becomes a failed row

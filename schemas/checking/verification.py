@@ -36,7 +36,7 @@ def verify(path: str | os.PathLike[str], progress: Callable[[int, int], None] | 
     """
     directory = pathlib.Path(path)
     try:
-        manifest = Manifest.read(directory)
+        manifest = Manifest.read(path)
     except DatasetError as error:
         return [str(error)]
     return list(_Verification(directory, manifest, progress or (lambda *_: None)).faults())

@@ -12,7 +12,7 @@ from typing import Any
 
 from lit_precompute.schemas.manifest import Manifest, Note, SourceInfo
 from lit_precompute.schemas.probes import ProbeSampler
-from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, DatasetError
+from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, DatasetError, refuse_url
 from lit_precompute.schemas.tables import EMBEDDING, EMBEDDINGS, TableSchema, embeddings_table, failures_table
 from lit_precompute.schemas.tower_card import TowerCard
 from lit_precompute.schemas.vectors import VectorType
@@ -55,8 +55,10 @@ class DatasetWriter:
           job: options of the producer, as JSON.
 
         Raises:
-          DatasetError: the directory already contains a finished dataset, or a table cannot be among `tables`.
+          DatasetError: the directory is a URL or already contains a finished dataset, or a table cannot be among
+            `tables`.
         """
+        refuse_url("dataset", directory)
         self._directory = pathlib.Path(directory)
         if (self._directory / MANIFEST_NAME).exists():
             raise DatasetError(

@@ -2,6 +2,7 @@
 
 import base64
 import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -156,6 +157,56 @@ def test_a_broken_rule_of_int8_is_named(tmp_path, change, message):
     change_manifest(tmp_path, change)
     with pytest.raises(DatasetError, match=message):
         EmbeddingDataset.open(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../other.arrayrecord",
+        "/etc/passwd",
+        "labels/part-00000-of-00003.arrayrecord",  # another shard's
+        "captions/part-00001-of-00003.arrayrecord",  # another table's
+        "labels/../labels/part-00001-of-00003.arrayrecord",
+        "./labels/part-00001-of-00003.arrayrecord",
+        "gs://bucket/labels/part-00001-of-00003.arrayrecord",
+        "",
+    ],
+)
+def test_a_file_has_the_one_path_that_its_table_and_shard_give(tmp_path, path):
+    write(tmp_path)
+    change_manifest(tmp_path, lambda m: m["shards"][1]["files"]["labels"].update(path=path))
+    message = f"shards.1.files.labels.path: must be 'labels/part-00001-of-00003.arrayrecord', got '{path}'"
+    with pytest.raises(DatasetError, match=re.escape(message)):
+        Manifest.read(tmp_path)
+
+
+def test_a_file_of_no_table_is_refused(tmp_path):
+    write(tmp_path)
+    change_manifest(tmp_path, lambda m: m["shards"][0]["files"].update({"../x": m["shards"][0]["files"]["labels"]}))
+    with pytest.raises(DatasetError, match=r"shards.0.files: must be of the tables \['embeddings', .*\], got '../x'"):
+        Manifest.read(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../x", "..", "", "/x", "a/b", "a\\b", "a\n", "_work", "Labels"])
+def test_a_name_of_a_table_that_is_no_folder_here_is_refused(tmp_path, name):
+    write(tmp_path)
+    change_manifest(tmp_path, lambda m: m["tables"][2].update(name=name))
+    with pytest.raises(DatasetError, match=rf"table '{re.escape(name)}': a name may only have lower-case letters"):
+        Manifest.read(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["tokens-0f3a", "text-embeddings-e5.v2", "labels_2"])
+def test_the_names_that_tables_have(tmp_path, name):
+    table = TAGS.model_copy(update={"name": name})
+    write(tmp_path)
+    add_table(tmp_path, table, {"tags": [["a"]] * 50})
+    assert verify(tmp_path) == []
+
+
+@pytest.mark.parametrize("path", ["gs://bucket/emb", "gs:/bucket/emb", "file:///emb", pathlib.Path("s3://bucket/emb")])
+def test_a_dataset_in_a_store_is_refused_in_words(path):
+    with pytest.raises(DatasetError, match=rf"dataset {path}: must be a local path, got a (gs|s3|file):// address"):
+        EmbeddingDataset.open(path)
 
 
 def test_an_edited_manifest_is_refused(tmp_path):

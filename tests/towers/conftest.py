@@ -68,7 +68,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _answer(self):
         outer = self.server.outer
         outer.asked.append((self.command, self.path, self.headers.get("Authorization")))
-        content = outer.contents.get(self.path)
+        content = outer.failing.pop() if outer.failing else outer.contents.get(self.path)
         target = outer.contents.get(urllib.parse.urlsplit(content).path) if isinstance(content, str) else content
         if not isinstance(target, bytes):
             self.send_response(content or 404)
@@ -94,10 +94,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Server:
-    """A web server on this machine: contents by path, and what was asked for. Below `/resolve/` it is a hub."""
+    """A web server on this machine: contents by path, and what was asked for. Below `/resolve/` it is a hub.
+
+    `failing` has the statuses of the next answers.
+    """
 
     def __init__(self):
         self.contents, self.asked, self.short, self.commit = {}, [], 0, COMMIT
+        self.failing = []
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self._server.outer = self
         self.address = f"http://127.0.0.1:{self._server.server_port}"

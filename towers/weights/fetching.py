@@ -7,39 +7,58 @@ Not here: what to fetch, and where to (`finding`); how files are copied (`schema
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 from collections.abc import Callable
 
-from lit_precompute.schemas.storage import copy_file, file_sha256
+from lit_precompute.schemas.storage import (
+    DEFAULT_PATIENCE,
+    Patience,
+    copy_file,
+    file_sha256,
+    http_status,
+    in_words,
+)
 from lit_precompute.towers.weights.errors import WeightsError
 
 # (name of the file, bytes so far, bytes in all or 0 where unknown)
 Progress = Callable[[str, int, int], None]
 
 
-def fetch(place: str, target: pathlib.Path, *, sha256: str = "", progress: Progress | None = None) -> None:
-    """Copies the file at `place` to `target`.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Fetcher:
+    """Fetches files.
 
-    Args:
-      place: `https://...`, or another URL that fsspec knows.
-      target: its path on this machine; folders are made.
-      sha256: the first 8 or more hexadecimal digits of its hash; "" where unknown.
+    Attributes:
       progress: is called after every piece.
-
-    Raises:
-      WeightsError: the file has another hash.
-      Exception: whatever the file system raises (`schemas.storage`); an OSError where the file ends early.
+      patience: how long to try where a server does not answer.
     """
 
-    def check(path: pathlib.Path) -> None:
-        if sha256:
-            check_sha256(file_sha256(path), sha256, place)
+    progress: Progress | None = None
+    patience: Patience = DEFAULT_PATIENCE
 
-    def report(num_bytes: int, all_bytes: int) -> None:
-        if progress is not None:
-            progress(target.name, num_bytes, all_bytes)
+    def fetch(self, place: str, target: pathlib.Path, *, sha256: str = "") -> None:
+        """Copies the file at `place` to `target`.
 
-    copy_file(place, target, check=check, progress=report)
+        Args:
+          place: `https://...`, or another URL that fsspec knows.
+          target: its path on this machine; folders are made.
+          sha256: the first 8 or more hexadecimal digits of its hash; "" where unknown.
+
+        Raises:
+          WeightsError: the file has another hash.
+          OSError: it cannot be had; see `schemas.storage`.
+        """
+
+        def check(path: pathlib.Path) -> None:
+            if sha256:
+                check_sha256(file_sha256(path), sha256, place)
+
+        def report(num_bytes: int, all_bytes: int) -> None:
+            if self.progress is not None:
+                self.progress(target.name, num_bytes, all_bytes)
+
+        copy_file(place, target, check=check, progress=report, patience=self.patience)
 
 
 def check_sha256(found: str, expected: str, where: str) -> None:
@@ -64,15 +83,8 @@ def cannot_fetch(place: str, url: str, by_hand: pathlib.Path, error: Exception) 
 
 
 def _in_words(error: BaseException) -> str:
-    """Returns why a library could not have a file: huggingface_hub, aiohttp, or what fsspec brought in."""
+    """Returns why the storage or huggingface_hub could not have a file."""
     if type(error).__name__ == "LocalEntryNotFoundError" and error.__cause__ is not None:
         return _in_words(error.__cause__)  # huggingface_hub's advice; its cause says what happened
-    response = getattr(error, "response", error)
-    status = getattr(response, "status_code", None) or getattr(response, "status", None)
-    if isinstance(status, int):
-        words = getattr(response, "reason_phrase", "") or getattr(response, "message", "")
-        hint = "; set HF_TOKEN if the model asks for a licence" if status in (401, 403) else ""
-        return f"the server says {status} {words}{hint}"
-    if isinstance(error, FileNotFoundError):
-        return "there is no such file"
-    return str(error) or type(error).__name__
+    hint = "; set HF_TOKEN if the model asks for a licence" if http_status(error) in (401, 403) else ""
+    return in_words(error) + hint

@@ -18,10 +18,19 @@ import hashlib
 import importlib.util
 import pathlib
 
-from lit_precompute.schemas.storage import WEB_SCHEMES, file_sha256, file_version, is_file, is_folder, local_path
+from lit_precompute.schemas.storage import (
+    DEFAULT_PATIENCE,
+    WEB_SCHEMES,
+    Patience,
+    file_sha256,
+    file_version,
+    is_file,
+    is_folder,
+    local_path,
+)
 from lit_precompute.towers.weights.cache import cache_folder, is_plain_name
 from lit_precompute.towers.weights.errors import WeightsError
-from lit_precompute.towers.weights.fetching import Progress, cannot_fetch, check_sha256, fetch
+from lit_precompute.towers.weights.fetching import Fetcher, Progress, cannot_fetch, check_sha256
 from lit_precompute.towers.weights.folders import (
     FOLDER_FILES,
     find_in_folder,
@@ -35,7 +44,9 @@ from lit_precompute.towers.weights.hub import SCHEME, find_on_hub
 _PACKAGE_SCHEME = "package://"
 
 
-def find_weights(place: str, *, sha256: str = "", progress: Progress | None = None) -> str:
+def find_weights(
+    place: str, *, sha256: str = "", progress: Progress | None = None, patience: Patience = DEFAULT_PATIENCE
+) -> str:
     """Returns the path of the weights file (or index of several) at `place` on this machine; it may be fetched.
 
     Args:
@@ -43,18 +54,20 @@ def find_weights(place: str, *, sha256: str = "", progress: Progress | None = No
       sha256: the first 8 or more hexadecimal digits of the file's hash; "" if unknown. Of several files it is
         the index's.
       progress: called after each fetched piece.
+      patience: how long to try where a server does not answer.
 
     Raises:
       WeightsError: there is no such file, it cannot be had, or it has another hash.
     """
+    fetcher = Fetcher(progress=progress, patience=patience)
     if place.startswith(SCHEME):
-        path = find_on_hub(place, any_name=not sha256, progress=progress)
+        path = find_on_hub(place, any_name=not sha256, fetcher=fetcher)
     elif place.startswith(WEB_SCHEMES):
-        path = _find_on_web(place, sha256, progress)
+        path = _find_on_web(place, sha256, fetcher)
     elif place.startswith(_PACKAGE_SCHEME):
         path = _in_package(place)
     elif "://" in place or "::" in place:
-        path = _find_in_store(place, sha256, progress)
+        path = _find_in_store(place, sha256, fetcher)
     else:
         path = _local(place)
     if sha256:
@@ -84,7 +97,7 @@ def _in_package(place: str) -> pathlib.Path:
     )
 
 
-def _find_on_web(place: str, sha256: str, progress: Progress | None) -> pathlib.Path:
+def _find_on_web(place: str, sha256: str, fetcher: Fetcher) -> pathlib.Path:
     address, question, query = place.partition("?")
     folder, _, name = address.rpartition("/")
     name = f"{name}{question}{query}"
@@ -92,27 +105,29 @@ def _find_on_web(place: str, sha256: str, progress: Progress | None) -> pathlib.
     if is_whole(path):
         return path
     try:
-        return _fetch_all(folder, name, path, sha256, progress)
+        return _fetch_all(folder, name, path, sha256, fetcher)
     except WeightsError:
         raise
     except Exception as error:
         raise cannot_fetch(place, place, path, error) from error
 
 
-def _find_in_store(place: str, sha256: str, progress: Progress | None) -> pathlib.Path:
+def _find_in_store(place: str, sha256: str, fetcher: Fetcher) -> pathlib.Path:
     """Finds a file of a store that fsspec knows, or of a folder of it; its version is part of where it is kept."""
     folder, _, name = place.rstrip("/").rpartition("/")
     by_hand = cache_folder(folder) / _file_name(name)
     try:
         if (path := local_path(place)) is not None:
             return _local(str(path))
-        if is_folder(place):
-            names = [file for file in FOLDER_FILES if is_file(f"{place.rstrip('/')}/{file}")]
+        if is_folder(place, patience=fetcher.patience):
+            names = [file for file in FOLDER_FILES if is_file(f"{place.rstrip('/')}/{file}", patience=fetcher.patience)]
             if not names:
                 raise no_weights_in(place)
             folder, name = place.rstrip("/"), names[0]
-        kept = cache_folder(folder) / file_version(f"{folder}/{name}")[:16] / _file_name(name)
-        return kept if is_whole(kept) else _fetch_all(folder, name, kept, sha256, progress)
+        kept = (
+            cache_folder(folder) / file_version(f"{folder}/{name}", patience=fetcher.patience)[:16] / _file_name(name)
+        )
+        return kept if is_whole(kept) else _fetch_all(folder, name, kept, sha256, fetcher)
     except WeightsError:
         raise
     except Exception as error:
@@ -121,12 +136,12 @@ def _find_in_store(place: str, sha256: str, progress: Progress | None) -> pathli
         raise cannot_fetch(place, f"{folder}/{name}", by_hand, error) from error
 
 
-def _fetch_all(folder: str, name: str, path: pathlib.Path, sha256: str, progress: Progress | None) -> pathlib.Path:
+def _fetch_all(folder: str, name: str, path: pathlib.Path, sha256: str, fetcher: Fetcher) -> pathlib.Path:
     """Fetches a file of a remote folder to `path`; behind an index, what it names and is not there yet."""
-    fetch(f"{folder}/{name}", path, sha256=sha256, progress=progress)
+    fetcher.fetch(f"{folder}/{name}", path, sha256=sha256)
     if is_index(path.name):
         for shard in missing_shards(path):
-            fetch(f"{folder}/{shard}", path.with_name(shard), progress=progress)
+            fetcher.fetch(f"{folder}/{shard}", path.with_name(shard))
     return path
 
 

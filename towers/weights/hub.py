@@ -12,22 +12,23 @@ import urllib.parse
 from collections.abc import Sequence
 from typing import Any
 
+from lit_precompute.schemas.storage import Patience, with_patience
 from lit_precompute.towers.weights.cache import cache_folder
 from lit_precompute.towers.weights.errors import WeightsError
-from lit_precompute.towers.weights.fetching import Progress, cannot_fetch
+from lit_precompute.towers.weights.fetching import Fetcher, Progress, cannot_fetch
 from lit_precompute.towers.weights.folders import FOLDER_FILES, is_index, is_whole, missing_shards
 
 SCHEME = "hf://"
 
 
-def find_on_hub(place: str, *, any_name: bool, progress: Progress | None) -> pathlib.Path:
+def find_on_hub(place: str, *, any_name: bool, fetcher: Fetcher) -> pathlib.Path:
     """Returns the path on this machine of the file (or index of several) at `place`; it may be downloaded.
 
     Args:
       place: `hf://owner/name[@revision][/file]`; a slash in a revision is written %2F. Without a file, or with a slash
         at the end, a folder of weights.
       any_name: whether another of such a folder's names will do where the requested one does not exist.
-      progress: called after each piece.
+      fetcher: how long to try, and what is called after each piece.
 
     Raises:
       WeightsError: the address is malformed, or the file is not available.
@@ -48,7 +49,7 @@ def find_on_hub(place: str, *, any_name: bool, progress: Progress | None) -> pat
     if (found := next(filter(is_whole, here), None)) is not None:
         return found
     try:
-        return _download(repository, revision, files, progress)
+        return _download(repository, revision, files, fetcher)
     except WeightsError:
         raise
     except Exception as error:
@@ -75,15 +76,15 @@ def _parse(place: str) -> tuple[str, str, str]:
     return found.id, revision, f"{file}/" if file and place.endswith("/") else file
 
 
-def _download(repository: str, revision: str, files: Sequence[str], progress: Progress | None) -> pathlib.Path:
+def _download(repository: str, revision: str, files: Sequence[str], fetcher: Fetcher) -> pathlib.Path:
     """Downloads the first of `files` that exists; for an index, all that it names."""
     from huggingface_hub import hf_hub_download
 
     def download(file: str, revision: str) -> pathlib.Path:
-        bar = _telling(file.rpartition("/")[2], progress)
+        bar = _telling(file.rpartition("/")[2], fetcher.progress)
         return pathlib.Path(hf_hub_download(repository, file, revision=revision, tqdm_class=bar))
 
-    file = _first_there(repository, revision, files)
+    file = _first_there(repository, revision, files, fetcher.patience)
     path = download(file, revision)
     if is_index(path.name):
         within, slash, _ = file.rpartition("/")
@@ -93,23 +94,35 @@ def _download(repository: str, revision: str, files: Sequence[str], progress: Pr
     return path
 
 
-def _first_there(repository: str, revision: str, files: Sequence[str]) -> str:
+def _first_there(repository: str, revision: str, files: Sequence[str], patience: Patience) -> str:
     """Returns the first of `files` that the hub has.
 
-    One request, so that a machine without a network fails at once: `hf_hub_download` retries for half a minute.
+    One request each: `hf_hub_download` tries for half a minute, and prints a line each time.
     """
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub import hf_hub_url
     from huggingface_hub.errors import RemoteEntryNotFoundError
 
     for file in files:
         try:
-            get_hf_file_metadata(hf_hub_url(repository, file, revision=revision))
+            _check_there(hf_hub_url(repository, file, revision=revision), patience)
         except RemoteEntryNotFoundError:
             if file == files[-1]:
                 raise
         else:
             return file
     raise AssertionError("there is at least one name")
+
+
+def _check_there(url: str, patience: Patience) -> None:
+    """Raises the library's error unless there is such a file; it does not try again by itself, as its downloads do."""
+    from huggingface_hub import constants, get_hf_file_metadata
+
+    if constants.HF_HUB_OFFLINE:
+        get_hf_file_metadata(url)  # raises at once
+    try:
+        with_patience(url, lambda: get_hf_file_metadata(url), patience)
+    except (FileNotFoundError, PermissionError) as error:
+        raise error.__cause__ or error from None
 
 
 def _telling(name: str, progress: Progress | None) -> type:

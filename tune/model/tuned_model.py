@@ -23,7 +23,7 @@ from jaxtyping import Float32, Shaped
 from safetensors import SafetensorError
 
 from lit_precompute.schemas import EmbeddingDataset, TowerCard
-from lit_precompute.schemas.storage import file_sha256, publish_folder
+from lit_precompute.schemas.storage import file_sha256, publish_folder, refuse_url
 from lit_precompute.schemas.vectors import StoredVectors
 from lit_precompute.towers.tokenizers import Tokenizer, load_tokenizer
 from lit_precompute.tune.config.recipe import Recipe
@@ -165,7 +165,9 @@ class TunedModel:
 
         Raises:
           FileExistsError: the directory exists and is not empty.
+          ValueError: the directory is a URL.
         """
+        refuse_url("model", directory)
         arrays = self._named_arrays()
 
         def fill(folder: pathlib.Path) -> None:
@@ -183,6 +185,7 @@ class TunedModel:
           TunedModelError: no such model, a newer version, missing or changed files, or parameters that are missing,
             unexpected or misshapen.
         """
+        refuse_url("model", directory)
         folder = find_model(pathlib.Path(directory))
         card = read_card(folder)
         check_files(folder, card)

@@ -17,7 +17,7 @@ from typing import TextIO
 
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.claims import Claim
-from lit_precompute.schemas.storage import lock_file
+from lit_precompute.schemas.storage import lock_file, refuse_url
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.model.tuned_model_files import MODEL_FOLDER, RUN_NAME
 
@@ -31,7 +31,12 @@ class RunDirectory:
     """Paths of a run, and the check that an output belongs to it."""
 
     def __init__(self, path: str | os.PathLike[str]):
-        """Takes the path; creates nothing yet."""
+        """Takes the path; creates nothing yet.
+
+        Raises:
+          ValueError: the path is a URL.
+        """
+        refuse_url("--output", path)
         self.path = pathlib.Path(path)
         self.tokenizer = self.path / "tokenizer"
         self.statistics = self.path / "standardisation"

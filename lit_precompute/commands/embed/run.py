@@ -78,7 +78,7 @@ def _run(launch: Launch, console: rich.console.Console) -> None:
         except EmbedError as error:
             fail(error, status=1)
     num_embedded = 0 if launch.is_finished else job.num_rows - launch.num_done_before
-    say_result(console, job.output, manifest, time.monotonic() - started_s, num_embedded)
+    say_result(console, job.output, manifest, time.monotonic() - started_s, num_embedded, launch.num_retried)
 
 
 def _quietly(is_stop_requested: bool) -> bool:
@@ -99,24 +99,32 @@ def show_download(display: ProgressDisplay, name: str, num_bytes: int, all_bytes
 
 
 def describe(progress: EmbedProgress) -> str:
-    """Returns one line with rows, rate, time left and failures."""
+    """Returns one line with rows, rate, time left, failures and retries."""
     words = f"{progress.num_done:,}/{progress.num_rows:,} rows"
     if progress.rows_per_second:
         left_s = (progress.num_rows - progress.num_done) / progress.rows_per_second
         words += f"  {progress.rows_per_second:,.0f} rows/s  {duration(left_s)} left"
-    return words + (f"  {progress.num_failures:,} failed" if progress.num_failures else "")
+    words += f"  {progress.num_failures:,} failed" if progress.num_failures else ""
+    return words + (f"  {counted(progress.num_retried, 'read')} retried" if progress.num_retried else "")
 
 
 def say_result(
-    console: rich.console.Console, output: str, manifest: Manifest, seconds: float, num_embedded: int
+    console: rich.console.Console,
+    output: str,
+    manifest: Manifest,
+    seconds: float,
+    num_embedded: int,
+    num_retried: int = 0,
 ) -> None:
-    """Prints what was written and what to do next."""
+    """Prints what was written, what went wrong on the way, and what to do next."""
     size = sum(file.bytes for shard in manifest.shards for file in shard.files.values())
     rate = f"{counted(num_embedded, 'row')} in {seconds:.0f} s" if num_embedded else "nothing was left to do"
     console.print(
         f"{output}: {counted(manifest.num_rows, 'row')} of {manifest.tower.output_width} numbers, "
         f"{size / 1e6:,.1f} MB in {counted(len(manifest.shards), 'shard')}; {rate}"
     )
+    if num_retried:
+        console.print(f"{counted(num_retried, 'read')} retried, because a server did not answer or a connection broke")
     if manifest.num_failures:
         failed = counted(manifest.num_failures, "row")
         console.print(f"{failed} failed; the table `failures` lists them with reasons (see lit-data info)")

@@ -25,6 +25,7 @@ from lit_precompute.precompute.sources.source import (
     SourceError,
     WorkUnit,
     check_repeats,
+    check_scheme,
     cut_units,
     open_first,
     read_image,
@@ -38,7 +39,7 @@ from lit_precompute.precompute.sources.table.records import DIALECTS
 from lit_precompute.precompute.sources.table.rows import Layout, Row
 from lit_precompute.precompute.sources.table.windows_paths import BACKSLASHES, is_windows_path, read_windows_image
 from lit_precompute.schemas import Note, SourceInfo, TableSchema
-from lit_precompute.schemas.storage import beside
+from lit_precompute.schemas.storage import beside, is_url
 
 SUFFIXES = ("csv", "tsv", "jsonl")
 FORMATS = (*SUFFIXES, *(name for name in DIALECTS if name not in SUFFIXES))
@@ -115,7 +116,11 @@ def open_table(path: str, format: str, columns: SourceColumns, opener: Opener) -
         # Hashes take far less memory than keys; the rare suspects are checked again.
         offsets, hashes = array.array("q", [lines.offset]), array.array("q")
         has_texts = has_labels = False
+        schemes: set[str] = set()
         for row in layout.rows(lines):
+            if is_url(row.path) and (scheme := row.path.partition("://")[0]) not in schemes:
+                check_scheme(row.path, f"{path}, line {lines.number}", opener)
+                schemes.add(scheme)
             offsets.append(lines.offset)
             hashes.append(hash(row.key or row.path))
             has_texts = has_texts or bool(row.texts)

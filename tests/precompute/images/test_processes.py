@@ -1,12 +1,16 @@
 """How decoding processes begin; what they do is tested with the threads, in test_ahead."""
 
+import functools
+import io
 import multiprocessing
 import sys
 from multiprocessing.connection import Connection
 
 import pytest
+from PIL import Image
 
 from lit_precompute.precompute.images.processes import PreparingProcesses
+from lit_precompute.schemas.storage import count_retried, num_retried
 from lit_precompute.towers.preprocessing import Preprocessing
 
 
@@ -27,3 +31,19 @@ def test_the_fork_server_has_tensorflow_loaded():
     assert answer.poll(60)
     assert answer.recv()
     process.join()
+
+
+def _read_at_the_second_attempt(image: bytes) -> bytes:
+    count_retried(1)  # what `schemas.storage` does
+    return image
+
+
+def test_reads_that_a_process_tried_again_are_counted_here():
+    stream = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(stream, "PNG")
+    processes = PreparingProcesses(Preprocessing(size=8), num_workers=2, ahead=8)
+    before = num_retried()
+    reads = [functools.partial(_read_at_the_second_attempt, stream.getvalue())] * 20
+    assert len(list(processes.prepare(reads))) == 20
+    assert num_retried() - before == 20
+    processes.close()

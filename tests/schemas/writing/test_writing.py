@@ -137,3 +137,10 @@ os.kill(os.getpid(), signal.SIGKILL)
     write(tmp_path / "killed")
     write(tmp_path / "whole")
     assert files_of(tmp_path / "killed") == files_of(tmp_path / "whole")
+
+
+def test_a_url_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DatasetError, match="dataset gs://bucket/emb: must be a local path"):
+        write("gs://bucket/emb")
+    assert list(tmp_path.iterdir()) == []

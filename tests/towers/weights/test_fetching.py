@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from lit_precompute.towers.loading import find_file
+from lit_precompute.schemas.storage import Patience, num_retried
 from lit_precompute.towers.weights.cache import cache_folder
 from lit_precompute.towers.weights.errors import WeightsError
 from lit_precompute.towers.weights.finding import find_weights
@@ -19,6 +19,7 @@ from lit_precompute.towers.weights.reading import read_weights
 from tests.towers.conftest import COMMIT
 
 pytestmark = pytest.mark.usefixtures("places")
+QUICK = Patience(first_pause_s=0.001)
 
 
 def test_a_file_of_the_hub_is_fetched_once_into_its_cache(tmp_path, server):
@@ -113,8 +114,8 @@ def test_the_hash_that_is_known_is_held(tmp_path, server, digits):
 
 def test_a_connection_that_ends_early_leaves_nothing(server):
     server.contents["/w.npz"], server.short = b"content", 5
-    with pytest.raises(WeightsError, match=r"could not be fetched .*not completed.* Get "):
-        find_weights(f"{server.address}/w.npz")
+    with pytest.raises(WeightsError, match=r"could not be fetched .*connection ended early, after 6 attempts .* Get "):
+        find_weights(f"{server.address}/w.npz", patience=QUICK)
     assert list(cache_folder(server.address).iterdir()) == []
 
 
@@ -143,7 +144,7 @@ def test_what_a_server_refuses(tmp_path, server, status, words):
         rf"Get {server.address}/owner/name/resolve/main/w\.npz and put it at {own}, or anywhere .*--weights FILE"
     )
     with pytest.raises(WeightsError, match=message):
-        find_weights("hf://owner/name/w.npz")
+        find_weights("hf://owner/name/w.npz", patience=QUICK)
     # The place that it names is one that is looked at.
     own.parent.mkdir(parents=True, exist_ok=True)
     own.write_bytes(b"by hand")
@@ -157,17 +158,46 @@ def test_what_another_server_refuses(server, status, words):
     server.contents["/w.npz"] = status
     own = cache_folder(server.address) / "w.npz"
     with pytest.raises(WeightsError, match=rf"\({words}.*\)\. Get {server.address}/w\.npz and put it at {own}, or"):
-        find_weights(f"{server.address}/w.npz")
+        find_weights(f"{server.address}/w.npz", patience=QUICK)
+    assert len(server.fetched()) == (6 if status == 500 else 1)
+
+
+def test_a_server_that_refuses_once_is_asked_again(server):
+    server.contents |= {"/w.npz": b"content", "/owner/name/resolve/main/w.npz": b"content"}
+    before = num_retried()
+    for place in (f"{server.address}/w.npz", "hf://owner/name/w.npz"):
+        server.failing.append(503)
+        path = pathlib.Path(find_weights(place, patience=QUICK))
+        assert path.read_bytes() == b"content"
+    assert num_retried() - before == 2
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("ftp://127.0.0.1:9/w.npz", "Connection refused, after 6 attempts"),
+        ("foo://a/w.npz", "unknown scheme 'foo'"),
+        ("s3://a/w.npz", "s3:// needs a Python package that is not installed: pip install s3fs"),
+    ],
+)
+def test_another_store_that_cannot_be_asked(monkeypatch, place, words):
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    with pytest.raises(WeightsError, match=rf"{place}: .*could not be fetched \({words}.*\)\. Get {place} and put"):
+        find_weights(place, patience=QUICK)
 
 
 def test_without_a_network(set_hub, hub_variables):
-    with pytest.raises(WeightsError, match=r"could not be fetched \(.*refused\)\. Get .*model\.safetensors"):
-        find_file("google/vit-base-patch16-224")
-    with pytest.raises(WeightsError, match=r"could not be fetched \(Cannot connect .*\)\. Get .*/w\.npz and put it at"):
-        find_weights("http://127.0.0.1:9/w.npz")
+    place = "hf://google/vit-base-patch16-224"
+    with pytest.raises(WeightsError, match=r"could not be fetched \(.*refused, after.*\)\. Get .*model\.safetensors"):
+        find_weights(place, patience=QUICK)
+    with pytest.raises(
+        WeightsError,
+        match=r"could not be fetched \(Connection refused, after 6 attempts.*\)\. Get .*/w\.npz and put it at",
+    ):
+        find_weights("http://127.0.0.1:9/w.npz", patience=QUICK)
     set_hub(**hub_variables, HF_HUB_OFFLINE=1)
     with pytest.raises(WeightsError, match=r"could not be fetched \(.*offline mode.*\)\. Get .*model\.safetensors"):
-        find_file("google/vit-base-patch16-224")
+        find_weights(place)
 
 
 def test_a_store_whose_package_is_missing(tmp_path, monkeypatch):

@@ -255,3 +255,8 @@ def test_parameters_that_do_not_fit_are_errors(copy, change, message):
     rewrite(copy, change)
     with pytest.raises(TunedModelError, match=message):
         TunedModel.load(copy)
+
+
+def test_a_url_is_refused():
+    with pytest.raises(ValueError, match="model gs://bucket/model: must be a local path"):
+        TunedModel.load("gs://bucket/model")

@@ -35,3 +35,8 @@ def test_a_changed_table_is_refused_by_name(tmp_path):
     with pytest.raises(ValueError, match=r"another training run: dataset\.tables\.embeddings is") as e:
         claim(write_dataset(tmp_path / "embeddings", scale=2.0), tmp_path / "run")
     assert "captions" not in str(e.value)
+
+
+def test_a_url_is_refused():
+    with pytest.raises(ValueError, match="--output gs://bucket/run: must be a local path"):
+        RunDirectory("gs://bucket/run")

@@ -6,6 +6,7 @@ Promises: each page is one self-contained file, HTML or PNG by its ending, with 
 import pathlib
 
 from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.schemas.storage import refuse_url
 from lit_precompute.tune.evaluation.show.html import make_html
 from lit_precompute.tune.evaluation.show.page import make_page
 from lit_precompute.tune.evaluation.show.png import make_png
@@ -34,9 +35,13 @@ def write_page(
       image_folder: a folder that contains the images, with keys as paths; None reads the dataset's source.
 
     Raises:
-      ValueError: a different ending, a dataset without texts, or fewer than one row or answer.
+      ValueError: a URL as output or folder, a different ending, a dataset without texts, or fewer than one row or
+        answer.
       TunedModelError: the dataset comes from a different tower than the model's.
     """
+    refuse_url("--output", output)
+    if image_folder is not None:
+        refuse_url("--images", image_folder)
     path = pathlib.Path(output)
     makers = {".html": make_html, ".png": make_png}
     if path.suffix not in makers:

@@ -83,3 +83,9 @@ def test_a_different_ending_is_refused(shown, tmp_path):
 def test_fewer_than_one_is_refused(shown, tmp_path, flag):
     with pytest.raises(ValueError, match=rf"--{flag.replace('_', '-')} must be >= 1, got 0"):
         write_page(*shown, str(tmp_path / "page.html"), **{flag: 0})
+
+
+def test_urls_are_refused_as_output_and_folder(shown, tmp_path):
+    for output, folder in (("gs://bucket/a.html", None), (str(tmp_path / "a.html"), "gs://bucket")):
+        with pytest.raises(ValueError, match=r"--(output|images) gs://bucket.*: must be a local path"):
+            write_page(*shown, output, image_folder=folder)

@@ -1,0 +1,39 @@
+"""Files, local or remote: the only package that knows file systems.
+
+Promises: a published file appears whole or not at all, even if the process is killed; a path that contains "://" is
+read through fsspec, any other is local; a read that a server or a network broke is tried again, and an outage is never
+taken for a file that does not exist. Only local paths can be published to so far.
+
+Not here: what the files mean.
+"""
+
+from lit_precompute.schemas.storage.answers import StorageError as StorageError
+from lit_precompute.schemas.storage.answers import http_status as http_status
+from lit_precompute.schemas.storage.answers import in_words as in_words
+from lit_precompute.schemas.storage.file_systems import WEB_SCHEMES as WEB_SCHEMES
+from lit_precompute.schemas.storage.file_systems import check_scheme as check_scheme
+from lit_precompute.schemas.storage.file_systems import local_path as local_path
+from lit_precompute.schemas.storage.names import MANIFEST_NAME as MANIFEST_NAME
+from lit_precompute.schemas.storage.names import WORK_FOLDER as WORK_FOLDER
+from lit_precompute.schemas.storage.names import DatasetError as DatasetError
+from lit_precompute.schemas.storage.names import beside as beside
+from lit_precompute.schemas.storage.names import is_url as is_url
+from lit_precompute.schemas.storage.names import refuse_url as refuse_url
+from lit_precompute.schemas.storage.names import shard_path as shard_path
+from lit_precompute.schemas.storage.publishing import lock_file as lock_file
+from lit_precompute.schemas.storage.publishing import publish as publish
+from lit_precompute.schemas.storage.publishing import publish_folder as publish_folder
+from lit_precompute.schemas.storage.publishing import temporary_path as temporary_path
+from lit_precompute.schemas.storage.publishing import write_text_atomically as write_text_atomically
+from lit_precompute.schemas.storage.reading import copy_file as copy_file
+from lit_precompute.schemas.storage.reading import file_sha256 as file_sha256
+from lit_precompute.schemas.storage.reading import file_version as file_version
+from lit_precompute.schemas.storage.reading import find_files as find_files
+from lit_precompute.schemas.storage.reading import is_file as is_file
+from lit_precompute.schemas.storage.reading import is_folder as is_folder
+from lit_precompute.schemas.storage.reading import open_file as open_file
+from lit_precompute.schemas.storage.retrying import DEFAULT_PATIENCE as DEFAULT_PATIENCE
+from lit_precompute.schemas.storage.retrying import Patience as Patience
+from lit_precompute.schemas.storage.retrying import count_retried as count_retried
+from lit_precompute.schemas.storage.retrying import num_retried as num_retried
+from lit_precompute.schemas.storage.retrying import with_patience as with_patience

@@ -1,0 +1,48 @@
+"""Names: a dataset's files, and what is a path or a URL. Nothing is opened here."""
+
+import os
+import re
+
+MANIFEST_NAME = "manifest.json"
+WORK_FOLDER = "_work"  # of an unfinished job; removed once the manifest is published
+
+# pathlib turns "gs://bucket" into "gs:/bucket". A scheme of one letter would be a drive of Windows.
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
+
+
+class DatasetError(ValueError):
+    """A dataset, or data to be written to one, breaks a rule of the format (docs/format.md)."""
+
+
+def shard_path(table: str, shard: int, num_shards: int) -> str:
+    """Returns the path of a shard's file of one table, relative to the dataset."""
+    return f"{table}/part-{shard:05d}-of-{num_shards:05d}.arrayrecord"
+
+
+def is_url(path: str) -> bool:
+    """Returns whether a path is opened through fsspec, not as a local file."""
+    return "://" in path
+
+
+def refuse_url(what: str, path: str | os.PathLike[str]) -> None:
+    """Refuses a URL where only a local path can be used so far.
+
+    Args:
+      what: what the path is, for the message: `--output`, `dataset`.
+      path: the path.
+
+    Raises:
+      DatasetError: it is a URL; taken for a path, it would be a local folder named `gs:`.
+    """
+    if match := _SCHEME.match(os.fspath(path)):
+        scheme = match[1]
+        hint = "leave out file://" if scheme == "file" else f"copy the files from or to {scheme}:// yourself"
+        raise DatasetError(f"{what} {os.fspath(path)}: must be a local path, got a {scheme}:// address; {hint}")
+
+
+def beside(file: str, path: str) -> str:
+    """Returns `path`, taken relative to the folder of `file` unless it is absolute or has a scheme of its own."""
+    folder, slash, _ = file.rpartition("/")
+    if path.startswith("/") or is_url(path):
+        return path
+    return f"{folder}{slash}{path}"

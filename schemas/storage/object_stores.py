@@ -1,0 +1,58 @@
+"""What the errors of s3fs and gcsfs mean, where the HTTP status and the type alone would mislead.
+
+Credentials that expire during a job, or a bucket that is gone, are about no single object: they must not make every
+row fail. Sources: s3fs 2026.9, errors.py; gcsfs 2026.9, retry.py.
+"""
+
+from typing import Any, Literal
+
+Kind = Literal["missing", "refused", "later", "never"]
+
+_S3_CODES: dict[str, Kind] = {
+    "RequestTimeout": "later",  # with status 400
+    **dict.fromkeys(
+        (
+            "ExpiredToken",
+            "ExpiredTokenException",
+            "InvalidAccessKeyId",
+            "InvalidToken",
+            "NoSuchBucket",
+            "RequestTimeTooSkewed",
+            "SignatureDoesNotMatch",
+            "TokenRefreshRequired",
+        ),
+        "never",
+    ),
+}
+# botocore's, google-auth's and httpx's, by name: they are not ours to import. botocore's are not OSErrors.
+_CONNECTION_NAMES = {"ConnectionError", "HTTPClientError", "TransportError"}
+
+
+def s3_cause(error: Exception) -> Exception:
+    """Returns botocore's error behind one that s3fs has translated; others unchanged."""
+    cause = error.__cause__
+    return cause if isinstance(cause, Exception) and _s3_code(cause) else error
+
+
+def kind_in_store(error: Exception) -> Kind | None:
+    """Returns the kind of an error that only a store raises; None for any other."""
+    if code := _s3_code(error):
+        return _S3_CODES.get(code)
+    if type(error).__module__.startswith("gcsfs") and str(getattr(error, "code", "")) == "401":
+        return "never"
+    if type(error) is OSError and str(error).startswith("Forbidden: "):  # gcsfs, for 403
+        return "refused"
+    if any(one.__name__ in _CONNECTION_NAMES for one in type(error).__mro__):
+        return "later"
+    return None
+
+
+def words_in_store(error: BaseException) -> str:
+    """Returns the store's word for an S3 error, such as " (ExpiredToken)"; "" for any other."""
+    code = _s3_code(error)
+    return f" ({code})" if code and not code.isdecimal() else ""
+
+
+def _s3_code(error: BaseException) -> str:
+    response: Any = getattr(error, "response", None)
+    return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""

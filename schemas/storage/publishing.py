@@ -1,0 +1,99 @@
+"""Publishing to the local disk: files and folders that appear whole, and locks.
+
+Promises: a published file appears whole or not at all, even if the process is killed.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import pathlib
+import shutil
+import uuid
+from collections.abc import Callable
+from typing import TextIO
+
+from lit_precompute.schemas.storage.names import WORK_FOLDER
+
+
+def temporary_path(directory: str | os.PathLike[str], name: str) -> pathlib.Path:
+    """Returns a path under the dataset's work folder that no other attempt uses; its folder exists."""
+    folder = pathlib.Path(directory) / WORK_FOLDER / "temporary"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / unique_name(name)
+
+
+def publish(temporary: pathlib.Path, path: pathlib.Path) -> None:
+    """Flushes a finished temporary file to the disk and renames it to its final name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _flush(temporary)
+    temporary.replace(path)
+    _flush(path.parent)
+
+
+def write_text_atomically(path: str | os.PathLike[str], text: str) -> None:
+    """Writes a small UTF-8 file that readers see whole or not at all."""
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(unique_name(f".{path.name}"))
+    temporary.write_text(text, encoding="utf-8")
+    publish(temporary, path)
+
+
+def publish_folder(path: str | os.PathLike[str], fill: Callable[[pathlib.Path], object], *, prefix: str = ".") -> None:
+    """Makes a new folder appear whole, by rename; its files are flushed to the disk only if `fill` does so.
+
+    Args:
+      path: the folder.
+      fill: writes the contents into the folder that it is given.
+      prefix: prefix of the name of the temporary folder, which is beside `path` and may remain after a kill.
+
+    Raises:
+      FileExistsError: `path` is a file, or a folder that is not empty.
+    """
+    path = pathlib.Path(path)
+    temporary = path.with_name(unique_name(f"{prefix}{path.name}"))
+    temporary.mkdir(parents=True)
+    try:
+        fill(temporary)
+        _rename_to_new(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def lock_file(path: pathlib.Path) -> TextIO:
+    """Opens a file under an exclusive lock, released when the file is closed or the process ends, even by a kill.
+
+    Raises:
+      BlockingIOError: another process holds the lock.
+    """
+    file = path.open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def unique_name(name: str) -> str:
+    """Returns a name that no other attempt uses."""
+    return f"{name}.{uuid.uuid4().hex}"
+
+
+def _rename_to_new(folder: pathlib.Path, path: pathlib.Path) -> None:
+    try:
+        folder.rename(path)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise
+        raise FileExistsError(errno.EEXIST, "is a file, or a folder that is not empty", str(path)) from error
+
+
+def _flush(path: pathlib.Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

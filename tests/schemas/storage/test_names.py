@@ -1,0 +1,41 @@
+"""What is a path and what a URL."""
+
+import pathlib
+import re
+
+import pytest
+
+from lit_precompute.schemas.storage import DatasetError, beside, refuse_url
+
+
+def test_paths_beside_a_file():
+    assert beside("table.csv", "a/1.jpg") == "a/1.jpg"
+    assert beside("x/y/table.csv", "../1.jpg") == "x/y/../1.jpg"
+    assert beside("gs://bucket/table.csv", "1.jpg") == "gs://bucket/1.jpg"
+    assert beside("gs://bucket/table.csv", "s3://other/1.jpg") == "s3://other/1.jpg"
+    assert beside("x/table.csv", "/1.jpg") == "/1.jpg"
+
+
+@pytest.mark.parametrize(
+    ("path", "scheme"),
+    [
+        ("gs://bucket/a", "gs"),
+        ("GS://bucket/a", "GS"),
+        ("hdfs:/folder", "hdfs"),
+        ("abfs+x://a", "abfs+x"),
+        (pathlib.Path("s3://bucket/a"), "s3"),
+    ],
+)
+def test_a_url_is_refused_where_only_a_path_can_be(path, scheme):
+    with pytest.raises(DatasetError, match=rf"--output .*: must be a local path, got a {re.escape(scheme)}:// address"):
+        refuse_url("--output", path)
+
+
+def test_a_file_url_is_refused_with_the_way_out():
+    with pytest.raises(DatasetError, match="leave out file://"):
+        refuse_url("--output", "file:///tmp/a")
+
+
+@pytest.mark.parametrize("path", ["out", "/a/b", "a:b", "C:/data", "C:\\data", "2026-01-01T00:00/x", "./gs:/x"])
+def test_a_local_path_is_taken(path):
+    refuse_url("--output", path)
