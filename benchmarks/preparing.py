@@ -20,7 +20,7 @@ from demo import data
 from lit_precompute.precompute.images.ahead import Preparer, PreparingThreads
 from lit_precompute.precompute.images.preprocessing import load
 from lit_precompute.precompute.images.processes import PreparingProcesses
-from lit_precompute.precompute.sources.source import read_image
+from lit_precompute.precompute.sources.files import read_image
 from lit_precompute.schemas.storage import open_file
 from lit_precompute.towers.preprocessing import Preprocessing
 

@@ -8,15 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from lit_precompute.precompute.sources.source import (
-    Example,
-    Finder,
-    Opener,
-    Source,
-    SourceColumns,
-    SourceError,
-    open_first,
-)
+from lit_precompute.precompute.sources.files import Finder, Opener, open_first
+from lit_precompute.precompute.sources.source import Example, Source, SourceColumns, SourceError
 from lit_precompute.precompute.sources.table import units as table
 from lit_precompute.precompute.sources.webdataset import units as webdataset
 from lit_precompute.precompute.sources.webdataset.tar_paths import find_tars, tars_in

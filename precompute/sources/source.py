@@ -10,26 +10,10 @@ Not here: decoding. An image that is missing or unreadable is only noticed when 
 from __future__ import annotations
 
 import dataclasses
-import errno
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, BinaryIO, Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
-import numpy as np
-
-from lit_precompute.precompute.images.decoding import ImageError
 from lit_precompute.schemas import Note, SourceInfo, TableSchema, captions_table, labels_table
-from lit_precompute.schemas.storage import StorageError
-
-Opener = Callable[[str], BinaryIO]
-"""Opens a path for reading, seekable. Opening it or reading from it raises FileNotFoundError if there is no such file,
-another OSError that says so if this file cannot be read, and `StorageError` if that is not about the file."""
-
-Finder = Callable[[str], list[str]]
-"""Returns the paths that match a glob pattern, sorted; may be empty."""
-
-# The errors of a file that exists but cannot be read. Everything else (a lost connection, too many open files) is not
-# about the image: it is raised, so that the unit is retried.
-_UNREADABLE = {errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EIO, errno.EINVAL}
 
 
 class SourceError(ValueError):
@@ -166,117 +150,3 @@ def columns_of(examples: Sequence[Example], table: TableSchema) -> dict[str, lis
     rows = [example.values(table.name) for example in examples]
     names = [column.name for column in table.columns[1:] if column.type != "scale"]
     return {name: [row[name] for row in rows] for name in names}
-
-
-def cut_units(path_offsets: Sequence[tuple[str, np.ndarray]], rows_per_shard: int) -> list[WorkUnit]:
-    """Returns units over consecutive files.
-
-    Args:
-      path_offsets: for each file its path and int64 [rows + 1]: where each row begins, and where the last one ends;
-        rows that begin at the same byte can only be read together.
-      rows_per_shard: rows of each unit but the last.
-    """
-    if rows_per_shard < 1:
-        raise SourceError(f"rows_per_shard must be >= 1, got {rows_per_shard}")
-    ends = np.cumsum([len(offsets) - 1 for _, offsets in path_offsets])
-    num_rows = int(ends[-1])
-    units: list[WorkUnit] = []
-    for number, first_row in enumerate(range(0, num_rows, rows_per_shard)):
-        last_row = min(first_row + rows_per_shard, num_rows)
-        files: list[FileSlice] = []
-        index = int(np.searchsorted(ends, first_row, side="right"))
-        while index < len(ends) and (first := int(ends[index]) - len(path_offsets[index][1]) + 1) < last_row:
-            path, offsets = path_offsets[index]
-            start, stop = max(first_row - first, 0), min(last_row - first, len(offsets) - 1)
-            if start < stop:
-                files.append(_slice(path, offsets, start, stop))
-            index += 1
-        unit = WorkUnit(number=number, first_row=first_row, num_rows=last_row - first_row, files=tuple(files))
-        units.append(unit)
-    return units
-
-
-def _slice(path: str, offsets: np.ndarray, first: int, last: int) -> FileSlice:
-    """Returns the bytes of the rows [first, last) of a file, from where the first one can be read."""
-    together = int(np.searchsorted(offsets, offsets[first], side="left"))
-    after = int(np.searchsorted(offsets, offsets[last - 1], side="right"))
-    return FileSlice(
-        path=path,
-        start=int(offsets[first]),
-        stop=int(offsets[after]),
-        num_rows=last - first,
-        num_before=first - together,
-    )
-
-
-def repeated_hashes(hashes: np.ndarray) -> set[int]:
-    """Returns the hashes that occur more than once: their keys may repeat. Uses 8 bytes per key, unlike a set."""
-    values, counts = np.unique(hashes, return_counts=True)
-    return set(values[counts > 1].tolist())
-
-
-def check_repeats(keys: Iterable[tuple[str, str]], suspects: set[int], what_to_do: str) -> None:
-    """Raises SourceError if a key repeats; only keys of suspect hashes are compared.
-
-    Args:
-      keys: (key, its place) of every row.
-      suspects: the hashes from `repeated_hashes`.
-      what_to_do: the end of the message.
-    """
-    first_seen: dict[str, str] = {}
-    for key, where in keys:
-        if hash(key) in suspects:
-            if key in first_seen:
-                raise SourceError(
-                    f"{where}: keys must be unique, {key!r} was first seen at {first_seen[key]}; {what_to_do}"
-                )
-            first_seen[key] = where
-
-
-def read_image(opener: Opener, path: str) -> bytes:
-    """Returns the bytes of the image at `path`.
-
-    Raises:
-      ImageError: "missing" or "unreadable".
-      OSError: not about this image: the server or store did not answer, or too many files are open.
-    """
-    try:
-        with opener(path) as stream:
-            return stream.read()
-    except StorageError:
-        raise
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise ImageError("missing", f"no such file: {path}") from error
-    except OSError as error:
-        if error.errno not in _UNREADABLE:
-            raise
-        raise ImageError("unreadable", f"{path}: {error.strerror}") from error
-
-
-def open_first(path: str, opener: Opener) -> BinaryIO:
-    """Opens a file that the source cannot do without.
-
-    Raises:
-      SourceError: it cannot be opened.
-    """
-    try:
-        stream = opener(path)
-        stream.read(1)  # a remote file is asked for when it is first read
-        stream.seek(0)
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be opened ({error.strerror or error})") from error
-    return stream
-
-
-def check_scheme(path: str, where: str, opener: Opener) -> None:
-    """Checks before any work that files like the one at `path` can be opened; whether this one exists is not checked.
-
-    Raises:
-      SourceError: the scheme is unknown, or its package is not installed; the message begins with `where`.
-    """
-    try:
-        opener(path).close()
-    except StorageError as error:
-        raise SourceError(f"{where}: {error}") from error
-    except OSError:
-        return  # about this one file: it becomes a failed row

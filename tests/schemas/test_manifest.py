@@ -218,7 +218,7 @@ def test_an_edited_manifest_is_refused(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("{", "not JSON"), ("[]", "must be a JSON object, got list"), ("\udcff", "not JSON")],
+    [("{", "not JSON"), ("[]", "must be a JSON object, got list"), ("\udcff", "not JSON"), ("[" * 100_000, "not JSON")],
 )
 def test_anything_but_a_json_object_is_refused(tmp_path, content, message):
     (tmp_path / "manifest.json").write_bytes(content.encode("utf-8", "surrogateescape"))

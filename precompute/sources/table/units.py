@@ -18,20 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from lit_precompute.precompute.sources.source import (
-    Example,
-    Opener,
-    SourceColumns,
-    SourceError,
-    WorkUnit,
-    check_repeats,
-    check_scheme,
-    cut_units,
-    open_first,
-    read_image,
-    repeated_hashes,
-    source_tables,
-)
+from lit_precompute.precompute.sources.files import Opener, check_scheme, open_first, read_image
+from lit_precompute.precompute.sources.planning import check_repeats, cut_units, repeated_hashes
+from lit_precompute.precompute.sources.source import Example, SourceColumns, SourceError, WorkUnit, source_tables
 from lit_precompute.precompute.sources.table.delimited import read_header
 from lit_precompute.precompute.sources.table.json_lines import JsonLayout
 from lit_precompute.precompute.sources.table.lines import Lines

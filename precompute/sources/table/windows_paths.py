@@ -9,7 +9,7 @@ import errno
 import re
 
 from lit_precompute.precompute.images.decoding import ImageError
-from lit_precompute.precompute.sources.source import Opener, read_image
+from lit_precompute.precompute.sources.files import Opener, read_image
 from lit_precompute.schemas.storage import beside
 
 BACKSLASHES = "a path with backslashes, read with slashes where no file has that name"

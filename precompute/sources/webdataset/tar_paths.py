@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import re
 
-from lit_precompute.precompute.sources.source import Finder, SourceError
+from lit_precompute.precompute.sources.files import Finder
+from lit_precompute.precompute.sources.source import SourceError
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")

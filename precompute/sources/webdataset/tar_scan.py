@@ -13,7 +13,8 @@ from typing import BinaryIO
 import numpy as np
 
 from lit_precompute.precompute.images.decoding import ImageError
-from lit_precompute.precompute.sources.source import Opener, SourceColumns, open_first
+from lit_precompute.precompute.sources.files import Opener, open_first
+from lit_precompute.precompute.sources.source import SourceColumns
 from lit_precompute.precompute.sources.values import read_label
 from lit_precompute.precompute.sources.webdataset.tar_links import find_targets, follow_all
 from lit_precompute.precompute.sources.webdataset.tar_members import Member, shown

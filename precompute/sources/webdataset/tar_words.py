@@ -18,7 +18,8 @@ from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 from lit_precompute.precompute.images.decoding import ImageError
-from lit_precompute.precompute.sources.source import Opener, SourceColumns, SourceError
+from lit_precompute.precompute.sources.files import Opener
+from lit_precompute.precompute.sources.source import SourceColumns, SourceError
 from lit_precompute.precompute.sources.values import parse_json, read_label, read_texts
 from lit_precompute.precompute.sources.webdataset.tar_members import Member, shown
 

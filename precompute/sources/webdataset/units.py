@@ -16,19 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from lit_precompute.precompute.sources.source import (
-    Example,
-    Finder,
-    Opener,
-    SourceColumns,
-    SourceError,
-    WorkUnit,
-    check_repeats,
-    cut_units,
-    open_first,
-    repeated_hashes,
-    source_tables,
-)
+from lit_precompute.precompute.sources.files import Finder, Opener, open_first
+from lit_precompute.precompute.sources.planning import check_repeats, cut_units, repeated_hashes
+from lit_precompute.precompute.sources.source import Example, SourceColumns, SourceError, WorkUnit, source_tables
 from lit_precompute.precompute.sources.values import short
 from lit_precompute.precompute.sources.webdataset.tar_links import follow_all, with_links
 from lit_precompute.precompute.sources.webdataset.tar_paths import find_tars

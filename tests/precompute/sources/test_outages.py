@@ -9,8 +9,9 @@ import tarfile
 import pytest
 
 from lit_precompute.precompute.images.decoding import ImageError
+from lit_precompute.precompute.sources.files import read_image
 from lit_precompute.precompute.sources.opening import check_source, find_examples, open_source
-from lit_precompute.precompute.sources.source import SourceError, read_image
+from lit_precompute.precompute.sources.source import SourceError
 from lit_precompute.schemas.storage import Patience, StorageError, find_files, num_retried, open_file
 from tests.flaky_server import dead_address, flaky_server
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from lit_precompute.precompute.images.decoding import ImageError
 from lit_precompute.precompute.sources.opening import open_source
-from lit_precompute.precompute.sources.source import Source, SourceColumns, SourceError, check_repeats
+from lit_precompute.precompute.sources.planning import check_repeats
+from lit_precompute.precompute.sources.source import Source, SourceColumns, SourceError
 from lit_precompute.schemas.storage import open_file
 
 

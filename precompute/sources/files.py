@@ -1,0 +1,75 @@
+"""The files of a source: the tables and tars themselves, and a table's images.
+
+Promises: an image fails its row only by a definite answer, that it is not there or must not be read; whatever says
+nothing about it, such as a server that is down, is raised.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from typing import BinaryIO
+
+from lit_precompute.precompute.images.decoding import ImageError
+from lit_precompute.precompute.sources.source import SourceError
+from lit_precompute.schemas.storage import StorageError
+
+Opener = Callable[[str], BinaryIO]
+"""Opens a path for reading, seekable. Opening it or reading from it raises FileNotFoundError if there is no such file,
+another OSError that says so if this file cannot be read, and `StorageError` if that is not about the file."""
+
+Finder = Callable[[str], list[str]]
+"""Returns the paths that match a glob pattern, sorted; may be empty."""
+
+# The errors of a file that exists but cannot be read. Everything else (a lost connection, too many open files) is not
+# about the image: it is raised, so that the unit is retried.
+_UNREADABLE = {errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EIO, errno.EINVAL}
+
+
+def read_image(opener: Opener, path: str) -> bytes:
+    """Returns the bytes of the image at `path`.
+
+    Raises:
+      ImageError: "missing" or "unreadable".
+      OSError: not about this image: the server or store did not answer, or too many files are open.
+    """
+    try:
+        with opener(path) as stream:
+            return stream.read()
+    except StorageError:
+        raise
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ImageError("missing", f"no such file: {path}") from error
+    except OSError as error:
+        if error.errno not in _UNREADABLE:
+            raise
+        raise ImageError("unreadable", f"{path}: {error.strerror}") from error
+
+
+def open_first(path: str, opener: Opener) -> BinaryIO:
+    """Opens a file that the source cannot do without.
+
+    Raises:
+      SourceError: it cannot be opened.
+    """
+    try:
+        stream = opener(path)
+        stream.read(1)  # a remote file is asked for when it is first read
+        stream.seek(0)
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be opened ({error.strerror or error})") from error
+    return stream
+
+
+def check_scheme(path: str, where: str, opener: Opener) -> None:
+    """Checks before any work that files like the one at `path` can be opened; whether this one exists is not checked.
+
+    Raises:
+      SourceError: the scheme is unknown, or its package is not installed; the message begins with `where`.
+    """
+    try:
+        opener(path).close()
+    except StorageError as error:
+        raise SourceError(f"{where}: {error}") from error
+    except OSError:
+        return  # about this one file: it becomes a failed row
