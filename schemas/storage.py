@@ -26,6 +26,7 @@ MANIFEST_NAME = "manifest.json"
 WORK_FOLDER = "_work"  # of an unfinished job; removed once the manifest is published
 WEB_SCHEMES = ("https://", "http://")
 _WEB_TIMEOUT_S = 60.0
+_FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 
 class DatasetError(ValueError):
@@ -57,11 +58,19 @@ def publish(temporary: pathlib.Path, path: pathlib.Path) -> None:
 
 def write_text_atomically(path: str | os.PathLike[str], text: str) -> None:
     """Writes a small UTF-8 file that readers see whole or not at all."""
+    write_bytes_atomically(path, text.encode())
+
+
+def write_bytes_atomically(path: str | os.PathLike[str], content: bytes) -> None:
+    """Writes a file that readers see whole or not at all; nothing remains of it if the disk is full."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(_unique(f".{path.name}"))
-    temporary.write_text(text, encoding="utf-8")
-    publish(temporary, path)
+    try:
+        temporary.write_bytes(content)
+        publish(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def publish_folder(path: str | os.PathLike[str], fill: Callable[[pathlib.Path], object], *, prefix: str = ".") -> None:
@@ -83,6 +92,20 @@ def publish_folder(path: str | os.PathLike[str], fill: Callable[[pathlib.Path], 
         _rename_to_new(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def is_full_disk(error: BaseException | None) -> bool:
+    """Returns whether an error, or one that it comes from, says that a disk or a quota is full.
+
+    Libraries that write by themselves raise errors of their own, which contain the system's words.
+    """
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _FULL_DISK:
+            return True
+        if any(os.strerror(number) in str(error) for number in _FULL_DISK):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def lock_file(path: pathlib.Path) -> TextIO:

@@ -12,6 +12,7 @@ import rich.table
 import rich.text
 
 from lit_precompute.precompute.extra import EMBED_MODULES, needs_embed_extra
+from lit_precompute.schemas.storage import is_full_disk
 
 
 def make_console(*, stderr: bool = False) -> rich.console.Console:
@@ -38,7 +39,7 @@ def errors_as_messages() -> Iterator[None]:
             raise
         fail(needs_embed_extra(error.name))
     except (ValueError, OSError) as error:
-        fail(error)
+        fail(error, status=1 if is_full_disk(error) else 2)
 
 
 def find_modules_here() -> None:

@@ -23,6 +23,8 @@ def main() -> None:
     """Entry point of `lit-tune`; exits with 0, 1 (training failed), 2 (wrong input) or 130 (interrupted)."""
     # Warnings of libraries, without log prefixes.
     logging.basicConfig(format="note: %(message)s", level=logging.WARNING)
+    for name in ("absl", "asyncio"):  # Orbax's threads log tracebacks of errors that are raised here, too
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     with interruptible("run the same command again to resume from the last checkpoint"), errors_as_messages():
         find_modules_here()
         arguments = parse(sys.argv[1:])
@@ -47,9 +49,13 @@ def _tune(dataset: EmbeddingDataset, arguments: Arguments) -> None:
         console.print(f"{arguments.output}: already finished; the model is {directory.model}")
         return
     started_s = time.monotonic()
-    from lit_precompute.tune.training.trainer import Trainer, TrainingError, TrainingStopped
+    from lit_precompute.tune.training.failures import TrainingError
+    from lit_precompute.tune.training.trainer import Trainer, TrainingStopped
 
-    trainer = Trainer(dataset, arguments.recipe, arguments.output, arguments.execution)
+    try:
+        trainer = Trainer(dataset, arguments.recipe, arguments.output, arguments.execution)
+    except TrainingError as error:
+        fail(error, status=1)
     num_left_out = trainer.batches.num_rows_without_text
     console.print(
         f"{trainer.batches.num_rows:,} pairs of {dataset.path}"
