@@ -8,6 +8,7 @@ import rich.table
 import tyro
 
 from lit_precompute.commands.console import counted, errors_as_messages, import_modules, make_console, print_json
+from lit_precompute.commands.pipes import quiet_when_pipe_closes
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.tune.evaluation.statistics import Share, percent
 from lit_precompute.tuning import retrieval, zero_shot
@@ -174,6 +175,7 @@ def _say_differences(console: rich.console.Console, differences: dict[str, dict[
         console.print(f"the dataset's preprocessing differs from the model's: {'; '.join(words)}")
 
 
+@quiet_when_pipe_closes()
 def main() -> None:
     """Entry point of `lit-eval`; exits with 0 or 2 (wrong input)."""
     commands = (

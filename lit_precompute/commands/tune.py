@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import rich.console
 
 from lit_precompute.commands.console import card, duration, errors_as_messages, fail, find_modules_here, make_console
+from lit_precompute.commands.pipes import quiet_when_pipe_closes
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.commands.stopping import INTERRUPTED, StopRequest, interruptible
 from lit_precompute.commands.tune_flags import Arguments, parse
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from lit_precompute.tune.training.trainer import Progress, TrainingResult
 
 
+@quiet_when_pipe_closes()
 def main() -> None:
     """Entry point of `lit-tune`; exits with 0, 1 (training failed), 2 (wrong input) or 130 (interrupted)."""
     # Warnings of libraries, without log prefixes.
