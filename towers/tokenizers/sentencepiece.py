@@ -18,7 +18,7 @@ from typing import Any, Literal
 import sentencepiece
 
 from lit_precompute.towers.tokenizers.options import TokenizerOptions
-from lit_precompute.towers.tokenizers.tokenizer import END, PAD, UNKNOWN, Tokenizer, write_description
+from lit_precompute.towers.tokenizers.tokenizer import END, PAD, UNKNOWN, Tokenizer, read_field, write_description
 
 _MODEL = "sentencepiece.model"
 # SentencePiece sums in thread order: the model depends on the number of threads, so that is fixed.
@@ -89,14 +89,18 @@ def make_tokenizer(options: SentencePieceOptions, texts: Iterable[str], *, lower
 
 def load_tokenizer(fields: Mapping[str, Any], description: pathlib.Path) -> Tokenizer:
     """Returns the tokenizer that was saved beside its description."""
-    path = description.parent / fields["model"]
+    if fields.get("model") != _MODEL:  # a name from someone else could be of any file of this machine
+        raise ValueError(f"{description}: model must be {_MODEL!r}, got {fields.get('model')!r}")
+    path = description.parent / _MODEL
     if not path.is_file():
         raise ValueError(f"{description}: its model {path} is missing")
     model = path.read_bytes()
     digest = hashlib.sha256(model).hexdigest()
-    if digest != fields["model_sha256"]:
-        raise ValueError(f"{path}: SHA-256 must be {fields['model_sha256']} as saved, got {digest}")
-    return SentencePieceTokenizer(model, lower_case=fields["lower_case"], where=str(path))
+    expected = read_field(fields, "model_sha256", str, description)
+    if digest != expected:
+        raise ValueError(f"{path}: SHA-256 must be {expected} as saved, got {digest}")
+    lower_case = read_field(fields, "lower_case", bool, description)
+    return SentencePieceTokenizer(model, lower_case=lower_case, where=str(path))
 
 
 def train_pieces(texts: Iterable[str], vocabulary_size: int) -> bytes:

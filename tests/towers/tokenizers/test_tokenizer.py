@@ -299,6 +299,35 @@ def test_refuses_a_changed_or_incomplete_directory(pieces: SentencePieceTokenize
             load_tokenizer(str(tmp_path))
 
 
+@pytest.mark.parametrize("name", ["../elsewhere/sentencepiece.model", "/etc/passwd", "sentencepiece.model/", 7])
+def test_refuses_a_model_outside_its_folder(pieces: SentencePieceTokenizer, tmp_path: pathlib.Path, name: object):
+    """Even where that file is the right one."""
+    pieces.save(str(tmp_path / "tokenizer"))
+    pieces.save(str(tmp_path / "elsewhere"))
+    description = tmp_path / "tokenizer/tokenizer.json"
+    fields = json.loads(description.read_text(encoding="utf-8"))
+    description.write_text(json.dumps(fields | {"model": name}), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"tokenizer\.json: model must be 'sentencepiece\.model', got"):
+        load_tokenizer(str(tmp_path / "tokenizer"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "not JSON"),
+        ("[1]", "must hold a JSON object, got list"),
+        ('{"format_version": 1, "kind": "words"}', "words must be of type list, got None"),
+        ('{"format_version": 1, "kind": "words", "words": [7]}', "words must be a list of words"),
+        ('{"format_version": 1, "kind": "words", "words": ["a"]}', "lower_case must be of type bool, got None"),
+        ('{"format_version": 1, "kind": ["words"]}', "kind must be one of"),
+    ],
+)
+def test_refuses_a_description_that_is_not_one(tmp_path: pathlib.Path, content: str, message: str):
+    (tmp_path / "tokenizer.json").write_text(content, encoding="utf-8")
+    with pytest.raises(ValueError, match=rf"tokenizer\.json: {message}"):
+        load_tokenizer(str(tmp_path))
+
+
 def test_refuses_impossible_options(words: WordTokenizer):
     with pytest.raises(
         OptionsError, match=r"tokenizer\.kind must be one of \['sentencepiece', 'words'\], got 'syllables'"
