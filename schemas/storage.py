@@ -26,7 +26,6 @@ MANIFEST_NAME = "manifest.json"
 WORK_FOLDER = "_work"  # of an unfinished job; removed once the manifest is published
 WEB_SCHEMES = ("https://", "http://")
 _WEB_TIMEOUT_S = 60.0
-_FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 
 class DatasetError(ValueError):
@@ -92,20 +91,6 @@ def publish_folder(path: str | os.PathLike[str], fill: Callable[[pathlib.Path], 
         _rename_to_new(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-def is_full_disk(error: BaseException | None) -> bool:
-    """Returns whether an error, or one that it comes from, says that a disk or a quota is full.
-
-    Libraries that write by themselves raise errors of their own, which contain the system's words.
-    """
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in _FULL_DISK:
-            return True
-        if any(os.strerror(number) in str(error) for number in _FULL_DISK):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def lock_file(path: pathlib.Path) -> TextIO:

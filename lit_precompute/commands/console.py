@@ -15,7 +15,7 @@ import rich.text
 
 from lit_precompute.commands.pipes import end_quietly, is_output_closed
 from lit_precompute.precompute.extra import EMBED_MODULES, needs_embed_extra
-from lit_precompute.schemas.storage import is_full_disk
+from lit_precompute.schemas.full_disk import is_full_disk
 
 # Control characters but for line breaks and tabs, marks that change the direction of text, and halves of characters.
 _INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")

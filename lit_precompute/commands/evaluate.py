@@ -130,7 +130,7 @@ class Show(_Command):
     seed: int = 0
     """Seed for choosing the rows."""
     images: Annotated[str | None, tyro.conf.arg(aliases=("--pictures",))] = None
-    """Folder of the images, with the rows' keys as paths; by default they are read from the dataset's source."""
+    """Folder of the images, with the rows' keys as paths; by default the dataset's source, also if both have moved."""
 
     def run(self, console: rich.console.Console) -> None:
         """Writes the page and prints its path."""
@@ -149,7 +149,14 @@ class Show(_Command):
                 image_folder=self.images,
             )
             differences = model.preprocessing_differences(dataset)
-        console.print(str(page))
+        console.print(self.output)
+        if page.moved_to:
+            console.print(f"images are read where {page.moved_to} says")
+        if page.num_gone:
+            num = len(page.thumbnails)
+            some = f"{page.num_gone:,} of {num:,} images cannot be read"
+            words = f"no image of {num:,} was found" if page.num_gone == num else some
+            console.print(f"{words}; looked {page.looked}; --images gives the folder that holds them")
         _say_differences(console, differences)
 
 
