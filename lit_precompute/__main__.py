@@ -3,6 +3,8 @@
 import importlib
 import sys
 
+from lit_precompute.commands.pipes import quiet_when_pipe_closes
+
 # Each command and its module.
 _MODULES = {"embed": "embed", "tune": "tune", "eval": "evaluate", "data": "data"}
 _USAGE = f"usage: python -m lit_precompute {{{','.join(_MODULES)}}} ...\n"
@@ -11,6 +13,7 @@ Runs lit-embed, lit-tune, lit-eval or lit-data. `python -m lit_precompute embed 
 """
 
 
+@quiet_when_pipe_closes()
 def main() -> None:
     """Runs the command that the first argument names."""
     name = sys.argv[1] if len(sys.argv) > 1 else ""

@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 import json
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lit_precompute.schemas.storage import publish_folder, write_text_atomically
@@ -32,7 +32,6 @@ class Claim:
       own_prefix: prefix of its own files' names before the note exists; a kill may leave such files.
       advice_foreign: what to do if the directory contains other files.
       advice_another: what to do if it belongs to another.
-      noted_later: keys added to the note after the claim, and checked by whoever adds them.
     """
 
     directory: pathlib.Path
@@ -41,7 +40,6 @@ class Claim:
     own_prefix: str
     advice_foreign: str
     advice_another: str
-    noted_later: Sequence[str] = ()
 
     def make(self, description: Mapping[str, Any]) -> None:
         """Writes the note, or checks that the existing one equals the description.
@@ -58,7 +56,7 @@ class Claim:
             raise ClaimError(
                 f"{self.note.parent}: does not belong to a {self.kind}; remove it, or {self.advice_foreign}"
             ) from error
-        self.refuse_another({key: found[key] for key in found if key not in self.noted_later}, description)
+        self.refuse_another(found, description)
 
     def refuse_foreign_files(self) -> None:
         """Raises ClaimError if there is no note, but foreign files."""

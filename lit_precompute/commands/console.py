@@ -3,20 +3,48 @@
 import contextlib
 import importlib
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
 
 import rich.console
+import rich.segment
 import rich.table
 import rich.text
 
+from lit_precompute.commands.pipes import end_quietly, is_output_closed
 from lit_precompute.precompute.extra import EMBED_MODULES, needs_embed_extra
+from lit_precompute.schemas.full_disk import is_full_disk
+
+# Control characters but for line breaks and tabs, marks that change the direction of text, and halves of characters.
+_INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+class _Console(rich.console.Console):
+    """Whatever it prints, text of a file cannot steer the terminal, and a pipe that closes ends the program quietly."""
+
+    def render(
+        self, renderable: rich.console.RenderableType, options: rich.console.ConsoleOptions | None = None
+    ) -> Iterable[rich.segment.Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else rich.segment.Segment(visible(segment.text), segment.style)
+
+    def on_broken_pipe(self) -> None:
+        end_quietly()
 
 
 def make_console(*, stderr: bool = False) -> rich.console.Console:
-    """Returns a console that prints text unchanged: no markup, emoji codes, highlighting or wrapping."""
-    return rich.console.Console(stderr=stderr, soft_wrap=True, highlight=False, markup=False, emoji=False)
+    r"""Returns a console that prints text as it is: no markup, emoji codes, highlighting or wrapping.
+
+    Only what a terminal would obey is shown by its number instead, as `\x1b`.
+    """
+    return _Console(stderr=stderr, soft_wrap=True, highlight=False, markup=False, emoji=False)
+
+
+def visible(text: str) -> str:
+    r"""Returns the text with its control characters as Python writes them: `\x1b`, `\u202e`."""
+    return _INVISIBLE.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def fail(message: object, status: int = 2) -> NoReturn:
@@ -38,7 +66,9 @@ def errors_as_messages() -> Iterator[None]:
             raise
         fail(needs_embed_extra(error.name))
     except (ValueError, OSError) as error:
-        fail(error)
+        if isinstance(error, BrokenPipeError) and is_output_closed():
+            end_quietly()
+        fail(error, status=1 if is_full_disk(error) else 2)
 
 
 def find_modules_here() -> None:
@@ -81,7 +111,7 @@ def card(rows: Iterable[tuple[str, str]]) -> rich.table.Table:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in rows:
-        table.add_row(rich.text.Text(name, style="bold"), rich.text.Text(value))
+        table.add_row(rich.text.Text(visible(name), style="bold"), rich.text.Text(visible(value)))
     return table
 
 

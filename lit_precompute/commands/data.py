@@ -10,6 +10,7 @@ import rich.table
 import tyro
 
 from lit_precompute.commands.console import card, counted, errors_as_messages, make_console, print_json
+from lit_precompute.commands.pipes import quiet_when_pipe_closes
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.schemas.checking.receipt import Receipt, make_receipt
 from lit_precompute.schemas.checking.verification import verify
@@ -139,6 +140,7 @@ def make_card(
     return card([*rows, ("digest", manifest.digest)])
 
 
+@quiet_when_pipe_closes()
 def main() -> None:
     """Entry point of `lit-data`; exits with 0, 1 (faults found) or 2 (wrong input)."""
     commands = Annotated[Info, tyro.conf.subcommand("info")] | Annotated[Verify, tyro.conf.subcommand("verify")]

@@ -17,6 +17,7 @@ from lit_precompute.commands.console import (
     make_console,
     print_json,
 )
+from lit_precompute.commands.pipes import quiet_when_pipe_closes
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.commands.stopping import interruptible
 from lit_precompute.schemas import EmbeddingDataset
@@ -153,7 +154,7 @@ class Show(_Command):
     seed: int = 0
     """Seed for choosing the rows."""
     images: Annotated[str | None, tyro.conf.arg(aliases=("--pictures",))] = None
-    """Folder of the images, with the rows' keys as paths; by default they are read from the dataset's source."""
+    """Folder of the images, with the rows' keys as paths; by default the dataset's source, also if both have moved."""
 
     def run(self, console: rich.console.Console) -> None:
         """Writes the page and prints its path."""
@@ -172,7 +173,14 @@ class Show(_Command):
                 image_folder=self.images,
             )
             differences = model.preprocessing_differences(dataset)
-        console.print(str(page))
+        console.print(self.output)
+        if page.moved_to:
+            console.print(f"images are read where {page.moved_to} says")
+        if page.num_gone:
+            num = len(page.thumbnails)
+            some = f"{page.num_gone:,} of {num:,} images cannot be read"
+            words = f"no image of {num:,} was found" if page.num_gone == num else some
+            console.print(f"{words}; looked {page.looked}; --images gives the folder that holds them")
         _say_differences(console, differences)
 
 
@@ -211,6 +219,7 @@ def _say_differences(console: rich.console.Console, differences: dict[str, dict[
         console.print(f"the dataset's preprocessing differs from the model's: {'; '.join(words)}")
 
 
+@quiet_when_pipe_closes()
 def main() -> None:
     """Entry point of `lit-eval`; exits with 0, 2 (wrong input) or 130 (interrupted)."""
     commands = (

@@ -17,6 +17,7 @@ from lit_precompute.commands.console import (
     find_modules_here,
     make_console,
 )
+from lit_precompute.commands.pipes import quiet_when_pipe_closes
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.commands.stopping import INTERRUPTED, StopRequest, interruptible
 from lit_precompute.commands.tune_flags import Arguments, parse
@@ -27,10 +28,13 @@ if TYPE_CHECKING:
     from lit_precompute.tune.training.trainer import Progress, TrainingResult
 
 
+@quiet_when_pipe_closes()
 def main() -> None:
     """Entry point of `lit-tune`; exits with 0, 1 (training failed), 2 (wrong input) or 130 (interrupted)."""
     # Warnings of libraries, without log prefixes.
     logging.basicConfig(format="note: %(message)s", level=logging.WARNING)
+    for name in ("absl", "asyncio"):  # Orbax's threads log tracebacks of errors that are raised here, too
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     with interruptible("run the same command again to resume from the last checkpoint"), errors_as_messages():
         find_modules_here()
         arguments = parse(sys.argv[1:])
@@ -55,9 +59,13 @@ def _tune(dataset: EmbeddingDataset, arguments: Arguments) -> None:
         console.print(f"{arguments.output}: already finished; the model is {directory.model}")
         return
     started_s = time.monotonic()
-    from lit_precompute.tune.training.trainer import Trainer, TrainingError, TrainingStopped
+    from lit_precompute.tune.training.failures import TrainingError
+    from lit_precompute.tune.training.trainer import Trainer, TrainingStopped
 
-    trainer = Trainer(dataset, arguments.recipe, arguments.output, arguments.execution)
+    try:
+        trainer = Trainer(dataset, arguments.recipe, arguments.output, arguments.execution)
+    except TrainingError as error:
+        fail(error, status=1)
     num_left_out, num_blank = trainer.batches.num_rows_without_text, trainer.batches.num_blank_texts
     console.print(
         f"{trainer.batches.num_rows:,} pairs of {dataset.path}"

@@ -24,6 +24,7 @@ from lit_precompute.schemas.storage.publishing import lock_file as lock_file
 from lit_precompute.schemas.storage.publishing import publish as publish
 from lit_precompute.schemas.storage.publishing import publish_folder as publish_folder
 from lit_precompute.schemas.storage.publishing import temporary_path as temporary_path
+from lit_precompute.schemas.storage.publishing import write_bytes_atomically as write_bytes_atomically
 from lit_precompute.schemas.storage.publishing import write_text_atomically as write_text_atomically
 from lit_precompute.schemas.storage.reading import copy_file as copy_file
 from lit_precompute.schemas.storage.reading import file_sha256 as file_sha256

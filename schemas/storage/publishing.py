@@ -34,11 +34,19 @@ def publish(temporary: pathlib.Path, path: pathlib.Path) -> None:
 
 def write_text_atomically(path: str | os.PathLike[str], text: str) -> None:
     """Writes a small UTF-8 file that readers see whole or not at all."""
+    write_bytes_atomically(path, text.encode())
+
+
+def write_bytes_atomically(path: str | os.PathLike[str], content: bytes) -> None:
+    """Writes a file that readers see whole or not at all; nothing remains of it if the disk is full."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(unique_name(f".{path.name}"))
-    temporary.write_text(text, encoding="utf-8")
-    publish(temporary, path)
+    try:
+        temporary.write_bytes(content)
+        publish(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def publish_folder(path: str | os.PathLike[str], fill: Callable[[pathlib.Path], object], *, prefix: str = ".") -> None:

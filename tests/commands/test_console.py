@@ -1,8 +1,10 @@
 """What the commands share."""
 
+import pathlib
+
 import pytest
 
-from lit_precompute.commands.console import counted, duration, errors_as_messages
+from lit_precompute.commands.console import card, counted, duration, errors_as_messages, make_console
 
 
 @pytest.mark.parametrize(("number", "words"), [(0, "0 rows"), (1, "1 row"), (1024, "1,024 rows")])
@@ -17,12 +19,31 @@ def test_durations(seconds, words):
     assert duration(seconds) == words
 
 
+def test_text_cannot_steer_the_terminal(capsys, monkeypatch):
+    """Clearing the screen, colours by a single C1 character, a reversed line, half a character; emoji stay whole."""
+    monkeypatch.setenv("COLUMNS", "200")
+    console = make_console()
+    console.print("a\x1b[2Jb \x9b31m \u202ecipher \udcff [bold] :smile:\nnext 👩‍👩‍👧‍👦 שלום")
+    console.print(card([("name\x1b[31m", "value\x1b]0;title\x07!")]))
+    first, second, third = capsys.readouterr().out.splitlines()
+    assert first == r"a\x1b[2Jb \x9b31m \u202ecipher \udcff [bold] :smile:"
+    assert second == "next 👩‍👩‍👧‍👦 שלום"
+    assert third.split() == [r"name\x1b[31m", r"value\x1b]0;title\x07!"]
+
+
 @pytest.mark.parametrize("error", [ValueError("no [such] tower"), FileNotFoundError("no [such] tower")])
 def test_wrong_input_is_one_message_and_status_2(error, capsys):
     with pytest.raises(SystemExit) as end, errors_as_messages():
         raise error
     assert end.value.code == 2
     assert capsys.readouterr().err == "error: no [such] tower\n"
+
+
+def test_a_full_disk_is_status_1(capsys):
+    with pytest.raises(SystemExit) as end, errors_as_messages():
+        pathlib.Path("/dev/full").write_text("x")
+    assert end.value.code == 1
+    assert "No space left on device" in capsys.readouterr().err
 
 
 def test_a_missing_package_of_the_extra_names_the_extra(capsys):

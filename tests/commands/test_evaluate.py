@@ -1,6 +1,7 @@
 """lit-eval as a user sees it: tables, flags, JSON."""
 
 import json
+import pathlib
 import re
 import sys
 
@@ -90,7 +91,10 @@ def test_the_old_flag_for_the_folder_of_images_works(lit_eval, tmp_path, flag):
     path = _write(tmp_path / "d", ["name 1", "name 2"])
     Image.new("RGB", (9, 9)).save(tmp_path / "row-1", "PNG")
     page = tmp_path / "page.html"
-    assert lit_eval("show", "--dataset", path, "--output", page, flag, tmp_path) == f"{page}\n"
+    assert lit_eval("show", "--dataset", path, "--output", page, flag, tmp_path).splitlines() == [
+        str(page),
+        f"1 of 2 images cannot be read; looked in {tmp_path}; --images gives the folder that holds them",
+    ]
     assert page.read_text("utf-8").count("row-0: can no longer be read") == 3  # itself, and an answer to each text
     assert page.read_text("utf-8").count('alt="row-1"') == 3
 
@@ -119,3 +123,19 @@ def test_blank_texts_are_counted(lit_eval, tmp_path):
     path = write_rows(tmp_path / "d", np.ones((2, 8)), [["name 1", " "], ["name 2", ""]])
     assert "2 blank texts left out\n" in lit_eval("retrieval", "--dataset", path)
     assert json.loads(lit_eval("retrieval", "--dataset", path, "--json"))["num_blank_texts"] == 2
+
+
+def test_a_page_without_images_says_where_they_were_looked_for(lit_eval, tmp_path):
+    path = _write(tmp_path / "d", ["name 1", "name 2"])
+    said = lit_eval("show", "--dataset", path, "--output", tmp_path / "page.html")
+    assert "no image of 2 was found; looked for " in said
+    assert f" here and beside {path}; --images gives the folder that holds them" in said
+
+
+def test_a_full_disk_leaves_no_page(lit_eval, tmp_path, monkeypatch):
+    """The system's own error, by its file that is always full."""
+    path = _write(tmp_path / "d", ["name 1", "name 2"])
+    monkeypatch.setattr(pathlib.Path, "write_bytes", lambda self, data: self.__class__("/dev/full").write_text("x"))
+    said = lit_eval("show", "--dataset", path, "--output", tmp_path / "page.html", status=1)
+    assert "No space left on device" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["d"]

@@ -38,16 +38,6 @@ def test_another_description_is_refused_with_both_values(claim):
     assert claim.read() == DESCRIPTION
 
 
-def test_keys_noted_later_are_not_compared_by_the_claim(tmp_path):
-    claim = _claim(tmp_path, noted_later=("order",))
-    claim.make(DESCRIPTION)
-    claim.rewrite(claim.read() | {"order": {"kind": "rows"}})
-    claim.make(DESCRIPTION)
-    assert claim.read()["order"] == {"kind": "rows"}
-    with pytest.raises(ClaimError, match=r"job: seed is \d there, 5 was requested\. Take"):
-        claim.make(DESCRIPTION | {"seed": 5})
-
-
 def test_many_differences_are_counted(claim):
     claim.make({str(number): 0 for number in range(12)})
     with pytest.raises(ClaimError, match=r"; 5 is 0 there, 1 was requested; and 4 more\. Take another directory"):

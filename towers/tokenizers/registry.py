@@ -64,13 +64,19 @@ def load_tokenizer(directory: str) -> Tokenizer:
     path = pathlib.Path(directory) / DESCRIPTION_NAME
     if not path.is_file():
         raise ValueError(f"{directory}: no {DESCRIPTION_NAME}; this is not a saved tokenizer")
-    fields = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not JSON ({error})") from error
+    if not isinstance(fields, dict):
+        raise ValueError(f"{path}: must hold a JSON object, got {type(fields).__name__}")
     version = fields.pop("format_version", None)
     if version != FORMAT_VERSION:
         raise ValueError(f"{path}: format_version must be {FORMAT_VERSION}, got {version!r}; update lit-precompute")
-    if fields.get("kind") not in _LOADERS:
-        raise ValueError(f"{path}: kind must be one of {sorted(_LOADERS)}, got {fields.get('kind')!r}")
-    return _LOADERS[fields["kind"]](fields, path)
+    kind = fields.get("kind")
+    if not isinstance(kind, str) or kind not in _LOADERS:
+        raise ValueError(f"{path}: kind must be one of {sorted(_LOADERS)}, got {kind!r}")
+    return _LOADERS[kind](fields, path)
 
 
 register_tokenizer(sentencepiece.SentencePieceOptions, sentencepiece.make_tokenizer, sentencepiece.load_tokenizer)

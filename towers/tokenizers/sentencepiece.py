@@ -1,7 +1,7 @@
 """SentencePiece: pieces of words by a unigram model, given or trained on the texts.
 
 Promises: the same texts in the same order give the same model on any machine; memory is bounded by a sample of the
-texts.
+texts. Every text is trained on, however long: SentencePiece itself skips those over 4,192 bytes.
 """
 
 from __future__ import annotations
@@ -12,17 +12,21 @@ import io
 import itertools
 import pathlib
 import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import sentencepiece
 
 from lit_precompute.towers.tokenizers.options import TokenizerOptions
-from lit_precompute.towers.tokenizers.tokenizer import END, PAD, UNKNOWN, Tokenizer, write_description
+from lit_precompute.towers.tokenizers.tokenizer import END, PAD, UNKNOWN, Tokenizer, read_field, write_description
 
 _MODEL = "sentencepiece.model"
 # SentencePiece sums in thread order: the model depends on the number of threads, so that is fixed.
 _TRAINING_THREADS = 8
+# SentencePiece skips longer ones ("sentences", in its words); its log, which says so, is off.
+_MAX_TEXT_BYTES = 4_192
+# SentencePiece marks unknown characters by this sign while it trains, and skips a text that contains it.
+_RESERVED = "\u2585"
 # More texts than this are sampled (evenly, from a fixed seed): the pieces hardly change, but memory is bounded.
 _TRAINING_TEXTS = 2_000_000
 
@@ -85,14 +89,18 @@ def make_tokenizer(options: SentencePieceOptions, texts: Iterable[str], *, lower
 
 def load_tokenizer(fields: Mapping[str, Any], description: pathlib.Path) -> Tokenizer:
     """Returns the tokenizer that was saved beside its description."""
-    path = description.parent / fields["model"]
+    if fields.get("model") != _MODEL:  # a name from someone else could be of any file of this machine
+        raise ValueError(f"{description}: model must be {_MODEL!r}, got {fields.get('model')!r}")
+    path = description.parent / _MODEL
     if not path.is_file():
         raise ValueError(f"{description}: its model {path} is missing")
     model = path.read_bytes()
     digest = hashlib.sha256(model).hexdigest()
-    if digest != fields["model_sha256"]:
-        raise ValueError(f"{path}: SHA-256 must be {fields['model_sha256']} as saved, got {digest}")
-    return SentencePieceTokenizer(model, lower_case=fields["lower_case"], where=str(path))
+    expected = read_field(fields, "model_sha256", str, description)
+    if digest != expected:
+        raise ValueError(f"{path}: SHA-256 must be {expected} as saved, got {digest}")
+    lower_case = read_field(fields, "lower_case", bool, description)
+    return SentencePieceTokenizer(model, lower_case=lower_case, where=str(path))
 
 
 def train_pieces(texts: Iterable[str], vocabulary_size: int) -> bytes:
@@ -101,8 +109,9 @@ def train_pieces(texts: Iterable[str], vocabulary_size: int) -> bytes:
     Raises:
       ValueError: no text contains a word, or the vocabulary is too small for the texts' characters.
     """
-    sample = sample_texts((text for text in texts if text.strip()), _TRAINING_TEXTS)
-    if not sample:
+    parts = (part for text in texts for part in cut_text(text.replace(_RESERVED, " "), _MAX_TEXT_BYTES))
+    sample = sample_texts((part for part in parts if part.strip()), _TRAINING_TEXTS)
+    if not _has_letters(sample):
         raise ValueError("a tokenizer cannot be trained: no text contains a word")
     model = io.BytesIO()
     try:
@@ -125,6 +134,32 @@ def train_pieces(texts: Iterable[str], vocabulary_size: int) -> bytes:
             "if their characters alone do not fit, choose a larger tokenizer.vocabulary_size"
         ) from error
     return model.getvalue()
+
+
+def _has_letters(texts: Sequence[str]) -> bool:
+    """Returns whether anything is left once SentencePiece has removed control characters and joined white space."""
+    normalizer = sentencepiece.SentencePieceNormalizer(rule_name="nmt_nfkc")
+    return any(normalizer.normalize(text).strip() for text in texts)
+
+
+def cut_text(text: str, max_bytes: int) -> Iterator[str]:
+    """Yields a text, or if its UTF-8 is longer its parts of at most `max_bytes`, cut at white space where there is any.
+
+    SentencePiece learns pieces of words, so nothing is lost between two words.
+    """
+    data = text.encode()
+    start = 0
+    while len(data) - start > max_bytes:
+        stop = start + max_bytes
+        space = max(data.rfind(sign, start + 1, stop + 1) for sign in (b" ", b"\n", b"\t"))
+        if space > start:
+            stop = space
+        else:
+            while data[stop] & 0xC0 == 0x80:  # within a character
+                stop -= 1
+        yield data[start:stop].decode()
+        start = stop
+    yield data[start:].decode()
 
 
 def sample_texts(texts: Iterator[str], limit: int) -> list[str]:

@@ -15,8 +15,8 @@ import abc
 import itertools
 import json
 import pathlib
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from jaxtyping import Int32
@@ -28,6 +28,7 @@ FORMAT_VERSION = 1
 DESCRIPTION_NAME = "tokenizer.json"
 # Texts encoded at a time: bounds the memory of their Python lists of pieces to about 100 MB.
 _CHUNK_TEXTS = 65_536
+Field = TypeVar("Field")
 
 
 class Tokenizer(abc.ABC):
@@ -86,3 +87,14 @@ def write_description(directory: str, **fields: Any) -> pathlib.Path:
     content = json.dumps({"format_version": FORMAT_VERSION, **fields}, ensure_ascii=False, indent=1)
     (folder / DESCRIPTION_NAME).write_text(content + "\n", encoding="utf-8")
     return folder
+
+
+def read_field(fields: Mapping[str, Any], name: str, kind: type[Field], description: pathlib.Path) -> Field:
+    """Returns a field of a description.
+
+    Raises:
+      ValueError: it is missing, or of another type.
+    """
+    if not isinstance(value := fields.get(name), kind):
+        raise ValueError(f"{description}: {name} must be of type {kind.__name__}, got {value!r}")
+    return value

@@ -11,7 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from lit_precompute.towers.tokenizers.options import TokenizerOptions
-from lit_precompute.towers.tokenizers.tokenizer import END, NUM_SPECIAL, UNKNOWN, Tokenizer, write_description
+from lit_precompute.towers.tokenizers.tokenizer import (
+    END,
+    NUM_SPECIAL,
+    UNKNOWN,
+    Tokenizer,
+    read_field,
+    write_description,
+)
 
 # These signs separate words and become spaces; all other ASCII punctuation is dropped, as in canonical prompts.
 _SEPARATORS = "_,;:/|"
@@ -71,7 +78,11 @@ def make_tokenizer(options: WordOptions, texts: Iterable[str], *, lower_case: bo
 
 def load_tokenizer(fields: Mapping[str, Any], description: pathlib.Path) -> Tokenizer:
     """Returns the tokenizer that was saved in its description."""
-    return WordTokenizer(fields["words"], lower_case=fields["lower_case"], where=str(description))
+    words = read_field(fields, "words", list, description)
+    if not all(isinstance(word, str) for word in words):
+        raise ValueError(f"{description}: words must be a list of words")
+    lower_case = read_field(fields, "lower_case", bool, description)
+    return WordTokenizer(words, lower_case=lower_case, where=str(description))
 
 
 def split_words(text: str) -> list[str]:

@@ -1,10 +1,12 @@
 """The files of a tuned model: its card, its parameters, their sizes and hashes.
 
-Promises: a damaged, incomplete or newer model is an error that says where, what and what to do.
+Promises: a damaged, incomplete or newer model is an error that says where, what and what to do. Whoever wrote the card,
+no file outside the model's folder is read, and nothing is imported.
 """
 
 import importlib.metadata
 import json
+import math
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +16,7 @@ import safetensors.numpy
 from jaxtyping import Shaped
 
 from lit_precompute.schemas.storage import file_sha256
+from lit_precompute.towers.tokenizers.tokenizer import DESCRIPTION_NAME
 
 Arrays = dict[str, Shaped[np.ndarray, "..."]]
 
@@ -97,7 +100,21 @@ def read_card(folder: pathlib.Path) -> dict[str, Any]:
     if set(card) != _KEYS:
         unknown, missing = sorted(set(card) - _KEYS), sorted(_KEYS - set(card))
         raise TunedModelError(f"{path}: unknown keys {unknown}, missing keys {missing}")
+    if not isinstance(card["scale"], float) or not 0 < card["scale"] < math.inf:
+        raise TunedModelError(f"{path}: scale must be a number > 0, got {card['scale']!r}")
+    _refuse_modules(path, card["recipe"])
     return card if version == FORMAT_VERSION else card | {"recipe": _upgrade_recipe(card["recipe"])}
+
+
+def _refuse_modules(path: pathlib.Path, recipe: Any) -> None:
+    """Raises TunedModelError if a part's kind is `module:name`, which a recipe that one writes oneself may have."""
+    for name, part in recipe.items() if isinstance(recipe, dict) else ():
+        kind = part.get("kind", "") if isinstance(part, dict) else ""
+        if ":" in str(kind):
+            raise TunedModelError(
+                f"{path}: recipe.{name}.kind must be a plain name, got {kind!r}; a tuned model imports no module: give "
+                "--module to lit-eval, or import it first"
+            )
 
 
 def _upgrade_recipe(recipe: Any) -> Any:
@@ -122,9 +139,9 @@ def read_sides(folder: pathlib.Path) -> tuple[Arrays, Arrays]:
 
 
 def check_files(folder: pathlib.Path, card: Mapping[str, Any]) -> None:
-    """Raises TunedModelError if a file is missing or has changed since it was saved."""
+    """Raises TunedModelError if a file is missing or has changed since it was saved, or is outside the folder."""
     advice = "copy the model again from where it came from"
-    for name, info in card["files"].items():
+    for name, info in _listed_files(folder / CARD_NAME, card["files"]).items():
         path = folder / name
         if not path.is_file():
             raise TunedModelError(f"{path}: missing; {advice}")
@@ -133,3 +150,20 @@ def check_files(folder: pathlib.Path, card: Mapping[str, Any]) -> None:
         found = file_sha256(path)
         if found != info["sha256"]:
             raise TunedModelError(f"{path}: SHA-256 must be {info['sha256']}, got {found}; {advice}")
+
+
+def _listed_files(card: pathlib.Path, files: Any) -> dict[str, dict[str, Any]]:
+    """Returns the card's list of files, by their names in the folder, checked."""
+    if not isinstance(files, dict):
+        raise TunedModelError(f"{card}: files must be a JSON object, got {files!r}")
+    for name, info in files.items():
+        path = pathlib.PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts or path.as_posix() != name:
+            raise TunedModelError(f"{card}: files must be in the model's folder, got {name!r}")
+        types = {key: type(value) for key, value in info.items()} if isinstance(info, dict) else {}
+        if types != {"bytes": int, "sha256": str}:
+            raise TunedModelError(f"{card}: files.{name} must be its bytes and sha256, got {info!r}")
+    for name in (PARAMETERS_NAME, f"{TOKENIZER_FOLDER}/{DESCRIPTION_NAME}"):
+        if name not in files:
+            raise TunedModelError(f"{card}: files must list {name}, got {sorted(files)}")
+    return files

@@ -17,8 +17,8 @@ _KEPT = 2
 State = TypeVar("State")
 
 
-def _hush_abandoned_readers() -> None:
-    """Silences the errors of TensorStore's other readers after one of them has failed.
+def _hush_abandoned_tasks() -> None:
+    """Silences the errors of TensorStore's other readers and writers after one of them has failed.
 
     Dozens of them meet a closed event loop, at any time afterwards. Everything else is shown as before.
     """
@@ -42,6 +42,7 @@ class Checkpoints:
 
     def __init__(self, directory: str | os.PathLike[str]):
         """Creates the directory if it is missing; removes the incomplete checkpoints of a killed run."""
+        _hush_abandoned_tasks()
         options = ocp.CheckpointManagerOptions(max_to_keep=_KEPT, create=True, cleanup_tmp_directories=True)
         self._directory = pathlib.Path(directory).absolute()
         self._manager = ocp.CheckpointManager(self._directory, options=options)
@@ -65,7 +66,6 @@ class Checkpoints:
         assert step is not None
         device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
         wanted = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), shapes)
-        _hush_abandoned_readers()
         try:
             restored: Any = self._manager.restore(step, args=ocp.args.StandardRestore(wanted))
         except Exception as error:  # noqa: BLE001 -- Orbax has no narrower one for damaged files; reported below

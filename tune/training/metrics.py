@@ -48,8 +48,10 @@ class MetricsWriter:
 
     def close(self) -> None:
         """Closes both files."""
-        self._lines.close()
-        self._events.close()
+        try:
+            self._lines.close()  # fails on a full disk: what is buffered is written first
+        finally:
+            self._events.close()
 
     def _write_event(self, event: Event) -> None:
         event.wall_time = time.time()

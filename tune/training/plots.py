@@ -1,8 +1,10 @@
 """A plot of a run: loss and scale over the steps."""
 
+import io
 import os
 import pathlib
 
+from lit_precompute.schemas.storage import write_bytes_atomically
 from lit_precompute.tune.training.metrics import FILE_NAME, read_metrics
 
 PLOT_NAME = "loss.png"
@@ -25,6 +27,8 @@ def plot_losses(directory: str | os.PathLike[str]) -> pathlib.Path:
     scale_axes.plot(steps, [line["scale"] for line in lines], color="tab:orange", linewidth=1)
     scale_axes.set_ylabel("scale (1/temperature)", color="tab:orange")
     path = pathlib.Path(directory) / PLOT_NAME
-    figure.savefig(path, dpi=120)
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=120)
     pyplot.close(figure)
+    write_bytes_atomically(path, stream.getvalue())
     return path

@@ -1,7 +1,6 @@
 """What a run computes from the dataset before its first step: tokenizer and standardisation.
 
-Promises: computed once per output and published there whole; even the first run reads them back, so that a resumed run
-uses the same values.
+Promises: computed before the output is claimed, then saved there whole; a resumed run reads the same values back.
 """
 
 import pathlib
@@ -18,24 +17,31 @@ from lit_precompute.tune.model.standardisation import vector_statistics
 from lit_precompute.tune.training.run_directory import RunDirectory
 
 
-def prepare_tokenizer(directory: RunDirectory, dataset: EmbeddingDataset, recipe: Recipe) -> Tokenizer:
-    """Returns the run's tokenizer: the recipe's file, or one trained on the captions."""
-    if not directory.tokenizer.exists():
-        tokenizer = train_tokenizer(recipe.tokenizer, iterate_texts(dataset), lower_case=recipe.text.lower_case)
-        publish_folder(directory.tokenizer, lambda path: tokenizer.save(str(path)))
-    return load_tokenizer(str(directory.tokenizer))
+def prepare_tokenizer(saved: pathlib.Path | None, dataset: EmbeddingDataset, recipe: Recipe) -> Tokenizer:
+    """Returns the tokenizer that this run has saved; otherwise the recipe's file, or one trained on the captions."""
+    if saved is not None and saved.exists():
+        return load_tokenizer(str(saved))
+    return train_tokenizer(recipe.tokenizer, iterate_texts(dataset), lower_case=recipe.text.lower_case)
 
 
-def prepare_statistics(directory: RunDirectory, dataset: EmbeddingDataset, recipe: Recipe) -> Statistics | None:
+def prepare_statistics(saved: pathlib.Path | None, dataset: EmbeddingDataset, recipe: Recipe) -> Statistics | None:
     """Returns mean and deviation of the dataset's embeddings, or None if the recipe does not standardise."""
     if not recipe.image_side.standardise:
         return None
-    if not directory.statistics.exists():
-        computed = dict(zip(Statistics._fields, vector_statistics(dataset), strict=True))
+    if saved is not None and saved.exists():
+        return Statistics(**{name: np.load(saved / f"{name}.npy") for name in Statistics._fields})
+    return Statistics(*(values.astype(np.float32) for values in vector_statistics(dataset)))
 
-        def fill(path: pathlib.Path) -> None:
-            for name, values in computed.items():
-                np.save(path / f"{name}.npy", values.astype(np.float32))
 
+def save_preparation(directory: RunDirectory, tokenizer: Tokenizer, statistics: Statistics | None) -> None:
+    """Saves what the claimed directory lacks of them."""
+
+    def fill(path: pathlib.Path) -> None:
+        assert statistics is not None
+        for name, values in statistics._asdict().items():
+            np.save(path / f"{name}.npy", values)
+
+    if not directory.tokenizer.exists():
+        publish_folder(directory.tokenizer, lambda path: tokenizer.save(str(path)))
+    if statistics is not None and not directory.statistics.exists():
         publish_folder(directory.statistics, fill)
-    return Statistics(**{name: np.load(directory.statistics / f"{name}.npy") for name in Statistics._fields})

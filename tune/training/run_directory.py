@@ -7,13 +7,15 @@ checkpoints/      Orbax
 metrics.jsonl     and tensorboard/
 model/            the tuned model; it exists only when the run has finished
 
-Promises: one process at a time uses it; all files belong to the run that run.json describes.
+Promises: one process at a time uses it; all files belong to the run that run.json describes. Nothing is written before
+the claim, and a run that failed before its first step gives way to a corrected one.
 """
 
 import os
 import pathlib
+import shutil
 from collections.abc import Mapping
-from typing import TextIO
+from typing import Any, TextIO
 
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.claims import Claim
@@ -25,6 +27,7 @@ from lit_precompute.tune.model.tuned_model_files import MODEL_FOLDER, RUN_NAME
 _FORMAT_VERSION = 2
 # Other tables may be added to the dataset during a run.
 TABLES_READ = ("embeddings", "captions")
+Order = Mapping[str, int | str]
 
 
 class RunDirectory:
@@ -50,56 +53,74 @@ class RunDirectory:
             own_prefix=".",
             advice_foreign="give an empty --output",
             advice_another="Give these values again to resume it, or choose another --output",
-            noted_later=("order",),
         )
         self._lock: TextIO | None = None
 
     def is_finished(self, dataset: EmbeddingDataset, recipe: Recipe) -> bool:
-        """Returns whether this run's tuned model exists; nothing is claimed afterwards.
+        """Returns whether this run's tuned model exists.
 
         Raises:
-          ValueError: the model is another run's; see `claim`.
+          ValueError: the model is another run's; see `check`.
         """
         if not self.model.exists():
             return False
-        self.claim(dataset, recipe)
-        self.release()
+        self._refuse_another(_describe(dataset, recipe))
         return True
 
-    def claim(self, dataset: EmbeddingDataset, recipe: Recipe) -> None:
-        """Claims the directory for this run.
+    def check(self, dataset: EmbeddingDataset, recipe: Recipe, order: Order | None = None) -> bool:
+        """Returns whether this run was begun in the directory; writes nothing.
+
+        Args:
+          dataset: what is trained on.
+          recipe: what is trained.
+          order: what the order of rows depends on, once that is known.
 
         Raises:
-          ValueError: it belongs to another run (the message gives each difference with both values), contains other
-            files, or is in use by another process.
+          ValueError: the directory belongs to another run that has trained (the message gives each difference with both
+            values), contains other files, or is in use by another process.
+          OSError: it cannot be written to.
         """
-        manifest = dataset.manifest
-        about = {
-            "tower": manifest.tower.name,
-            "fingerprint": manifest.tower.fingerprint,
-            "num_rows": manifest.num_rows,
-            "tables": {name: manifest.table_digest(name) for name in TABLES_READ},
-        }
+        _refuse_unwritable(self.path)
         self._claim.refuse_foreign_files()
+        if not self._claim.note.exists():
+            return False
+        self._take_lock()
+        asked = _describe(dataset, recipe, order)
+        if self._has_trained():
+            self._refuse_another(asked)
+            return True
+        found = self._claim.read()
+        return all(found.get(key) == asked[key] for key in asked)
+
+    def claim(self, dataset: EmbeddingDataset, recipe: Recipe, order: Order) -> None:
+        """Claims the directory for this run; one that was begun there and has not trained gives way to it.
+
+        Raises:
+          ValueError, OSError: see `check`.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
         self._take_lock()
-        try:
-            self._refuse_earlier_version()
-            self._claim.make({"format_version": _FORMAT_VERSION, "dataset": about, "recipe": recipe.to_json()})
-        except BaseException:
-            self.release()
-            raise
+        if not self.check(dataset, recipe, order):
+            for folder in (self.tokenizer, self.statistics, self.checkpoints):
+                shutil.rmtree(folder, ignore_errors=True)
+            self._claim.rewrite(_describe(dataset, recipe, order))
 
-    def _refuse_earlier_version(self) -> None:
-        try:
-            version = self._claim.read().get("format_version")
-        except FileNotFoundError:
-            return
-        if version != _FORMAT_VERSION:
+    def _has_trained(self) -> bool:
+        """Returns whether there is anything to lose: a model, a checkpoint, or the metrics of a step."""
+        checkpoints = self.checkpoints.iterdir() if self.checkpoints.exists() else ()
+        has_checkpoint = any(path.name.isdigit() for path in checkpoints)  # an incomplete one has a longer name
+        has_metrics = self.metrics.exists() and self.metrics.stat().st_size > 0
+        return self.model.exists() or has_checkpoint or has_metrics
+
+    def _refuse_another(self, asked: Mapping[str, Any]) -> None:
+        found = self._claim.read()
+        if found.get("format_version") != _FORMAT_VERSION:
             raise ValueError(
-                f"{self.path}: started by another version of lit-precompute (run.json has format_version {version}, "
-                f"this one writes {_FORMAT_VERSION}); finish it with that version, or choose another --output"
+                f"{self.path}: started by another version of lit-precompute (run.json has format_version "
+                f"{found.get('format_version')}, this one writes {_FORMAT_VERSION}); finish it with that version, or "
+                "choose another --output"
             )
+        self._claim.refuse_another({key: found[key] for key in found if key in asked}, asked)
 
     def release(self) -> None:
         """Releases the lock; the end of the process does so, too."""
@@ -109,19 +130,31 @@ class RunDirectory:
 
     def _take_lock(self) -> None:
         """Takes a lock that ends with the process, even if that is killed."""
+        if self._lock is not None:
+            return
         try:
             self._lock = lock_file(self.path / ".lock")
         except BlockingIOError as error:
             raise ValueError(f"{self.path}: another lit-tune is running there; wait for it, or stop it") from error
 
-    def check_order(self, order: Mapping[str, int | str]) -> None:
-        """Records what the order of rows depends on, or compares it with what an earlier start recorded.
 
-        Raises:
-          ValueError: the order of rows would change, for example by another memory budget.
-        """
-        description = self._claim.read()
-        if "order" in description:
-            self._claim.refuse_another(description["order"], order)
-        else:
-            self._claim.rewrite(description | {"order": dict(order)})
+def _describe(dataset: EmbeddingDataset, recipe: Recipe, order: Order | None = None) -> dict[str, Any]:
+    """Returns what run.json says of a run; without the order of rows where that is not known yet."""
+    manifest = dataset.manifest
+    about = {
+        "tower": manifest.tower.name,
+        "fingerprint": manifest.tower.fingerprint,
+        "num_rows": manifest.num_rows,
+        "tables": {name: manifest.table_digest(name) for name in TABLES_READ},
+    }
+    description = {"format_version": _FORMAT_VERSION, "dataset": about, "recipe": recipe.to_json()}
+    return description if order is None else description | {"order": dict(order)}
+
+
+def _refuse_unwritable(path: pathlib.Path) -> None:
+    """Raises OSError where writing is sure to fail, so that nobody waits for the preparation first."""
+    folder = next(each for each in (path, *path.absolute().parents) if each.exists())
+    if not folder.is_dir():
+        raise NotADirectoryError(f"{folder}: is a file; choose another --output")
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"{folder}: cannot be written to; choose another --output")

@@ -6,6 +6,7 @@ names the step, and is never saved. Nothing here prints: progress goes to the ca
 """
 
 import collections
+import contextlib
 import os
 import pathlib
 import time
@@ -21,7 +22,8 @@ from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.data.batches import Batch, BatchSource, iterate
 from lit_precompute.tune.model.sides import TrainedParameters, make_sides
 from lit_precompute.tune.model.tuned_model import TunedModel
-from lit_precompute.tune.training.preparation import prepare_statistics, prepare_tokenizer
+from lit_precompute.tune.training.failures import explained_failures, not_finite
+from lit_precompute.tune.training.preparation import prepare_statistics, prepare_tokenizer, save_preparation
 from lit_precompute.tune.training.run_directory import RunDirectory
 from lit_precompute.tune.training.step import Measured, start_compiling
 
@@ -33,10 +35,6 @@ if TYPE_CHECKING:
 _STEPS_AHEAD = 2
 # Rates are means over at most this many steps.
 _RATE_STEPS = 50
-
-
-class TrainingError(RuntimeError):
-    """Training failed; the message says at which step, why, and what to do."""
 
 
 class TrainingStopped(Exception):  # noqa: N818 -- requested, so not an error
@@ -80,15 +78,16 @@ class Trainer:
 
         Raises:
           ValueError: the dataset or the recipe cannot be trained on, or the output belongs to another run.
+          TrainingError: the device or the disk is full.
         """
         self.recipe = recipe
         self.execution = execution or Execution()
         self.execution.check_fits(recipe)
         self._dataset = dataset
         self._directory = RunDirectory(output)
-        self._directory.claim(dataset, recipe)
         try:
-            self._prepare()
+            with explained_failures(self._directory.path, recipe, self.execution):
+                self._prepare()
         except BaseException:
             self._directory.release()
             raise
@@ -96,9 +95,12 @@ class Trainer:
         self._finish_times: collections.deque[float] = collections.deque(maxlen=_RATE_STEPS + 1)
 
     def _prepare(self) -> None:
-        recipe, dataset = self.recipe, self._dataset
-        self._tokenizer = tokenizer = prepare_tokenizer(self._directory, dataset, recipe)
-        self._statistics = statistics = prepare_statistics(self._directory, dataset, recipe)
+        recipe, dataset, directory = self.recipe, self._dataset, self._directory
+        is_resumed = directory.check(dataset, recipe)
+        self._tokenizer = tokenizer = prepare_tokenizer(directory.tokenizer if is_resumed else None, dataset, recipe)
+        self._statistics = statistics = prepare_statistics(
+            directory.statistics if is_resumed else None, dataset, recipe
+        )
         self.batches = BatchSource(
             dataset,
             tokenizer,
@@ -107,7 +109,7 @@ class Trainer:
             text=recipe.text,
             memory_budget_bytes=self.execution.memory_budget_bytes,
         )
-        self._directory.check_order(self.batches.order())
+        directory.check(dataset, recipe, self.batches.order())
         self.num_steps = recipe.count_steps(self.batches.num_batches_per_epoch)
         self.sides = make_sides(
             recipe, width=dataset.width, vocabulary_size=tokenizer.vocabulary_size, statistics=statistics
@@ -120,10 +122,13 @@ class Trainer:
             vector_type=dataset.vector_type,
             num_steps=self.num_steps,
         )
+        # Every check is passed: from here on the directory is written to.
+        directory.claim(dataset, recipe, self.batches.order())
+        save_preparation(directory, tokenizer, statistics)
         # Imported here, while XLA compiles in threads.
         from lit_precompute.tune.training.checkpoints import Checkpoints
 
-        self._checkpoints = Checkpoints(self._directory.checkpoints)
+        self._checkpoints = Checkpoints(directory.checkpoints)
         self.first_step = self._checkpoints.newest_step() or 0
         shapes = self._programs.state_shapes
         self._state = self._checkpoints.restore(shapes) if self.first_step else self._programs.draw()
@@ -144,32 +149,35 @@ class Trainer:
         """Trains from the current step to the end.
 
         Raises:
-          TrainingError: a loss, gradient or parameter that is not finite.
+          TrainingError: a loss, gradient or parameter that is not finite; the device or the disk is full.
           TrainingStopped: `should_stop` returned True before the last step.
         """
-        from lit_precompute.tune.training.metrics import MetricsWriter, read_metrics
+        from lit_precompute.tune.training.metrics import read_metrics
 
-        metrics = MetricsWriter(self._directory.path, self.first_step + 1)
         started_s = time.perf_counter()
         self._finish_times.append(started_s)
-        batches = iterate(self.batches, self.first_step, self.num_steps - self.first_step)
-        try:
-            self._run_steps(batches, metrics, report, should_stop)
-        except jax.errors.JaxRuntimeError as error:
-            if "RESOURCE_EXHAUSTED" in str(error):
-                raise self._out_of_memory(error) from error
-            raise
-        finally:
-            batches.close()
-            metrics.close()
-            self._checkpoints.close()
-            self.batches.close()
-            self._directory.release()
-        seconds = time.perf_counter() - started_s
-        final_loss = read_metrics(self._directory.metrics)[-1]["loss"]
-        self._write_model(final_loss)
+        with explained_failures(self._directory.path, self.recipe, self.execution):
+            self._run_and_close(report, should_stop)
+            seconds = time.perf_counter() - started_s
+            final_loss = read_metrics(self._directory.metrics)[-1]["loss"]
+            self._write_model(final_loss)
         rate = (self.num_steps - self.first_step) * self.recipe.batch_size / seconds
         return TrainingResult(self._directory.model, self.num_steps, final_loss, rate)
+
+    def _run_and_close(self, report: Callable[[Progress], None], should_stop: Callable[[], bool]) -> None:
+        """Trains to the end and closes everything, also if that fails in part because the disk is full."""
+        from lit_precompute.tune.training.metrics import MetricsWriter
+
+        with contextlib.ExitStack() as closing:
+            closing.callback(self._directory.release)
+            closing.callback(self.batches.close)
+            closing.callback(self._checkpoints.close)
+            metrics = closing.enter_context(
+                contextlib.closing(MetricsWriter(self._directory.path, self.first_step + 1))
+            )
+            batches = iterate(self.batches, self.first_step, self.num_steps - self.first_step)
+            closing.callback(batches.close)
+            self._run_steps(batches, metrics, report, should_stop)
 
     def _run_steps(
         self,
@@ -200,7 +208,13 @@ class Trainer:
         is_finite = bool(values.pop("is_finite"))
         if not (is_finite and np.isfinite([values["loss"], values["gradient_norm"]]).all()):
             words = f"the loss is {values['loss']:g}, the gradient's norm {values['gradient_norm']:g}"
-            raise self._not_finite(step, words if is_finite else f"{words}, and not all parameters are finite after it")
+            self._checkpoints.wait()
+            raise not_finite(
+                step,
+                words if is_finite else f"{words}, and not all parameters are finite after it",
+                self._directory.checkpoints,
+                self._checkpoints.newest_step(),
+            )
         self._finish_times.append(time.perf_counter())
         seconds = self._finish_times[-1] - self._finish_times[0]
         values["pairs_per_second"] = (len(self._finish_times) - 1) * self.recipe.batch_size / seconds
@@ -208,24 +222,6 @@ class Trainer:
         if step % self.execution.log_every_steps == 0 or step in (1, self.num_steps):
             metrics.write(step, values)
         report(Progress(step, self.num_steps, self.recipe.batch_size, values))
-
-    def _not_finite(self, step: int, words: str) -> TrainingError:
-        self._checkpoints.wait()
-        kept = self._checkpoints.newest_step()
-        where = f"the last good checkpoint, of step {kept:,}, is kept" if kept else "no checkpoint was due before"
-        return TrainingError(
-            f"step {step:,}: {words}; {where} in {self._directory.checkpoints}. The same command would fail again: "
-            "train to another --output with a lower --optimizer.learning-rate, a longer --optimizer.warmup-steps or an "
-            "--optimizer.clip-norm"
-        )
-
-    def _out_of_memory(self, error: Exception) -> TrainingError:
-        pairs, tile_rows = self.execution.micro_batch_size or self.recipe.batch_size, self.execution.tile_rows
-        return TrainingError(
-            f"a step does not fit the device's memory ({str(error).partition(chr(10))[0]}): give a smaller "
-            f"--micro-batch-size than {pairs:,}, then a smaller --tile-rows than {tile_rows:,}; the result is the "
-            "same, and the run resumes from its last checkpoint"
-        )
 
     def _write_model(self, final_loss: float) -> None:
         parameters = self.parameters

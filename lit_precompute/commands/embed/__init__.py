@@ -7,8 +7,10 @@ import tyro
 from lit_precompute.commands.console import errors_as_messages, find_modules_here, make_console
 from lit_precompute.commands.embed.run import Run
 from lit_precompute.commands.embed.towers import Towers
+from lit_precompute.commands.pipes import quiet_when_pipe_closes
 
 
+@quiet_when_pipe_closes()
 def main() -> None:
     """Entry point of `lit-embed`; exits with 0, 1 (the job failed), 2 (wrong input) or 130 (interrupted)."""
     commands = Annotated[Run, tyro.conf.subcommand("run")] | Annotated[Towers, tyro.conf.subcommand("towers")]

@@ -1,6 +1,7 @@
 """Tokenizers: ids against SentencePiece itself and scikit-learn's word counts, round trips, and errors."""
 
 import io
+import itertools
 import json
 import logging
 import pathlib
@@ -24,7 +25,7 @@ from lit_precompute.towers.tokenizers import (
     load_tokenizer,
     train_tokenizer,
 )
-from lit_precompute.towers.tokenizers.sentencepiece import sample_texts
+from lit_precompute.towers.tokenizers.sentencepiece import cut_text, sample_texts
 from lit_precompute.towers.tokenizers.words import frequent_words
 
 OPTIONS = {"sentencepiece": SentencePieceOptions, "words": WordOptions}
@@ -176,8 +177,65 @@ def test_a_sample_is_uniform_and_reproducible():
     assert (abs(quarters - 250) < 48).all()
 
 
+def _pieces_of_sentencepiece(texts: list[str], vocabulary_size: int) -> list[str]:
+    """Returns what SentencePiece itself learns from texts, by the settings of T5's ids."""
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(texts),
+        model_writer=model,
+        vocab_size=vocabulary_size,
+        hard_vocab_limit=False,
+        num_threads=8,
+        minloglevel=2,
+        pad_id=0,
+        eos_id=1,
+        unk_id=2,
+        bos_id=-1,
+    )
+    return _pieces(sentencepiece.SentencePieceProcessor(model_proto=model.getvalue()))
+
+
+def _pieces(processor: sentencepiece.SentencePieceProcessor) -> list[str]:
+    return [processor.id_to_piece(number) for number in range(processor.get_piece_size())]
+
+
+def _trained_pieces(texts: list[str], folder: pathlib.Path, vocabulary_size: int = 200) -> list[str]:
+    train_tokenizer(SentencePieceOptions(vocabulary_size=vocabulary_size), texts, lower_case=False).save(str(folder))
+    return _pieces(sentencepiece.SentencePieceProcessor(model_file=str(folder / "sentencepiece.model")))
+
+
+def test_long_texts_are_trained_on_whole(tmp_path: pathlib.Path):
+    """By hand: words of seven letters and a space, 8 bytes each, so that 524 of them are the most below 4,192 bytes."""
+    draw = random.Random(1)
+    words = ["".join(draw.choices("abcdefghij", k=7)) for _ in range(1_300)]
+    parts = [" ".join(words[:524]), " ".join(words[524:1048]), " ".join(words[1048:])]
+    assert _trained_pieces([" ".join(words)], tmp_path) == _pieces_of_sentencepiece(parts, 200)
+
+
+def test_one_long_text_is_enough(tmp_path: pathlib.Path):
+    """Also without white space; a caption of 100,000 letters would otherwise be skipped without a word."""
+    assert "xxxxxxxxxxxxxxxx" in _trained_pieces(["x" * 100_000], tmp_path / "letters")
+    assert "猫" in _trained_pieces(["猫が好き" * 50_000], tmp_path / "cats")
+
+
+def test_a_reserved_sign_costs_only_itself(tmp_path: pathlib.Path):
+    texts = ["zebra \u2585 zebra", "zebra"]
+    assert _trained_pieces(texts, tmp_path, 60) == _pieces_of_sentencepiece(["zebra zebra", "zebra"], 60)
+
+
+@settings(deadline=None)
+@given(text=st.text(st.sampled_from("aé猫🦄 \n"), max_size=60), max_bytes=st.integers(4, 12))
+def test_the_parts_of_a_text_are_the_text(text: str, max_bytes: int):
+    parts = list(cut_text(text, max_bytes))
+    assert "".join(parts) == text
+    assert all(len(part.encode()) <= max_bytes for part in parts)
+    # A part that ends within a word is one that no white space could have ended.
+    for part, after in itertools.pairwise(parts):
+        assert after[0] in " \n" or not any(sign in part[1:] for sign in " \n")
+
+
 @pytest.mark.parametrize("kind", ["sentencepiece", "words"])
-@pytest.mark.parametrize("texts", [[], ["", "  "]])
+@pytest.mark.parametrize("texts", [[], ["", "  "], ["\u3000\xa0", "\x1f"]])
 def test_refuses_an_empty_corpus(kind: str, texts: list[str]):
     with pytest.raises(ValueError, match="no text contains a word"):
         train_tokenizer(OPTIONS[kind](), texts)
@@ -239,6 +297,35 @@ def test_refuses_a_changed_or_incomplete_directory(pieces: SentencePieceTokenize
         description.write_text(json.dumps(fields | change), encoding="utf-8")
         with pytest.raises(ValueError, match=message):
             load_tokenizer(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["../elsewhere/sentencepiece.model", "/etc/passwd", "sentencepiece.model/", 7])
+def test_refuses_a_model_outside_its_folder(pieces: SentencePieceTokenizer, tmp_path: pathlib.Path, name: object):
+    """Even where that file is the right one."""
+    pieces.save(str(tmp_path / "tokenizer"))
+    pieces.save(str(tmp_path / "elsewhere"))
+    description = tmp_path / "tokenizer/tokenizer.json"
+    fields = json.loads(description.read_text(encoding="utf-8"))
+    description.write_text(json.dumps(fields | {"model": name}), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"tokenizer\.json: model must be 'sentencepiece\.model', got"):
+        load_tokenizer(str(tmp_path / "tokenizer"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "not JSON"),
+        ("[1]", "must hold a JSON object, got list"),
+        ('{"format_version": 1, "kind": "words"}', "words must be of type list, got None"),
+        ('{"format_version": 1, "kind": "words", "words": [7]}', "words must be a list of words"),
+        ('{"format_version": 1, "kind": "words", "words": ["a"]}', "lower_case must be of type bool, got None"),
+        ('{"format_version": 1, "kind": ["words"]}', "kind must be one of"),
+    ],
+)
+def test_refuses_a_description_that_is_not_one(tmp_path: pathlib.Path, content: str, message: str):
+    (tmp_path / "tokenizer.json").write_text(content, encoding="utf-8")
+    with pytest.raises(ValueError, match=rf"tokenizer\.json: {message}"):
+        load_tokenizer(str(tmp_path))
 
 
 def test_refuses_impossible_options(words: WordTokenizer):

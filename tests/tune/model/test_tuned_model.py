@@ -1,6 +1,7 @@
 """The tuned model: it loads as it was saved, rows are independent, and every kind of damage is an error."""
 
 import dataclasses
+import hashlib
 import json
 import shutil
 
@@ -201,11 +202,36 @@ def test_a_directory_without_a_model_is_an_error(tmp_path):
         ({"colour": "blue"}, r"unknown keys \['colour'\]"),
         ({"recipe": {"size": 3}}, "size is not an option"),
         ({"output_width": 13}, "output_width is 13, the recipe's is 12"),
+        ({"scale": "1"}, "scale must be a number > 0, got '1'"),
+        ({"files": [PARAMETERS_NAME]}, "files must be a JSON object"),
+        ({"files": {PARAMETERS_NAME: {"bytes": 3}}}, r"files\.parameters\.safetensors must be its bytes and sha256"),
+        ({"files": {}}, r"files must list parameters\.safetensors, got \[\]"),
     ],
 )
 def test_a_wrong_card_is_an_error(copy, changes, message):
     edit_card(copy, **changes)
     with pytest.raises(TunedModelError, match=message):
+        TunedModel.load(copy)
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "tokenizer/../../secret", "./secret", "a//b", ""])
+def test_a_file_outside_the_folder_is_refused_unread(copy, name):
+    """Otherwise a card could tell size and hash of any file of the machine that it is loaded on."""
+    (copy.parent / "secret").write_text("secret")
+    files = json.loads((copy / CARD_NAME).read_text())["files"]
+    edit_card(copy, files=files | {name: {"bytes": 6, "sha256": hashlib.sha256(b"secret").hexdigest()}})
+    with pytest.raises(TunedModelError, match=rf"files must be in the model's folder, got '{name}'"):
+        TunedModel.load(copy)
+
+
+def test_a_model_imports_no_module(copy, monkeypatch, tmp_path):
+    (tmp_path / "hostile_module.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    recipe = json.loads((copy / CARD_NAME).read_text())["recipe"]
+    edit_card(copy, recipe=recipe | {"text_tower": {"kind": "hostile_module:mine"}})
+    with pytest.raises(
+        TunedModelError, match=r"recipe\.text_tower\.kind must be a plain name, got 'hostile_module:mine'"
+    ):
         TunedModel.load(copy)
 
 

@@ -1,4 +1,7 @@
-"""A run is identified by the tables that it reads, not by all tables of the dataset."""
+"""Which run an output belongs to: by the tables that it reads, and only once it has trained."""
+
+import dataclasses
+import json
 
 import pytest
 
@@ -7,12 +10,62 @@ from lit_precompute.tune.training.run_directory import RunDirectory
 from tests.schemas.making import TAGS, add_table
 from tests.tune.small_runs import NUM_ROWS, RECIPE, write_dataset
 
+ORDER = {"kind": "rows"}
 
-def claim(dataset_path, output):
+
+def claim(dataset_path, output, recipe=RECIPE, order=ORDER):
     directory = RunDirectory(output)
     with EmbeddingDataset.open(dataset_path) as dataset:
-        directory.claim(dataset, RECIPE)
-    directory.release()
+        try:
+            directory.claim(dataset, recipe, order)
+        finally:
+            directory.release()
+
+
+@pytest.fixture(scope="module")
+def dataset_path(tmp_path_factory):
+    return write_dataset(tmp_path_factory.mktemp("data") / "dataset")
+
+
+def test_a_check_writes_nothing(dataset_path, tmp_path):
+    with EmbeddingDataset.open(dataset_path) as dataset:
+        assert not RunDirectory(tmp_path / "run").check(dataset, RECIPE)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_has_not_trained_gives_way_to_a_corrected_one(dataset_path, tmp_path):
+    """Even its order of rows; what was prepared for it goes, too."""
+    claim(dataset_path, tmp_path / "run")
+    (tmp_path / "run/tokenizer").mkdir()
+    (tmp_path / "run/checkpoints/4.orbax-checkpoint-tmp").mkdir(parents=True)
+    claim(dataset_path, tmp_path / "run")
+    assert (tmp_path / "run/tokenizer").exists()
+    claim(dataset_path, tmp_path / "run", order={"kind": "windows"})
+    assert not (tmp_path / "run/tokenizer").exists()
+    claim(dataset_path, tmp_path / "run", dataclasses.replace(RECIPE, batch_size=8))
+    noted = json.loads((tmp_path / "run/run.json").read_text())
+    assert (noted["order"], noted["recipe"]["batch_size"]) == (ORDER, 8)
+
+
+@pytest.mark.parametrize("trained", ["model/tuned_model.json", "checkpoints/4/_METADATA", "metrics.jsonl"])
+def test_a_run_that_has_trained_keeps_its_output(dataset_path, tmp_path, trained):
+    claim(dataset_path, tmp_path / "run")
+    path = tmp_path / "run" / trained
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text('{"step": 1}\n')
+    with pytest.raises(ValueError, match=r"recipe\.batch_size is 16 there, 8 was requested"):
+        claim(dataset_path, tmp_path / "run", dataclasses.replace(RECIPE, batch_size=8))
+    with pytest.raises(ValueError, match=r"order\.kind is 'rows' there, 'windows' was requested"):
+        claim(dataset_path, tmp_path / "run", order={"kind": "windows"})
+    assert path.exists()
+
+
+def test_a_file_in_the_way_is_refused_before_any_work(dataset_path, tmp_path):
+    (tmp_path / "file").write_text("")
+    with EmbeddingDataset.open(dataset_path) as dataset:
+        for output in (tmp_path / "file", tmp_path / "file/deeper/run"):
+            with pytest.raises(OSError, match="file: is a file; choose another --output"):
+                RunDirectory(output).check(dataset, RECIPE)
 
 
 def test_an_added_table_does_not_make_another_run(tmp_path):
@@ -26,6 +79,7 @@ def test_an_added_table_does_not_make_another_run(tmp_path):
 
 def test_a_changed_table_is_refused_by_name(tmp_path):
     claim(write_dataset(tmp_path / "dataset"), tmp_path / "run")
+    (tmp_path / "run/metrics.jsonl").write_text('{"step": 1}\n')
     captions = write_dataset(tmp_path / "captions", texts=[["word0"]] * NUM_ROWS)
     with pytest.raises(
         ValueError, match=r"belongs to another training run: dataset\.tables\.captions is '\w{64}' there, '\w{64}' was"

@@ -5,6 +5,7 @@ import json
 import pathlib
 import re
 import signal
+import subprocess
 from typing import Literal
 
 import jax
@@ -14,12 +15,14 @@ import optax
 import pytest
 
 from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.towers.tokenizers import SentencePieceOptions, WordOptions
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.data.batches import BatchSource
 from lit_precompute.tune.losses import LossOptions, SoftmaxOptions, make_loss
 from lit_precompute.tune.model.options import ImageSideOptions
 from lit_precompute.tune.optimizers import AdamOptions
-from lit_precompute.tune.training.trainer import Trainer, TrainingError, TrainingStopped
+from lit_precompute.tune.training.failures import TrainingError
+from lit_precompute.tune.training.trainer import Trainer, TrainingStopped
 from tests.schemas.making import TAGS, add_table
 from tests.tune.small_runs import (
     EXECUTION,
@@ -240,9 +243,13 @@ def make_infinite(options, **arguments):
     return dataclasses.replace(loss, value=lambda *given: loss.value(*given) + jnp.inf)
 
 
-def test_an_infinite_loss_with_finite_gradients_does_not_blame_the_parameters(dataset_path, tmp_path):
+def register_infinite():
     if "test-infinite" not in LossOptions.kinds.names():
         LossOptions.kinds.register(InfiniteOptions, make_infinite)
+
+
+def test_an_infinite_loss_with_finite_gradients_does_not_blame_the_parameters(dataset_path, tmp_path):
+    register_infinite()
     with pytest.raises(TrainingError, match=r"step 1: the loss is inf, the gradient's norm \d") as stopped:
         train(dataset_path, tmp_path / "run", dataclasses.replace(RECIPE, loss=InfiniteOptions()))
     assert "parameters are finite" not in str(stopped.value)
@@ -261,15 +268,52 @@ def test_an_exhausted_device_says_which_flags_help(dataset_path, tmp_path, monke
             trainer.run(lambda progress: None)
 
 
-def test_a_warm_up_as_long_as_the_training_is_refused(dataset_path, tmp_path):
-    recipe = dataclasses.replace(RECIPE, num_steps=None, num_epochs=1, optimizer=AdamOptions(warmup_steps=6))
-    with pytest.raises(ValueError, match=r"optimizer\.warmup_steps must be < the 6 steps of training, got 6"):
-        train(dataset_path, tmp_path / "run", recipe)
+def with_optimizer(**options):
+    return dataclasses.replace(RECIPE.optimizer, **options)
 
 
-def test_a_batch_larger_than_the_dataset_is_refused(dataset_path, tmp_path):
-    with pytest.raises(ValueError, match=r"batch_size must be in \[1, 96\]"):
-        train(dataset_path, tmp_path / "run", dataclasses.replace(RECIPE, batch_size=97))
+@pytest.mark.parametrize(
+    ("recipe", "execution", "message"),
+    [
+        ({"batch_size": 97}, {}, r"batch_size must be in \[1, 96\], the number of rows with a text, got 97"),
+        (
+            {"num_steps": None, "num_epochs": 1, "optimizer": with_optimizer(warmup_steps=6)},
+            {},
+            r"optimizer\.warmup_steps must be < the 6 steps of training, got 6",
+        ),
+        ({"tokenizer": WordOptions(path="nowhere.txt")}, {}, r"nowhere\.txt': no such file"),
+        ({"tokenizer": SentencePieceOptions(vocabulary_size=8)}, {}, "choose a larger tokenizer.vocabulary_size"),
+        ({}, {"micro_batch_size": 17}, r"micro_batch_size must be in \[1, batch_size\]"),
+        ({}, {"memory_budget_bytes": 100}, "memory_budget_bytes must hold"),
+    ],
+)
+def test_a_refused_start_writes_nothing(dataset_path, tmp_path, recipe, execution, message):
+    """So the corrected command may have the same output."""
+    with pytest.raises(ValueError, match=message):
+        train(
+            dataset_path,
+            tmp_path / "run",
+            dataclasses.replace(RECIPE, **recipe),
+            dataclasses.replace(EXECUTION, **execution),
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dataset_without_texts_is_refused_before_anything_is_written(tmp_path):
+    dataset = write_dataset(tmp_path / "dataset", texts=[["  "]] * NUM_ROWS)
+    with pytest.raises(ValueError, match="no text contains a word"):
+        train(dataset, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_output_where_nothing_was_trained_takes_a_corrected_run(dataset_path, unbroken, tmp_path):
+    """The first run fails in its first step, after the claim."""
+    register_infinite()
+    with pytest.raises(TrainingError, match="step 1: the loss is inf"):
+        train(dataset_path, tmp_path / "run", dataclasses.replace(RECIPE, loss=InfiniteOptions(), batch_size=8))
+    assert (tmp_path / "run/run.json").exists()
+    train(dataset_path, tmp_path / "run")
+    assert model_bytes(tmp_path / "run") == model_bytes(unbroken)
 
 
 def test_trains_an_image_head(dataset_path, tmp_path):
@@ -374,6 +418,30 @@ def test_an_interrupt_saves_and_says_how_to_resume(dataset_path, unbroken, tmp_p
     assert status == 0, errors
     assert f"resuming after step {saved}" in text
     assert model_bytes(output) == model_bytes(unbroken)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", ["4k", "60k", "100k", "250k", "330k"])
+def test_a_full_disk_is_one_sentence_and_the_same_command_goes_on(dataset_path, unbroken, tmp_path, size):
+    """Full at the claim, in the first checkpoint, in a later one, at the end. Needs a user who may mount a tmpfs."""
+    small = tmp_path / "small"
+    small.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", small], check=False).returncode:
+        pytest.skip("this user may not mount a tmpfs")
+    try:
+        status, _, errors = finish(start(dataset_path, small / "run"))
+        assert status == 1
+        assert re.fullmatch(
+            rf"error: {small}/run: no space left on the disk.*; free some and run the same .*\n", errors
+        )
+        assert not (small / "run" / "model").exists()
+        subprocess.run(["mount", "-o", "remount,size=9m", small], check=True)
+        status, _, errors = finish(start(dataset_path, small / "run"))
+        assert (status, errors) == (0, "")
+        assert model_bytes(small / "run") == model_bytes(unbroken)
+        assert metric_lines(small / "run") == metric_lines(unbroken)
+    finally:
+        subprocess.run(["umount", small], check=True)
 
 
 def test_the_run_says_what_it_is(unbroken):

@@ -6,9 +6,9 @@ Promises: each page is one self-contained file, HTML or PNG by its ending, with 
 import pathlib
 
 from lit_precompute.schemas import EmbeddingDataset
-from lit_precompute.schemas.storage import refuse_url
+from lit_precompute.schemas.storage import refuse_url, write_bytes_atomically
 from lit_precompute.tune.evaluation.show.html import make_html
-from lit_precompute.tune.evaluation.show.page import make_page
+from lit_precompute.tune.evaluation.show.page import Page, make_page
 from lit_precompute.tune.evaluation.show.png import make_png
 from lit_precompute.tune.model.tuned_model import TunedModel
 
@@ -22,8 +22,8 @@ def write_page(
     num_best: int = 5,
     seed: int = 0,
     image_folder: str | None = None,
-) -> pathlib.Path:
-    """Writes the page and returns its path.
+) -> Page:
+    """Writes the page and returns what it shows.
 
     Args:
       model: the tuned model.
@@ -47,6 +47,5 @@ def write_page(
     if path.suffix not in makers:
         raise ValueError(f"--output must end in {' or '.join(makers)}, got {output!r}")
     page = make_page(model, dataset, num_rows=num_rows, num_best=num_best, seed=seed, image_folder=image_folder)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(makers[path.suffix](page))
-    return path
+    write_bytes_atomically(path, makers[path.suffix](page))
+    return page

@@ -3,20 +3,18 @@
 Promises: right answers are marked, an image that can no longer be read has no thumbnail, and a seed draws the rows.
 """
 
-import contextlib
 import dataclasses
 import io
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 import numpy as np
 from PIL import Image
 
 from lit_precompute.precompute.images.decoding import ImageError, decode
-from lit_precompute.precompute.sources.opening import find_examples, open_source
-from lit_precompute.precompute.sources.source import SourceColumns, SourceError
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.tune.evaluation.retrieval import embed_pairs
+from lit_precompute.tune.evaluation.show.images import find_images
 from lit_precompute.tune.model.tuned_model import TunedModel
 
 _THUMBNAIL_SIDE = 128
@@ -33,12 +31,22 @@ class Match:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Page:
-    """What is shown: queries with their best answers, and thumbnails (PNG) by key; None for an image that is gone."""
+    """What is shown: queries with their best answers, and thumbnails (PNG) by key; None for an image that is gone.
+
+    Not on the page: where images were looked for, and where their source is now, if it is not where it was noted.
+    """
 
     title: str
     of_images: list[tuple[str, list[Match]]]
     of_texts: list[tuple[str, list[Match]]]
     thumbnails: dict[str, bytes | None]
+    looked: str = ""
+    moved_to: str | None = None
+
+    @property
+    def num_gone(self) -> int:
+        """How many images have no thumbnail."""
+        return sum(thumbnail is None for thumbnail in self.thumbnails.values())
 
 
 def make_page(
@@ -68,8 +76,14 @@ def make_page(
     title = f"{pathlib.Path(dataset.path).name}: {len(images):,} images, {len(words):,} texts"
     if num_blank:
         title += f" ({num_blank:,} blank {'text' if num_blank == 1 else 'texts'} left out)"
+    found = find_images(dataset, shown, image_folder)
     return Page(
-        title=title, of_images=of_images, of_texts=of_texts, thumbnails=_thumbnails(dataset, shown, image_folder)
+        title=title,
+        of_images=of_images,
+        of_texts=of_texts,
+        thumbnails=_thumbnails(found.images, shown),
+        looked=found.looked,
+        moved_to=found.moved_to,
     )
 
 
@@ -78,9 +92,9 @@ def _best(similarities: np.ndarray, names: list[str], right: list[str], count: i
     return [Match(name=names[i], similarity=float(similarities[i]), is_right=names[i] in right) for i in best]
 
 
-def _thumbnails(dataset: EmbeddingDataset, keys: set[str], image_folder: str | None) -> dict[str, bytes | None]:
+def _thumbnails(images: Iterable[tuple[str, bytes]], keys: set[str]) -> dict[str, bytes | None]:
     thumbnails: dict[str, bytes | None] = dict.fromkeys(sorted(keys))
-    for key, data in _read(dataset, keys, image_folder):
+    for key, data in images:
         try:
             image = Image.fromarray(decode(data))
         except ImageError:
@@ -90,25 +104,3 @@ def _thumbnails(dataset: EmbeddingDataset, keys: set[str], image_folder: str | N
         image.save(stream, "PNG", optimize=True)
         thumbnails[key] = stream.getvalue()
     return thumbnails
-
-
-def _read(dataset: EmbeddingDataset, keys: set[str], image_folder: str | None) -> Iterator[tuple[str, bytes]]:
-    """Yields (key, encoded image) of the images that can still be read; the page says which cannot."""
-    if image_folder is not None:
-        paths = {key: pathlib.Path(image_folder, key) for key in sorted(keys)}
-        yield from ((key, path.read_bytes()) for key, path in paths.items() if path.is_file())
-        return
-    info = dataset.manifest.source
-    try:
-        columns = SourceColumns(**info.options.get("columns", {}))
-        source = open_source(
-            info.path,
-            format=info.options.get("format"),
-            columns=columns,
-            sample_name=info.options.get("sample_name", "first-dot"),
-        )
-        for example in find_examples(source, keys):
-            with contextlib.suppress(ImageError):
-                yield example.key, example.read_image()
-    except SourceError:
-        return

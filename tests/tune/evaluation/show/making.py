@@ -17,6 +17,23 @@ TEXTS = [
     "$x_1^{$ and \\frac \t\n <b>tags</b> & {braces}",
 ]
 
+# What a page must show, and not obey: markup, the end of an attribute, terminal escapes, a line that runs backwards.
+HOSTILE = [
+    "<script>window.stolen = 1</script>",
+    "\"'><img src=x onerror='window.stolen = 2'>",
+    "</title></style><b>bold</b> &lt;i&gt; &#60;u&#62;",
+    "\x1b[2J\x1b]0;title\x07 cleared",
+    "\u202ereversed \u2066isolated",
+]
+
+
+def hostile_page() -> Page:
+    """Returns a page whose title, keys and texts are hostile; one image is lost."""
+    matches = [Match(name=name, similarity=0.5, is_right=False) for name in HOSTILE]
+    thumbnails: dict[str, bytes | None] = dict.fromkeys(HOSTILE, _png(8, 8)) | {HOSTILE[1]: None}
+    asked = [(name, matches) for name in HOSTILE]
+    return Page(title=HOSTILE[2], of_images=asked, of_texts=asked, thumbnails=thumbnails)
+
 
 def hard_page(num_best: int = 12) -> Page:
     """Returns a page whose right answers are at every third place."""

@@ -4,7 +4,7 @@ import pytest
 
 from lit_precompute.tune.evaluation.show.html import make_html
 from tests import browser
-from tests.tune.evaluation.show.making import hard_page
+from tests.tune.evaluation.show.making import HOSTILE, hard_page, hostile_page
 
 browser.require()
 
@@ -99,3 +99,34 @@ def test_text_has_contrast_on_the_readers_ground(measured, size):
 def test_right_answers_are_marked_not_by_colour_alone(measured):
     assert measured[SIZES[0]]["unmarked"] == measured[SIZES[0]]["marked"] == 0
     assert measured[SIZES[0]]["counts"][0] == 4 * 12 // 3 + 8 * 12 // 3
+
+
+_INSPECT = """
+const texts = [...document.querySelectorAll(".text")];
+return {
+  stolen: window.stolen === undefined ? null : window.stolen,
+  elements: ["script", "b", "i", "u", "img"].map(name => document.querySelectorAll(name).length),
+  handlers: [...document.querySelectorAll("*")].flatMap(e => e.getAttributeNames()).filter(n => n.startsWith("on")),
+  title: document.querySelector("h1").textContent,
+  texts: [...new Set(texts.map(e => e.textContent))],
+  alts: [...new Set([...document.querySelectorAll("img")].map(e => e.alt))],
+  bidi: [...new Set(texts.map(e => window.getComputedStyle(e).unicodeBidi))],
+  figures: [...new Set([...document.querySelectorAll(".number")].map(e => e.textContent))],
+};
+"""
+
+
+def test_hostile_texts_and_keys_are_only_shown(tmp_path):
+    (seen,) = {str(each): each for each in _inspect(tmp_path).values()}.values()
+    assert seen["stolen"] is None
+    assert seen["elements"] == [0, 0, 0, 0, 5 * 4 + 4]  # a thumbnail for each key but the lost one, and in each answer
+    assert seen["handlers"] == []
+    assert seen["title"] == HOSTILE[2]
+    assert sorted(seen["texts"]) == sorted(HOSTILE)
+    assert sorted(seen["alts"]) == sorted(set(HOSTILE) - {HOSTILE[1]})
+    assert seen["bidi"] == ["isolate"]  # a text that runs backwards turns nothing else around
+    assert seen["figures"] == ["0.50"]
+
+
+def _inspect(folder):
+    return browser.measure(make_html(hostile_page()).decode(), _INSPECT, (800,), folder)

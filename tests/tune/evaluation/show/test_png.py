@@ -9,7 +9,7 @@ from PIL import Image
 
 from lit_precompute.tune.evaluation.show.page import Match, Page
 from lit_precompute.tune.evaluation.show.png import make_png
-from tests.tune.evaluation.show.making import TEXTS, hard_page
+from tests.tune.evaluation.show.making import TEXTS, hard_page, hostile_page
 
 RIGHT = (0x13, 0x7A, 0x3E)
 
@@ -75,3 +75,11 @@ def test_a_figure_that_rounds_to_zero_has_no_sign(drawn):
     match = Match(name="b", similarity=-0.001, is_right=False)
     _, texts, _ = drawn(Page(title="t", of_images=[("a", [match])], of_texts=[], thumbnails={}))
     assert "0.00" in [text for text, _ in texts]
+
+
+def test_control_characters_are_not_drawn(drawn):
+    _, texts, _ = drawn(hostile_page())
+    words = [text for text, _ in texts]
+    assert "[2J]0;title cleared" in words
+    assert any(text.endswith("reversed isolated") for text in words)
+    assert any("<script>" in text for text in words)

@@ -1,6 +1,5 @@
 """Pages are self-contained and mark right answers, whatever the texts contain, even when images are gone."""
 
-import io
 import re
 
 import numpy as np
@@ -8,12 +7,19 @@ import pytest
 from PIL import Image
 
 from lit_precompute.schemas import DatasetWriter, EmbeddingDataset, SourceInfo, captions_table
+from lit_precompute.schemas.manifest import SourceFile
 from lit_precompute.tune.evaluation.show import write_page
 from tests.schemas.making import card
 from tests.tune.evaluation.making import KnownModel, unit
 
 BLANK = ["", " "]
 TEXTS = ['a <b>bold</b> & "quoted" text', "$x_1$ costs", "第三 ☂", "four"]
+
+
+def html_of(*shown, folder, **options):
+    """Returns the page as HTML and what `write_page` says of it."""
+    page = write_page(*shown, str(folder / "page.html"), **options)
+    return (folder / "page.html").read_text("utf-8"), page
 
 
 @pytest.fixture
@@ -24,9 +30,8 @@ def shown(tmp_path):
         Image.new("RGB", (30, 20), (60 * row, 0, 0)).save(tmp_path / f"{row}.png")
         lines.append(f"{row}.png\ttext {row}")
     (tmp_path / "captions.tsv").write_text("\n".join(lines) + "\n")
-    source = SourceInfo(
-        kind="table", path=str(tmp_path / "captions.tsv"), files=[], options={"format": "tsv", "columns": {}}
-    )
+    table = SourceFile(path=str(tmp_path / "captions.tsv"), bytes=(tmp_path / "captions.tsv").stat().st_size)
+    source = SourceInfo(kind="table", path=table.path, files=[table], options={"format": "tsv", "columns": {}})
     vectors = np.eye(4, dtype=np.float32)
     options = {"tables": [captions_table()], "vector_type": "float32"}
     with DatasetWriter(tmp_path / "d", tower=card(width=4), source=source, **options) as writer:
@@ -38,7 +43,8 @@ def shown(tmp_path):
 
 
 def test_html_is_self_contained_and_marks_right_answers(shown, tmp_path):
-    text = write_page(*shown, str(tmp_path / "page.html"), num_best=2).read_text("utf-8")
+    text, page = html_of(*shown, folder=tmp_path, num_best=2)
+    assert page.num_gone == 0
     assert "a &lt;b&gt;bold&lt;/b&gt; &amp; &quot;quoted&quot; text" in text
     assert "<b>bold" not in text
     assert not re.search(r'(src|href)="(?!data:)', text)
@@ -55,8 +61,8 @@ def test_blank_texts_are_left_out_and_counted(shown, tmp_path):
 
 
 def test_png_is_an_image(shown, tmp_path):
-    page = write_page(*shown, str(tmp_path / "page.png"), num_rows=2, num_best=2)
-    image = np.asarray(Image.open(io.BytesIO(page.read_bytes())).convert("RGB"))
+    write_page(*shown, str(tmp_path / "page.png"), num_rows=2, num_best=2)
+    image = np.asarray(Image.open(tmp_path / "page.png").convert("RGB"))
     assert image.shape[1] == 1430
     assert (image == (0x13, 0x7A, 0x3E)).all(axis=2).sum() > 100  # the frame of a right answer
 
@@ -64,14 +70,16 @@ def test_png_is_an_image(shown, tmp_path):
 def test_images_that_are_gone_leave_an_empty_square(shown, tmp_path):
     (tmp_path / "1.png").unlink()
     (tmp_path / "2.png").write_bytes(b"no longer an image")
-    text = write_page(*shown, str(tmp_path / "page.html"), num_best=1).read_text("utf-8")
+    text, page = html_of(*shown, folder=tmp_path, num_best=1)
     assert "1.png: can no longer be read" in text
     assert "2.png: can no longer be read" in text
     (tmp_path / "captions.tsv").unlink()
-    text = write_page(*shown, str(tmp_path / "page.html"), num_best=1).read_text("utf-8")
+    text, page = html_of(*shown, folder=tmp_path, num_best=1)
     assert text.count("can no longer be read") == 8
-    text = write_page(*shown, str(tmp_path / "page.html"), num_best=1, image_folder=str(tmp_path)).read_text("utf-8")
+    assert (page.num_gone, len(page.thumbnails)) == (4, 4)
+    text, page = html_of(*shown, folder=tmp_path, num_best=1, image_folder=str(tmp_path))
     assert text.count("can no longer be read") == 4
+    assert (page.num_gone, page.looked) == (2, f"in {tmp_path}")
 
 
 def test_a_different_ending_is_refused(shown, tmp_path):
@@ -89,3 +97,15 @@ def test_urls_are_refused_as_output_and_folder(shown, tmp_path):
     for output, folder in (("gs://bucket/a.html", None), (str(tmp_path / "a.html"), "gs://bucket")):
         with pytest.raises(ValueError, match=r"--(output|images) gs://bucket.*: must be a local path"):
             write_page(*shown, output, image_folder=folder)
+
+
+def test_a_dataset_that_moved_with_its_images_shows_them(shown, tmp_path):
+    model, _ = shown
+    new = tmp_path / "elsewhere/new"
+    new.mkdir(parents=True)
+    for path in [*tmp_path.glob("*.png"), tmp_path / "captions.tsv", tmp_path / "d"]:
+        path.rename(new / path.name)
+    with EmbeddingDataset.open(new / "d") as dataset:
+        page = write_page(model, dataset, str(tmp_path / "page.html"))
+    assert page.num_gone == 0
+    assert page.moved_to == f"{new}/captions.tsv"

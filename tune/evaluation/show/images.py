@@ -1,0 +1,94 @@
+"""The images of some rows, wherever they are now: under the folder given, or where the dataset's source is.
+
+The manifest notes the source's path as the job was given it, perhaps relative to the folder that the job ran in. Since
+then the dataset may have moved, alone or together with the source.
+
+Promises: a source is taken from another place than the noted one only if its files have the sizes that the manifest
+notes; a folder that is given is never left. An image that is not found, or cannot be read, is left out.
+"""
+
+import contextlib
+import pathlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from lit_precompute.precompute.images.decoding import ImageError
+from lit_precompute.precompute.sources.opening import find_examples, open_source
+from lit_precompute.precompute.sources.source import SourceColumns, SourceError
+from lit_precompute.schemas import EmbeddingDataset, SourceInfo
+
+
+class FoundImages(NamedTuple):
+    """Encoded images by key; where they are looked for, in words; the source's path, if it is another than noted."""
+
+    images: Iterator[tuple[str, bytes]]
+    looked: str
+    moved_to: str | None = None
+
+
+def find_images(dataset: EmbeddingDataset, keys: set[str], folder: str | None) -> FoundImages:
+    """Returns the images of the rows with these keys.
+
+    Args:
+      dataset: the dataset.
+      keys: of its rows.
+      folder: contains the images, with keys as paths; None looks for the dataset's source.
+    """
+    if folder is not None:
+        return FoundImages(_read_folder(pathlib.Path(folder), keys), f"in {folder}")
+    info = dataset.manifest.source
+    place = find_source(info, pathlib.Path(dataset.path))
+    where = f"for {info.path} here and beside {dataset.path}" if place is None else f"where {place} says"
+    moved_to = None if place in (None, info.path) else place
+    return FoundImages(_read_source(info, place or info.path, keys), where, moved_to)
+
+
+def find_source(info: SourceInfo, dataset: pathlib.Path) -> str | None:
+    """Returns the path of a dataset's source: as noted, or in a folder around the dataset; None if it is nowhere."""
+    if "://" in info.path or _has_same_files(info, "", ""):
+        return info.path
+    path = info.path.rstrip("/")
+    parts = path.split("/")
+    for ending in ("/".join(parts[first:]) for first in range(len(parts))):
+        for folder in (dataset.resolve(), *dataset.resolve().parents):
+            if not ending.startswith("/") and _has_same_files(info, path.removesuffix(ending), f"{folder}/"):
+                return f"{folder}/{ending}"
+    # It may have changed, and still have the images.
+    return info.path if pathlib.Path(info.path).exists() else None
+
+
+def _has_same_files(info: SourceInfo, head: str, new_head: str) -> bool:
+    """Returns whether all the source's files exist, in their noted sizes, once their paths' head is replaced."""
+    if not info.files or not all(file.path.startswith(head) for file in info.files):
+        return False
+    with contextlib.suppress(OSError):  # no such file, or a folder that may not be read
+        sizes = [pathlib.Path(new_head + file.path.removeprefix(head)).stat().st_size for file in info.files]
+        return sizes == [file.bytes for file in info.files]
+    return False
+
+
+def _read_folder(folder: pathlib.Path, keys: set[str]) -> Iterator[tuple[str, bytes]]:
+    for key in sorted(keys):
+        parts = [part for part in pathlib.PurePosixPath(key).parts if part not in ("/", "..")]
+        # A key that would leave the folder is the path of an image elsewhere; its ending may be a path here.
+        leaves = key.startswith("/") or ".." in pathlib.PurePosixPath(key).parts
+        endings = [parts[first:] for first in range(len(parts) if leaves else 1)]
+        path = next((path for path in (folder.joinpath(*ending) for ending in endings) if path.is_file()), None)
+        with contextlib.suppress(OSError):
+            if path is not None:
+                yield key, path.read_bytes()
+
+
+def _read_source(info: SourceInfo, path: str, keys: set[str]) -> Iterator[tuple[str, bytes]]:
+    # A server or disk that fails is one more reason for which an image is not found.
+    with contextlib.suppress(SourceError, OSError):
+        columns = SourceColumns(**info.options.get("columns", {}))
+        source = open_source(
+            path,
+            format=info.options.get("format"),
+            columns=columns,
+            sample_name=info.options.get("sample_name", "first-dot"),
+        )
+        for example in find_examples(source, keys):
+            with contextlib.suppress(ImageError):
+                yield example.key, example.read_image()
