@@ -1,9 +1,11 @@
-"""What the commands share: the console, error messages, formatted numbers, cards and JSON."""
+"""What the commands share: the console, error messages, `--debug`, durations, cards and JSON."""
 
 import contextlib
 import importlib
 import json
+import logging
 import sys
+import traceback
 from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
 
@@ -12,6 +14,11 @@ import rich.table
 import rich.text
 
 from lit_precompute.precompute.extra import EMBED_MODULES, needs_embed_extra
+from lit_precompute.schemas.wording import os_error_in_words
+
+_DEBUG = "--debug"
+DEBUG_HELP = f"{_DEBUG}, anywhere on the command line, shows tracebacks of errors and the libraries' logs."
+_LOGGER = logging.getLogger("lit_precompute")
 
 
 def make_console(*, stderr: bool = False) -> rich.console.Console:
@@ -19,8 +26,23 @@ def make_console(*, stderr: bool = False) -> rich.console.Console:
     return rich.console.Console(stderr=stderr, soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 
-def fail(message: object, status: int = 2) -> NoReturn:
-    """Prints one message to standard error and exits."""
+def take_debug_flag(arguments: list[str]) -> None:
+    """Removes `--debug` from a command's arguments; if it was there, logs and tracebacks are shown from here on."""
+    if _DEBUG in arguments:
+        arguments[:] = [argument for argument in arguments if argument != _DEBUG]
+        logging.basicConfig(level=logging.INFO)
+        _LOGGER.setLevel(logging.DEBUG)
+
+
+def is_debugging() -> bool:
+    """Returns whether `--debug` was given."""
+    return _LOGGER.isEnabledFor(logging.DEBUG)
+
+
+def fail(message: object, status: int = 2, *, with_traceback: bool = False) -> NoReturn:
+    """Prints one message to standard error and exits; before it the traceback if wanted, here or by `--debug`."""
+    if (with_traceback or is_debugging()) and sys.exc_info()[0] is not None:
+        traceback.print_exc()
     make_console(stderr=True).print(f"error: {message}")
     sys.exit(status)
 
@@ -37,7 +59,9 @@ def errors_as_messages() -> Iterator[None]:
         if error.name not in EMBED_MODULES:
             raise
         fail(needs_embed_extra(error.name))
-    except (ValueError, OSError) as error:
+    except OSError as error:
+        fail(os_error_in_words(error))
+    except ValueError as error:
         fail(error)
 
 
@@ -58,11 +82,6 @@ def import_modules(names: Iterable[str]) -> None:
             importlib.import_module(name)
         except ModuleNotFoundError as error:
             raise ValueError(f"--module {name}: {error}; add its folder to PYTHONPATH") from error
-
-
-def counted(number: int, noun: str) -> str:
-    """Returns "1 shard", "2 shards", "1,024 shards"."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def duration(seconds: float) -> str:

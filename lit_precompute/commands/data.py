@@ -9,12 +9,20 @@ import rich.console
 import rich.table
 import tyro
 
-from lit_precompute.commands.console import card, counted, errors_as_messages, make_console, print_json
+from lit_precompute.commands.console import (
+    DEBUG_HELP,
+    card,
+    errors_as_messages,
+    make_console,
+    print_json,
+    take_debug_flag,
+)
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.schemas.checking.receipt import Receipt, make_receipt
 from lit_precompute.schemas.checking.verification import verify
 from lit_precompute.schemas.manifest import Manifest
 from lit_precompute.schemas.reading.dataset import EmbeddingDataset
+from lit_precompute.schemas.wording import counted
 
 _MAX_REASONS = 10
 
@@ -141,7 +149,8 @@ def make_card(
 
 def main() -> None:
     """Entry point of `lit-data`; exits with 0, 1 (faults found) or 2 (wrong input)."""
+    take_debug_flag(sys.argv)
     commands = Annotated[Info, tyro.conf.subcommand("info")] | Annotated[Verify, tyro.conf.subcommand("verify")]
-    command = tyro.cli(commands, prog="lit-data", description=__doc__)
+    command = tyro.cli(commands, prog="lit-data", description=f"{__doc__}\n\n{DEBUG_HELP}")
     with errors_as_messages():
         sys.exit(command.run(make_console()))

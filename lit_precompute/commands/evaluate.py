@@ -1,14 +1,23 @@
 """lit-eval: evaluates a tuned model on an embedding dataset, in figures and on pages."""
 
 import dataclasses
+import sys
 from typing import Annotated, Any
 
 import rich.console
 import rich.table
 import tyro
 
-from lit_precompute.commands.console import counted, errors_as_messages, import_modules, make_console, print_json
+from lit_precompute.commands.console import (
+    DEBUG_HELP,
+    errors_as_messages,
+    import_modules,
+    make_console,
+    print_json,
+    take_debug_flag,
+)
 from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.schemas.wording import counted
 from lit_precompute.tune.evaluation.statistics import Share, percent
 from lit_precompute.tuning import retrieval, zero_shot
 
@@ -176,12 +185,15 @@ def _say_differences(console: rich.console.Console, differences: dict[str, dict[
 
 def main() -> None:
     """Entry point of `lit-eval`; exits with 0 or 2 (wrong input)."""
+    take_debug_flag(sys.argv)
     commands = (
         Annotated[ZeroShot, tyro.conf.subcommand("zero-shot")]
         | Annotated[Retrieval, tyro.conf.subcommand("retrieval")]
         | Annotated[Show, tyro.conf.subcommand("show")]
     )
-    command = tyro.cli(commands, prog="lit-eval", description=__doc__, config=(tyro.conf.OmitSubcommandPrefixes,))
+    command = tyro.cli(
+        commands, prog="lit-eval", description=f"{__doc__}\n\n{DEBUG_HELP}", config=(tyro.conf.OmitSubcommandPrefixes,)
+    )
     with errors_as_messages():
         import_modules(command.module)
         command.run(make_console())

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 
 import rich.console
 
-from lit_precompute.commands.console import card, duration, errors_as_messages, fail, find_modules_here, make_console
+from lit_precompute.commands.console import (
+    card,
+    duration,
+    errors_as_messages,
+    fail,
+    find_modules_here,
+    make_console,
+    take_debug_flag,
+)
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.commands.stopping import INTERRUPTED, StopRequest, interruptible
 from lit_precompute.commands.tune_flags import Arguments, parse
@@ -21,6 +29,7 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Entry point of `lit-tune`; exits with 0, 1 (training failed), 2 (wrong input) or 130 (interrupted)."""
+    take_debug_flag(sys.argv)
     # Warnings of libraries, without log prefixes.
     logging.basicConfig(format="note: %(message)s", level=logging.WARNING)
     with interruptible("run the same command again to resume from the last checkpoint"), errors_as_messages():

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import apache_beam as beam
 
+from lit_precompute.pipelines.embed.errors import located
 from lit_precompute.pipelines.embed.failure_limit import FailureLimit
 from lit_precompute.pipelines.embed.job import BLOCK_ROWS, Job, JobDirectory, JobError, ShardMarker
 from lit_precompute.pipelines.embed.options import EmbedOptions
@@ -60,8 +61,12 @@ class EmbedUnit(beam.DoFn):
         """Loads the tower and checks that its fingerprint is the job's.
 
         Raises:
-          JobError: the worker's weights differ from the launcher's.
+          WorkerError: the worker's weights differ from the launcher's.
         """
+        with located("starting a worker", self._options.output):
+            self._load()
+
+    def _load(self) -> None:
         options = self._options
         self._progress = PROCESS.progress(options.output)
         self._embedder = PROCESS.embedder(options.tower, self._job.batch_size)
@@ -81,14 +86,16 @@ class EmbedUnit(beam.DoFn):
             return
         if self._limit.is_exceeded(self._tally.num_failures):
             return
-        try:
-            marker = self._embed(element)
-            directory.mark_finished(marker)
-            self._tally.add(element.number, marker.info.num_failures)
-        except FileNotFoundError:
-            if not directory.is_published():
-                raise
-            # Another launcher has published the dataset and swept this attempt's files away.
+        rows = f"rows {element.first_row + 1:,} to {element.first_row + element.num_rows:,}"
+        with located(f"{rows} of {self._job.source.path}", self._options.output):
+            try:
+                marker = self._embed(element)
+                directory.mark_finished(marker)
+                self._tally.add(element.number, marker.info.num_failures)
+            except FileNotFoundError:
+                if not directory.is_published():
+                    raise
+                # Another launcher has published the dataset and swept this attempt's files away.
         yield element.number
 
     def _embed(self, unit: WorkUnit) -> ShardMarker:
@@ -101,7 +108,7 @@ class EmbedUnit(beam.DoFn):
             block_rows=BLOCK_ROWS,
         ) as writer:
             examples = self._source.read(unit)
-            for batch in embed_examples(examples, self._embedder, self._preparer):
+            for batch in embed_examples(examples, self._embedder, self._preparer, self._job.vector_type):
                 if self._progress.is_stop_requested:
                     raise StopRequestedError("the launcher requested a stop")
                 self._append(writer, batch)

@@ -97,8 +97,7 @@ def publish_manifest(
     """
     shards = sorted(shards, key=lambda shard: shard.shard)
     _check_width(tables, tower)
-    for table in tables:  # opening checks that each file is there, and its size
-        TableReader(pathlib.Path(directory), table, [shard.files[table.name] for shard in shards])
+    check_files(directory, tables, shards)
     written = sum(shard.num_rows for shard in shards)
     failed = sum(shard.num_failures for shard in shards)
     content: dict[str, Any] = {
@@ -119,6 +118,16 @@ def publish_manifest(
     path = pathlib.Path(directory) / MANIFEST_NAME
     write_text_atomically(path, manifest.to_text())
     return Manifest.read(directory)
+
+
+def check_files(directory: str | os.PathLike[str], tables: Iterable[TableSchema], shards: Sequence[ShardInfo]) -> None:
+    """Checks that every file is there and has its size.
+
+    Raises:
+      DatasetError: a file is missing, or its size differs.
+    """
+    for table in tables:
+        TableReader(pathlib.Path(directory), table, [shard.files[table.name] for shard in shards])  # checks as it opens
 
 
 def add_up(notes: Iterable[Note]) -> list[Note]:
