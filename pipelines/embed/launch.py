@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # it imports JAX
     from lit_precompute.pipelines.embed.process_registry import JobProgress
 
 _LOOK_EVERY_S = 0.5
+_STOP_S = 60.0
 
 
 class EmbedStopped(Exception):  # noqa: N818 -- requested, so not an error
@@ -143,7 +144,11 @@ class Launch:
             try:
                 graph.run(self._options, self.job, self._source, self._units, self._limit, self._beam_flags)
             except Exception as error:  # each runner wraps a worker's error in its own way
-                if progress.is_stop_requested:
+                is_stopped = progress.is_stop_requested
+                # Runners do not wait for the other units; a thread at work while the interpreter ends would abort it.
+                progress.request_stop()
+                progress.wait_for_units(_STOP_S)
+                if is_stopped:
                     raise EmbedStopped("finished shards are kept: run the same command again to resume") from error
                 sentence, is_bug = in_words(error, self._options.output)
                 raise EmbedError(

@@ -86,8 +86,9 @@ class EmbedUnit(beam.DoFn):
             return
         if self._limit.is_exceeded(self._tally.num_failures):
             return
-        rows = f"rows {element.first_row + 1:,} to {element.first_row + element.num_rows:,}"
-        with located(f"{rows} of {self._job.source.path}", self._options.output):
+        first, last = element.first_row + 1, element.first_row + element.num_rows
+        rows = f"row {first:,}" if first == last else f"rows {first:,} to {last:,}"
+        with self._progress.unit(), located(f"{rows} of {self._job.source.path}", self._options.output):
             try:
                 marker = self._embed(element)
                 directory.mark_finished(marker)
@@ -99,6 +100,7 @@ class EmbedUnit(beam.DoFn):
         yield element.number
 
     def _embed(self, unit: WorkUnit) -> ShardMarker:
+        self._check_stop()
         reasons, notes = Tally(), Tally()
         with ShardWriter(
             self._options.output,
@@ -109,8 +111,7 @@ class EmbedUnit(beam.DoFn):
         ) as writer:
             examples = self._source.read(unit)
             for batch in embed_examples(examples, self._embedder, self._preparer, self._job.vector_type):
-                if self._progress.is_stop_requested:
-                    raise StopRequestedError("the launcher requested a stop")
+                self._check_stop()
                 self._append(writer, batch)
                 self._progress.add(num_rows=len(batch.examples), num_failures=len(batch.failures))
                 for failure in batch.failures:
@@ -125,6 +126,10 @@ class EmbedUnit(beam.DoFn):
             reasons=dict(reasons),
             notes=[Note(what=what, count=count, first=key) for what, (count, key) in notes],
         )
+
+    def _check_stop(self) -> None:
+        if self._progress.is_stop_requested:
+            raise StopRequestedError("the launcher requested a stop")
 
     def _append(self, writer: ShardWriter, batch: EmbeddedBatch) -> None:
         if batch.examples:
