@@ -73,9 +73,11 @@ class Verify:
     def run(self, console: rich.console.Console) -> int:
         """Prints every fault; returns the exit status."""
         with ProgressDisplay(console) as display:
-            faults = verify(
-                self.dataset, lambda done, total: display.show(f"{done:,}/{total:,} files checked", done, total)
-            )
+
+            def report(done: int, total: int) -> None:
+                display.show(f"{done:,}/{counted(total, 'file')} checked", done, total)
+
+            faults = verify(self.dataset, report)
         for fault in faults:
             console.print(f"fault: {fault}")
         if faults:
@@ -128,7 +130,10 @@ def make_card(
     rows = [
         ("dataset", path),
         ("rows", f"{ledger.rows_written:,} = {ledger.rows_read:,} read - {ledger.rows_failed:,} failed"),
-        ("shards", f"{len(manifest.shards):,}, in blocks of {manifest.block_rows:,} rows, order: {manifest.order}"),
+        (
+            "shards",
+            f"{len(manifest.shards):,}, in blocks of {manifest.block_rows:,} rows, order: {manifest.order}",
+        ),
         ("tower", f"{tower.name}: {tower.output_width} numbers ({tower.pooling}), {tower.num_parameters:,} parameters"),
         ("fingerprint", tower.fingerprint),
         ("model identity", tower.model_identity or "unknown: the card does not describe the network"),

@@ -5,12 +5,11 @@ what, and the launcher finds that sentence again, whatever the runner put around
 """
 
 import contextlib
-import io
 import re
 import sys
 import traceback
 from collections.abc import Iterator
-from typing import TextIO, cast
+from typing import Any, TextIO, cast
 
 from lit_precompute.schemas.wording import os_error_in_words
 
@@ -84,8 +83,8 @@ def without_stacks() -> Iterator[None]:
         sys.stderr = before
 
 
-class _WithoutStacks(io.TextIOBase):
-    """Passes everything on but whole stacks, each printed in one piece."""
+class _WithoutStacks:
+    """A stream that passes everything on but whole stacks, each printed in one piece."""
 
     def __init__(self, stream: TextIO):
         self._stream = stream
@@ -97,11 +96,5 @@ class _WithoutStacks(io.TextIOBase):
         self._after_stack = is_stack
         return len(text) if is_stack or is_its_end else self._stream.write(text)
 
-    def flush(self) -> None:
-        self._stream.flush()
-
-    def fileno(self) -> int:
-        return self._stream.fileno()
-
-    def isatty(self) -> bool:
-        return self._stream.isatty()
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
