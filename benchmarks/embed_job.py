@@ -23,12 +23,14 @@ import numpy as np
 
 from demo import data
 from lit_precompute.pipelines.embed.failure_limit import FailureLimit
-from lit_precompute.pipelines.embed.graph import plan, run
+from lit_precompute.pipelines.embed.graph import run
 from lit_precompute.pipelines.embed.job import Job, JobDirectory
 from lit_precompute.pipelines.embed.options import EmbedOptions
+from lit_precompute.pipelines.embed.planning import plan
 from lit_precompute.pipelines.embed.process_registry import PROCESS, JobProgress
 from lit_precompute.precompute.embedder import Embedder
 from lit_precompute.precompute.options import DecodingOptions
+from lit_precompute.precompute.sources.opening import open_source
 from lit_precompute.precompute.sources.source import Source, WorkUnit
 from lit_precompute.towers.options import ImageTowerOptions
 
@@ -103,7 +105,8 @@ def main() -> int:
         decoding = DecodingOptions(decode_in=asked.decode_in)
         table = repeat_table(pathlib.Path(folder), asked.copies)
         options = EmbedOptions(source=str(table), tower=tower, output=f"{folder}/out", decoding=decoding)
-        job, source, units = plan(options)
+        source = open_source(options.source)
+        job, units = plan(options, source)
         embedder = PROCESS.embedder(tower, job.batch_size)
         sys.stdout.write(f"the demo's embedding job, efficientnet-lite0, batch {job.batch_size} by a trial\n")
         towers, shares = [tower_rate(embedder, asked.copies * TOWER_IMAGES)], []

@@ -6,6 +6,7 @@ depends on the machine and the moment; a job records it, so that later runs of t
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -14,6 +15,7 @@ import jax
 import numpy as np
 
 from lit_precompute.precompute.embedder import Embedder
+from lit_precompute.schemas.wording import counted
 from lit_precompute.towers.tower import ImageTower
 
 # A rate of at least this share of the best is as good, and a smaller batch waits less and pads less.
@@ -24,6 +26,10 @@ _LARGEST = 1024
 _ON_CPU, _ON_ACCELERATOR = (8, 20.0), (64, 120.0)
 # Batches longer than a second or so gain nothing, and stopping has to wait for them.
 _LONGEST_BATCH_S = 2.0
+
+
+class DoesNotFitError(ValueError):
+    """A batch does not fit the devices' memory."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,10 +72,36 @@ def probe(tower: ImageTower, *, num_rows: int) -> list[Measured]:
       num_rows: number of images; much larger batches are not tried.
 
     Raises:
-      jax.errors.JaxRuntimeError: not even the smallest batch fits the devices' memory.
+      DoesNotFitError: not even the smallest batch fits the devices' memory.
     """
     smallest, most_s = _ON_CPU if jax.default_backend() == "cpu" else _ON_ACCELERATOR
     return choose(_measure(tower, num_rows, smallest * jax.local_device_count()), most_s=most_s)
+
+
+def try_batch(embedder: Embedder) -> None:
+    """Embeds one batch of blank images, so that a batch size that does not work is noticed before it matters.
+
+    Raises:
+      DoesNotFitError: it does not fit the devices' memory.
+    """
+    with _memory_in_words(embedder.batch_size):
+        batch = embedder.take_batch()
+        np.asarray(embedder.start(batch))
+    embedder.give_back(batch)
+
+
+@contextlib.contextmanager
+def _memory_in_words(batch_size: int) -> Iterator[None]:
+    try:
+        yield
+    except (jax.errors.JaxRuntimeError, MemoryError) as error:
+        reason = str(error).partition("\n")[0]
+        if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in reason:
+            raise
+        raise DoesNotFitError(
+            f"a batch of {counted(batch_size, 'image')} does not fit the memory ({reason}); give a smaller "
+            "--batch-size, or a smaller tower"
+        ) from error
 
 
 def _measure(tower: ImageTower, num_rows: int, smallest: int) -> Iterator[Measured]:
@@ -79,12 +111,14 @@ def _measure(tower: ImageTower, num_rows: int, smallest: int) -> Iterator[Measur
         shape = embedder.take_batch().shape
         images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
         try:
-            np.asarray(embedder.start(images))  # compiles
-            yield Measured(batch_size, _fastest_s(embedder, images))
-        except jax.errors.JaxRuntimeError as error:
-            if "RESOURCE_EXHAUSTED" not in str(error) or batch_size == smallest:
+            with _memory_in_words(batch_size):
+                np.asarray(embedder.start(images))  # compiles
+                measured = Measured(batch_size, _fastest_s(embedder, images))
+        except DoesNotFitError:
+            if batch_size == smallest:
                 raise
             return
+        yield measured
         batch_size *= 2
 
 

@@ -1,12 +1,13 @@
 """Embedding the rows of one unit, read and prepared ahead of the device.
 
 Promises: rows keep their order; batches never cross units and have one shape, so that the tower compiles once and a
-unit's embeddings depend on that unit alone; an image that cannot be read becomes a `Failure`, never an exception. The
-number of rows in flight bounds memory.
+unit's embeddings depend on that unit alone; an image that cannot be read, and an embedding that the stored type cannot
+hold, become a `Failure`, never an exception. The number of rows in flight bounds memory.
 """
 
 import collections
 import dataclasses
+import itertools
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from lit_precompute.precompute.images.decoding import MAX_PIXELS, ImageError
 from lit_precompute.precompute.images.processes import PreparingProcesses
 from lit_precompute.precompute.options import DecodeIn
 from lit_precompute.precompute.sources.source import Example
+from lit_precompute.schemas.vectors import VectorType, storable, why_not_storable
 
 # Batches whose images are being decoded while the device works, and batches on the device.
 _BATCHES_AHEAD = 2
@@ -44,7 +46,7 @@ class _PreparedBatch(NamedTuple):
 
 
 class EmbeddedBatch(NamedTuple):
-    """Rows with their embeddings, float32 [n, width], and the failures among the rows before them."""
+    """Rows with their embeddings, float32 [n, width], and the failures among them and the rows before them."""
 
     examples: list[Example]
     vectors: np.ndarray
@@ -70,27 +72,42 @@ def make_preparer(
     return kind(embedder.tower.preprocessing, num_workers=num_workers, ahead=ahead, max_pixels=max_pixels)
 
 
-def embed_examples(examples: Iterable[Example], embedder: Embedder, preparer: Preparer) -> Iterator[EmbeddedBatch]:
+def embed_examples(
+    examples: Iterable[Example], embedder: Embedder, preparer: Preparer, vector_type: VectorType = "float32"
+) -> Iterator[EmbeddedBatch]:
     """Yields batches of up to `batch_size` rows, in order.
 
     Args:
       examples: rows of one unit.
       embedder: the tower.
       preparer: reads and prepares its images.
+      vector_type: the type that embeddings will be stored in; one that it cannot hold is a failure.
     """
     on_device: collections.deque[tuple[_PreparedBatch, jax.Array]] = collections.deque()
     for batch in _batches(_prepared(examples, preparer), embedder):
         on_device.append((batch, embedder.start(batch.images)))
         if len(on_device) > _BATCHES_ON_DEVICE:
-            yield _finish(embedder, *on_device.popleft())
+            yield _finish(embedder, *on_device.popleft(), vector_type)
     while on_device:
-        yield _finish(embedder, *on_device.popleft())
+        yield _finish(embedder, *on_device.popleft(), vector_type)
 
 
-def _finish(embedder: Embedder, batch: _PreparedBatch, vectors: jax.Array) -> EmbeddedBatch:
+def _finish(embedder: Embedder, batch: _PreparedBatch, vectors: jax.Array, vector_type: VectorType) -> EmbeddedBatch:
     found = np.asarray(vectors)[: len(batch.examples)]
     embedder.give_back(batch.images)
-    return EmbeddedBatch(batch.examples, found, batch.failures)
+    fits = storable(found, vector_type)
+    if fits.all():
+        return EmbeddedBatch(batch.examples, found, batch.failures)
+    failures = [
+        Failure(
+            key=example.key,
+            source=example.source,
+            reason="not-finite",
+            message=f"the embedding cannot be stored: {why_not_storable(vector, vector_type)}",
+        )
+        for example, vector in zip(itertools.compress(batch.examples, ~fits), found[~fits], strict=True)
+    ]
+    return EmbeddedBatch(list(itertools.compress(batch.examples, fits)), found[fits], batch.failures + failures)
 
 
 def _prepared(examples: Iterable[Example], preparer: Preparer) -> Iterator[tuple[Example, Outcome]]:

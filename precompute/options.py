@@ -19,6 +19,10 @@ class DecodingOptions:
     decode_in: DecodeIn = "auto"
     decode_workers: int | None = None
 
+    def __post_init__(self):
+        if self.decode_workers is not None and self.decode_workers < 1:
+            raise ValueError(f"decode_workers must be >= 1, got {self.decode_workers}")
+
     def count_workers(self) -> int:
         """Returns the number of threads or processes on this machine."""
         return self.decode_workers or max(2, os.cpu_count() or 2)

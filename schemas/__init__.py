@@ -1,6 +1,7 @@
 """The embedding dataset on disk: manifest, tables, blocks, reading, writing, checking."""
 
-from lit_precompute.schemas.manifest import FileInfo, Manifest, Note, Probe, ShardInfo, SourceFile, SourceInfo
+from lit_precompute.schemas.manifest import Manifest
+from lit_precompute.schemas.manifest_parts import FileInfo, Note, Probe, ShardInfo, SourceFile, SourceInfo
 from lit_precompute.schemas.reading.dataset import EmbeddingDataset
 from lit_precompute.schemas.reading.row_block import RowBlock
 from lit_precompute.schemas.storage import DatasetError

@@ -10,85 +10,16 @@ Versions 1 and 2 are still read.
 import json
 import os
 import pathlib
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import pydantic
 
-from lit_precompute.schemas.manifest_rules import check_consistency
-from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, DatasetError, refuse_url
+from lit_precompute.schemas.manifest_parts import Ledger, Note, Probe, ShardInfo, SourceInfo
+from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, DatasetError, refuse_url, shard_path
 from lit_precompute.schemas.tables import StrictModel, TableSchema, json_digest
 from lit_precompute.schemas.tower_card import TowerCard
 
 FORMAT_VERSION = 3
-Count = pydantic.NonNegativeInt
-Sha256 = Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-
-
-class FileInfo(StrictModel):
-    """One file of a shard; `path` is relative to the dataset, and always the one that `shard_path` gives."""
-
-    path: str
-    bytes: Count
-    sha256: Sha256
-    num_rows: Count
-    num_blocks: Count
-
-
-class ShardInfo(StrictModel):
-    """One finished shard; `files` by table."""
-
-    shard: Count
-    rows_read: Count
-    num_rows: Count
-    num_failures: Count
-    files: dict[str, FileInfo]
-
-
-class SourceFile(StrictModel):
-    """One file of the source; with a hash if it was cheap to compute."""
-
-    path: str
-    bytes: Count
-    sha256: str | None = None
-
-
-class SourceInfo(StrictModel):
-    """What was embedded: the kind of source, its path as given, its files as resolved, and how it was read."""
-
-    kind: str
-    path: str
-    files: list[SourceFile]
-    options: dict[str, Any] = pydantic.Field(default_factory=dict)
-
-
-class Ledger(StrictModel):
-    """Rows read = rows written + rows failed."""
-
-    rows_read: Count
-    rows_written: Count
-    rows_failed: Count
-
-
-class Note(StrictModel):
-    """Something in the source that was left out without losing a row, such as a caption that is not a string.
-
-    `count` says how often, `first` where: the key of a row, or a place in a file.
-    """
-
-    what: str
-    count: int = pydantic.Field(ge=1)
-    first: str
-
-
-class Probe(StrictModel):
-    """A row and its embedding, by which anyone can check that their tower agrees.
-
-    `vector` is base64 of the tower's float32, little-endian; in version 1, of the stored bytes.
-    """
-
-    row: Count
-    key: str
-    vector: str
 
 
 class Manifest(StrictModel):
@@ -169,7 +100,7 @@ class Manifest(StrictModel):
                 f"{path}: digest must be {expected}, got {manifest.digest}; the file was changed after it was written: "
                 "fetch it again from where the dataset came from"
             )
-        check_consistency(path, manifest)
+        _check_consistency(path, manifest)
         return manifest
 
 
@@ -212,3 +143,62 @@ def _in_words(error: pydantic.ValidationError) -> str:
         for fault in error.errors(include_url=False)
     ]
     return "; ".join(faults[:5]) + (f"; and {len(faults) - 5} more" if len(faults) > 5 else "")
+
+
+def _check_consistency(path: pathlib.Path, manifest: Manifest) -> None:
+    """Raises DatasetError unless version, shards, tables, probes and the ledger agree with each other."""
+    if manifest.format_version < 3 and manifest.notes:
+        raise DatasetError(f"{path}: notes need format_version 3, got {manifest.format_version}")
+    if manifest.format_version == 1:
+        _refuse_later_columns(path, manifest)
+    written = sum(shard.num_rows for shard in manifest.shards)
+    failed = sum(shard.num_failures for shard in manifest.shards)
+    sums = {"rows_read": written + failed, "rows_written": written, "rows_failed": failed}
+    found = manifest.ledger.model_copy(update=sums)
+    if manifest.ledger != found:
+        raise DatasetError(
+            f"{path}: the ledger must add up: shards have {found!r}, the ledger says {manifest.ledger!r}"
+        )
+    for place, shard in enumerate(manifest.shards):
+        if shard.shard != place:
+            raise DatasetError(f"{path}: shards.{place}.shard must be {place}, got {shard.shard}")
+        _check_paths(f"{path}: shards.{place}", manifest, shard)
+        for table in manifest.tables:
+            _check_file(f"{path}: shards.{place}", manifest.block_rows, shard, table)
+    rows = [probe.row for probe in manifest.probes]
+    if rows != sorted({*rows}) or (rows and rows[-1] >= manifest.num_rows):
+        raise DatasetError(f"{path}: probes.row must ascend and be in [0, {manifest.num_rows}), got {rows}")
+
+
+def _refuse_later_columns(path: pathlib.Path, manifest: Manifest) -> None:
+    for table in manifest.tables:
+        for column in table.columns:
+            if column.type == "scale" or column.vector_type == "int8":
+                raise DatasetError(
+                    f"{path}: tables.{table.name}.{column.name}: int8 vectors and their scales need "
+                    "format_version 2, got 1"
+                )
+
+
+def _check_paths(where: str, manifest: Manifest, shard: ShardInfo) -> None:
+    """Raises unless every file is a table's, under the one name that it can have: a manifest names no other files."""
+    tables = [table.name for table in manifest.tables]
+    for name, file in shard.files.items():
+        if name not in tables:
+            raise DatasetError(f"{where}.files: must be of the tables {tables}, got {name!r}")
+        expected = shard_path(name, shard.shard, len(manifest.shards))
+        if file.path != expected:
+            raise DatasetError(f"{where}.files.{name}.path: must be {expected!r}, got {file.path!r}")
+
+
+def _check_file(where: str, block_rows: int, shard: ShardInfo, table: TableSchema) -> None:
+    file = shard.files.get(table.name)
+    if file is None:
+        raise DatasetError(f"{where}.files: table '{table.name}' is missing")
+    num_rows = shard.num_rows if table.aligned else shard.num_failures
+    num_blocks = -(-num_rows // block_rows)
+    if (file.num_rows, file.num_blocks) != (num_rows, num_blocks):
+        raise DatasetError(
+            f"{where}.files.{table.name}: must have {num_rows} rows in {num_blocks} blocks, "
+            f"got {file.num_rows} in {file.num_blocks}"
+        )

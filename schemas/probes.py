@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from lit_precompute.schemas.manifest import Probe, ShardInfo
+from lit_precompute.schemas.manifest_parts import Probe, ShardInfo
 from lit_precompute.schemas.storage import DatasetError
 
 NUM_PROBES = 64

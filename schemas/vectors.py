@@ -98,21 +98,43 @@ def store(vectors: Any, vector_type: VectorType) -> StoredVectors:
         return StoredVectors(np.ascontiguousarray(values), None)
 
 
+def storable(vectors: Any, vector_type: VectorType) -> np.ndarray[Any, Any]:
+    """Returns for each of the vectors [n, D] whether it is finite and stays so in the stored type, bool [n]."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = np.asarray(vectors).astype(np.float32, copy=False)
+        # Rounding keeps the order of values, so that a row fits if its largest does. A NaN is the largest of its row.
+        largest = np.abs(values).max(axis=1, initial=0, keepdims=True)
+        return np.isfinite(store(largest, vector_type).to_float32()[:, 0])
+
+
+def why_not_storable(vector: Any, vector_type: VectorType) -> str:
+    """Returns in words what keeps a vector [D] from being stored in a type, and which types would hold it."""
+    values = np.asarray(vector).astype(np.float64)
+    finite = np.abs(values[np.isfinite(values)])
+    largest = f"the largest finite one is {finite.max():.6g}" if len(finite) else "none is finite"
+    if len(finite) < len(values):
+        return f"{len(values) - len(finite)} of {len(values)} numbers are NaN or infinite; {largest}"
+    fitting = [name for name in VECTOR_TYPES if storable(values[None], name).all()]
+    return f"{largest}, too large for {vector_type}; " + (
+        f"these types hold it: {', '.join(fitting)}" if fitting else "no type holds it"
+    )
+
+
 def to_arrow(vectors: Any, field: pa.Field, keys: Sequence[str]) -> dict[str, pa.Array]:
     """Returns vectors [n, D] as the column of `field`, and their scales if the type has them, by name.
 
     `keys` name the rows in errors.
 
     Raises:
-      DatasetError: the wrong width, or a value that is not finite in the stored type.
+      DatasetError: the wrong width, or a row that the stored type cannot hold.
     """
     values = np.asarray(vectors)
     width = field.type.list_size
     if values.ndim != 2 or values.shape[1] != width:
         raise DatasetError(f"column '{field.name}': vectors must have the shape [n, {width}], got {list(values.shape)}")
     vector_type = _vector_type(field)
+    _check_storable(values, field, keys)
     stored = store(values, vector_type)
-    _check_finite(values, stored, field, keys)
     flat = stored.numbers.reshape(-1)
     items = pa.array(flat.view(np.uint16) if vector_type == "bfloat16" else flat)
     arrays = {field.name: pa.FixedSizeListArray.from_arrays(items, type=field.type)}
@@ -131,19 +153,14 @@ def _vector_type(field: pa.Field) -> Any:
     return (field.metadata or {})[VECTOR_TYPE_KEY].decode()
 
 
-def _check_finite(values: Any, stored: StoredVectors, field: pa.Field, keys: Sequence[str]) -> None:
-    """Raises for the first value that is not finite, or no longer is in the stored type."""
-    if stored.scales is None:
-        finite = np.isfinite(stored.numbers.astype(np.float32, copy=False))
-    else:
-        # The largest value of a row reads back as 127 * scale, which may overflow although the value itself did not.
-        with np.errstate(over="ignore"):
-            largest = np.isfinite(stored.scales * np.float32(LARGEST))
-            finite = np.isfinite(values.astype(np.float32, copy=False))
-        finite &= largest[:, None] | (np.abs(stored.numbers) < LARGEST)
-    if not finite.all():
-        row, place = np.argwhere(~finite)[0]
+def _check_storable(values: Any, field: pa.Field, keys: Sequence[str]) -> None:
+    """Raises for the first row that the stored type cannot hold."""
+    vector_type = _vector_type(field)
+    fits = storable(values, vector_type)
+    if not fits.all():
+        row = int(np.argmin(fits))
+        place = int(np.argmax(np.abs(values[row])))  # a NaN counts as the largest
         raise DatasetError(
-            f"row '{keys[row]}': {field.name}[{place}] = {values[row, place]} is not a finite {_vector_type(field)}; "
-            "embed again with --dtype float32 or bfloat16 if it is merely too large"
+            f"row '{keys[row]}': {field.name}[{place}] = {values[row, place]} is not a finite {vector_type}: "
+            f"{why_not_storable(values[row], vector_type)}"
         )

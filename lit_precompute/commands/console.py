@@ -1,10 +1,12 @@
-"""What the commands share: the console, error messages, formatted numbers, cards and JSON."""
+"""What the commands share: the console, error messages, `--debug`, durations, cards and JSON."""
 
 import contextlib
 import importlib
 import json
+import logging
 import re
 import sys
+import traceback
 from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
 
@@ -15,8 +17,11 @@ import rich.text
 
 from lit_precompute.commands.pipes import end_quietly, is_output_closed
 from lit_precompute.precompute.extra import EMBED_MODULES, needs_embed_extra
-from lit_precompute.schemas.full_disk import is_full_disk
+from lit_precompute.schemas.wording import is_full_disk, os_error_in_words
 
+_DEBUG = "--debug"
+DEBUG_HELP = f"{_DEBUG}, anywhere on the command line, shows tracebacks of errors and the libraries' logs."
+_LOGGER = logging.getLogger("lit_precompute")
 # Control characters but for line breaks and tabs, marks that change the direction of text, and halves of characters.
 _INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -47,8 +52,23 @@ def visible(text: str) -> str:
     return _INVISIBLE.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
-def fail(message: object, status: int = 2) -> NoReturn:
-    """Prints one message to standard error and exits."""
+def take_debug_flag(arguments: list[str]) -> None:
+    """Removes `--debug` from a command's arguments; if it was there, logs and tracebacks are shown from here on."""
+    if _DEBUG in arguments:
+        arguments[:] = [argument for argument in arguments if argument != _DEBUG]
+        logging.basicConfig(level=logging.INFO)
+        _LOGGER.setLevel(logging.DEBUG)
+
+
+def is_debugging() -> bool:
+    """Returns whether `--debug` was given."""
+    return _LOGGER.isEnabledFor(logging.DEBUG)
+
+
+def fail(message: object, status: int = 2, *, with_traceback: bool = False) -> NoReturn:
+    """Prints one message to standard error and exits; before it the traceback if wanted, here or by `--debug`."""
+    if (with_traceback or is_debugging()) and sys.exc_info()[0] is not None:
+        traceback.print_exc()
     make_console(stderr=True).print(f"error: {message}")
     sys.exit(status)
 
@@ -65,9 +85,11 @@ def errors_as_messages() -> Iterator[None]:
         if error.name not in EMBED_MODULES:
             raise
         fail(needs_embed_extra(error.name))
-    except (ValueError, OSError) as error:
+    except OSError as error:
         if isinstance(error, BrokenPipeError) and is_output_closed():
             end_quietly()
+        fail(os_error_in_words(error), status=1 if is_full_disk(error) else 2)
+    except ValueError as error:
         fail(error, status=1 if is_full_disk(error) else 2)
 
 
@@ -88,11 +110,6 @@ def import_modules(names: Iterable[str]) -> None:
             importlib.import_module(name)
         except ModuleNotFoundError as error:
             raise ValueError(f"--module {name}: {error}; add its folder to PYTHONPATH") from error
-
-
-def counted(number: int, noun: str) -> str:
-    """Returns "1 shard", "2 shards", "1,024 shards"."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def duration(seconds: float) -> str:

@@ -9,13 +9,21 @@ import rich.console
 import rich.table
 import tyro
 
-from lit_precompute.commands.console import card, counted, errors_as_messages, make_console, print_json
+from lit_precompute.commands.console import (
+    DEBUG_HELP,
+    card,
+    errors_as_messages,
+    make_console,
+    print_json,
+    take_debug_flag,
+)
 from lit_precompute.commands.pipes import quiet_when_pipe_closes
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.schemas.checking.receipt import Receipt, make_receipt
 from lit_precompute.schemas.checking.verification import verify
 from lit_precompute.schemas.manifest import Manifest
 from lit_precompute.schemas.reading.dataset import EmbeddingDataset
+from lit_precompute.schemas.wording import counted
 
 _MAX_REASONS = 10
 
@@ -66,9 +74,11 @@ class Verify:
     def run(self, console: rich.console.Console) -> int:
         """Prints every fault; returns the exit status."""
         with ProgressDisplay(console) as display:
-            faults = verify(
-                self.dataset, lambda done, total: display.show(f"{done:,}/{total:,} files checked", done, total)
-            )
+
+            def report(done: int, total: int) -> None:
+                display.show(f"{done:,}/{counted(total, 'file')} checked", done, total)
+
+            faults = verify(self.dataset, report)
         for fault in faults:
             console.print(f"fault: {fault}")
         if faults:
@@ -121,7 +131,10 @@ def make_card(
     rows = [
         ("dataset", path),
         ("rows", f"{ledger.rows_written:,} = {ledger.rows_read:,} read - {ledger.rows_failed:,} failed"),
-        ("shards", f"{len(manifest.shards):,}, in blocks of {manifest.block_rows:,} rows, order: {manifest.order}"),
+        (
+            "shards",
+            f"{len(manifest.shards):,}, in blocks of {manifest.block_rows:,} rows, order: {manifest.order}",
+        ),
         ("tower", f"{tower.name}: {tower.output_width} numbers ({tower.pooling}), {tower.num_parameters:,} parameters"),
         ("fingerprint", tower.fingerprint),
         ("model identity", tower.model_identity or "unknown: the card does not describe the network"),
@@ -143,7 +156,8 @@ def make_card(
 @quiet_when_pipe_closes()
 def main() -> None:
     """Entry point of `lit-data`; exits with 0, 1 (faults found) or 2 (wrong input)."""
+    take_debug_flag(sys.argv)
     commands = Annotated[Info, tyro.conf.subcommand("info")] | Annotated[Verify, tyro.conf.subcommand("verify")]
-    command = tyro.cli(commands, prog="lit-data", description=__doc__)
+    command = tyro.cli(commands, prog="lit-data", description=f"{__doc__}\n\n{DEBUG_HELP}")
     with errors_as_messages():
         sys.exit(command.run(make_console()))

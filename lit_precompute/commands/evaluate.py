@@ -1,6 +1,7 @@
 """lit-eval: evaluates a tuned model on an embedding dataset, in figures and on pages."""
 
 import dataclasses
+import sys
 import time
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -10,17 +11,19 @@ import rich.table
 import tyro
 
 from lit_precompute.commands.console import (
-    counted,
+    DEBUG_HELP,
     duration,
     errors_as_messages,
     import_modules,
     make_console,
     print_json,
+    take_debug_flag,
 )
 from lit_precompute.commands.pipes import quiet_when_pipe_closes
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.commands.stopping import interruptible
 from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.schemas.wording import counted
 from lit_precompute.tune.evaluation.statistics import Share, percent
 from lit_precompute.tuning import retrieval, zero_shot
 
@@ -221,13 +224,16 @@ def _say_differences(console: rich.console.Console, differences: dict[str, dict[
 
 @quiet_when_pipe_closes()
 def main() -> None:
-    """Entry point of `lit-eval`; exits with 0, 2 (wrong input) or 130 (interrupted)."""
+    """Entry point of `lit-eval`; exits with 0, 1 (a full disk), 2 (wrong input) or 130 (interrupted)."""
+    take_debug_flag(sys.argv)
     commands = (
         Annotated[ZeroShot, tyro.conf.subcommand("zero-shot")]
         | Annotated[Retrieval, tyro.conf.subcommand("retrieval")]
         | Annotated[Show, tyro.conf.subcommand("show")]
     )
-    command = tyro.cli(commands, prog="lit-eval", description=__doc__, config=(tyro.conf.OmitSubcommandPrefixes,))
+    command = tyro.cli(
+        commands, prog="lit-eval", description=f"{__doc__}\n\n{DEBUG_HELP}", config=(tyro.conf.OmitSubcommandPrefixes,)
+    )
     with interruptible("run the same command again"), errors_as_messages():
         import_modules(command.module)
         command.run(make_console())

@@ -10,18 +10,20 @@ import rich.console
 
 from lit_precompute.commands.console import (
     card,
-    counted,
     duration,
     errors_as_messages,
     fail,
     find_modules_here,
+    is_debugging,
     make_console,
+    take_debug_flag,
 )
 from lit_precompute.commands.pipes import quiet_when_pipe_closes
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.commands.stopping import INTERRUPTED, StopRequest, interruptible
 from lit_precompute.commands.tune_flags import Arguments, parse
 from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.schemas.wording import counted
 from lit_precompute.tune.training.run_directory import TABLES_READ, RunDirectory
 
 if TYPE_CHECKING:
@@ -31,10 +33,12 @@ if TYPE_CHECKING:
 @quiet_when_pipe_closes()
 def main() -> None:
     """Entry point of `lit-tune`; exits with 0, 1 (training failed), 2 (wrong input) or 130 (interrupted)."""
+    take_debug_flag(sys.argv)
     # Warnings of libraries, without log prefixes.
     logging.basicConfig(format="note: %(message)s", level=logging.WARNING)
-    for name in ("absl", "asyncio"):  # Orbax's threads log tracebacks of errors that are raised here, too
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    if not is_debugging():  # Orbax's threads log tracebacks of errors that are raised here, too
+        for name in ("absl", "asyncio"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
     with interruptible("run the same command again to resume from the last checkpoint"), errors_as_messages():
         find_modules_here()
         arguments = parse(sys.argv[1:])
@@ -69,7 +73,7 @@ def _tune(dataset: EmbeddingDataset, arguments: Arguments) -> None:
     num_left_out, num_blank = trainer.batches.num_rows_without_text, trainer.batches.num_blank_texts
     console.print(
         f"{trainer.batches.num_rows:,} pairs of {dataset.path}"
-        + (f" ({num_left_out:,} images without texts left out)" if num_left_out else "")
+        + (f" ({counted(num_left_out, 'image')} without texts left out)" if num_left_out else "")
         + f", {trainer.num_parameters:,} parameters, {trainer.num_steps:,} steps of {arguments.recipe.batch_size:,}"
     )
     if num_blank:

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from lit_precompute.commands.console import DEBUG_HELP
 from lit_precompute.towers.options import OptionsError, TaggedOptions
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe
@@ -30,7 +31,9 @@ The same command resumes a run that was stopped. The tuned model is written to O
 A recipe is a complete configuration: its values are the defaults of the flags below, and each can be overridden.
 lit-tune --recipe NAME --help shows the values of another recipe:
 
-{recipes}"""
+{recipes}
+
+{debug}"""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -87,7 +90,9 @@ def parse(arguments: list[str]) -> Arguments:
     make.__annotations__["execution"] = Annotated[Execution, tyro.conf.arg(name="")]
     width = max(map(len, RECIPES))
     recipes = "\n".join(f"  {each.name:{width}}  {each.purpose}" for each in RECIPES.values())
-    parsed = tyro.cli(make, prog="lit-tune", description=_DESCRIPTION.format(recipes=recipes), args=arguments)
+    parsed = tyro.cli(
+        make, prog="lit-tune", description=_DESCRIPTION.format(recipes=recipes, debug=DEBUG_HELP), args=arguments
+    )
     parsed.execution.check_fits(parsed.recipe)
     return parsed
 

@@ -1,11 +1,14 @@
-"""The limit on failed rows, the tally of failures in a process, and a summary of what failed."""
+"""The limit on failed rows, the tally of failures in a process, a summary of what failed, and an example."""
 
 import collections
 import dataclasses
+import pathlib
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from lit_precompute.pipelines.embed.job import ShardMarker
+from lit_precompute.schemas import failures_table
+from lit_precompute.schemas.reading.table_reader import TableReader
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,12 +59,36 @@ class FailureTally:
             self._by_shard[shard] = num_failures
 
 
-def describe_failures(markers: Iterable[ShardMarker]) -> str:
+def describe_failures(markers: Sequence[ShardMarker]) -> str:
     """Returns the reasons of failures, most frequent first, each with its count and the first key."""
-    counts: collections.Counter[str] = collections.Counter()
-    first_keys: dict[str, str] = {}
+    firsts: dict[str, str] = {}
     for marker in markers:
-        for reason, (count, key) in marker.reasons.items():
-            counts[reason] += count
-            first_keys.setdefault(reason, key)
-    return ", ".join(f"{count:,} {reason} (first: {first_keys[reason]})" for reason, count in counts.most_common())
+        for reason, (_, key) in marker.reasons.items():
+            firsts.setdefault(reason, key)
+    return ", ".join(f"{count:,} {reason} (first: {firsts[reason]})" for reason, count in _counts(markers))
+
+
+def example_of_failure(output: str, markers: Sequence[ShardMarker]) -> str:
+    """Returns the first row that failed for the most frequent reason: its key, source and message."""
+    (reason, _), *_ = _counts(markers)
+    marker = next(marker for marker in markers if reason in marker.reasons)
+    table = failures_table()
+    file = marker.info.files[table.name]
+    reader = TableReader(pathlib.Path(output), table, [file])
+    try:
+        rows = (row for block in range(file.num_blocks) for row in reader.read(0, block).to_pylist())
+        row = next(row for row in rows if row["reason"] == reason)
+    finally:
+        reader.close()
+    source = (
+        f" ({row['source']})" if row["source"] not in (row["key"], "") and row["source"] not in row["message"] else ""
+    )
+    return f"{row['key']}{source}: {row['message']}"
+
+
+def _counts(markers: Iterable[ShardMarker]) -> list[tuple[str, int]]:
+    """Returns the number of rows per reason, most frequent first."""
+    counts: collections.Counter[str] = collections.Counter()
+    for marker in markers:
+        counts.update({reason: count for reason, (count, _) in marker.reasons.items()})
+    return counts.most_common()

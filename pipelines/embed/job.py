@@ -11,6 +11,7 @@ Promises: a directory belongs to one job; another tower, source or option is ref
 import contextlib
 import dataclasses
 import json
+import os
 import pathlib
 import shutil
 from collections.abc import Mapping
@@ -110,6 +111,29 @@ class JobDirectory:
         self._markers = self._work / "shards"
         self._known_markers: dict[str, ShardMarker] = {}
 
+    def check_usable(self) -> None:
+        """Checks what can be checked before anything is planned.
+
+        Raises:
+          ClaimError: it contains other files, or is no directory that can be written to.
+        """
+        if self.is_published():
+            return
+        place = next(place for place in (self.path, *self.path.absolute().parents) if place.exists())
+        if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+            why = "may not be written to" if place.is_dir() else "is a file"
+            raise ClaimError(f"{self.path}: {place} {why}; choose another --output")
+        self._claim.refuse_foreign_files()
+
+    def check(self, part: Mapping[str, Any]) -> None:
+        """Compares a part of a job's specification with the job that owns the directory, if there is one.
+
+        Raises:
+          ClaimError: it belongs to another job or dataset (each difference with both values).
+        """
+        if noted := self.noted():
+            self._claim.refuse_another({name: noted[name] for name in part}, part)
+
     def claim(self, job: Job) -> bool:
         """Claims the directory for this job; returns whether the job is already finished.
 
@@ -128,13 +152,12 @@ class JobDirectory:
             return self.claim(job)  # another launcher has just published it
         return False
 
-    def noted_option(self, name: str) -> Any:
-        """Returns an option of the job that owns the directory, finished or not; None if no job does."""
+    def noted(self) -> dict[str, Any] | None:
+        """Returns the specification of the job that owns the directory, finished or not; None if no job does."""
         try:
-            found = self._published() if self.is_published() else self._claim.read()
+            return self._published() if self.is_published() else self._claim.read()
         except FileNotFoundError:
             return None
-        return found["options"].get(name)
 
     def _published(self) -> dict[str, Any]:
         """Returns the specification of the finished job."""
@@ -165,6 +188,19 @@ class JobDirectory:
         found = (self._known_markers[name] for name in names if name in self._known_markers)
         return {marker.info.shard: marker for marker in found}
 
+    def forget_failures(self) -> bool:
+        """Forgets the finished shards if none of them holds a row; returns whether it did.
+
+        What made every row fail, such as a folder that was not mounted, may have been mended since.
+        """
+        finished = self.finished()
+        if not finished or any(marker.info.num_rows for marker in finished.values()):
+            return False
+        for shard in finished:
+            self._marker_path(shard).unlink(missing_ok=True)
+        self._known_markers.clear()
+        return True
+
     def mark_finished(self, marker: ShardMarker) -> None:
         """Writes the marker of a shard whose files are complete."""
         content = {
@@ -173,7 +209,10 @@ class JobDirectory:
             "reasons": marker.reasons,
             "notes": [note.model_dump() for note in marker.notes],
         }
-        write_text_atomically(self._markers / f"{marker.info.shard:05d}.json", json.dumps(content))
+        write_text_atomically(self._marker_path(marker.info.shard), json.dumps(content))
+
+    def _marker_path(self, shard: int) -> pathlib.Path:
+        return self._markers / f"{shard:05d}.json"
 
     def publish(self, job: Job, finished: Mapping[int, ShardMarker]) -> Manifest:
         """Writes the manifest of the finished shards and removes the work folder.

@@ -1,7 +1,8 @@
 """One launch of an embedding job: plans, runs and publishes it, or resumes one that was stopped.
 
-Promises: wrong input is an error before any work, and cheap checks come before JAX, TensorFlow and Beam are imported.
-Nothing here prints: progress goes to the caller's `report`.
+Promises: wrong input is an error before the output belongs to the job. Cheap checks come first: those that need no look
+into the source, then those that need no tower, then the others. Nothing here prints: progress goes to the caller's
+`report`.
 """
 
 import contextlib
@@ -10,22 +11,23 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from lit_precompute.pipelines.embed.failure_limit import FailureLimit, describe_failures
+from lit_precompute.pipelines.embed.errors import EmbedError, in_words, without_stacks
+from lit_precompute.pipelines.embed.failure_limit import FailureLimit, describe_failures, example_of_failure
 from lit_precompute.pipelines.embed.job import JobDirectory
+from lit_precompute.pipelines.embed.moved_source import open_under_first_names
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.precompute.extra import check_embed_extra
 from lit_precompute.precompute.sources.opening import check_source
-from lit_precompute.schemas import Manifest
+from lit_precompute.schemas import Manifest, SourceInfo
 from lit_precompute.schemas.storage import num_retried, refuse_url
+from lit_precompute.schemas.wording import counted
+from lit_precompute.schemas.writing.publishing import check_files
 
 if TYPE_CHECKING:  # it imports JAX
     from lit_precompute.pipelines.embed.process_registry import JobProgress
 
 _LOOK_EVERY_S = 0.5
-
-
-class EmbedError(RuntimeError):
-    """The job stopped before the dataset was complete; finished shards are kept."""
+_STOP_S = 60.0
 
 
 class EmbedStopped(Exception):  # noqa: N818 -- requested, so not an error
@@ -72,21 +74,29 @@ class Launch:
         refuse_url("--output", options.output)
         self._num_retried_before, self._num_retried_elsewhere = num_retried(), 0
         check_embed_extra()
+        self._options = options
+        self._directory = JobDirectory(options.output)
+        self._directory.check_usable()
+        noted = self._directory.noted()
+        if noted:
+            self._directory.check({"options": {**noted["options"], **options.recorded()}})
         check_source(options.source, format=options.source_format)
         from lit_precompute.towers.loading import find_file
 
         find_file(options.tower.name, options.tower.weights, progress=on_fetch)
-        from lit_precompute.pipelines.embed import graph
-
-        # Beam's default runner may download a program.
-        named = any(flag.split("=")[0] == "--runner" for flag in beam_flags)
-        self._beam_flags = [*beam_flags] if named else ["--runner=FnApiRunner", *beam_flags]
-        self._options = options
-        self.job, self._source, self._units = graph.plan(options, embeds_here=embeds_here(self._beam_flags), say=say)
-        self.extent = self._source.extent
-        self._limit = FailureLimit.parse(options.max_failures, self.job.num_rows)
-        self._directory = JobDirectory(options.output)
+        self._source = open_under_first_names(
+            options.source,
+            format=options.source_format,
+            columns=options.columns,
+            sample_name=options.sample_name,
+            first=SourceInfo.model_validate(noted["source"]) if noted else None,
+        )
+        self._directory.check({"source": self._source.info.model_dump()})
+        self._limit = FailureLimit.parse(options.max_failures, self._source.num_rows)
+        self._plan(beam_flags, say)
         self.is_finished = self._directory.claim(self.job)
+        if not self.is_finished and self._directory.forget_failures():
+            say("no row was embedded so far: starting again")
         markers = {} if self.is_finished else self._directory.finished()
         self.num_done_before = sum(marker.info.rows_read for marker in markers.values())
         self._num_failed_before = sum(marker.info.num_failures for marker in markers.values())
@@ -96,6 +106,18 @@ class Launch:
     def num_retried(self) -> int:
         """Returns how many reads were tried again since the launch began, those of planning included."""
         return num_retried() - self._num_retried_before + self._num_retried_elsewhere
+
+    def _plan(self, beam_flags: Sequence[str], say: Callable[[str], None]) -> None:
+        """Plans the job, with everything that has to import JAX, TensorFlow and Beam."""
+        from lit_precompute.pipelines.embed import planning, runners
+
+        # Beam's default runner may download a program.
+        named = any(flag.split("=")[0] == "--runner" for flag in beam_flags)
+        self._beam_flags = [*beam_flags] if named else ["--runner=FnApiRunner", *beam_flags]
+        runners.check_runner(self._beam_flags)
+        here = runners.embeds_here(self._beam_flags)
+        self.job, self._units = planning.plan(self._options, self._source, embeds_here=here, say=say)
+        self.extent = self._source.extent
 
     def run(
         self,
@@ -109,14 +131,17 @@ class Launch:
           should_stop: called as often; True stops a job in this process after the current batch.
 
         Raises:
-          EmbedError: a worker failed, or more rows failed than allowed; finished shards are kept.
+          DatasetError: the job was finished before, and files of its dataset are missing or were changed.
+          EmbedError: a worker failed, or more rows failed than allowed, or all; finished shards are kept.
           EmbedStopped: `should_stop` returned True.
         """
         if not self.is_finished:
             self._embed(report, should_stop)
         if not self._directory.is_published():
             raise EmbedError(self._why_not_published())
-        return Manifest.read(self._options.output)
+        manifest = Manifest.read(self._options.output)
+        check_files(self._options.output, manifest.tables, manifest.shards)
+        return manifest
 
     def _embed(self, report: Callable[[EmbedProgress], None], should_stop: Callable[[], bool]) -> None:
         from lit_precompute.pipelines.embed import graph
@@ -129,7 +154,7 @@ class Launch:
                 progress.request_stop()
             report(self._look(progress))
 
-        with PROCESS.launching(self._options.output, progress), _repeated(look):
+        with PROCESS.launching(self._options.output, progress), _repeated(look), without_stacks():
             try:
                 PROCESS.take_retried()  # those of planning
                 before = num_retried()
@@ -138,11 +163,16 @@ class Launch:
                 )
                 self._num_retried_elsewhere = max(0, by_workers - (num_retried() - before))
             except Exception as error:  # each runner wraps a worker's error in its own way
-                if progress.is_stop_requested:
+                is_stopped = progress.is_stop_requested
+                # Runners do not wait for the other units; a thread at work while the interpreter ends would abort it.
+                progress.request_stop()
+                progress.wait_for_units(_STOP_S)
+                if is_stopped:
                     raise EmbedStopped("finished shards are kept: run the same command again to resume") from error
-                cause = str(error).strip().splitlines()[-1] if str(error).strip() else repr(error)
+                sentence, is_bug = in_words(error, self._options.output)
                 raise EmbedError(
-                    f"the job stopped: {cause}. Finished shards are kept: run the same command again to resume"
+                    f"the job stopped: {sentence}. Finished shards are kept: run the same command again to resume",
+                    is_bug=is_bug,
                 ) from error
 
     def _look(self, progress: "JobProgress") -> EmbedProgress:
@@ -162,10 +192,22 @@ class Launch:
     def _why_not_published(self) -> str:
         markers = list(self._directory.finished().values())
         num_failures = sum(marker.info.num_failures for marker in markers)
-        assert self._limit.is_exceeded(num_failures), "the runner succeeded: only the limit can have stopped the job"
+        if self._limit.is_exceeded(num_failures):
+            return (
+                f"{counted(num_failures, 'row')} failed, --max-failures allows {self._limit.rows:,}: "
+                f"{describe_failures(markers)}. Fix the source and give another --output, or run the same command with "
+                "a higher --max-failures to resume"
+            )
+        if len(markers) < self.job.num_units:
+            return (
+                f"{counted(self.job.num_units - len(markers), 'shard')} of {self.job.num_units:,} are not finished: "
+                "another launcher has begun them again; run the same command again"
+            )
+        assert num_failures == self.job.num_rows, "the runner succeeded: only failures can have stopped the job"
         return (
-            f"{num_failures:,} rows failed, --max-failures allows {self._limit.rows:,}: {describe_failures(markers)}. "
-            "Fix the source and give another --output, or run the same command with a higher --max-failures to resume"
+            f"no row was embedded; all {num_failures:,} failed: {describe_failures(markers)}. For example "
+            f"{example_of_failure(self._options.output, markers)}. Mend the cause and run the same command again, "
+            "which starts anew; if the source itself has to change, give another --output"
         )
 
 
@@ -187,18 +229,10 @@ def embed(
 
     Raises:
       ValueError, OSError: the source, tower, weights, options or output cannot be used.
-      EmbedError: a worker failed, or more rows failed than allowed; finished shards are kept.
+      EmbedError: a worker failed, or more rows failed than allowed, or all; finished shards are kept.
       EmbedStopped: `should_stop` returned True.
     """
     return Launch(options, beam_flags=beam_flags).run(report, should_stop)
-
-
-def embeds_here(beam_flags: Sequence[str]) -> bool:
-    """Returns whether the runner that the flags name embeds on this machine's devices."""
-    from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
-
-    runner = PipelineOptions(list(beam_flags)).view_as(StandardOptions).runner
-    return str(runner).endswith(("FnApiRunner", "DirectRunner"))
 
 
 @contextlib.contextmanager

@@ -1,11 +1,14 @@
 """Options of the embedding job, composed of those of its parts; they travel to workers with the graph."""
 
 import dataclasses
+from typing import Any
 
+from lit_precompute.pipelines.embed.failure_limit import FailureLimit
 from lit_precompute.precompute.options import DecodingOptions
 from lit_precompute.precompute.sources.source import SourceColumns
 from lit_precompute.precompute.sources.webdataset.tar_samples import SampleName
 from lit_precompute.schemas import VectorType
+from lit_precompute.schemas.vectors import VECTOR_TYPES
 from lit_precompute.towers.options import ImageTowerOptions
 
 
@@ -38,3 +41,18 @@ class EmbedOptions:
     source_format: str | None = None
     columns: SourceColumns = dataclasses.field(default_factory=SourceColumns)
     sample_name: SampleName = "first-dot"
+
+    def __post_init__(self):
+        for name, value in (("batch_size", self.batch_size), ("rows_per_shard", self.rows_per_shard)):
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be >= 1, got {value}")
+        if self.vector_type not in VECTOR_TYPES:
+            raise ValueError(f"vector_type must be one of {', '.join(VECTOR_TYPES)}, got {self.vector_type!r}")
+        if not self.output:
+            raise ValueError("output must name a directory, got ''")
+        FailureLimit.parse(self.max_failures, num_rows=0)
+
+    def recorded(self) -> dict[str, Any]:
+        """Returns the options that a job records, as far as they are given: the batch size may be chosen later."""
+        given = {"rows_per_shard": self.rows_per_shard, "vector_type": self.vector_type}
+        return given if self.batch_size is None else {**given, "batch_size": self.batch_size}

@@ -32,6 +32,8 @@ class JobProgress:
         """Starts at zero."""
         self._lock = threading.Lock()
         self._stop = threading.Event()
+        self._units = 0
+        self._unit_ended = threading.Condition()
         self.num_rows = 0
         self.num_failures = 0
 
@@ -49,6 +51,23 @@ class JobProgress:
     def request_stop(self) -> None:
         """Stops the job's units in this process after the current batch."""
         self._stop.set()
+
+    @contextlib.contextmanager
+    def unit(self) -> Iterator[None]:
+        """Counts a unit as being in progress during the block."""
+        with self._unit_ended:
+            self._units += 1
+        try:
+            yield
+        finally:
+            with self._unit_ended:
+                self._units -= 1
+                self._unit_ended.notify_all()
+
+    def wait_for_units(self, timeout_s: float) -> None:
+        """Waits until no unit is in progress in this process, but not longer than this."""
+        with self._unit_ended:
+            self._unit_ended.wait_for(lambda: self._units == 0, timeout_s)
 
 
 class ProcessRegistry:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import apache_beam as beam
 from apache_beam.metrics.metric import Metrics
 
+from lit_precompute.pipelines.embed.errors import located
 from lit_precompute.pipelines.embed.failure_limit import FailureLimit
 from lit_precompute.pipelines.embed.job import BLOCK_ROWS, Job, JobDirectory, JobError, ShardMarker
 from lit_precompute.pipelines.embed.options import EmbedOptions
@@ -64,8 +65,12 @@ class EmbedUnit(beam.DoFn):
         """Loads the tower and checks that its fingerprint is the job's.
 
         Raises:
-          JobError: the worker's weights differ from the launcher's.
+          WorkerError: the worker's weights differ from the launcher's.
         """
+        with located("starting a worker", self._options.output):
+            self._load()
+
+    def _load(self) -> None:
         options = self._options
         self._progress = PROCESS.progress(options.output)
         self._embedder = PROCESS.embedder(options.tower, self._job.batch_size)
@@ -85,18 +90,22 @@ class EmbedUnit(beam.DoFn):
             return
         if self._limit.is_exceeded(self._tally.num_failures):
             return
-        try:
-            marker = self._embed(element)
-            directory.mark_finished(marker)
-            self._tally.add(element.number, marker.info.num_failures)
-        except FileNotFoundError:
-            if not directory.is_published():
-                raise
-            # Another launcher has published the dataset and swept this attempt's files away.
+        first, last = element.first_row + 1, element.first_row + element.num_rows
+        rows = f"row {first:,}" if first == last else f"rows {first:,} to {last:,}"
+        with self._progress.unit(), located(f"{rows} of {self._job.source.path}", self._options.output):
+            try:
+                marker = self._embed(element)
+                directory.mark_finished(marker)
+                self._tally.add(element.number, marker.info.num_failures)
+            except FileNotFoundError:
+                if not directory.is_published():
+                    raise
+                # Another launcher has published the dataset and swept this attempt's files away.
         NUM_RETRIED.inc(PROCESS.take_retried())
         yield element.number
 
     def _embed(self, unit: WorkUnit) -> ShardMarker:
+        self._check_stop()
         reasons, notes = Tally(), Tally()
         with ShardWriter(
             self._options.output,
@@ -106,9 +115,8 @@ class EmbedUnit(beam.DoFn):
             block_rows=BLOCK_ROWS,
         ) as writer:
             examples = self._source.read(unit)
-            for batch in embed_examples(examples, self._embedder, self._preparer):
-                if self._progress.is_stop_requested:
-                    raise StopRequestedError("the launcher requested a stop")
+            for batch in embed_examples(examples, self._embedder, self._preparer, self._job.vector_type):
+                self._check_stop()
                 self._append(writer, batch)
                 self._progress.add(num_rows=len(batch.examples), num_failures=len(batch.failures))
                 for failure in batch.failures:
@@ -123,6 +131,10 @@ class EmbedUnit(beam.DoFn):
             reasons=dict(reasons),
             notes=[Note(what=what, count=count, first=key) for what, (count, key) in notes],
         )
+
+    def _check_stop(self) -> None:
+        if self._progress.is_stop_requested:
+            raise StopRequestedError("the launcher requested a stop")
 
     def _append(self, writer: ShardWriter, batch: EmbeddedBatch) -> None:
         if batch.examples:

@@ -15,13 +15,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from lit_precompute.schemas.manifest import Manifest, Probe, ShardInfo
+from lit_precompute.schemas.manifest import Manifest
+from lit_precompute.schemas.manifest_parts import Probe, ShardInfo
 from lit_precompute.schemas.probes import decode_vector
 from lit_precompute.schemas.reading.row_block import RowBlock
 from lit_precompute.schemas.reading.table_reader import TableReader
 from lit_precompute.schemas.storage import MANIFEST_NAME, DatasetError, file_sha256
 from lit_precompute.schemas.tables import EMBEDDING, EMBEDDINGS, KEY, TableSchema
 from lit_precompute.schemas.vectors import LARGEST, SMALLEST_SCALE, StoredVectors, store
+from lit_precompute.schemas.wording import counted
 
 # Faults reported per file: a badly damaged one would otherwise fill the screen.
 _MAX_FAULTS_PER_FILE = 5
@@ -126,7 +128,7 @@ class _Verification:
                 continue
             expected = min(block_rows, num_rows - block * block_rows)
             if batch.num_rows != expected:
-                yield f"{where}: must have {expected} rows, got {batch.num_rows}"
+                yield f"{where}: must have {counted(expected, 'row')}, got {batch.num_rows:,}"
             self._note_keys(batch, table, keys)
             yield from self._vectors(batch, table, where, first_row + block * block_rows)
 

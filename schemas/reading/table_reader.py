@@ -8,7 +8,7 @@ import pyarrow as pa
 from array_record.python.array_record_module import ArrayRecordReader
 
 from lit_precompute.schemas import blocks
-from lit_precompute.schemas.manifest import FileInfo
+from lit_precompute.schemas.manifest_parts import FileInfo
 from lit_precompute.schemas.storage import DatasetError
 from lit_precompute.schemas.tables import TableSchema
 

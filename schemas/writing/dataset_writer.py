@@ -10,7 +10,8 @@ import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lit_precompute.schemas.manifest import Manifest, Note, SourceInfo
+from lit_precompute.schemas.manifest import Manifest
+from lit_precompute.schemas.manifest_parts import Note, SourceInfo
 from lit_precompute.schemas.probes import ProbeSampler
 from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, DatasetError, refuse_url
 from lit_precompute.schemas.tables import EMBEDDING, EMBEDDINGS, TableSchema, embeddings_table, failures_table

@@ -10,17 +10,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from lit_precompute.schemas.manifest import (
-    FORMAT_VERSION,
-    FileInfo,
-    Ledger,
-    Manifest,
-    Note,
-    Probe,
-    ShardInfo,
-    SourceInfo,
-    digest,
-)
+from lit_precompute.schemas.manifest import FORMAT_VERSION, Manifest, digest
+from lit_precompute.schemas.manifest_parts import FileInfo, Ledger, Note, Probe, ShardInfo, SourceInfo
 from lit_precompute.schemas.reading.table_reader import TableReader
 from lit_precompute.schemas.storage import (
     MANIFEST_NAME,
@@ -97,8 +88,7 @@ def publish_manifest(
     """
     shards = sorted(shards, key=lambda shard: shard.shard)
     _check_width(tables, tower)
-    for table in tables:  # opening checks that each file is there, and its size
-        TableReader(pathlib.Path(directory), table, [shard.files[table.name] for shard in shards])
+    check_files(directory, tables, shards)
     written = sum(shard.num_rows for shard in shards)
     failed = sum(shard.num_failures for shard in shards)
     content: dict[str, Any] = {
@@ -119,6 +109,16 @@ def publish_manifest(
     path = pathlib.Path(directory) / MANIFEST_NAME
     write_text_atomically(path, manifest.to_text())
     return Manifest.read(directory)
+
+
+def check_files(directory: str | os.PathLike[str], tables: Iterable[TableSchema], shards: Sequence[ShardInfo]) -> None:
+    """Checks that every file is there and has its size.
+
+    Raises:
+      DatasetError: a file is missing, or its size differs.
+    """
+    for table in tables:
+        TableReader(pathlib.Path(directory), table, [shard.files[table.name] for shard in shards])  # checks as it opens
 
 
 def add_up(notes: Iterable[Note]) -> list[Note]:

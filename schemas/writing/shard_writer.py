@@ -10,7 +10,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 
-from lit_precompute.schemas.manifest import ShardInfo
+from lit_precompute.schemas.manifest_parts import ShardInfo
 from lit_precompute.schemas.probes import ProbeSampler
 from lit_precompute.schemas.storage import DatasetError, temporary_path
 from lit_precompute.schemas.tables import EMBEDDING, EMBEDDINGS, KEY, TableSchema
@@ -54,10 +54,14 @@ class ShardWriter:
         self._shard = shard
         self._num_shards = num_shards
         self._tables = {table.name: table for table in tables}
-        self._writers = {
-            name: TableWriter(temporary_path(directory, f"{name}-{shard:05d}"), table, block_rows)
-            for name, table in self._tables.items()
-        }
+        self._writers: dict[str, TableWriter] = {}
+        try:
+            for name, table in self._tables.items():
+                path = temporary_path(directory, f"{name}-{shard:05d}")
+                self._writers[name] = TableWriter(path, table, block_rows)
+        except OSError:
+            self.abort()
+            raise
         # A running hash of each aligned table's keys: alignment is checked without keeping them.
         self._keys = {name: hashlib.sha256() for name, table in self._tables.items() if table.aligned}
 

@@ -1,7 +1,11 @@
 """Writes one table's file of one shard, cutting rows into blocks of equal size."""
 
+import contextlib
+import errno
+import os
 import pathlib
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -11,6 +15,10 @@ from lit_precompute.schemas import blocks
 from lit_precompute.schemas.storage import DatasetError
 from lit_precompute.schemas.tables import KEY, TableSchema
 from lit_precompute.schemas.vectors import to_arrow
+
+# How array_record's errors begin: "write() failed: No space left on device; writing PATH; ...".
+_REASON = re.compile(r"failed: ([^;]+)")
+_ERRNO = {os.strerror(number): number for number in errno.errorcode}
 
 # Columns by name: sequences of Python values, or NumPy arrays.
 Columns = Mapping[str, Any]
@@ -30,13 +38,15 @@ class TableWriter:
         self._block_rows = block_rows
         self._pending: list[pa.RecordBatch] = []
         self._num_pending = 0
-        self._file = ArrayRecordWriter(str(path), blocks.WRITER_OPTIONS)
+        with _os_errors(path):
+            self._file = ArrayRecordWriter(str(path), blocks.WRITER_OPTIONS)
 
     def append(self, columns: Columns) -> None:
         """Adds rows, given column by column.
 
         Raises:
           DatasetError: missing or unknown columns, columns of unequal length, or values that do not fit.
+          OSError: the file cannot be written; a full disk may also show only in `close`.
         """
         num_rows = self._count(columns)
         start = 0
@@ -59,12 +69,14 @@ class TableWriter:
         """Writes the last, shorter block and closes the file."""
         if self._num_pending:
             self._write_block()
-        self._file.close()
+        with _os_errors(self.path):
+            self._file.close()
 
     def discard(self) -> None:
         """Closes the file and removes it."""
         if self._file.is_open():
-            self._file.close()
+            with contextlib.suppress(RuntimeError):  # on a full disk; the file is not needed
+                self._file.close()
         self.path.unlink(missing_ok=True)
 
     def _count(self, columns: Columns) -> int:
@@ -101,7 +113,21 @@ class TableWriter:
 
     def _write_block(self) -> None:
         batch = pa.Table.from_batches(self._pending, schema=self._schema).combine_chunks().to_batches()[0]
-        self._file.write(blocks.encode(batch, compress=not self._table.holds_vectors))
+        with _os_errors(self.path):
+            self._file.write(blocks.encode(batch, compress=not self._table.holds_vectors))
         self._pending = []
         self._num_pending = 0
         self.num_blocks += 1
+
+
+@contextlib.contextmanager
+def _os_errors(path: pathlib.Path) -> Iterator[None]:
+    """Raises the OSError that the text of an array_record error names; it has no types of its own."""
+    try:
+        yield
+    except RuntimeError as error:
+        reason = _REASON.search(str(error))
+        number = _ERRNO.get(reason[1]) if reason else None
+        if number is None:
+            raise
+        raise OSError(number, os.strerror(number), str(path)) from error

@@ -1,15 +1,19 @@
 """What the commands share."""
 
+import logging
 import pathlib
 
 import pytest
 
-from lit_precompute.commands.console import card, counted, duration, errors_as_messages, make_console
-
-
-@pytest.mark.parametrize(("number", "words"), [(0, "0 rows"), (1, "1 row"), (1024, "1,024 rows")])
-def test_counts_with_their_noun(number, words):
-    assert counted(number, "row") == words
+from lit_precompute.commands.console import (
+    card,
+    duration,
+    errors_as_messages,
+    fail,
+    is_debugging,
+    make_console,
+    take_debug_flag,
+)
 
 
 @pytest.mark.parametrize(
@@ -44,6 +48,41 @@ def test_a_full_disk_is_status_1(capsys):
         pathlib.Path("/dev/full").write_text("x")
     assert end.value.code == 1
     assert "No space left on device" in capsys.readouterr().err
+
+
+@pytest.fixture
+def debugging(monkeypatch):
+    """Restores what the flag changes."""
+    loggers = [logging.getLogger(), logging.getLogger("lit_precompute")]
+    before = [(logger.level, list(logger.handlers)) for logger in loggers]
+    yield
+    for logger, (level, handlers) in zip(loggers, before, strict=True):
+        logger.setLevel(level)
+        logger.handlers[:] = handlers
+
+
+@pytest.mark.parametrize("place", [1, 2])
+def test_debug_shows_tracebacks_and_is_taken_from_the_arguments(debugging, capsys, place):
+    arguments = ["lit-data", "info", "mine"]
+    take_debug_flag(arguments)
+    assert not is_debugging()
+    arguments.insert(place, "--debug")
+    take_debug_flag(arguments)
+    assert arguments == ["lit-data", "info", "mine"] and is_debugging()
+    with pytest.raises(SystemExit) as end, errors_as_messages():
+        raise ValueError("no such tower")
+    assert end.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("Traceback") and said.endswith("ValueError: no such tower\nerror: no such tower\n")
+
+
+def test_a_message_about_a_bug_comes_with_its_traceback(capsys):
+    with pytest.raises(SystemExit):
+        try:
+            raise KeyError("width")
+        except KeyError as error:
+            fail(error, status=1, with_traceback=True)
+    assert capsys.readouterr().err.endswith("KeyError: 'width'\nerror: 'width'\n")
 
 
 def test_a_missing_package_of_the_extra_names_the_extra(capsys):

@@ -31,3 +31,8 @@ def help_of(monkeypatch, capsys, *command):
 )
 def test_help_shows_an_example(monkeypatch, capsys, command, example):
     assert example in help_of(monkeypatch, capsys, *command.split())
+
+
+@pytest.mark.parametrize("command", ["embed", "tune", "eval", "data"])
+def test_help_shows_how_to_see_a_traceback(monkeypatch, capsys, command):
+    assert "--debug, anywhere on the command line, shows tracebacks" in help_of(monkeypatch, capsys, command)

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import pytest
 
 from lit_precompute.precompute import batch_size
-from lit_precompute.precompute.batch_size import Measured, choose, probe
+from lit_precompute.precompute.batch_size import DoesNotFitError, Measured, choose, probe, try_batch
+from lit_precompute.precompute.embedder import Embedder
 from lit_precompute.towers.loading import load_tower
 from tests.towers.tiny_tower import NAME, register_tiny_tower, write_weights
 
@@ -61,13 +62,15 @@ def test_a_batch_that_does_not_fit_ends_the_probe(tower, monkeypatch):
     assert [one.batch_size for one in probe(tower, num_rows=1000)] == [16]
 
 
-def test_a_device_too_small_for_any_batch_raises_its_error(tower, monkeypatch):
+def test_a_device_too_small_for_any_batch_is_an_error_in_words(tower, monkeypatch):
     def start(self, images):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
 
     monkeypatch.setattr(batch_size.Embedder, "start", start)
-    with pytest.raises(jax.errors.JaxRuntimeError, match="RESOURCE_EXHAUSTED"):
+    with pytest.raises(DoesNotFitError, match=r"a batch of 16 images does not fit the memory .*give a smaller"):
         probe(tower, num_rows=1000)
+    with pytest.raises(DoesNotFitError, match="a batch of 1 image does not fit the memory"):
+        try_batch(Embedder(tower, batch_size=1))
 
 
 def test_a_towers_own_error_is_not_taken_for_a_lack_of_memory(tower):

@@ -5,6 +5,7 @@ import gc
 import io
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
@@ -88,6 +89,38 @@ def test_failures_are_reported_and_leave_no_gap(tower):
     ]
     assert [example.key for batch in batches for example in batch.examples] == ["k0", "k3", "k4", "k7"]
     np.testing.assert_allclose(batches[-1].vectors[-1], _expected(7), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("value", "vector_type", "message"),
+    [
+        (np.nan, "float32", "1 of 12 numbers are NaN or infinite; the largest finite one is "),
+        (-np.inf, "float16", "1 of 12 numbers are NaN or infinite; the largest finite one is "),
+        (1e30, "float16", "the largest finite one is 1e+30, too large for float16; these types hold it: float32, "),
+    ],
+)
+def test_an_embedding_that_cannot_be_stored_is_a_failure(tower, value, vector_type, message):
+    """The other rows, in the same batch and in others, keep their order and their bytes."""
+    white = np.full((SIZE, SIZE, 3), 255, np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(white).save(stream, "PNG")
+
+    def apply(parameters, images):
+        vectors = tower.apply(parameters, images)
+        return vectors.at[:, 3].set(jnp.where((images >= 1).all(axis=(1, 2, 3)), value, vectors[:, 3]))
+
+    odd = dataclasses.replace(tower, apply=apply)
+    examples = [_example(number, stream.getvalue if number in (1, 5, 6) else None) for number in range(8)]
+    batches = list(embed_examples(examples, *_embedding(odd, 4, 2), vector_type))
+    failures = [failure for batch in batches for failure in batch.failures]
+    assert [(failure.key, failure.source, failure.reason) for failure in failures] == [
+        (f"k{number}", f"{number}.png", "not-finite") for number in (1, 5, 6)
+    ]
+    assert all(f"the embedding cannot be stored: {message}" in failure.message for failure in failures)
+    assert [[example.key for example in batch.examples] for batch in batches] == [["k0", "k2", "k3"], ["k4", "k7"]]
+    found = np.concatenate([batch.vectors for batch in batches])
+    undisturbed = np.concatenate([batch.vectors for batch in embed_examples(examples, *_embedding(tower, 4, 2))])
+    np.testing.assert_array_equal(found, undisturbed[[0, 2, 3, 4, 7]])
 
 
 def test_only_failures_give_one_batch_without_rows(tower):

@@ -9,7 +9,15 @@ from hypothesis import strategies
 from hypothesis.extra import numpy as arrays
 
 from lit_precompute.schemas import DatasetError, DatasetWriter, EmbeddingDataset, captions_table
-from lit_precompute.schemas.vectors import SMALLEST_SCALE, dequantise, quantise, store
+from lit_precompute.schemas.vectors import (
+    SMALLEST_SCALE,
+    VECTOR_TYPES,
+    dequantise,
+    quantise,
+    storable,
+    store,
+    why_not_storable,
+)
 from tests.schemas.making import SOURCE, card, rows, write
 
 # 127 times a scale may round above the largest float32: such rows are refused.
@@ -108,6 +116,60 @@ def test_values_that_are_not_finite_are_refused(tmp_path, value):
         DatasetWriter(tmp_path, tower=card(), source=SOURCE, tables=[captions_table()], vector_type="int8") as writer,
     ):
         writer.write(keys=keys, embeddings=vectors, columns={"captions": {"texts": texts}})
+
+
+# The largest value of each type by its definition, and the smallest that rounds to infinity (a tie goes to even).
+MOST = {
+    "float32": (float(np.finfo(np.float32).max), np.inf),
+    "float16": (np.nextafter(np.float32(65520), np.float32(0)), 65520),
+    "bfloat16": (np.nextafter(np.float32((2 - 2**-8) * 2.0**127), np.float32(0)), (2 - 2**-8) * 2.0**127),
+    "int8": (3.4e38, float(np.finfo(np.float32).max)),  # the scale is rounded: 127 times it may overflow
+}
+
+
+@pytest.mark.parametrize("vector_type", VECTOR_TYPES)
+def test_a_row_can_be_stored_if_reading_it_back_is_finite(vector_type):
+    most, too_large = MOST[vector_type]
+    values = [0, most, -most, too_large, -too_large, np.inf, -np.inf, np.nan]
+    vectors = np.full((len(values), 5), 0.5, np.float32)
+    vectors[:, 3] = values
+    assert storable(vectors, vector_type).tolist() == [True] * 3 + [False] * 5
+    assert storable(vectors[:0], vector_type).shape == (0,)
+    with np.errstate(all="ignore"):
+        back = store(vectors, vector_type).to_float32()
+    assert np.isfinite(back[:3]).all()
+
+
+@hypothesis.given(
+    arrays.arrays(np.float32, (3, 4), elements=strategies.floats(width=32)), strategies.sampled_from(VECTOR_TYPES)
+)
+@hypothesis.settings(max_examples=300, deadline=None)
+def test_storable_matches_storing_every_number(vectors, vector_type):
+    with np.errstate(all="ignore"):
+        finite = np.isfinite(store(vectors, vector_type).to_float32()) & np.isfinite(vectors)
+    assert storable(vectors, vector_type).tolist() == finite.all(axis=1).tolist()
+
+
+@pytest.mark.parametrize(
+    ("vector", "vector_type", "words"),
+    [
+        ([1, np.nan, -3, np.inf], "float16", "2 of 4 numbers are NaN or infinite; the largest finite one is 3"),
+        ([np.nan], "float32", "1 of 1 numbers are NaN or infinite; none is finite"),
+        (
+            [1e5, -2e5],
+            "float16",
+            "the largest finite one is 200000, too large for float16; these types hold it: float32, bfloat16, int8",
+        ),
+        (
+            [3.402e38],
+            "bfloat16",
+            "the largest finite one is 3.402e+38, too large for bfloat16; these types hold it: float32, int8",
+        ),
+        ([1e300], "float16", "the largest finite one is 1e+300, too large for float16; no type holds it"),
+    ],
+)
+def test_what_cannot_be_stored_is_explained(vector, vector_type, words):
+    assert why_not_storable(vector, vector_type) == words
 
 
 def test_int8_without_its_scales_is_refused(tmp_path):

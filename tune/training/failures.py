@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import jax
 
-from lit_precompute.schemas.full_disk import is_full_disk
+from lit_precompute.schemas.wording import is_full_disk
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe
 

@@ -1,10 +1,17 @@
 """lit-embed: runs a locked image tower over a source of images and texts, once, and stores the embeddings."""
 
+import sys
 from typing import Annotated
 
 import tyro
 
-from lit_precompute.commands.console import errors_as_messages, find_modules_here, make_console
+from lit_precompute.commands.console import (
+    DEBUG_HELP,
+    errors_as_messages,
+    find_modules_here,
+    make_console,
+    take_debug_flag,
+)
 from lit_precompute.commands.embed.run import Run
 from lit_precompute.commands.embed.towers import Towers
 from lit_precompute.commands.pipes import quiet_when_pipe_closes
@@ -13,14 +20,15 @@ from lit_precompute.commands.pipes import quiet_when_pipe_closes
 @quiet_when_pipe_closes()
 def main() -> None:
     """Entry point of `lit-embed`; exits with 0, 1 (the job failed), 2 (wrong input) or 130 (interrupted)."""
+    take_debug_flag(sys.argv)
     commands = Annotated[Run, tyro.conf.subcommand("run")] | Annotated[Towers, tyro.conf.subcommand("towers")]
-    command, beam_flags = tyro.cli(
-        commands,
-        prog="lit-embed",
-        description=__doc__,
-        return_unknown_args=True,
-        config=(tyro.conf.OmitSubcommandPrefixes,),
-    )
-    find_modules_here()
     with errors_as_messages():
+        command, beam_flags = tyro.cli(
+            commands,
+            prog="lit-embed",
+            description=f"{__doc__}\n\n{DEBUG_HELP}",
+            return_unknown_args=True,
+            config=(tyro.conf.OmitSubcommandPrefixes,),
+        )
+        find_modules_here()
         command.run(make_console(), beam_flags)

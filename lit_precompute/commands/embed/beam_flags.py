@@ -2,19 +2,27 @@
 
 import argparse
 from collections.abc import Sequence
+from typing import NoReturn
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises on a wrong value instead of printing the usage of all of Beam's flags and exiting."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message} (an option of Apache Beam)")
 
 
 def check_beam_flags(flags: Sequence[str]) -> None:
-    """Raises on flags that Beam does not define; Beam itself would only warn.
+    """Raises on flags that Beam does not define, of which Beam itself would only warn, and on wrong values.
 
     Raises:
-      ValueError: there are unknown flags; the message lists all of them.
+      ValueError: there are unknown flags, all of which the message lists, or a value is wrong.
     """
     if not flags:
         return  # importing Beam takes seconds
     from apache_beam.options.pipeline_options import PipelineOptions
 
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, conflict_handler="resolve")
+    parser = _Parser(add_help=False, allow_abbrev=False, conflict_handler="resolve")
     for options in PipelineOptions.__subclasses__():
         if add_arguments := options.__dict__.get("_add_argparse_args"):
             add_arguments.__func__(options, parser)

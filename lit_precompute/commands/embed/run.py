@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 
 import rich.console
 
-from lit_precompute.commands.console import counted, duration, fail
+from lit_precompute.commands.console import duration, fail, is_debugging
 from lit_precompute.commands.embed.beam_flags import check_beam_flags
 from lit_precompute.commands.embed.flags import flat_flags
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.commands.stopping import INTERRUPTED, StopRequest, interruptible
-from lit_precompute.pipelines.embed.launch import EmbedError, EmbedProgress, EmbedStopped, Launch
+from lit_precompute.pipelines.embed.errors import EmbedError
+from lit_precompute.pipelines.embed.launch import EmbedProgress, EmbedStopped, Launch
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.schemas import Manifest
+from lit_precompute.schemas.wording import counted
 
 _HOW_TO_RESUME = "finished shards are kept: run the same command again to resume"
 
@@ -44,8 +46,11 @@ class Run:
         Raises:
           ValueError, OSError: wrong input.
         """
-        logging.getLogger().setLevel(logging.ERROR)  # Beam warns about cloud libraries that a local job does not need
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        if not is_debugging():
+            # Beam warns about cloud libraries that a local job does not need, and logs a stack before an error that is
+            # reported here.
+            logging.getLogger().setLevel(logging.CRITICAL)
+            os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         with interruptible(_HOW_TO_RESUME):
             check_beam_flags(beam_flags)
             with ProgressDisplay(console) as display:
@@ -76,7 +81,7 @@ def _run(launch: Launch, console: rich.console.Console) -> None:
         except EmbedStopped:
             fail(f"interrupted; {_HOW_TO_RESUME}", INTERRUPTED)
         except EmbedError as error:
-            fail(error, status=1)
+            fail(error, status=1, with_traceback=error.is_bug)
     num_embedded = 0 if launch.is_finished else job.num_rows - launch.num_done_before
     say_result(console, job.output, manifest, time.monotonic() - started_s, num_embedded, launch.num_retried)
 

@@ -29,6 +29,7 @@ from lit_precompute.precompute.sources.table.rows import Layout, Row
 from lit_precompute.precompute.sources.table.windows_paths import BACKSLASHES, is_windows_path, read_windows_image
 from lit_precompute.schemas import Note, SourceInfo, TableSchema
 from lit_precompute.schemas.storage import beside, is_url
+from lit_precompute.schemas.wording import counted
 
 SUFFIXES = ("csv", "tsv", "jsonl")
 FORMATS = (*SUFFIXES, *(name for name in DIALECTS if name not in SUFFIXES))
@@ -151,11 +152,11 @@ def _info(lines: Lines, format: str, columns: SourceColumns) -> SourceInfo:
 
 def _extent(lines: Lines) -> str:
     """Returns how many lines were read, and what explains that they are not the rows and a header."""
-    words = f"{lines.number:,} line{'s' * (lines.number != 1)}"
+    words = counted(lines.number, "line")
     if lines.num_blank:
         words += f", {lines.num_blank:,} blank"
     if lines.num_long_rows:
-        words += f", {lines.num_long_rows:,} row{'s' * (lines.num_long_rows != 1)} of several lines"
+        words += f", {counted(lines.num_long_rows, 'row')} of several lines"
     return words
 
 

@@ -32,6 +32,7 @@ from lit_precompute.precompute.sources.webdataset.tar_samples import (
 from lit_precompute.precompute.sources.webdataset.tar_scan import TarScan, scan_tar
 from lit_precompute.precompute.sources.webdataset.tar_words import SharedFile
 from lit_precompute.schemas import Note, SourceInfo, TableSchema
+from lit_precompute.schemas.wording import counted
 from lit_precompute.schemas.writing.publishing import add_up
 
 # Suffixes that a message lists.
@@ -59,8 +60,7 @@ class WebdatasetSource:
     @property
     def extent(self) -> str:
         """Its tars."""
-        num_tars = len(self.info.files)
-        return f"{num_tars:,} tar{'s' * (num_tars != 1)}"
+        return counted(len(self.info.files), "tar")
 
     @property
     def tables(self) -> tuple[TableSchema, ...]:
@@ -132,7 +132,7 @@ def _check_scans(path: str, scans: Sequence[TarScan], rule: SampleRule, sought: 
     """Refuses tars in which nothing can be embedded, or which lack a key that the user named."""
     there_are = _listed(suffix for scan in scans for suffix in scan.suffixes)
     if not any(scan.hashes for scan in scans):
-        tars = f"{len(scans)} tar{'s' * (len(scans) != 1)}"
+        tars = counted(len(scans), "tar")
         raise SourceError(f"{path}: no samples in {tars}; members must be named like 0001.jpg, 0001.txt")
     if not any(scan.has_images for scan in scans):
         if rule.image:

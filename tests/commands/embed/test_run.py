@@ -14,6 +14,7 @@ from lit_precompute.pipelines.embed.launch import EmbedProgress
     ("progress", "words"),
     [
         (EmbedProgress(0, 1_603, 0, None), "0/1,603 rows"),
+        (EmbedProgress(0, 1, 0, None), "0/1 row"),
         (EmbedProgress(603, 1_603, 0, 50.0), "603/1,603 rows  50 rows/s  20 s left"),
         (EmbedProgress(603, 1_603, 2, 1.0), "603/1,603 rows  1 rows/s  16 min 40 s left  2 failed"),
         (EmbedProgress(8, 16, 2, None, 12), "8/16 rows  2 failed  12 reads retried"),

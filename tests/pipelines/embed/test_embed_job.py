@@ -3,21 +3,28 @@
 import collections
 import dataclasses
 import importlib.metadata
+import io
 import json
 import pathlib
-import re
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 
 from lit_precompute.pipelines.embed import graph
 from lit_precompute.pipelines.embed import job as job_module
 from lit_precompute.pipelines.embed.failure_limit import FailureLimit
 from lit_precompute.pipelines.embed.job import JobDirectory
-from lit_precompute.pipelines.embed.launch import embed, embeds_here
+from lit_precompute.pipelines.embed.launch import embed
 from lit_precompute.pipelines.embed.options import EmbedOptions
+from lit_precompute.pipelines.embed.planning import plan
+from lit_precompute.pipelines.embed.process_registry import ProcessRegistry
+from lit_precompute.precompute.embedder import Embedder
 from lit_precompute.precompute.images.decoding import decode
 from lit_precompute.precompute.images.preprocessing import prepare
+from lit_precompute.precompute.sources.opening import open_source
 from lit_precompute.precompute.sources.source import Source
 from lit_precompute.schemas import EmbeddingDataset, Manifest
 from lit_precompute.schemas.checking.receipt import make_receipt
@@ -235,7 +242,8 @@ def test_markers_are_read_once_per_launch_and_once_to_publish(tmp_path, monkeypa
     tower = ImageTowerOptions(name=NAME, weights=write_weights(tmp_path / "weights.npz"))
     options = EmbedOptions(source=str(table), tower=tower, output=str(tmp_path / "out"), rows_per_shard=1, batch_size=4)
     register_tiny_tower()
-    job, source, units = graph.plan(options)
+    source = open_source(options.source)
+    job, units = plan(options, source)
     flags = ["--runner=FnApiRunner"]
     JobDirectory(options.output).claim(job)
     graph.run(options, job, source, units[:5], FailureLimit(None), flags)
@@ -265,13 +273,6 @@ def test_a_directory_reads_each_marker_once(tmp_path, monkeypatch, source):
     assert sorted(directory.finished()) == [0, 1, 3, 4, 5]
 
 
-def test_a_job_with_only_bad_images_has_no_rows(tmp_path, monkeypatch):
-    table = write_source(tmp_path / "source", 0)
-    assert run(monkeypatch, *arguments(table, tmp_path / "out")) == 0
-    with EmbeddingDataset.open(tmp_path / "out") as dataset:
-        assert (dataset.num_rows, dataset.manifest.num_failures) == (0, 5)
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -282,6 +283,9 @@ def test_a_job_with_only_bad_images_has_no_rows(tmp_path, monkeypatch):
         ({"batch_size": 0}, "batch_size must be >= 1, got 0"),
         ({"rows_per_shard": 0}, "rows_per_shard must be >= 1, got 0"),
         ({"no_such_flag": 3}, "unknown options --no-such-flag"),
+        ({"decode_workers": 0}, "decode_workers must be >= 1, got 0"),
+        ({"text_column": "path"}, "columns: names must differ"),
+        ({"runner": "FlankRunner"}, "--runner=FlankRunner: Unexpected pipeline runner: FlankRunner"),
     ],
 )
 def test_wrong_input_is_one_message_before_any_work(tmp_path, monkeypatch, source, capsys, options, message):
@@ -290,6 +294,74 @@ def test_wrong_input_is_one_message_before_any_work(tmp_path, monkeypatch, sourc
     assert message in said.replace("\n", "")
     assert "Traceback" not in said
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "options", [{"max_failures": "many"}, {"rows_per_shard": 9}, {"batch_size": 5}, {"source": "other"}]
+)
+def test_checks_that_need_no_tower_come_before_it_is_loaded(tmp_path, monkeypatch, source, options):
+    """The output belongs to an unfinished job of eight rows per shard and a batch of four."""
+    monkeypatch.setattr(JobDirectory, "publish", _not_yet)
+    assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 1
+    if "source" in options:
+        options = {"source": write_source(tmp_path / "other", 10)}
+    monkeypatch.setattr(ProcessRegistry, "tower", _not_yet)
+    assert run(monkeypatch, *arguments(source, tmp_path / "out", **options)) == 2
+
+
+def test_a_batch_that_does_not_fit_the_memory_does_not_claim_the_output(tmp_path, monkeypatch, source, capsys):
+    start = Embedder.start
+
+    def full(self, batch):
+        if len(batch) > 100:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 1 GB")
+        return start(self, batch)
+
+    monkeypatch.setattr(Embedder, "start", full)
+    assert run(monkeypatch, *arguments(source, tmp_path / "out", batch_size=128)) == 2
+    assert "a batch of 128 images does not fit the memory (RESOURCE_EXHAUSTED: Out of" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert run(monkeypatch, *arguments(source, tmp_path / "out", batch_size=4)) == 0
+
+
+def test_an_output_that_is_a_file_is_refused(tmp_path, monkeypatch, source, capsys):
+    (tmp_path / "out").write_text("mine")
+    for output in (tmp_path / "out", tmp_path / "out/below"):
+        assert run(monkeypatch, *arguments(source, output)) == 2
+        assert f"{output}: {tmp_path}/out is a file; choose another --output" in capsys.readouterr().err
+
+
+def test_a_finished_job_without_its_files_is_not_called_finished(tmp_path, monkeypatch, source, capsys):
+    assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 0
+    (tmp_path / "out/failures/part-00002-of-00006.arrayrecord").unlink()
+    assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 2
+    assert "failures/part-00002-of-00006.arrayrecord: the shard's file is missing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("value", "dtype"), [(np.nan, "float32"), (1e30, "float16"), (3.4028235e38, "int8")])
+def test_an_embedding_that_cannot_be_stored_is_a_failed_row(tmp_path, monkeypatch, source, dtype, value, capsys):
+    """The others are stored as ever, and the failure counts towards the limit."""
+    apply = Embedder._embed
+
+    def odd(self, parameters, images):
+        vectors = apply(self, parameters, images)
+        return jnp.where((images == 255).all(axis=(1, 2, 3))[:, None], value, vectors)
+
+    monkeypatch.setattr(Embedder, "_embed", odd)
+    table = write_source(tmp_path / "source", 20, bad=False)
+    white = io.BytesIO()
+    Image.new("RGB", (20, 20), "white").save(white, "PNG")
+    (tmp_path / "source/013.png").write_bytes(white.getvalue())
+    assert run(monkeypatch, *arguments(table, tmp_path / "out", dtype=dtype, max_failures=0)) == 1
+    assert "1 row failed, --max-failures allows 0: 1 not-finite (first: 013.png)" in capsys.readouterr().err
+    assert run(monkeypatch, *arguments(table, tmp_path / "out", dtype=dtype, max_failures=1)) == 0
+    assert "1 row failed" in capsys.readouterr().out
+    assert verify(tmp_path / "out") == []
+    with EmbeddingDataset.open(tmp_path / "out") as dataset:
+        assert dataset.keys().to_pylist() == [f"{number:03d}.png" for number in range(20) if number != 13]
+        (failure,) = dataset.failures().to_pylist()
+    assert (failure["key"], failure["source"]) == ("013.png", str(tmp_path / "source/013.png"))
+    assert failure["reason"] == "not-finite" and "the embedding cannot be stored: " in failure["message"]
 
 
 def test_beams_flags_pass_through(tmp_path, monkeypatch, source):
@@ -357,7 +429,8 @@ def test_a_launcher_that_another_overtakes_ends_well(tmp_path, monkeypatch, sour
     tower = ImageTowerOptions(name=NAME, weights=str(source.parent / "weights.npz"))
     output = str(tmp_path / "out")
     options = EmbedOptions(source=str(source), tower=tower, output=output, rows_per_shard=8, batch_size=4)
-    job, inner, units = graph.plan(options)
+    inner = open_source(options.source)
+    job, units = plan(options, inner)
     JobDirectory(output).claim(job)
     overtaken = OvertakenSource(inner, options, tmp_path / "overtaken")
     graph.run(options, job, overtaken, units, FailureLimit(None), ["--runner=FnApiRunner"])
@@ -369,48 +442,3 @@ def test_a_work_folder_of_another_program_is_refused(tmp_path, monkeypatch, sour
     (tmp_path / "out/_work/temporary").mkdir(parents=True)
     assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 2
     assert "_work: does not belong to a job; remove it" in capsys.readouterr().err
-
-
-def test_a_batch_size_that_is_not_given_is_chosen_once_and_kept(tmp_path, monkeypatch, source, capsys):
-    command = arguments(source, tmp_path / "out")
-    place = command.index("--batch-size")
-    del command[place : place + 2]
-    publish = JobDirectory.publish
-    monkeypatch.setattr(JobDirectory, "publish", _not_yet)
-    assert run(monkeypatch, *command) == 1
-    (chosen,) = re.findall(r"batch size (\d+), by trial \(images/s at 16: ", capsys.readouterr().out)
-    monkeypatch.setattr(JobDirectory, "publish", publish)
-
-    def probe_again(*_, **__):
-        raise AssertionError("the job has a batch size already")
-
-    monkeypatch.setattr(graph, "probe", probe_again)
-    assert run(monkeypatch, *command) == 0  # resumes
-    assert run(monkeypatch, *command) == 0  # already finished
-    with EmbeddingDataset.open(tmp_path / "out") as dataset:
-        assert dataset.manifest.job["batch_size"] == int(chosen)
-    assert run(monkeypatch, *command, "--batch-size", str(int(chosen) + 1)) == 2
-    assert f"options.batch_size is {chosen} there" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("flags", "here"),
-    [
-        (["--runner=FnApiRunner"], True),
-        (["--runner", "FnApiRunner"], True),
-        (["--runner=DirectRunner"], True),
-        (["--runner=DataflowRunner"], False),
-    ],
-)
-def test_batch_sizes_are_tried_only_on_devices_that_will_embed(flags, here):
-    assert embeds_here(flags) == here
-
-
-def test_a_job_for_other_machines_tries_no_batch_size(tmp_path, source, monkeypatch):
-    command = arguments(source, tmp_path / "out")
-    options = EmbedOptions(
-        source=str(source), tower=ImageTowerOptions(name=NAME, weights=command[6]), output=str(tmp_path / "out")
-    )
-    monkeypatch.setattr(graph, "probe", _not_yet)
-    job, _, _ = graph.plan(options, embeds_here=False)
-    assert job.batch_size == 64

@@ -1,11 +1,17 @@
 """Launches from Python: progress, stopping, resuming, failures."""
 
 import dataclasses
+import os
+import re
+import subprocess
 import threading
 
 import pytest
 
-from lit_precompute.pipelines.embed.launch import EmbedError, EmbedStopped, Launch
+from lit_precompute.pipelines.embed.errors import EmbedError
+from lit_precompute.pipelines.embed.graph import Publish
+from lit_precompute.pipelines.embed.job import JobDirectory
+from lit_precompute.pipelines.embed.launch import EmbedStopped, Launch
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.embed.process_registry import PROCESS
 from lit_precompute.precompute.options import DecodingOptions
@@ -72,3 +78,108 @@ def test_too_many_failures_are_an_error_that_lists_them(options):
     manifest = Launch(dataclasses.replace(options, max_failures="100%")).run()
     assert (manifest.num_rows, manifest.num_failures) == (40, 5)
     assert verify(options.output) == []
+
+
+def test_an_error_in_a_worker_is_one_sentence_with_its_rows(options, tmp_path):
+    launch = Launch(options)
+    (tmp_path / "out/embeddings").write_text("in the way")
+    message = (
+        f"the job stopped: rows 1 to 8 of {options.source}: {tmp_path}/out/embeddings: File exists. Finished shards"
+    )
+    with pytest.raises(EmbedError, match=re.escape(message)) as caught:
+        launch.run()
+    assert not caught.value.is_bug
+    assert list((tmp_path / "out/_work/temporary").iterdir()) == []  # half-written files would fill the disk
+    (tmp_path / "out/embeddings").unlink()
+    assert Launch(options).run().num_rows == 40
+
+
+def test_a_bug_is_told_from_an_error(options, monkeypatch):
+    def broken(*_):
+        raise KeyError("width")
+
+    monkeypatch.setattr(JobDirectory, "mark_finished", broken)
+    with pytest.raises(EmbedError, match=r"rows 1 to 8 of .*: KeyError: 'width'\. Finished shards") as caught:
+        Launch(options).run()
+    assert caught.value.is_bug
+
+
+@pytest.fixture
+def absent(options, tmp_path):
+    """Options of a job whose images are all absent, as if their folder were not mounted, and a way to bring them."""
+    table, images = tmp_path / "source/captions.tsv", tmp_path / "elsewhere"
+    table.parent.rename(images)
+    table.parent.mkdir()
+    table.write_bytes((images / table.name).read_bytes())
+
+    def mount():
+        table.unlink()
+        table.parent.rmdir()
+        images.rename(table.parent)
+
+    return options, mount
+
+
+@pytest.mark.parametrize("stopped_early", [False, True])
+def test_a_job_of_which_every_row_failed_starts_anew_once_the_cause_is_mended(absent, tmp_path, stopped_early):
+    options, mount = absent
+    message = (
+        "no row was embedded; all 45 failed: 45 missing (first: bad/empty.png). For example bad/empty.png: no such "
+        f"file: {tmp_path}/source/bad/empty.png. Mend the cause and run the same command again"
+    )
+    for _ in range(2):
+        with pytest.raises(EmbedError, match=re.escape(message)):
+            Launch(options).run()
+    assert not (tmp_path / "out/manifest.json").exists()
+    if stopped_early:
+        for marker in list((tmp_path / "out/_work/shards").iterdir())[2:]:
+            marker.unlink()
+    mount()
+    said = []
+    manifest = Launch(options, say=said.append).run()
+    assert said == ["no row was embedded so far: starting again"]
+    assert (manifest.num_rows, manifest.num_failures) == (40, 5)
+    assert verify(options.output) == []
+
+
+def test_too_many_failures_come_before_no_rows(absent):
+    options, _ = absent
+    with pytest.raises(EmbedError, match="45 rows failed, --max-failures allows 44: 45 missing"):
+        Launch(dataclasses.replace(options, max_failures="44", rows_per_shard=64)).run()
+
+
+def test_shards_that_another_launcher_forgets_are_not_taken_for_a_finished_job(absent, monkeypatch):
+    """A second launcher starts just when the first one has finished its last shard."""
+    options, _ = absent
+    launch = Launch(options)
+    process = Publish.process
+
+    def overtaken(self, element):
+        Launch(options)
+        return process(self, element)
+
+    monkeypatch.setattr(Publish, "process", overtaken)
+    with pytest.raises(EmbedError, match="6 shards of 6 are not finished: another launcher has begun them again"):
+        launch.run()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system")
+def test_a_full_disk_is_one_sentence_and_the_job_resumes_once_there_is_room(options, tmp_path):
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=900k", "tmpfs", str(small)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("no tmpfs here")
+    try:
+        options = dataclasses.replace(options, output=str(small / "out"))
+        message = rf"rows \d+ to \d+ of .*: no space left on the file system at {small} \(0.9 MB in all\), writing "
+        with pytest.raises(EmbedError, match=message) as caught:
+            Launch(options).run()
+        assert not caught.value.is_bug
+        assert list((small / "out/_work/temporary").iterdir()) == []
+        assert Launch(options).num_done_before > 0
+        subprocess.run(["mount", "-o", "remount,size=50m", str(small)], check=True)
+        assert Launch(options).run().num_rows == 40
+        assert verify(options.output) == []
+    finally:
+        subprocess.run(["umount", "-l", str(small)], check=True)

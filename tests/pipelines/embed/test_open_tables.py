@@ -8,6 +8,8 @@ from lit_precompute.pipelines.embed import graph
 from lit_precompute.pipelines.embed.failure_limit import FailureLimit
 from lit_precompute.pipelines.embed.job import JobDirectory
 from lit_precompute.pipelines.embed.options import EmbedOptions
+from lit_precompute.pipelines.embed.planning import plan
+from lit_precompute.precompute.sources.opening import open_source
 from lit_precompute.precompute.sources.source import Source
 from lit_precompute.schemas import ColumnSchema, EmbeddingDataset, TableSchema
 from lit_precompute.schemas.checking.verification import verify
@@ -62,7 +64,8 @@ def test_a_sources_additional_tables_are_written_beside_captions_and_labels(tmp_
     register_tiny_tower()
     tower = ImageTowerOptions(name=NAME, weights=write_weights(tmp_path / "weights.npz"))
     options = EmbedOptions(source=str(table), tower=tower, output=str(tmp_path / "out"), batch_size=4, rows_per_shard=8)
-    job, inner, units = graph.plan(options)
+    inner = open_source(options.source)
+    job, units = plan(options, inner)
     source = TaggedSource(inner)
     job = dataclasses.replace(job, source_tables=source.tables)
     JobDirectory(options.output).claim(job)

@@ -1,6 +1,7 @@
 """The registry of a process: progress by output, and what is loaded once."""
 
 import concurrent.futures
+import threading
 
 import pytest
 
@@ -32,6 +33,26 @@ def test_a_stop_affects_one_job_and_one_launch():
         assert registry.progress("a").is_stop_requested
         assert not registry.progress("b").is_stop_requested
     assert not registry.progress("a").is_stop_requested
+
+
+def test_a_launcher_waits_for_the_units_of_its_process():
+    progress, begun, ended, moments = JobProgress(), threading.Event(), threading.Event(), []
+
+    def work():
+        with progress.unit():
+            begun.set()
+            assert ended.wait(30)
+            moments.append("unit")
+
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        progress.wait_for_units(30)  # none has begun
+        pool.submit(work)
+        assert begun.wait(30)
+        progress.wait_for_units(0.01)
+        assert moments == []
+        ended.set()
+        progress.wait_for_units(30)
+        assert moments == ["unit"]
 
 
 def test_everything_is_loaded_once_for_all_threads(tower_options):

@@ -13,6 +13,7 @@ from PIL import Image
 
 from lit_precompute.precompute.images.decoding import ImageError, decode
 from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.schemas.wording import counted
 from lit_precompute.tune.evaluation.retrieval import embed_pairs
 from lit_precompute.tune.evaluation.show.images import find_images
 from lit_precompute.tune.model.tuned_model import TunedModel
@@ -75,7 +76,7 @@ def make_page(
     shown = {key for key, _ in of_images} | {match.name for _, matches in of_texts for match in matches}
     title = f"{pathlib.Path(dataset.path).name}: {len(images):,} images, {len(words):,} texts"
     if num_blank:
-        title += f" ({num_blank:,} blank {'text' if num_blank == 1 else 'texts'} left out)"
+        title += f" ({counted(num_blank, 'blank text')} left out)"
     found = find_images(dataset, shown, image_folder)
     return Page(
         title=title,

@@ -5,7 +5,7 @@ import pathlib
 import pytest
 
 from lit_precompute.schemas import SourceInfo
-from lit_precompute.schemas.manifest import SourceFile
+from lit_precompute.schemas.manifest_parts import SourceFile
 from lit_precompute.tune.evaluation.show.images import find_images, find_source
 
 TABLE = "path\ttext\n1.png\ta dog\n"

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from lit_precompute.schemas import DatasetWriter, EmbeddingDataset, SourceInfo, captions_table
-from lit_precompute.schemas.manifest import SourceFile
+from lit_precompute.schemas.manifest_parts import SourceFile
 from lit_precompute.tune.evaluation.show import write_page
 from tests.schemas.making import card
 from tests.tune.evaluation.making import KnownModel, unit

@@ -1,0 +1,58 @@
+"""Errors on their way from a worker to the launcher, through the text that runners make of them."""
+
+import sys
+import traceback
+
+import pytest
+
+from lit_precompute.pipelines.embed.errors import WorkerBugError, WorkerError, in_words, located, without_stacks
+from lit_precompute.precompute.sources.source import SourceError
+
+
+def _raised(error):
+    """Returns what a runner gets to see of an error."""
+    with pytest.raises((WorkerError, WorkerBugError)) as caught, located("rows 1 to 8 of a.tsv", "out"):
+        raise error
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("error", "words", "is_bug"),
+    [
+        (FileExistsError(17, "File exists", "out/embeddings"), "out/embeddings: File exists", False),
+        (ConnectionError("the store: gone"), "the store: gone", False),
+        (SourceError("a.tsv: changed;\n start again."), "a.tsv: changed; start again", False),
+        (KeyError("width"), "KeyError: 'width'", True),
+        (ValueError("shapes (2,3)\nand (4,)"), "ValueError: and (4,)", True),
+        (RuntimeError(), "RuntimeError:", True),
+    ],
+)
+def test_the_sentence_is_found_in_whatever_a_runner_makes_of_it(error, words, is_bug):
+    expected = f"rows 1 to 8 of a.tsv: {words}", is_bug
+    raised = _raised(error)
+    assert in_words(raised, "out") == expected
+    stack = "".join(traceback.format_exception(raised)).rstrip("\n")
+    for text in (
+        f"{stack} [while running 'Embed']",
+        f"Worker failed: \n{stack} [while running 'Embed-ptransform-31']\n",
+    ):
+        assert in_words(RuntimeError(text), "out") == expected
+
+
+def test_an_error_of_the_runner_itself_is_its_last_line():
+    assert in_words(RuntimeError("Pipeline failed\nin state FAILED\n"), "out") == (
+        "RuntimeError: in state FAILED",
+        True,
+    )
+    assert in_words(PermissionError(13, "Permission denied", "/tmp/x"), "out") == ("/tmp/x: Permission denied", False)
+
+
+def test_only_beams_stacks_are_kept_off_standard_error(capsys):
+    stack = 'Traceback (most recent call last):\n  File "apache_beam/runners/common.py", line 1\nKeyError: 3\n'
+    other = stack.replace("apache_beam", "my_tower")
+    with without_stacks():
+        print("before", file=sys.stderr)
+        print(stack, file=sys.stderr)
+        print(other, file=sys.stderr)
+        print("\nafter", file=sys.stderr)
+    assert capsys.readouterr().err == f"before\n{other}\n\nafter\n"

@@ -1,0 +1,122 @@
+"""A source by another path, or in another place: its content decides whether a job goes on, with the same bytes."""
+
+import io
+import pathlib
+import shutil
+import tarfile
+
+import pytest
+
+from lit_precompute.pipelines.embed.job import JobDirectory
+from tests.pipelines.embed.making import arguments, draw_image, run, write_source
+from tests.schemas.making import files_of
+from tests.towers.tiny_tower import write_weights
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.*:FutureWarning"),
+]
+
+
+def _not_yet(*_):
+    raise RuntimeError("not yet")
+
+
+def _write_tars(folder):
+    folder.mkdir()
+    for tar in range(3):
+        with tarfile.open(folder / f"{tar:02d}.tar", "w") as file:
+            for number in range(8):
+                content = draw_image(number) if number else b"no image"
+                for suffix, data in (("png", content), ("txt", b"words")):
+                    info = tarfile.TarInfo(f"{number:03d}.{suffix}")
+                    info.size = len(data)
+                    file.addfile(info, io.BytesIO(data))
+
+
+# The kind of source; its path in `tmp_path` at the first launch; the folder to work in, and the path, at the second.
+# Before the second launch `data` is also reachable as `moved/data`.
+PLACES = {
+    "a table, then by its absolute path": ("table", "data/captions.tsv", ".", "{here}/data/captions.tsv"),
+    "a table by its absolute path, then by a relative one": (
+        "table",
+        "{here}/data/captions.tsv",
+        "data",
+        "captions.tsv",
+    ),
+    "a table in the working directory, then in a folder": ("table", "captions.tsv", ".", "data/captions.tsv"),
+    "a table that was moved and renamed": ("table", "data/captions.tsv", ".", "moved/data/words.tsv"),
+    "tars by a pattern": ("tars", "data/*.tar", ".", "{here}/data/*.tar"),
+    "tars by a range": ("tars", "{here}/data/{{00..02}}.tar", "data", "{{00..02}}.tar"),
+    "a folder of tars, then moved": ("tars", "data", ".", "moved/data"),
+    "a folder of tars, then a pattern": ("tars", "data", ".", "moved/data/0?.tar"),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_the_same_content_elsewhere_is_the_same_job(tmp_path, monkeypatch, capsys, place):
+    """Failed rows, whose source is recorded, are in every shard."""
+    kind, first, folder, second = PLACES[place]
+    first, second = first.format(here=tmp_path), second.format(here=tmp_path)
+    weights = write_weights(tmp_path / "weights.npz")
+    if kind == "table":
+        write_source(tmp_path / "data", 20)
+    else:
+        _write_tars(tmp_path / "data")
+
+    def launch(source, output):
+        return run(monkeypatch, *arguments(pathlib.Path(source), tmp_path / output, weights, rows_per_shard=7))
+
+    monkeypatch.chdir(tmp_path / "data" if first == "captions.tsv" else tmp_path)
+    assert launch(first, "whole") == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(JobDirectory, "publish", _not_yet)
+        assert launch(first, "out") == 1
+    for marker in sorted((tmp_path / "out/_work/shards").iterdir())[1:]:
+        marker.unlink()
+    if "moved" in second:
+        (tmp_path / "moved").mkdir()
+        shutil.move(tmp_path / "data", tmp_path / "moved/data")
+        if second.endswith("words.tsv"):
+            (tmp_path / "moved/data/captions.tsv").rename(tmp_path / second)
+    monkeypatch.chdir(tmp_path / folder)
+    assert launch(second, "out") == 0
+    assert files_of(tmp_path / "out") == files_of(tmp_path / "whole")
+    capsys.readouterr()
+    assert launch(second, "out") == 0
+    assert "nothing was left to do" in capsys.readouterr().out
+
+
+def test_other_content_by_the_same_path_is_another_job(tmp_path, monkeypatch, capsys):
+    table = write_source(tmp_path / "data", 20)
+    monkeypatch.setattr(JobDirectory, "publish", _not_yet)
+    assert run(monkeypatch, *arguments(table, tmp_path / "out")) == 1
+    table.write_text(table.read_text().replace("text of 003", "Text of 003"))
+    assert run(monkeypatch, *arguments(table, tmp_path / "out")) == 2
+    assert "belongs to another job: source.files.0.sha256 is" in capsys.readouterr().err
+
+
+def test_tars_of_other_names_are_another_job(tmp_path, monkeypatch, capsys):
+    """A tar's name is part of its rows' keys."""
+    _write_tars(tmp_path / "data")
+    weights = write_weights(tmp_path / "weights.npz")
+    assert run(monkeypatch, *arguments(tmp_path / "data", tmp_path / "out", weights)) == 0
+    (tmp_path / "data/00.tar").rename(tmp_path / "data/000.tar")
+    assert run(monkeypatch, *arguments(tmp_path / "data", tmp_path / "out", weights)) == 2
+    assert "source.files.0.path is" in capsys.readouterr().err
+
+
+def test_an_absolute_path_in_a_table_is_not_taken_for_one_beside_it(tmp_path, monkeypatch):
+    """The image stays where it was when the table is moved."""
+    table = write_source(tmp_path / "data", 10, bad=False)
+    (tmp_path / "fixed.png").write_bytes(draw_image(3))
+    table.write_text(table.read_text().replace("003.png\t", f"{tmp_path}/fixed.png\t"))
+    weights = write_weights(tmp_path / "weights.npz")
+    assert run(monkeypatch, *arguments(table, tmp_path / "whole", weights)) == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(JobDirectory, "publish", _not_yet)
+        assert run(monkeypatch, *arguments(table, tmp_path / "out", weights)) == 1
+    (tmp_path / "out/_work/shards/00000.json").unlink()
+    table.parent.rename(tmp_path / "moved")
+    assert run(monkeypatch, *arguments(tmp_path / "moved/captions.tsv", tmp_path / "out", weights)) == 0
+    assert files_of(tmp_path / "out") == files_of(tmp_path / "whole")

@@ -1,0 +1,39 @@
+"""Words that messages share."""
+
+import errno
+import shutil
+
+import pytest
+
+from lit_precompute.schemas.wording import counted, os_error_in_words
+
+
+@pytest.mark.parametrize(("number", "words"), [(0, "0 rows"), (1, "1 row"), (1024, "1,024 rows")])
+def test_counts_with_their_noun(number, words):
+    assert counted(number, "row") == words
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "a.png"), "a.png: No such file or directory"),
+        (OSError(errno.EMFILE, "Too many open files"), "[Errno 24] Too many open files"),
+        (ConnectionError("the store went away"), "the store went away"),
+        (TimeoutError(), "TimeoutError()"),
+    ],
+)
+def test_an_error_says_where_and_what(error, words):
+    assert os_error_in_words(error, "out") == words
+
+
+@pytest.mark.parametrize("name", ["out/below/file", None])
+def test_a_full_disk_is_named_by_its_file_system(tmp_path, monkeypatch, name):
+    """Known by where it is mounted, even if the file was not created."""
+    monkeypatch.chdir(tmp_path)
+    mounted = next(place for place in (tmp_path, *tmp_path.parents) if place.is_mount())
+    size = f"{shutil.disk_usage(mounted).total / 1e6:,.1f} MB in all"
+    full = OSError(errno.ENOSPC, "No space left on device", name)
+    expected = f"no space left on the file system at {mounted} ({size}), writing {name or 'out'}"
+    assert os_error_in_words(full, "out") == expected
+    quota = OSError(errno.EDQUOT, "Disk quota exceeded", name)
+    assert os_error_in_words(quota, "out") == expected.replace("no space left", "the quota is used up")
