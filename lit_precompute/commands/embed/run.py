@@ -105,7 +105,7 @@ def show_download(display: ProgressDisplay, name: str, num_bytes: int, all_bytes
 
 def describe(progress: EmbedProgress) -> str:
     """Returns one line with rows, rate, time left, failures and retries."""
-    words = f"{progress.num_done:,}/{progress.num_rows:,} rows"
+    words = f"{progress.num_done:,}/{counted(progress.num_rows, 'row')}"
     if progress.rows_per_second:
         left_s = (progress.num_rows - progress.num_done) / progress.rows_per_second
         words += f"  {progress.rows_per_second:,.0f} rows/s  {duration(left_s)} left"

@@ -5,12 +5,13 @@ import functools
 
 import pytest
 
-from lit_precompute.pipelines.embed import graph
+from lit_precompute.pipelines.embed import graph, planning
 from lit_precompute.pipelines.embed.failure_limit import FailureLimit
 from lit_precompute.pipelines.embed.job import JobDirectory
 from lit_precompute.pipelines.embed.launch import Launch
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.precompute.options import DecodingOptions
+from lit_precompute.precompute.sources.opening import open_source
 from lit_precompute.precompute.sources.table.units import TableSource
 from lit_precompute.schemas.storage import Patience, open_file
 from lit_precompute.towers.options import ImageTowerOptions
@@ -69,15 +70,17 @@ def test_the_command_says_how_many_reads_it_retried(tmp_path, monkeypatch, serve
 
 def test_workers_elsewhere_report_their_retries(server, options):
     server.faults |= {"/3.png": [503], "/4.png": [503]}
-    job, source, units = graph.plan(options)
+    source = open_source(options.source)
+    job, units = planning.plan(options, source)
     assert graph.run(options, job, source, units, FailureLimit(None), ["--runner=FnApiRunner"]) == 2
 
 
 def test_a_server_that_stays_down_stops_the_job_which_then_resumes(tmp_path, server, options):
     Launch(dataclasses.replace(options, output=str(tmp_path / "alone"))).run()
     server.faults["/17.png"], server.fails_always = [503], True
-    job, source, units = graph.plan(options)
+    source = open_source(options.source)
     assert isinstance(source, TableSource)
+    job, units = planning.plan(options, source)
     impatient = dataclasses.replace(source, opener=functools.partial(open_file, patience=QUICK))
     JobDirectory(options.output).claim(job)
     with pytest.raises(Exception, match=rf"{server.address}/17.png: the server says 503 .*, after 3 attempts"):

@@ -55,7 +55,8 @@ def test_html_is_self_contained_and_marks_right_answers(shown, tmp_path):
 
 
 def test_blank_texts_are_left_out_and_counted(shown, tmp_path):
-    text = write_page(*shown, str(tmp_path / "page.html"), num_best=9).read_text("utf-8")
+    write_page(*shown, str(tmp_path / "page.html"), num_best=9)
+    text = (tmp_path / "page.html").read_text("utf-8")
     assert "<h1>d: 4 images, 4 texts (5 blank texts left out)</h1>" in text
     assert text.count('<ol class="nearest-images">') == 4
 
