@@ -4,6 +4,8 @@ import dataclasses
 import os
 from typing import Literal
 
+from lit_precompute.precompute.images.limits import MAX_PIXELS
+
 DecodeIn = Literal["auto", "threads", "processes"]
 
 
@@ -14,10 +16,20 @@ class DecodingOptions:
     Attributes:
       decode_in: What reads and decodes ahead of the device: `auto` takes processes beside an accelerator, else threads.
       decode_workers: How many of these; by default as many as there are cores.
+      max_pixels: Largest image that is decoded, in pixels; a larger one is a failure (`too-large`).
+      max_pixels_in_flight: Pixels that all threads or processes of a machine's job may be decoding at once, at about 10
+        bytes each; a larger image is decoded alone.
     """
 
     decode_in: DecodeIn = "auto"
     decode_workers: int | None = None
+    max_pixels: int = MAX_PIXELS
+    max_pixels_in_flight: int = MAX_PIXELS
+
+    def __post_init__(self):
+        for name in ("max_pixels", "max_pixels_in_flight"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
 
     def count_workers(self) -> int:
         """Returns the number of threads or processes on this machine."""

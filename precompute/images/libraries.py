@@ -1,11 +1,13 @@
-"""TensorFlow and Pillow, as decoding and resizing need them: off the accelerators, and quiet."""
+"""TensorFlow, Pillow and the C library, as decoding and resizing need them: off the accelerators, quiet and frugal."""
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import os
 import threading
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 
@@ -51,3 +53,22 @@ class _PillowWarningsIgnored:
 
 
 PILLOW_WARNINGS_IGNORED = _PillowWarningsIgnored()
+
+
+def return_free_memory() -> None:
+    """Returns to the system what the allocator keeps for this thread's next image.
+
+    Pillow allocates in blocks that glibc takes from a heap of the calling thread: without this, each of many threads
+    would keep the memory of the largest image that it has decoded.
+    """
+    if trim := _malloc_trim():
+        trim(0)
+
+
+@functools.cache
+def _malloc_trim() -> Callable[[int], int] | None:
+    """Returns glibc's function; None where there is another C library."""
+    try:
+        return ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):
+        return None

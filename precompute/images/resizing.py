@@ -27,7 +27,7 @@ def resize(
     images, size = image[None], np.array([height, width], np.int32)
     if antialias:
         resized = kernels.ScaleAndTranslate(
-            images=images.astype(np.float32),
+            images=images,
             size=size,
             scale=size.astype(np.float32) / np.array(image.shape[:2], np.float32),
             translation=np.zeros(2, np.float32),
@@ -39,9 +39,9 @@ def resize(
     else:
         kernel = kernels.ResizeBilinear if method == "bilinear" else kernels.ResizeBicubic
         resized = kernel(images=images, size=size, half_pixel_centers=True)
-    values = resized.numpy()[0]
+    values = np.asarray(memoryview(resized))[0]  # without a copy
     # Truncates: big_vision casts to uint8 without rounding, and the towers were trained on that.
-    return np.clip(values, 0, 255, out=values).astype(np.uint8)
+    return np.clip(values, 0, 255, out=np.empty(values.shape, np.uint8), casting="unsafe")
 
 
 _PILLOW_FILTERS = {
