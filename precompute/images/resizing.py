@@ -6,7 +6,7 @@ import numpy as np
 import PIL.Image
 from jaxtyping import UInt8
 
-from lit_precompute.precompute.images.libraries import host_tensorflow
+from lit_precompute.precompute.images.libraries import freeing, host_tensorflow
 from lit_precompute.towers.preprocessing import Method
 
 # tf.image.resize's names for the filters of its antialiasing kernel.
@@ -55,4 +55,6 @@ def resize_with_pillow(
     image: UInt8[np.ndarray, "h w 3"], height: int, width: int, method: Method
 ) -> UInt8[np.ndarray, "{height} {width} 3"]:
     """Returns the image resized, byte for byte like torchvision's resize of a PIL image."""
-    return np.asarray(PIL.Image.fromarray(image).resize((width, height), _PILLOW_FILTERS[method]))
+    whole = PIL.Image.fromarray(image)
+    with freeing(whole):
+        return np.asarray(whole.resize((width, height), _PILLOW_FILTERS[method]))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import io
+import struct
+from typing import NamedTuple
 
 import numpy as np
 from PIL import JpegImagePlugin
@@ -57,17 +59,35 @@ def _decode(data: bytes, orientation: int, jpeg: JpegDecoding) -> np.ndarray:
 
 def _refuse_other_processes(data: bytes) -> None:
     """Raises ImageError "unsupported" if a file that could not be decoded is a JPEG of another kind."""
-    place = 2
-    while place + 10 <= len(data) and data[place] == 0xFF:
-        marker = data[place + 1]
+    frame = find_frame(data)
+    if frame is None:
+        return
+    kind = _OTHER_PROCESSES.get(frame.marker)
+    if kind is None and frame.bits == 8 and frame.num_components in (1, 3, 4):
+        return
+    kind = kind or (f"{frame.bits}-bit" if frame.bits != 8 else f"of {frame.num_components} components")
+    raise ImageError("unsupported", f"this kind of JPEG ({kind}) is not read; convert to baseline JPEG or PNG")
+
+
+class Frame(NamedTuple):
+    """What a frame header declares."""
+
+    marker: int
+    bits: int
+    height: int
+    width: int
+    num_components: int
+
+
+def find_frame(data: bytes | memoryview) -> Frame | None:
+    """Returns the first frame header of a JPEG, None if there is none before damage or the end."""
+    place, view = 2, memoryview(data)
+    while place + 10 <= len(view) and view[place] == 0xFF:
+        marker = view[place + 1]
         if marker == 0xFF:  # padding
             place += 1
             continue
-        process = _OTHER_PROCESSES.get(marker)
-        if process or marker in _DECODED_FRAMES:
-            bits, components = data[place + 4], data[place + 9]
-            if process is None and bits == 8 and components in (1, 3, 4):
-                return
-            kind = process or (f"{bits}-bit" if bits != 8 else f"of {components} components")
-            raise ImageError("unsupported", f"this kind of JPEG ({kind}) is not read; convert to baseline JPEG or PNG")
-        place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+        if marker in _OTHER_PROCESSES or marker in _DECODED_FRAMES:
+            return Frame(marker, *struct.unpack_from(">BHHB", view, place + 4))
+        place += 2 + int.from_bytes(view[place + 2 : place + 4], "big")
+    return None

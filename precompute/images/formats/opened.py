@@ -12,6 +12,7 @@ from jaxtyping import UInt8
 
 from lit_precompute.precompute.images.errors import DAMAGE
 from lit_precompute.precompute.images.formats.rgb import to_rgb, upright
+from lit_precompute.precompute.images.libraries import freeing
 from lit_precompute.towers.preprocessing import JpegDecoding
 
 _ORIENTATION_TAG = 0x0112
@@ -43,9 +44,11 @@ def open_with_pillow(reader: Any, data: bytes) -> OpenedImage:
 
 def decode_with_pillow(image: Any) -> UInt8[np.ndarray, "height width 3"]:
     """Returns an image that Pillow opened as upright RGB, and frees it."""
-    orientation = orientation_of(image)
-    image.load()
-    return upright(to_rgb(image), orientation)
+    with freeing(image):
+        orientation = orientation_of(image)
+        image.load()
+        rgb = to_rgb(image)
+    return upright(rgb, orientation)
 
 
 def orientation_of(image: Any) -> int:

@@ -26,6 +26,7 @@ from PIL import Image, PngImagePlugin
 from lit_precompute.precompute.images.errors import DAMAGE
 from lit_precompute.precompute.images.formats.opened import OpenedImage, orientation_of
 from lit_precompute.precompute.images.formats.rgb import to_rgb, upright
+from lit_precompute.precompute.images.libraries import freeing
 from lit_precompute.towers.preprocessing import JpegDecoding
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -37,7 +38,26 @@ _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _ORIENTED_TEXTS = (b"exif", b"Raw profile type exif", b"XML:com.adobe.xmp")
 _MAX_KEYWORD_BYTES = 80
 _MAX_TEXT_BYTES = 1 << 20
+_STEP_BYTES = 1 << 20
 _PALETTE = 3
+_CHANNELS = {0: 1, 2: 3, _PALETTE: 1, 4: 2, 6: 4}
+# The first column and row of each pass, and the steps.
+_ADAM7 = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
+
+
+class _Header(NamedTuple):
+    width: int
+    height: int
+    depth: int
+    colour: int
+    is_interlaced: bool
+
+    def num_bytes(self) -> int:
+        """Returns the length of the pixels once they are decompressed."""
+        bits = self.depth * _CHANNELS[self.colour]
+        passes = _ADAM7 if self.is_interlaced else [(0, 0, 1, 1)]
+        sides = [(-((x - self.width) // dx), -((y - self.height) // dy)) for x, y, dx, dy in passes]
+        return sum(height * (1 + -(-width * bits // 8)) for width, height in sides if width > 0)
 
 
 class _Chunk(NamedTuple):
@@ -69,18 +89,26 @@ def open_png(data: bytes) -> OpenedImage:
     body = header.body(data)
     if len(body) < 13:
         raise ValueError(f"a header has 13 bytes, this one {len(body)}")
-    width, height, depth, colour = struct.unpack_from(">IIBB", body)
-    return OpenedImage(width=width, height=height, decode=functools.partial(_decode, data, depth, colour))
+    width, height, depth, colour, _, _, interlacing = struct.unpack_from(">IIBBBBB", body)
+    header = _Header(width, height, depth, colour, bool(interlacing))
+    return OpenedImage(width=width, height=height, decode=functools.partial(_decode, data, header))
 
 
-def _decode(data: bytes, depth: int, colour: int, jpeg: JpegDecoding) -> np.ndarray:
+def _decode(data: bytes, header: _Header, jpeg: JpegDecoding) -> np.ndarray:
     chunks = list(_chunks(data))
-    image: Any = PngImagePlugin.PngImageFile(io.BytesIO(_decisive_part(data, chunks, has_palette=colour == _PALETTE)))
-    image.load()
-    if depth == 16 and image.mode == "RGB":
-        # A transparent colour of 16 bits cannot be found in pixels that Pillow has reduced to 8.
-        image.info.pop("transparency", None)
-    return upright(to_rgb(image), _orientation(data, chunks))
+    decisive = _decisive_part(data, chunks, has_palette=header.colour == _PALETTE)
+    image: Any = PngImagePlugin.PngImageFile(io.BytesIO(decisive))
+    with freeing(image):
+        image.load()
+        # Pillow leaves rows zero where the pixels end early.
+        last_row = image.crop((0, header.height - 1, header.width, header.height)).tobytes()
+        if header.is_interlaced or not last_row.strip(b"\0"):
+            _check_length(data, chunks, header)
+        if header.depth == 16 and image.mode == "RGB":
+            # A transparent colour of 16 bits cannot be found in pixels that Pillow has reduced to 8.
+            image.info.pop("transparency", None)
+        rgb = to_rgb(image)
+    return upright(rgb, _orientation(data, chunks))
 
 
 def _chunks(data: bytes) -> Iterator[_Chunk]:
@@ -129,6 +157,18 @@ def _decisive_part(data: bytes, chunks: list[_Chunk], *, has_palette: bool) -> b
     if len(spans) == 1 and data[spans[0][1] :].startswith(_END):
         return data
     return b"".join([_SIGNATURE, *(memoryview(data)[start:stop] for start, stop in spans), _END])
+
+
+def _check_length(data: bytes, chunks: list[_Chunk], header: _Header) -> None:
+    """Raises ValueError if there are fewer pixels than the header declares."""
+    inflater, missing = zlib.decompressobj(), header.num_bytes()
+    for chunk in chunks:
+        packed = chunk.body(data) if chunk.kind == b"IDAT" else b""
+        while missing > 0 and len(packed) and not inflater.eof:
+            missing -= len(inflater.decompress(packed, min(missing, _STEP_BYTES)))
+            packed = inflater.unconsumed_tail
+    if missing > 0:
+        raise ValueError(f"{missing} bytes of the pixels are missing")
 
 
 @functools.lru_cache(256)

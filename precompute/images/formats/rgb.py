@@ -12,12 +12,9 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from lit_precompute.precompute.images.errors import ImageError
-from lit_precompute.precompute.images.libraries import return_free_memory
 
 # Conversions multiply the memory of what they convert: of a strip, about 25 MB.
 _STRIP_PIXELS = 1 << 20
-# From here on, returning memory takes less than 1 % of an image's time.
-_MANY_PIXELS = 1 << 22
 
 _PLAIN_MODES = frozenset({"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr"})
 _ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
@@ -25,7 +22,7 @@ _DEEP_MODES = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})
 
 
 def to_rgb(image: Any) -> UInt8[np.ndarray, "height width 3"]:
-    """Returns the pixels of Pillow's loaded image, converted in strips, and frees the image.
+    """Returns the pixels of Pillow's loaded image, converted in strips.
 
     Raises:
       ImageError: "unsupported", there is no treatment for pixels of this kind.
@@ -38,9 +35,6 @@ def to_rgb(image: Any) -> UInt8[np.ndarray, "height width 3"]:
     for top in range(0, height, num_rows):
         bottom = min(top + num_rows, height)
         rgb[top:bottom] = _strip_to_rgb(image.crop((0, top, width, bottom)), image.format)
-    image.close()
-    if width * height >= _MANY_PIXELS:
-        return_free_memory()
     return rgb
 
 

@@ -180,7 +180,7 @@ def test_a_process_killed_while_idle_is_replaced(processes):
 @functools.cache
 def _large_png():
     stream = io.BytesIO()
-    Image.new("RGBA", (3000, 3000), (9, 8, 7, 6)).save(stream, "PNG", compress_level=1)
+    Image.new("RGBA", (1500, 1500), (9, 8, 7, 6)).save(stream, "PNG", compress_level=1)
     return stream.getvalue()
 
 
@@ -196,13 +196,13 @@ def test_what_a_killed_process_held_or_waited_for_is_free_again(one_at_a_time, v
     """One process holds all pixels in flight, another waits for them, and either is killed."""
     pids = sorted({int(str(outcome)) for outcome in one_at_a_time.prepare([_tell_process_slowly] * 40)})
     assert len(pids) == 2
-    reads = [functools.partial(bytes, _large_png())] * 80
+    reads = [functools.partial(bytes, _large_png())] * 64
     outcomes = one_at_a_time.prepare(reads)
     next(outcomes)
     os.kill(pids[victim], signal.SIGKILL)
     with pytest.raises(RuntimeError, match="ended from outside"):
         list(outcomes)
-    assert len(_outcomes(one_at_a_time, reads[:16])) == 16
+    assert len(_outcomes(one_at_a_time, reads[:9])) == 9
 
 
 def _children(pid):

@@ -6,6 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image, ImageOps
 
 from lit_precompute.precompute.images.decoding import decode
@@ -155,3 +156,48 @@ def test_apples_variant_is_unsupported():
     data = png()
     error = fault(data[:8] + chunk(b"CgBI", b"\x50\0\x20\x02") + data[8:])
     assert error.reason == "unsupported" and "Apple's variant of PNG" in str(error)
+
+
+def _from_rows(rows: bytes, width: int, height: int, colour: int, depth: int, interlaced: int) -> bytes:
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlaced)
+    pixels = chunk(b"IDAT", zlib.compress(rows)[:20]) + chunk(b"IDAT", zlib.compress(rows)[20:])
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + pixels + chunk(b"IEND", b"")
+
+
+def test_pixels_that_end_early_are_refused():
+    """Pillow leaves the missing rows black; libpng, and with it TensorFlow, refuses them."""
+    rows = [b"\0" + row.tobytes() for row in np.random.default_rng(0).integers(1, 256, (9, 12), np.uint8)]
+    for colour, width, depth in ((0, 12, 8), (2, 4, 8), (6, 3, 8), (2, 2, 16), (0, 96, 1)):
+        whole = _from_rows(b"".join(rows), width, 9, colour, depth, 0)
+        np.testing.assert_array_equal(decode(whole).shape, (9, width, 3))
+        for kept in (0, 1, 8):
+            short = _from_rows(b"".join(rows[:kept]), width, 9, colour, depth, 0)
+            error = fault(short)
+            assert error.reason == "truncated"
+            with pytest.raises(tf.errors.InvalidArgumentError):
+                tf.io.decode_png(short)
+        assert f"{13 * 9 - 13 * 8} bytes of the pixels are missing" in str(error)
+
+
+def test_rows_that_are_black_or_transparent_are_not_missing():
+    for colour, samples in ((0, 1), (2, 3), (4, 2), (6, 4)):
+        data = _from_rows(bytes((1 + 7 * samples) * 5), 7, 5, colour, 8, 0)
+        assert np.unique(decode(data)).tolist() == [255 if colour >= 4 else 0]
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (3, 1), (1, 5), (8, 8), (5, 13), (33, 17)])
+def test_interlaced_pixels_are_counted_pass_by_pass(width, height):
+    """The passes of a grey image, by their definition: the table of the specification, section 8.2."""
+    pattern = ["16462646", "77777777", "56565656", "77777777", "36463646", "77777777", "56565656", "77777777"]
+    numbers = np.array([[int(pattern[row % 8][column % 8]) for column in range(width)] for row in range(height)])
+    values = np.random.default_rng(1).integers(1, 256, (height, width), np.uint8)
+    rows: list[bytes] = []
+    for number in range(1, 8):
+        in_pass = numbers == number
+        columns = in_pass.any(axis=0)
+        rows += [b"\0" + values[row, columns].tobytes() for row in np.flatnonzero(in_pass.any(axis=1))]
+    data = _from_rows(b"".join(rows), width, height, 0, 8, 1)
+    np.testing.assert_array_equal(decode(data)[..., 0], values)
+    np.testing.assert_array_equal(tf.io.decode_png(data, channels=3), decode(data))
+    short = _from_rows(b"".join(rows[:-1]), width, height, 0, 8, 1)
+    assert fault(short).reason == "truncated"

@@ -55,3 +55,19 @@ def test_a_tile_counts_with_its_own_size():
     entries = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in sorted(tags))
     image = open_image(b"II*\0\x08\0\0\0" + struct.pack("<H", len(tags)) + entries + bytes(4))
     assert (image.width, image.height, image.num_pixels) == (16, 16, 12_000_000)
+
+
+def test_a_jpeg_smaller_than_its_part_is_truncated():
+    """libtiff leaves the other pixels uninitialised: each attempt would give others."""
+    data = tiff(24, 31, compression="jpeg")
+    frame = b"\xff\xc0\0\x11\x08" + struct.pack(">HH", 24, 31)
+    assert data.count(frame) == 1
+    for height, width in ((1, 31), (23, 31), (24, 30)):
+        with pytest.raises(ImageError, match=f"part 0 has {width} x {height} pixels instead of 31 x 24"):
+            decode(data.replace(frame, frame[:5] + struct.pack(">HH", height, width)))
+
+
+def test_jpegs_in_several_strips_are_decoded():
+    data = tiff(300, 700, compression="jpeg", quality=95)
+    assert len(Image.open(io.BytesIO(data)).tag_v2[273]) > 2
+    assert np.abs(decode(data).astype(int) - decode(tiff(300, 700))).mean() < 20
