@@ -17,8 +17,8 @@ class DecodingOptions:
       decode_in: What reads and decodes ahead of the device: `auto` takes processes beside an accelerator, else threads.
       decode_workers: How many of these; by default as many as there are cores.
       max_pixels: Largest image that is decoded, in pixels; a larger one is a failure (`too-large`).
-      max_pixels_in_flight: Pixels that all threads or processes of a machine's job may be decoding at once, at about 10
-        bytes each; a larger image is decoded alone.
+      max_pixels_in_flight: Pixels that all threads or processes together may be decoding, at 7 to 12 bytes each; a
+        larger image is decoded alone.
     """
 
     decode_in: DecodeIn = "auto"

@@ -72,6 +72,7 @@ def plan(
         vector_type=options.vector_type,
         batch_size=_batch_size(options, tower, source.num_rows, embeds_here, say),
         rows_per_shard=options.rows_per_shard,
+        max_pixels=options.decoding.max_pixels,
     )
     return job, source, units
 
