@@ -16,7 +16,8 @@ import numpy as np
 
 from lit_precompute.precompute.embedder import Embedder
 from lit_precompute.precompute.images.ahead import Outcome, Preparer, PreparingThreads, ReadImage
-from lit_precompute.precompute.images.decoding import MAX_PIXELS, ImageError
+from lit_precompute.precompute.images.errors import ImageError
+from lit_precompute.precompute.images.limits import MAX_PIXELS
 from lit_precompute.precompute.images.processes import PreparingProcesses
 from lit_precompute.precompute.options import DecodeIn
 from lit_precompute.precompute.sources.source import Example
@@ -54,7 +55,12 @@ class EmbeddedBatch(NamedTuple):
 
 
 def make_preparer(
-    embedder: Embedder, *, decode_in: DecodeIn, num_workers: int, max_pixels: int = MAX_PIXELS
+    embedder: Embedder,
+    *,
+    decode_in: DecodeIn,
+    num_workers: int,
+    max_pixels: int = MAX_PIXELS,
+    max_pixels_in_flight: int = MAX_PIXELS,
 ) -> Preparer:
     """Returns the workers that read and prepare an embedder's images.
 
@@ -64,12 +70,19 @@ def make_preparer(
         processes for an accelerator.
       num_workers: number of threads or processes.
       max_pixels: largest image that is decoded.
+      max_pixels_in_flight: pixels that all of the workers together may be decoding.
     """
     if decode_in == "auto":
         decode_in = "threads" if jax.default_backend() == "cpu" else "processes"
     kind = {"threads": PreparingThreads, "processes": PreparingProcesses}[decode_in]
     ahead = _BATCHES_AHEAD * embedder.batch_size
-    return kind(embedder.tower.preprocessing, num_workers=num_workers, ahead=ahead, max_pixels=max_pixels)
+    return kind(
+        embedder.tower.preprocessing,
+        num_workers=num_workers,
+        ahead=ahead,
+        max_pixels=max_pixels,
+        max_pixels_in_flight=max_pixels_in_flight,
+    )
 
 
 def embed_examples(

@@ -4,6 +4,8 @@ import dataclasses
 import os
 from typing import Literal
 
+from lit_precompute.precompute.images.limits import MAX_PIXELS
+
 DecodeIn = Literal["auto", "threads", "processes"]
 
 
@@ -14,14 +16,21 @@ class DecodingOptions:
     Attributes:
       decode_in: What reads and decodes ahead of the device: `auto` takes processes beside an accelerator, else threads.
       decode_workers: How many of these; by default as many as there are cores.
+      max_pixels: Largest image that is decoded, in pixels; a larger one is a failure (`too-large`).
+      max_pixels_in_flight: Pixels that all threads or processes together may be decoding, at 7 to 12 bytes each; a
+        larger image is decoded alone.
     """
 
     decode_in: DecodeIn = "auto"
     decode_workers: int | None = None
+    max_pixels: int = MAX_PIXELS
+    max_pixels_in_flight: int = MAX_PIXELS
 
     def __post_init__(self):
-        if self.decode_workers is not None and self.decode_workers < 1:
-            raise ValueError(f"decode_workers must be >= 1, got {self.decode_workers}")
+        for name in ("decode_workers", "max_pixels", "max_pixels_in_flight"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be >= 1, got {value}")
 
     def count_workers(self) -> int:
         """Returns the number of threads or processes on this machine."""

@@ -17,6 +17,7 @@ import shutil
 from collections.abc import Mapping
 from typing import Any
 
+from lit_precompute.precompute.images.limits import MAX_PIXELS
 from lit_precompute.schemas import (
     DatasetError,
     Manifest,
@@ -69,6 +70,7 @@ class Job:
     vector_type: VectorType
     batch_size: int
     rows_per_shard: int
+    max_pixels: int = MAX_PIXELS
 
     def tables(self) -> list[TableSchema]:
         """Returns the tables of every shard."""
@@ -81,6 +83,8 @@ class Job:
             "rows_per_shard": self.rows_per_shard,
             "batch_size": self.batch_size,
             "vector_type": self.vector_type,
+            # It decides which images fail; datasets of before it was an option do not have it.
+            **({} if self.max_pixels == MAX_PIXELS else {"max_pixels": self.max_pixels}),
         }
 
     def specification(self) -> dict[str, Any]:

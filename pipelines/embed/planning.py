@@ -49,6 +49,7 @@ def plan(
         vector_type=options.vector_type,
         batch_size=_batch_size(options, noted, tower, source.num_rows, embeds_here, say),
         rows_per_shard=options.rows_per_shard,
+        max_pixels=options.decoding.max_pixels,
     )
     if embeds_here and not noted:
         try_batch(PROCESS.embedder(options.tower, job.batch_size))  # the job will keep its batch size: it must work

@@ -123,7 +123,13 @@ class ProcessRegistry:
         return self._once(
             "preparer",
             (options, batch_size, decoding),
-            lambda: make_preparer(embedder, decode_in=decoding.decode_in, num_workers=num_workers),
+            lambda: make_preparer(
+                embedder,
+                decode_in=decoding.decode_in,
+                num_workers=num_workers,
+                max_pixels=decoding.max_pixels,
+                max_pixels_in_flight=decoding.max_pixels_in_flight,
+            ),
         )
 
     def _once(self, kind: str, key: Hashable, load: Callable[[], Any]) -> Any:

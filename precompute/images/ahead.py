@@ -17,8 +17,10 @@ from typing import Protocol
 
 import numpy as np
 
-from lit_precompute.precompute.images.decoding import MAX_PIXELS, ImageError
-from lit_precompute.precompute.images.preprocessing import load
+from lit_precompute.precompute.images.decoding import EncodedImage, open_image
+from lit_precompute.precompute.images.errors import ImageError
+from lit_precompute.precompute.images.limits import MAX_PIXELS, PixelsInFlight
+from lit_precompute.precompute.images.preprocessing import MAX_RESIZED_PIXELS, largest_array, prepare
 from lit_precompute.towers.preprocessing import Preprocessing
 
 ReadImage = Callable[[], bytes]
@@ -38,20 +40,63 @@ class Preparer(Protocol):
         ...
 
 
-def outcome_of(read_image: ReadImage, preprocessing: Preprocessing, max_pixels: int) -> Outcome:
-    """Returns the prepared image of a read, or the error that explains why there is none."""
+def outcome_of(
+    read_image: ReadImage, preprocessing: Preprocessing, max_pixels: int, in_flight: PixelsInFlight
+) -> Outcome:
+    """Returns the prepared image of a read, or the error that explains why there is none.
+
+    Args:
+      read_image: returns the encoded image.
+      preprocessing: how it is prepared.
+      max_pixels: largest image that is decoded.
+      in_flight: shared by all decoders; the image waits until its pixels fit.
+    """
     try:
-        return load(read_image(), preprocessing, max_pixels=max_pixels)
+        encoded = open_image(read_image(), max_pixels=max_pixels)
+        with in_flight.holding(_pixels_held(encoded, preprocessing)):
+            return _prepared(encoded, preprocessing)
     except ImageError as error:
-        return error
+        return error.without_traceback()
+
+
+def _prepared(encoded: EncodedImage, preprocessing: Preprocessing) -> Outcome:
+    try:
+        return prepare(encoded.decode(preprocessing.jpeg), preprocessing)
+    except ImageError as error:
+        return error.without_traceback()
+
+
+def _pixels_held(encoded: EncodedImage, preprocessing: Preprocessing) -> int:
+    """Returns the pixels that an image counts with: those that are decoded, and those that its resize makes."""
+    # The sides may yet be exchanged by the orientation.
+    shapes = (encoded.height, encoded.width), (encoded.width, encoded.height)
+    num_resized = min(max(largest_array(*shape, preprocessing) for shape in shapes), MAX_RESIZED_PIXELS)
+    # Resized pixels are floats, of 12 bytes and 3 for the result; decoding takes 7 bytes a pixel, in some formats 12.
+    return encoded.num_pixels + 2 * num_resized
 
 
 class PreparingThreads:
     """Threads of this process; see `Preparer`."""
 
-    def __init__(self, preprocessing: Preprocessing, *, num_workers: int, ahead: int, max_pixels: int = MAX_PIXELS):
-        """Takes the preprocessing, the number of threads, and how many images may be in progress or waiting."""
-        self._preprocessing, self._max_pixels = preprocessing, max_pixels
+    def __init__(
+        self,
+        preprocessing: Preprocessing,
+        *,
+        num_workers: int,
+        ahead: int,
+        max_pixels: int = MAX_PIXELS,
+        max_pixels_in_flight: int = MAX_PIXELS,
+    ):
+        """Starts nothing yet.
+
+        Args:
+          preprocessing: how images are prepared.
+          num_workers: number of threads, in each use.
+          ahead: images that may be in progress or waiting.
+          max_pixels: largest image that is decoded.
+          max_pixels_in_flight: pixels that all threads together may be decoding.
+        """
+        self._with = (preprocessing, max_pixels, PixelsInFlight(max_pixels_in_flight))
         self._num_workers, self._ahead = num_workers, ahead
 
     def prepare(self, reads: Iterable[ReadImage]) -> Iterator[Outcome]:
@@ -62,7 +107,7 @@ class PreparingThreads:
 
             def submit(count: int) -> None:
                 for read_image in itertools.islice(remaining, count):
-                    waiting.append(pool.submit(outcome_of, read_image, self._preprocessing, self._max_pixels))
+                    waiting.append(pool.submit(outcome_of, read_image, *self._with))
 
             try:
                 submit(self._ahead)

@@ -15,12 +15,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float32, UInt8
 
-from lit_precompute.precompute.images.decoding import MAX_PIXELS, ImageError, decode
+from lit_precompute.precompute.images.decoding import decode
+from lit_precompute.precompute.images.errors import ImageError
+from lit_precompute.precompute.images.limits import MAX_PIXELS
 from lit_precompute.precompute.images.resizing import resize, resize_with_pillow
 from lit_precompute.towers.preprocessing import Preprocessing
 
 # A strip one pixel high, scaled to a short side of 256, would grow 65,536 times: it is refused first.
-_MAX_RESIZED_PIXELS = 1 << 26
+MAX_RESIZED_PIXELS = 1 << 26
 
 
 def load(
@@ -44,11 +46,12 @@ def prepare(
     """
     assert image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3, (image.dtype, image.shape)
     height, width = _resized_shape(image.shape[0], image.shape[1], preprocessing)
-    if height * width > _MAX_RESIZED_PIXELS:
+    num_made = largest_array(image.shape[0], image.shape[1], preprocessing)
+    if num_made > MAX_RESIZED_PIXELS:
         raise ImageError(
             "too-large",
-            f"{image.shape[1]} x {image.shape[0]} pixels with the short side brought to {preprocessing.resize_size} "
-            f"are {width} x {height}; at most {_MAX_RESIZED_PIXELS:,} pixels are made",
+            f"{image.shape[1]} x {image.shape[0]} pixels resized to {width} x {height} need {num_made:,} pixels on the "
+            f"way; at most {MAX_RESIZED_PIXELS:,} are made",
         )
     if preprocessing.resampler == "pillow":
         resized = resize_with_pillow(image, height, width, preprocessing.method)
@@ -73,6 +76,14 @@ def _resized_shape(height: int, width: int, preprocessing: Preprocessing) -> tup
         return side * height // short, side * width // short
     factor = np.float32(side) / np.float32(min(height, width))
     return int(np.rint(np.float32(height) * factor)), int(np.rint(np.float32(width) * factor))
+
+
+def largest_array(height: int, width: int, preprocessing: Preprocessing) -> int:
+    """Returns the pixels of the largest array that a resize makes: its result, or what lies between its two passes."""
+    new_height, new_width = _resized_shape(height, width, preprocessing)
+    if preprocessing.resampler == "pillow":
+        return max(new_height, height) * new_width
+    return new_height * (max(new_width, width) if preprocessing.antialias else new_width)
 
 
 def normalise(preprocessing: Preprocessing, images: UInt8[Array, "n h w 3"]) -> Float32[Array, "n h w 3"]:

@@ -27,8 +27,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lit_precompute.precompute.images.ahead import Outcome, ReadImage, outcome_of
-from lit_precompute.precompute.images.decoding import MAX_PIXELS, ImageError
+from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.images.libraries import host_tensorflow
+from lit_precompute.precompute.images.limits import MAX_PIXELS, PixelsInFlight
 from lit_precompute.schemas.storage import count_retried, num_retried
 from lit_precompute.towers.preprocessing import Preprocessing
 
@@ -58,7 +59,15 @@ class _Chunk(NamedTuple):
 class PreparingProcesses:
     """A pool of processes; see `Preparer`. Its reads must be picklable. It ends with this process, or by `close`."""
 
-    def __init__(self, preprocessing: Preprocessing, *, num_workers: int, ahead: int, max_pixels: int = MAX_PIXELS):
+    def __init__(
+        self,
+        preprocessing: Preprocessing,
+        *,
+        num_workers: int,
+        ahead: int,
+        max_pixels: int = MAX_PIXELS,
+        max_pixels_in_flight: int = MAX_PIXELS,
+    ):
         """Starts the processes in the background; they take seconds to be ready.
 
         Args:
@@ -66,6 +75,7 @@ class PreparingProcesses:
           num_workers: number of processes.
           ahead: images that may be in progress or waiting; raised where processes would have to wait.
           max_pixels: largest image that is decoded.
+          max_pixels_in_flight: pixels that all processes together may be decoding.
         """
         self._context = _context()
         num_slots = -(-max(ahead, _CHUNKS_EACH * _CHUNK * num_workers) // _CHUNK) * _CHUNK
@@ -73,7 +83,7 @@ class PreparingProcesses:
         memory = self._context.RawArray(ctypes.c_uint8, int(np.prod(shape)))
         self._images = np.frombuffer(memory, np.uint8).reshape(shape)
         self._begin_with = (memory, preprocessing, max_pixels)
-        self._num_workers = num_workers
+        self._num_workers, self._max_pixels_in_flight = num_workers, max_pixels_in_flight
         self._free, self._change = list(range(num_slots)), threading.Condition()
         self._pool = self._new_pool()
 
@@ -151,7 +161,10 @@ class PreparingProcesses:
                 self._pool = self._new_pool()
 
     def _new_pool(self) -> concurrent.futures.ProcessPoolExecutor:
-        pool = concurrent.futures.ProcessPoolExecutor(self._num_workers, self._context, _begin, self._begin_with)
+        # Each pool has its own: what a killed process holds is never given back.
+        in_flight = PixelsInFlight(self._max_pixels_in_flight, processes=self._context)
+        begin_with = (*self._begin_with, in_flight)
+        pool = concurrent.futures.ProcessPoolExecutor(self._num_workers, self._context, _begin, begin_with)
         pool.submit(os.getpid)  # starts them all
         return pool
 
@@ -168,15 +181,16 @@ def _context() -> Any:
 _images: np.ndarray
 _preprocessing: Preprocessing
 _max_pixels: int
+_in_flight: PixelsInFlight
 
 
-def _begin(memory: Any, preprocessing: Preprocessing, max_pixels: int) -> None:
+def _begin(memory: Any, preprocessing: Preprocessing, max_pixels: int, in_flight: PixelsInFlight) -> None:
     """Initialises a process of the pool."""
-    global _images, _preprocessing, _max_pixels  # noqa: PLW0603 -- how a pool passes state to its processes
+    global _images, _preprocessing, _max_pixels, _in_flight  # noqa: PLW0603 -- how a pool passes state to its processes
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _images = np.frombuffer(memory, np.uint8).reshape(-1, preprocessing.size, preprocessing.size, 3)
-    _preprocessing, _max_pixels = preprocessing, max_pixels
+    _preprocessing, _max_pixels, _in_flight = preprocessing, max_pixels, in_flight
     threads = host_tensorflow().config.threading
     threads.set_intra_op_parallelism_threads(1)  # else as many in each process as there are cores
     threads.set_inter_op_parallelism_threads(1)
@@ -193,7 +207,7 @@ def _prepare(reads: list[ReadImage], slots: list[int]) -> _Outcomes:
     """Writes images to their slots."""
     num_retried_before, errors = num_retried(), list[ImageError | None]()
     for read_image, slot in zip(reads, slots, strict=True):
-        outcome = outcome_of(read_image, _preprocessing, _max_pixels)
+        outcome = outcome_of(read_image, _preprocessing, _max_pixels, _in_flight)
         if isinstance(outcome, ImageError):
             errors.append(outcome)
         else:

@@ -6,7 +6,7 @@ import numpy as np
 import PIL.Image
 from jaxtyping import UInt8
 
-from lit_precompute.precompute.images.libraries import host_tensorflow
+from lit_precompute.precompute.images.libraries import freeing, host_tensorflow
 from lit_precompute.towers.preprocessing import Method
 
 # tf.image.resize's names for the filters of its antialiasing kernel.
@@ -27,7 +27,7 @@ def resize(
     images, size = image[None], np.array([height, width], np.int32)
     if antialias:
         resized = kernels.ScaleAndTranslate(
-            images=images.astype(np.float32),
+            images=images,
             size=size,
             scale=size.astype(np.float32) / np.array(image.shape[:2], np.float32),
             translation=np.zeros(2, np.float32),
@@ -39,9 +39,9 @@ def resize(
     else:
         kernel = kernels.ResizeBilinear if method == "bilinear" else kernels.ResizeBicubic
         resized = kernel(images=images, size=size, half_pixel_centers=True)
-    values = resized.numpy()[0]
+    values = np.asarray(memoryview(resized))[0]  # without a copy
     # Truncates: big_vision casts to uint8 without rounding, and the towers were trained on that.
-    return np.clip(values, 0, 255, out=values).astype(np.uint8)
+    return np.clip(values, 0, 255, out=np.empty(values.shape, np.uint8), casting="unsafe")
 
 
 _PILLOW_FILTERS = {
@@ -55,4 +55,6 @@ def resize_with_pillow(
     image: UInt8[np.ndarray, "h w 3"], height: int, width: int, method: Method
 ) -> UInt8[np.ndarray, "{height} {width} 3"]:
     """Returns the image resized, byte for byte like torchvision's resize of a PIL image."""
-    return np.asarray(PIL.Image.fromarray(image).resize((width, height), _PILLOW_FILTERS[method]))
+    whole = PIL.Image.fromarray(image)
+    with freeing(whole):
+        return np.asarray(whole.resize((width, height), _PILLOW_FILTERS[method]))

@@ -27,6 +27,8 @@ FLAGS = {
     "dtype": "float16",
     "decode-in": "auto",
     "decode-workers": "None",
+    "max-pixels": "178956970",
+    "max-pixels-in-flight": "178956970",
     "max-failures": "None",
     "source-format": "None",
     "image-column": "path",
@@ -64,7 +66,7 @@ def test_each_flag_reaches_its_option():
     columns = {"image": "file", "text": "caption", "texts": "captions", "label": "class", "key": "id"}
     others = {"batch-size": 8, "rows-per-shard": 9, "dtype": "int8", "max-failures": "5%", "source-format": "tsv"}
     others["sample-name"] = "last-dot"
-    decoding = {"decode-in": "processes", "decode-workers": 3}
+    decoding = {"decode-in": "processes", "decode-workers": 3, "max-pixels": 5000, "max-pixels-in-flight": 9000}
     given = tower | {f"{name}-column": value for name, value in columns.items()} | others | decoding
     assert {"source", "tower", "output", *given} == {*FLAGS}
     found = parse(*(part for flag, value in given.items() for part in (f"--{flag}", value)))
@@ -80,7 +82,7 @@ def test_each_flag_reaches_its_option():
             compute_type="bfloat16",
         ),
         columns=SourceColumns(**columns),
-        decoding=DecodingOptions(decode_in="processes", decode_workers=3),
+        decoding=DecodingOptions(decode_in="processes", decode_workers=3, max_pixels=5000, max_pixels_in_flight=9000),
         batch_size=8,
         rows_per_shard=9,
         vector_type="int8",
@@ -93,3 +95,7 @@ def test_each_flag_reaches_its_option():
 def test_an_option_that_breaks_a_rule_says_which():
     with pytest.raises(SourceError, match="names must differ"):
         parse("--text-column", "path")
+    with pytest.raises(ValueError, match="max_pixels must be >= 1, got 0"):
+        parse("--max-pixels", "0")
+    with pytest.raises(ValueError, match="max_pixels_in_flight must be >= 1, got -1"):
+        parse("--max-pixels-in-flight", "-1")

@@ -197,6 +197,7 @@ def test_another_tower_source_or_option_is_refused_with_both_values(tmp_path, mo
     changes = {
         "options.vector_type is 'float16' there, 'float32' was requested": arguments(source, output, dtype="float32"),
         "options.rows_per_shard is 8 there, 9 was requested": arguments(source, output, rows_per_shard=9),
+        "options.max_pixels is None there, 999 was requested": arguments(source, output, max_pixels=999),
         "tower.weights_sha256 is": arguments(source, output, other_weights),
         f"source.path is '{source}' there, '{other_source}' was requested": arguments(other_source, output),
     }
@@ -370,10 +371,21 @@ def test_beams_flags_pass_through(tmp_path, monkeypatch, source):
 
 
 def test_embeddings_do_not_depend_on_how_images_are_decoded(tmp_path, monkeypatch, source):
-    for kind, workers in (("threads", 1), ("threads", 7), ("processes", 2)):
-        options = {"decode_in": kind, "decode_workers": workers}
+    for kind, workers, in_flight in (("threads", 1, 10**9), ("threads", 7, 1), ("processes", 2, 1)):
+        options = {"decode_in": kind, "decode_workers": workers, "max_pixels_in_flight": in_flight}
         assert run(monkeypatch, *arguments(source, tmp_path / f"{kind}{workers}", **options)) == 0
     assert files_of(tmp_path / "threads1") == files_of(tmp_path / "threads7") == files_of(tmp_path / "processes2")
+
+
+def test_larger_images_than_max_pixels_are_failures_and_the_manifest_says_so(tmp_path, monkeypatch, source):
+    assert run(monkeypatch, *arguments(source, tmp_path / "out", max_pixels=400)) == 0
+    with Image.open(source.parent / "000.png") as image:
+        assert image.width * image.height > 400
+    with EmbeddingDataset.open(tmp_path / "out") as dataset:
+        assert dataset.manifest.job["max_pixels"] == 400
+        failures = {failure["key"]: failure["message"] for failure in dataset.failures().to_pylist()}
+        assert 0 < dataset.num_rows < 40
+    assert "at most 400 are decoded" in failures["000.png"]
 
 
 def test_the_manifest_records_the_jobs_options(tmp_path, monkeypatch, source):

@@ -56,6 +56,11 @@ def _tell_process():
     raise ImageError("missing", str(os.getpid()))
 
 
+def _tell_process_slowly():
+    time.sleep(0.02)
+    _tell_process()
+
+
 def _end_this_process():
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -84,6 +89,20 @@ def preparer(request):
 def _outcomes(preparer, reads):
     """Images are valid until the next is asked for: copied here."""
     return [outcome if isinstance(outcome, ImageError) else outcome.copy() for outcome in preparer.prepare(reads)]
+
+
+def test_an_error_keeps_nothing_of_what_was_decoded(threads):
+    """Its traceback would keep a damaged image's pixels until its turn comes."""
+    (error,) = threads.prepare([_cut])
+    assert error.reason == "truncated"
+    assert (error.__traceback__, error.__cause__, error.__context__) == (None, None, None)
+
+
+def test_images_above_the_pixels_in_flight_are_prepared_one_at_a_time():
+    threads = PreparingThreads(PREPROCESSING, num_workers=3, ahead=20, max_pixels_in_flight=1)
+    found = _outcomes(threads, _reads(50))
+    for number, image in enumerate(found):
+        np.testing.assert_array_equal(image, load(_png(number), PREPROCESSING))
 
 
 @pytest.mark.parametrize("count", [0, 1, 8, 9, 100])
@@ -156,6 +175,34 @@ def test_a_process_killed_while_idle_is_replaced(processes):
     os.kill(int(str(process)), signal.SIGKILL)
     time.sleep(0.5)  # until the pool has seen it
     assert len(_outcomes(processes, _reads(100))) == 100
+
+
+@functools.cache
+def _large_png():
+    stream = io.BytesIO()
+    Image.new("RGBA", (1500, 1500), (9, 8, 7, 6)).save(stream, "PNG", compress_level=1)
+    return stream.getvalue()
+
+
+@pytest.fixture
+def one_at_a_time():
+    pool = PreparingProcesses(PREPROCESSING, num_workers=2, ahead=20, max_pixels_in_flight=1)
+    yield pool
+    pool.close()
+
+
+@pytest.mark.parametrize("victim", [0, 1])
+def test_what_a_killed_process_held_or_waited_for_is_free_again(one_at_a_time, victim):
+    """One process holds all pixels in flight, another waits for them, and either is killed."""
+    pids = sorted({int(str(outcome)) for outcome in one_at_a_time.prepare([_tell_process_slowly] * 40)})
+    assert len(pids) == 2
+    reads = [functools.partial(bytes, _large_png())] * 64
+    outcomes = one_at_a_time.prepare(reads)
+    next(outcomes)
+    os.kill(pids[victim], signal.SIGKILL)
+    with pytest.raises(RuntimeError, match="ended from outside"):
+        list(outcomes)
+    assert len(_outcomes(one_at_a_time, reads[:9])) == 9
 
 
 def _children(pid):

@@ -16,7 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from lit_precompute.precompute.images.decoding import MAX_PIXELS, ImageError, decode
+from lit_precompute.precompute.images.decoding import decode
+from lit_precompute.precompute.images.errors import ImageError
+from lit_precompute.precompute.images.limits import MAX_PIXELS
 
 SHAPES = [(64, 64), (97, 131), (33, 17), (1, 1), (8, 301)]
 REASONS = {"empty", "not-a-picture", "truncated", "too-large", "unsupported"}
@@ -317,6 +319,14 @@ def test_the_limit_of_pixels_is_an_argument():
     assert decode(data, max_pixels=600).shape == (20, 30, 3)
     assert str(_fault(data, max_pixels=599)) == "declares 30 x 20 pixels; at most 599 are decoded"
     assert MAX_PIXELS == Image.MAX_IMAGE_PIXELS * 2
+
+
+def test_a_side_of_over_a_million_pixels_is_too_large():
+    """As for libpng; a decoder holds several whole rows at up to 8 bytes a pixel."""
+    strip = np.zeros((1, 1_000_001), np.uint8)
+    assert _fault(_png(strip, 0, 8)).reason == "too-large"
+    assert "at most 1,000,000 a side" in str(_fault(_png(strip.T, 0, 8)))
+    assert decode(_png(strip[:, 1:], 0, 8)).shape == (1, 1_000_000, 3)
 
 
 def _valid_files() -> list[bytes]:

@@ -78,8 +78,18 @@ def test_short_side_preprocessing_matches_big_vision(shape, method):
 
 def test_a_strip_that_would_grow_beyond_bounds_is_refused():
     preprocessing = Preprocessing(size=256, resize="short_side", crop="central")
-    with pytest.raises(ImageError, match=r"30000 x 1 pixels .* are 7680000 x 256; at most 67,108,864") as caught:
+    with pytest.raises(ImageError, match=r"30000 x 1 pixels resized to 7680000 x 256 .*; at most 67,108,864") as caught:
         prepare(np.zeros((1, 30_000, 3), np.uint8), preprocessing)
+    assert caught.value.reason == "too-large"
+
+
+@pytest.mark.parametrize("resampler", ["tensorflow", "pillow"])
+def test_a_resize_whose_first_pass_would_grow_beyond_bounds_is_refused(resampler):
+    """Antialiasing resizes the rows first, Pillow the columns: what lies between is as long as the image."""
+    preprocessing = Preprocessing(size=224, antialias=True, resampler=resampler)
+    strip = np.zeros((1, 300_000, 3), np.uint8)
+    with pytest.raises(ImageError, match=r"need 67,200,000 pixels on the way") as caught:
+        prepare(strip if resampler == "tensorflow" else strip.transpose(1, 0, 2), preprocessing)
     assert caught.value.reason == "too-large"
 
 

@@ -1,0 +1,1 @@
+"""Formats: how each is opened, and how its pixels become RGB."""

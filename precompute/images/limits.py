@@ -1,0 +1,49 @@
+"""How large an image may be, and how many pixels may be in flight: what bounds the memory of decoding."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import threading
+from collections.abc import Iterator
+from multiprocessing.context import BaseContext
+from typing import Any
+
+# Pillow's own limit: half a gigabyte as RGB, about ten times the largest image of ImageNet.
+MAX_PIXELS = 178_956_970
+# libpng's own limit. Decoders hold whole rows, some of them several at 8 bytes a pixel.
+MAX_SIDE = 1_000_000
+
+
+class PixelsInFlight:
+    """The pixels that all decoders together hold; a decoder waits until its image fits.
+
+    Promises: an image above the limit is decoded alone, so that any image is decoded in the end; images are admitted
+    in turn, so that small ones do not keep a large one waiting. A decoder that holds pixels waits for nothing, so that
+    there is no deadlock. What a killed process held is lost with its pool, which shares one of these.
+    """
+
+    def __init__(self, most: int, *, processes: BaseContext | None = None):
+        """Holds nothing yet.
+
+        Args:
+          most: pixels in flight, unless one image has more.
+          processes: the context of the processes that share it; None for threads of this process.
+        """
+        primitives: Any = processes or threading
+        self._most = most
+        self._turn, self._change = primitives.Lock(), primitives.Condition()
+        self._num_held: Any = processes.RawValue(ctypes.c_int64) if processes else ctypes.c_int64()
+
+    @contextlib.contextmanager
+    def holding(self, num_pixels: int) -> Iterator[None]:
+        """Waits until the pixels fit, and holds them inside the `with` block."""
+        with self._turn, self._change:
+            self._change.wait_for(lambda: not self._num_held.value or self._num_held.value + num_pixels <= self._most)
+            self._num_held.value += num_pixels
+        try:
+            yield
+        finally:
+            with self._change:
+                self._num_held.value -= num_pixels
+                self._change.notify_all()

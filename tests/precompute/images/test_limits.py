@@ -1,0 +1,62 @@
+"""Pixels in flight: the bound, one image above it, turns, and what is given back."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from lit_precompute.precompute.images.limits import PixelsInFlight
+
+
+def test_the_bound_is_kept_and_a_larger_image_is_alone():
+    in_flight, lock = PixelsInFlight(100), threading.Lock()
+    held: list[int] = []
+    seen: list[list[int]] = []
+
+    def decode(num_pixels: int) -> None:
+        with in_flight.holding(num_pixels):
+            with lock:
+                held.append(num_pixels)
+                seen.append(list(held))
+            time.sleep(0.001)
+            with lock:
+                held.remove(num_pixels)
+
+    sizes = np.random.default_rng(0).choice([1, 10, 40, 60, 100, 500], 200).tolist()
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(decode, sizes))
+    assert len(seen) == 200 and held == []
+    assert all(sum(together) <= 100 or len(together) == 1 for together in seen)
+    assert max(map(len, seen)) >= 3, "small ones go together"
+
+
+def test_small_images_do_not_overtake_a_large_one_that_waits():
+    in_flight, order = PixelsInFlight(10), []
+    entered = [threading.Event() for _ in range(3)]
+
+    def decode(number: int, num_pixels: int) -> None:
+        entered[number].set()
+        with in_flight.holding(num_pixels):
+            order.append(num_pixels)
+
+    waiting = [threading.Thread(target=decode, args=(number, size)) for number, size in enumerate((99, 1, 2))]
+    with in_flight.holding(5):
+        for thread, event in zip(waiting, entered, strict=True):
+            thread.start()
+            event.wait()
+            time.sleep(0.05)
+        assert order == []
+    for thread in waiting:
+        thread.join()
+    assert order[0] == 99
+
+
+def test_an_error_gives_its_pixels_back():
+    in_flight = PixelsInFlight(10)
+    for _ in range(3):
+        with pytest.raises(ValueError, match="damaged"), in_flight.holding(10):
+            raise ValueError("damaged")
+    with in_flight.holding(10):
+        pass
