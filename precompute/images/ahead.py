@@ -12,19 +12,30 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 import numpy as np
 
 from lit_precompute.precompute.images.decoding import EncodedImage, open_image
-from lit_precompute.precompute.images.errors import ImageError
-from lit_precompute.precompute.images.limits import MAX_PIXELS, PixelsInFlight
+from lit_precompute.precompute.images.errors import ImageError, LargeFileError
+from lit_precompute.precompute.images.limits import LARGE_FILE_BYTES, MAX_PIXELS, PixelsInFlight
 from lit_precompute.precompute.images.preprocessing import MAX_RESIZED_PIXELS, largest_array, prepare
 from lit_precompute.towers.preprocessing import Preprocessing
 
-ReadImage = Callable[[], bytes]
-"""Returns an encoded image; raises ImageError "missing" or "unreadable". Safe to call from several threads."""
+
+class ReadImage(Protocol):
+    """Reads an encoded image; safe to call from several threads."""
+
+    def __call__(self, max_bytes: int | None = None) -> bytes:
+        """Returns the encoded image.
+
+        Raises:
+          ImageError: "missing" or "unreadable".
+          LargeFileError: it is longer than `max_bytes`; no more than that was read.
+        """
+        ...
+
 
 Outcome = np.ndarray | ImageError
 
@@ -52,7 +63,19 @@ def outcome_of(
       in_flight: shared by all decoders; the image waits until its pixels fit.
     """
     try:
-        encoded = open_image(read_image(), max_pixels=max_pixels)
+        try:
+            data = read_image(LARGE_FILE_BYTES)
+        except LargeFileError:
+            with in_flight.large_file():
+                return _outcome_of(read_image(), preprocessing, max_pixels, in_flight)
+        return _outcome_of(data, preprocessing, max_pixels, in_flight)
+    except ImageError as error:
+        return error.without_traceback()
+
+
+def _outcome_of(data: bytes, preprocessing: Preprocessing, max_pixels: int, in_flight: PixelsInFlight) -> Outcome:
+    try:
+        encoded = open_image(data, max_pixels=max_pixels)
         with in_flight.holding(_pixels_held(encoded, preprocessing)):
             return _prepared(encoded, preprocessing)
     except ImageError as error:

@@ -1,4 +1,4 @@
-"""How large an image may be, and how many pixels may be in flight: what bounds the memory of decoding."""
+"""How large an image may be, and what may be in flight, encoded and decoded: what bounds the memory of decoding."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from typing import Any
 MAX_PIXELS = 178_956_970
 # libpng's own limit. Decoders hold whole rows, some of them several at 8 bytes a pixel.
 MAX_SIDE = 1_000_000
+# Encoded images above this are read by one decoder at a time; below it, each decoder may hold one while it waits.
+LARGE_FILE_BYTES = 32 << 20
 
 
 class PixelsInFlight:
@@ -32,8 +34,14 @@ class PixelsInFlight:
         """
         primitives: Any = processes or threading
         self._most = most
-        self._turn, self._change = primitives.Lock(), primitives.Condition()
+        self._turn, self._change, self._large_file = primitives.Lock(), primitives.Condition(), primitives.Lock()
         self._num_held: Any = processes.RawValue(ctypes.c_int64) if processes else ctypes.c_int64()
+
+    @contextlib.contextmanager
+    def large_file(self) -> Iterator[None]:
+        """Lets one decoder at a time read and decode a large file inside the `with` block."""
+        with self._large_file:
+            yield
 
     @contextlib.contextmanager
     def holding(self, num_pixels: int) -> Iterator[None]:

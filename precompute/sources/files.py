@@ -10,7 +10,7 @@ import errno
 from collections.abc import Callable
 from typing import BinaryIO
 
-from lit_precompute.precompute.images.decoding import ImageError
+from lit_precompute.precompute.images.errors import ImageError, LargeFileError
 from lit_precompute.precompute.sources.source import SourceError
 from lit_precompute.schemas.storage import StorageError
 
@@ -26,16 +26,17 @@ Finder = Callable[[str], list[str]]
 _UNREADABLE = {errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EIO, errno.EINVAL}
 
 
-def read_image(opener: Opener, path: str) -> bytes:
+def read_image(opener: Opener, path: str, max_bytes: int | None = None) -> bytes:
     """Returns the bytes of the image at `path`.
 
     Raises:
+      LargeFileError: there are more than `max_bytes`.
       ImageError: "missing" or "unreadable".
       OSError: not about this image: the server or store did not answer, or too many files are open.
     """
     try:
         with opener(path) as stream:
-            return stream.read()
+            data = stream.read(-1 if max_bytes is None else max_bytes + 1)
     except StorageError:
         raise
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -44,6 +45,9 @@ def read_image(opener: Opener, path: str) -> bytes:
         if error.errno not in _UNREADABLE:
             raise
         raise ImageError("unreadable", f"{path}: {error.strerror}") from error
+    if max_bytes is not None and len(data) > max_bytes:
+        raise LargeFileError(path)
+    return data
 
 
 def open_first(path: str, opener: Opener) -> BinaryIO:

@@ -10,9 +10,10 @@ Not here: decoding. An image that is missing or unreadable is only noticed when 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
+from lit_precompute.precompute.images.ahead import ReadImage
 from lit_precompute.schemas import Note, SourceInfo, TableSchema, captions_table, labels_table
 
 
@@ -55,7 +56,7 @@ class Example:
     Attributes:
       key: unique within the source.
       source: where the image comes from, for the table of failures.
-      read_image: returns the encoded image; raises ImageError "missing" or "unreadable".
+      read_image: returns the encoded image; see `ReadImage`.
       texts: in the source's order; may be empty.
       label: "" for none.
       notes: what was left out of the row, each in a few words that many rows share ("text is not a string").
@@ -64,7 +65,7 @@ class Example:
 
     key: str
     source: str
-    read_image: Callable[[], bytes]
+    read_image: ReadImage
     texts: tuple[str, ...]
     label: str
     notes: tuple[str, ...] = ()

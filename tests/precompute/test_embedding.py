@@ -13,9 +13,10 @@ from PIL import Image
 from lit_precompute.precompute import embedding
 from lit_precompute.precompute.embedder import Embedder
 from lit_precompute.precompute.embedding import embed_examples, make_preparer
-from lit_precompute.precompute.images.decoding import ImageError
+from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.sources.source import Example
 from lit_precompute.towers.loading import load_tower
+from tests.precompute.images.reads import read_by
 from tests.towers.tiny_tower import NAME, PATCH, SIZE, register_tiny_tower, write_weights
 
 SEED = 5
@@ -39,7 +40,7 @@ def _png(number):
 
 def _example(number, read=None):
     return Example(
-        key=f"k{number}", source=f"{number}.png", read_image=read or (lambda: _png(number)), texts=(), label=""
+        key=f"k{number}", source=f"{number}.png", read_image=read_by(read or (lambda: _png(number))), texts=(), label=""
     )
 
 

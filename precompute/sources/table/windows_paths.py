@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import re
 
-from lit_precompute.precompute.images.decoding import ImageError
+from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.sources.files import Opener, read_image
 from lit_precompute.schemas.storage import beside
 
@@ -21,21 +21,22 @@ def is_windows_path(path: str) -> bool:
     return "\\" in path or _DRIVE.match(path) is not None
 
 
-def read_windows_image(opener: Opener, table: str, path: str) -> bytes:
+def read_windows_image(opener: Opener, table: str, path: str, max_bytes: int | None = None) -> bytes:
     """Returns the bytes of the image at `path` beside `table`, else of the one at the path with slashes.
 
     Raises:
       ImageError: "missing" or "unreadable".
+      LargeFileError: there are more than `max_bytes`.
     """
     try:
-        return read_image(opener, beside(table, path))
+        return read_image(opener, beside(table, path), max_bytes)
     except ImageError as error:
         # A path without slashes is one name, which may be longer than a file's name can be.
         too_long = isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.ENAMETOOLONG
         if error.reason != "missing" and not too_long:
             raise
     try:
-        return read_image(opener, beside(table, path.replace("\\", "/")))
+        return read_image(opener, beside(table, path.replace("\\", "/")), max_bytes)
     except ImageError as error:
         if error.reason != "missing":
             raise

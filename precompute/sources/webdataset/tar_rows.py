@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from typing import Any, NoReturn
 
-from lit_precompute.precompute.images.decoding import ImageError
+from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.sources.source import Example, SourceColumns
 from lit_precompute.precompute.sources.webdataset.tar_members import Member, shown
 from lit_precompute.precompute.sources.webdataset.tar_samples import Sample, SampleRule, is_compound_image
@@ -68,7 +68,7 @@ def cut_in_words(member: Member, rule: SampleRule) -> str:
     )
 
 
-def _fail(reason: Any, message: str) -> NoReturn:
+def _fail(reason: Any, message: str, max_bytes: int | None = None) -> NoReturn:
     raise ImageError(reason, message)
 
 

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from lit_precompute.precompute.images.decoding import ImageError
+from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.sources.files import Opener, open_first
 from lit_precompute.precompute.sources.source import SourceColumns
 from lit_precompute.precompute.sources.values import read_label

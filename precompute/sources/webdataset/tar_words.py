@@ -17,7 +17,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
-from lit_precompute.precompute.images.decoding import ImageError
+from lit_precompute.precompute.images.errors import ImageError, LargeFileError
 from lit_precompute.precompute.sources.files import Opener
 from lit_precompute.precompute.sources.source import SourceColumns, SourceError
 from lit_precompute.precompute.sources.values import parse_json, read_label, read_texts
@@ -42,14 +42,17 @@ class SharedFile:
         self._lock = threading.Lock()
         self._identity = uuid.uuid4().hex
 
-    def read(self, member: Member) -> bytes:
+    def read(self, member: Member, max_bytes: int | None = None) -> bytes:
         """Returns a member's bytes. Errors of the tar itself are raised unchanged: they are not about one image.
 
         Raises:
           ImageError: "missing", a link that leads to no file; "unreadable", another fault of the member.
+          LargeFileError: there are more than `max_bytes`.
         """
         if member.fault:
             raise ImageError("missing" if member.is_link else "unreadable", f"{shown(member.name)}: {member.fault}")
+        if max_bytes is not None and member.size > max_bytes:
+            raise LargeFileError(member.name)
         with self._lock:
             if self._stream is None:
                 self._stream = self._opener(self.path)

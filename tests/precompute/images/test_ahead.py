@@ -7,6 +7,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -14,10 +15,11 @@ import pytest
 from PIL import Image
 
 from lit_precompute.precompute.images.ahead import PreparingThreads
-from lit_precompute.precompute.images.decoding import ImageError
+from lit_precompute.precompute.images.errors import ImageError, LargeFileError
 from lit_precompute.precompute.images.preprocessing import load
 from lit_precompute.precompute.images.processes import PreparingProcesses
 from lit_precompute.towers.preprocessing import Preprocessing
+from tests.precompute.images.reads import read_by
 
 PREPROCESSING = Preprocessing(size=12)
 MOST_PIXELS = 1000
@@ -66,7 +68,7 @@ def _end_this_process():
 
 
 def _reads(count, read=_read):
-    return [functools.partial(read, number) for number in range(count)]
+    return [read_by(read, number) for number in range(count)]
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +95,7 @@ def _outcomes(preparer, reads):
 
 def test_an_error_keeps_nothing_of_what_was_decoded(threads):
     """Its traceback would keep a damaged image's pixels until its turn comes."""
-    (error,) = threads.prepare([_cut])
+    (error,) = threads.prepare([read_by(_cut)])
     assert error.reason == "truncated"
     assert (error.__traceback__, error.__cause__, error.__context__) == (None, None, None)
 
@@ -115,7 +117,7 @@ def test_images_come_in_order_and_equal_those_prepared_singly(preparer, count):
 
 def test_errors_come_in_the_places_of_their_images(preparer):
     reads = _reads(12)
-    reads[1], reads[4], reads[9] = functools.partial(_missing, 1), _cut, functools.partial(bytes, 5)
+    reads[1], reads[4], reads[9] = read_by(_missing, 1), read_by(_cut), read_by(bytes, 5)
     found = _outcomes(preparer, reads)
     errors = {place: (one.reason, str(one)) for place, one in enumerate(found) if isinstance(one, ImageError)}
     assert errors[1] == ("missing", "no file 1.png")
@@ -127,13 +129,13 @@ def test_errors_come_in_the_places_of_their_images(preparer):
 def test_an_image_with_too_many_pixels_is_too_large(preparer):
     stream = io.BytesIO()
     Image.new("RGB", (40, 40)).save(stream, "PNG")
-    (found,) = preparer.prepare([functools.partial(bytes, stream.getvalue())])
+    (found,) = preparer.prepare([read_by(bytes, stream.getvalue())])
     assert isinstance(found, ImageError) and found.reason == "too-large"
 
 
 def test_another_error_of_a_read_is_raised_and_the_next_use_works(preparer):
     with pytest.raises(ConnectionError, match="went away"):
-        _outcomes(preparer, [*_reads(3), _lost])
+        _outcomes(preparer, [*_reads(3), read_by(_lost)])
     assert len(_outcomes(preparer, _reads(50))) == 50
 
 
@@ -165,13 +167,13 @@ def test_two_may_prepare_in_turns(preparer):
 
 def test_a_killed_process_is_an_error_and_the_next_use_has_others(processes):
     with pytest.raises(RuntimeError, match=r"ended from outside.*--decode-workers"):
-        _outcomes(processes, [*_reads(30), _end_this_process, *_reads(30)])
+        _outcomes(processes, [*_reads(30), read_by(_end_this_process), *_reads(30)])
     assert len(_outcomes(processes, _reads(100))) == 100
 
 
 def test_a_process_killed_while_idle_is_replaced(processes):
     assert len(_outcomes(processes, _reads(3))) == 3
-    (process,) = processes.prepare([_tell_process])
+    (process,) = processes.prepare([read_by(_tell_process)])
     os.kill(int(str(process)), signal.SIGKILL)
     time.sleep(0.5)  # until the pool has seen it
     assert len(_outcomes(processes, _reads(100))) == 100
@@ -184,6 +186,31 @@ def _large_png():
     return stream.getvalue()
 
 
+class _LargeFiles:
+    """Reads of large files; notes how many are read or decoded at a time."""
+
+    def __init__(self):
+        self.num_now, self.num_most, self._lock = 0, 0, threading.Lock()
+
+    def __call__(self, max_bytes=None):
+        if max_bytes is not None:
+            raise LargeFileError("too long for now")
+        with self._lock:
+            self.num_now += 1
+            self.num_most = max(self.num_most, self.num_now)
+        time.sleep(0.005)
+        with self._lock:
+            self.num_now -= 1
+        return _png(1)
+
+
+def test_large_files_are_read_one_at_a_time_beside_small_ones(threads):
+    large = _LargeFiles()
+    found = _outcomes(threads, [read for number in range(20) for read in (large, read_by(_read, number))])
+    assert not any(isinstance(outcome, ImageError) for outcome in found)
+    assert large.num_most == 1
+
+
 @pytest.fixture
 def one_at_a_time():
     pool = PreparingProcesses(PREPROCESSING, num_workers=2, ahead=20, max_pixels_in_flight=1)
@@ -194,9 +221,9 @@ def one_at_a_time():
 @pytest.mark.parametrize("victim", [0, 1])
 def test_what_a_killed_process_held_or_waited_for_is_free_again(one_at_a_time, victim):
     """One process holds all pixels in flight, another waits for them, and either is killed."""
-    pids = sorted({int(str(outcome)) for outcome in one_at_a_time.prepare([_tell_process_slowly] * 40)})
+    pids = sorted({int(str(outcome)) for outcome in one_at_a_time.prepare([read_by(_tell_process_slowly)] * 40)})
     assert len(pids) == 2
-    reads = [functools.partial(bytes, _large_png())] * 64
+    reads = [read_by(bytes, _large_png())] * 64
     outcomes = one_at_a_time.prepare(reads)
     next(outcomes)
     os.kill(pids[victim], signal.SIGKILL)

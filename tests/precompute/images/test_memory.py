@@ -1,5 +1,6 @@
 """Memory while very large images are decoded, by the system's own account."""
 
+import os
 import pathlib
 import struct
 import subprocess
@@ -8,21 +9,25 @@ import zlib
 
 import pytest
 
+from lit_precompute.precompute.images.limits import LARGE_FILE_BYTES
+
 SIDE = 9_500
 MAX_BYTES_PER_PIXEL = 8.5
 
 # Prints the images decoded, the failures, and by how many bytes the peak exceeds what the process began with.
 _DECODE = """
-import pathlib, resource, sys
+import functools, resource, sys
 from lit_precompute.precompute.images.ahead import PreparingThreads
+from lit_precompute.precompute.sources.files import read_image
+from lit_precompute.schemas.storage import open_file
 from lit_precompute.towers.preprocessing import Preprocessing
 
-small, *large = map(pathlib.Path, sys.argv[1:])
+small, *large = (functools.partial(read_image, open_file, path) for path in sys.argv[1:])
 threads = PreparingThreads(Preprocessing(size=32, antialias=True), num_workers=4, ahead=20)
-list(threads.prepare([small.read_bytes] * 8))
+list(threads.prepare([small] * 8))
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 before = peak()
-outcomes = [type(outcome).__name__ for outcome in threads.prepare([file.read_bytes for file in large])]
+outcomes = [type(outcome).__name__ for outcome in threads.prepare(large)]
 print(outcomes.count("ndarray"), outcomes.count("ImageError"), peak() - before)
 """
 
@@ -38,6 +43,13 @@ def _write_png(path: pathlib.Path, side: int, colour: int, row: bytes, more: byt
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + more + _chunk(b"IDAT", pixels) + _chunk(b"IEND", b""))
 
 
+def _decode(small: pathlib.Path, *large: pathlib.Path) -> list[int]:
+    """Returns how many were decoded, how many failed, and the bytes that it took."""
+    command = [sys.executable, "-c", _DECODE, *map(str, (small, *large))]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return list(map(int, printed.split()))
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems return freed memory when they like")
 def test_threads_decode_very_large_images_in_the_memory_of_one(tmp_path):
@@ -48,8 +60,21 @@ def test_threads_decode_very_large_images_in_the_memory_of_one(tmp_path):
     colours = _chunk(b"PLTE", bytes(range(256)) * 3) + _chunk(b"tRNS", bytes(range(256)))
     _write_png(palette, SIDE, 3, bytes(range(250)) * (SIDE // 250), colours)
     _write_png(cut, SIDE, 6, bytes(4 * SIDE), num_rows=SIDE - 1)
-    command = [sys.executable, "-c", _DECODE, *map(str, (small, cut, alpha, cut, palette, cut))]
-    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    num_images, num_failures, num_bytes = map(int, printed.split())
+    num_images, num_failures, num_bytes = _decode(small, cut, alpha, cut, palette, cut)
     assert (num_images, num_failures) == (2, 3)
     assert num_bytes < MAX_BYTES_PER_PIXEL * SIDE**2
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems return freed memory when they like")
+def test_one_large_file_is_held_at_a_time(tmp_path):
+    """Uncompressed images, 271 MB each, one for each of the four threads."""
+    small = tmp_path / "small.png"
+    _write_png(small, 40, 2, bytes(120))
+    large = [tmp_path / f"{number}.bmp" for number in range(4)]
+    for path in large:
+        path.write_bytes(b"BM" + struct.pack("<IHHIIiiHHIIiiII", 0, 0, 0, 54, 40, SIDE, SIDE, 1, 24, 0, 0, 0, 0, 0, 0))
+        os.truncate(path, 54 + 3 * SIDE**2)
+    num_images, num_failures, num_bytes = _decode(small, *large)
+    assert (num_images, num_failures) == (4, 0)
+    assert num_bytes < (MAX_BYTES_PER_PIXEL + 3) * SIDE**2 + 4 * LARGE_FILE_BYTES

@@ -7,7 +7,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lit_precompute.precompute.images.decoding import ImageError
+from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.images.preprocessing import normalise, prepare
 from lit_precompute.precompute.images.resizing import resize
 from lit_precompute.towers.preprocessing import Preprocessing, Scale, Standardise

@@ -1,6 +1,5 @@
 """How decoding processes begin; what they do is tested with the threads, in test_ahead."""
 
-import functools
 import io
 import multiprocessing
 import sys
@@ -12,6 +11,7 @@ from PIL import Image
 from lit_precompute.precompute.images.processes import PreparingProcesses
 from lit_precompute.schemas.storage import count_retried, num_retried
 from lit_precompute.towers.preprocessing import Preprocessing
+from tests.precompute.images.reads import read_by
 
 
 def _say_what_is_loaded(answers: Connection) -> None:
@@ -43,7 +43,7 @@ def test_reads_that_a_process_tried_again_are_counted_here():
     Image.new("RGB", (8, 8)).save(stream, "PNG")
     processes = PreparingProcesses(Preprocessing(size=8), num_workers=2, ahead=8)
     before = num_retried()
-    reads = [functools.partial(_read_at_the_second_attempt, stream.getvalue())] * 20
+    reads = [read_by(_read_at_the_second_attempt, stream.getvalue())] * 20
     assert len(list(processes.prepare(reads))) == 20
     assert num_retried() - before == 20
     processes.close()

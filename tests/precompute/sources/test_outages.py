@@ -8,7 +8,7 @@ import tarfile
 
 import pytest
 
-from lit_precompute.precompute.images.decoding import ImageError
+from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.sources.files import read_image
 from lit_precompute.precompute.sources.opening import check_source, find_examples, open_source
 from lit_precompute.precompute.sources.source import SourceError

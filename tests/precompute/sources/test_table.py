@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lit_precompute.precompute.images.decoding import ImageError
+from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.sources.opening import open_source
 from lit_precompute.precompute.sources.planning import check_repeats
 from lit_precompute.precompute.sources.source import Source, SourceColumns, SourceError

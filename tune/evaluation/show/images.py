@@ -12,7 +12,7 @@ import pathlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from lit_precompute.precompute.images.decoding import ImageError
+from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.sources.opening import find_examples, open_source
 from lit_precompute.precompute.sources.source import SourceColumns, SourceError
 from lit_precompute.schemas import EmbeddingDataset, SourceInfo

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 import numpy as np
 from PIL import Image
 
-from lit_precompute.precompute.images.decoding import ImageError, decode
+from lit_precompute.precompute.images.decoding import decode
+from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.wording import counted
 from lit_precompute.tune.evaluation.retrieval import embed_pairs

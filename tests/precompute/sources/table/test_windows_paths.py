@@ -2,7 +2,7 @@ import pickle
 
 import pytest
 
-from lit_precompute.precompute.images.decoding import ImageError
+from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.sources.opening import open_source
 from lit_precompute.precompute.sources.table.windows_paths import BACKSLASHES
 

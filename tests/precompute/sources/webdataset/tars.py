@@ -5,7 +5,7 @@ import pathlib
 import tarfile
 from collections.abc import Iterable
 
-from lit_precompute.precompute.images.decoding import ImageError
+from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.sources.source import Example, Source
 
 Content = bytes | str | tuple[bytes, str]
