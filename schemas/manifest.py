@@ -16,7 +16,7 @@ import pydantic
 
 from lit_precompute.schemas.manifest_parts import Ledger, Note, Probe, ShardInfo, SourceInfo
 from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, DatasetError, refuse_url, shard_path
-from lit_precompute.schemas.tables import StrictModel, TableSchema, json_digest
+from lit_precompute.schemas.tables import EMBEDDINGS, StrictModel, TableSchema, json_digest
 from lit_precompute.schemas.tower_card import TowerCard
 
 FORMAT_VERSION = 3
@@ -30,7 +30,7 @@ class Manifest(StrictModel):
     source: SourceInfo
     job: dict[str, Any]
     order: Literal["source", "shuffled"]
-    block_rows: int = pydantic.Field(ge=1)
+    block_rows: int = pydantic.Field(ge=1, lt=1 << 31)
     tables: list[TableSchema]
     shards: list[ShardInfo]
     ledger: Ledger
@@ -149,6 +149,12 @@ def _check_consistency(path: pathlib.Path, manifest: Manifest) -> None:
     """Raises DatasetError unless version, shards, tables, probes and the ledger agree with each other."""
     if manifest.format_version < 3 and manifest.notes:
         raise DatasetError(f"{path}: notes need format_version 3, got {manifest.format_version}")
+    widths = [column.width for column in manifest.table(EMBEDDINGS).columns if column.type == "vector"]
+    if widths != [manifest.tower.output_width]:
+        raise DatasetError(
+            f"{path}: table '{EMBEDDINGS}' must have one vector column of the tower's width "
+            f"{manifest.tower.output_width}, got {widths}"
+        )
     if manifest.format_version == 1:
         _refuse_later_columns(path, manifest)
     written = sum(shard.num_rows for shard in manifest.shards)

@@ -8,9 +8,9 @@ import shutil
 _NO_ROOM = {errno.ENOSPC: "no space left", errno.EDQUOT: "the quota is used up"}
 
 
-def counted(number: int, noun: str) -> str:
-    """Returns "1 shard", "2 shards", "1,024 shards"."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """Returns "1 shard", "2 shards", "1,024 shards"; `plural` where it is more than an s."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {plural or noun + 's'}"
 
 
 def os_error_in_words(error: OSError, folder: str | None = None) -> str:

@@ -82,9 +82,8 @@ class ZeroShot(_Command):
         if self.json:
             print_json(result.to_json())
             return
-        title = (
-            f"zero-shot over {result.num_classes:,} classes, {counted(len(templates), 'prompt')} each, {self.dataset}"
-        )
+        num_classes = counted(result.num_classes, "class", "classes")
+        title = f"zero-shot over {num_classes}, {counted(len(templates), 'prompt')} each, {self.dataset}"
         shares = {"top-1": result.top1, "top-5": result.top5}
         console.print(_table(title, counted(result.top1.count, "image"), {"accuracy": shares}))
         console.print(f"the most frequent class alone: {percent(result.majority)}")

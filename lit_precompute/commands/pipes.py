@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pathlib
 import select
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,15 @@ CLOSED_PIPE = 141
 @contextlib.contextmanager
 def quiet_when_pipe_closes() -> Iterator[None]:
     """Ends the program with status 141 once nobody reads its output; wraps the whole of a command."""
+    with pathlib.Path(os.devnull).open("w") as nowhere:
+        # None if the shell has closed it, as with >&-
+        sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
+        with _quiet():
+            yield
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
     try:
         try:
             yield

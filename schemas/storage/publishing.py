@@ -45,6 +45,9 @@ def write_bytes_atomically(path: str | os.PathLike[str], content: bytes) -> None
     try:
         temporary.write_bytes(content)
         publish(temporary, path)
+    except OSError as error:
+        error.filename = str(path)  # the system names no file when the disk is full, else the temporary one
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

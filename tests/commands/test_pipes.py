@@ -27,6 +27,14 @@ def test_every_command_ends_with_the_status_of_a_closed_pipe():
     assert [each for each in ended if each[1] or each[2] != 141] == []
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_output_that_the_shell_has_closed_goes_nowhere(closed):
+    command = f"{sys.executable} -m lit_precompute data info tests/golden/dataset_v2/float16 --json {closed}"
+    ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=120, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 def test_another_broken_pipe_is_an_error():
     """Such as one to a worker, or a network connection."""
     with pytest.raises(BrokenPipeError), quiet_when_pipe_closes():

@@ -120,6 +120,11 @@ def test_a_dataset_without_rows_is_sound(tmp_path):
             "shards.1.files.labels: must have 20 rows in 3 blocks, got 20 in 9",
         ),
         (lambda m: m["tables"][0]["columns"].reverse(), "the first column must be the string 'key'"),
+        (
+            lambda m: m["tower"].update(output_width=7),
+            r"table 'embeddings' must have one vector column of the tower's width 7, got \[6\]",
+        ),
+        (lambda m: m.update(block_rows=10**30), "block_rows: Input should be less than"),
     ],
 )
 def test_a_broken_rule_is_named(tmp_path, change, message):

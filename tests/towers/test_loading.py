@@ -162,8 +162,8 @@ def test_a_wrong_file_names_what_is_missing_extra_and_misshapen(tmp_path):
     with pytest.raises(WeightsError) as caught:
         load_tower("vit_ti16", str(tmp_path / "w.npz"), pooling="map")
     said = str(caught.value)
-    assert "1 parameters missing:\n  Transformer/encoderblock_11/LayerNorm_0/scale (192)" in said
-    assert "1 parameters not expected:\n  something/else (3)" in said
+    assert "1 parameter missing:\n  Transformer/encoderblock_11/LayerNorm_0/scale (192)" in said
+    assert "1 parameter not expected:\n  something/else (3)" in said
     assert "MAPHead_0/probe: the file has (1, 1, 100), the tower needs (1, 1, 192)" in said
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float32
 
+from lit_precompute.schemas.wording import counted
 from lit_precompute.towers.weights.errors import WeightsError
 from lit_precompute.towers.weights.naming import Arrays, Shapes
 
@@ -45,7 +46,7 @@ def _paragraph(kind: str, lines: Sequence[str]) -> str:
     shown = [f"  {line}" for line in lines[:_MAX_LINES]]
     if len(lines) > _MAX_LINES:
         shown.append(f"  ... and {len(lines) - _MAX_LINES} more")
-    return "\n".join([f"{len(lines)} parameters {kind}:", *shown])
+    return "\n".join([f"{counted(len(lines), 'parameter')} {kind}:", *shown])
 
 
 def _shape(shape: Sequence[int]) -> str:

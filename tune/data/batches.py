@@ -84,7 +84,7 @@ class BatchSource:
         if not 1 <= batch_size <= len(index):
             raise ValueError(
                 f"batch_size must be in [1, {len(index)}], the number of rows with a text, got {batch_size}; "
-                "a batch contains no row twice"
+                + ("training needs at least two" if len(index) == 1 else "a batch contains no row twice")
             )
         self.num_rows = len(index)
         self.num_rows_without_text = index.num_rows_without_text

@@ -67,11 +67,20 @@ class RowTexts(NamedTuple):
     blank_counts: Int64[np.ndarray, " n"]
 
 
+def is_blank(text: str) -> bool:
+    """Returns whether a text shows nothing."""
+    return not _are_texts(pa.array([text]))[0].as_py()
+
+
+def _are_texts(strings: pa.Array) -> pa.BooleanArray:
+    shows_something = pc.MatchSubstringOptions(f"[^{_INVISIBLE}]")
+    return pc.call_function("match_substring_regex", [strings], shows_something).fill_null(False)
+
+
 def row_texts(texts: pa.ListArray, options: TextOptions) -> RowTexts:
     """Returns the texts to choose from, for a block's column `texts`: when joined, one for each row that has any."""
     strings = texts.flatten()
-    options_of_match = pc.MatchSubstringOptions(f"[^{_INVISIBLE}]")
-    is_text = pc.call_function("match_substring_regex", [strings], options_of_match).fill_null(False)
+    is_text = _are_texts(strings)
     owners = pc.call_function("list_parent_indices", [texts]).to_numpy(zero_copy_only=False)
     counts = np.bincount(owners[is_text.to_numpy(zero_copy_only=False)], minlength=len(texts))
     blank_counts = np.bincount(owners, minlength=len(texts)) - counts

@@ -1,7 +1,7 @@
 """Labels: which class each image belongs to.
 
 Promises: a label is the exact name of a class (the whole name or its first alias), or a whole number that counts the
-classes from 0. Names are compared in Unicode's NFC, without white space around them. Empty labels and -1, the usual
+classes from 0. Names are compared in Unicode's NFC, without white space around them. Blank labels and -1, the usual
 mark of hidden labels, mean no class. `3.0` is 3 where all labels of the dataset are such numbers. Anything else is an
 error that names the label and its row, and so is a number that could be either a name or a position.
 """
@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import pyarrow.compute as pc
 
 from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.tune.data.texts import is_blank
 from lit_precompute.tune.evaluation.prompts import canonical, class_name
 
 NO_CLASS = -1
@@ -97,7 +98,8 @@ def class_numbers(dataset: EmbeddingDataset, classes: Sequence[str]) -> dict[str
 
 
 def _clean(text: str) -> str:
-    return unicodedata.normalize("NFC", text).strip()
+    """Returns a label or a name as it is compared; "" if it shows nothing, as a caption may (tune/data/texts.py)."""
+    return "" if is_blank(text) else unicodedata.normalize("NFC", text).strip()
 
 
 def _numbers_by_name(classes: Sequence[str]) -> dict[str, int]:

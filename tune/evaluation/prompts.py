@@ -10,6 +10,7 @@ Source: big_vision, evaluators/proj/image_text/prompt_engineering.py; CLIP's pro
 import functools
 import json
 import pathlib
+import re
 import string
 from collections.abc import Sequence
 
@@ -60,6 +61,10 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
     "clip_best": (*_CLIP_BEST.split("|"), "{}"),
     "clip_paper": (*_CLIP, "{}"),
 }
+
+
+# Not Unicode's other line separators, which occur inside names.
+_LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 class PromptError(ValueError):
@@ -126,11 +131,11 @@ def read_classes(path: str) -> list[str]:
     Raises:
       PromptError: the file does not exist, has no names, or is JSON but not a list of strings.
     """
-    if pathlib.Path(path).suffix != ".json":
+    if pathlib.Path(path).suffix.lower() != ".json":
         return [line for _, line in _read_lines(path, "classes must be a file")]
     try:
-        names = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        names = json.loads(pathlib.Path(path).read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:  # not UTF-8, not JSON, or nested too deeply
         raise PromptError(f"{path}: classes cannot be read ({error})") from error
     if not isinstance(names, list) or not names or not all(isinstance(name, str) and name.strip() for name in names):
         raise PromptError(f"{path}: must contain a JSON list of names, got {str(names)[:80]}")
@@ -142,7 +147,7 @@ def _read_lines(path: str, rule: str) -> list[tuple[int, str]]:
         text = pathlib.Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise PromptError(f"{path}: {rule}; it cannot be read ({error})") from error
-    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    lines = [(number, line.strip()) for number, line in enumerate(_LINE_END.split(text), 1) if line.strip()]
     if not lines:
         raise PromptError(f"{path}: {rule}; it has no lines")
     return lines

@@ -9,6 +9,7 @@ evaluators/proj/image_text/discriminative_classifier.py.
 
 import collections
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -33,7 +34,7 @@ class ZeroShotResult:
     Attributes:
       top1: share of images whose class is ranked first.
       top5: share of images whose class is among the first five.
-      majority: share of the most frequent class: the accuracy of a constant answer.
+      majority: share of the most frequent class: the accuracy of a constant answer; NaN without labels.
       num_classes: number of candidate classes.
       num_unlabelled: number of images without a label (empty or -1), which are left out.
       same_names: names of classes whose prompts an earlier class already has; the later class is never predicted.
@@ -53,7 +54,9 @@ class ZeroShotResult:
 
     def to_json(self) -> dict[str, Any]:
         """Returns the figures as JSON."""
-        return {**dataclasses.asdict(self), "top1": self.top1.to_json(), "top5": self.top5.to_json()}
+        majority = self.majority if self.top1.count else None
+        shares = {"top1": self.top1.to_json(), "top5": self.top5.to_json(), "majority": majority}
+        return {**dataclasses.asdict(self), **shares}
 
 
 def classify(
@@ -93,7 +96,7 @@ def classify(
     return ZeroShotResult(
         top1=Share(right=right.total(), count=count, chance=1 / len(classes)),
         top5=Share(right=num_right5, count=count, chance=chance_of_a_hit(len(classes), 1, _TOP)),
-        majority=max(seen.values(), default=0) / max(count, 1),
+        majority=max(seen.values()) / count if count else math.nan,
         num_classes=len(classes),
         num_unlabelled=num_unlabelled,
         same_names=_same_names(classes),

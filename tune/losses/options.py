@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import ClassVar, Literal
 
 from lit_precompute.towers.options import Kinds, TaggedOptions
@@ -22,8 +23,8 @@ class LossOptions(TaggedOptions):
 
     def __post_init__(self):
         super().__post_init__()
-        if not self.initial_scale > 0:
-            raise ValueError(f"loss.initial_scale must be > 0, got {self.initial_scale}")
+        if not 0 < self.initial_scale < math.inf:
+            raise ValueError(f"loss.initial_scale must be > 0 and finite, got {self.initial_scale}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

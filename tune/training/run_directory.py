@@ -100,6 +100,8 @@ class RunDirectory:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         self._take_lock()
+        for left_over in self.path.glob(f".{MODEL_FOLDER}.*"):  # a process was killed while it wrote the model
+            shutil.rmtree(left_over, ignore_errors=True)
         if not self.check(dataset, recipe, order):
             for folder in (self.tokenizer, self.statistics, self.checkpoints):
                 shutil.rmtree(folder, ignore_errors=True)

@@ -218,7 +218,7 @@ def test_running_numbers_in_the_authors_names_are_read_and_none_hides_another(tm
     assert towers[0].fingerprint() == towers[1].fingerprint()
     twice = "resnet/block1/unit01/a/standardized_conv2d_3/kernel"
     np.savez(tmp_path / "twice.npz", **{twice: np.zeros((1, 1, 32, 32), np.float32)}, **plain)
-    with pytest.raises(WeightsError, match=rf"1 parameters not expected:\n  {twice} \(1, 1, 32, 32\)"):
+    with pytest.raises(WeightsError, match=rf"1 parameter not expected:\n  {twice} \(1, 1, 32, 32\)"):
         load_tower(_small_name("bit"), str(tmp_path / "twice.npz"))
 
 
@@ -231,8 +231,8 @@ def test_a_wrong_file_names_what_is_missing_extra_and_misshapen(tmp_path):
     with pytest.raises(WeightsError) as caught:
         load_tower(_small_name("bit"), str(tmp_path / "wrong.safetensors"))
     said = str(caught.value)
-    assert "1 parameters missing:\n  block3/unit02/conv2/kernel (3, 3, 128, 128)" in said
-    assert "1 parameters not expected:\n  embedder.norm.weight (32)" in said
+    assert "1 parameter missing:\n  block3/unit02/conv2/kernel (3, 3, 128, 128)" in said
+    assert "1 parameter not expected:\n  embedder.norm.weight (32)" in said
     assert "norm-pre-head/scale: the file has (1000), the tower needs (1024)" in said
 
 

@@ -231,8 +231,8 @@ def test_a_wrong_file_names_what_is_missing_extra_and_misshapen(tmp_path):
     with pytest.raises(WeightsError) as caught:
         load_tower(_small_name(), str(tmp_path / "file.npz"))
     said = str(caught.value)
-    assert "1 parameters missing:\n  pre_head_layer_norm/bias (96)" in said
-    assert "1 parameters not expected:\n  MixerBlock_3/LayerNorm_0/scale (96)" in said
+    assert "1 parameter missing:\n  pre_head_layer_norm/bias (96)" in said
+    assert "1 parameter not expected:\n  MixerBlock_3/LayerNorm_0/scale (96)" in said
     assert "MixerBlock_0/token_mixing/Dense_0/kernel: the file has (36, 48), the tower needs (25, 48)" in said
 
 

@@ -99,8 +99,8 @@ def test_names_every_parameter_that_does_not_fit():
     with pytest.raises(WeightsError) as refused:
         make_tower().read_parameters(flat, "a.npz")
     message = str(refused.value)
-    assert "1 parameters missing:\n  position_embedding (1, 7, 64)" in message
-    assert "1 parameters not expected:\n  Encoder_0/more (3)" in message
+    assert "1 parameter missing:\n  position_embedding (1, 7, 64)" in message
+    assert "1 parameter not expected:\n  Encoder_0/more (3)" in message
     assert "head/kernel: the file has (64, 5), the tower needs (64, 48)" in message
 
 

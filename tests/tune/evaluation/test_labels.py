@@ -33,7 +33,7 @@ def dataset_of(tmp_path):
         (LANGUAGES, {"C": 0, "C#": 1, "C++": 2}),
         (["cafe\u0301"], {"caf\u00e9": 0, "cafe\u0301": 0}),
         # Positions, and marks of hidden labels.
-        (ANIMALS, {"0": 0, "4": 4, "-1": -1, "": -1, "   ": -1}),
+        (ANIMALS, {"0": 0, "4": 4, "-1": -1, "": -1, "   ": -1, "\u200b": -1, "\0": -1, "\ufeff ": -1}),
         (ANIMALS, {"Axolotl": 4, "-1": -1, "1": 1}),
         (ANIMALS, {"3.0": 3, "-1.0": -1, "0.0": 0, "4": 4, "": -1}),
         # Numbers that are names.

@@ -54,6 +54,10 @@ def test_files_of_classes_and_templates(tmp_path):
     (tmp_path / "templates.txt").write_text("a {} emoji\nicon of {}\n")
     assert read_classes(str(tmp_path / "classes.txt")) == ["tench, Tinca tinca", "goldfish"]
     assert read_classes(str(tmp_path / "classes.json")) == ["tench", "goldfish"]
+    (tmp_path / "names.JSON").write_text('\ufeff["tench", "goldfish"]')
+    assert read_classes(str(tmp_path / "names.JSON")) == ["tench", "goldfish"]
+    (tmp_path / "lines.txt").write_bytes("cat\r\nbi\u2028rd\x0b\u0085x\rdog".encode())
+    assert read_classes(str(tmp_path / "lines.txt")) == ["cat", "bi\u2028rd\x0b\u0085x", "dog"]
     assert read_templates(str(tmp_path / "templates.txt")) == ("a {} emoji", "icon of {}")
     assert read_templates("plain") == ("{}",)
 
@@ -83,7 +87,7 @@ def test_templates_from_python_are_checked():
         check_templates([])
 
 
-@pytest.mark.parametrize("content", ['{"a": 1}', "[]", '["a", 3]', "["])
+@pytest.mark.parametrize("content", ['{"a": 1}', "[]", '["a", 3]', "[", "[" * 100_000])
 def test_wrong_classes_are_refused(tmp_path, content):
     (tmp_path / "c.json").write_text(content)
     with pytest.raises(PromptError, match=r"c\.json"):

@@ -268,8 +268,8 @@ def rewrite(folder, change):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda arrays: arrays.pop("txt/head/bias"), r"text tower: [^\n]*\n1 parameters missing:\n  head/bias"),
-        (lambda arrays: arrays.update({"txt/tail": np.zeros(3, np.float32)}), r"1 parameters not expected:\n  tail"),
+        (lambda arrays: arrays.pop("txt/head/bias"), r"text tower: [^\n]*\n1 parameter missing:\n  head/bias"),
+        (lambda arrays: arrays.update({"txt/tail": np.zeros(3, np.float32)}), r"1 parameter not expected:\n  tail"),
         (lambda arrays: arrays.pop("img/mean"), r"mean and deviation of the image side must be \[24\]"),
         (
             lambda arrays: arrays.update({"img/bias": np.zeros(3, np.float32)}),

@@ -68,6 +68,14 @@ def test_a_file_in_the_way_is_refused_before_any_work(dataset_path, tmp_path):
                 RunDirectory(output).check(dataset, RECIPE)
 
 
+def test_what_a_kill_left_of_a_model_is_removed(dataset_path, tmp_path):
+    claim(dataset_path, tmp_path / "run")
+    (tmp_path / "run/.model.0123abcd").mkdir()
+    (tmp_path / "run/.model.0123abcd/parameters.safetensors").write_bytes(b"half")
+    claim(dataset_path, tmp_path / "run")
+    assert not list((tmp_path / "run").glob(".model*"))
+
+
 def test_an_added_table_does_not_make_another_run(tmp_path):
     dataset = write_dataset(tmp_path / "dataset")
     claim(dataset, tmp_path / "run")
