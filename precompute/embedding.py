@@ -15,10 +15,11 @@ import jax
 import numpy as np
 
 from lit_precompute.precompute.embedder import Embedder
-from lit_precompute.precompute.images.ahead import Outcome, Preparer, PreparingThreads, ReadImage
+from lit_precompute.precompute.images.ahead import Outcome, Preparer, PreparingThreads
 from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.images.limits import MAX_PIXELS
 from lit_precompute.precompute.images.processes import PreparingProcesses
+from lit_precompute.precompute.images.reading import ReadImage
 from lit_precompute.precompute.options import DecodeIn
 from lit_precompute.precompute.sources.source import Example
 from lit_precompute.schemas.vectors import VectorType, storable, why_not_storable

@@ -18,24 +18,11 @@ from typing import Protocol
 import numpy as np
 
 from lit_precompute.precompute.images.decoding import EncodedImage, open_image
-from lit_precompute.precompute.images.errors import ImageError, LargeFileError
+from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.images.limits import LARGE_FILE_BYTES, MAX_PIXELS, PixelsInFlight
 from lit_precompute.precompute.images.preprocessing import MAX_RESIZED_PIXELS, largest_array, prepare
+from lit_precompute.precompute.images.reading import LargeFileError, ReadImage
 from lit_precompute.towers.preprocessing import Preprocessing
-
-
-class ReadImage(Protocol):
-    """Reads an encoded image; safe to call from several threads."""
-
-    def __call__(self, max_bytes: int | None = None) -> bytes:
-        """Returns the encoded image.
-
-        Raises:
-          ImageError: "missing" or "unreadable".
-          LargeFileError: it is longer than `max_bytes`; no more than that was read.
-        """
-        ...
-
 
 Outcome = np.ndarray | ImageError
 

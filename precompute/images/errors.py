@@ -22,10 +22,6 @@ DAMAGE = (
 )
 
 
-class LargeFileError(Exception):
-    """An encoded image is longer than the reader wants to hold now; it may be read without a limit later."""
-
-
 class ImageError(ValueError):
     """An image that cannot be used: `reason` is one of `Reason`, `str()` describes the fault."""
 

@@ -26,10 +26,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lit_precompute.precompute.images.ahead import Outcome, ReadImage, outcome_of
+from lit_precompute.precompute.images.ahead import Outcome, outcome_of
 from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.images.libraries import host_tensorflow
 from lit_precompute.precompute.images.limits import MAX_PIXELS, PixelsInFlight
+from lit_precompute.precompute.images.reading import ReadImage
 from lit_precompute.schemas.storage import count_retried, num_retried
 from lit_precompute.towers.preprocessing import Preprocessing
 

@@ -10,7 +10,8 @@ import errno
 from collections.abc import Callable
 from typing import BinaryIO
 
-from lit_precompute.precompute.images.errors import ImageError, LargeFileError
+from lit_precompute.precompute.images.errors import ImageError
+from lit_precompute.precompute.images.reading import LargeFileError
 from lit_precompute.precompute.sources.source import SourceError
 from lit_precompute.schemas.storage import StorageError
 

@@ -13,7 +13,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from lit_precompute.precompute.images.ahead import ReadImage
+from lit_precompute.precompute.images.reading import ReadImage
 from lit_precompute.schemas import Note, SourceInfo, TableSchema, captions_table, labels_table
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
+from collections.abc import Sequence
 
 from lit_precompute.precompute.sources.files import Finder
 from lit_precompute.precompute.sources.source import SourceError
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
-_RANGE = re.compile(r"(\d+)\.\.(\d+)")
+_RANGE = re.compile(r"(\d{1,18})\.\.(\d{1,18})")
+MAX_TARS = 10_000_000
 
 
 def find_tars(path: str, find: Finder) -> list[str]:
@@ -39,15 +42,28 @@ def expand_braces(pattern: str) -> list[str]:
     """Returns "a{b,c}" as ["ab", "ac"] and "x{08..10}" as ["x08", "x09", "x10"], in the order written.
 
     Bounds of equal length keep their leading zeros. A pattern without braces is returned as it is.
+
+    Raises:
+      SourceError: there are more than `MAX_TARS`.
     """
-    parts: list[list[str]] = []
+    parts: list[Sequence[str]] = []
     for position, part in enumerate(_BRACES.split(pattern)):
         if position % 2 == 0:
             parts.append([part])
         elif bounds := _RANGE.fullmatch(part):
             low, high = bounds.groups()
             width = len(low) if len(low) == len(high) or low.startswith("0") else 0
-            parts.append([str(number).zfill(width) for number in range(int(low), int(high) + 1)])
+            numbers = range(int(low), int(high) + 1)
+            _check_number(pattern, len(numbers))
+            parts.append([str(number).zfill(width) for number in numbers])
         else:
             parts.append(part.split(","))
+    _check_number(pattern, math.prod(map(len, parts)))
     return ["".join(choice) for choice in itertools.product(*parts)]
+
+
+def _check_number(pattern: str, num_tars: int) -> None:
+    if num_tars > MAX_TARS:
+        raise SourceError(
+            f"{pattern}: the braces mean {num_tars:,} tars, at most {MAX_TARS:,} are read; check the range"
+        )

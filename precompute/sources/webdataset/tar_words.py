@@ -17,7 +17,8 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
-from lit_precompute.precompute.images.errors import ImageError, LargeFileError
+from lit_precompute.precompute.images.errors import ImageError
+from lit_precompute.precompute.images.reading import LargeFileError
 from lit_precompute.precompute.sources.files import Opener
 from lit_precompute.precompute.sources.source import SourceColumns, SourceError
 from lit_precompute.precompute.sources.values import parse_json, read_label, read_texts

@@ -15,9 +15,10 @@ import pytest
 from PIL import Image
 
 from lit_precompute.precompute.images.ahead import PreparingThreads
-from lit_precompute.precompute.images.errors import ImageError, LargeFileError
+from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.images.preprocessing import load
 from lit_precompute.precompute.images.processes import PreparingProcesses
+from lit_precompute.precompute.images.reading import LargeFileError
 from lit_precompute.towers.preprocessing import Preprocessing
 from tests.precompute.images.reads import read_by
 

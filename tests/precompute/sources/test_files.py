@@ -5,7 +5,7 @@ import tarfile
 
 import pytest
 
-from lit_precompute.precompute.images.errors import LargeFileError
+from lit_precompute.precompute.images.reading import LargeFileError
 from lit_precompute.precompute.sources.files import read_image
 from lit_precompute.precompute.sources.opening import open_source
 from lit_precompute.schemas.storage import open_file
