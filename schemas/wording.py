@@ -1,16 +1,26 @@
-"""Words that messages share: counts that agree with their nouns, and the operating system's errors."""
+"""Words that messages and pages share: counts with their nouns, texts made visible, the operating system's errors."""
 
 import errno
 import os
 import pathlib
+import re
 import shutil
 
 _NO_ROOM = {errno.ENOSPC: "no space left", errno.EDQUOT: "the quota is used up"}
+# Control characters but for line breaks and tabs, marks that change the direction of text, and halves of characters.
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]|\r(?!\n)"
+)
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
     """Returns "1 shard", "2 shards", "1,024 shards"; `plural` where it is more than an s."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {plural or noun + 's'}"
+
+
+def visible(text: str) -> str:
+    r"""Returns the text with its control characters as Python writes them: `\x1b`, `\u202e`."""
+    return _INVISIBLE.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def os_error_in_words(error: OSError, folder: str | None = None) -> str:

@@ -4,7 +4,6 @@ import contextlib
 import importlib
 import json
 import logging
-import re
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
@@ -17,13 +16,11 @@ import rich.text
 
 from lit_precompute.commands.pipes import end_quietly, is_output_closed
 from lit_precompute.precompute.extra import EMBED_MODULES, needs_embed_extra
-from lit_precompute.schemas.wording import is_full_disk, os_error_in_words
+from lit_precompute.schemas.wording import is_full_disk, os_error_in_words, visible
 
 _DEBUG = "--debug"
 DEBUG_HELP = f"{_DEBUG}, anywhere on the command line, shows tracebacks of errors and the libraries' logs."
 _LOGGER = logging.getLogger("lit_precompute")
-# Control characters but for line breaks and tabs, marks that change the direction of text, and halves of characters.
-_INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class _Console(rich.console.Console):
@@ -45,11 +42,6 @@ def make_console(*, stderr: bool = False) -> rich.console.Console:
     Only what a terminal would obey is shown by its number instead, as `\x1b`.
     """
     return _Console(stderr=stderr, soft_wrap=True, highlight=False, markup=False, emoji=False)
-
-
-def visible(text: str) -> str:
-    r"""Returns the text with its control characters as Python writes them: `\x1b`, `\u202e`."""
-    return _INVISIBLE.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def take_debug_flag(arguments: list[str]) -> None:

@@ -138,6 +138,9 @@ class Retrieval(_Command):
 class Show(_Command):
     """Writes a page that shows images with their nearest texts, and texts with their nearest images.
 
+    Images are read from where the dataset's manifest says, be it files of this machine or a server; --images overrides
+    that.
+
     For example:
 
       lit-eval show --model runs/first/model --dataset coco-test --output coco.html
@@ -148,7 +151,7 @@ class Show(_Command):
     dataset: str
     """Directory of an embedding dataset with texts."""
     output: str
-    """The page to write: a path ending in .html or .png."""
+    """The page to write: a path ending in .html or .png, in upper or lower case."""
     num_rows: int = 12
     """Number of images, and of texts, to show."""
     num_best: int = 5
@@ -156,7 +159,8 @@ class Show(_Command):
     seed: int = 0
     """Seed for choosing the rows."""
     images: Annotated[str | None, tyro.conf.arg(aliases=("--pictures",))] = None
-    """Folder of the images, with the rows' keys as paths; by default the dataset's source, also if both have moved."""
+    """Folder of the images, with the rows' keys as paths; by default the source that the dataset's manifest names, also
+    if both have moved."""
 
     def run(self, console: rich.console.Console) -> None:
         """Writes the page and prints its path."""
@@ -181,8 +185,9 @@ class Show(_Command):
         if page.num_gone:
             num = len(page.thumbnails)
             some = f"{page.num_gone:,} of {num:,} images cannot be read"
-            words = f"no image of {num:,} was found" if page.num_gone == num else some
-            console.print(f"{words}; looked {page.looked}; --images gives the folder that holds them")
+            none = "the image was not found" if num == 1 else f"no image of {num:,} was found"
+            words, them = none if page.num_gone == num else some, "it" if num == 1 else "them"
+            console.print(f"{words}; looked {page.looked}; --images gives the folder that holds {them}")
         _say_differences(console, differences)
 
 

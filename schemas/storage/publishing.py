@@ -38,18 +38,24 @@ def write_text_atomically(path: str | os.PathLike[str], text: str) -> None:
 
 
 def write_bytes_atomically(path: str | os.PathLike[str], content: bytes) -> None:
-    """Writes a file that readers see whole or not at all; nothing remains of it if the disk is full."""
+    """Writes a file that readers see whole or not at all; nothing remains of it if the disk is full.
+
+    Raises:
+      OSError: the file cannot be written; names `path`, not the temporary file.
+    """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(unique_name(f".{path.name}"))
     try:
-        temporary.write_bytes(content)
-        publish(temporary, path)
+        try:
+            temporary.write_bytes(content)
+            publish(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
     except OSError as error:
-        error.filename = str(path)  # the system names no file when the disk is full, else the temporary one
-        raise
-    finally:
-        temporary.unlink(missing_ok=True)
+        if error.filename is not None and str(error.filename) != str(temporary):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def publish_folder(path: str | os.PathLike[str], fill: Callable[[pathlib.Path], object], *, prefix: str = ".") -> None:

@@ -133,6 +133,31 @@ def test_a_page_without_images_says_where_they_were_looked_for(lit_eval, tmp_pat
     assert f" here and beside {path}; --images gives the folder that holds them" in said
 
 
+def test_a_page_of_one_image_says_so(lit_eval, tmp_path):
+    path = _write(tmp_path / "d", ["name 1"])
+    said = lit_eval("show", "--dataset", path, "--output", tmp_path / "page.html", "--images", tmp_path).splitlines()
+    assert said[1] == f"the image was not found; looked in {tmp_path}; --images gives the folder that holds it"
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--seed", "-1"], "--seed must be >= 0, got -1"),
+        (["--output", "d.html"], "--output d.html: is a folder; give the path of a file"),
+        (["--output", "file/page.html"], "file: File exists"),
+    ],
+)
+def test_flags_of_show_that_cannot_be_are_refused_in_a_sentence(lit_eval, tmp_path, monkeypatch, flags, words):
+    path = _write(tmp_path / "d", ["name 1"])
+    monkeypatch.chdir(tmp_path)
+    pathlib.Path("d.html").mkdir()
+    pathlib.Path("file").touch()
+    said = lit_eval(
+        "show", "--dataset", path, *(["--output", "page.html"] if "--seed" in flags else []), *flags, status=2
+    )
+    assert said == f"error: {words}\n"
+
+
 def test_a_full_disk_leaves_no_page(lit_eval, tmp_path, monkeypatch):
     """The system's own error, by its file that is always full."""
     path = _write(tmp_path / "d", ["name 1", "name 2"])

@@ -5,12 +5,29 @@ import shutil
 
 import pytest
 
-from lit_precompute.schemas.wording import counted, os_error_in_words
+from lit_precompute.schemas.wording import counted, os_error_in_words, visible
 
 
 @pytest.mark.parametrize(("number", "words"), [(0, "0 rows"), (1, "1 row"), (1024, "1,024 rows")])
 def test_counts_with_their_noun(number, words):
     assert counted(number, "row") == words
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("clears\x1b[2J \x9b31m \x7f\x00", r"clears\x1b[2J \x9b31m \x7f\x00"),
+        ("\u202eevil \u200f\u061c \u2066", r"\u202eevil \u200f\u061c \u2066"),
+        ("half \udcff \ud800", r"half \udcff \ud800"),
+        ("lines\u2028\u2029\x0b\x0c\x85", r"lines\u2028\u2029\x0b\x0c\x85"),
+        ("over\rwritten\r", r"over\rwritten\r"),
+        ("a\tb\nc\r\nd", "a\tb\nc\r\nd"),
+        ("👩‍👩‍👧‍👦 שלום é \\x1b", "👩‍👩‍👧‍👦 שלום é \\x1b"),
+    ],
+)
+def test_what_a_reader_would_obey_is_shown_by_its_number(text, shown):
+    """Line breaks, tabs, emoji made of several characters and letters that run from right to left stay."""
+    assert visible(text) == shown
 
 
 @pytest.mark.parametrize(

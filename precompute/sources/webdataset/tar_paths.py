@@ -64,6 +64,4 @@ def expand_braces(pattern: str) -> list[str]:
 
 def _check_number(pattern: str, num_tars: int) -> None:
     if num_tars > MAX_TARS:
-        raise SourceError(
-            f"{pattern}: the braces mean {num_tars:,} tars, at most {MAX_TARS:,} are read; check the range"
-        )
+        raise SourceError(f"{pattern}: the braces mean {num_tars:,} tars, at most {MAX_TARS:,} are read")

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from lit_precompute.schemas.storage import lock_file, publish_folder, write_text_atomically
+from lit_precompute.schemas.storage import lock_file, publish_folder, write_bytes_atomically, write_text_atomically
 
 
 def _start(program):
@@ -19,6 +19,15 @@ def test_a_text_is_replaced_whole(tmp_path):
     write_text_atomically(tmp_path / "a/note.json", "first")
     write_text_atomically(tmp_path / "a/note.json", "second\n")
     assert [(path.name, path.read_text()) for path in (tmp_path / "a").iterdir()] == [("note.json", "second\n")]
+
+
+def test_an_error_names_the_file_and_not_the_temporary_one(tmp_path):
+    (tmp_path / "folder").mkdir()
+    for path, error in ((tmp_path / "folder", IsADirectoryError), (tmp_path / ("a" * 300), OSError)):
+        with pytest.raises(error) as caught:
+            write_bytes_atomically(path, b"")
+        assert caught.value.filename == str(path)
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path):

@@ -3,6 +3,7 @@
 Promises: each page is one self-contained file, HTML or PNG by its ending, with small thumbnails inside.
 """
 
+import os
 import pathlib
 
 from lit_precompute.schemas import EmbeddingDataset
@@ -28,15 +29,15 @@ def write_page(
     Args:
       model: the tuned model.
       dataset: the dataset to draw from.
-      output: a path that ends in .html or .png.
+      output: a path that ends in .html or .png, in upper or lower case.
       num_rows: how many images, and how many texts, to show.
       num_best: how many answers to show for each.
       seed: chooses the rows.
       image_folder: a folder that contains the images, with keys as paths; None reads the dataset's source.
 
     Raises:
-      ValueError: a URL as output or folder, a different ending, a dataset without texts, or fewer than one row or
-        answer.
+      ValueError: a URL as output or folder, a different ending, a folder as output, a dataset without texts, fewer
+        than one row or answer, or a negative seed.
       TunedModelError: the dataset comes from a different tower than the model's.
     """
     refuse_url("--output", output)
@@ -44,8 +45,11 @@ def write_page(
         refuse_url("--images", image_folder)
     path = pathlib.Path(output)
     makers = {".html": make_html, ".png": make_png}
-    if path.suffix not in makers:
+    suffix = path.suffix.lower()
+    if suffix not in makers:
         raise ValueError(f"--output must end in {' or '.join(makers)}, got {output!r}")
+    if os.path.isdir(path):  # noqa: PTH112 -- pathlib's raises an error if a name is too long
+        raise ValueError(f"--output {output}: is a folder; give the path of a file")
     page = make_page(model, dataset, num_rows=num_rows, num_best=num_best, seed=seed, image_folder=image_folder)
-    write_bytes_atomically(path, makers[path.suffix](page))
+    write_bytes_atomically(path, makers[suffix](page))
     return page

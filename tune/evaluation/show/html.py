@@ -1,12 +1,14 @@
 """A page of matches as one HTML file: images inside, no script, light or dark as the reader's system is.
 
 Promises: from 320 pixels wide upwards nothing overlaps or scrolls sideways, figures stay on one line, and right answers
-are marked by a tick, bold type and colour.
+are marked by a tick, bold type and colour. Texts, keys and the title are shown, not obeyed: neither markup nor marks
+that change the direction of text.
 """
 
 import base64
 import html
 
+from lit_precompute.schemas.wording import visible
 from lit_precompute.tune.evaluation.show.page import Match, Page
 
 # Contrast is at least 4.5:1 for all text on both grounds (WCAG 2, level AA).
@@ -46,7 +48,7 @@ def make_html(page: Page) -> bytes:
     """Returns the page as a UTF-8 HTML file."""
     cards = "".join(_image_card(page, key, matches) for key, matches in page.of_images)
     rows = "".join(_text_card(page, text, matches) for text, matches in page.of_texts)
-    title = html.escape(page.title)
+    title = _shown(page.title)
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -68,7 +70,7 @@ def _text_card(page: Page, text: str, matches: list[Match]) -> str:
 
 
 def _image(page: Page, key: str) -> str:
-    name, png = html.escape(key, quote=True), page.thumbnails.get(key)
+    name, png = _shown(key), page.thumbnails.get(key)
     if png is None:
         return f'<div class="image gone" title="{name}: can no longer be read">no image</div>'
     return (
@@ -78,7 +80,12 @@ def _image(page: Page, key: str) -> str:
 
 def _text(text: str) -> str:
     # dir="auto": a caption in Arabic or Hebrew runs from right to left.
-    return f'<div class="text" dir="auto">{html.escape(text)}</div>'
+    return f'<div class="text" dir="auto">{_shown(text)}</div>'
+
+
+def _shown(text: str) -> str:
+    """Returns any text as HTML, for an element or an attribute."""
+    return html.escape(visible(text), quote=True)
 
 
 def _number(match: Match) -> str:

@@ -4,17 +4,20 @@ The manifest notes the source's path as the job was given it, perhaps relative t
 then the dataset may have moved, alone or together with the source.
 
 Promises: a source is taken from another place than the noted one only if its files have the sizes that the manifest
-notes; a folder that is given is never left. An image that is not found, or cannot be read, is left out.
+notes; a folder that is given is never left. An image that is not found, or cannot be read, is left out, whatever its
+key and the manifest hold.
 """
 
 import contextlib
+import dataclasses
+import os
 import pathlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.sources.opening import find_examples, open_source
-from lit_precompute.precompute.sources.source import SourceColumns, SourceError
+from lit_precompute.precompute.sources.source import Source, SourceColumns, SourceError
 from lit_precompute.schemas import EmbeddingDataset, SourceInfo
 
 
@@ -54,14 +57,14 @@ def find_source(info: SourceInfo, dataset: pathlib.Path) -> str | None:
             if not ending.startswith("/") and _has_same_files(info, path.removesuffix(ending), f"{folder}/"):
                 return f"{folder}/{ending}"
     # It may have changed, and still have the images.
-    return info.path if pathlib.Path(info.path).exists() else None
+    return info.path if os.path.exists(info.path) else None  # noqa: PTH110 -- see _is_file
 
 
 def _has_same_files(info: SourceInfo, head: str, new_head: str) -> bool:
     """Returns whether all the source's files exist, in their noted sizes, once their paths' head is replaced."""
     if not info.files or not all(file.path.startswith(head) for file in info.files):
         return False
-    with contextlib.suppress(OSError):  # no such file, or a folder that may not be read
+    with contextlib.suppress(OSError, ValueError):  # no such file, a folder that may not be read, no path at all
         sizes = [pathlib.Path(new_head + file.path.removeprefix(head)).stat().st_size for file in info.files]
         return sizes == [file.bytes for file in info.files]
     return False
@@ -73,22 +76,35 @@ def _read_folder(folder: pathlib.Path, keys: set[str]) -> Iterator[tuple[str, by
         # A key that would leave the folder is the path of an image elsewhere; its ending may be a path here.
         leaves = key.startswith("/") or ".." in pathlib.PurePosixPath(key).parts
         endings = [parts[first:] for first in range(len(parts) if leaves else 1)]
-        path = next((path for path in (folder.joinpath(*ending) for ending in endings) if path.is_file()), None)
+        path = next((path for path in (folder.joinpath(*ending) for ending in endings) if _is_file(path)), None)
         with contextlib.suppress(OSError):
             if path is not None:
                 yield key, path.read_bytes()
 
 
+def _is_file(path: pathlib.Path) -> bool:
+    return os.path.isfile(path)  # noqa: PTH113 -- pathlib's raises an error if a name is too long
+
+
 def _read_source(info: SourceInfo, path: str, keys: set[str]) -> Iterator[tuple[str, bytes]]:
-    # A server or disk that fails is one more reason for which an image is not found.
-    with contextlib.suppress(SourceError, OSError):
-        columns = SourceColumns(**info.options.get("columns", {}))
-        source = open_source(
-            path,
-            format=info.options.get("format"),
-            columns=columns,
-            sample_name=info.options.get("sample_name", "first-dot"),
-        )
-        for example in find_examples(source, keys):
+    # A server or disk that fails is one more reason for which an image is not found; so is a path that holds NUL, which
+    # is a ValueError, as SourceError is.
+    with contextlib.suppress(ValueError, OSError):
+        for example in find_examples(_open_noted(info, path), keys):
             with contextlib.suppress(ImageError):
                 yield example.key, example.read_image()
+
+
+def _open_noted(info: SourceInfo, path: str) -> Source:
+    """Returns the source at a path, opened as the manifest notes.
+
+    Raises:
+      SourceError: it cannot be opened, or the noted options are none of a source.
+    """
+    columns, format = info.options.get("columns", {}), info.options.get("format")
+    sample_name = info.options.get("sample_name", "first-dot")
+    names = {field.name for field in dataclasses.fields(SourceColumns)}
+    is_usable = isinstance(columns, dict) and columns.keys() <= names and isinstance(format, str | None)
+    if not is_usable or not all(isinstance(value, str) for value in (*columns.values(), sample_name)):
+        raise SourceError(f"{path}: the manifest's options of the source are none of a source: {info.options}")
+    return open_source(path, format=format, columns=SourceColumns(**columns), sample_name=sample_name)

@@ -58,11 +58,11 @@ def make_page(
 
     Raises:
       TunedModelError: the dataset comes from a different tower than the model's.
-      ValueError: a dataset without texts, or fewer than one row or answer.
+      ValueError: a dataset without texts, fewer than one row or answer, or a negative seed.
     """
-    for flag, value in (("--num-rows", num_rows), ("--num-best", num_best)):
-        if value < 1:
-            raise ValueError(f"{flag} must be >= 1, got {value}")
+    for flag, value, least in (("--num-rows", num_rows, 1), ("--num-best", num_best, 1), ("--seed", seed, 0)):
+        if value < least:
+            raise ValueError(f"{flag} must be >= {least}, got {value}")
     model.check_goes_with(dataset)
     images, texts, words, owners, num_blank = embed_pairs(model, dataset)
     keys = dataset.keys().to_pylist()
@@ -75,7 +75,7 @@ def make_page(
     ]
     of_texts = [(words[i], _best(images @ texts[i], keys, [keys[owners[i]]], num_best)) for i in chosen_texts]
     shown = {key for key, _ in of_images} | {match.name for _, matches in of_texts for match in matches}
-    title = f"{pathlib.Path(dataset.path).name}: {len(images):,} images, {len(words):,} texts"
+    title = f"{pathlib.Path(dataset.path).name}: {counted(len(images), 'image')}, {counted(len(words), 'text')}"
     if num_blank:
         title += f" ({counted(num_blank, 'blank text')} left out)"
     found = find_images(dataset, shown, image_folder)

@@ -1,7 +1,8 @@
 """A page of matches as one PNG, by matplotlib: images with texts on the left, texts with images on the right.
 
 Promises: nothing overlaps; a text that is too long for its place ends in an ellipsis. Right answers have a tick or a
-frame. What DejaVu Sans lacks (most emoji, Chinese) is a box; the HTML page has the reader's own fonts.
+frame. Control characters and direction marks are shown, not obeyed. What DejaVu Sans lacks (most emoji, Chinese) is a
+box; the HTML page has the reader's own fonts.
 """
 
 import bisect
@@ -16,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from PIL import Image
 
+from lit_precompute.schemas.wording import visible
 from lit_precompute.tune.evaluation.show.page import Match, Page
 
 _INK, _RIGHT, _QUIET, _GONE = "#1d1d1f", "#137a3e", "#6e6e73", "#d9d9d9"
@@ -111,7 +113,7 @@ def _lines(text: str, num_lines: int, width: float, font: FontProperties) -> lis
     def fits(words: str) -> bool:
         return renderer.get_text_width_height_descent(words, font, ismath=False)[0] <= width * _DPI
 
-    rest = " ".join(_drawable(text[: num_lines * _LINE_LETTERS], font).split())
+    rest = " ".join(_drawable(visible(text[: num_lines * _LINE_LETTERS]), font).split())
     lines: list[str] = []
     while rest and len(lines) < num_lines:
         if len(rest) <= _LINE_LETTERS and fits(rest):

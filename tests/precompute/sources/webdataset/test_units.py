@@ -123,7 +123,7 @@ def test_braces():
     assert expand_braces("{a,b}-{8..10}.tar")[:4] == ["a-8.tar", "a-9.tar", "a-10.tar", "b-8.tar"]
     assert expand_braces("{008..010}") == ["008", "009", "010"]
     for pattern in ("{0..99999999999}.tar", "{0..9999}/{0..9999}.tar"):
-        with pytest.raises(SourceError, match=r"tars, at most 10,000,000 are read; check the range"):
+        with pytest.raises(SourceError, match=r"tars, at most 10,000,000 are read"):
             expand_braces(pattern)
 
 

@@ -25,6 +25,8 @@ HOSTILE = [
     "\x1b[2J\x1b]0;title\x07 cleared",
     "\u202ereversed \u2066isolated",
 ]
+# How it is shown.
+SHOWN = [*HOSTILE[:3], r"\x1b[2J\x1b]0;title\x07 cleared", r"\u202ereversed \u2066isolated"]
 
 
 def hostile_page() -> Page:

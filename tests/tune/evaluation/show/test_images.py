@@ -8,6 +8,7 @@ from lit_precompute.schemas import SourceInfo
 from lit_precompute.schemas.manifest_parts import SourceFile
 from lit_precompute.tune.evaluation.show.images import find_images, find_source
 
+LONG = "a" * 300
 TABLE = "path\ttext\n1.png\ta dog\n"
 
 
@@ -83,8 +84,15 @@ def test_a_given_folder_is_never_left(tmp_path):
         "../images/1.png",
         "/old/deep/2.png",
         "2.png",
-        "a\0b",
         "",
     }
     images = dict(find_images(None, keys, str(tmp_path / "images")).images)
     assert images == {"1.png": b"one", "../images/1.png": b"one", "/old/deep/2.png": b"two"}
+
+
+@pytest.mark.parametrize(
+    "key", [LONG, f"/old/{LONG}/1.jpg", f"{LONG}/../1.jpg", "b/" * 5_000, "a\0b", "../a\0b", "\udcff", "1.png/x"]
+)
+def test_a_key_that_is_no_path_has_no_image(tmp_path, key):
+    put(tmp_path / "1.png", "one")
+    assert dict(find_images(None, {key, "1.png"}, str(tmp_path)).images) == {"1.png": b"one"}

@@ -9,8 +9,11 @@ from PIL import Image
 from lit_precompute.schemas import DatasetWriter, EmbeddingDataset, SourceInfo, captions_table
 from lit_precompute.schemas.manifest_parts import SourceFile
 from lit_precompute.tune.evaluation.show import write_page
-from tests.schemas.making import card
-from tests.tune.evaluation.making import KnownModel, unit
+from lit_precompute.tune.evaluation.show.html import make_html
+from lit_precompute.tune.evaluation.show.page import Page
+from tests.schemas.making import card, change_manifest
+from tests.tune.evaluation.making import KnownModel, unit, write_rows
+from tests.tune.evaluation.show.making import SHOWN, hostile_page
 
 BLANK = ["", " "]
 TEXTS = ['a <b>bold</b> & "quoted" text', "$x_1$ costs", "第三 ☂", "four"]
@@ -61,6 +64,26 @@ def test_blank_texts_are_left_out_and_counted(shown, tmp_path):
     assert text.count('<ol class="nearest-images">') == 4
 
 
+def test_counts_in_the_heading_agree_with_their_nouns(tmp_path):
+    path = write_rows(tmp_path / "d", np.ones((1, 4)), [["one"]])
+    with EmbeddingDataset.open(path) as dataset:
+        text, _ = html_of(KnownModel({"one": [1, 1, 1, 1]}), dataset, folder=tmp_path)
+    assert "<h1>d: 1 image, 1 text</h1>" in text
+
+
+def test_html_shows_control_characters_and_direction_marks():
+    text = make_html(hostile_page()).decode()
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]", text)
+    for shown in SHOWN[3:]:
+        assert f'alt="{shown}" title="{shown}"' in text
+        assert f'<div class="text" dir="auto">{shown}</div>' in text
+
+
+def test_a_folder_whose_name_is_not_utf_8_has_a_page():
+    page = Page(title="\udcff: 1 image, 1 text", of_images=[], of_texts=[], thumbnails={})
+    assert r"<h1>\udcff: 1 image, 1 text</h1>" in make_html(page).decode()
+
+
 def test_png_is_an_image(shown, tmp_path):
     write_page(*shown, str(tmp_path / "page.png"), num_rows=2, num_best=2)
     image = np.asarray(Image.open(tmp_path / "page.png").convert("RGB"))
@@ -83,6 +106,67 @@ def test_images_that_are_gone_leave_an_empty_square(shown, tmp_path):
     assert (page.num_gone, page.looked) == (2, f"in {tmp_path}")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"columns": {"evil": 1}},
+        {"columns": {"evil": "path"}},
+        {"columns": {"image": 1}},
+        {"columns": {"image": ["path"]}},
+        {"columns": {"image": ""}},
+        {"columns": 5},
+        {"columns": None},
+        {"columns": ["path"]},
+        {"format": ["tsv"]},
+        {"format": {}},
+        {"format": 5},
+        {"format": "zip"},
+        {"sample_name": 5},
+        {"sample_name": ["first-dot"]},
+        {"sample_name": None},
+        {"sample_name": "last-dot"},
+    ],
+)
+def test_noted_options_of_no_source_leave_empty_squares(shown, tmp_path, change):
+    model, _ = shown
+    change_manifest(tmp_path / "d", lambda manifest: manifest["source"]["options"].update(change))
+    with EmbeddingDataset.open(tmp_path / "d") as dataset:
+        _, page = html_of(model, dataset, folder=tmp_path)
+    assert (page.num_gone, page.looked) == (4, f"where {tmp_path}/captions.tsv says")
+
+
+@pytest.mark.parametrize("path", ["a\0b.tsv", "a\0b.tar", "a" * 300 + ".tsv", "a" * 300, ""])
+def test_a_noted_path_that_is_none_leaves_empty_squares(shown, tmp_path, path):
+    def change(manifest):
+        manifest["source"] |= {"path": path, "files": [{"path": path, "bytes": 1, "sha256": None}], "options": {}}
+
+    model, _ = shown
+    change_manifest(tmp_path / "d", change)
+    with EmbeddingDataset.open(tmp_path / "d") as dataset:
+        _, page = html_of(model, dataset, folder=tmp_path)
+    assert page.num_gone == 4
+
+
+@pytest.mark.parametrize("name", ["x.HTML", "x.Png"])
+def test_endings_are_compared_without_case(shown, tmp_path, name):
+    write_page(*shown, str(tmp_path / name))
+    start = (tmp_path / name).read_bytes()[:9]
+    assert start == b"<!doctype" if name == "x.HTML" else start.startswith(b"\x89PNG")
+
+
+def test_a_folder_is_refused_as_output(shown, tmp_path):
+    (tmp_path / "dir.html").mkdir()
+    with pytest.raises(ValueError, match=r"^--output .*/dir\.html: is a folder; give the path of a file$"):
+        write_page(*shown, str(tmp_path / "dir.html"))
+
+
+def test_a_name_that_is_too_long_is_named(shown, tmp_path):
+    output = str(tmp_path / ("a" * 300 + ".html"))
+    with pytest.raises(OSError, match="File name too long") as caught:
+        write_page(*shown, output)
+    assert caught.value.filename == output
+
+
 def test_a_different_ending_is_refused(shown, tmp_path):
     with pytest.raises(ValueError, match=r"--output must end in \.html or \.png, got 'page\.pdf'"):
         write_page(*shown, "page.pdf")
@@ -92,6 +176,11 @@ def test_a_different_ending_is_refused(shown, tmp_path):
 def test_fewer_than_one_is_refused(shown, tmp_path, flag):
     with pytest.raises(ValueError, match=rf"--{flag.replace('_', '-')} must be >= 1, got 0"):
         write_page(*shown, str(tmp_path / "page.html"), **{flag: 0})
+
+
+def test_a_negative_seed_is_refused(shown, tmp_path):
+    with pytest.raises(ValueError, match=r"--seed must be >= 0, got -1"):
+        write_page(*shown, str(tmp_path / "page.html"), seed=-1)
 
 
 def test_urls_are_refused_as_output_and_folder(shown, tmp_path):
