@@ -12,6 +12,7 @@ import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lit_precompute.schemas.json_files import JsonFileError, read_json_object
 from lit_precompute.schemas.storage import publish_folder, write_text_atomically
 
 _MAX_NAMED = 8
@@ -32,6 +33,7 @@ class Claim:
       own_prefix: prefix of its own files' names before the note exists; a kill may leave such files.
       advice_foreign: what to do if the directory contains other files.
       advice_another: what to do if it belongs to another.
+      advice_damaged: what to do if the note is damaged.
     """
 
     directory: pathlib.Path
@@ -40,6 +42,7 @@ class Claim:
     own_prefix: str
     advice_foreign: str
     advice_another: str
+    advice_damaged: str
 
     def make(self, description: Mapping[str, Any]) -> None:
         """Writes the note, or checks that the existing one equals the description.
@@ -83,8 +86,12 @@ class Claim:
 
         Raises:
           FileNotFoundError: there is none.
+          ClaimError: it is damaged.
         """
-        return json.loads(self.note.read_text(encoding="utf-8"))
+        try:
+            return read_json_object(self.note, self.advice_damaged)
+        except JsonFileError as error:
+            raise ClaimError(str(error)) from error
 
     def rewrite(self, description: Mapping[str, Any]) -> None:
         """Replaces the note of an existing claim."""

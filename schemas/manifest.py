@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import pydantic
 
+from lit_precompute.schemas.json_files import JsonFileError, faults_in_words, read_json_object
 from lit_precompute.schemas.manifest_parts import Ledger, Note, Probe, ShardInfo, SourceInfo
 from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, DatasetError, refuse_url, shard_path
 from lit_precompute.schemas.tables import EMBEDDINGS, StrictModel, TableSchema, json_digest
@@ -88,12 +89,15 @@ class Manifest(StrictModel):
         path = pathlib.Path(directory) / MANIFEST_NAME
         if not path.is_file():
             raise DatasetError(_why_no_manifest(pathlib.Path(directory)))
-        content = _load_json(path)
+        try:
+            content = read_json_object(path, "fetch it again from where the dataset came from")
+        except JsonFileError as error:
+            raise DatasetError(str(error)) from error
         _check_version(path, content)
         try:
             manifest = cls.model_validate_json(json.dumps(content))
         except pydantic.ValidationError as error:
-            raise DatasetError(f"{path}: {_in_words(error)}") from error
+            raise DatasetError(f"{path}: {faults_in_words(error)}") from error
         expected = digest(content)
         if manifest.digest != expected:
             raise DatasetError(
@@ -118,31 +122,12 @@ def _why_no_manifest(directory: pathlib.Path) -> str:
     return f"{where}: missing, this is not an embedding dataset; check the path"
 
 
-def _load_json(path: pathlib.Path) -> dict[str, Any]:
-    try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:  # also not UTF-8, or nested too deeply
-        raise DatasetError(f"{path}: not JSON ({error}); fetch it again from where the dataset came from") from error
-    if not isinstance(content, dict):
-        raise DatasetError(f"{path}: must be a JSON object, got {type(content).__name__}")
-    return content
-
-
 def _check_version(path: pathlib.Path, content: dict[str, Any]) -> None:
     version = content.get("format_version")
     if isinstance(version, int) and version > FORMAT_VERSION:
         raise DatasetError(
             f"{path}: format_version is {version}, this library reads up to {FORMAT_VERSION}; update lit-precompute"
         )
-
-
-def _in_words(error: pydantic.ValidationError) -> str:
-    """Returns the first errors as `key.key: rule, got value`."""
-    faults = [
-        f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}, got {fault['input']!r:.80}"
-        for fault in error.errors(include_url=False)
-    ]
-    return "; ".join(faults[:5]) + (f"; and {len(faults) - 5} more" if len(faults) > 5 else "")
 
 
 def _check_consistency(path: pathlib.Path, manifest: Manifest) -> None:

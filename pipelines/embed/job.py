@@ -17,6 +17,8 @@ import shutil
 from collections.abc import Mapping
 from typing import Any
 
+import pydantic
+
 from lit_precompute.precompute.images.limits import MAX_PIXELS
 from lit_precompute.schemas import (
     DatasetError,
@@ -33,6 +35,7 @@ from lit_precompute.schemas import (
     publish_manifest,
 )
 from lit_precompute.schemas.claims import Claim, ClaimError
+from lit_precompute.schemas.json_files import faults_in_words
 from lit_precompute.schemas.manifest import FORMAT_VERSION
 from lit_precompute.schemas.probes import number_in_dataset
 from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, write_text_atomically
@@ -111,6 +114,7 @@ class JobDirectory:
             own_prefix=WORK_FOLDER,
             advice_foreign="give an empty --output",
             advice_another="Give these values again to resume it, or choose another --output",
+            advice_damaged="choose another --output",
         )
         self._markers = self._work / "shards"
         self._known_markers: dict[str, ShardMarker] = {}
@@ -136,7 +140,7 @@ class JobDirectory:
           ClaimError: it belongs to another job or dataset (each difference with both values).
         """
         if noted := self.noted():
-            self._claim.refuse_another({name: noted[name] for name in part}, part)
+            self._claim.refuse_another({name: noted.get(name) for name in part}, part)
 
     def claim(self, job: Job) -> bool:
         """Claims the directory for this job; returns whether the job is already finished.
@@ -159,9 +163,13 @@ class JobDirectory:
     def noted(self) -> dict[str, Any] | None:
         """Returns the specification of the job that owns the directory, finished or not; None if no job does."""
         try:
-            return self._published() if self.is_published() else self._claim.read()
+            if self.is_published():
+                return self._published()
+            noted = self._claim.read()
         except FileNotFoundError:
             return None
+        _check_note(self._claim.note, noted)
+        return noted
 
     def _published(self) -> dict[str, Any]:
         """Returns the specification of the finished job."""
@@ -243,6 +251,18 @@ class JobDirectory:
         )
         self.sweep()
         return manifest
+
+
+def _check_note(path: pathlib.Path, noted: Mapping[str, Any]) -> None:
+    """Raises ClaimError unless a job's note has the parts that a resumed job reads."""
+    advice = "choose another --output"
+    for name in ("tower", "source", "options"):
+        if not isinstance(noted.get(name), dict):
+            raise ClaimError(f"{path}: {name} must be a JSON object, got {noted.get(name)!r:.80}; {advice}")
+    try:
+        SourceInfo.model_validate(noted["source"])
+    except pydantic.ValidationError as error:
+        raise ClaimError(f"{path}: {faults_in_words(error, 'source')}; {advice}") from error
 
 
 def read_marker(path: pathlib.Path) -> ShardMarker:

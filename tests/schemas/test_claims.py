@@ -10,7 +10,11 @@ DESCRIPTION = {"tower": {"name": "a", "width": 8}, "files": [{"path": "x", "byte
 
 
 def _claim(directory, note="note.json", **fields):
-    advice = {"advice_foreign": "take an empty directory", "advice_another": "Take another directory"}
+    advice = {
+        "advice_foreign": "take an empty directory",
+        "advice_another": "Take another directory",
+        "advice_damaged": "take a third directory",
+    }
     return Claim(directory=directory, note=directory / note, kind="job", own_prefix="_work", **advice | fields)
 
 
@@ -88,6 +92,23 @@ def test_a_rewritten_note_is_the_one_that_counts(claim):
     claim.make(DESCRIPTION | {"seed": 7})
     with pytest.raises(ClaimError, match="seed is 7 there, 0 was requested"):
         claim.make(DESCRIPTION)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", r"not JSON \(Expecting value: line 1 column 1 \(char 0\)\)"),
+        ("[1]", "must be a JSON object, got list"),
+        ('{"a":' * 200_000, r"not JSON \(nested too deeply\)"),
+        ("\udcff", r"not JSON \('utf-8' codec can't decode byte 0xff"),
+    ],
+)
+def test_a_damaged_note_is_one_sentence(claim, content, message):
+    claim.make(DESCRIPTION)
+    claim.note.write_bytes(content.encode("utf-8", "surrogateescape"))
+    for use in (claim.read, lambda: claim.make(DESCRIPTION)):
+        with pytest.raises(ClaimError, match=rf"note\.json: {message}.*; take a third directory$"):
+            use()
 
 
 def test_equal_descriptions_do_not_differ():

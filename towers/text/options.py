@@ -13,3 +13,7 @@ class TextTowerOptions(TaggedOptions):
     """Options of a text tower of any kind."""
 
     kinds: ClassVar[Kinds[TextTowerOptions]] = Kinds("text_tower")
+
+    def min_num_parameters(self) -> int:
+        """Returns a lower bound of the tower's parameters; a file with fewer is refused before the tower is built."""
+        return 0

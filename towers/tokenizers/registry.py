@@ -6,12 +6,12 @@ reads what the tokenizer's `save` wrote into the description at `path`.
 
 from __future__ import annotations
 
-import json
 import logging
 import pathlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from lit_precompute.schemas.json_files import read_json_object
 from lit_precompute.towers.tokenizers import sentencepiece, words
 from lit_precompute.towers.tokenizers.options import TokenizerOptions
 from lit_precompute.towers.tokenizers.tokenizer import DESCRIPTION_NAME, FORMAT_VERSION, Tokenizer
@@ -64,12 +64,7 @@ def load_tokenizer(directory: str) -> Tokenizer:
     path = pathlib.Path(directory) / DESCRIPTION_NAME
     if not path.is_file():
         raise ValueError(f"{directory}: no {DESCRIPTION_NAME}; this is not a saved tokenizer")
-    try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not JSON ({error})") from error
-    if not isinstance(fields, dict):
-        raise ValueError(f"{path}: must hold a JSON object, got {type(fields).__name__}")
+    fields = read_json_object(path, "copy the tokenizer again from where it came from")
     version = fields.pop("format_version", None)
     if version != FORMAT_VERSION:
         raise ValueError(f"{path}: format_version must be {FORMAT_VERSION}, got {version!r}; update lit-precompute")

@@ -22,6 +22,7 @@ from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.towers.tokenizers import Tokenizer
 from lit_precompute.tune.data import random_draws
 
+_MAX_TOKENS = 1_000_000  # far above any text tower
 # Unicode's separators, control characters, and Default_Ignorable_Code_Point.
 _INVISIBLE = (
     r"\p{Z}\p{Cc}\x{AD}\x{34F}\x{61C}\x{115F}\x{1160}\x{17B4}\x{17B5}\x{180B}-\x{180F}\x{200B}-\x{200F}\x{202A}-\x{202E}"
@@ -51,6 +52,8 @@ class TextOptions:
             raise ValueError(f"text.choice must be 'sample' or 'join', got {self.choice!r}")
         if self.max_tokens < 2:
             raise ValueError(f"text.max_tokens must be >= 2 (one piece and the end token), got {self.max_tokens}")
+        if self.max_tokens > _MAX_TOKENS:
+            raise ValueError(f"text.max_tokens must be <= {_MAX_TOKENS}, got {self.max_tokens}")
 
 
 class RowTexts(NamedTuple):

@@ -18,6 +18,8 @@ from lit_precompute.schemas.vectors import StoredVectors
 from lit_precompute.towers.contract import Parameters, Tower
 from lit_precompute.tune.model.options import ImageSideOptions
 
+_SMALLEST = np.finfo(np.float32).tiny
+
 
 class Statistics(NamedTuple):
     """Mean and deviation of each feature."""
@@ -30,13 +32,24 @@ def pop_statistics(arrays: dict[str, Shaped[np.ndarray, "..."]], width: int, whe
     """Removes mean and deviation from a file's arrays of the image side and returns them.
 
     Raises:
-      ValueError: one is missing or has another shape; `where` names the file.
+      ValueError: one is missing, has another shape or is not finite, or a deviation is not positive; `where` names the
+        file.
     """
     found = {name: arrays.pop(name, np.zeros(0, np.float32)) for name in Statistics._fields}
     shapes = {name: value.shape for name, value in found.items()}
     if set(shapes.values()) != {(width,)}:
         raise ValueError(f"{where}: mean and deviation of the image side must be [{width}], got {shapes}")
-    return Statistics(**found)
+    statistics = Statistics(**found)
+    # Smaller numbers than the smallest normal one count as zero on most devices.
+    rules = {
+        "mean": ("finite", np.isfinite(statistics.mean)),
+        "deviation": ("finite and > 0", np.isfinite(statistics.deviation) & (statistics.deviation >= _SMALLEST)),
+    }
+    for name, (rule, holds) in rules.items():
+        if not holds.all():
+            place = int(np.argmin(holds))
+            raise ValueError(f"{where}: {name} of the image side must be {rule}, got {found[name][place]} at {place}")
+    return statistics
 
 
 def make_image_side(options: ImageSideOptions, width: int, statistics: Statistics | None) -> Tower:

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+_MAX_WIDTH = 1_000_000  # far above any embedding
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ImageSideOptions:
@@ -16,5 +18,5 @@ class ImageSideOptions:
     head_width: int | None = None
 
     def __post_init__(self):
-        if self.head_width is not None and self.head_width < 1:
-            raise ValueError(f"image_side.head_width must be >= 1 or None, got {self.head_width}")
+        if self.head_width is not None and not 1 <= self.head_width <= _MAX_WIDTH:
+            raise ValueError(f"image_side.head_width must be in [1, {_MAX_WIDTH}] or None, got {self.head_width}")

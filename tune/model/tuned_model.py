@@ -5,8 +5,9 @@
       parameters.safetensors    txt/... (big_vision's names), img/{kernel,bias,mean,deviation}
       tokenizer/                the tokenizer's files
 
-Promises: loading runs no code from it; it appears whole, by rename; a missing or changed file, or a missing, unexpected
-or misshapen parameter, is an error that names it. It fits the datasets whose tower has the same model identity.
+Promises: loading runs no code from it; it appears whole, by rename; a missing or changed file, or a parameter that is
+missing, unexpected, misshapen or of another type, is an error that names it. It fits the datasets whose tower has the
+same model identity.
 """
 
 import dataclasses
@@ -20,7 +21,6 @@ import jax
 import numpy as np
 import safetensors.numpy
 from jaxtyping import Float32, Shaped
-from safetensors import SafetensorError
 
 from lit_precompute.schemas import EmbeddingDataset, TowerCard
 from lit_precompute.schemas.storage import file_sha256, publish_folder, refuse_url
@@ -39,6 +39,7 @@ from lit_precompute.tune.model.tuned_model_files import (
     find_model,
     read_card,
     read_sides,
+    refuse_unread,
     write_card,
 )
 
@@ -183,7 +184,7 @@ class TunedModel:
 
         Raises:
           TunedModelError: no such model, a newer version, missing or changed files, or parameters that are missing,
-            unexpected or misshapen.
+            unexpected, misshapen or of another type.
         """
         refuse_url("model", directory)
         folder = find_model(pathlib.Path(directory))
@@ -195,12 +196,16 @@ class TunedModel:
             tokenizer = load_tokenizer(str(folder / TOKENIZER_FOLDER))
             image, text = read_sides(folder)
             statistics = pop_statistics(image, width, PARAMETERS_NAME) if recipe.image_side.standardise else None
+            _refuse_larger_tower(recipe, text)
             sides = make_sides(recipe, width=width, vocabulary_size=tokenizer.vocabulary_size, statistics=statistics)
             if sides.text.output_width != card["output_width"]:
                 raise ValueError(f"output_width is {card['output_width']}, the recipe's is {sides.text.output_width}")
             image_parameters = sides.image.read_parameters(image, f"{PARAMETERS_NAME}, image side")
             text_parameters = sides.text.read_parameters(text, f"{PARAMETERS_NAME}, text tower")
-        except (ValueError, SafetensorError) as error:
+            refuse_unread(sides.text.namings, text, text_parameters)
+        except TunedModelError:
+            raise
+        except ValueError as error:
             raise TunedModelError(f"{folder}: {error}") from error
         model = cls(
             recipe=recipe,
@@ -238,6 +243,15 @@ class TunedModel:
 
 def _tower_card(image_tower: Mapping[str, Any]) -> TowerCard:
     return TowerCard.model_validate(dict(image_tower))
+
+
+def _refuse_larger_tower(recipe: Recipe, arrays: Mapping[str, np.ndarray]) -> None:
+    """Raises ValueError if the tower has more parameters than the file, before it is built: that takes long."""
+    needed, found = recipe.text_tower.min_num_parameters(), sum(array.size for array in arrays.values())
+    if needed > found:
+        raise ValueError(
+            f"{PARAMETERS_NAME}, text tower: the recipe's needs {needed:,} parameters or more, the file has {found:,}"
+        )
 
 
 def _in_batches(encode: Callable[[np.ndarray], jax.Array], rows: np.ndarray, width: int) -> np.ndarray:

@@ -1,24 +1,28 @@
 """The files of a tuned model: its card, its parameters, their sizes and hashes.
 
 Promises: a damaged, incomplete or newer model is an error that says where, what and what to do. Whoever wrote the card,
-no file outside the model's folder is read, and nothing is imported.
+it names no file outside the model's folder (links there are followed), and nothing is imported.
 """
 
 import importlib.metadata
 import json
 import math
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import safetensors.numpy
-from jaxtyping import Shaped
+import pydantic
+from jaxtyping import Float32
+from safetensors import SafetensorError, safe_open
 
+from lit_precompute.schemas.json_files import JsonFileError, faults_in_words, read_json_object
 from lit_precompute.schemas.storage import file_sha256
+from lit_precompute.schemas.tower_card import TowerCard
 from lit_precompute.towers.tokenizers.tokenizer import DESCRIPTION_NAME
+from lit_precompute.towers.weights.naming import Naming, write_names
 
-Arrays = dict[str, Shaped[np.ndarray, "..."]]
+Arrays = dict[str, Float32[np.ndarray, "..."]]
 
 # Version 2 moved execution settings out of the recipe and tags its parts by kind; version 1 is still read.
 FORMAT_VERSION = 2
@@ -28,6 +32,8 @@ TOKENIZER_FOLDER = "tokenizer"
 # Where `lit-tune` puts the model in its output, and the file that any run has beside it.
 MODEL_FOLDER, RUN_NAME = "model", "run.json"
 _EXECUTION_OF_VERSION_1 = ("micro_batch_size", "memory_budget_bytes", "log_every_steps", "checkpoint_every_steps")
+_PREFIXES = ("img/", "txt/")
+_COPY_AGAIN = "copy the model again from where it came from"
 _LIBRARIES = ("lit-precompute", "jax", "flax")
 _KEYS = {
     "format_version",
@@ -83,15 +89,13 @@ def read_card(folder: pathlib.Path) -> dict[str, Any]:
     """Returns the card.
 
     Raises:
-      TunedModelError: it is not JSON, of a newer version, or has unknown or missing keys.
+      TunedModelError: it is not JSON, of a newer version, has unknown or missing keys, or no card of an image tower.
     """
     path = folder / CARD_NAME
     try:
-        card: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise TunedModelError(f"{path}: not JSON ({error}); copy the model again from where it came from") from error
-    if not isinstance(card, dict):
-        raise TunedModelError(f"{path}: must hold a JSON object, got {type(card).__name__}")
+        card = read_json_object(path, _COPY_AGAIN)
+    except JsonFileError as error:
+        raise TunedModelError(str(error)) from error
     version = card.get("format_version")
     if version not in (1, FORMAT_VERSION):
         raise TunedModelError(
@@ -102,6 +106,12 @@ def read_card(folder: pathlib.Path) -> dict[str, Any]:
         raise TunedModelError(f"{path}: unknown keys {unknown}, missing keys {missing}")
     if not isinstance(card["scale"], float) or not 0 < card["scale"] < math.inf:
         raise TunedModelError(f"{path}: scale must be a number > 0, got {card['scale']!r}")
+    if not isinstance(card["training"], dict):
+        raise TunedModelError(f"{path}: training must be a JSON object, got {card['training']!r:.80}")
+    try:
+        TowerCard.model_validate(card["image_tower"])
+    except pydantic.ValidationError as error:
+        raise TunedModelError(f"{path}: {faults_in_words(error, 'image_tower')}") from error
     _refuse_modules(path, card["recipe"])
     return card if version == FORMAT_VERSION else card | {"recipe": _upgrade_recipe(card["recipe"])}
 
@@ -129,27 +139,63 @@ def _upgrade_recipe(recipe: Any) -> Any:
 
 
 def read_sides(folder: pathlib.Path) -> tuple[Arrays, Arrays]:
-    """Returns the arrays of the image side and those of the text tower, under the names that the file gives them."""
-    arrays = safetensors.numpy.load_file(folder / PARAMETERS_NAME)
-    image, text = (
-        {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
-        for prefix in ("img/", "txt/")
-    )
+    """Returns the arrays of the image side and those of the text tower, under the names that the file gives them.
+
+    Raises:
+      TunedModelError: it is damaged, or has an array that is of neither side or not float32.
+    """
+    path = folder / PARAMETERS_NAME
+    try:
+        with safe_open(path, framework="numpy") as file:
+            types = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118  # it is no dict
+            _check_arrays(path, types)
+            image, text = (
+                {name.removeprefix(prefix): file.get_tensor(name) for name in types if name.startswith(prefix)}
+                for prefix in _PREFIXES
+            )
+    except SafetensorError as error:
+        raise TunedModelError(f"{path}: {error}; {_COPY_AGAIN}") from error
     return image, text
+
+
+def _check_arrays(path: pathlib.Path, types: Mapping[str, str]) -> None:
+    """Raises TunedModelError unless all arrays, of these types by name, may be parameters."""
+    foreign = [name for name in types if not name.startswith(_PREFIXES)]
+    if foreign:
+        raise TunedModelError(f"{path}: arrays must be under {' or '.join(_PREFIXES)}, got {_named(foreign)}")
+    others = [f"{name} of type {kind}" for name, kind in types.items() if kind != "F32"]
+    if others:
+        raise TunedModelError(f"{path}: parameters must be float32, got {_named(others)}")
+
+
+def refuse_unread(namings: Sequence[Naming], arrays: Arrays, parameters: Arrays) -> None:
+    """Raises ValueError if the text tower's parameters are not all that its arrays hold.
+
+    A naming may ignore arrays, as in a checkpoint of more than the tower; a tuned model has no others.
+    """
+    if namings and not any(arrays.keys() == write_names(naming, parameters).keys() for naming in namings):
+        unread = sorted(arrays.keys() - write_names(namings[0], parameters).keys())
+        raise ValueError(f"{PARAMETERS_NAME}, text tower: arrays not expected: {_named(unread)}")
+
+
+def _named(names: list[str]) -> str:
+    shown = ", ".join(name if len(name) <= 100 else f"{name[:97]}..." for name in names[:5])
+    return f"{shown} and {len(names) - 5} more" if len(names) > 5 else shown
 
 
 def check_files(folder: pathlib.Path, card: Mapping[str, Any]) -> None:
     """Raises TunedModelError if a file is missing or has changed since it was saved, or is outside the folder."""
-    advice = "copy the model again from where it came from"
     for name, info in _listed_files(folder / CARD_NAME, card["files"]).items():
         path = folder / name
         if not path.is_file():
-            raise TunedModelError(f"{path}: missing; {advice}")
+            raise TunedModelError(f"{path}: missing; {_COPY_AGAIN}")
         if path.stat().st_size != info["bytes"]:
-            raise TunedModelError(f"{path}: must have {info['bytes']:,} bytes, got {path.stat().st_size:,}; {advice}")
+            raise TunedModelError(
+                f"{path}: must have {info['bytes']:,} bytes, got {path.stat().st_size:,}; {_COPY_AGAIN}"
+            )
         found = file_sha256(path)
         if found != info["sha256"]:
-            raise TunedModelError(f"{path}: SHA-256 must be {info['sha256']}, got {found}; {advice}")
+            raise TunedModelError(f"{path}: SHA-256 must be {info['sha256']}, got {found}; {_COPY_AGAIN}")
 
 
 def _listed_files(card: pathlib.Path, files: Any) -> dict[str, dict[str, Any]]:

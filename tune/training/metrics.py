@@ -1,7 +1,7 @@
 """Metrics of a run: metrics.jsonl, one JSON object per line, and TensorBoard events.
 
-Promises: no step appears twice, also after a resume; TensorBoard drops what the resumed run repeats. Writing needs
-neither TensorFlow nor a thread.
+Promises: no step appears twice, also after a resume, which drops damaged lines; TensorBoard drops what the resumed run
+repeats. Writing needs neither TensorFlow nor a thread.
 """
 
 import json
@@ -60,6 +60,16 @@ class MetricsWriter:
 
 
 def read_metrics(path: str | os.PathLike[str]) -> list[dict[str, float]]:
-    """Returns the lines of a metrics.jsonl; a last line that a kill truncated is left out."""
-    lines = pathlib.Path(path).read_text(encoding="utf-8").split("\n")
-    return [json.loads(line) for line in lines[:-1]]
+    """Returns the lines of a metrics.jsonl; a truncated or damaged one, without step, loss or scale, is left out."""
+    lines = pathlib.Path(path).read_text(encoding="utf-8", errors="replace").split("\n")
+    return [found for line in lines[:-1] if (found := _parse(line)) is not None]
+
+
+def _parse(line: str) -> dict[str, float] | None:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    types = {name: type(value) for name, value in found.items()} if isinstance(found, dict) else {}
+    is_whole = (types.get("step"), types.get("loss"), types.get("scale")) == (int, float, float)
+    return found if is_whole and set(types.values()) == {int, float} else None

@@ -53,6 +53,7 @@ class RunDirectory:
             own_prefix=".",
             advice_foreign="give an empty --output",
             advice_another="Give these values again to resume it, or choose another --output",
+            advice_damaged="choose another --output",
         )
         self._lock: TextIO | None = None
 

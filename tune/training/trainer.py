@@ -22,7 +22,7 @@ from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.data.batches import Batch, BatchSource, iterate
 from lit_precompute.tune.model.sides import TrainedParameters, make_sides
 from lit_precompute.tune.model.tuned_model import TunedModel
-from lit_precompute.tune.training.failures import explained_failures, not_finite
+from lit_precompute.tune.training.failures import TrainingError, explained_failures, not_finite
 from lit_precompute.tune.training.preparation import prepare_statistics, prepare_tokenizer, save_preparation
 from lit_precompute.tune.training.run_directory import RunDirectory
 from lit_precompute.tune.training.step import Measured, start_compiling
@@ -152,14 +152,12 @@ class Trainer:
           TrainingError: a loss, gradient or parameter that is not finite; the device or the disk is full.
           TrainingStopped: `should_stop` returned True before the last step.
         """
-        from lit_precompute.tune.training.metrics import read_metrics
-
         started_s = time.perf_counter()
         self._finish_times.append(started_s)
         with explained_failures(self._directory.path, self.recipe, self.execution):
             self._run_and_close(report, should_stop)
             seconds = time.perf_counter() - started_s
-            final_loss = read_metrics(self._directory.metrics)[-1]["loss"]
+            final_loss = self._final_loss()
             self._write_model(final_loss)
         rate = (self.num_steps - self.first_step) * self.recipe.batch_size / seconds
         return TrainingResult(self._directory.model, self.num_steps, final_loss, rate)
@@ -222,6 +220,19 @@ class Trainer:
         if step % self.execution.log_every_steps == 0 or step in (1, self.num_steps):
             metrics.write(step, values)
         report(Progress(step, self.num_steps, self.recipe.batch_size, values))
+
+    def _final_loss(self) -> float:
+        """Returns the loss of the last step, which an earlier process may have written."""
+        from lit_precompute.tune.training.metrics import read_metrics
+
+        for line in reversed(read_metrics(self._directory.metrics)):
+            if line["step"] == self.num_steps:
+                return line["loss"]
+        raise TrainingError(
+            f"{self._directory.metrics}: the line of the last step, {self.num_steps}, is missing or damaged; remove "
+            f"{self._directory.checkpoints / str(self.num_steps)} and run the same command again, "
+            "which repeats the last steps"
+        )
 
     def _write_model(self, final_loss: float) -> None:
         parameters = self.parameters

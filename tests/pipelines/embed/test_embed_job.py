@@ -6,6 +6,7 @@ import importlib.metadata
 import io
 import json
 import pathlib
+import re
 
 import jax
 import jax.numpy as jnp
@@ -145,6 +146,14 @@ def test_a_job_begun_in_another_format_version_is_refused(tmp_path, monkeypatch,
     path.write_text(json.dumps(content))
     assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 2
     assert "format_version is None there, 3 was requested" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", ["", "[1]", "{}", "[" * 200_000, '{"tower": {}, "source": {}, "options": {}}'])
+def test_a_damaged_note_of_a_job_is_one_sentence(tmp_path, monkeypatch, source, capsys, content):
+    (tmp_path / "out/_work").mkdir(parents=True)
+    (tmp_path / "out/_work/job.json").write_text(content)
+    assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 2
+    assert re.search(r"out/_work/job\.json: .*; choose another --output\n$", capsys.readouterr().err)
 
 
 def test_a_source_without_labels_gets_no_table_of_labels(tmp_path, monkeypatch):

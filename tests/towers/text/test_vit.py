@@ -175,7 +175,7 @@ def test_refuses_rows_of_another_length():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"depth": 0}, "depth must be >= 1, got 0"),
+        ({"depth": 0}, r"depth must be in \[1, 128\], got 0"),
         ({"num_heads": 3}, "num_heads must divide the width: width 64, num_heads 3"),
         ({"pooling": "map"}, "pooling must be"),
     ],

@@ -315,7 +315,10 @@ def test_refuses_a_model_outside_its_folder(pieces: SentencePieceTokenizer, tmp_
     ("content", "message"),
     [
         ("{", "not JSON"),
-        ("[1]", "must hold a JSON object, got list"),
+        ("[1]", "must be a JSON object, got list"),
+        ("[" * 200_000, r"not JSON \(nested too deeply\); copy the tokenizer again"),
+        ("[" * 101 + "]" * 101, r"not JSON \(nested too deeply\)"),
+        ("9" * 5_000, r"not JSON \(a number has thousands of digits\)"),
         ('{"format_version": 1, "kind": "words"}', "words must be of type list, got None"),
         ('{"format_version": 1, "kind": "words", "words": [7]}', "words must be a list of words"),
         ('{"format_version": 1, "kind": "words", "words": ["a"]}', "lower_case must be of type bool, got None"),

@@ -206,6 +206,13 @@ def test_a_directory_without_a_model_is_an_error(tmp_path):
         ({"files": [PARAMETERS_NAME]}, "files must be a JSON object"),
         ({"files": {PARAMETERS_NAME: {"bytes": 3}}}, r"files\.parameters\.safetensors must be its bytes and sha256"),
         ({"files": {}}, r"files must list parameters\.safetensors, got \[\]"),
+        ({"training": 5}, "training must be a JSON object, got 5"),
+        ({"image_tower": 5}, r"tuned_model\.json: image_tower: Input should be a valid dictionary.*, got 5$"),
+        ({"image_tower": "x"}, r"image_tower: Input should be a valid dictionary.*, got 'x'$"),
+        ({"image_tower": [1]}, r"image_tower: Input should be a valid dictionary.*, got \[1\]$"),
+        ({"image_tower": {}}, r"image_tower\.name: Field required, got \{\}; .*; and 3 more$"),
+        ({"recipe": None}, r"missing keys \['recipe'\]"),
+        ({"recipe": 5}, "options must be a JSON object, got 5"),
     ],
 )
 def test_a_wrong_card_is_an_error(copy, changes, message):
@@ -235,9 +242,58 @@ def test_a_model_imports_no_module(copy, monkeypatch, tmp_path):
         TunedModel.load(copy)
 
 
-def test_a_card_that_is_not_json_is_an_error(copy):
-    (copy / CARD_NAME).write_text("{")
-    with pytest.raises(TunedModelError, match="not JSON"):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "not JSON"),
+        ("", "not JSON"),
+        ("[]", "must be a JSON object, got list"),
+        ("[" * 200_000, r"not JSON \(nested too deeply\)"),
+        ('{"scale": ' + "9" * 5_000 + "}", r"not JSON \(a number has thousands of digits\)"),
+    ],
+)
+def test_a_card_that_is_not_json_is_an_error(copy, content, message):
+    (copy / CARD_NAME).write_text(content)
+    with pytest.raises(TunedModelError, match=rf"tuned_model\.json: {message}.*; copy the model again"):
+        TunedModel.load(copy)
+
+
+def test_an_image_tower_that_is_null_is_an_error(copy):
+    card = json.loads((copy / CARD_NAME).read_text())
+    (copy / CARD_NAME).write_text(json.dumps(card | {"image_tower": None}))
+    with pytest.raises(TunedModelError, match=r"image_tower: Input should be a valid dictionary.*, got None$"):
+        TunedModel.load(copy)
+
+
+@pytest.mark.parametrize(
+    ("tower", "message"),
+    [
+        ({"depth": 10**7}, r"text_tower\.depth must be in \[1, 128\], got 10000000"),
+        ({"depth": 128}, r"the recipe's needs 262,144 parameters or more, the file has 2,924$"),
+        ({"width": 10**30}, r"text_tower\.width must be in \[1, 65536\]"),
+        ({"mlp_width": 10**30}, r"text_tower\.mlp_width must be in \[1, 262144\]"),
+        ({"num_heads": -1}, r"text_tower\.num_heads must be in \[1, 65536\]"),
+    ],
+)
+def test_an_absurd_tower_is_refused_before_it_is_built(copy, tower, message):
+    """By hand: a block has 4 x 16 x 16 + 2 x 16 x 32 = 2,048 weights, 128 of them 262,144."""
+    recipe = json.loads((copy / CARD_NAME).read_text())["recipe"]
+    edit_card(copy, recipe=recipe | {"text_tower": recipe["text_tower"] | tower})
+    with pytest.raises(TunedModelError, match=message):
+        TunedModel.load(copy)
+
+
+@pytest.mark.parametrize(
+    ("part", "fields", "message"),
+    [
+        ("text", {"max_tokens": 10**30}, r"text\.max_tokens must be <= 1000000"),
+        ("image_side", {"standardise": True, "head_width": 10**30}, r"head_width must be in \[1, 1000000\] or None"),
+    ],
+)
+def test_other_absurd_sizes_are_refused(copy, part, fields, message):
+    recipe = json.loads((copy / CARD_NAME).read_text())["recipe"]
+    edit_card(copy, recipe=recipe | {part: recipe[part] | fields})
+    with pytest.raises(TunedModelError, match=message):
         TunedModel.load(copy)
 
 
@@ -265,6 +321,18 @@ def rewrite(folder, change):
     write_card(folder, {key: card[key] for key in card.keys() - {"format_version", "files", "libraries"}})
 
 
+def retype(arrays, kind, value=None):
+    array = arrays["txt/Embed_0/embedding"]
+    arrays["txt/Embed_0/embedding"] = (array if value is None else np.full_like(array, value)).astype(kind)
+
+
+def hide_behind_a_root(arrays):
+    """Readers of weights ignore what is beside the outermost root, such as another tower."""
+    for name in [name for name in arrays if name.startswith("txt/")]:
+        arrays[name.replace("txt/", "txt/params/", 1)] = arrays.pop(name)
+    arrays["txt/spare"] = np.zeros(3, np.float32)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -275,6 +343,18 @@ def rewrite(folder, change):
             lambda arrays: arrays.update({"img/bias": np.zeros(3, np.float32)}),
             r"bias: the file has \(3\), the tower needs \(12\)",
         ),
+        (lambda arrays: arrays.update({"other": np.zeros(3, np.float32)}), r"under img/ or txt/, got other$"),
+        (lambda arrays: arrays.update({"img/tail": np.zeros(3, np.float32)}), r"1 parameters not expected:\n  tail"),
+        (hide_behind_a_root, "text tower: arrays not expected: params/Embed_0/embedding, "),
+        (lambda arrays: retype(arrays, np.int8), r"must be float32, got txt/Embed_0/embedding of type I8$"),
+        (lambda arrays: retype(arrays, np.bool_), r"must be float32, got txt/Embed_0/embedding of type BOOL$"),
+        (lambda arrays: retype(arrays, np.float64), r"must be float32, got txt/Embed_0/embedding of type F64$"),
+        (lambda arrays: retype(arrays, np.float32, np.nan), "token_embedding/embedding: values must be finite"),
+        (lambda arrays: arrays["img/mean"].fill(np.inf), "mean of the image side must be finite, got inf at 0"),
+        (lambda arrays: arrays["img/deviation"].fill(np.nan), "deviation of the image side must be finite and > 0"),
+        (lambda arrays: arrays["img/deviation"].fill(0), "must be finite and > 0, got 0.0 at 0"),
+        (lambda arrays: arrays["img/deviation"].fill(1e-40), "must be finite and > 0, got 9.9.*e-41 at 0"),
+        (lambda arrays: np.negative(arrays["img/deviation"], out=arrays["img/deviation"]), "finite and > 0, got -"),
     ],
 )
 def test_parameters_that_do_not_fit_are_errors(copy, change, message):

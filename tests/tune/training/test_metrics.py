@@ -45,6 +45,29 @@ def test_a_truncated_last_line_is_left_out(tmp_path):
     assert [line["step"] for line in read_metrics(path)] == [1, 3]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"step": 1}',
+        '{"step": 1, "loss": 0.5}',
+        '{"step": "1", "loss": 0.5, "scale": 1.0}',
+        '{"step": 1, "loss": null, "scale": 1.0}',
+        "[1]",
+        "[" * 200_000,
+        "9" * 5_000,
+        "\udcff",
+        "",
+    ],
+)
+def test_a_damaged_line_is_left_out(tmp_path, line):
+    write(tmp_path, 1, [1, 2])
+    path = tmp_path / FILE_NAME
+    path.write_bytes((line + "\n").encode("utf-8", "surrogateescape") + path.read_bytes() + b'{"step": 3, "lo')
+    assert [found["step"] for found in read_metrics(path)] == [1, 2]
+    write(tmp_path, 3, [3])
+    assert [json.loads(found)["step"] for found in path.read_text().splitlines()] == [1, 2, 3]
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # TensorBoard's reader warns about its own NumPy calls
 def test_tensorboard_reads_the_events_and_drops_repeated_steps(tmp_path):
     write(tmp_path, 1, [1, 2, 3, 4])
@@ -66,10 +89,10 @@ def test_writing_needs_no_tensorflow(tmp_path):
 import sys
 from lit_precompute.tune.training.metrics import MetricsWriter
 writer = MetricsWriter({str(tmp_path)!r}, 1)
-writer.write(1, {{"loss": 1.0}})
+writer.write(1, {{"loss": 1.0, "scale": 10.0}})
 writer.close()
 print([name for name in ("tensorflow", "jax", "apache_beam") if name in sys.modules])
 """
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
     assert result.stdout.strip() == "[]"
-    assert read_metrics(tmp_path / FILE_NAME) == [{"step": 1, "loss": 1.0}]
+    assert read_metrics(tmp_path / FILE_NAME) == [{"step": 1, "loss": 1.0, "scale": 10.0}]

@@ -99,6 +99,20 @@ def test_a_changed_table_is_refused_by_name(tmp_path):
     assert "captions" not in str(e.value)
 
 
+@pytest.mark.parametrize("content", ["", "[1]", "[" * 200_000])
+def test_a_damaged_note_is_refused_with_its_path(dataset_path, tmp_path, content):
+    claim(dataset_path, tmp_path / "run")
+    (tmp_path / "run/run.json").write_text(content)
+    with pytest.raises(ValueError, match=r"run/run\.json: .*(not JSON|JSON object).*; choose another --output$"):
+        claim(dataset_path, tmp_path / "run")
+    (tmp_path / "run/model").mkdir()
+    with (
+        EmbeddingDataset.open(dataset_path) as dataset,
+        pytest.raises(ValueError, match=r"run/run\.json: .*; choose another --output$"),
+    ):
+        RunDirectory(tmp_path / "run").is_finished(dataset, RECIPE)
+
+
 def test_a_url_is_refused():
     with pytest.raises(ValueError, match="--output gs://bucket/run: must be a local path"):
         RunDirectory("gs://bucket/run")

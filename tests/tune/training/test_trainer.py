@@ -4,6 +4,7 @@ import dataclasses
 import json
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 from typing import Literal
@@ -150,6 +151,28 @@ def test_a_stopped_run_resumes_and_ends_in_the_same_bits(dataset_path, unbroken,
 def test_a_stop_in_the_last_step_finishes(dataset_path, unbroken, tmp_path):
     train(dataset_path, tmp_path / "run", should_stop=stop_at(RECIPE.num_steps))
     assert model_bytes(tmp_path / "run") == model_bytes(unbroken)
+
+
+def test_a_damaged_line_of_metrics_does_not_stop_a_resume(dataset_path, unbroken, tmp_path):
+    with pytest.raises(TrainingStopped):
+        train(dataset_path, tmp_path / "run", should_stop=stop_at(4))
+    (tmp_path / "run/metrics.jsonl").write_text('{"step": 1}\n{"step": 2, "lo')
+    train(dataset_path, tmp_path / "run")
+    assert model_bytes(tmp_path / "run") == model_bytes(unbroken)
+    assert [line["step"] for line in metric_lines(tmp_path / "run")] == list(range(5, RECIPE.num_steps + 1))
+
+
+def test_lost_metrics_of_the_last_step_are_an_error_that_says_how_to_go_on(dataset_path, unbroken, tmp_path):
+    run = shutil.copytree(unbroken, tmp_path / "run")
+    shutil.rmtree(run / "model")
+    (run / "metrics.jsonl").write_text('{"step": 1}\n')
+    with pytest.raises(
+        TrainingError, match=rf"metrics\.jsonl: the line of the last step, 24, .*remove {run}/checkpoints/24"
+    ):
+        train(dataset_path, run)
+    shutil.rmtree(run / "checkpoints/24")
+    train(dataset_path, run)
+    assert model_bytes(run) == model_bytes(unbroken)
 
 
 def test_execution_settings_may_change_on_resume(dataset_path, unbroken, tmp_path):

@@ -5,6 +5,8 @@ from typing import Literal
 
 from lit_precompute.towers.text.options import TextTowerOptions
 
+# Far above any text tower: a number beyond them is a slip or an attack, and building such a tower would never end.
+_LIMITS = {"width": 65_536, "depth": 128, "num_heads": 65_536, "mlp_width": 262_144}
 Pooling = Literal["last", "first", "average", "max"]
 
 
@@ -30,12 +32,16 @@ class ViTTextOptions(TextTowerOptions):
 
     def __post_init__(self):
         super().__post_init__()
-        for name in ("width", "depth", "num_heads", "mlp_width"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"text_tower.{name} must be >= 1, got {getattr(self, name)}")
+        for name, limit in _LIMITS.items():
+            if not 1 <= getattr(self, name) <= limit:
+                raise ValueError(f"text_tower.{name} must be in [1, {limit}], got {getattr(self, name)}")
         if self.width % self.num_heads:
             raise ValueError(
                 f"text_tower.num_heads must divide the width: width {self.width}, num_heads {self.num_heads}"
             )
         if self.pooling not in ("last", "first", "average", "max"):
             raise ValueError(f"text_tower.pooling must be 'last', 'first', 'average' or 'max', got {self.pooling!r}")
+
+    def min_num_parameters(self) -> int:
+        """Returns the size of all blocks' kernels."""
+        return self.depth * self.width * (4 * self.width + 2 * self.mlp_width)
