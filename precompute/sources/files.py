@@ -14,6 +14,14 @@ from lit_precompute.precompute.images.errors import ImageError, LargeFileError
 from lit_precompute.precompute.sources.source import SourceError
 from lit_precompute.schemas.storage import StorageError
 
+_COMPRESSED = (
+    (b"\x1f\x8b", "gzip"),
+    *((b"BZh%d" % level, "bzip2") for level in range(1, 10)),
+    (b"\xfd7zXZ", "xz"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"PK\x03\x04", "zip"),
+)
+
 Opener = Callable[[str], BinaryIO]
 """Opens a path for reading, seekable. Opening it or reading from it raises FileNotFoundError if there is no such file,
 another OSError that says so if this file cannot be read, and `StorageError` if that is not about the file."""
@@ -63,6 +71,11 @@ def open_first(path: str, opener: Opener) -> BinaryIO:
     except OSError as error:
         raise SourceError(f"{path}: cannot be opened ({error.strerror or error})") from error
     return stream
+
+
+def compression_of(first_bytes: bytes) -> str | None:
+    """Returns the name of the compression that a file's first bytes indicate, if any."""
+    return next((name for mark, name in _COMPRESSED if first_bytes.startswith(mark)), None)
 
 
 def check_scheme(path: str, where: str, opener: Opener) -> None:

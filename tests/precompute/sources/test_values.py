@@ -80,6 +80,6 @@ def test_keys_are_strict():
 
 @pytest.mark.parametrize("text", ["{", "", "[" * 100_000, "1" * 5000, json.dumps("\x1b[31m\t") + "x"])
 def test_what_is_not_json_is_reported_without_control_characters(text):
-    with pytest.raises(SourceError, match="not JSON: ") as caught:
+    with pytest.raises(SourceError, match="JSON") as caught:
         _read(text)
     assert str(caught.value).isprintable()
