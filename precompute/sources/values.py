@@ -19,6 +19,7 @@ Fault = Callable[[str], Exception]
 
 _LARGEST_EXACT = 2**53  # above, a float no longer holds every whole number
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_ODD_SPACE = re.compile(r"^\s|\s$|\s/|/\s|\s\s|[^\S ]")
 _KINDS = {bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
 
 
@@ -104,6 +105,11 @@ def short(value: Any) -> str:
     """Returns a value's `repr`, cut to 60 characters; it holds no control characters."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def visible(path: str) -> str:
+    """Returns a path as messages show it: in quotes if it has white space that a reader would overlook."""
+    return repr(path) if _ODD_SPACE.search(path) else path
 
 
 def listed(names: Iterable[str]) -> str:

@@ -304,6 +304,14 @@ def test_images_are_read_on_request(tmp_path):
         assert row.key in str(caught.value)
 
 
+def test_a_path_that_ends_in_a_space_is_shown_in_quotes(tmp_path):
+    source = open_source(_write(tmp_path, "t.csv", "path,text\n1.png ,a\n"))
+    (row,) = source.read(source.units(1)[0])
+    with pytest.raises(ImageError) as caught:
+        row.read_image()
+    assert caught.value.message == f"no such file: '{tmp_path}/1.png '"
+
+
 def test_errors_that_are_not_about_the_image_are_raised(tmp_path):
     def open_tables_alone(path: str):
         if path.endswith(".jpg"):

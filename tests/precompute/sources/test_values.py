@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from lit_precompute.precompute.sources.source import SourceError
-from lit_precompute.precompute.sources.values import parse_json, read_key, read_label, read_texts
+from lit_precompute.precompute.sources.values import parse_json, read_key, read_label, read_texts, visible
 
 
 def _read(text: str) -> Any:
@@ -62,6 +62,13 @@ def test_labels_are_strings_or_whole_numbers_and_whatever_else_is_noted(value, l
     found = read_label({"label": _read(value)}, "label")
     assert found == (label, [f"'label' {note}, left out" for note in notes])
     assert read_label({}, "label") == ("", [])
+
+
+def test_white_space_that_a_reader_would_overlook_is_shown():
+    for path in ("a.png ", " a.png", "a /b.png", "a/ b.png", "a  b.png", "a\tb.png", "a\xa0b.png", "a.png\n"):
+        assert visible(path) == repr(path)
+    for path in ("a.png", "/my images/a b.png", "s3://a/b.png", ""):
+        assert visible(path) == path
 
 
 def test_keys_are_strict():
