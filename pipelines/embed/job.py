@@ -17,6 +17,7 @@ import shutil
 from collections.abc import Mapping
 from typing import Any
 
+from lit_precompute.pipelines.embed.planned_files import PlannedFiles
 from lit_precompute.precompute.images.limits import MAX_PIXELS
 from lit_precompute.schemas import (
     DatasetError,
@@ -57,7 +58,7 @@ class ShardMarker:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Job:
     """A planned job: everything that determines the dataset's bytes. `source_tables` are filled from the source,
-    `source_notes` say what of it belongs to no row.
+    `source_notes` say what of it belongs to no row. `files` are the versions of its files that this launch embeds.
     """
 
     output: str
@@ -71,6 +72,7 @@ class Job:
     batch_size: int
     rows_per_shard: int
     max_pixels: int = MAX_PIXELS
+    files: PlannedFiles = dataclasses.field(default_factory=PlannedFiles)
 
     def tables(self) -> list[TableSchema]:
         """Returns the tables of every shard."""
