@@ -9,8 +9,9 @@ import re
 import sys
 import traceback
 from collections.abc import Iterator
-from typing import Any, TextIO, cast
+from typing import Any, NamedTuple, TextIO, cast
 
+from lit_precompute.precompute.sources.source import SourceError
 from lit_precompute.schemas.wording import os_error_in_words
 
 _STACK = "Traceback (most recent call last)"
@@ -22,6 +23,10 @@ class WorkerError(RuntimeError):
 
 class WorkerBugError(RuntimeError):
     """An error that no part of this program foresees stopped a worker: its traceback is needed, too."""
+
+
+class WorkerSourceError(RuntimeError):
+    """The source itself stopped a worker, because it has changed: the job cannot be resumed."""
 
 
 class EmbedError(RuntimeError):
@@ -37,9 +42,22 @@ class EmbedError(RuntimeError):
         self.is_bug = is_bug
 
 
-_FOUND = re.compile(
-    rf"^(?:\w+\.)*({WorkerError.__name__}|{WorkerBugError.__name__}): (.*?)(?: \[while running .*\])?$", re.MULTILINE
-)
+class Cause(NamedTuple):
+    """Why a job stopped.
+
+    Attributes:
+      sentence: the cause in words, without a full stop.
+      is_bug: whether nothing in this program foresees it.
+      is_final: whether the same command cannot resume the job.
+    """
+
+    sentence: str
+    is_bug: bool = False
+    is_final: bool = False
+
+
+_KINDS = "|".join(kind.__name__ for kind in (WorkerError, WorkerBugError, WorkerSourceError))
+_FOUND = re.compile(rf"^(?:\w+\.)*({_KINDS}): (.*?)(?: \[while running .*\])?$", re.MULTILINE)
 
 
 @contextlib.contextmanager
@@ -53,23 +71,23 @@ def located(where: str, output: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # of any type: a custom tower's, a driver's
-        sentence, is_bug = in_words(error, output)
-        kind = WorkerBugError if is_bug else WorkerError
-        raise kind(" ".join(f"{where}: {sentence}".split())) from error
+        cause = in_words(error, output)
+        kind = WorkerBugError if cause.is_bug else WorkerSourceError if cause.is_final else WorkerError
+        raise kind(" ".join(f"{where}: {cause.sentence}".split())) from error
 
 
-def in_words(error: BaseException, output: str) -> tuple[str, bool]:
-    """Returns an error's cause as a sentence, and whether nothing in this program foresees it."""
+def in_words(error: BaseException, output: str) -> Cause:
+    """Returns an error's cause; `output` is the job's, for errors that name no file."""
     found = _FOUND.findall("".join(traceback.format_exception(error)))
     if found:
         kind, sentence = found[-1]
-        return sentence.rstrip("."), kind == WorkerBugError.__name__
+        return Cause(sentence.rstrip("."), kind == WorkerBugError.__name__, kind == WorkerSourceError.__name__)
     if isinstance(error, OSError):
-        return os_error_in_words(error, output), False
+        return Cause(os_error_in_words(error, output))
     if type(error).__module__.startswith("lit_precompute."):  # errors of our own are written to be read
-        return str(error).rstrip("."), False
+        return Cause(str(error).rstrip("."), is_final=isinstance(error, SourceError))
     last_line = next(reversed(str(error).strip().splitlines()), "")
-    return f"{type(error).__name__}: {last_line}", True
+    return Cause(f"{type(error).__name__}: {last_line}", is_bug=True)
 
 
 @contextlib.contextmanager

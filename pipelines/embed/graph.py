@@ -22,7 +22,10 @@ from lit_precompute.precompute.sources.source import Source, WorkUnit
 
 
 class Publish(beam.DoFn):
-    """Publishes the manifest once every unit has its shard, unless too many rows failed, or all of them."""
+    """Publishes the manifest once every unit has its shard, unless too many rows failed, or all of them.
+
+    A source of which a file has changed since it was planned is an error.
+    """
 
     def __init__(self, job: Job, limit: FailureLimit):
         """Takes the job and how many rows may fail."""
@@ -40,6 +43,7 @@ class Publish(beam.DoFn):
             num_failures = sum(marker.info.num_failures for marker in finished.values())
             is_complete = len(finished) == self._job.num_units
             if is_complete and num_failures < self._job.num_rows and not self._limit.is_exceeded(num_failures):
+                self._job.files.check()
                 yield directory.publish(self._job, finished).num_rows
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import pydantic
 
+from lit_precompute.pipelines.embed.planned_files import PlannedFiles
 from lit_precompute.precompute.images.limits import MAX_PIXELS
 from lit_precompute.schemas import (
     DatasetError,
@@ -60,7 +61,7 @@ class ShardMarker:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Job:
     """A planned job: everything that determines the dataset's bytes. `source_tables` are filled from the source,
-    `source_notes` say what of it belongs to no row.
+    `source_notes` say what of it belongs to no row. `files` are the versions of its files that this launch embeds.
     """
 
     output: str
@@ -74,6 +75,7 @@ class Job:
     batch_size: int
     rows_per_shard: int
     max_pixels: int = MAX_PIXELS
+    files: PlannedFiles = dataclasses.field(default_factory=PlannedFiles)
 
     def tables(self) -> list[TableSchema]:
         """Returns the tables of every shard."""

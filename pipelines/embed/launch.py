@@ -16,6 +16,7 @@ from lit_precompute.pipelines.embed.failure_limit import FailureLimit, describe_
 from lit_precompute.pipelines.embed.job import JobDirectory
 from lit_precompute.pipelines.embed.moved_source import open_under_first_names
 from lit_precompute.pipelines.embed.options import EmbedOptions
+from lit_precompute.pipelines.embed.planned_files import PlannedFiles, version_of
 from lit_precompute.precompute.extra import check_embed_extra
 from lit_precompute.precompute.sources.opening import check_source
 from lit_precompute.schemas import Manifest, SourceInfo
@@ -80,7 +81,7 @@ class Launch:
         noted = self._directory.noted()
         if noted:
             self._directory.check({"options": {**noted["options"], **options.recorded()}})
-        check_source(options.source, format=options.source_format)
+        versions = [version_of(path) for path in check_source(options.source, format=options.source_format)]
         from lit_precompute.towers.loading import find_file
 
         find_file(options.tower.name, options.tower.weights, progress=on_fetch)
@@ -93,7 +94,7 @@ class Launch:
         )
         self._directory.check({"source": self._source.info.model_dump()})
         self._limit = FailureLimit.parse(options.max_failures, self._source.num_rows)
-        self._plan(beam_flags, say)
+        self._plan(beam_flags, PlannedFiles.of(self._source.info, versions), say)
         self.is_finished = self._directory.claim(self.job)
         if not self.is_finished and self._directory.forget_failures():
             say("no row was embedded so far: starting again")
@@ -107,7 +108,7 @@ class Launch:
         """Returns how many reads were tried again since the launch began, those of planning included."""
         return num_retried() - self._num_retried_before + self._num_retried_elsewhere
 
-    def _plan(self, beam_flags: Sequence[str], say: Callable[[str], None]) -> None:
+    def _plan(self, beam_flags: Sequence[str], files: PlannedFiles, say: Callable[[str], None]) -> None:
         """Plans the job, with everything that has to import JAX, TensorFlow and Beam."""
         from lit_precompute.pipelines.embed import planning, runners
 
@@ -116,7 +117,7 @@ class Launch:
         self._beam_flags = [*beam_flags] if named else ["--runner=FnApiRunner", *beam_flags]
         runners.check_runner(self._beam_flags)
         here = runners.embeds_here(self._beam_flags)
-        self.job, self._units = planning.plan(self._options, self._source, embeds_here=here, say=say)
+        self.job, self._units = planning.plan(self._options, self._source, files=files, embeds_here=here, say=say)
         self.extent = self._source.extent
 
     def run(
@@ -169,10 +170,10 @@ class Launch:
                 progress.wait_for_units(_STOP_S)
                 if is_stopped:
                     raise EmbedStopped("finished shards are kept: run the same command again to resume") from error
-                sentence, is_bug = in_words(error, self._options.output)
+                cause = in_words(error, self._options.output)
+                resume = ". Finished shards are kept: run the same command again to resume"
                 raise EmbedError(
-                    f"the job stopped: {sentence}. Finished shards are kept: run the same command again to resume",
-                    is_bug=is_bug,
+                    f"the job stopped: {cause.sentence}{'' if cause.is_final else resume}", is_bug=cause.is_bug
                 ) from error
 
     def _look(self, progress: "JobProgress") -> EmbedProgress:

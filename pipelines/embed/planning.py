@@ -5,6 +5,7 @@ from typing import Any
 
 from lit_precompute.pipelines.embed.job import Job, JobDirectory
 from lit_precompute.pipelines.embed.options import EmbedOptions
+from lit_precompute.pipelines.embed.planned_files import PlannedFiles
 from lit_precompute.pipelines.embed.process_registry import PROCESS
 from lit_precompute.precompute.batch_size import probe, try_batch
 from lit_precompute.precompute.sources.source import Source, WorkUnit
@@ -18,6 +19,7 @@ def plan(
     options: EmbedOptions,
     source: Source,
     *,
+    files: PlannedFiles | None = None,
     embeds_here: bool = True,
     say: Callable[[str], None] = lambda words: None,
 ) -> tuple[Job, list[WorkUnit]]:
@@ -26,6 +28,7 @@ def plan(
     Args:
       options: what to embed, and how.
       source: the opened source.
+      files: the versions of its files, if they are to be compared.
       embeds_here: whether this process's devices will embed, so that a trial on them can choose the batch size.
       say: called with a line that says which batch size was chosen.
 
@@ -50,6 +53,7 @@ def plan(
         batch_size=_batch_size(options, noted, tower, source.num_rows, embeds_here, say),
         rows_per_shard=options.rows_per_shard,
         max_pixels=options.decoding.max_pixels,
+        files=files or PlannedFiles(),
     )
     if embeds_here and not noted:
         try_batch(PROCESS.embedder(options.tower, job.batch_size))  # the job will keep its batch size: it must work

@@ -114,16 +114,17 @@ class EmbedUnit(beam.DoFn):
             tables=self._job.tables(),
             block_rows=BLOCK_ROWS,
         ) as writer:
-            examples = self._source.read(unit)
-            for batch in embed_examples(examples, self._embedder, self._preparer, self._job.vector_type):
-                self._check_stop()
-                self._append(writer, batch)
-                self._progress.add(num_rows=len(batch.examples), num_failures=len(batch.failures))
-                for failure in batch.failures:
-                    reasons.add(failure.reason, failure.key)
-                for example in batch.examples:
-                    for note in example.notes:
-                        notes.add(note, example.key)
+            with self._job.files.unchanged([part.path for part in unit.files]):
+                examples = self._source.read(unit)
+                for batch in embed_examples(examples, self._embedder, self._preparer, self._job.vector_type):
+                    self._check_stop()
+                    self._append(writer, batch)
+                    self._progress.add(num_rows=len(batch.examples), num_failures=len(batch.failures))
+                    for failure in batch.failures:
+                        reasons.add(failure.reason, failure.key)
+                    for example in batch.examples:
+                        for note in example.notes:
+                            notes.add(note, example.key)
             info = writer.finish()
         return ShardMarker(
             info=info,

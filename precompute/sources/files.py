@@ -13,7 +13,16 @@ from typing import BinaryIO
 from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.images.reading import LargeFileError
 from lit_precompute.precompute.sources.source import SourceError
+from lit_precompute.precompute.sources.values import visible
 from lit_precompute.schemas.storage import StorageError
+
+_COMPRESSED = (
+    (b"\x1f\x8b", "gzip"),
+    *((b"BZh%d" % level, "bzip2") for level in range(1, 10)),
+    (b"\xfd7zXZ", "xz"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"PK\x03\x04", "zip"),
+)
 
 Opener = Callable[[str], BinaryIO]
 """Opens a path for reading, seekable. Opening it or reading from it raises FileNotFoundError if there is no such file,
@@ -41,11 +50,11 @@ def read_image(opener: Opener, path: str, max_bytes: int | None = None) -> bytes
     except StorageError:
         raise
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise ImageError("missing", f"no such file: {path}") from error
+        raise ImageError("missing", f"no such file: {visible(path)}") from error
     except OSError as error:
         if error.errno not in _UNREADABLE:
             raise
-        raise ImageError("unreadable", f"{path}: {error.strerror}") from error
+        raise ImageError("unreadable", f"{visible(path)}: {error.strerror}") from error
     if max_bytes is not None and len(data) > max_bytes:
         raise LargeFileError(path)
     return data
@@ -64,6 +73,11 @@ def open_first(path: str, opener: Opener) -> BinaryIO:
     except OSError as error:
         raise SourceError(f"{path}: cannot be opened ({error.strerror or error})") from error
     return stream
+
+
+def compression_of(first_bytes: bytes) -> str | None:
+    """Returns the name of the compression that a file's first bytes indicate, if any."""
+    return next((name for mark, name in _COMPRESSED if first_bytes.startswith(mark)), None)
 
 
 def check_scheme(path: str, where: str, opener: Opener) -> None:

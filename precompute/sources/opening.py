@@ -67,15 +67,16 @@ def open_source(
 
 def check_source(
     path: str, *, format: str | None = None, opener: Opener = open_file, find: Finder = find_files
-) -> None:
-    """Checks that there is something to open at `path`, without reading it.
+) -> list[str]:
+    """Returns the files of the source at `path`; only checks that the first can be opened.
 
     Raises:
       SourceError: unknown format, or no such file.
     """
     name = _check_format(path, format, find)
-    first = path if name in table.FORMATS else find_tars(path, find)[0]
-    open_first(first, opener).close()
+    files = [path] if name in table.FORMATS else find_tars(path, find)
+    open_first(files[0], opener).close()
+    return files
 
 
 def _check_format(path: str, format: str | None, find: Finder) -> str:

@@ -11,6 +11,7 @@ import itertools
 import json
 import math
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -18,15 +19,43 @@ Fault = Callable[[str], Exception]
 
 _LARGEST_EXACT = 2**53  # above, a float no longer holds every whole number
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_ODD_SPACE = re.compile(r"^\s|\s$|\s/|/\s|\s\s|[^\S ]")
 _KINDS = {bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
 
 
-def parse_json(text: str, fault: Fault) -> Any:
-    """Returns the value of a JSON text; NaN and Infinity, which Python's json module writes, are read too."""
+def parse_json(text: str, fault: Fault, hint: str = "") -> Any:
+    """Returns the value of a JSON text; NaN and Infinity, which Python's json module writes, are read too.
+
+    Args:
+      text: the JSON.
+      fault: makes the error for a text that is not JSON, and for an object that repeats a key.
+      hint: the end of the message if it is not JSON: what to do.
+    """
+    value, repeated = parse_json_as_it_is(text, fault, hint)
+    if repeated is not None:
+        raise fault(f"the key {short(repeated)} is repeated; give each key once (several texts: as a list)")
+    return value
+
+
+def parse_json_as_it_is(text: str, fault: Fault, hint: str = "") -> tuple[Any, str | None]:
+    """Returns the value of a JSON text, and the first key that its object repeats, if any: the last value counts."""
+    repeated: str | None = None
+
+    def to_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal repeated
+        values = dict(pairs)
+        repeated = None if len(values) == len(pairs) else _first_repeated(key for key, _ in pairs)
+        return values
+
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:  # ValueError also for a number of over 4,300 digits
-        raise fault(f"not JSON: {error}, in {short(text)}") from error
+        value = json.loads(text, object_pairs_hook=to_object)
+    except json.JSONDecodeError as error:
+        raise fault(f"not JSON: {error}, in {short(text)}{hint}") from error
+    except RecursionError as error:
+        raise fault(f"JSON that is nested too deeply, {short(text)}") from error
+    except ValueError as error:  # Python converts no longer ones
+        raise fault(f"JSON with a number of over {sys.get_int_max_str_digits():,} digits, {short(text)}") from error
+    return value, repeated if isinstance(value, dict) else None  # the outermost object is made last
 
 
 def read_texts(values: Mapping[str, Any], name: str) -> tuple[list[str], list[str]]:
@@ -78,10 +107,20 @@ def short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
+def visible(path: str) -> str:
+    """Returns a path as messages show it: in quotes if it has white space that a reader would overlook."""
+    return repr(path) if _ODD_SPACE.search(path) else path
+
+
 def listed(names: Iterable[str]) -> str:
     """Returns a list of names for a message: the first twenty, each cut; it holds no control characters."""
     first = [short(name) for name in itertools.islice(names, 21)]
     return f"[{', '.join(first[:20])}{', ...' if len(first) > 20 else ''}]"
+
+
+def _first_repeated(names: Iterable[str]) -> str:
+    seen: set[str] = set()
+    return next(name for name in names if name in seen or seen.add(name))
 
 
 def _is_none(value: Any) -> bool:

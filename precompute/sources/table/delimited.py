@@ -9,13 +9,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lit_precompute.precompute.sources.source import SourceColumns, SourceError
-from lit_precompute.precompute.sources.table.lines import Lines
+from lit_precompute.precompute.sources.table.lines import NOT_UTF8, Lines
 from lit_precompute.precompute.sources.table.records import DIALECTS, Dialect, filled_lines, read_fields, read_records
 from lit_precompute.precompute.sources.table.rows import Row, checked_path, no_text
 from lit_precompute.precompute.sources.values import Fault, listed, parse_json, read_texts, short
 
 _READ_QUOTED = "if the table quotes fields, use --source-format quoted-tsv"
 _QUOTES_KEPT = f"a field in quotes, kept as it is ({_READ_QUOTED})"
+_DELIMITERS = (";", "\t", ",")
 _IN_QUOTES = re.compile(r'"(?:[^"]|"")*+"')  # as programs write fields that need quotes
 
 
@@ -39,7 +40,7 @@ class DelimitedLayout:
         """Yields a row per record; blank lines are skipped."""
         for fields, line in read_records(lines, self.dialect):
             if len(fields) != len(self.names):
-                raise lines.fault(self._wrong_number(len(fields)), line)
+                raise lines.fault(self._wrong_number(fields), line)
             fault = functools.partial(lines.fault, line=line)
             notes = [] if self.dialect.is_quoted else self._quotes_kept(fields, lines, fault)
             texts = [fields[index] for index in self.texts if fields[index]]
@@ -58,9 +59,16 @@ class DelimitedLayout:
     def check_names(self, lines: Lines) -> None:
         """Does nothing: the header has been checked."""
 
-    def _wrong_number(self, num_fields: int) -> str:
-        """Returns the error message for a row of `num_fields` fields."""
-        message = f"the header has {len(self.names)} fields, this row {num_fields}; "
+    def _wrong_number(self, fields: Sequence[str]) -> str:
+        """Returns the error message for a row with another number of fields than the header, with a likely cause."""
+        message = f"the header has {len(self.names)} fields, this row {len(fields)}; "
+        other = next((mark for mark in _DELIMITERS if mark in fields[0]), None)
+        if len(fields) == 1 and other:
+            return (
+                message + f"the row has no {self.dialect.delimiter!r} but {other!r}: separate fields as the header does"
+            )
+        if self.dialect.is_quoted and any(field.lstrip().startswith('"') for field in fields if field[:1].isspace()):
+            return message + "a space before a quote makes the quote part of the text: remove that space"
         if self.dialect.is_quoted:
             return message + f"quote a field that contains {self.dialect.delimiter!r} or a line break"
         return message + f"in TSV every tab separates fields, every line break rows; {_READ_QUOTED}"
@@ -77,7 +85,7 @@ class DelimitedLayout:
     def _parse_list(self, cell: str, fault: Fault) -> Any:
         """Returns the value of a cell of JSON."""
         hint = "" if self.dialect.is_quoted or not cell.startswith('"') else f"; {_READ_QUOTED}"
-        return parse_json(cell, lambda message: fault(message + hint))
+        return parse_json(cell, fault, hint)
 
 
 def read_header(lines: Lines, format: str, columns: SourceColumns) -> DelimitedLayout:
@@ -90,6 +98,8 @@ def read_header(lines: Lines, format: str, columns: SourceColumns) -> DelimitedL
     line = next(filled_lines(lines, dialect), "")
     if not line:
         raise SourceError(f"{lines.path}: empty; the first line must name the columns, {columns.image!r} among them")
+    if "\0" in line:
+        raise lines.fault(NOT_UTF8)
     _check_separator(line, lines, format, columns)
     names = tuple(name.strip() for name in read_fields(line, lines, dialect))
 

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from lit_precompute.precompute.sources.source import SourceColumns
-from lit_precompute.precompute.sources.table.lines import Lines
+from lit_precompute.precompute.sources.table.lines import NOT_UTF8, Lines
 from lit_precompute.precompute.sources.table.rows import Row, checked_path, no_text
 from lit_precompute.precompute.sources.values import listed, parse_json, read_key, read_label, read_texts, short
+
+_ONE_A_LINE = "; a .jsonl table has one JSON object a line"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,7 +57,9 @@ def _objects(lines: Lines) -> Iterator[dict[str, Any]]:
         if not line.strip():
             lines.num_blank += 1
             continue
-        values = parse_json(line, lines.fault)
+        if "\0" in line:  # JSON escapes it
+            raise lines.fault(NOT_UTF8)
+        values = parse_json(line, lines.fault, _ONE_A_LINE)
         if not isinstance(values, dict):
-            raise lines.fault(f"must be a JSON object, got {short(values)}")
+            raise lines.fault(f"must be a JSON object, got {short(values)}{_ONE_A_LINE}")
         yield values

@@ -14,6 +14,7 @@ from typing import BinaryIO
 from lit_precompute.precompute.sources.source import SourceError
 
 MAX_ROW_BYTES = 1 << 26  # beyond any text; otherwise a file that is no table would be read into memory whole
+NOT_UTF8 = "a NUL character: not UTF-8 (UTF-16?); save the table as UTF-8"
 _CHUNK_BYTES = 1 << 20
 
 

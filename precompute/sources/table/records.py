@@ -89,7 +89,7 @@ def _quoted_field(line: str, position: int, lines: Lines) -> tuple[str, str, int
             parts.append(line[position:])
             line, position = next(iter(lines), ""), 0
             if not line or lines.offset - start > MAX_ROW_BYTES:
-                raise lines.fault(f"unexpected end of data; {_HOW_TO_QUOTE}", number)
+                raise lines.fault(f"a quoted field begins here and does not end; {_HOW_TO_QUOTE}", number)
         elif line.startswith('"', end + 1):
             parts.append(line[position : end + 1])
             position = end + 2

@@ -14,11 +14,11 @@ import dataclasses
 import functools
 import io
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from lit_precompute.precompute.sources.files import Opener, check_scheme, open_first, read_image
+from lit_precompute.precompute.sources.files import Opener, check_scheme, compression_of, open_first, read_image
 from lit_precompute.precompute.sources.planning import check_repeats, cut_units, repeated_hashes
 from lit_precompute.precompute.sources.source import Example, SourceColumns, SourceError, WorkUnit, source_tables
 from lit_precompute.precompute.sources.table.delimited import read_header
@@ -101,6 +101,7 @@ def open_table(path: str, format: str, columns: SourceColumns, opener: Opener) -
       SourceError: no such file, no rows, no such column, a row of the wrong length, an empty path, a repeated key.
     """
     with open_first(path, opener) as stream:
+        _refuse_compressed(stream, path)
         lines = Lines(stream, path, at_start=True)
         layout: Layout = JsonLayout(columns=columns) if format == "jsonl" else read_header(lines, format, columns)
         # Hashes take far less memory than keys; the rare suspects are checked again.
@@ -134,6 +135,13 @@ def open_table(path: str, format: str, columns: SourceColumns, opener: Opener) -
         has_labels=has_labels,
         offsets=np.frombuffer(offsets, np.int64),
     )
+
+
+def _refuse_compressed(stream: BinaryIO, path: str) -> None:
+    if name := compression_of(stream.read(8)):
+        workbook = " (an Excel workbook is one, too: save it as CSV with UTF-8)" if name == "zip" else ""
+        raise SourceError(f"{path}: a {name} file, not a table of text{workbook}; extract the table first")
+    stream.seek(0)
 
 
 def _info(lines: Lines, format: str, columns: SourceColumns) -> SourceInfo:

@@ -14,10 +14,10 @@ import tarfile
 from collections.abc import Iterator
 from typing import BinaryIO, Literal
 
+from lit_precompute.precompute.sources.files import compression_of
 from lit_precompute.precompute.sources.source import SourceError
 from lit_precompute.precompute.sources.values import short
 
-_OTHER_MARKS = ((b"\x1f\x8b", "gzip"), (b"BZh", "bzip2"), (b"\xfd7zXZ", "xz"), (b"\x28\xb5\x2f\xfd", "zstd"))
 # What a header for all later members may not set: a unit is read from its own first byte, without it.
 _OWN_FIELDS = {"path", "linkpath", "size"}
 
@@ -146,11 +146,10 @@ def _tar_at(stream: BinaryIO, path: str, start: int) -> tarfile.TarFile:
     """Returns a TarFile positioned at byte `start`."""
     stream.seek(start)
     first = stream.read(8)
-    for mark, name in _OTHER_MARKS:
-        if first.startswith(mark):
-            raise SourceError(
-                f"{path}: compressed with {name}, but rows are read by position: decompress it to a plain .tar"
-            )
+    if name := compression_of(first):
+        raise SourceError(
+            f"{path}: compressed with {name}, but rows are read by position: decompress it to a plain .tar"
+        )
     stream.seek(start)
     try:
         tar = tarfile.TarFile(fileobj=stream, tarinfo=_Header)

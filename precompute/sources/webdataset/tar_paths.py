@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import itertools
 import math
 import re
@@ -21,6 +22,7 @@ def find_tars(path: str, find: Finder) -> list[str]:
     Raises:
       SourceError: a pattern or a folder matches none.
     """
+    given = path
     if not path.lower().endswith((".tar", ".tar.gz", ".tgz")):
         path = tars_in(path)
     paths = [
@@ -29,6 +31,10 @@ def find_tars(path: str, find: Finder) -> list[str]:
         for found in (find(pattern) if any(mark in pattern for mark in "*?[") else [pattern])
     ]
     if not paths:
+        if path != given and find(glob.escape(given)):
+            raise SourceError(
+                f"{given}: not a .tar file, nor a folder or a pattern of them, so not webdataset's format"
+            )
         raise SourceError(f"{path}: no such files")
     return paths
 

@@ -33,7 +33,8 @@ def make_example(
       columns: the keys in the JSON.
       has_labels: whether labels are kept.
     """
-    image = rule.image_of(sample)
+    images = rule.images_of(sample)
+    image = images[0] if images else None
     words = Words()
     try:
         if not sample.cut_off:
@@ -46,6 +47,8 @@ def make_example(
     label, notes = words.label, words.notes
     if label and not has_labels:
         label, notes = "", (*notes, "label, which no sample had where planning looked, left out")
+    if len(images) > 1:
+        notes = (*notes, "another image in the sample, left out")
     return Example(
         key=sample_key(file.path, sample.name),
         source=f"{file.path}:{shown(image.name if image else sample.name)}",
@@ -77,4 +80,5 @@ def _why_no_image(sample: Sample, rule: SampleRule) -> str:
         return cut_in_words(next(iter(sample.parts.values())), rule)
     what = f"no member {rule.image}" if rule.image else "no image"
     hint = "; --image-column chooses one" if any(map(is_compound_image, sample.parts)) and not rule.image else ""
-    return f"{what} in the sample, only {', '.join(map(shown, sorted(sample.parts)))}{hint}"
+    there_are = ", ".join(shown(suffix) or repr(suffix) for suffix in sorted(sample.parts))
+    return f"{what} in the sample, only {there_are}{hint}"

@@ -80,8 +80,12 @@ class SampleRule:
 
     def image_of(self, sample: Sample) -> Member | None:
         """Returns the member that is the sample's image, if any."""
+        return next(iter(self.images_of(sample)), None)
+
+    def images_of(self, sample: Sample) -> list[Member]:
+        """Returns the members that could be the sample's image; the first of them is."""
         suffixes = (self.image,) if self.image else IMAGE_SUFFIXES
-        return None if sample.cut_off else next((sample.parts[s] for s in suffixes if s in sample.parts), None)
+        return [] if sample.cut_off else [sample.parts[suffix] for suffix in suffixes if suffix in sample.parts]
 
     def split(self, name: str) -> tuple[str, str] | str:
         """Returns a member's sample and suffix, or why it belongs to none."""

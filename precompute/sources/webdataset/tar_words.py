@@ -21,7 +21,7 @@ from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.images.reading import LargeFileError
 from lit_precompute.precompute.sources.files import Opener
 from lit_precompute.precompute.sources.source import SourceColumns, SourceError
-from lit_precompute.precompute.sources.values import parse_json, read_label, read_texts
+from lit_precompute.precompute.sources.values import parse_json_as_it_is, read_label, read_texts, short
 from lit_precompute.precompute.sources.webdataset.tar_members import Member, shown
 
 # As webdataset's writer names them.
@@ -108,6 +108,8 @@ def read_words(parts: Mapping[str, Member], file: SharedFile, columns: SourceCol
         texts += [text.strip() for text in found]
         notes += left_out
     label, left_out = (labels[0], []) if labels else read_label(values, columns.label)
+    if len(set(labels)) > 1:
+        left_out = ["another label in the sample, left out"]
     # img2dataset writes a caption twice, as txt and in the JSON.
     unique = tuple(text for text in dict.fromkeys(texts) if text)
     return Words(unique, label, tuple(dict.fromkeys([*notes, *left_out])))
@@ -124,17 +126,19 @@ def read_json(parts: Mapping[str, Member], file: SharedFile) -> tuple[dict[str, 
     Raises:
       ImageError: "unreadable" or "missing", the member cannot be read.
     """
-    member = next((parts[suffix] for suffix in JSON_SUFFIXES if suffix in parts), None)
-    if member is None:
+    members = [parts[suffix] for suffix in JSON_SUFFIXES if suffix in parts]
+    if not members:
         return {}, []
-    data = file.read(member)
+    notes = ["another JSON in the sample, left out"] if len(members) > 1 else []
     try:
-        values = parse_json(data.decode("utf-8-sig"), _NotJsonError)
+        values, repeated = parse_json_as_it_is(file.read(members[0]).decode("utf-8-sig"), _NotJsonError)
     except (UnicodeDecodeError, _NotJsonError):
-        return {}, ["JSON that cannot be parsed, left out"]
+        return {}, ["JSON that cannot be parsed, left out", *notes]
     if not isinstance(values, dict):
-        return {}, ["JSON that is not an object, left out"]
-    return values, []
+        return {}, ["JSON that is not an object, left out", *notes]
+    if repeated is not None:
+        notes.append(f"{short(repeated)} is repeated in the JSON, all but the last left out")
+    return values, notes
 
 
 class _NotJsonError(ValueError):

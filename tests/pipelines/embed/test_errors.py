@@ -5,30 +5,40 @@ import traceback
 
 import pytest
 
-from lit_precompute.pipelines.embed.errors import WorkerBugError, WorkerError, in_words, located, without_stacks
+from lit_precompute.pipelines.embed.errors import (
+    WorkerBugError,
+    WorkerError,
+    WorkerSourceError,
+    in_words,
+    located,
+    without_stacks,
+)
 from lit_precompute.precompute.sources.source import SourceError
 
 
 def _raised(error):
     """Returns what a runner gets to see of an error."""
-    with pytest.raises((WorkerError, WorkerBugError)) as caught, located("rows 1 to 8 of a.tsv", "out"):
+    with (
+        pytest.raises((WorkerError, WorkerBugError, WorkerSourceError)) as caught,
+        located("rows 1 to 8 of a.tsv", "out"),
+    ):
         raise error
     return caught.value
 
 
 @pytest.mark.parametrize(
-    ("error", "words", "is_bug"),
+    ("error", "words", "is_bug", "is_final"),
     [
-        (FileExistsError(17, "File exists", "out/embeddings"), "out/embeddings: File exists", False),
-        (ConnectionError("the store: gone"), "the store: gone", False),
-        (SourceError("a.tsv: changed;\n start again."), "a.tsv: changed; start again", False),
-        (KeyError("width"), "KeyError: 'width'", True),
-        (ValueError("shapes (2,3)\nand (4,)"), "ValueError: and (4,)", True),
-        (RuntimeError(), "RuntimeError:", True),
+        (FileExistsError(17, "File exists", "out/embeddings"), "out/embeddings: File exists", False, False),
+        (ConnectionError("the store: gone"), "the store: gone", False, False),
+        (SourceError("a.tsv: changed;\n start again."), "a.tsv: changed; start again", False, True),
+        (KeyError("width"), "KeyError: 'width'", True, False),
+        (ValueError("shapes (2,3)\nand (4,)"), "ValueError: and (4,)", True, False),
+        (RuntimeError(), "RuntimeError:", True, False),
     ],
 )
-def test_the_sentence_is_found_in_whatever_a_runner_makes_of_it(error, words, is_bug):
-    expected = f"rows 1 to 8 of a.tsv: {words}", is_bug
+def test_the_sentence_is_found_in_whatever_a_runner_makes_of_it(error, words, is_bug, is_final):
+    expected = f"rows 1 to 8 of a.tsv: {words}", is_bug, is_final
     raised = _raised(error)
     assert in_words(raised, "out") == expected
     stack = "".join(traceback.format_exception(raised)).rstrip("\n")
@@ -43,8 +53,10 @@ def test_an_error_of_the_runner_itself_is_its_last_line():
     assert in_words(RuntimeError("Pipeline failed\nin state FAILED\n"), "out") == (
         "RuntimeError: in state FAILED",
         True,
+        False,
     )
-    assert in_words(PermissionError(13, "Permission denied", "/tmp/x"), "out") == ("/tmp/x: Permission denied", False)
+    denied = PermissionError(13, "Permission denied", "/tmp/x")
+    assert in_words(denied, "out") == ("/tmp/x: Permission denied", False, False)
 
 
 def test_only_beams_stacks_are_kept_off_standard_error(capsys):

@@ -1,5 +1,6 @@
 import csv
 import dataclasses
+import gzip
 import hashlib
 import io
 import json
@@ -182,12 +183,57 @@ def test_info_identifies_the_table(tmp_path):
         ),
         ("t.csv", "path,text,key\n1,a,x\n2,b,\n", r"line 3: column 'key' is empty"),
         ("t.csv", "path,text,key\n1,a,x\n2,b,x\n", r"line 3: keys must be unique, 'x' was first seen at .*line 2"),
-        ("t.csv", 'path,text\n1,"a\n2,b\n3,c\n', r"line 2: unexpected end of data; quote fields as"),
+        (
+            "t.csv",
+            'path,text\n1,"a\n2,b\n3,c\n',
+            r"line 2: a quoted field begins here and does not end; quote fields as",
+        ),
         ("t.csv", 'path,text\n1,"a"b\n', r"line 2: ',' expected after '\"'"),
         ("t.csv", b"path,text\n1,\xff\xfe\n", r"line 2: not UTF-8 at byte 2 of the line; save the table as UTF-8"),
         ("t.csv", "path,text,texts\n1,a,[1\n", r"line 2: not JSON: .* in '\[1'"),
-        ("t.jsonl", '{"path": "1", "text": "a"}\n[1]\n', r"line 2: must be a JSON object, got \[1\]"),
-        ("t.jsonl", '{"path": "1", "text": "a"}\n{"path"\n', r"line 2: not JSON: "),
+        (
+            "t.jsonl",
+            '{"path": "1", "text": "a"}\n[1]\n',
+            r"line 2: must be a JSON object, got \[1\]; a .jsonl table has one JSON object a line$",
+        ),
+        ("t.jsonl", '{"path": "1", "text": "a"}\n{"path"\n', r"line 2: not JSON: .*one JSON object a line$"),
+        ("t.jsonl", '[\n  {\n    "path": "1"', r"line 1: not JSON: .*one JSON object a line$"),
+        (
+            "t.jsonl",
+            '{"path":"0","text":"x"}\n{"path":"1.png","path":"2.png","text":"a","text":"b"}\n',
+            r"line 2: the key 'path' is repeated; give each key once \(several texts: as a list\)$",
+        ),
+        ("t.jsonl", '{"path":"1","text":"a","k\\u0031":0,"k1":0}\n', r"line 1: the key 'k1' is repeated"),
+        (
+            "t.jsonl",
+            f'{{"path":"1","text":"a","n":{"7" * 5000}}}',
+            r"line 1: JSON with a number of over 4,300 digits, '{",
+        ),
+        ("t.jsonl", '{"path":"1","n":' + "[" * 100_000, r"line 1: JSON that is nested too deeply, '{"),
+        (
+            "t.jsonl",
+            '{"path":"1","text":"a"}\n'.encode("utf-16-le"),
+            r"line 1: a NUL character: not UTF-8 \(UTF-16\?\); save",
+        ),
+        ("t.csv", "path,text\n1,a\n".encode("utf-16-le"), r"line 1: a NUL character: not UTF-8 \(UTF-16\?\); save"),
+        ("t.tsv", "path\ttext\n1\ta\n".encode("utf-16-be"), r"line 1: a NUL character: not UTF-8 \(UTF-16\?\); save"),
+        (
+            "t.csv",
+            b"PK\x03\x04\x14\x00\x06",
+            r"t.csv: a zip file, not a table of text \(an Excel workbook is one, too: save it",
+        ),
+        ("t.jsonl", gzip.compress(b"{}"), r"t.jsonl: a gzip file, not a table of text; extract the table first$"),
+        (
+            "t.csv",
+            "path,text\n1.png,a\n2.png;a\n",
+            r"line 3: .* this row 1; the row has no ',' but ';': separate fields as the header does$",
+        ),
+        ("t.tsv", "path\ttext\n1.png,a\n", r"line 2: .* this row 1; the row has no '\\t' but ',': separate fields"),
+        (
+            "t.csv",
+            'path,text\n1.png, "a, b"\n',
+            r"line 2: .* this row 3; a space before a quote makes the quote part of the text: remove that space$",
+        ),
         (
             "t.jsonl",
             '{"file": "1", "text": "a"}\n',
@@ -207,6 +253,13 @@ def test_errors_are_reported_before_any_work(tmp_path, name, content, message):
     with pytest.raises(SourceError, match=message) as caught:
         open_source(path)
     assert str(caught.value).startswith(path)
+
+
+def test_a_key_that_a_nested_object_repeats_loses_nothing_of_the_row(tmp_path):
+    path = _write(
+        tmp_path, "t.jsonl", '{"exif": {"a": 1, "a": 2}, "path": "1", "text": "a", "more": [{"b": 1, "b": 1}]}'
+    )
+    assert _rows(open_source(path)) == [("1", ("a",), "")]
 
 
 def test_chosen_columns_must_exist(tmp_path):
@@ -249,6 +302,14 @@ def test_images_are_read_on_request(tmp_path):
             row.read_image()
         assert caught.value.reason == reason
         assert row.key in str(caught.value)
+
+
+def test_a_path_that_ends_in_a_space_is_shown_in_quotes(tmp_path):
+    source = open_source(_write(tmp_path, "t.csv", "path,text\n1.png ,a\n"))
+    (row,) = source.read(source.units(1)[0])
+    with pytest.raises(ImageError) as caught:
+        row.read_image()
+    assert caught.value.message == f"no such file: '{tmp_path}/1.png '"
 
 
 def test_errors_that_are_not_about_the_image_are_raised(tmp_path):

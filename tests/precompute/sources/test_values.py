@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from lit_precompute.precompute.sources.source import SourceError
-from lit_precompute.precompute.sources.values import parse_json, read_key, read_label, read_texts
+from lit_precompute.precompute.sources.values import parse_json, read_key, read_label, read_texts, visible
 
 
 def _read(text: str) -> Any:
@@ -64,6 +64,13 @@ def test_labels_are_strings_or_whole_numbers_and_whatever_else_is_noted(value, l
     assert read_label({}, "label") == ("", [])
 
 
+def test_white_space_that_a_reader_would_overlook_is_shown():
+    for path in ("a.png ", " a.png", "a /b.png", "a/ b.png", "a  b.png", "a\tb.png", "a\xa0b.png", "a.png\n"):
+        assert visible(path) == repr(path)
+    for path in ("a.png", "/my images/a b.png", "s3://a/b.png", ""):
+        assert visible(path) == path
+
+
 def test_keys_are_strict():
     assert read_key({"key": "a"}, "key", SourceError) == "a"
     assert read_key({"key": 7}, "key", SourceError) == "7"
@@ -80,6 +87,6 @@ def test_keys_are_strict():
 
 @pytest.mark.parametrize("text", ["{", "", "[" * 100_000, "1" * 5000, json.dumps("\x1b[31m\t") + "x"])
 def test_what_is_not_json_is_reported_without_control_characters(text):
-    with pytest.raises(SourceError, match="not JSON: ") as caught:
+    with pytest.raises(SourceError, match="JSON") as caught:
         _read(text)
     assert str(caught.value).isprintable()

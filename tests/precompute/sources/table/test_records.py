@@ -68,12 +68,12 @@ def test_long_fields_are_read_and_the_limit_of_the_csv_module_stays():
 
 
 def test_a_quote_that_is_never_closed_is_reported_where_it_begins():
-    with pytest.raises(SourceError, match=r"t, line 3: unexpected end of data; quote fields as"):
+    with pytest.raises(SourceError, match=r"t, line 3: a quoted field begins here and does not end; quote fields as"):
         _records('a,b\n"c\nd","e\nf,g\n', "csv")
     stream = Repeated(b'a,"' + b"x" * 997 + b"\n")
     with pytest.raises(SourceError, match=r"t, line 1: ',' expected after '\"' in line 2; quote fields as"):
         next(read_records(Lines(stream, "t", at_start=True), DIALECTS["csv"]))
     stream = Repeated(b";a" * 500 + b"\n", start=b'a,"')
-    with pytest.raises(SourceError, match=r"t, line 1: unexpected end of data"):
+    with pytest.raises(SourceError, match=r"t, line 1: a quoted field begins here and does not end"):
         next(read_records(Lines(stream, "t", at_start=True), DIALECTS["csv"]))
     assert stream.num_read <= MAX_ROW_BYTES + 3 * MEGABYTE

@@ -43,6 +43,20 @@ def test_foreign_json_loses_its_own_words_alone(tmp_path, text, texts, label, no
     assert _row(tmp_path, cls="7", json=text).label == "7"
 
 
+def test_members_beside_those_that_are_read_are_noted(tmp_path):
+    row = _row(tmp_path, cls="cat", **{"class": "dog"}, json='{"text": "a"}', jsn='{"text": "b"}')
+    notes = {"another label in the sample, left out", "another JSON in the sample, left out"}
+    assert (row.texts, row.label, set(row.notes)) == (("a",), "cat", notes)
+    row = _row(tmp_path, cls="cat", **{"class": "cat\n"}, txt="a", text="b")
+    assert (row.texts, row.label, row.notes) == (("a", "b"), "cat", ())
+
+
+def test_of_a_key_that_the_json_repeats_the_last_value_is_taken_and_it_is_noted(tmp_path):
+    row = _row(tmp_path, json='{"text": "a", "label": "x", "text": "b"}')
+    notes = ("'text' is repeated in the JSON, all but the last left out",)
+    assert (row.texts, row.label, row.notes) == (("b",), "x", notes)
+
+
 def test_json_that_is_not_utf8_loses_its_own_words_alone(tmp_path):
     path = write_tar(tmp_path / "d.tar", [("1.jpg", b"image"), ("1.json", '{"text": "é"}'.encode("latin-1"))])
     (row,) = all_rows(open_source(path))

@@ -70,6 +70,9 @@ def test_the_image_and_the_names_of_json_keys_are_chosen_by_rule(tmp_path):
     path = write_tar(tmp_path / "d.tar", [("1.json", values), ("1.png", b"png"), ("1.jpg", b"jpg")])
     (row,) = all_rows(open_source(path, columns=SourceColumns(text="prompt", texts="captions", label="class")))
     assert (row.texts, row.label, row.read_image()) == (("a text", "x"), "dog", b"jpg")
+    assert row.notes == ("another image in the sample, left out",)
+    (row,) = all_rows(open_source(path, columns=SourceColumns(image="png")))
+    assert (row.read_image(), row.notes) == (b"png", ())
 
 
 @pytest.mark.parametrize("format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
@@ -133,6 +136,7 @@ def test_a_faulty_sample_fails_alone(tmp_path):
         [
             ("1.txt", b"no image"),
             ("1.mp3", b""),
+            ("2.", b""),
             ("4.jpg", b"P"),
             ("4.txt", b"\xff"),
             ("5.jpg", b"P"),
@@ -144,11 +148,12 @@ def test_a_faulty_sample_fails_alone(tmp_path):
     rows = all_rows(open_source(path))
     assert [outcome(row) for row in rows] == [
         ("missing", "no image in the sample, only mp3, txt"),
+        ("missing", "no image in the sample, only ''"),
         ("unreadable", "4.txt: not UTF-8 at byte 0"),
         ("unreadable", "5.cls: not UTF-8 at byte 0"),
         b"P",
     ]
-    assert [row.texts for row in rows] == [("no image",), (), (), ("sound",)]
+    assert [row.texts for row in rows] == [("no image",), (), (), (), ("sound",)]
 
 
 def test_threads_share_one_open_tar(tmp_path):
@@ -254,6 +259,9 @@ def test_paths_without_tars_are_errors(tmp_path):
         open_source(str(tmp_path / "d-{0..1}.tar"))
     with pytest.raises(SourceError, match=r"\*.tar: no such files"):
         open_source(str(tmp_path / "*.tar"))
+    (tmp_path / "t.csv").write_text("path,text\n1.png,a\n")
+    with pytest.raises(SourceError, match=r"t.csv: not a .tar file, nor a folder or a pattern of them"):
+        open_source(str(tmp_path / "t.csv"), format="webdataset")
     with pytest.raises(SourceError, match="unknown format"):
         open_source(str(tmp_path))
 
