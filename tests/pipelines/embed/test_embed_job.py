@@ -6,6 +6,7 @@ import importlib.metadata
 import io
 import json
 import pathlib
+import re
 
 import jax
 import jax.numpy as jnp
@@ -195,11 +196,11 @@ def test_another_tower_source_or_option_is_refused_with_both_values(tmp_path, mo
     other_source = write_source(tmp_path / "other", 10)
     other_weights = write_weights(tmp_path / "other.npz", seed=1)
     changes = {
-        "options.vector_type is 'float16' there, 'float32' was requested": arguments(source, output, dtype="float32"),
-        "options.rows_per_shard is 8 there, 9 was requested": arguments(source, output, rows_per_shard=9),
-        "options.max_pixels is None there, 999 was requested": arguments(source, output, max_pixels=999),
+        "--dtype is 'float16' there, 'float32' was requested": arguments(source, output, dtype="float32"),
+        "--rows-per-shard is 8 there, 9 was requested": arguments(source, output, rows_per_shard=9),
+        "--max-pixels is None there, 999 was requested": arguments(source, output, max_pixels=999),
         "tower.weights_sha256 is": arguments(source, output, other_weights),
-        f"source.path is '{source}' there, '{other_source}' was requested": arguments(other_source, output),
+        f"the content of {other_source} differs from that of {source}, with which": arguments(other_source, output),
     }
     for message, command in changes.items():
         assert run(monkeypatch, *command) == 2
@@ -323,6 +324,12 @@ def test_a_batch_that_does_not_fit_the_memory_does_not_claim_the_output(tmp_path
     assert "a batch of 128 images does not fit the memory (RESOURCE_EXHAUSTED: Out of" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
     assert run(monkeypatch, *arguments(source, tmp_path / "out", batch_size=4)) == 0
+
+
+@pytest.mark.skipif(not pathlib.Path("/proc/self").exists(), reason="needs /proc")
+def test_an_output_where_no_folder_can_be_made_is_refused_with_its_path(monkeypatch, tmp_path, source, capsys):
+    assert run(monkeypatch, *arguments(source, "/proc/out", write_weights(tmp_path / "weights.npz"))) == 2
+    assert re.fullmatch(r"error: /proc/out: .*; choose another --output\n", capsys.readouterr().err)
 
 
 def test_an_output_that_is_a_file_is_refused(tmp_path, monkeypatch, source, capsys):
