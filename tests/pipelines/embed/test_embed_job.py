@@ -282,16 +282,26 @@ def test_a_directory_reads_each_marker_once(tmp_path, monkeypatch, source):
         ({"tower": "test-tinny"}, "unknown tower 'test-tinny'; did you mean one of test-tiny"),
         ({"weights": "/nowhere.npz"}, "/nowhere.npz"),
         ({"max_failures": "many"}, "--max-failures must be a count like 100 or a share like 0.5%, got 'many'"),
-        ({"batch_size": 0}, "batch_size must be >= 1, got 0"),
-        ({"rows_per_shard": 0}, "rows_per_shard must be >= 1, got 0"),
+        ({"batch_size": 0}, "error: --batch-size must be >= 1, got 0"),
+        ({"rows_per_shard": 0}, "error: --rows-per-shard must be >= 1, got 0"),
+        ({"rows_per_shard": 10**20}, f"error: --rows-per-shard must be at most {2**31 - 1}, got {10**20}"),
+        ({"output": ""}, "error: --output must name a directory, got ''"),
+        ({"output": "http:o"}, "error: --output http:o: must be a local path, got a http:// address"),
+        ({"image_column": "file"}, "give its name as --image-column"),
+        ({"label_column": "class"}, "give its name as --label-column"),
+        ({"source_format": "xml"}, "--source-format must be one of csv, tsv, jsonl, "),
+        ({"sample_name": "last-dot"}, "--sample-name last-dot is for tars, and this is tsv"),
         ({"no_such_flag": 3}, "unknown options --no-such-flag"),
-        ({"decode_workers": 0}, "decode_workers must be >= 1, got 0"),
-        ({"text_column": "path"}, "columns: names must differ"),
+        ({"decode_workers": 0}, "error: --decode-workers must be >= 1, got 0"),
+        (
+            {"text_column": "path"},
+            "columns: names must differ and not be empty, got --image-column 'path', --text-column 'path'",
+        ),
         ({"runner": "FlankRunner"}, "--runner=FlankRunner: Unexpected pipeline runner: FlankRunner"),
     ],
 )
 def test_wrong_input_is_one_message_before_any_work(tmp_path, monkeypatch, source, capsys, options, message):
-    assert run(monkeypatch, *arguments(source, tmp_path / "out", **options)) == 2
+    assert run(monkeypatch, *arguments(source, **{"output": tmp_path / "out", **options})) == 2
     said = capsys.readouterr().err
     assert message in said.replace("\n", "")
     assert "Traceback" not in said
