@@ -4,8 +4,9 @@ import dataclasses
 import os
 from typing import Literal
 
-from lit_precompute.precompute.images.limits import MAX_PIXELS
+from lit_precompute.precompute.images.limits import MAX_PIXELS, MAX_SIDE
 
+_MOST = 2**31 - 1
 DecodeIn = Literal["auto", "threads", "processes"]
 
 
@@ -27,11 +28,18 @@ class DecodingOptions:
     max_pixels_in_flight: int = MAX_PIXELS
 
     def __post_init__(self):
-        for name in ("decode_workers", "max_pixels", "max_pixels_in_flight"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be >= 1, got {value}")
+        check_count("--decode-workers", self.decode_workers)
+        check_count("--max-pixels", self.max_pixels, most=MAX_SIDE**2)
+        check_count("--max-pixels-in-flight", self.max_pixels_in_flight, most=MAX_SIDE**2)
 
     def count_workers(self) -> int:
         """Returns the number of threads or processes on this machine."""
         return self.decode_workers or max(2, os.cpu_count() or 2)
+
+
+def check_count(flag: str, value: int | None, *, most: int = _MOST) -> None:
+    """Raises ValueError unless an option is None or in [1, `most`]; it is named by its flag."""
+    if value is not None and value < 1:
+        raise ValueError(f"{flag} must be >= 1, got {value}")
+    if value is not None and value > most:
+        raise ValueError(f"{flag} must be at most {most}, got {value}")

@@ -5,7 +5,7 @@ Promises: a block can be read with pyarrow alone, and the same rows give the sam
 
 import pyarrow as pa
 
-from lit_precompute.schemas.storage import DatasetError
+from lit_precompute.schemas.storage import HOW_TO_MEND, DatasetError
 
 # One record per chunk, so that a block can be read alone; blocks have their own compression.
 WRITER_OPTIONS = "group_size:1,uncompressed"
@@ -31,7 +31,7 @@ def decode(data: bytes, schema: pa.Schema, where: str) -> pa.RecordBatch:
             batch = stream.read_next_batch()
     except (pa.ArrowInvalid, pa.ArrowSerializationError, OSError, StopIteration) as error:
         raise DatasetError(
-            f"{where}: not an Arrow IPC stream ({error}); verify the dataset and fetch it again"
+            f"{where}: not an Arrow IPC stream ({error}); verify the dataset and {HOW_TO_MEND}"
         ) from error
     if not batch.schema.equals(schema, check_metadata=True):
         raise DatasetError(f"{where}: the block's schema is {batch.schema}, the manifest's {schema}")

@@ -34,6 +34,7 @@ class Claim:
       advice_foreign: what to do if the directory contains other files.
       advice_another: what to do if it belongs to another.
       advice_damaged: what to do if the note is damaged.
+      flags: what the user knows values of the note by, where that differs from their dotted names.
     """
 
     directory: pathlib.Path
@@ -43,6 +44,7 @@ class Claim:
     advice_foreign: str
     advice_another: str
     advice_damaged: str
+    flags: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def make(self, description: Mapping[str, Any]) -> None:
         """Writes the note, or checks that the existing one equals the description.
@@ -73,7 +75,7 @@ class Claim:
 
     def refuse_another(self, found: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
         """Raises ClaimError if the request differs from what the directory was found to belong to."""
-        words = list(differences(found, asked).values())
+        words = list(differences(found, asked, self.flags).values())
         if words:
             more = f"; and {len(words) - _MAX_NAMED} more" if len(words) > _MAX_NAMED else ""
             raise ClaimError(
@@ -106,13 +108,16 @@ class Claim:
             publish_folder(folder, lambda made: _write(made / self.note.name, description), prefix="")
 
 
-def differences(found: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, str]:
-    """Returns, by dotted name, `name is V there, W was requested` for each value that differs."""
-    flat_found, flat_asked = dict(_flatten(found)), dict(_flatten(asked))
+def differences(
+    found: Mapping[str, Any], asked: Mapping[str, Any], flags: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Returns, by dotted name, `name is V there, W was requested` for each value that differs; `flags` rename."""
+    flags = flags or {}
+    there, requested = dict(_flatten(found)), dict(_flatten(asked))
     return {
-        name: f"{name} is {_short(flat_found.get(name))} there, {_short(flat_asked.get(name))} was requested"
-        for name in sorted({*flat_found, *flat_asked})
-        if flat_found.get(name) != flat_asked.get(name)
+        name: f"{flags.get(name, name)} is {_short(there.get(name))} there, {_short(requested.get(name))} was requested"
+        for name in sorted({*there, *requested})
+        if there.get(name) != requested.get(name)
     }
 
 

@@ -33,6 +33,10 @@ def os_error_in_words(error: OSError, folder: str | None = None) -> str:
     place = error.filename or folder
     if error.errno in _NO_ROOM and place is not None:
         file_system = _file_system(pathlib.Path(str(place)))
+        if error.errno == errno.ENOSPC and (most := _files_if_used_up(file_system)):
+            return (
+                f"no more files can be created on the file system at {file_system} ({most:,} in all), writing {place}"
+            )
         size = f"{shutil.disk_usage(file_system).total / 1e6:,.1f} MB in all"
         return f"{_NO_ROOM[error.errno]} on the file system at {file_system} ({size}), writing {place}"
     if error.filename and error.strerror:
@@ -52,6 +56,15 @@ def is_full_disk(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def _files_if_used_up(file_system: pathlib.Path) -> int:
+    """Returns how many files a file system can hold if these, not its bytes, are what ran out; otherwise 0.
+
+    What was half written has been removed by now, so that there may be a little of both.
+    """
+    found = os.statvfs(file_system)
+    return found.f_files if found.f_favail * found.f_blocks < found.f_bavail * found.f_files else 0
 
 
 def _file_system(path: pathlib.Path) -> pathlib.Path:

@@ -27,7 +27,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         faults = outer.faults.get(self.path, [])
         if faults and (self.command == "GET" or outer.fails_head):
             fault = faults[0] if outer.fails_always else faults.pop(0)
-            getattr(self, f"_{fault}", lambda _: self._refuse(fault))(content)
+            name, _, self.target = str(fault).partition(" ")
+            getattr(self, f"_{name}", lambda _: self._refuse(fault))(content)
         elif content is None:
             self._refuse(404)
         else:
@@ -55,8 +56,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(int(status))
         if status == 429:
             self.send_header("Retry-After", "7")
-        self.send_header("Content-Length", "0")
+        body = self.server.outer.body_of_errors if status != 304 else b""
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
 
     def _cut(self, content):
         """Promises everything and closes after half of it."""
@@ -94,6 +98,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
+    def _redirect(self, _):
+        """Redirects to what follows "redirect " in the fault."""
+        self.send_response(302)
+        self.send_header("Location", self.target)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
     def log_message(self, *_):
         pass
 
@@ -101,13 +112,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 class FlakyServer:
     """Contents and faults by path.
 
-    `faults` are statuses (429 with Retry-After: 7), cut, short, close, garbage, hang or circle, one for each GET;
-    `fails_always` keeps to the first. `parts` is whether ranges are served, `sizes` whether lengths are told.
+    `faults` are statuses (429 with Retry-After: 7), cut, short, close, garbage, hang, circle or "redirect URL", one for
+    each GET; `fails_always` keeps to the first. `parts` is whether ranges are served, `sizes` whether lengths are told;
+    `body_of_errors` comes with statuses.
     """
 
     def __init__(self):
         self.contents, self.faults, self.asked = {}, {}, []
         self.fails_always, self.fails_head, self.parts, self.sizes = False, False, True, True
+        self.body_of_errors = b""
         self.stopped = threading.Event()
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self._server.daemon_threads = True

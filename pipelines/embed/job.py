@@ -40,8 +40,19 @@ from lit_precompute.schemas.json_files import faults_in_words
 from lit_precompute.schemas.manifest import FORMAT_VERSION
 from lit_precompute.schemas.probes import number_in_dataset
 from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, write_text_atomically
+from lit_precompute.schemas.wording import is_full_disk
 
 BLOCK_ROWS = 1024
+# What users give the parts of a specification by.
+_FLAGS = {
+    "options.vector_type": "--dtype",
+    **{f"options.{name.replace('-', '_')}": f"--{name}" for name in ("batch-size", "max-pixels", "rows-per-shard")},
+    "source.options.format": "--source-format",
+    "source.options.sample_name": "--sample-name",
+    **{f"source.options.columns.{name}": f"--{name}-column" for name in ("image", "text", "texts", "label", "key")},
+    "tower.name": "--tower",
+    "tower.pooling": "--pooling",
+}
 
 
 class JobError(ValueError):
@@ -117,6 +128,7 @@ class JobDirectory:
             advice_foreign="give an empty --output",
             advice_another="Give these values again to resume it, or choose another --output",
             advice_damaged="choose another --output",
+            flags=_FLAGS,
         )
         self._markers = self._work / "shards"
         self._known_markers: dict[str, ShardMarker] = {}
@@ -148,7 +160,8 @@ class JobDirectory:
         """Claims the directory for this job; returns whether the job is already finished.
 
         Raises:
-          ClaimError: it belongs to another job or dataset (each difference with both values), or contains other files.
+          ClaimError: it belongs to another job or dataset (each difference with both values), contains other files, or
+            no folder can be made there.
         """
         if self.is_published():
             self._claim.refuse_another(self._published(), job.specification())
@@ -160,6 +173,11 @@ class JobDirectory:
             if not self.is_published():
                 raise
             return self.claim(job)  # another launcher has just published it
+        except OSError as error:
+            if is_full_disk(error):
+                raise
+            # /proc and /sys, for example, say that they may be written to.
+            raise ClaimError(f"{self.path}: cannot be made ({error.strerror}); choose another --output") from error
         return False
 
     def noted(self) -> dict[str, Any] | None:

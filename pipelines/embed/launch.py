@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lit_precompute.pipelines.embed.errors import EmbedError, in_words, without_stacks
 from lit_precompute.pipelines.embed.failure_limit import FailureLimit, describe_failures, example_of_failure
 from lit_precompute.pipelines.embed.job import JobDirectory
-from lit_precompute.pipelines.embed.moved_source import open_under_first_names
+from lit_precompute.pipelines.embed.moved_source import check_same_source, open_under_first_names
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.embed.planned_files import PlannedFiles, version_of
 from lit_precompute.precompute.extra import check_embed_extra
@@ -85,14 +85,16 @@ class Launch:
         from lit_precompute.towers.loading import find_file
 
         find_file(options.tower.name, options.tower.weights, progress=on_fetch)
+        first = SourceInfo.model_validate(noted["source"]) if noted else None
         self._source = open_under_first_names(
             options.source,
             format=options.source_format,
             columns=options.columns,
             sample_name=options.sample_name,
-            first=SourceInfo.model_validate(noted["source"]) if noted else None,
+            first=first,
         )
-        self._directory.check({"source": self._source.info.model_dump()})
+        if first is not None:
+            check_same_source(self._directory, self._source.info, first)
         self._limit = FailureLimit.parse(options.max_failures, self._source.num_rows)
         self._plan(beam_flags, PlannedFiles.of(self._source.info, versions), say)
         self.is_finished = self._directory.claim(self.job)

@@ -9,11 +9,15 @@ import dataclasses
 import pathlib
 from typing import Any, BinaryIO
 
+from lit_precompute.pipelines.embed.job import JobDirectory
 from lit_precompute.precompute.sources.opening import open_source
 from lit_precompute.precompute.sources.source import Source, SourceColumns
 from lit_precompute.precompute.sources.webdataset.tar_samples import SampleName
 from lit_precompute.schemas import SourceInfo
+from lit_precompute.schemas.claims import ClaimError
 from lit_precompute.schemas.storage import beside, open_file
+
+_HEADERS = "headers_sha256"  # an option that tars record
 
 
 def open_under_first_names(
@@ -47,11 +51,43 @@ def open_under_first_names(
     return same if same.info == first else source
 
 
+def check_same_source(directory: JobDirectory, source: SourceInfo, first: SourceInfo) -> None:
+    """Compares a source with that of the job that owns the directory, wherever the two are.
+
+    Args:
+      directory: the output.
+      source: what was opened now.
+      first: what the job recorded.
+
+    Raises:
+      ClaimError: the content differs, or how it is read (each difference with both values).
+    """
+    if _files(source) != _files(first):
+        decides = "the names, sizes and headers of tars" if _HEADERS in source.options else "a table's bytes"
+        if source.path == first.path:
+            words = f"the content of {source.path} has changed since the output was begun"
+        else:
+            words = f"the content of {source.path} differs from that of {first.path}, with which the output was begun"
+        raise ClaimError(
+            f"{directory.path}: belongs to another job: {words} ({decides} decide); choose another --output"
+        )
+    directory.check({"source": {**first.model_dump(), "kind": source.kind, "options": source.options}})
+    directory.check({"source": source.model_dump()})
+
+
 def _content(info: SourceInfo) -> tuple[Any, ...]:
-    """Returns what does not depend on where a source is. Keys contain the names of tars, but not of tables."""
-    has_headers = "headers_sha256" in info.options
-    names = [file.sha256 or (pathlib.PurePath(file.path).name if has_headers else file.path) for file in info.files]
-    return info.kind, info.options, names, [file.bytes for file in info.files]
+    """Returns what does not depend on where a source is."""
+    return info.kind, info.options, _files(info)
+
+
+def _files(info: SourceInfo) -> tuple[Any, ...]:
+    """Returns what tells a source's files from others, wherever they are.
+
+    Keys contain the names of tars, but not of tables.
+    """
+    headers = info.options.get(_HEADERS)
+    names = [file.sha256 or (pathlib.PurePath(file.path).name if headers else file.path) for file in info.files]
+    return headers, names, [file.bytes for file in info.files]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 from lit_precompute.pipelines.embed.failure_limit import FailureLimit
-from lit_precompute.precompute.options import DecodingOptions
+from lit_precompute.precompute.options import DecodingOptions, check_count
 from lit_precompute.precompute.sources.source import SourceColumns
 from lit_precompute.precompute.sources.webdataset.tar_samples import SampleName
 from lit_precompute.schemas import VectorType
@@ -43,13 +43,12 @@ class EmbedOptions:
     sample_name: SampleName = "first-dot"
 
     def __post_init__(self):
-        for name, value in (("batch_size", self.batch_size), ("rows_per_shard", self.rows_per_shard)):
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be >= 1, got {value}")
+        check_count("--batch-size", self.batch_size)
+        check_count("--rows-per-shard", self.rows_per_shard)
         if self.vector_type not in VECTOR_TYPES:
-            raise ValueError(f"vector_type must be one of {', '.join(VECTOR_TYPES)}, got {self.vector_type!r}")
+            raise ValueError(f"--dtype must be one of {', '.join(VECTOR_TYPES)}, got {self.vector_type!r}")
         if not self.output:
-            raise ValueError("output must name a directory, got ''")
+            raise ValueError("--output must name a directory, got ''")
         FailureLimit.parse(self.max_failures, num_rows=0)
 
     def recorded(self) -> dict[str, Any]:

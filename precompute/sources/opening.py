@@ -61,7 +61,7 @@ def open_source(
     """
     name = _check_format(path, format, find)
     if sample_name != "first-dot" and name != "webdataset":
-        raise SourceError(f"{path}: sample_name {sample_name!r} is for tars, and this is {name}")
+        raise SourceError(f"{path}: --sample-name {sample_name} is for tars, and this is {name}")
     return _FORMATS[name](path, name, columns or SourceColumns(), sample_name, opener, find)
 
 
@@ -83,7 +83,7 @@ def _check_format(path: str, format: str | None, find: Finder) -> str:
     """Returns the given format, or the one that the path implies."""
     name = format or _format_of(path, find)
     if name not in _FORMATS:
-        raise SourceError(f"{path}: format must be one of {format_names()}, got {name!r}")
+        raise SourceError(f"{path}: --source-format must be one of {', '.join(format_names())}, got {name!r}")
     return name
 
 
@@ -96,7 +96,7 @@ def _format_of(path: str, find: Finder) -> str:
         return "webdataset"
     raise SourceError(
         f"{path}: unknown format; a source is a .csv, .tsv or .jsonl table, a .tar file, a pattern of .tar files or a "
-        f"folder of them; for any other file name, set the format to one of {format_names()}"
+        f"folder of them; for any other file name, set --source-format to one of {', '.join(format_names())}"
     )
 
 

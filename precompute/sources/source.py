@@ -42,7 +42,8 @@ class SourceColumns:
     def __post_init__(self):
         names = dataclasses.astuple(self)
         if "" in names or len(set(names)) < len(names):
-            raise SourceError(f"columns: names must differ and not be empty, got {dataclasses.asdict(self)}")
+            given = ", ".join(f"--{field}-column {name!r}" for field, name in dataclasses.asdict(self).items())
+            raise SourceError(f"columns: names must differ and not be empty, got {given}")
 
     def is_default(self, field: str) -> bool:
         """Returns whether a column has its default name."""

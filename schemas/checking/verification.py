@@ -20,7 +20,7 @@ from lit_precompute.schemas.manifest_parts import Probe, ShardInfo
 from lit_precompute.schemas.probes import decode_vector
 from lit_precompute.schemas.reading.row_block import RowBlock
 from lit_precompute.schemas.reading.table_reader import TableReader
-from lit_precompute.schemas.storage import MANIFEST_NAME, DatasetError, file_sha256
+from lit_precompute.schemas.storage import HOW_TO_MEND, MANIFEST_NAME, DatasetError, file_sha256
 from lit_precompute.schemas.tables import EMBEDDING, EMBEDDINGS, KEY, TableSchema
 from lit_precompute.schemas.vectors import LARGEST, SMALLEST_SCALE, StoredVectors, store
 from lit_precompute.schemas.wording import counted
@@ -99,7 +99,7 @@ class _Verification:
             return
         found = file_sha256(path)
         if found != info.sha256:
-            yield f"{path}: SHA-256 must be {info.sha256}, got {found}; the file was changed: fetch it again"
+            yield f"{path}: SHA-256 must be {info.sha256}, got {found}; the file was changed: {HOW_TO_MEND}"
         for number, fault in enumerate(self._blocks(reader, path, table, info.num_rows, first_row, keys)):
             if number == _MAX_FAULTS_PER_FILE:
                 yield f"{path}: more faults follow"

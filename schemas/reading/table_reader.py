@@ -9,7 +9,7 @@ from array_record.python.array_record_module import ArrayRecordReader
 
 from lit_precompute.schemas import blocks
 from lit_precompute.schemas.manifest_parts import FileInfo
-from lit_precompute.schemas.storage import DatasetError
+from lit_precompute.schemas.storage import HOW_TO_MEND, DatasetError
 from lit_precompute.schemas.tables import TableSchema
 
 # Operating systems often allow 1,024 open files; several tables are read side by side.
@@ -47,7 +47,7 @@ class TableReader:
             try:
                 data: bytes = reader.read([block])[0]
             except (RuntimeError, IndexError) as error:
-                raise DatasetError(f"{where}: damaged ({error}); verify the dataset and fetch it again") from error
+                raise DatasetError(f"{where}: damaged ({error}); verify the dataset and {HOW_TO_MEND}") from error
         return blocks.decode(data, self.schema, where)
 
     def num_records(self, shard: int) -> int:
@@ -67,7 +67,7 @@ class TableReader:
             path = self._directory / self._files[shard].path
             reader = ArrayRecordReader(str(path), _READER_OPTIONS)
             if not reader.ok():
-                raise DatasetError(f"{path}: not a complete ArrayRecord file; verify the dataset and fetch it again")
+                raise DatasetError(f"{path}: not a complete ArrayRecord file; verify the dataset and {HOW_TO_MEND}")
             if len(self._open) >= _MAX_OPEN_FILES:
                 self._open.popitem(last=False)[1].close()
         self._open[shard] = reader  # the most recently used comes last
@@ -76,9 +76,9 @@ class TableReader:
 
 def _check_size(path: pathlib.Path, file: FileInfo) -> None:
     if not path.is_file():
-        raise DatasetError(f"{path}: the shard's file is missing; fetch it again or repair the dataset")
+        raise DatasetError(f"{path}: the shard's file is missing; {HOW_TO_MEND}")
     size = path.stat().st_size
     if size != file.bytes:
         raise DatasetError(
-            f"{path}: must have {file.bytes} bytes, got {size}; the file was truncated or changed: fetch it again"
+            f"{path}: must have {file.bytes} bytes, got {size}; the file was truncated or changed: {HOW_TO_MEND}"
         )

@@ -1,8 +1,9 @@
 """What an error of a file system means: there is no such file, it is refused, try again later, or give up.
 
 Promises: only a definite answer about one file (HTTP 404 or 410, a store's "no such object") says that it is missing,
-and only a refusal of that one file (any other 4xx, a malformed URL) that it cannot be read. fsspec raises
-FileNotFoundError for refused connections, too; the cause then decides.
+and only a refusal of that one file (any other 4xx, a 3xx that leads nowhere, a status that HTTP does not know, a
+malformed URL) that it cannot be read. fsspec raises FileNotFoundError for refused connections, too; the cause then
+decides.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ _MISSING = {404, 410}
 # About the moment, not the file: a slow request, one that came too early, too many of them.
 _LATER = {408, 425, 429}
 _PROXY_REFUSES = 407
+_UNKNOWN_CLASSES = 600  # and above: no status of HTTP
 _FTP_MISSING = "550"
+_OF_STATUS = "ClientResponseError"  # aiohttp's
 _REDIRECTED = "TooManyRedirects"  # aiohttp's and requests'
 # For errors of these names, whose own words are internals or empty.
 _WORDS = {
@@ -69,7 +72,7 @@ def answer_of(error: Exception) -> Answer:
     kind = kind_in_store(error) or _kind_of(error)
     if kind == "missing":
         words = "there is no such file"
-    elif kind == "refused" and isinstance(error, ValueError):
+    elif kind == "refused" and isinstance(error, ValueError) and not _is_bad_redirect(error):
         words = f"not a usable URL ({words})"
     return Answer(kind=kind, words=words)
 
@@ -83,7 +86,9 @@ def _kind_of(error: Exception) -> Kind:
     if isinstance(error, ftplib.error_perm):
         return "missing" if str(error).startswith(_FTP_MISSING) else "refused"
     # ValueError: yarl's and aiohttp's, for a malformed URL or one that redirects to one.
-    if isinstance(error, PermissionError | IsADirectoryError | ValueError) or type(error).__name__ == _REDIRECTED:
+    if isinstance(error, PermissionError | IsADirectoryError | ValueError) or _is_bad_redirect(error):
+        return "refused"
+    if type(error).__name__ == _REDIRECTED:
         return "refused"
     return "later" if _is_of_connection(error) else "never"
 
@@ -92,15 +97,22 @@ def in_words(error: BaseException) -> str:
     """Returns on one line what happened, in the words that every library has for it."""
     if (status := http_status(error)) is not None:
         return f"the server says {status} {_phrase(status)}".rstrip() + words_in_store(error)
-    if _is_unreadable(error):
-        return "the server's answer is not HTTP"
-    if words := _WORDS.get(type(error).__name__):
+    if words := _in_words_of_web(error):
         return words
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
     if isinstance(error, OSError):
         return _in_words_of_system(error)
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def _in_words_of_web(error: BaseException) -> str:
+    """Returns the words for what aiohttp and fsspec raise without a status; "" for any other error."""
+    if _is_unreadable(error):
+        return "the server's answer is not HTTP"
+    if _is_bad_redirect(error):
+        return f"the server redirects to {getattr(error, 'url', error.args[0])!s:.200}"
+    return _WORDS.get(type(error).__name__, "")
 
 
 def _in_words_of_system(error: OSError) -> str:
@@ -126,7 +138,8 @@ def http_status(error: BaseException | None) -> int | None:
         places = ((one, name) for one in (error, response) for name in ("status", "status_code", "code"))
         found = next((getattr(one, name) for one, name in places if hasattr(one, name)), None)
     status = int(str(found)) if str(found).isdecimal() else 0
-    return status if 300 <= status < 600 else None
+    # Other libraries' errors have numbers of their own below 300, such as gRPC's.
+    return status if 300 <= status < 1000 or (status and type(error).__name__ == _OF_STATUS) else None
 
 
 def _decisive(error: Exception) -> Exception:
@@ -141,7 +154,7 @@ def _decisive(error: Exception) -> Exception:
 
 
 def _kind_of_status(status: int, error: Exception) -> Kind:
-    if status in _LATER or status >= 500:
+    if status in _LATER or 500 <= status < _UNKNOWN_CLASSES:
         return "later"
     if status == _PROXY_REFUSES or type(error).__name__ == "ClientHttpProxyError":
         return "never"  # the proxy's answer, not the server's
@@ -151,7 +164,12 @@ def _kind_of_status(status: int, error: Exception) -> Kind:
 def _is_unreadable(error: BaseException | None) -> bool:
     """Returns whether aiohttp could not parse the answer, for example because it broke off."""
     cause = getattr(error, "__cause__", None)
-    return type(error).__name__ == "ClientResponseError" and type(cause).__module__ == "aiohttp.http_exceptions"
+    return type(error).__name__ == _OF_STATUS and type(cause).__module__ == "aiohttp.http_exceptions"
+
+
+def _is_bad_redirect(error: BaseException) -> bool:
+    """Returns whether aiohttp was redirected to what it does not open, such as file:///a or a malformed URL."""
+    return any(one.__name__ == "RedirectClientError" for one in type(error).__mro__)
 
 
 def _phrase(status: int) -> str:

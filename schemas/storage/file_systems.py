@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from lit_precompute.schemas.storage.answers import StorageError
 
 if TYPE_CHECKING:  # slow to import, and not needed for local files
+    import aiohttp
     import fsspec
 
 WEB_SCHEMES = ("https://", "http://")
@@ -90,5 +91,23 @@ def open_file_system(url: str, timeout_s: float) -> tuple[fsspec.AbstractFileSys
         "timeout": aiohttp.ClientTimeout(total=None, sock_connect=timeout_s, sock_read=timeout_s),
         "trust_env": True,
         "headers": {"User-Agent": "lit-precompute", "Accept-Encoding": "identity"},
+        "raise_for_status": _refuse_without_contents,
     }
     return fsspec.core.url_to_fs(url, client_kwargs=settings)
+
+
+async def _refuse_without_contents(response: aiohttp.ClientResponse) -> None:
+    """Raises on an answer that carries no file but is no error to aiohttp: a redirect without a target, a 304.
+
+    Errors of 400 and above are left to fsspec, which looks at some of them itself.
+    """
+    import aiohttp
+
+    if not 200 <= response.status < 300 and response.status < 400:
+        raise aiohttp.ClientResponseError(
+            response.request_info,
+            response.history,
+            status=response.status,
+            message=response.reason or "",
+            headers=response.headers,
+        )

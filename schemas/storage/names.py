@@ -4,10 +4,14 @@ import os
 import re
 
 MANIFEST_NAME = "manifest.json"
+HOW_TO_MEND = "fetch it again from where the dataset came from, or embed again into another --output"
 WORK_FOLDER = "_work"  # of an unfinished job; removed once the manifest is published
 
-# pathlib turns "gs://bucket" into "gs:/bucket". A scheme of one letter would be a drive of Windows.
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
+# pathlib turns "gs://bucket" into "gs:/bucket". Without a slash only a well-known one: "run:1" is a local name.
+_SCHEME = re.compile(
+    r"([a-z][a-z0-9+.-]+):/|(abfss?|adl|az|file|ftp|gcs|gs|hdfs|hf|https?|memory|oss|r2|s3a?|sftp|ssh):", re.IGNORECASE
+)
+_DRIVE = re.compile(r"([a-z]:)([/\\]|$)", re.IGNORECASE)
 
 
 class DatasetError(ValueError):
@@ -32,10 +36,15 @@ def refuse_url(what: str, path: str | os.PathLike[str]) -> None:
       path: the path.
 
     Raises:
-      DatasetError: it is a URL; taken for a path, it would be a local folder named `gs:`.
+      DatasetError: it is a URL, or on a drive of Windows; as a path, it would be a local folder named `gs:` or `C:`.
     """
+    if match := _DRIVE.match(os.fspath(path)):
+        raise DatasetError(
+            f"{what} {os.fspath(path)}: must be a path of this machine, got the drive {match[1]} of Windows; "
+            f"write ./{os.fspath(path)} if this is its name here"
+        )
     if match := _SCHEME.match(os.fspath(path)):
-        scheme = match[1]
+        scheme = match[1] or match[2]
         hint = "leave out file://" if scheme == "file" else f"copy the files from or to {scheme}:// yourself"
         raise DatasetError(f"{what} {os.fspath(path)}: must be a local path, got a {scheme}:// address; {hint}")
 

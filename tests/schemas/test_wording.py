@@ -1,7 +1,9 @@
 """Words that messages share."""
 
 import errno
+import os
 import shutil
+import types
 
 import pytest
 
@@ -54,3 +56,21 @@ def test_a_full_disk_is_named_by_its_file_system(tmp_path, monkeypatch, name):
     assert os_error_in_words(full, "out") == expected
     quota = OSError(errno.EDQUOT, "Disk quota exceeded", name)
     assert os_error_in_words(quota, "out") == expected.replace("no space left", "the quota is used up")
+
+
+@pytest.mark.parametrize(
+    ("free", "files", "free_files", "is_of_files"),
+    [(40, 8, 0, True), (40, 1000, 3, True), (0, 8, 0, False), (1, 8, 8, False), (40, 0, 0, False)],
+)
+def test_a_disk_without_room_for_another_file_says_so(tmp_path, monkeypatch, free, files, free_files, is_of_files):
+    """What is scarcer ran out; some file systems, such as btrfs, have no bound on files and say 0."""
+    counts = types.SimpleNamespace(
+        f_blocks=100, f_bavail=free, f_bfree=free, f_frsize=1024, f_files=files, f_favail=free_files
+    )
+    monkeypatch.setattr(os, "statvfs", lambda _: counts)
+    full = OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "a"))
+    mounted = next(place for place in (tmp_path, *tmp_path.parents) if place.is_mount())
+    what = f"no more files can be created on the file system at {mounted} ({files:,} in all)"
+    if not is_of_files:
+        what = f"no space left on the file system at {mounted} (0.1 MB in all)"
+    assert os_error_in_words(full) == f"{what}, writing {tmp_path}/a"

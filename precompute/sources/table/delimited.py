@@ -131,7 +131,7 @@ def read_header(lines: Lines, format: str, columns: SourceColumns) -> DelimitedL
 
 def _no_column(field: str, columns: SourceColumns, names: Sequence[str]) -> str:
     """Returns the error message for a column that is not in the header."""
-    return f"no column {getattr(columns, field)!r}; there are {listed(names)}; name the {field} column with an option"
+    return f"no column {getattr(columns, field)!r}; there are {listed(names)}; give its name as --{field}-column"
 
 
 def _check_separator(line: str, lines: Lines, format: str, columns: SourceColumns) -> None:

@@ -29,7 +29,7 @@ class JsonLayout:
         for values in _objects(lines):
             if columns.image not in values:
                 names = listed(sorted(values))
-                raise lines.fault(f"no key {columns.image!r}; there are {names}; name the image column with an option")
+                raise lines.fault(f"no key {columns.image!r}; there are {names}; give its name as --image-column")
             text, notes = read_texts(values, columns.text)
             texts, more_notes = read_texts(values, columns.texts)
             label, label_notes = read_label(values, columns.label)

@@ -46,6 +46,6 @@ def checked_path(value: Any, name: str, fault: Fault) -> str:
 def no_text(columns: SourceColumns, names: Iterable[str]) -> str:
     """Returns the error message for a table without texts: usually an option was forgotten."""
     return (
-        f"no {columns.text!r}; there are {listed(names)}; name the text column with an option "
+        f"no {columns.text!r}; there are {listed(names)}; give its name as --text-column "
         f"(to embed images without texts, add an empty {columns.text!r})"
     )

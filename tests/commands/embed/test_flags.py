@@ -95,7 +95,9 @@ def test_each_flag_reaches_its_option():
 def test_an_option_that_breaks_a_rule_says_which():
     with pytest.raises(SourceError, match="names must differ"):
         parse("--text-column", "path")
-    with pytest.raises(ValueError, match="max_pixels must be >= 1, got 0"):
+    with pytest.raises(ValueError, match="--max-pixels must be >= 1, got 0"):
         parse("--max-pixels", "0")
-    with pytest.raises(ValueError, match="max_pixels_in_flight must be >= 1, got -1"):
+    with pytest.raises(ValueError, match="--max-pixels-in-flight must be >= 1, got -1"):
         parse("--max-pixels-in-flight", "-1")
+    with pytest.raises(ValueError, match=r"--max-pixels must be at most 1000000000000, got 10{20}"):
+        parse("--max-pixels", 10**20)

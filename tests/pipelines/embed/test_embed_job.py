@@ -204,11 +204,11 @@ def test_another_tower_source_or_option_is_refused_with_both_values(tmp_path, mo
     other_source = write_source(tmp_path / "other", 10)
     other_weights = write_weights(tmp_path / "other.npz", seed=1)
     changes = {
-        "options.vector_type is 'float16' there, 'float32' was requested": arguments(source, output, dtype="float32"),
-        "options.rows_per_shard is 8 there, 9 was requested": arguments(source, output, rows_per_shard=9),
-        "options.max_pixels is None there, 999 was requested": arguments(source, output, max_pixels=999),
+        "--dtype is 'float16' there, 'float32' was requested": arguments(source, output, dtype="float32"),
+        "--rows-per-shard is 8 there, 9 was requested": arguments(source, output, rows_per_shard=9),
+        "--max-pixels is None there, 999 was requested": arguments(source, output, max_pixels=999),
         "tower.weights_sha256 is": arguments(source, output, other_weights),
-        f"source.path is '{source}' there, '{other_source}' was requested": arguments(other_source, output),
+        f"the content of {other_source} differs from that of {source}, with which": arguments(other_source, output),
     }
     for message, command in changes.items():
         assert run(monkeypatch, *command) == 2
@@ -290,16 +290,26 @@ def test_a_directory_reads_each_marker_once(tmp_path, monkeypatch, source):
         ({"tower": "test-tinny"}, "unknown tower 'test-tinny'; did you mean one of test-tiny"),
         ({"weights": "/nowhere.npz"}, "/nowhere.npz"),
         ({"max_failures": "many"}, "--max-failures must be a count like 100 or a share like 0.5%, got 'many'"),
-        ({"batch_size": 0}, "batch_size must be >= 1, got 0"),
-        ({"rows_per_shard": 0}, "rows_per_shard must be >= 1, got 0"),
+        ({"batch_size": 0}, "error: --batch-size must be >= 1, got 0"),
+        ({"rows_per_shard": 0}, "error: --rows-per-shard must be >= 1, got 0"),
+        ({"rows_per_shard": 10**20}, f"error: --rows-per-shard must be at most {2**31 - 1}, got {10**20}"),
+        ({"output": ""}, "error: --output must name a directory, got ''"),
+        ({"output": "http:o"}, "error: --output http:o: must be a local path, got a http:// address"),
+        ({"image_column": "file"}, "give its name as --image-column"),
+        ({"label_column": "class"}, "give its name as --label-column"),
+        ({"source_format": "xml"}, "--source-format must be one of csv, tsv, jsonl, "),
+        ({"sample_name": "last-dot"}, "--sample-name last-dot is for tars, and this is tsv"),
         ({"no_such_flag": 3}, "unknown options --no-such-flag"),
-        ({"decode_workers": 0}, "decode_workers must be >= 1, got 0"),
-        ({"text_column": "path"}, "columns: names must differ"),
+        ({"decode_workers": 0}, "error: --decode-workers must be >= 1, got 0"),
+        (
+            {"text_column": "path"},
+            "columns: names must differ and not be empty, got --image-column 'path', --text-column 'path'",
+        ),
         ({"runner": "FlankRunner"}, "--runner=FlankRunner: Unexpected pipeline runner: FlankRunner"),
     ],
 )
 def test_wrong_input_is_one_message_before_any_work(tmp_path, monkeypatch, source, capsys, options, message):
-    assert run(monkeypatch, *arguments(source, tmp_path / "out", **options)) == 2
+    assert run(monkeypatch, *arguments(source, **{"output": tmp_path / "out", **options})) == 2
     said = capsys.readouterr().err
     assert message in said.replace("\n", "")
     assert "Traceback" not in said
@@ -332,6 +342,12 @@ def test_a_batch_that_does_not_fit_the_memory_does_not_claim_the_output(tmp_path
     assert "a batch of 128 images does not fit the memory (RESOURCE_EXHAUSTED: Out of" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
     assert run(monkeypatch, *arguments(source, tmp_path / "out", batch_size=4)) == 0
+
+
+@pytest.mark.skipif(not pathlib.Path("/proc/self").exists(), reason="needs /proc")
+def test_an_output_where_no_folder_can_be_made_is_refused_with_its_path(monkeypatch, tmp_path, source, capsys):
+    assert run(monkeypatch, *arguments(source, "/proc/out", write_weights(tmp_path / "weights.npz"))) == 2
+    assert re.fullmatch(r"error: /proc/out: .*; choose another --output\n", capsys.readouterr().err)
 
 
 def test_an_output_that_is_a_file_is_refused(tmp_path, monkeypatch, source, capsys):

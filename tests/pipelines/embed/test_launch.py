@@ -183,3 +183,18 @@ def test_a_full_disk_is_one_sentence_and_the_job_resumes_once_there_is_room(opti
         assert verify(options.output) == []
     finally:
         subprocess.run(["umount", "-l", str(small)], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system")
+def test_a_disk_that_holds_no_more_files_is_told_from_one_without_room(options, tmp_path):
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=50m,nr_inodes=16", "tmpfs", str(small)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("no tmpfs here")
+    try:
+        message = rf": no more files can be created on the file system at {small} \(16 in all\), writing "
+        with pytest.raises(EmbedError, match=message):
+            Launch(dataclasses.replace(options, output=str(small / "out"))).run()
+    finally:
+        subprocess.run(["umount", "-l", str(small)], check=True)

@@ -92,8 +92,44 @@ def test_other_content_by_the_same_path_is_another_job(tmp_path, monkeypatch, ca
     monkeypatch.setattr(JobDirectory, "publish", _not_yet)
     assert run(monkeypatch, *arguments(table, tmp_path / "out")) == 1
     table.write_text(table.read_text().replace("text of 003", "Text of 003"))
+    capsys.readouterr()
     assert run(monkeypatch, *arguments(table, tmp_path / "out")) == 2
-    assert "belongs to another job: source.files.0.sha256 is" in capsys.readouterr().err
+    message = (
+        f"error: {tmp_path}/out: belongs to another job: the content of {table} has changed since the output was begun "
+        "(a table's bytes decide); choose another --output\n"
+    )
+    assert capsys.readouterr().err == message
+
+
+def test_another_source_is_refused_by_its_content_alone(tmp_path, monkeypatch, capsys):
+    table, other = write_source(tmp_path / "data", 20), write_source(tmp_path / "other", 10)
+    monkeypatch.setattr(JobDirectory, "publish", _not_yet)
+    assert run(monkeypatch, *arguments(table, tmp_path / "out")) == 1
+    capsys.readouterr()
+    assert run(monkeypatch, *arguments(other, tmp_path / "out", text_column="label", label_column="text")) == 2
+    message = (
+        f"error: {tmp_path}/out: belongs to another job: the content of {other} differs from that of {table}, with "
+        "which the output was begun (a table's bytes decide); choose another --output\n"
+    )
+    assert capsys.readouterr().err == message
+
+
+def test_a_moved_source_that_is_read_in_another_way_is_refused_by_that_alone(tmp_path, monkeypatch, capsys):
+    table = write_source(tmp_path / "data", 20)
+    weights = write_weights(tmp_path / "weights.npz")
+    assert run(monkeypatch, *arguments(table, tmp_path / "out", weights)) == 0
+    table.parent.rename(tmp_path / "moved")
+    capsys.readouterr()
+    command = arguments(
+        tmp_path / "moved/captions.tsv", tmp_path / "out", weights, text_column="label", label_column="text"
+    )
+    assert run(monkeypatch, *command) == 2
+    message = (
+        f"error: {tmp_path}/out: belongs to another job: --label-column is 'label' there, 'text' was requested; "
+        "--text-column is 'text' there, 'label' was requested. Give these values again to resume it, or choose "
+        "another --output\n"
+    )
+    assert capsys.readouterr().err == message
 
 
 def test_tars_of_other_names_are_another_job(tmp_path, monkeypatch, capsys):
@@ -103,7 +139,7 @@ def test_tars_of_other_names_are_another_job(tmp_path, monkeypatch, capsys):
     assert run(monkeypatch, *arguments(tmp_path / "data", tmp_path / "out", weights)) == 0
     (tmp_path / "data/00.tar").rename(tmp_path / "data/000.tar")
     assert run(monkeypatch, *arguments(tmp_path / "data", tmp_path / "out", weights)) == 2
-    assert "source.files.0.path is" in capsys.readouterr().err
+    assert "has changed since the output was begun (the names, sizes and headers of tars" in capsys.readouterr().err
 
 
 def test_an_absolute_path_in_a_table_is_not_taken_for_one_beside_it(tmp_path, monkeypatch):

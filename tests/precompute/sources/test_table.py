@@ -161,12 +161,12 @@ def test_info_identifies_the_table(tmp_path):
         (
             "t.csv",
             "file,text\n1,2\n",
-            r"line 1: no column 'path'; there are \['file', 'text'\]; name the image column with an option",
+            r"line 1: no column 'path'; there are \['file', 'text'\]; give its name as --image-column",
         ),
         (
             "t.csv",
             "path,caption\n1,2\n",
-            r"line 1: no 'text'; there are \['path', 'caption'\]; name the text column with an option",
+            r"line 1: no 'text'; there are \['path', 'caption'\]; give its name as --text-column",
         ),
         ("t.csv", "path,path,text\n1,2,3\n", r"line 1: column 'path' occurs 2 times; only 'text' may repeat"),
         (
@@ -237,7 +237,7 @@ def test_info_identifies_the_table(tmp_path):
         (
             "t.jsonl",
             '{"file": "1", "text": "a"}\n',
-            r"line 1: no key 'path'; there are \['file', 'text'\]; name the image column",
+            r"line 1: no key 'path'; there are \['file', 'text'\]; give its name as --image-column",
         ),
         ("t.jsonl", '{"path": "1", "caption": "a"}\n', r"line 1: no 'text'; there are \['caption', 'path'\]"),
         ("t.jsonl", '{"path": 7, "text": "a"}\n', r"line 1: 'path' must be the path of an image, got 7"),
@@ -274,9 +274,7 @@ def test_chosen_columns_must_exist(tmp_path):
 def test_a_missing_table_and_an_unknown_format(tmp_path):
     with pytest.raises(SourceError, match=r"gone.csv: cannot be opened \(No such file or directory\)"):
         open_source(str(tmp_path / "gone.csv"))
-    with pytest.raises(
-        SourceError, match=r"format must be one of \['csv', 'tsv', 'jsonl', 'quoted-tsv', .*\], got 'xml'"
-    ):
+    with pytest.raises(SourceError, match=r"--source-format must be one of csv, tsv, jsonl, quoted-tsv, .*, got 'xml'"):
         open_source(str(tmp_path / "gone.csv"), format="xml")
 
 

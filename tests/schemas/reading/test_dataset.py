@@ -150,7 +150,10 @@ SHARD = "captions/part-00001-of-00003.arrayrecord"
 
 
 def test_a_missing_shard_is_reported_at_opening(tmp_path):
-    with pytest.raises(DatasetError, match=rf"{SHARD}: the shard's file is missing; fetch it again"):
+    with pytest.raises(
+        DatasetError,
+        match=rf"{SHARD}: the shard's file is missing; fetch it again from .*, or embed again into another --output$",
+    ):
         _open_changed(tmp_path, lambda path: (path / SHARD).unlink())
 
 

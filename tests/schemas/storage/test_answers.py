@@ -73,16 +73,35 @@ def test_a_definite_answer_is_a_missing_file(server, status, words):
         (403, "the server says 403 Forbidden"),
         (414, "the server says 414 "),
         (451, "the server says 451 Unavailable For Legal Reasons"),
+        (101, "the server says 101 Switching Protocols"),
+        (300, "the server says 300 Multiple Choices"),
+        (302, "the server says 302 Found"),
+        (304, "the server says 304 Not Modified"),
+        (600, "the server says 600"),
+        (999, "the server says 999"),
         ("circle", "the server redirects too often"),
+        ("redirect file:///etc/passwd", "the server redirects to file:///etc/passwd"),
+        ("redirect data:image/png,a", "the server redirects to data:image/png,a"),
+        ("redirect http://[bad/a", "the server redirects to http://[bad/a"),
     ],
 )
 def test_a_refusal_of_this_file_is_not_tried_again(server, fault, words):
-    server.faults["/a"], server.fails_always = [fault], True
+    server.faults["/a"], server.fails_always, server.body_of_errors = [fault], True, CONTENT
     with pytest.raises(PermissionError) as caught:
         _read(f"{server.address}/a")
     assert caught.value.strerror.startswith(words)
     assert len(set(server.asked)) == 1
     assert fault == "circle" or len(server.asked) == 1
+
+
+@pytest.mark.parametrize("fault", [302, 304, 999, "redirect file:///etc/passwd"])
+def test_a_refusal_of_this_file_is_one_to_a_reader_of_parts_as_well(server, fault):
+    server.faults["/a"], server.fails_always, server.fails_head = [fault], True, True
+    server.body_of_errors = CONTENT
+    before = num_retried()
+    with open_file(f"{server.address}/a", patience=QUICK) as file, pytest.raises(PermissionError):
+        file.read(1)
+    assert num_retried() == before
 
 
 def test_a_proxy_that_wants_a_password_is_about_no_file(server):

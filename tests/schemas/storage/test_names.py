@@ -22,6 +22,9 @@ def test_paths_beside_a_file():
         ("gs://bucket/a", "gs"),
         ("GS://bucket/a", "GS"),
         ("hdfs:/folder", "hdfs"),
+        ("http:o", "http"),
+        ("S3:bucket/a", "S3"),
+        ("file:", "file"),
         ("abfs+x://a", "abfs+x"),
         (pathlib.Path("s3://bucket/a"), "s3"),
     ],
@@ -36,6 +39,13 @@ def test_a_file_url_is_refused_with_the_way_out():
         refuse_url("--output", "file:///tmp/a")
 
 
-@pytest.mark.parametrize("path", ["out", "/a/b", "a:b", "C:/data", "C:\\data", "2026-01-01T00:00/x", "./gs:/x"])
+@pytest.mark.parametrize("path", ["out", "/a/b", "a:b", "run:1", "https", "./C:/data", "2026-01-01T00:00/x", "./gs:/x"])
 def test_a_local_path_is_taken(path):
     refuse_url("--output", path)
+
+
+@pytest.mark.parametrize("path", ["C:/data", "C:\\data", "d:"])
+def test_a_drive_of_windows_is_refused_with_the_way_out(path):
+    message = f"--output {path}: must be a path of this machine, got the drive {path[:2]} of Windows; write ./{path} if"
+    with pytest.raises(DatasetError, match=re.escape(message)):
+        refuse_url("--output", path)

@@ -109,7 +109,7 @@ def test_options_that_mean_nothing_for_the_source_are_refused(tmp_path):
     with pytest.raises(SourceError, match=r"sample_name must be one of \['first-dot', 'last-dot'\], got 'dot'"):
         open_source(path, sample_name="dot")  # pyright: ignore[reportArgumentType]
     (tmp_path / "t.csv").write_text("path,text\n1.jpg,a\n")
-    with pytest.raises(SourceError, match="sample_name 'last-dot' is for tars, and this is csv"):
+    with pytest.raises(SourceError, match="--sample-name last-dot is for tars, and this is csv"):
         open_source(str(tmp_path / "t.csv"), sample_name="last-dot")
 
 
