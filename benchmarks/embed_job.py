@@ -24,7 +24,8 @@ import numpy as np
 from demo import data
 from lit_precompute.pipelines.embed.failure_limit import FailureLimit
 from lit_precompute.pipelines.embed.graph import run
-from lit_precompute.pipelines.embed.job import Job, JobDirectory
+from lit_precompute.pipelines.embed.job import Job
+from lit_precompute.pipelines.embed.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.embed.planning import plan
 from lit_precompute.pipelines.embed.process_registry import PROCESS, JobProgress

@@ -14,7 +14,8 @@ from apache_beam.runners.runner import PipelineResult
 
 from lit_precompute.pipelines.embed.errors import located
 from lit_precompute.pipelines.embed.failure_limit import FailureLimit
-from lit_precompute.pipelines.embed.job import Job, JobDirectory
+from lit_precompute.pipelines.embed.job import Job
+from lit_precompute.pipelines.embed.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.embed.runners import new_pipeline
 from lit_precompute.pipelines.embed.unit import NUM_RETRIED, EmbedUnit

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lit_precompute.pipelines.embed.errors import EmbedError, in_words, without_stacks
 from lit_precompute.pipelines.embed.failure_limit import FailureLimit, describe_failures, example_of_failure
-from lit_precompute.pipelines.embed.job import JobDirectory
+from lit_precompute.pipelines.embed.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.moved_source import check_same_source, open_under_first_names
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.embed.planned_files import PlannedFiles, version_of

@@ -9,7 +9,7 @@ import dataclasses
 import pathlib
 from typing import Any, BinaryIO
 
-from lit_precompute.pipelines.embed.job import JobDirectory
+from lit_precompute.pipelines.embed.job_directory import JobDirectory
 from lit_precompute.precompute.sources.opening import open_source
 from lit_precompute.precompute.sources.source import Source, SourceColumns
 from lit_precompute.precompute.sources.webdataset.tar_samples import SampleName

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lit_precompute.pipelines.embed.job import Job, JobDirectory
+from lit_precompute.pipelines.embed.job import Job
+from lit_precompute.pipelines.embed.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.embed.planned_files import PlannedFiles
 from lit_precompute.pipelines.embed.process_registry import PROCESS

@@ -8,7 +8,8 @@ from apache_beam.metrics.metric import Metrics
 
 from lit_precompute.pipelines.embed.errors import located
 from lit_precompute.pipelines.embed.failure_limit import FailureLimit
-from lit_precompute.pipelines.embed.job import BLOCK_ROWS, Job, JobDirectory, JobError, ShardMarker
+from lit_precompute.pipelines.embed.job import BLOCK_ROWS, Job, JobError, ShardMarker
+from lit_precompute.pipelines.embed.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.embed.process_registry import PROCESS
 from lit_precompute.precompute.embedding import EmbeddedBatch, embed_examples

@@ -17,7 +17,7 @@ from PIL import Image
 from lit_precompute.pipelines.embed import graph
 from lit_precompute.pipelines.embed import job as job_module
 from lit_precompute.pipelines.embed.failure_limit import FailureLimit
-from lit_precompute.pipelines.embed.job import JobDirectory
+from lit_precompute.pipelines.embed.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.launch import embed
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.embed.planning import plan

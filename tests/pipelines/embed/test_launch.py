@@ -10,7 +10,7 @@ import pytest
 
 from lit_precompute.pipelines.embed.errors import EmbedError
 from lit_precompute.pipelines.embed.graph import Publish
-from lit_precompute.pipelines.embed.job import JobDirectory
+from lit_precompute.pipelines.embed.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.launch import EmbedStopped, Launch
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.embed.process_registry import PROCESS

@@ -7,7 +7,7 @@ import tarfile
 
 import pytest
 
-from lit_precompute.pipelines.embed.job import JobDirectory
+from lit_precompute.pipelines.embed.job_directory import JobDirectory
 from tests.pipelines.embed.making import arguments, draw_image, run, write_source
 from tests.schemas.making import files_of
 from tests.towers.tiny_tower import write_weights

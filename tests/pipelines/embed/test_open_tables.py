@@ -6,7 +6,7 @@ import pytest
 
 from lit_precompute.pipelines.embed import graph
 from lit_precompute.pipelines.embed.failure_limit import FailureLimit
-from lit_precompute.pipelines.embed.job import JobDirectory
+from lit_precompute.pipelines.embed.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.embed.planning import plan
 from lit_precompute.precompute.sources.opening import open_source

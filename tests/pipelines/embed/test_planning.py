@@ -5,7 +5,7 @@ import re
 import pytest
 
 from lit_precompute.pipelines.embed import planning
-from lit_precompute.pipelines.embed.job import JobDirectory
+from lit_precompute.pipelines.embed.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.precompute.sources.opening import open_source
 from lit_precompute.schemas import EmbeddingDataset
