@@ -23,6 +23,11 @@ def visible(text: str) -> str:
     return _INVISIBLE.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
+def one_line(text: str) -> str:
+    r"""Returns the text as `visible` does, its line breaks and tabs as `\n` and `\t`: it cannot pass for more lines."""
+    return visible(text).replace("\n", r"\n").replace("\t", r"\t")
+
+
 def os_error_in_words(error: OSError, folder: str | None = None) -> str:
     """Returns what went wrong and where; a full disk is named by its file system.
 

@@ -16,7 +16,7 @@ import rich.text
 
 from lit_precompute.commands.pipes import end_quietly, is_output_closed
 from lit_precompute.precompute.extra import EMBED_MODULES, needs_embed_extra
-from lit_precompute.schemas.wording import is_full_disk, os_error_in_words, visible
+from lit_precompute.schemas.wording import is_full_disk, one_line, os_error_in_words, visible
 
 _DEBUG = "--debug"
 DEBUG_HELP = f"{_DEBUG}, anywhere on the command line, shows tracebacks of errors and the libraries' logs."
@@ -120,7 +120,7 @@ def card(rows: Iterable[tuple[str, str]]) -> rich.table.Table:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in rows:
-        table.add_row(rich.text.Text(visible(name), style="bold"), rich.text.Text(visible(value)))
+        table.add_row(rich.text.Text(one_line(name), style="bold"), rich.text.Text(one_line(value)))
     return table
 
 

@@ -23,7 +23,7 @@ from lit_precompute.commands.pipes import quiet_when_pipe_closes
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.commands.stopping import interruptible
 from lit_precompute.schemas import EmbeddingDataset
-from lit_precompute.schemas.wording import counted
+from lit_precompute.schemas.wording import counted, one_line
 from lit_precompute.tune.evaluation.statistics import Share, percent
 from lit_precompute.tuning import retrieval, zero_shot
 
@@ -93,11 +93,11 @@ class ZeroShot(_Command):
         if result.same_names:
             num_more = len(result.same_names) - 5
             more = f" and {num_more:,} more" if num_more > 0 else ""
-            names = ", ".join(result.same_names[:5])
+            names = ", ".join(map(one_line, result.same_names[:5]))
             console.print(f"never predicted, because an earlier class has the same name: {names}{more}")
         if self.per_class:
             for name, (right, count) in result.per_class.items():
-                console.print(f"{right:5,} of {count:5,}  {name}")
+                console.print(f"{right:5,} of {count:5,}  {one_line(name)}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

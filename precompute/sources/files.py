@@ -13,7 +13,7 @@ from typing import BinaryIO
 from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.images.reading import LargeFileError
 from lit_precompute.precompute.sources.source import SourceError
-from lit_precompute.precompute.sources.values import visible
+from lit_precompute.precompute.sources.values import shown_path
 from lit_precompute.schemas.storage import StorageError
 
 _COMPRESSED = (
@@ -50,11 +50,11 @@ def read_image(opener: Opener, path: str, max_bytes: int | None = None) -> bytes
     except StorageError:
         raise
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise ImageError("missing", f"no such file: {visible(path)}") from error
+        raise ImageError("missing", f"no such file: {shown_path(path)}") from error
     except OSError as error:
         if error.errno not in _UNREADABLE:
             raise
-        raise ImageError("unreadable", f"{visible(path)}: {error.strerror}") from error
+        raise ImageError("unreadable", f"{shown_path(path)}: {error.strerror}") from error
     if max_bytes is not None and len(data) > max_bytes:
         raise LargeFileError(path)
     return data

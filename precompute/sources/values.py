@@ -107,7 +107,7 @@ def short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def visible(path: str) -> str:
+def shown_path(path: str) -> str:
     """Returns a path as messages show it: in quotes if it has white space that a reader would overlook."""
     return repr(path) if _ODD_SPACE.search(path) else path
 

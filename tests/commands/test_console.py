@@ -98,3 +98,9 @@ def test_a_bug_keeps_its_traceback():
         raise ModuleNotFoundError("No module named 'jacks'", name="jacks")
     with pytest.raises(KeyError), errors_as_messages():
         raise KeyError("width")
+
+
+def test_a_value_of_a_card_cannot_look_like_another_line(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    make_console().print(card([("tower", "a\nrows  99"), ("source", "b\tc")]))
+    assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == [r"tower   a\nrows  99", r"source  b\tc"]

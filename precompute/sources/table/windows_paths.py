@@ -10,7 +10,7 @@ import re
 
 from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.sources.files import Opener, read_image
-from lit_precompute.precompute.sources.values import visible
+from lit_precompute.precompute.sources.values import shown_path
 from lit_precompute.schemas.storage import beside
 
 BACKSLASHES = "a path with backslashes, read with slashes where no file has that name"
@@ -43,4 +43,4 @@ def read_windows_image(opener: Opener, table: str, path: str, max_bytes: int | N
             raise
         about = "; it names a drive of Windows: make it relative to the table's folder" if _DRIVE.match(path) else ""
         with_slashes = ", nor with slashes for its backslashes" if "\\" in path else ""
-        raise ImageError("missing", f"no such file: {visible(beside(table, path))}{with_slashes}{about}") from error
+        raise ImageError("missing", f"no such file: {shown_path(beside(table, path))}{with_slashes}{about}") from error

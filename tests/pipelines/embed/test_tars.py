@@ -57,4 +57,4 @@ def test_names_with_dots_are_embedded_when_cut_at_the_last_and_make_another_job(
         output = tmp_path / name
         assert run(monkeypatch, *arguments(source, output, sample_name=name)) == 0
     assert run(monkeypatch, *arguments(source, tmp_path / "last-dot", sample_name="first-dot")) == 2
-    assert "source.options.sample_name" in capsys.readouterr().err
+    assert "--sample-name is" in capsys.readouterr().err

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from lit_precompute.precompute.sources.source import SourceError
-from lit_precompute.precompute.sources.values import parse_json, read_key, read_label, read_texts, visible
+from lit_precompute.precompute.sources.values import parse_json, read_key, read_label, read_texts, shown_path
 
 
 def _read(text: str) -> Any:
@@ -66,9 +66,9 @@ def test_labels_are_strings_or_whole_numbers_and_whatever_else_is_noted(value, l
 
 def test_white_space_that_a_reader_would_overlook_is_shown():
     for path in ("a.png ", " a.png", "a /b.png", "a/ b.png", "a  b.png", "a\tb.png", "a\xa0b.png", "a.png\n"):
-        assert visible(path) == repr(path)
+        assert shown_path(path) == repr(path)
     for path in ("a.png", "/my images/a b.png", "s3://a/b.png", ""):
-        assert visible(path) == path
+        assert shown_path(path) == path
 
 
 def test_keys_are_strict():
