@@ -170,7 +170,9 @@ def test_json_lines_without_texts_are_refused_only_if_no_row_names_any(read):
         "a.png": (),
         "b.png": (),
     }
-    with pytest.raises(SourceError, match=r"line 1: no 'text'; there are \['caption', 'path'\]; name the text column"):
+    with pytest.raises(
+        SourceError, match=r"line 1: no 'text'; there are \['caption', 'path'\]; give its name as --text-column"
+    ):
         read('{"path": "a.png", "caption": "one"}\n{"path": "b.png"}\n', "t.jsonl")
 
 
@@ -197,7 +199,7 @@ def test_messages_contain_no_control_characters(read, name, table):
 
 def test_messages_stay_short_whatever_the_header_contains(read):
     with pytest.raises(
-        SourceError, match=r"there are \['a{56}\.\.\., 'x', .*'x', \.\.\.\]; name the image column"
+        SourceError, match=r"there are \['a{56}\.\.\., 'x', .*'x', \.\.\.\]; give its name as --image-column"
     ) as caught:
         read("a" * 200_000 + ",x" * 10_000 + "\n")
     assert len(str(caught.value)) < 500
