@@ -40,6 +40,15 @@ def read_json_object(path: pathlib.Path, advice: str) -> dict[str, Any]:
     return content
 
 
+def faults_of(model: type[pydantic.BaseModel], content: Any, where: str) -> str:
+    """Returns what is wrong with a part of a file that is to be a `model`; "" if nothing is."""
+    try:
+        model.model_validate(content)
+    except pydantic.ValidationError as error:
+        return faults_in_words(error, where)
+    return ""
+
+
 def faults_in_words(error: pydantic.ValidationError, where: str = "") -> str:
     """Returns the first errors as `key.key: rule, got value`; `where` is the path of what was validated."""
     prefix = (where,) if where else ()

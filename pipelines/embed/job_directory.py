@@ -16,8 +16,6 @@ import shutil
 from collections.abc import Mapping
 from typing import Any
 
-import pydantic
-
 from lit_precompute.pipelines.embed.job import BLOCK_ROWS, Job, ShardMarker
 from lit_precompute.schemas import (
     DatasetError,
@@ -29,7 +27,7 @@ from lit_precompute.schemas import (
     publish_manifest,
 )
 from lit_precompute.schemas.claims import Claim, ClaimError
-from lit_precompute.schemas.json_files import faults_in_words
+from lit_precompute.schemas.json_files import faults_of
 from lit_precompute.schemas.manifest import FORMAT_VERSION
 from lit_precompute.schemas.probes import number_in_dataset
 from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, write_text_atomically
@@ -213,10 +211,8 @@ def _check_note(path: pathlib.Path, noted: Mapping[str, Any]) -> None:
     for name in ("tower", "source", "options"):
         if not isinstance(noted.get(name), dict):
             raise ClaimError(f"{path}: {name} must be a JSON object, got {noted.get(name)!r:.80}; {advice}")
-    try:
-        SourceInfo.model_validate(noted["source"])
-    except pydantic.ValidationError as error:
-        raise ClaimError(f"{path}: {faults_in_words(error, 'source')}; {advice}") from error
+    if faults := faults_of(SourceInfo, noted["source"], "source"):
+        raise ClaimError(f"{path}: {faults}; {advice}")
 
 
 def read_marker(path: pathlib.Path) -> ShardMarker:

@@ -12,11 +12,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pydantic
 from jaxtyping import Float32
 from safetensors import SafetensorError, safe_open
 
-from lit_precompute.schemas.json_files import JsonFileError, faults_in_words, read_json_object
+from lit_precompute.schemas.json_files import JsonFileError, faults_of, read_json_object
 from lit_precompute.schemas.storage import file_sha256
 from lit_precompute.schemas.tower_card import TowerCard
 from lit_precompute.towers.tokenizers.tokenizer import DESCRIPTION_NAME
@@ -108,10 +107,8 @@ def read_card(folder: pathlib.Path) -> dict[str, Any]:
         raise TunedModelError(f"{path}: scale must be a number > 0, got {card['scale']!r}")
     if not isinstance(card["training"], dict):
         raise TunedModelError(f"{path}: training must be a JSON object, got {card['training']!r:.80}")
-    try:
-        TowerCard.model_validate(card["image_tower"])
-    except pydantic.ValidationError as error:
-        raise TunedModelError(f"{path}: {faults_in_words(error, 'image_tower')}") from error
+    if faults := faults_of(TowerCard, card["image_tower"], "image_tower"):
+        raise TunedModelError(f"{path}: {faults}")
     _refuse_modules(path, card["recipe"])
     return card if version == FORMAT_VERSION else card | {"recipe": _upgrade_recipe(card["recipe"])}
 
