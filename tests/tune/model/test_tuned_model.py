@@ -344,7 +344,7 @@ def hide_behind_a_root(arrays):
             r"bias: the file has \(3\), the tower needs \(12\)",
         ),
         (lambda arrays: arrays.update({"other": np.zeros(3, np.float32)}), r"under img/ or txt/, got other$"),
-        (lambda arrays: arrays.update({"img/tail": np.zeros(3, np.float32)}), r"1 parameters not expected:\n  tail"),
+        (lambda arrays: arrays.update({"img/tail": np.zeros(3, np.float32)}), r"1 parameter not expected:\n  tail"),
         (hide_behind_a_root, "text tower: arrays not expected: params/Embed_0/embedding, "),
         (lambda arrays: retype(arrays, np.int8), r"must be float32, got txt/Embed_0/embedding of type I8$"),
         (lambda arrays: retype(arrays, np.bool_), r"must be float32, got txt/Embed_0/embedding of type BOOL$"),
