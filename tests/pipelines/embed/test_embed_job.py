@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from lit_precompute.pipelines.embed import graph
-from lit_precompute.pipelines.embed import job as job_module
+from lit_precompute.pipelines.embed import job_directory as job_module
 from lit_precompute.pipelines.embed.failure_limit import FailureLimit
 from lit_precompute.pipelines.embed.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.launch import embed
