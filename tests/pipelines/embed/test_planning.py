@@ -47,7 +47,7 @@ def test_a_batch_size_that_is_not_given_is_chosen_once_and_kept(tmp_path, monkey
     with EmbeddingDataset.open(tmp_path / "out") as dataset:
         assert dataset.manifest.job["batch_size"] == int(chosen)
     assert run(monkeypatch, *command, "--batch-size", str(int(chosen) + 1)) == 2
-    assert f"options.batch_size is {chosen} there" in capsys.readouterr().err
+    assert f"--batch-size is {chosen} there" in capsys.readouterr().err
 
 
 def test_a_job_for_other_machines_tries_no_batch_size(tmp_path, source, monkeypatch):
