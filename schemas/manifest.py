@@ -10,6 +10,7 @@ Versions 1 and 2 are still read.
 import json
 import os
 import pathlib
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import pydantic
@@ -108,6 +109,17 @@ class Manifest(StrictModel):
         return manifest
 
 
+def check_width(where: str, tables: Sequence[TableSchema], tower: TowerCard) -> None:
+    """Raises DatasetError, with a message that begins with `where`, unless embeddings have the tower's width."""
+    columns = [column for table in tables if table.name == EMBEDDINGS for column in table.columns]
+    widths = [column.width for column in columns if column.type == "vector"]
+    if widths != [tower.output_width]:
+        raise DatasetError(
+            f"{where}table '{EMBEDDINGS}' must have one vector column of the tower's width {tower.output_width}, "
+            f"got {widths}"
+        )
+
+
 def digest(content: dict[str, Any]) -> str:
     """Returns the SHA-256 of the manifest's canonical JSON without its `digest`."""
     return json_digest({key: value for key, value in content.items() if key != "digest"})
@@ -134,12 +146,7 @@ def _check_consistency(path: pathlib.Path, manifest: Manifest) -> None:
     """Raises DatasetError unless version, shards, tables, probes and the ledger agree with each other."""
     if manifest.format_version < 3 and manifest.notes:
         raise DatasetError(f"{path}: notes need format_version 3, got {manifest.format_version}")
-    widths = [column.width for column in manifest.table(EMBEDDINGS).columns if column.type == "vector"]
-    if widths != [manifest.tower.output_width]:
-        raise DatasetError(
-            f"{path}: table '{EMBEDDINGS}' must have one vector column of the tower's width "
-            f"{manifest.tower.output_width}, got {widths}"
-        )
+    check_width(f"{path}: ", manifest.tables, manifest.tower)
     if manifest.format_version == 1:
         _refuse_later_columns(path, manifest)
     written = sum(shard.num_rows for shard in manifest.shards)

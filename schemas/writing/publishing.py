@@ -10,18 +10,17 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from lit_precompute.schemas.manifest import FORMAT_VERSION, Manifest, digest
+from lit_precompute.schemas.manifest import FORMAT_VERSION, Manifest, check_width, digest
 from lit_precompute.schemas.manifest_parts import FileInfo, Ledger, Note, Probe, ShardInfo, SourceInfo
 from lit_precompute.schemas.reading.table_reader import TableReader
 from lit_precompute.schemas.storage import (
     MANIFEST_NAME,
-    DatasetError,
     file_sha256,
     publish,
     shard_path,
     write_text_atomically,
 )
-from lit_precompute.schemas.tables import EMBEDDINGS, TableSchema
+from lit_precompute.schemas.tables import TableSchema
 from lit_precompute.schemas.tower_card import TowerCard
 from lit_precompute.schemas.writing.table_writer import TableWriter
 
@@ -87,7 +86,7 @@ def publish_manifest(
       DatasetError: a shard's file is missing or of the wrong size, counts do not add up, or widths differ.
     """
     shards = sorted(shards, key=lambda shard: shard.shard)
-    _check_width(tables, tower)
+    check_width("", tables, tower)
     check_files(directory, tables, shards)
     written = sum(shard.num_rows for shard in shards)
     failed = sum(shard.num_failures for shard in shards)
@@ -144,12 +143,3 @@ def _distribution(module: str, usual: str) -> str | None:
         found = importlib.metadata.packages_distributions().get(module, [])
         return min((re.sub(r"[-_.]+", "-", name).lower() for name in found), default=None)
     return usual
-
-
-def _check_width(tables: Sequence[TableSchema], tower: TowerCard) -> None:
-    columns = [column for table in tables if table.name == EMBEDDINGS for column in table.columns]
-    widths = [column.width for column in columns if column.type == "vector"]
-    if widths != [tower.output_width]:
-        raise DatasetError(
-            f"table 'embeddings' must have one vector column of width {tower.output_width}, got {widths}"
-        )
