@@ -74,7 +74,8 @@ def _tune(dataset: EmbeddingDataset, arguments: Arguments) -> None:
     console.print(
         f"{trainer.batches.num_rows:,} pairs of {dataset.path}"
         + (f" ({counted(num_left_out, 'image')} without texts left out)" if num_left_out else "")
-        + f", {trainer.num_parameters:,} parameters, {counted(trainer.num_steps, 'step')} of {arguments.recipe.batch_size:,}"
+        + f", {trainer.num_parameters:,} parameters, "
+        + f"{counted(trainer.num_steps, 'step')} of {arguments.recipe.batch_size:,}"
     )
     if num_blank:
         console.print(f"{counted(num_blank, 'blank text')} left out")
