@@ -8,6 +8,7 @@ and locks.
 import contextlib
 import dataclasses
 import json
+import os
 import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -106,6 +107,15 @@ class Claim:
             return
         with contextlib.suppress(FileExistsError):  # another claim was first, or the folder is foreign
             publish_folder(folder, lambda made: _write(made / self.note.name, description), prefix="")
+
+
+def place_in_the_way(path: pathlib.Path) -> pathlib.Path | None:
+    """Returns what keeps a folder from being made or filled at a path: a file, or a folder that may not be written to.
+
+    None if nothing is known to; some systems say that a folder may be written to, and refuse later.
+    """
+    place = next(place for place in (path, *path.absolute().parents) if place.exists())
+    return None if place.is_dir() and os.access(place, os.W_OK | os.X_OK) else place
 
 
 def differences(

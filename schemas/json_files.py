@@ -34,7 +34,7 @@ def read_json_object(path: pathlib.Path, advice: str) -> dict[str, Any]:
         content: Any = json.loads(path.read_text(encoding="utf-8"))
         _refuse_depth(content)
     except (ValueError, RecursionError) as error:
-        raise JsonFileError(f"{path}: not JSON ({_why_not_json(error)}); {advice}") from error
+        raise JsonFileError(f"{path}: not JSON ({why_not_json(error)}); {advice}") from error
     if not isinstance(content, dict):
         raise JsonFileError(f"{path}: must be a JSON object, got {type(content).__name__}; {advice}")
     return content
@@ -75,7 +75,8 @@ def _refuse_depth(content: Any) -> None:
     raise RecursionError
 
 
-def _why_not_json(error: ValueError | RecursionError) -> str:
+def why_not_json(error: ValueError | RecursionError) -> str:
+    """Returns in words what Python's json module raised."""
     if isinstance(error, RecursionError):
         return "nested too deeply"
     if isinstance(error, json.JSONDecodeError | UnicodeDecodeError):

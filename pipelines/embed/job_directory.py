@@ -10,7 +10,6 @@ Promises: a directory belongs to one job; another tower, source or option is ref
 
 import contextlib
 import json
-import os
 import pathlib
 import shutil
 from collections.abc import Mapping
@@ -26,7 +25,7 @@ from lit_precompute.schemas import (
     SourceInfo,
     publish_manifest,
 )
-from lit_precompute.schemas.claims import Claim, ClaimError
+from lit_precompute.schemas.claims import Claim, ClaimError, place_in_the_way
 from lit_precompute.schemas.json_files import faults_of
 from lit_precompute.schemas.manifest import FORMAT_VERSION
 from lit_precompute.schemas.probes import number_in_dataset
@@ -64,6 +63,7 @@ class JobDirectory:
         )
         self._markers = self._work / "shards"
         self._known_markers: dict[str, ShardMarker] = {}
+        self._noted: dict[str, Any] | None = None
 
     def check_usable(self) -> None:
         """Checks what can be checked before anything is planned.
@@ -73,8 +73,7 @@ class JobDirectory:
         """
         if self.is_published():
             return
-        place = next(place for place in (self.path, *self.path.absolute().parents) if place.exists())
-        if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        if (place := place_in_the_way(self.path)) is not None:
             why = "may not be written to" if place.is_dir() else "is a file"
             raise ClaimError(f"{self.path}: {place} {why}; choose another --output")
         self._claim.refuse_foreign_files()
@@ -113,13 +112,17 @@ class JobDirectory:
         return False
 
     def noted(self) -> dict[str, Any] | None:
-        """Returns the specification of the job that owns the directory, finished or not; None if no job does."""
-        try:
-            if self.is_published():
-                return self._published()
-            noted = self._claim.read()
-        except FileNotFoundError:
-            return None
+        """Returns the specification of the job that owns the directory, finished or not; None if no job does.
+
+        An owner never changes, so that it is read once: the manifest of a large dataset takes a while.
+        """
+        if self._noted is None:
+            with contextlib.suppress(FileNotFoundError):
+                self._noted = self._published() if self.is_published() else self._read_note()
+        return self._noted
+
+    def _read_note(self) -> dict[str, Any]:
+        noted = self._claim.read()
         _check_note(self._claim.note, noted)
         return noted
 

@@ -15,14 +15,13 @@ import logging
 import os
 import pathlib
 import platform
-import uuid
 from collections.abc import Sequence
 
 import jax
 import numpy as np
 from jaxtyping import Float32
 
-from lit_precompute.schemas.storage import publish
+from lit_precompute.schemas.storage import write_bytes_atomically
 from lit_precompute.towers.weights.cache import class_embeddings_folder
 from lit_precompute.tune.evaluation.prompts import class_name, make_prompts
 from lit_precompute.tune.model.tuned_model import TunedModel
@@ -76,8 +75,8 @@ def write(key: str, vectors: Float32[np.ndarray, "classes d"]) -> None:
     """Keeps class embeddings under a key, and removes the oldest files of a folder that has grown too large."""
     try:
         path = _path(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write_atomically(path, vectors.astype("<f4").tobytes())
+        numbers = vectors.astype("<f4").tobytes()
+        write_bytes_atomically(path, hashlib.sha256(numbers).digest() + numbers)
         _remove_oldest(path.parent)
     except (OSError, RuntimeError) as error:
         _logger.warning("the class embeddings are not kept for the next evaluation: %s", error)
@@ -85,17 +84,6 @@ def write(key: str, vectors: Float32[np.ndarray, "classes d"]) -> None:
 
 def _path(key: str) -> pathlib.Path:
     return class_embeddings_folder() / f"{key}.float32"
-
-
-def _write_atomically(path: pathlib.Path, numbers: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(hashlib.sha256(numbers).digest())
-            file.write(numbers)
-        publish(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _remove_oldest(folder: pathlib.Path) -> None:

@@ -14,6 +14,8 @@ import re
 import string
 from collections.abc import Sequence
 
+from lit_precompute.schemas.json_files import why_not_json
+
 # CLIP's 80 templates for ImageNet, grouped by form; "{}" alone is LiT's 81st.
 _WITH_ARTICLE = [
     "a bad photo of {}",
@@ -135,8 +137,10 @@ def read_classes(path: str) -> list[str]:
         return [line for _, line in _read_lines(path, "classes must be a file")]
     try:
         names = json.loads(pathlib.Path(path).read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:  # not UTF-8, not JSON, or nested too deeply
+    except OSError as error:
         raise PromptError(f"{path}: classes cannot be read ({error})") from error
+    except (ValueError, RecursionError) as error:
+        raise PromptError(f"{path}: classes cannot be read ({why_not_json(error)})") from error
     if not isinstance(names, list) or not names or not all(isinstance(name, str) and name.strip() for name in names):
         raise PromptError(f"{path}: must contain a JSON list of names, got {str(names)[:80]}")
     return names

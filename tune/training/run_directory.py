@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any, TextIO
 
 from lit_precompute.schemas import EmbeddingDataset
-from lit_precompute.schemas.claims import Claim
+from lit_precompute.schemas.claims import Claim, place_in_the_way
 from lit_precompute.schemas.storage import lock_file, refuse_url
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.model.tuned_model_files import MODEL_FOLDER, RUN_NAME
@@ -156,8 +156,9 @@ def _describe(dataset: EmbeddingDataset, recipe: Recipe, order: Order | None = N
 
 def _refuse_unwritable(path: pathlib.Path) -> None:
     """Raises OSError where writing is sure to fail, so that nobody waits for the preparation first."""
-    folder = next(each for each in (path, *path.absolute().parents) if each.exists())
-    if not folder.is_dir():
-        raise NotADirectoryError(f"{folder}: is a file; choose another --output")
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(f"{folder}: cannot be written to; choose another --output")
+    place = place_in_the_way(path)
+    if place is None:
+        return
+    if not place.is_dir():
+        raise NotADirectoryError(f"{place}: is a file; choose another --output")
+    raise PermissionError(f"{place}: cannot be written to; choose another --output")
