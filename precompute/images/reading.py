@@ -17,6 +17,6 @@ class ReadImage(Protocol):
 
         Raises:
           ImageError: "missing" or "unreadable".
-          LargeFileError: it is longer than `max_bytes`; no more than that was read.
+          LargeFileError: it is known to be longer than `max_bytes`; nothing of it was read.
         """
         ...

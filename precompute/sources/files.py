@@ -7,6 +7,8 @@ nothing about it, such as a server that is down, is raised.
 from __future__ import annotations
 
 import errno
+import io
+import os
 from collections.abc import Callable
 from typing import BinaryIO
 
@@ -40,13 +42,15 @@ def read_image(opener: Opener, path: str, max_bytes: int | None = None) -> bytes
     """Returns the bytes of the image at `path`.
 
     Raises:
-      LargeFileError: there are more than `max_bytes`.
+      LargeFileError: it is a local file of more than `max_bytes`; the size of another is not worth a request.
       ImageError: "missing" or "unreadable".
       OSError: not about this image: the server or store did not answer, or too many files are open.
     """
     try:
         with opener(path) as stream:
-            data = stream.read(-1 if max_bytes is None else max_bytes + 1)
+            if max_bytes is not None and _local_size(stream) > max_bytes:
+                raise LargeFileError(path)
+            return stream.read()
     except StorageError:
         raise
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -55,9 +59,14 @@ def read_image(opener: Opener, path: str, max_bytes: int | None = None) -> bytes
         if error.errno not in _UNREADABLE:
             raise
         raise ImageError("unreadable", f"{shown_path(path)}: {error.strerror}") from error
-    if max_bytes is not None and len(data) > max_bytes:
-        raise LargeFileError(path)
-    return data
+
+
+def _local_size(stream: BinaryIO) -> int:
+    """Returns the size of a file of this machine; 0 for any other."""
+    try:
+        return os.fstat(stream.fileno()).st_size
+    except io.UnsupportedOperation:
+        return 0
 
 
 def open_first(path: str, opener: Opener) -> BinaryIO:

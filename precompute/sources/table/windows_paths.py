@@ -27,7 +27,7 @@ def read_windows_image(opener: Opener, table: str, path: str, max_bytes: int | N
 
     Raises:
       ImageError: "missing" or "unreadable".
-      LargeFileError: there are more than `max_bytes`.
+      LargeFileError: see `read_image`.
     """
     try:
         return read_image(opener, beside(table, path), max_bytes)

@@ -9,6 +9,7 @@ from lit_precompute.precompute.images.reading import LargeFileError
 from lit_precompute.precompute.sources.files import read_image
 from lit_precompute.precompute.sources.opening import open_source
 from lit_precompute.schemas.storage import open_file
+from tests.flaky_server import flaky_server
 
 
 def _rows(path):
@@ -17,7 +18,7 @@ def _rows(path):
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "folder\\a.jpg"])
-def test_a_table_reads_no_more_of_an_image_than_asked_for(tmp_path, name):
+def test_a_table_reads_nothing_of_a_longer_image(tmp_path, name):
     (tmp_path / "folder").mkdir()
     for path in ("a.jpg", "folder/a.jpg"):
         (tmp_path / path).write_bytes(b"12345")
@@ -26,6 +27,13 @@ def test_a_table_reads_no_more_of_an_image_than_asked_for(tmp_path, name):
     assert row.read_image() == row.read_image(5) == read_image(open_file, str(tmp_path / "a.jpg"), 5) == b"12345"
     with pytest.raises(LargeFileError):
         row.read_image(4)
+
+
+def test_an_image_by_url_is_one_request():
+    with flaky_server() as server:
+        server.contents["/a.jpg"] = b"12345"
+        assert read_image(open_file, f"{server.address}/a.jpg", 4) == b"12345"
+        assert server.asked == [("GET", "/a.jpg", None)]
 
 
 def test_a_tar_reads_nothing_of_a_longer_image(tmp_path):
