@@ -8,6 +8,7 @@ The newest two are kept. Saving copies the state and writes it while training co
 import os
 import pathlib
 import sys
+import warnings
 from typing import Any, TypeVar
 
 import jax
@@ -20,8 +21,9 @@ State = TypeVar("State")
 def _hush_abandoned_tasks() -> None:
     """Silences the errors of TensorStore's other readers and writers after one of them has failed.
 
-    Dozens of them meet a closed event loop, at any time afterwards. Everything else is shown as before.
+    Dozens of them meet a closed event loop, or never begin, at any time afterwards. Everything else is shown as before.
     """
+    warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
     shown = sys.unraisablehook
     if getattr(shown, "__name__", "") == "show_others":
         return
