@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -109,9 +110,10 @@ def embeddings_table(width: int, vector_type: VectorType) -> TableSchema:
     return TableSchema(name=EMBEDDINGS, columns=columns)
 
 
-def captions_table() -> TableSchema:
-    """Returns `captions`: key, texts (any number per image)."""
-    return TableSchema(name="captions", columns=[_key(), ColumnSchema(name="texts", type="list<string>")])
+def captions_table(named: Iterable[str] = ()) -> TableSchema:
+    """Returns `captions`: key, texts (any number per image), and one more list of texts for each of `named`."""
+    lists = [ColumnSchema(name=name, type="list<string>") for name in ("texts", *named)]
+    return TableSchema(name="captions", columns=[_key(), *lists])
 
 
 def labels_table() -> TableSchema:

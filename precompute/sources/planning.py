@@ -1,40 +1,59 @@
-"""What planning shares: rows cut into work units, and the check that keys are unique."""
+"""What planning shares: slices joined to work units, rows cut into slices, and hashes of keys."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import hashlib
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from lit_precompute.precompute.sources.source import FileSlice, SourceError, WorkUnit
 
 
-def cut_units(path_offsets: Sequence[tuple[str, np.ndarray]], rows_per_shard: int) -> list[WorkUnit]:
-    """Returns units over consecutive files.
+def join_slices(slices: Iterable[FileSlice], rows_per_unit: int) -> Iterator[WorkUnit]:
+    """Yields units of consecutive slices, each of at most `rows_per_unit` rows unless a single slice has more.
+
+    A slice whose number of rows is not known is a unit of its own.
+    """
+    first_row: int | None = 0
+    number = 0
+    for files in _groups(slices, rows_per_unit):
+        known = [part.num_rows for part in files if part.num_rows is not None]
+        num_rows = sum(known) if len(known) == len(files) else None
+        yield WorkUnit(number=number, files=tuple(files), num_rows=num_rows, first_row=first_row)
+        number += 1
+        first_row = None if first_row is None or num_rows is None else first_row + num_rows
+
+
+def _groups(slices: Iterable[FileSlice], rows_per_unit: int) -> Iterator[list[FileSlice]]:
+    group: list[FileSlice] = []
+    num_rows = 0
+    for part in slices:
+        if group and (part.num_rows is None or num_rows + part.num_rows > rows_per_unit):
+            yield group
+            group, num_rows = [], 0
+        group.append(part)
+        if part.num_rows is None:
+            yield group
+            group = []
+        else:
+            num_rows += part.num_rows
+    if group:
+        yield group
+
+
+def cut_slices(path: str, offsets: np.ndarray, rows_per_slice: int) -> tuple[FileSlice, ...]:
+    """Returns a file's rows as slices of `rows_per_slice` rows; the last may be shorter.
 
     Args:
-      path_offsets: for each file its path and int64 [rows + 1]: where each row begins, and where the last one ends;
-        rows that begin at the same byte can only be read together.
-      rows_per_shard: rows of each unit but the last.
+      path: of the file.
+      offsets: int64 [rows + 1]: where each row begins, and where the last one ends; rows that begin at the same byte
+        can only be read together.
+      rows_per_slice: at least 1.
     """
-    if rows_per_shard < 1:
-        raise SourceError(f"rows_per_shard must be >= 1, got {rows_per_shard}")
-    ends = np.cumsum([len(offsets) - 1 for _, offsets in path_offsets])
-    num_rows = int(ends[-1])
-    units: list[WorkUnit] = []
-    for number, first_row in enumerate(range(0, num_rows, rows_per_shard)):
-        last_row = min(first_row + rows_per_shard, num_rows)
-        files: list[FileSlice] = []
-        index = int(np.searchsorted(ends, first_row, side="right"))
-        while index < len(ends) and (first := int(ends[index]) - len(path_offsets[index][1]) + 1) < last_row:
-            path, offsets = path_offsets[index]
-            start, stop = max(first_row - first, 0), min(last_row - first, len(offsets) - 1)
-            if start < stop:
-                files.append(_slice(path, offsets, start, stop))
-            index += 1
-        unit = WorkUnit(number=number, first_row=first_row, num_rows=last_row - first_row, files=tuple(files))
-        units.append(unit)
-    return units
+    num_rows = len(offsets) - 1
+    starts = range(0, num_rows, rows_per_slice)
+    return tuple(_slice(path, offsets, first, min(first + rows_per_slice, num_rows)) for first in starts)
 
 
 def _slice(path: str, offsets: np.ndarray, first: int, last: int) -> FileSlice:
@@ -50,23 +69,28 @@ def _slice(path: str, offsets: np.ndarray, first: int, last: int) -> FileSlice:
     )
 
 
-def repeated_hashes(hashes: np.ndarray) -> set[int]:
-    """Returns the hashes that occur more than once: their keys may repeat. Uses 8 bytes per key, unlike a set."""
-    values, counts = np.unique(hashes, return_counts=True)
-    return set(values[counts > 1].tolist())
+def hash_keys(keys: Iterable[str]) -> bytes:
+    """Returns 8 bytes per key, the same in every process; equal keys have equal hashes."""
+    return b"".join(hashlib.blake2b(key.encode(), digest_size=8).digest() for key in keys)
 
 
-def check_repeats(keys: Iterable[tuple[str, str]], suspects: set[int], what_to_do: str) -> None:
+def repeated_hashes(hashes: Iterable[bytes]) -> frozenset[bytes]:
+    """Returns the hashes that occur more than once: their keys may repeat. Uses 16 bytes per key."""
+    values, counts = np.unique(np.frombuffer(b"".join(hashes), np.uint64), return_counts=True)
+    return frozenset(value.tobytes() for value in values[counts > 1])
+
+
+def check_repeats(keys: Iterable[tuple[str, str]], suspects: frozenset[bytes], what_to_do: str) -> None:
     """Raises SourceError if a key repeats; only keys of suspect hashes are compared.
 
     Args:
-      keys: (key, its place) of every row.
+      keys: (key, its place) of every row that may repeat another's key.
       suspects: the hashes from `repeated_hashes`.
       what_to_do: the end of the message.
     """
     first_seen: dict[str, str] = {}
     for key, where in keys:
-        if hash(key) in suspects:
+        if hash_keys([key]) in suspects:
             if key in first_seen:
                 raise SourceError(
                     f"{where}: keys must be unique, {key!r} was first seen at {first_seen[key]}; {what_to_do}"

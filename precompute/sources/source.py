@@ -1,8 +1,13 @@
-"""The interface of every source of images: rows in a fixed order, cut into work units.
+"""The interface of every source of images: files of rows in a fixed order, cut into work units.
 
-Promises: a source is checked before any work (`SourceError` says where, rule, value, what to do); its keys are unique
-and not empty; reading a unit gives exactly the rows that were planned, in order; a source is picklable and small,
-however many rows it has, because a unit carries the byte offsets of its rows.
+A source is read in three steps, so that neither the launcher nor any one machine has to read it all:
+
+    files     list the files; only listings are read. The launcher does this.
+    look      look into one file, without its images: how many rows, where they begin, their keys. Workers do this.
+    read      read a slice of one file, row by row. Workers do this.
+
+Promises: a source is checked before any work (`SourceError` says where, rule, value, what to do); reading a slice gives
+exactly the rows that were found, in order; a source is picklable and small, however many rows it has.
 
 Not here: decoding. An image that is missing or unreadable is only noticed when its `read_image` is called.
 """
@@ -14,40 +19,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from lit_precompute.precompute.images.reading import ReadImage
-from lit_precompute.schemas import Note, SourceInfo, TableSchema, captions_table, labels_table
+from lit_precompute.schemas import Note, TableSchema, captions_table, labels_table
 
 
 class SourceError(ValueError):
     """A source that cannot be embedded as it is; raised before any work is done."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class SourceColumns:
-    """The names of a table's columns, or of the keys in a sample's JSON.
-
-    Attributes:
-      image: Column of the images' paths, relative to the table's folder; in tars the image's suffix, such as left.png.
-      text: Column of a text; a table may have several of this name, or text_1, text_2, ...
-      texts: Column of a list of texts (in CSV and TSV as JSON).
-      label: Column of the class, if any.
-      key: Column of a unique name, if any; otherwise the path is the key. Tables only.
-    """
-
-    image: str = "path"
-    text: str = "text"
-    texts: str = "texts"
-    label: str = "label"
-    key: str = "key"
-
-    def __post_init__(self):
-        names = dataclasses.astuple(self)
-        if "" in names or len(set(names)) < len(names):
-            given = ", ".join(f"--{field}-column {name!r}" for field, name in dataclasses.asdict(self).items())
-            raise SourceError(f"columns: names must differ and not be empty, got {given}")
-
-    def is_default(self, field: str) -> bool:
-        """Returns whether a column has its default name."""
-        return getattr(self, field) == getattr(SourceColumns, field)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,6 +37,7 @@ class Example:
       texts: in the source's order; may be empty.
       label: "" for none.
       notes: what was left out of the row, each in a few words that many rows share ("text is not a string").
+      named: texts with names, such as title and tags, by column of `captions`.
       more: values of tables other than `captions` and `labels`, by table and column.
     """
 
@@ -70,81 +47,175 @@ class Example:
     texts: tuple[str, ...]
     label: str
     notes: tuple[str, ...] = ()
+    named: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     more: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
 
     def values(self, table: str) -> Mapping[str, Any]:
         """Returns the row's values in one of the source's tables, by column, without the key."""
-        known: dict[str, dict[str, Any]] = {"captions": {"texts": list(self.texts)}, "labels": {"label": self.label}}
+        captions = {"texts": list(self.texts), **{name: list(texts) for name, texts in self.named.items()}}
+        known: dict[str, dict[str, Any]] = {"captions": captions, "labels": {"label": self.label}}
         return {**known, **self.more}[table]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FileSlice:
-    """A contiguous part of one file: bytes [start, stop) hold `num_rows` rows, after `num_before` of another unit.
+class ListedFile:
+    """A file of a source, as a listing describes it.
 
-    `links` are of a tar alone: for each link in these bytes, where its header and that of its file begin.
+    Attributes:
+      path: as the source opens it.
+      num_bytes: its size; None where the listing does not say.
+      version: differs once the file has changed: a time, a store's generation or ETag; "" where there is none.
+    """
+
+    path: str
+    num_bytes: int | None = None
+    version: str = ""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FileSlice:
+    """A contiguous part of one file: what a format can read without what comes before it.
+
+    Attributes:
+      path: of the file.
+      start: where the slice begins, in what the format counts: bytes, row groups, records.
+      stop: where it ends.
+      num_rows: rows in it; None if only reading it tells.
+      num_before: rows between `start` and its first row, which belong to another unit.
+      links: of a tar alone: for each link in these bytes, where its header and that of its file begin.
     """
 
     path: str
     start: int
     stop: int
-    num_rows: int
+    num_rows: int | None
     num_before: int = 0
     links: tuple[tuple[int, int], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class FileLook:
+    """What a look into one file found.
+
+    Attributes:
+      path: of the file.
+      slices: its rows, in order, cut into slices of at most as many rows as asked for; none if it has no rows.
+      key_hashes: `hash_keys` of its rows; b"" if only reading tells their keys.
+      num_bytes: its size.
+      sha256: of the whole file, where it was read; None otherwise.
+      content: a hash that differs where the rows do, as far as the look can tell; "" if it cannot.
+      notes: what belongs to no row.
+      findings: what `Source.survey` needs to know of it, as JSON of bounded size.
+    """
+
+    path: str
+    slices: tuple[FileSlice, ...]
+    key_hashes: bytes = b""
+    num_bytes: int | None = None
+    sha256: str | None = None
+    content: str = ""
+    notes: tuple[Note, ...] = ()
+    findings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Survey:
+    """What all of a source's files have in common.
+
+    Attributes:
+      tables: the tables that its examples have values for, in their order in the dataset.
+      extent: what its rows were counted from, such as "1,204 lines" or "13 tars".
+    """
+
+    tables: tuple[TableSchema, ...]
+    extent: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class WorkUnit:
-    """A contiguous slice of a source: rows [first_row, first_row + num_rows), and the bytes that hold them."""
+    """Consecutive slices of a source that become one shard.
+
+    Attributes:
+      number: of the unit and its shard.
+      files: the slices.
+      num_rows: of all slices; None if only reading tells.
+      first_row: number of its first row in the source; None if only reading the units before tells.
+    """
 
     number: int
-    first_row: int
-    num_rows: int
     files: tuple[FileSlice, ...]
+    num_rows: int | None
+    first_row: int | None
 
 
 class Source(Protocol):
-    """Rows of images and texts. Implementations are picklable; `open_source` makes them."""
+    """Rows of images and texts. Implementations are frozen, picklable and small; `make_source` makes them."""
 
     @property
-    def info(self) -> SourceInfo:
-        """What was opened, in enough detail to notice a different source for the same output."""
+    def kind(self) -> str:
+        """The format's kind, for the manifest: "table", "webdataset", "parquet" ..."""
         ...
 
     @property
-    def num_rows(self) -> int: ...
-
-    @property
-    def extent(self) -> str:
-        """What its rows were counted from, such as "1,204 lines" or "13 tars"."""
+    def path(self) -> str:
+        """As the user gave it."""
         ...
 
     @property
-    def notes(self) -> tuple[Note, ...]:
-        """What was skipped because it belongs to no row."""
+    def options(self) -> Mapping[str, Any]:
+        """How it is read, as JSON: everything but the path that determines rows, keys and texts."""
         ...
 
     @property
-    def tables(self) -> tuple[TableSchema, ...]:
-        """The tables that its examples have values for, in their order in the dataset."""
+    def on_repeated_keys(self) -> str:
+        """What to do if two rows have the same key; the end of a message."""
         ...
 
-    def units(self, rows_per_shard: int) -> list[WorkUnit]:
-        """Returns the source cut into units of `rows_per_shard` rows; the last may be shorter."""
-        ...
-
-    def read(self, unit: WorkUnit) -> Iterator[Example]:
-        """Yields exactly `unit.num_rows` examples.
+    def files(self) -> list[ListedFile]:
+        """Returns the files, in order; reads listings only.
 
         Raises:
-          SourceError: the source has changed since it was planned.
+          SourceError: there are none, or the first cannot be opened.
+        """
+        ...
+
+    def look(self, file: ListedFile, rows_per_slice: int) -> FileLook:
+        """Looks into one file.
+
+        Raises:
+          SourceError: it cannot be opened, is damaged, or a row breaks a rule; the message says which line or byte.
+        """
+        ...
+
+    def survey(self, looks: Sequence[FileLook]) -> Survey:
+        """Returns what the files have in common, from the looks into all of them (without their hashes).
+
+        Raises:
+          SourceError: there are no rows, or what the user named is in none of the files.
+        """
+        ...
+
+    def keys(self, part: FileSlice) -> Iterator[tuple[str, str]]:
+        """Yields (key, its place in words) of each row of a slice, without reading images."""
+        ...
+
+    def read(self, part: FileSlice, tables: Sequence[TableSchema]) -> Iterator[Example]:
+        """Yields the rows of a slice: exactly `num_rows`, if that is known.
+
+        Args:
+          part: the slice.
+          tables: those of the survey; what belongs to no table is left out, with a note.
+
+        Raises:
+          SourceError: the file has changed since the look.
         """
         ...
 
 
-def source_tables(*, has_labels: bool) -> tuple[TableSchema, ...]:
-    """Returns the tables of a source whose examples have texts and, if `has_labels`, labels."""
-    return (captions_table(), labels_table()) if has_labels else (captions_table(),)
+def source_tables(*, has_labels: bool, named: Sequence[str] = ()) -> tuple[TableSchema, ...]:
+    """Returns the tables of a source whose examples have texts, `named` ones too, and, if `has_labels`, labels."""
+    captions = captions_table(named)
+    return (captions, labels_table()) if has_labels else (captions,)
 
 
 def columns_of(examples: Sequence[Example], table: TableSchema) -> dict[str, list[Any]]:

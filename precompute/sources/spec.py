@@ -1,0 +1,82 @@
+"""What a user says of a source: where it is, and how it is read."""
+
+import dataclasses
+import re
+from typing import Any, Literal
+
+from lit_precompute.precompute.sources.source import SourceError
+
+SampleName = Literal["first-dot", "last-dot"]
+_COLUMNS = ("image", "text", "texts", "label", "key")
+_NAMED = re.compile(r"([a-z][a-z0-9_]*)=(.+)")
+# Columns that a captions table has anyway.
+_TAKEN = ("key", "texts")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SourceColumns:
+    """The names of a table's columns, or of the keys in a sample's JSON.
+
+    Attributes:
+      image: Column of the images or their paths, relative to the table; in tars the image's suffix, such as left.png.
+      text: Column of a text; a table may have several of this name, or text_1, text_2, ...
+      texts: Column of a list of texts (in CSV and TSV as JSON).
+      label: Column of the class, if any.
+      key: Column of a unique name, if any; otherwise the path is the key. Not for tars.
+      named: Texts to keep under names of their own beside the others: title=TITLE tags=KEYWORDS.
+    """
+
+    image: str = "path"
+    text: str = "text"
+    texts: str = "texts"
+    label: str = "label"
+    key: str = "key"
+    named: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        columns = {field: getattr(self, field) for field in _COLUMNS}
+        if "" in columns.values() or len(set(columns.values())) < len(columns):
+            given = ", ".join(f"--{field}-column {name!r}" for field, name in columns.items())
+            raise SourceError(f"columns: names must differ and not be empty, got {given}")
+        names = [self._split(each)[0] for each in self.named]
+        if len(set(names)) < len(names) or not set(names).isdisjoint(_TAKEN):
+            raise SourceError(f"--named-text: names must differ and not be {' or '.join(_TAKEN)}, got {names}")
+
+    @property
+    def named_columns(self) -> dict[str, str]:
+        """The source's column of each named text."""
+        return dict(self._split(each) for each in self.named)
+
+    def is_default(self, field: str) -> bool:
+        """Returns whether a column has its default name."""
+        return getattr(self, field) == getattr(SourceColumns, field)
+
+    def recorded(self) -> dict[str, Any]:
+        """Returns the names as a manifest records them."""
+        columns: dict[str, Any] = {field: getattr(self, field) for field in _COLUMNS}
+        return {**columns, "named": self.named_columns} if self.named else columns
+
+    @staticmethod
+    def _split(text: str) -> tuple[str, str]:
+        found = _NAMED.fullmatch(text)
+        if found is None:
+            raise SourceError(f"--named-text must be like title=COLUMN, a name in lower case, got {text!r}")
+        return found[1], found[2]
+
+
+@dataclasses.dataclass(frozen=True)
+class SourceSpec:
+    """A source of images and texts.
+
+    Attributes:
+      path: A table (.csv, .tsv, .jsonl), webdataset tars (one, a folder, a pattern like data-{0000..0012}.tar).
+      format: Format of the source if its name does not tell: tsv, quoted-tsv, semicolon-csv, webdataset ...
+      columns: Names of the source's columns.
+      sample_name: Where the names in tars are cut into a sample's name and a suffix; last-dot if names contain dots.
+    """
+
+    path: str
+    _: dataclasses.KW_ONLY
+    format: str | None = None
+    columns: SourceColumns = dataclasses.field(default_factory=SourceColumns)
+    sample_name: SampleName = "first-dot"
