@@ -23,6 +23,7 @@ from lit_precompute.schemas.storage.names import beside as beside
 from lit_precompute.schemas.storage.names import is_url as is_url
 from lit_precompute.schemas.storage.names import refuse_url as refuse_url
 from lit_precompute.schemas.storage.names import shard_path as shard_path
+from lit_precompute.schemas.storage.paths import absolute as absolute
 from lit_precompute.schemas.storage.publishing import lock_file as lock_file
 from lit_precompute.schemas.storage.publishing import publish as publish
 from lit_precompute.schemas.storage.publishing import publish_folder as publish_folder

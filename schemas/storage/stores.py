@@ -69,6 +69,11 @@ def store_of(url: str) -> Store:
     return _STORES[scheme]
 
 
+def is_writable(url: str) -> bool:
+    """Returns whether jobs can write to a URL: a store, or this machine."""
+    return "::" not in url and url.partition("://")[0] in (*_STORES, "file", "local")
+
+
 class _Gcs:
     """See `Store`."""
 
