@@ -14,7 +14,6 @@ import threading
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
-from lit_precompute.pipelines.embed.failure_limit import FailureTally
 from lit_precompute.precompute.embedder import Embedder
 from lit_precompute.precompute.embedding import make_preparer
 from lit_precompute.precompute.images.ahead import Preparer
@@ -77,7 +76,6 @@ class ProcessRegistry:
         """Starts empty."""
         self._lock, self._loading = threading.Lock(), threading.RLock()
         self._jobs: dict[str, JobProgress] = {}
-        self._tallies: dict[str, FailureTally] = {}
         self._loaded: dict[str, tuple[Hashable, Any]] = {}
         self._num_retried = 0
 
@@ -96,11 +94,6 @@ class ProcessRegistry:
         """Returns the progress of the job that writes to `output`; a new one if it was launched elsewhere."""
         with self._lock:
             return self._jobs.setdefault(output, JobProgress())
-
-    def tally(self, launch: str, num_failures_before: int) -> FailureTally:
-        """Returns this process's tally of failures in a launch, shared by all its threads."""
-        with self._lock:
-            return self._tallies.setdefault(launch, FailureTally(num_failures_before))
 
     def take_retried(self) -> int:
         """Returns how many reads of this process were tried again since the last call; each is given out once."""

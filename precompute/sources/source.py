@@ -15,6 +15,7 @@ Not here: decoding. An image that is missing or unreadable is only noticed when 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -117,6 +118,11 @@ class FileLook:
     notes: tuple[Note, ...] = ()
     findings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
+    def without_hashes(self) -> FileLook:
+        """Returns what is kept of the look: its hashes are large, and their digest becomes part of `content`."""
+        digest = hashlib.sha256(self.content.encode() + self.key_hashes).hexdigest()
+        return dataclasses.replace(self, key_hashes=b"", content=digest)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Survey:
@@ -140,12 +146,14 @@ class WorkUnit:
       files: the slices.
       num_rows: of all slices; None if only reading tells.
       first_row: number of its first row in the source; None if only reading the units before tells.
+      max_rows: rows to read of it, if not all.
     """
 
     number: int
     files: tuple[FileSlice, ...]
     num_rows: int | None
     first_row: int | None
+    max_rows: int | None = None
 
 
 class Source(Protocol):

@@ -64,12 +64,8 @@ class Run:
 
 
 def _run(launch: Launch, console: rich.console.Console) -> None:
-    job = launch.job
     if not launch.is_finished:
-        resuming = f", resuming after {launch.num_done_before:,}" if launch.num_done_before else ""
-        shards = counted(job.num_units, "shard")
-        rows = f"{counted(job.num_rows, 'row')} of {job.source.path} ({launch.extent})"
-        console.print(f"{job.tower.name}: {rows} in {shards}{resuming}")
+        console.print(_describe_job(launch))
     started_s = time.monotonic()
     stop = StopRequest(console, after="this batch", stop_at_once=_exit_at_once)
     with stop, ProgressDisplay(console) as display:
@@ -82,8 +78,18 @@ def _run(launch: Launch, console: rich.console.Console) -> None:
             fail(f"interrupted; {_HOW_TO_RESUME}", INTERRUPTED)
         except EmbedError as error:
             fail(error, status=1, with_traceback=error.is_bug)
-    num_embedded = 0 if launch.is_finished else job.num_rows - launch.num_done_before
-    say_result(console, job.output, manifest, time.monotonic() - started_s, num_embedded, launch.num_retried)
+    num_embedded = 0 if launch.is_finished else manifest.ledger.rows_read - launch.num_done_before
+    say_result(console, launch.output, manifest, time.monotonic() - started_s, num_embedded, launch.num_retried)
+
+
+def _describe_job(launch: Launch) -> str:
+    """Returns what is about to be embedded, in one line."""
+    plan = launch.plan
+    if plan is None:
+        return f"{launch.tower_name}: {counted(launch.num_files, 'file')} of {launch.source_path}"
+    resuming = f", resuming after {launch.num_done_before:,}" if launch.num_done_before else ""
+    rows = f"{'unknown' if plan.num_rows is None else counted(plan.num_rows, 'row')} of {plan.source.path}"
+    return f"{launch.tower_name}: {rows} ({plan.extent}) in {counted(len(plan.units), 'shard')}{resuming}"
 
 
 def _quietly(is_stop_requested: bool) -> bool:
@@ -105,8 +111,11 @@ def show_download(display: ProgressDisplay, name: str, num_bytes: int, all_bytes
 
 def describe(progress: EmbedProgress) -> str:
     """Returns one line with rows, rate, time left, failures and retries."""
-    words = f"{progress.num_done:,}/{counted(progress.num_rows, 'row')}"
-    if progress.rows_per_second:
+    if progress.num_rows is None:
+        words = counted(progress.num_done, "row")
+    else:
+        words = f"{progress.num_done:,}/{counted(progress.num_rows, 'row')}"
+    if progress.rows_per_second and progress.num_rows is not None:
         left_s = (progress.num_rows - progress.num_done) / progress.rows_per_second
         words += f"  {progress.rows_per_second:,.0f} rows/s  {duration(left_s)} left"
     words += f"  {progress.num_failures:,} failed" if progress.num_failures else ""
