@@ -10,6 +10,7 @@ from typing import NamedTuple
 from lit_precompute.schemas.storage import WORK_FOLDER, Folder
 
 MAX_ATTEMPTS = 3
+_FOLDER = f"{WORK_FOLDER}/attempts"
 _UNKNOWN = "the process ended without a word, as it does when it runs out of memory"
 
 
@@ -62,6 +63,15 @@ class Attempts:
         """Takes back all attempts at a unit, so that the next launch attempts it again."""
         self._folder.remove(*(_name(Attempt(unit, number)) for number in range(1, MAX_ATTEMPTS + 1)))
 
+    def find(self) -> dict[int, tuple[int, str]]:
+        """Returns for each unit that was attempted how often, and what the last attempt has said."""
+        found: dict[int, tuple[int, str]] = {}
+        for name in sorted(self._folder.find(_FOLDER)):
+            unit, _, number = name.partition("-")
+            record = self._read(Attempt(int(unit), int(number)))
+            found[int(unit)] = int(number), record.get("error", "")
+        return found
+
     def _read(self, attempt: Attempt) -> dict[str, str]:
         try:
             return json.loads(self._folder.read(_name(attempt)))
@@ -70,4 +80,4 @@ class Attempts:
 
 
 def _name(attempt: Attempt) -> str:
-    return f"{WORK_FOLDER}/attempts/{attempt.unit:05d}-{attempt.number}"
+    return f"{_FOLDER}/{attempt.unit:05d}-{attempt.number}"

@@ -64,6 +64,11 @@ def build(pipeline: beam.Pipeline, launch: LaunchOptions, listing: str, num_file
       listing: name of the list of files, which the launcher has stored.
       num_files: its length.
     """
+    return _embed(pipeline, launch, look(pipeline, launch, listing, num_files), finished=[])
+
+
+def look(pipeline: beam.Pipeline, launch: LaunchOptions, listing: str, num_files: int) -> PCollection[Group]:
+    """Adds what looks into the files and stores the plan; returns the groups of its units."""
     starts = range(0, num_files, FILES_PER_ELEMENT)
     found = (
         pipeline
@@ -76,8 +81,7 @@ def build(pipeline: beam.Pipeline, launch: LaunchOptions, listing: str, num_file
         "looks": found["looks"] | "AllLooks" >> beam.Map(lambda look: (None, look)),
         "repeats": repeats | "AllRepeats" >> beam.Map(lambda repeat: (None, repeat)),
     }
-    groups = together | "Together" >> beam.CoGroupByKey() | "StorePlan" >> beam.ParDo(StorePlan(launch, listing))
-    return _embed(pipeline, launch, groups, finished=[])
+    return together | "Together" >> beam.CoGroupByKey() | "StorePlan" >> beam.ParDo(StorePlan(launch, listing))
 
 
 def _embed(

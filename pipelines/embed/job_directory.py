@@ -6,6 +6,7 @@
     _work/batch-size.json       likewise, if none is given
     _work/attempts/00003-1      an attempt at a unit
     _work/shards/00003.json     marks a finished shard; written after the shard's files
+    _work/launches/NAME.json    a launch: its engine, and how to find the job there
     _work/stop                  a request to stop, by `lit-embed cancel`
     manifest.json               written last; then `_work` is removed
 
@@ -13,7 +14,7 @@ Promises: an output belongs to one job; another tower, source or option is refus
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from lit_precompute.pipelines.embed.job import BLOCK_ROWS, Job, specification
@@ -28,6 +29,7 @@ from lit_precompute.schemas.probes import number_in_dataset
 from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, open_folder
 from lit_precompute.schemas.wording import is_full_disk
 
+_LAUNCHES = f"{WORK_FOLDER}/launches"
 _NOTE, _STOP = f"{WORK_FOLDER}/job.json", f"{WORK_FOLDER}/stop"
 _TOWER, _BATCH_SIZE = f"{WORK_FOLDER}/tower.json", f"{WORK_FOLDER}/batch-size.json"
 _ADVICE = "choose another --output"
@@ -62,7 +64,8 @@ class JobDirectory:
             advice_damaged=_ADVICE,
             flags=_FLAGS,
         )
-        self._note: dict[str, Any] | None = None
+        self._note: dict[str, Any] | None = None  # like the specification of a finished job, it never changes
+        self._finished: dict[str, Any] | None = None
 
     def check_usable(self) -> None:
         """Checks what can be checked before anything is planned.
@@ -116,7 +119,8 @@ class JobDirectory:
         Its `options` have the batch size once it is settled, and `tower` is there once a process has loaded it.
         """
         if self.is_published():
-            return self._published()
+            self._finished = self._finished or self._published()
+            return self._finished
         note = self._read_note()
         if note is None:
             return None
@@ -199,6 +203,15 @@ class JobDirectory:
     def sweep(self) -> None:
         """Removes what only an unfinished job needs. A launcher that still writes there will sweep as well."""
         self.folder.remove_folder(WORK_FOLDER)
+
+    def note_launch(self, name: str, record: Mapping[str, Any]) -> None:
+        """Notes how a launch can be found at its engine."""
+        self.folder.write(f"{_LAUNCHES}/{name}.json", json.dumps(record).encode())
+
+    def launches(self) -> Iterator[dict[str, Any]]:
+        """Yields what launches have noted, in order of their names."""
+        for name in sorted(self.folder.find(_LAUNCHES)):
+            yield json.loads(self.folder.read(f"{_LAUNCHES}/{name}"))
 
     def request_stop(self) -> None:
         """Asks the job's workers, wherever they are, to stop after their current unit."""
