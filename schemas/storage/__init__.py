@@ -23,11 +23,10 @@ from lit_precompute.schemas.storage.names import DatasetError as DatasetError
 from lit_precompute.schemas.storage.names import beside as beside
 from lit_precompute.schemas.storage.names import is_url as is_url
 from lit_precompute.schemas.storage.names import refuse_url as refuse_url
-from lit_precompute.schemas.storage.names import shard_path as shard_path
 from lit_precompute.schemas.storage.publishing import lock_file as lock_file
 from lit_precompute.schemas.storage.publishing import publish as publish
 from lit_precompute.schemas.storage.publishing import publish_folder as publish_folder
-from lit_precompute.schemas.storage.publishing import temporary_path as temporary_path
+from lit_precompute.schemas.storage.publishing import unique_name as unique_name
 from lit_precompute.schemas.storage.publishing import write_bytes_atomically as write_bytes_atomically
 from lit_precompute.schemas.storage.publishing import write_text_atomically as write_text_atomically
 from lit_precompute.schemas.storage.reading import copy_file as copy_file

@@ -17,7 +17,7 @@ from lit_precompute.schemas import (
     labels_table,
     publish_manifest,
 )
-from lit_precompute.schemas.manifest import digest
+from lit_precompute.schemas.manifest.document import digest
 
 WIDTH = 6
 SOURCE = SourceInfo(kind="table", path="captions.tsv", files=[])
