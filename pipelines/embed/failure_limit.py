@@ -6,7 +6,11 @@ from collections.abc import Iterable, Sequence
 
 from lit_precompute.pipelines.embed.markers import ShardMarker
 from lit_precompute.schemas import failures_table
+from lit_precompute.schemas.dataset_files import shard_file_name
+from lit_precompute.schemas.manifest.parts import ShardFile
 from lit_precompute.schemas.reading.table_reader import TableReader
+from lit_precompute.schemas.storage import open_folder
+from lit_precompute.schemas.tables import FAILURES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,12 +57,11 @@ def example_of_failure(output: str, markers: Sequence[ShardMarker]) -> str:
     """Returns the first row that failed for the most frequent reason: its key, source and message."""
     (reason, _), *_ = _counts(markers)
     marker = next(marker for marker in markers if reason in marker.reasons)
-    table = failures_table()
-    file = marker.info.files[table.name]
-    reader = TableReader(pathlib.Path(output), table, [file])
+    info = marker.info.files[FAILURES]
+    file = ShardFile(shard_file_name(FAILURES, marker.info.shard, info.num_blocks), info)
+    reader = TableReader(open_folder(output), failures_table(), [file])
     try:
-        rows = (row for block in range(file.num_blocks) for row in reader.read(0, block).to_pylist())
-        row = next(row for row in rows if row["reason"] == reason)
+        row = next(row for row in reader.read_shard(0).to_pylist() if row["reason"] == reason)
     finally:
         reader.close()
     source = (

@@ -7,7 +7,7 @@ from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.embed.plan import Plan
 from lit_precompute.precompute.images.limits import MAX_PIXELS
 from lit_precompute.schemas import TableSchema, TowerCard, embeddings_table, failures_table
-from lit_precompute.schemas.manifest import FORMAT_VERSION
+from lit_precompute.schemas.manifest.manifest import FORMAT_VERSION
 
 BLOCK_ROWS = 1024
 

@@ -24,7 +24,7 @@ from lit_precompute.pipelines.embed.plan import Plan, name_of
 from lit_precompute.schemas import Manifest, SourceInfo, TowerCard, publish_manifest
 from lit_precompute.schemas.claims import Claim, ClaimError, place_in_the_way
 from lit_precompute.schemas.json_files import faults_of
-from lit_precompute.schemas.manifest import FORMAT_VERSION
+from lit_precompute.schemas.manifest.manifest import FORMAT_VERSION
 from lit_precompute.schemas.probes import number_in_dataset
 from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, open_folder
 from lit_precompute.schemas.wording import is_full_disk
@@ -181,18 +181,19 @@ class JobDirectory:
 
     def _published(self) -> dict[str, Any]:
         """Returns the specification of the finished job."""
-        manifest = Manifest.read(self.folder.path)
+        manifest = Manifest.read(self.folder)
+        source = manifest.source
         return {
             "format_version": FORMAT_VERSION,  # a finished dataset is accepted whatever its version
             "tower": manifest.tower.model_dump(),
-            "source": manifest.source.model_dump(exclude={"files"}),
-            "options": manifest.job,
+            "source": {"kind": source.kind, "path": source.path, "options": dict(source.options)},
+            "options": dict(manifest.job),
         }
 
     def first_source(self) -> SourceInfo | None:
         """Returns what the job that owns the directory found in its source, with its files; None if no job does."""
         if self.is_published():
-            return Manifest.read(self.folder.path).source
+            return Manifest.read(self.folder).source.info()
         plan = self.plan()
         return plan.source if plan else None
 

@@ -17,11 +17,16 @@ from typing import Any
 from lit_precompute.precompute.embedder import Embedder
 from lit_precompute.precompute.embedding import make_preparer
 from lit_precompute.precompute.images.ahead import Preparer
+from lit_precompute.precompute.machine import device_kind
 from lit_precompute.precompute.options import DecodingOptions
+from lit_precompute.schemas import Environment, current_environment
 from lit_precompute.schemas.storage import num_retried
 from lit_precompute.towers.loading import load_tower
 from lit_precompute.towers.options import ImageTowerOptions
 from lit_precompute.towers.tower import ImageTower
+
+# Modules that embeddings depend on, each with the distribution that usually provides it.
+_LIBRARIES = {"jax": "jax", "tensorflow": "tensorflow-cpu", "PIL": "pillow"}
 
 
 class JobProgress:
@@ -100,6 +105,10 @@ class ProcessRegistry:
         with self._lock:
             before, self._num_retried = self._num_retried, num_retried()
             return self._num_retried - before
+
+    def environment(self) -> Environment:
+        """Returns what embeds here: the devices and the libraries that embeddings depend on."""
+        return self._once("environment", (), lambda: current_environment(device_kind(), _LIBRARIES))
 
     def tower(self, options: ImageTowerOptions) -> ImageTower:
         """Returns the loaded tower."""

@@ -118,7 +118,11 @@ class EmbedUnit(beam.DoFn):
         embedder = PROCESS.embedder(job.options.tower, job.batch_size)
         preparer = PROCESS.preparer(job.options.tower, job.batch_size, job.options.decoding)
         with ShardWriter(
-            self._directory.folder, shard=unit.number, tables=job.tables(), block_rows=BLOCK_ROWS
+            self._directory.folder,
+            shard=unit.number,
+            tables=job.tables(),
+            block_rows=BLOCK_ROWS,
+            environment=PROCESS.environment(),
         ) as writer:
             with self._launch.files.unchanged([part.path for part in unit.files]):
                 examples = self._examples(job, unit)

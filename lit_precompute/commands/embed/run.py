@@ -131,7 +131,7 @@ def say_result(
     num_retried: int = 0,
 ) -> None:
     """Prints what was written, what went wrong on the way, and what to do next."""
-    size = sum(file.bytes for shard in manifest.shards for file in shard.files.values())
+    size = sum(manifest.shards.table_bytes(table.name) for table in manifest.tables)
     rate = f"{counted(num_embedded, 'row')} in {seconds:.0f} s" if num_embedded else "nothing was left to do"
     console.print(
         f"{output}: {counted(manifest.num_rows, 'row')} of {manifest.tower.output_width} numbers, "

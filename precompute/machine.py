@@ -21,8 +21,8 @@ class DeviceError(RuntimeError):
     """The process cannot use the devices that were asked for."""
 
 
-def check_device(device: Device) -> str:
-    """Checks this process's devices, and takes its accelerators for itself; returns the kind of a device in words.
+def check_device(device: Device) -> None:
+    """Checks this process's devices, and takes its accelerators for itself.
 
     JAX falls back to CPUs without an error if an accelerator's driver or package is missing: a job would take weeks.
 
@@ -44,6 +44,12 @@ def check_device(device: Device) -> str:
         )
     if found != "cpu" and not _held:
         _held.append(_lock(found))
+
+
+def device_kind() -> str:
+    """Returns what kind of devices this process has, such as "cpu" or "NVIDIA H100 80GB HBM3"."""
+    import jax
+
     return jax.devices()[0].device_kind
 
 
