@@ -83,6 +83,7 @@ class FileSlice:
       stop: where it ends.
       num_rows: rows in it; None if only reading it tells.
       num_before: rows between `start` and its first row, which belong to another unit.
+      lines_before: of a table alone: lines before `start`, for messages.
       links: of a tar alone: for each link in these bytes, where its header and that of its file begin.
     """
 
@@ -91,6 +92,7 @@ class FileSlice:
     stop: int
     num_rows: int | None
     num_before: int = 0
+    lines_before: int = 0
     links: tuple[tuple[int, int], ...] = ()
 
 
@@ -131,10 +133,12 @@ class Survey:
     Attributes:
       tables: the tables that its examples have values for, in their order in the dataset.
       extent: what its rows were counted from, such as "1,204 lines" or "13 tars".
+      options: what only the looks tell of how it is read, to be recorded with `Source.options`.
     """
 
     tables: tuple[TableSchema, ...]
     extent: str
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -73,6 +73,7 @@ class SourceSpec:
       format: Format of the source if its name does not tell: tsv, quoted-tsv, semicolon-csv, webdataset ...
       columns: Names of the source's columns.
       sample_name: Where the names in tars are cut into a sample's name and a suffix; last-dot if names contain dots.
+      gather: One caption a row: consecutive rows of a table with the same image (or key) become one, with all texts.
     """
 
     path: str
@@ -80,3 +81,4 @@ class SourceSpec:
     format: str | None = None
     columns: SourceColumns = dataclasses.field(default_factory=SourceColumns)
     sample_name: SampleName = "first-dot"
+    gather: bool = False

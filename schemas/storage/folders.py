@@ -21,10 +21,14 @@ from lit_precompute.schemas.storage.retrying import DEFAULT_PATIENCE, Patience, 
 
 
 class FoundFile(NamedTuple):
-    """A file as a listing describes it: its size, and what differs once it has changed (time, generation, ETag)."""
+    """A file as a listing describes it: its size, and what differs once it has changed (time, generation, ETag).
 
-    num_bytes: int
+    The size is None where the listing does not say, and for a folder; the version is then "".
+    """
+
+    num_bytes: int | None
     version: str
+    is_folder: bool = False
 
 
 class Folder(Protocol):

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any, BinaryIO, cast
 
 from lit_precompute.schemas.storage.file_systems import local_path, open_file_system
+from lit_precompute.schemas.storage.folders import FoundFile
 from lit_precompute.schemas.storage.names import is_url
 from lit_precompute.schemas.storage.publishing import publish, unique_name
 from lit_precompute.schemas.storage.remote_file import RemoteFile
@@ -23,6 +24,8 @@ from lit_precompute.schemas.storage.retrying import DEFAULT_PATIENCE, Patience, 
 
 # Read at once from what fsspec has already fetched.
 _BUFFER_BYTES = 1 << 16
+# What tells versions of a file apart, by the names that file systems give it in listings.
+_VERSIONS = ("generation", "ETag", "etag", "mtime", "LastModified", "last_modified", "created")
 
 
 def open_file(path: str, *, patience: Patience = DEFAULT_PATIENCE) -> BinaryIO:
@@ -37,16 +40,36 @@ def open_file(path: str, *, patience: Patience = DEFAULT_PATIENCE) -> BinaryIO:
     return cast(BinaryIO, io.BufferedReader(RemoteFile(path, patience), _BUFFER_BYTES))
 
 
-def find_files(pattern: str, *, patience: Patience = DEFAULT_PATIENCE) -> list[str]:
-    """Returns the paths or URLs that match a glob pattern, sorted by name."""
+def find_files(pattern: str, *, patience: Patience = DEFAULT_PATIENCE) -> dict[str, FoundFile]:
+    """Returns the files and folders that match a glob pattern, sorted by path or URL; reads listings only."""
     if not is_url(pattern):
-        return sorted(glob.glob(pattern))  # noqa: PTH207 -- pathlib cannot glob an absolute pattern
+        found = sorted(glob.glob(pattern))  # noqa: PTH207 -- pathlib cannot glob an absolute pattern
+        return {path: _found_here(path) for path in found}
 
-    def find() -> list[str]:
+    def find() -> dict[str, FoundFile]:
         file_system, inner = open_file_system(pattern, patience.timeout_s)
-        return sorted(file_system.unstrip_protocol(str(name)) for name in file_system.glob(inner))
+        found = file_system.glob(inner, detail=True)
+        return {file_system.unstrip_protocol(str(name)): _found_there(details) for name, details in found.items()}
 
-    return with_patience(pattern, find, patience)
+    return dict(sorted(with_patience(pattern, find, patience).items()))
+
+
+def _found_here(path: str) -> FoundFile:
+    try:
+        stat = pathlib.Path(path).stat()
+    except OSError:  # a link to nowhere: an error once it is opened
+        return FoundFile(None, "")
+    if pathlib.Path(path).is_dir():
+        return FoundFile(None, "", is_folder=True)
+    return FoundFile(stat.st_size, str(stat.st_mtime_ns))
+
+
+def _found_there(details: dict[str, Any]) -> FoundFile:
+    """Returns what a file system's listing says of a file; asks for nothing."""
+    if details.get("type") == "directory":
+        return FoundFile(None, "", is_folder=True)
+    version = next((details[name] for name in _VERSIONS if details.get(name)), "")
+    return FoundFile(details.get("size"), str(version))
 
 
 def is_folder(url: str, *, patience: Patience = DEFAULT_PATIENCE) -> bool:

@@ -6,21 +6,21 @@ import json
 
 import pytest
 
-from lit_precompute.precompute.sources.opening import open_source
 from lit_precompute.precompute.sources.source import Example, SourceError
+from tests.precompute.sources.looked import has_labels, look, num_rows, rows_of
 
 IN_QUOTES = "a field in quotes, kept as it is (if the table quotes fields, use --source-format quoted-tsv)"
 
 
 @pytest.fixture
 def read(tmp_path):
-    """Returns a function from a table's bytes to the source and its rows, read in units of one row."""
+    """Returns a function from a table's bytes to the source, looked into, and its rows, read in units of one row."""
 
     def read(content: str | bytes, name: str = "t.csv", format: str | None = None):
         path = tmp_path / name
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        source = open_source(str(path), format=format)
-        return source, [row for unit in source.units(1) for row in source.read(unit)]
+        looked = look(path, format=format, rows_per_unit=1)
+        return looked, rows_of(looked)
 
     return read
 
@@ -31,10 +31,10 @@ def _texts(rows: list[Example]) -> dict[str, tuple[str, ...]]:
 
 def test_stray_quotes_in_tsv_merge_no_rows(read):
     table = 'path\ttext\na.png\t"one\nb.png\ttwo\nc.png\tthree"\n'
-    source, rows = read(table, "t.tsv")
+    looked, rows = read(table, "t.tsv")
     assert _texts(rows) == {"a.png": ('"one',), "b.png": ("two",), "c.png": ('three"',)}
     assert [row.notes for row in rows] == [()] * 3
-    assert (source.num_rows, source.extent) == (3, "4 lines")
+    assert (num_rows(looked), looked.survey.extent) == (3, "4 lines")
 
 
 def test_fields_in_quotes_are_kept_in_tsv_and_noted(read):
@@ -74,18 +74,18 @@ def test_each_quoted_format_reads_what_the_csv_module_writes(read, quoting, form
     csv.writer(stream, delimiter=delimiter, quoting=quoting).writerows(
         [("path", "text"), *((f"{number}.png", text) for number, text in enumerate(texts))]
     )
-    source, rows = read(stream.getvalue(), format=format)
+    looked, rows = read(stream.getvalue(), format=format)
     assert [row.texts[0] for row in rows] == texts
-    assert source.extent == "9 lines, 1 row of several lines"
+    assert looked.survey.extent == "9 lines, 1 row of several lines"
 
 
 def test_how_quotes_are_read_is_part_of_the_source(read):
     """Earlier versions took TSV as quoted: their datasets must be this job's only where that makes no difference."""
     plain, quotes = 'path\ttext\na.png\tsays "hi"\n', 'path\ttext\na.png\t"says ""hi"""\n'
-    assert read(plain, "t.tsv")[0].info.options.keys() == {"format", "columns"}
-    assert read(quotes, "t.tsv")[0].info.options["quotes"] == "kept"
-    options = read(quotes, "t.tsv", "quoted-tsv")[0].info.options
-    assert (options["format"], "quotes" in options) == ("quoted-tsv", False)
+    assert read(plain, "t.tsv")[0].survey.options == {}
+    assert read(quotes, "t.tsv")[0].survey.options == {"quotes": "kept"}
+    looked, _ = read(quotes, "t.tsv", "quoted-tsv")
+    assert (looked.source.options["format"], looked.survey.options) == ("quoted-tsv", {})
 
 
 @pytest.mark.parametrize(
@@ -117,9 +117,9 @@ def test_every_line_end_gives_the_same_rows_in_every_unit(read, name, end):
             json.dumps(dict(zip(("path", "text"), line.split(","), strict=True))) if line else "" for line in lines[1:]
         ]
     content = end.join(lines).replace(",", "\t" if name == "t.tsv" else ",")
-    source, rows = read(content, name)
+    looked, rows = read(content, name)
     assert _texts(rows) == {"a.png": ("one",), "b.png": ("two",), "c.png": ("three",)}
-    assert source.extent == f"{len(lines)} lines, 1 blank"
+    assert looked.survey.extent == f"{len(lines)} lines, 1 blank"
 
 
 def test_line_ends_may_be_mixed(read):
@@ -134,7 +134,7 @@ def test_json_values_of_unusable_types_are_left_out_and_noted(read):
 {"path": "3.png", "text": 7, "texts": [true, "z"], "label": 0.93, "key": "3"}
 {"path": "4.png", "text": {"en": "a"}, "label": ["cat", "dog"], "key": 4}
 """
-    source, rows = read(table, "t.jsonl")
+    looked, rows = read(table, "t.jsonl")
     assert [(row.key, row.texts, row.label) for row in rows] == [
         ("0", (), ""),
         ("1", (), ""),
@@ -142,7 +142,7 @@ def test_json_values_of_unusable_types_are_left_out_and_noted(read):
         ("3", ("z",), ""),
         ("4", (), ""),
     ]
-    assert source.has_labels
+    assert has_labels(looked)
     assert [row.notes for row in rows] == [
         (),
         (),
