@@ -16,7 +16,7 @@ from lit_precompute.precompute.sources.source import ListedFile, Source
 from lit_precompute.precompute.sources.spec import SourceSpec
 from lit_precompute.schemas import SourceInfo
 from lit_precompute.schemas.claims import ClaimError
-from lit_precompute.schemas.storage import beside, open_file
+from lit_precompute.schemas.storage import FoundFile, beside, open_file
 
 
 def under_first_names(
@@ -31,7 +31,7 @@ def under_first_names(
     """
     if len(files) != len(first.files):
         return None
-    names = _FirstNames(first.path, tuple(file.path for file in first.files), spec.path, tuple(f.path for f in files))
+    names = _FirstNames(first.path, tuple(file.path for file in first.files), spec.path, tuple(files))
     renamed = dataclasses.replace(spec, path=first.path, format=first.options.get("format", first.kind))
     source = make_source(renamed, opener=names.open, find=names.find)
     pairs = zip(files, names.first, strict=True)
@@ -65,16 +65,20 @@ class _FirstNames:
     first_path: str
     first: tuple[str, ...]
     now_path: str
-    now: tuple[str, ...]
+    now: tuple[ListedFile, ...]
 
     def open(self, path: str) -> BinaryIO:
         """Opens a file of the source, or an image beside a table."""
         for first, now in zip(self.first, self.now, strict=True):
             if path == first:
-                return open_file(now)
+                return open_file(now.path)
         folder = "".join(self.first_path.rpartition("/")[:2])
         return open_file(beside(self.now_path, path.removeprefix(folder)))
 
-    def find(self, pattern: str) -> list[str]:
+    def find(self, pattern: str) -> dict[str, FoundFile]:
         """Returns the source's files that a pattern matches."""
-        return [path for path in self.first if pathlib.PurePath(path).match(pattern)]
+        return {
+            path: FoundFile(now.num_bytes or 0, now.version)
+            for path, now in zip(self.first, self.now, strict=True)
+            if pathlib.PurePath(path).match(pattern)
+        }
