@@ -1,8 +1,7 @@
 """Looking into files on workers: the same plan as in one process, whoever looks first."""
 
-import apache_beam as beam
 import pytest
-from apache_beam.testing.test_pipeline import TestPipeline
+from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 
 from lit_precompute.pipelines.embed.graph import look
@@ -36,7 +35,7 @@ def _run(source, output, check=lambda groups: None):
     launch = _launch(source, output)
     files = source.files()
     listing = store_listing(open_folder(output), files)
-    with TestPipeline(runner="FnApiRunner") as pipeline:
+    with test_pipeline.TestPipeline(runner="FnApiRunner") as pipeline:
         check(look(pipeline, launch, listing, len(files)))
 
 
