@@ -15,7 +15,7 @@ from lit_precompute.precompute.sources.source import Example, Source, SourceErro
 from lit_precompute.precompute.sources.spec import SourceSpec
 from lit_precompute.precompute.sources.table.format import FORMAT as TABLE
 from lit_precompute.precompute.sources.webdataset.format import FORMAT as WEBDATASET
-from lit_precompute.schemas.storage import find_files, open_file
+from lit_precompute.schemas.storage import find_described, open_file
 
 # Rows read at a time when looking up single rows.
 _LOOK_UP_ROWS = 4096
@@ -32,7 +32,7 @@ def format_names() -> list[str]:
     return [name for format in FORMATS for name in format.names]
 
 
-def recognise_source(spec: SourceSpec, *, find: Finder = find_files) -> Recognised:
+def recognise_source(spec: SourceSpec, *, find: Finder = find_described) -> Recognised:
     """Returns the format of a source, and how it was recognised.
 
     Raises:
@@ -43,7 +43,7 @@ def recognise_source(spec: SourceSpec, *, find: Finder = find_files) -> Recognis
     return recognised
 
 
-def make_source(spec: SourceSpec, *, opener: Opener = open_file, find: Finder = find_files) -> Source:
+def make_source(spec: SourceSpec, *, opener: Opener = open_file, find: Finder = find_described) -> Source:
     """Returns the source of images and texts; nothing of it is read yet.
 
     Args:

@@ -32,6 +32,7 @@ from lit_precompute.schemas.storage.publishing import write_text_atomically as w
 from lit_precompute.schemas.storage.reading import copy_file as copy_file
 from lit_precompute.schemas.storage.reading import file_sha256 as file_sha256
 from lit_precompute.schemas.storage.reading import file_version as file_version
+from lit_precompute.schemas.storage.reading import find_described as find_described
 from lit_precompute.schemas.storage.reading import find_files as find_files
 from lit_precompute.schemas.storage.reading import is_file as is_file
 from lit_precompute.schemas.storage.reading import is_folder as is_folder

@@ -40,18 +40,23 @@ def open_file(path: str, *, patience: Patience = DEFAULT_PATIENCE) -> BinaryIO:
     return cast(BinaryIO, io.BufferedReader(RemoteFile(path, patience), _BUFFER_BYTES))
 
 
-def find_files(pattern: str, *, patience: Patience = DEFAULT_PATIENCE) -> dict[str, FoundFile]:
-    """Returns the files and folders that match a glob pattern, sorted by path or URL; reads listings only."""
+def find_files(pattern: str, *, patience: Patience = DEFAULT_PATIENCE) -> list[str]:
+    """Returns the paths or URLs that match a glob pattern, sorted by name."""
+    return list(find_described(pattern, patience=patience))
+
+
+def find_described(pattern: str, *, patience: Patience = DEFAULT_PATIENCE) -> dict[str, FoundFile]:
+    """Returns the paths or URLs that match a glob pattern, sorted by name, with what the listing says of each."""
     if not is_url(pattern):
         found = sorted(glob.glob(pattern))  # noqa: PTH207 -- pathlib cannot glob an absolute pattern
         return {path: _found_here(path) for path in found}
 
     def find() -> dict[str, FoundFile]:
         file_system, inner = open_file_system(pattern, patience.timeout_s)
-        found = file_system.glob(inner, detail=True)
-        return {file_system.unstrip_protocol(str(name)): _found_there(details) for name, details in found.items()}
+        listing: dict[str, Any] = cast(Any, file_system.glob(inner, detail=True))
+        return {file_system.unstrip_protocol(name): _found_there(listing[name]) for name in sorted(listing)}
 
-    return dict(sorted(with_patience(pattern, find, patience).items()))
+    return with_patience(pattern, find, patience)
 
 
 def _found_here(path: str) -> FoundFile:

@@ -52,7 +52,7 @@ class Lines:
         """Returns an error that begins with the file and the line (None: the latest one)."""
         return SourceError(f"{self.path}, line {line or self.number}: {message}")
 
-    def _decoded(self, stream: BinaryIO, at_start: bool) -> Iterator[str]:
+    def _decoded(self, stream: Readable, at_start: bool) -> Iterator[str]:
         encoding = "utf-8-sig" if at_start else "utf-8"
         for batch in self._raw(stream):
             for raw in batch:

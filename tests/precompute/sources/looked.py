@@ -7,11 +7,11 @@ from lit_precompute.precompute.sources.looking import LookedSource, look_into
 from lit_precompute.precompute.sources.opening import make_source
 from lit_precompute.precompute.sources.source import Example, WorkUnit
 from lit_precompute.precompute.sources.spec import SourceSpec
-from lit_precompute.schemas.storage import find_files, open_file
+from lit_precompute.schemas.storage import find_described, open_file
 
 
 def look(
-    path: object, *, rows_per_unit: int = 1000, opener: Opener = open_file, find: Finder = find_files, **spec: Any
+    path: object, *, rows_per_unit: int = 1000, opener: Opener = open_file, find: Finder = find_described, **spec: Any
 ) -> LookedSource:
     """Returns the source at a path, looked into; `spec` has more fields of a `SourceSpec`."""
     return look_into(make_source(SourceSpec(str(path), **spec), opener=opener, find=find), rows_per_unit)

@@ -13,12 +13,12 @@ from lit_precompute.precompute.sources.files import read_image
 from lit_precompute.precompute.sources.opening import find_examples, make_source
 from lit_precompute.precompute.sources.source import SourceError
 from lit_precompute.precompute.sources.spec import SourceSpec
-from lit_precompute.schemas.storage import Patience, StorageError, find_files, num_retried, open_file
+from lit_precompute.schemas.storage import Patience, StorageError, find_described, num_retried, open_file
 from tests.flaky_server import dead_address, flaky_server
 from tests.precompute.sources.looked import look, rows_of
 
 QUICK = Patience(first_pause_s=0.001, max_pause_s=0.01, timeout_s=0.3, max_attempts=3)
-OPENER, FIND = functools.partial(open_file, patience=QUICK), functools.partial(find_files, patience=QUICK)
+OPENER, FIND = functools.partial(open_file, patience=QUICK), functools.partial(find_described, patience=QUICK)
 _IMAGES = {f"{number:03d}": random.Random(number).randbytes(300_000) for number in range(40)}
 
 
