@@ -1,8 +1,8 @@
 """The manifest: what a reader must know before it opens a shard.
 
-manifest.json is published last. A directory without one is an unfinished job, never a short dataset. It contains no time
-stamp and no host name: the same job gives the same manifest, to the byte. Two lists beside it, of shards and of the
-source's files, are covered by its digest.
+manifest.json is published last. A directory without one is an unfinished job, never a short dataset. It contains no
+time stamp and no host name: the same job gives the same manifest, to the byte. Two lists beside it, of shards and of
+the source's files, are covered by its digest.
 
 Version 2 added int8 vectors with scales, and made probes float32 instead of the stored type. Version 3 added several
 tables of embeddings, notes, attachments, references and environments, and took the lists out. All are read.
@@ -166,7 +166,8 @@ class Manifest:
             raise DatasetError(f"{where}: format_version must be a number from 1 to {FORMAT_VERSION}, got {version!r}")
         if version > FORMAT_VERSION:
             raise DatasetError(
-                f"{where}: format_version is {version}, this library reads up to {FORMAT_VERSION}; update lit-precompute"
+                f"{where}: format_version is {version}, this library reads up to {FORMAT_VERSION}; "
+                "update lit-precompute"
             )
         model = EarlierDocument if version < 3 else Document
         try:
@@ -176,8 +177,8 @@ class Manifest:
         expected = digest(content)
         if document.digest != expected:
             raise DatasetError(
-                f"{where}: digest must be {expected}, got {document.digest}; the file was changed after it was written: "
-                f"{_FETCH_AGAIN}"
+                f"{where}: digest must be {expected}, got {document.digest}; the file was changed after it was "
+                f"written: {_FETCH_AGAIN}"
             )
         document.check(f"{where}: ")
         manifest = cls._of(document, folder, where)

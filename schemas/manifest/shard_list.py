@@ -1,7 +1,7 @@
 """The list of a dataset's shards: columns in memory, one row a shard, of which each is a `ShardInfo` when asked for.
 
-Promises: a list of a quarter of a million shards is read in well under a second; whatever a file holds, what is returned
-obeys the rules of docs/format.md. A shard's number is its place.
+Promises: a list of a quarter of a million shards is read in about half a second; whatever a file holds, what is
+returned obeys the rules of docs/format.md. A shard's number is its place.
 """
 
 import collections.abc
@@ -163,7 +163,7 @@ class ShardList(collections.abc.Sequence[ShardInfo]):
         return _Collected(tables, block_rows, where).collect(shards)
 
     def check(self, where: str, own: Sequence[str]) -> None:
-        """Raises DatasetError unless the columns obey the rules; `own` are the tables with files of the dataset's own."""
+        """Raises DatasetError unless the columns obey the rules; `own` are the tables whose files are here."""
         rules: list[tuple[str, Ints, int]] = [
             ("rows_read", self.rows_read, _MAX_ROWS),
             ("num_rows", self.num_rows, _MAX_ROWS),

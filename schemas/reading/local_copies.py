@@ -1,7 +1,7 @@
 """Local copies of a dataset's files in a store: each is fetched whole when it is first read, and checked.
 
-Promises: a copy has the size and the SHA-256 that the manifest states; all are removed by `close`, or with the process's
-object. A dataset on this machine is read where it is.
+Promises: a copy has the size and the SHA-256 that the manifest states; `close`, or the end of the object, removes all.
+A dataset on this machine is read where it is.
 """
 
 import pathlib

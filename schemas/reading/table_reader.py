@@ -1,6 +1,7 @@
 """Reads one table of a dataset, block by block, from any thread."""
 
 import collections
+import pathlib
 import threading
 from collections.abc import Sequence
 
@@ -8,8 +9,8 @@ import pyarrow as pa
 from array_record.python.array_record_module import ArrayRecordReader
 
 from lit_precompute.schemas import blocks
-from lit_precompute.schemas.dataset_files import check_content, missing_file
-from lit_precompute.schemas.manifest.parts import ShardFile
+from lit_precompute.schemas.dataset_files import check_content, missing_file, shard_file_name
+from lit_precompute.schemas.manifest.parts import ShardFile, ShardInfo
 from lit_precompute.schemas.reading.local_copies import LocalCopies
 from lit_precompute.schemas.storage import HOW_TO_MEND, DatasetError, Folder
 from lit_precompute.schemas.tables import TableSchema
@@ -18,6 +19,21 @@ from lit_precompute.schemas.tables import TableSchema
 _MAX_OPEN_FILES = 64
 # Blocks are read one at a time, in any order: reading ahead would be wasted.
 _READER_OPTIONS = "readahead_buffer_size:0,max_parallelism:0"
+
+
+def read_shard_table(folder: Folder, table: TableSchema, info: ShardInfo) -> pa.Table:
+    """Returns one table of a finished shard, whose dataset may be unfinished.
+
+    Raises:
+      DatasetError: the file is missing, or damaged.
+    """
+    file = info.files.get(table.name)
+    name = shard_file_name(table.name, info.shard, 0 if file is None else file.num_blocks)
+    reader = TableReader(folder, table, [None if file is None else ShardFile(name, file)])
+    try:
+        return reader.read_shard(0)
+    finally:
+        reader.close()
 
 
 class TableReader:
@@ -46,7 +62,7 @@ class TableReader:
         """
         file = self._file(shard)
         where = f"{self._folder.join(file.name)}: block {block}"
-        data = self._read_whole(file) if file.is_one_block else self._read_record(file, shard, block, where)
+        data = self._read_whole(file, shard) if file.is_one_block else self._read_record(file, shard, block, where)
         return blocks.decode(data, self.schema, where)
 
     def read_shard(self, shard: int) -> pa.Table:
@@ -54,6 +70,18 @@ class TableReader:
         file = self._files[shard]
         batches = [] if file is None else [self.read(shard, block) for block in range(file.info.num_blocks)]
         return pa.Table.from_batches(batches, schema=self.schema)
+
+    def local_path(self, shard: int) -> pathlib.Path:
+        """Returns the local path of a shard's file, or of its copy.
+
+        Raises:
+          DatasetError: the file is missing; or it is in a store, and not the one that the manifest describes.
+        """
+        file = self._file(shard)
+        path = self._copies.path(file)
+        if not path.is_file():
+            raise DatasetError(missing_file(self._folder.join(file.name)))
+        return path
 
     def num_records(self, shard: int) -> int:
         """Returns how many blocks the file of a shard actually contains."""
@@ -82,13 +110,9 @@ class TableReader:
         assert file is not None, f"shard {shard} has no rows in this table"
         return file
 
-    def _read_whole(self, file: ShardFile) -> bytes:
+    def _read_whole(self, file: ShardFile, shard: int) -> bytes:
         """Returns the only block of a file, which has no checksum of its own."""
-        path = self._copies.path(file)
-        try:
-            data = path.read_bytes()
-        except FileNotFoundError as error:
-            raise DatasetError(missing_file(self._folder.join(file.name))) from error
+        data = self.local_path(shard).read_bytes()
         check_content(self._folder.join(file.name), data, file.info)
         return data
 
@@ -103,11 +127,9 @@ class TableReader:
     def _reader(self, file: ShardFile, shard: int) -> ArrayRecordReader:
         reader = self._open.pop(shard, None)
         if reader is None:
-            path, where = self._copies.path(file), self._folder.join(file.name)
-            if not path.exists():
-                raise DatasetError(missing_file(where))
-            reader = ArrayRecordReader(str(path), _READER_OPTIONS)
+            reader = ArrayRecordReader(str(self.local_path(shard)), _READER_OPTIONS)
             if not reader.ok():
+                where = self._folder.join(file.name)
                 raise DatasetError(f"{where}: not a complete ArrayRecord file; verify the dataset and {HOW_TO_MEND}")
             if len(self._open) >= _MAX_OPEN_FILES:
                 self._open.popitem(last=False)[1].close()
