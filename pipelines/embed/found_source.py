@@ -69,7 +69,7 @@ def look_here(
         limit=options.limit,
     )
     if (first := directory.first_source()) is not None:
-        check_same_source(directory.folder.path, plan.source, first)
+        check_same_source(directory.folder.path, options.source.path, plan.source, first)
         directory.check({"source": plan.describe()["source"]})
     return found._replace(plan=directory.plan() or plan)
 

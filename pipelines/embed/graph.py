@@ -52,7 +52,8 @@ def build_planned(
     """
     missing = [unit for unit in range(num_units) if unit not in finished]
     groups = list(group_units(missing, is_limited=launch.embed.max_failures is not None))
-    return _embed(pipeline, launch, pipeline | "Units" >> beam.Create(groups), sorted(finished))
+    num_groups = 1 + max((group.number for group in groups), default=0)
+    return _embed(pipeline, launch, pipeline | "Units" >> beam.Create(groups), num_groups, sorted(finished))
 
 
 def build(pipeline: beam.Pipeline, launch: LaunchOptions, listing: str, num_files: int) -> PCollection[int]:
@@ -64,7 +65,8 @@ def build(pipeline: beam.Pipeline, launch: LaunchOptions, listing: str, num_file
       listing: name of the list of files, which the launcher has stored.
       num_files: its length.
     """
-    return _embed(pipeline, launch, look(pipeline, launch, listing, num_files), finished=[])
+    num_groups = count_groups(is_limited=launch.embed.max_failures is not None)
+    return _embed(pipeline, launch, look(pipeline, launch, listing, num_files), num_groups, finished=[])
 
 
 def look(pipeline: beam.Pipeline, launch: LaunchOptions, listing: str, num_files: int) -> PCollection[Group]:
@@ -85,7 +87,11 @@ def look(pipeline: beam.Pipeline, launch: LaunchOptions, listing: str, num_files
 
 
 def _embed(
-    pipeline: beam.Pipeline, launch: LaunchOptions, groups: PCollection[Group], finished: Sequence[int]
+    pipeline: beam.Pipeline,
+    launch: LaunchOptions,
+    groups: PCollection[Group],
+    num_groups: int,
+    finished: Sequence[int],
 ) -> PCollection[int]:
     """Adds what embeds groups of units and publishes the dataset."""
     parts = [finished[start : start + _MARKERS_PER_ELEMENT] for start in range(0, len(finished), _MARKERS_PER_ELEMENT)]
@@ -96,7 +102,7 @@ def _embed(
         | "ReadResults" >> beam.ParDo(ReadResults(launch.embed.output))
     ]
     is_limited = launch.embed.max_failures is not None
-    for number in range(count_groups(is_limited=is_limited)):
+    for number in range(num_groups):
         units = (
             groups
             | f"Group{number}" >> beam.Filter(lambda group, number=number: group.number == number)

@@ -178,7 +178,7 @@ class Launch:
         if not self._directory.is_published():
             raise EmbedError("the job ended before the dataset was published; run the same command again to resume")
         manifest = Manifest.read(self._options.output)
-        check_files(self._options.output, manifest.tables, manifest.shards)
+        check_files(self._directory.folder, manifest.shards, manifest.tables, manifest.references)
         return manifest
 
     def _embed(self, report: Callable[[EmbedProgress], None], should_stop: Callable[[], bool]) -> None:

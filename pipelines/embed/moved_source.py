@@ -38,11 +38,12 @@ def under_first_names(
     return source, [dataclasses.replace(file, path=path) for file, path in pairs]
 
 
-def check_same_source(output: str, source: SourceInfo, first: SourceInfo) -> None:
+def check_same_source(output: str, path: str, source: SourceInfo, first: SourceInfo) -> None:
     """Compares a source with that of the job that owns the output, wherever the two are; not how it is read.
 
     Args:
       output: the job's output.
+      path: where the source is now.
       source: what was found now.
       first: what the job recorded.
 
@@ -51,10 +52,10 @@ def check_same_source(output: str, source: SourceInfo, first: SourceInfo) -> Non
     """
     if source.options.get(CONTENT) == first.options.get(CONTENT):
         return
-    if source.path == first.path:
-        words = f"the content of {source.path} has changed since the output was begun"
+    if path == first.path:
+        words = f"the content of {path} has changed since the output was begun"
     else:
-        words = f"the content of {source.path} differs from that of {first.path}, with which the output was begun"
+        words = f"the content of {path} differs from that of {first.path}, with which the output was begun"
     raise ClaimError(f"{output}: belongs to another job: {words}; choose another --output")
 
 
