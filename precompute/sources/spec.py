@@ -73,6 +73,8 @@ class SourceSpec:
       format: Format of the source if its name does not tell: tsv, quoted-tsv, semicolon-csv, webdataset ...
       columns: Names of the source's columns.
       sample_name: Where the names in tars are cut into a sample's name and a suffix; last-dot if names contain dots.
+      key_folders: How many of a tar's folders are part of the keys: 1 if cc3m/00000.tar and cc12m/00000.tar differ.
+      whole_tars: Read each tar whole as one work unit, without looking at its headers first; for tars in a store.
     """
 
     path: str
@@ -80,3 +82,5 @@ class SourceSpec:
     format: str | None = None
     columns: SourceColumns = dataclasses.field(default_factory=SourceColumns)
     sample_name: SampleName = "first-dot"
+    key_folders: int = 0
+    whole_tars: bool = False
