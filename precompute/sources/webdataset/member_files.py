@@ -8,6 +8,7 @@ Not here: reading a tar from the beginning to the end (`passing`).
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import shutil
@@ -166,8 +167,10 @@ class UnpackedFile:
             with self._opener() as stream:
                 shutil.copyfileobj(stream, unpacked, _COPY_BYTES)
                 unpacked.flush()
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        except BaseException as error:
+            with contextlib.suppress(OSError):  # writing what is left fails again
+                unpacked.close()
+            if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
             words = (
                 f"{error.strerror} in {tempfile.gettempdir()}, where it is unpacked because of its links, or of images "

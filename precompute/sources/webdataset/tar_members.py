@@ -82,6 +82,8 @@ def read_members(
         except tarfile.EOFHeaderError:  # pyright: ignore[reportAttributeAccessIssue]
             _check_end(stream, path)
             return
+        except SourceError:
+            raise  # of the compression
         except (tarfile.HeaderError, ValueError, RecursionError) as error:
             raise _damaged(path, offset, str(error)) from error
         _check_member(info, tar, path, offset, num_bytes)
