@@ -74,6 +74,8 @@ class SourceSpec:
       columns: Names of the source's columns.
       sample_name: Where the names in tars are cut into a sample's name and a suffix; last-dot if names contain dots.
       gather: One caption a row: consecutive rows of a table with the same image (or key) become one, with all texts.
+      key_folders: How many of a tar's folders are part of the keys: 1 if cc3m/00000.tar and cc12m/00000.tar differ.
+      whole_tars: Read each tar whole as one work unit, without looking at its headers first; for tars in a store.
     """
 
     path: str
@@ -82,3 +84,5 @@ class SourceSpec:
     columns: SourceColumns = dataclasses.field(default_factory=SourceColumns)
     sample_name: SampleName = "first-dot"
     gather: bool = False
+    key_folders: int = 0
+    whole_tars: bool = False

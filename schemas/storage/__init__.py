@@ -10,11 +10,10 @@ Not here: what the files mean.
 from lit_precompute.schemas.storage.answers import StorageError as StorageError
 from lit_precompute.schemas.storage.answers import http_status as http_status
 from lit_precompute.schemas.storage.answers import in_words as in_words
-from lit_precompute.schemas.storage.file_systems import WEB_SCHEMES as WEB_SCHEMES
+from lit_precompute.schemas.storage.drivers import WEB_SCHEMES as WEB_SCHEMES
 from lit_precompute.schemas.storage.file_systems import check_scheme as check_scheme
 from lit_precompute.schemas.storage.file_systems import local_path as local_path
 from lit_precompute.schemas.storage.folders import Folder as Folder
-from lit_precompute.schemas.storage.folders import FoundFile as FoundFile
 from lit_precompute.schemas.storage.folders import open_folder as open_folder
 from lit_precompute.schemas.storage.names import HOW_TO_MEND as HOW_TO_MEND
 from lit_precompute.schemas.storage.names import MANIFEST_NAME as MANIFEST_NAME
@@ -29,6 +28,7 @@ from lit_precompute.schemas.storage.publishing import publish_folder as publish_
 from lit_precompute.schemas.storage.publishing import unique_name as unique_name
 from lit_precompute.schemas.storage.publishing import write_bytes_atomically as write_bytes_atomically
 from lit_precompute.schemas.storage.publishing import write_text_atomically as write_text_atomically
+from lit_precompute.schemas.storage.reading import FoundFile as FoundFile
 from lit_precompute.schemas.storage.reading import copy_file as copy_file
 from lit_precompute.schemas.storage.reading import file_sha256 as file_sha256
 from lit_precompute.schemas.storage.reading import file_version as file_version
@@ -37,6 +37,7 @@ from lit_precompute.schemas.storage.reading import find_files as find_files
 from lit_precompute.schemas.storage.reading import is_file as is_file
 from lit_precompute.schemas.storage.reading import is_folder as is_folder
 from lit_precompute.schemas.storage.reading import open_file as open_file
+from lit_precompute.schemas.storage.reading import read_range as read_range
 from lit_precompute.schemas.storage.retrying import DEFAULT_PATIENCE as DEFAULT_PATIENCE
 from lit_precompute.schemas.storage.retrying import Patience as Patience
 from lit_precompute.schemas.storage.retrying import count_retried as count_retried

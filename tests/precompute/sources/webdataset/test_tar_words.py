@@ -2,15 +2,15 @@ import json
 
 import pytest
 
-from lit_precompute.precompute.sources.opening import open_source
-from lit_precompute.precompute.sources.source import Example, SourceColumns, SourceError
-from tests.precompute.sources.webdataset.tars import all_rows, outcome, write_tar
+from lit_precompute.precompute.sources.source import Example, SourceError
+from lit_precompute.precompute.sources.spec import SourceColumns
+from tests.precompute.sources.webdataset.tars import all_rows, has_labels, open_tars, outcome, write_tar
 
 
 def _row(tmp_path, **parts: str) -> Example:
     """Returns the row of a sample with these members beside its image."""
     members = [("1.jpg", "image"), *((f"1.{suffix}", text) for suffix, text in parts.items())]
-    (row,) = all_rows(open_source(write_tar(tmp_path / "d.tar", members)))
+    (row,) = all_rows(open_tars(write_tar(tmp_path / "d.tar", members)))
     assert outcome(row) == b"image"
     return row
 
@@ -59,7 +59,7 @@ def test_of_a_key_that_the_json_repeats_the_last_value_is_taken_and_it_is_noted(
 
 def test_json_that_is_not_utf8_loses_its_own_words_alone(tmp_path):
     path = write_tar(tmp_path / "d.tar", [("1.jpg", b"image"), ("1.json", '{"text": "é"}'.encode("latin-1"))])
-    (row,) = all_rows(open_source(path))
+    (row,) = all_rows(open_tars(path))
     assert (outcome(row), row.notes) == (b"image", ("JSON that cannot be parsed, left out",))
 
 
@@ -112,10 +112,10 @@ def test_a_key_that_the_user_named_must_be_in_some_json(tmp_path):
     members = [(f"{n}.{kind}", "{}" if kind == "json" else "") for n in range(120) for kind in ("jpg", "json")]
     members += [("120.jpg", ""), ("120.json", '{"prompt": "found late"}')]
     path = write_tar(tmp_path / "d.tar", members)
-    rows = all_rows(open_source(path, columns=SourceColumns(text="prompt")))
+    rows = all_rows(open_tars(path, columns=SourceColumns(text="prompt")))
     assert rows[-1].texts == ("found late",)
     with pytest.raises(SourceError, match=r"no sample's JSON has 'promt'; there are 'prompt'; .txt and .cls need no"):
-        open_source(path, columns=SourceColumns(text="promt"))
+        open_tars(path, columns=SourceColumns(text="promt"))
 
 
 def test_a_source_has_labels_where_planning_finds_one(tmp_path):
@@ -124,10 +124,10 @@ def test_a_source_has_labels_where_planning_finds_one(tmp_path):
             n: json.dumps({"text": "t", "label": numbers.get(n)} if n in numbers else {"text": "t"}) for n in range(110)
         }
         members = [(f"{n}.{kind}", about[n] if kind == "json" else "") for n in about for kind in ("jpg", "json")]
-        source = open_source(write_tar(tmp_path / "d.tar", members))
+        source = open_tars(write_tar(tmp_path / "d.tar", members))
         rows = all_rows(source)
         return (
-            source.tables[-1].name == "labels",
+            has_labels(source),
             [row.label for row in rows if row.label],
             {n for row in rows for n in row.notes},
         )
