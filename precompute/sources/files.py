@@ -23,6 +23,7 @@ _COMPRESSED = (
     *((b"BZh%d" % level, "bzip2") for level in range(1, 10)),
     (b"\xfd7zXZ", "xz"),
     (b"\x28\xb5\x2f\xfd", "zstd"),
+    *((b"%c\x2a\x4d\x18" % number, "zstd") for number in range(0x50, 0x60)),  # frames to be skipped, as pzstd writes
     (b"PK\x03\x04", "zip"),
 )
 

@@ -24,7 +24,7 @@ class JsonLayout:
     def sought(self) -> dict[str, str]:
         """The keys that some row should have, by the option that names each."""
         fields = ("text", "texts", "label", "key")
-        named = {column: f"--named-text {name}={column}" for name, column in self.columns.named_columns.items()}
+        named = {column: f"--named-text {name}=COLUMN" for name, column in self.columns.named_columns.items()}
         return named | {getattr(self.columns, field): f"--{field}-column" for field in fields}
 
     def rows(self, lines: Lines) -> Iterator[Row]:

@@ -34,6 +34,8 @@ class Readable(Protocol):
 class HashedFile:
     """A file that is read from its beginning to its end; `num_bytes` and `digest` are those of what has been read."""
 
+    closed = False  # asked by pyarrow
+
     def __init__(self, stream: BinaryIO):
         self._stream = stream
         self.num_bytes = 0
@@ -46,6 +48,9 @@ class HashedFile:
         self.digest.update(data)
         return data
 
+    def close(self) -> None:
+        """Does nothing: who opened the stream closes it."""
+
 
 class _Part:
     """The next bytes of a stream, as many as given."""
@@ -55,7 +60,7 @@ class _Part:
 
     def read(self, size: int, /) -> bytes:
         """Returns the next bytes, b"" at the end of the part."""
-        data = self._stream.read(min(size, self._left))
+        data = self._stream.read(min(size, self._left)) if self._left else b""
         self._left -= len(data)
         return data
 
