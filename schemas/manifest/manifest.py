@@ -16,6 +16,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pydantic
 
 from lit_precompute.schemas.dataset_files import dataset_folder, list_name, read_checked
@@ -39,7 +40,7 @@ from lit_precompute.schemas.tables import EMBEDDINGS, TableSchema, json_digest
 from lit_precompute.schemas.tower_card import TowerCard
 
 FORMAT_VERSION = 3
-SHARD_LIST, SOURCE_LIST = "shard-list", "source-list"
+SHARD_LIST, SOURCE_LIST = "shards", "source"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -145,6 +146,28 @@ class Manifest:
         rows, hashes = self.shards.rows_of(name), self.shards.files[name].sha256
         shards = [[num_rows, sha256.tobytes().hex()] for num_rows, sha256 in zip(rows.tolist(), hashes, strict=True)]
         return json_digest({"schema": schema, "shards": shards})
+
+    def summary(self) -> dict[str, Any]:
+        """Returns as JSON all that does not grow with the dataset, and how many shards each environment made."""
+        counts = np.bincount(self.shards.environment, minlength=len(self.shards.environments)).tolist()
+        environments = zip(self.shards.environments, counts, strict=True)
+        return {
+            **{name: getattr(self, name) for name in ("format_version", "order", "block_rows", "digest")},
+            "job": dict(self.job),
+            "source": {
+                **{name: getattr(self.source, name) for name in ("kind", "path", "num_files", "num_bytes")},
+                "options": dict(self.source.options),
+            },
+            "ledger": self.ledger.model_dump(),
+            "towers": {table: tower.model_dump() for table, tower in self.towers.items()},
+            "tables": [table.to_json() for table in self.tables],
+            "notes": [note.model_dump() for note in self.notes],
+            "attachments": {name: attachment.model_dump() for name, attachment in self.attachments.items()},
+            "references": [reference.model_dump() for reference in self.references],
+            "environments": [{**each.model_dump(), "num_shards": count} for each, count in environments],
+            "num_shards": len(self.shards),
+            "bytes": {table.name: self.shards.table_bytes(table.name) for table in self.tables},
+        }
 
     @classmethod
     def read(cls, directory: str | os.PathLike[str] | Folder) -> "Manifest":

@@ -79,6 +79,11 @@ class EmbeddingDataset:
         return [KEY, *sorted(self._table_of)]
 
     @property
+    def is_remote(self) -> bool:
+        """Whether the dataset is in a store: its files are fetched whole when they are first read."""
+        return is_url(self._folder.path)
+
+    @property
     def embeddings(self) -> str:
         """Name of the table that the column `embedding` is of: the first such table that is open, or `embeddings`."""
         return self._table_of.get(EMBEDDING, EMBEDDINGS)

@@ -82,7 +82,7 @@ def publish_manifest(
         "probes": [probe.model_dump() for probe in probes],
         "attachments": {name: _describe(data) for name, data in attachments.items()},
         "references": [reference.model_dump() for reference in references],
-        "lists": {"shards": _describe(lists[SHARD_LIST]), "source": _describe(lists[SOURCE_LIST])},
+        "lists": {what: _describe(data) for what, data in lists.items()},
     }
     content["digest"] = digest(content)
     Document.model_validate(content).check("")

@@ -84,7 +84,7 @@ def test_every_vector_type_rounds_to_nearest_even(tmp_path, vector_type, stored)
 
 
 def test_a_block_can_be_read_with_pyarrow_alone(directory):
-    reader = ArrayRecordReader(str(directory / "embeddings/part-00000-of-00003.arrayrecord"))
+    reader = ArrayRecordReader(str(directory / "embeddings/part-00000.arrayrecord"))
     with pa.ipc.open_stream(reader.read([0])[0]) as stream:
         batch = stream.read_next_batch()
     assert batch.schema.names == ["key", "embedding"]
@@ -146,13 +146,13 @@ def _open_changed(tmp_path, change):
     return EmbeddingDataset.open(tmp_path)
 
 
-SHARD = "captions/part-00001-of-00003.arrayrecord"
+SHARD = "captions/part-00001.arrayrecord"
 
 
 def test_a_missing_shard_is_reported_at_opening(tmp_path):
     with pytest.raises(
         DatasetError,
-        match=rf"{SHARD}: the shard's file is missing; fetch it again from .*, or embed again into another --output$",
+        match=rf"{SHARD}: the file is missing; fetch it again from .*, or embed again into another --output$",
     ):
         _open_changed(tmp_path, lambda path: (path / SHARD).unlink())
 

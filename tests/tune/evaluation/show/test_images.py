@@ -4,8 +4,7 @@ import pathlib
 
 import pytest
 
-from lit_precompute.schemas import SourceInfo
-from lit_precompute.schemas.manifest_parts import SourceFile
+from lit_precompute.schemas import SourceFile, SourceInfo
 from lit_precompute.tune.evaluation.show.images import find_images, find_source
 
 LONG = "a" * 300

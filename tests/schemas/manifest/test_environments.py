@@ -1,9 +1,8 @@
-"""Publishing: which versions a manifest records."""
+"""Which versions a shard records."""
 
 import pytest
 
-from lit_precompute.schemas import EmbeddingDataset, publish_manifest
-from tests.schemas.making import write
+from lit_precompute.schemas import current_environment
 
 
 def _install(folder, distribution, module, version):
@@ -28,8 +27,8 @@ def test_the_distribution_that_provides_a_module_is_recorded(tmp_path, monkeypat
     for distribution in installed:
         _install(tmp_path / "site", distribution, "some_module", "1.0")
     monkeypatch.syspath_prepend(tmp_path / "site")
-    before = write(tmp_path / "dataset")
-    fields = {name: getattr(before, name) for name in ("shards", "tables", "tower", "source", "probes", "block_rows")}
-    after = publish_manifest(tmp_path / "dataset", libraries={"some_module": "usual-name"}, **fields)
-    assert after.libraries == before.libraries | recorded
-    EmbeddingDataset.open(tmp_path / "dataset").close()
+    plain = current_environment("cpu")
+    found = current_environment("cpu", {"some_module": "usual-name"})
+    assert found.device == "cpu"
+    assert set(plain.libraries) == {"lit-precompute", "array-record", "pyarrow", "numpy"}
+    assert found.libraries == plain.libraries | recorded
