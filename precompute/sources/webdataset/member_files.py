@@ -23,7 +23,7 @@ from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.images.reading import LargeFileError, ReadImage
 from lit_precompute.precompute.sources.files import Opener
 from lit_precompute.precompute.sources.source import SourceError
-from lit_precompute.precompute.sources.webdataset.ranges import OpenedFile, RangeStream
+from lit_precompute.precompute.sources.webdataset.ranges import OpenedFile, RangeStream, store_fetch
 from lit_precompute.precompute.sources.webdataset.tar_links import find_targets
 from lit_precompute.precompute.sources.webdataset.tar_members import Member, member_at, shown
 
@@ -88,13 +88,13 @@ class SharedFile:
     def __init__(self, opener: Opener, path: str):
         self.path = path
         self._opener = opener
-        self._opened = OpenedFile(opener, path)
+        self._fetch = store_fetch(opener, path) or OpenedFile(opener, path).fetch
         self._identity = uuid.uuid4().hex
 
     def read(self, member: Member, max_bytes: int | None = None) -> bytes:
         """See `MemberFile.read`."""
         check_member(member, max_bytes)
-        return whole(self._opened.fetch(member.data, member.data + member.size), member, self.path)
+        return whole(self._fetch(member.data, member.data + member.size), member, self.path)
 
     def reader(self, member: Member) -> ReadImage:
         """See `MemberFile.reader`."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import collections
 import concurrent.futures
+import functools
 import io
 import os
 import threading
@@ -17,14 +18,18 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from lit_precompute.precompute.sources.files import Opener
+from lit_precompute.schemas.storage import WEB_SCHEMES, is_url, local_path, open_file, read_range
 
 Fetch = Callable[[int, int], bytes]
 """Returns the bytes [start, stop) of a file; fewer only where the file ends."""
 
 _MAX_PIECE_BYTES = 16 << 20
 _PIECES_AHEAD = 3
-# After a jump, until it is clear whether another one follows.
+_THREADS = _PIECES_AHEAD + 1
+# A longer one is a jump; after it, little is fetched until it is clear whether another one follows.
+_LONGEST_GAP_BYTES = 4 << 20
 _FIRST_AFTER_JUMP_BYTES = 256 << 10
+_SHORTEST_RUN_BYTES = 64 << 10
 
 
 class OpenedFile:
@@ -52,22 +57,31 @@ class OpenedFile:
             self._stream.close()
 
 
+def store_fetch(opener: Opener, path: str) -> Fetch | None:
+    """Returns what fetches ranges of an object in a store, in any number of threads; None for any other file."""
+    function, options = (opener.func, opener.keywords) if isinstance(opener, functools.partial) else (opener, {})
+    if function is not open_file or not is_url(path) or path.startswith(WEB_SCHEMES) or local_path(path) is not None:
+        return None
+    return functools.partial(read_range, path, **options)
+
+
 class RangeStream(io.RawIOBase):
     """The bytes [start, stop) of a file, by position in the file; read forwards."""
 
-    def __init__(self, fetch: Fetch, start: int, stop: int, *, num_threads: int):
+    def __init__(self, fetch: Fetch, start: int, stop: int, *, num_threads: int = _THREADS):
         """Fetches nothing yet.
 
         Args:
           fetch: called for one piece at a time by each thread.
           start: where the part begins.
           stop: where it ends.
-          num_threads: that fetch.
+          num_threads: that fetch; 1 if several would wait for each other.
         """
         self._fetch, self._stop = fetch, stop
         self._pool = concurrent.futures.ThreadPoolExecutor(num_threads, "fetch")
         self._position = start
-        self._next_bytes, self._reads_ahead = _MAX_PIECE_BYTES, True
+        self._next_bytes = _MAX_PIECE_BYTES
+        self._run = (start, start)  # what was read since the last jump
         # Where each piece begins and ends, and its bytes; one after the other.
         self._pieces: collections.deque[tuple[int, int, concurrent.futures.Future[bytes]]] = collections.deque()
 
@@ -92,6 +106,8 @@ class RangeStream(io.RawIOBase):
     def read(self, size: int = -1, /) -> bytes:
         """Returns up to `size` bytes; fewer only at the end of the part or the file."""
         wanted = self._stop - self._position if size < 0 else min(size, self._stop - self._position)
+        if not self._run[0] <= self._position <= self._run[1] + _LONGEST_GAP_BYTES:
+            self._jump()
         found: list[bytes] = []
         while wanted > 0:
             start, piece = self._piece()
@@ -101,6 +117,7 @@ class RangeStream(io.RawIOBase):
             found.append(data)
             wanted -= len(data)
             self._position += len(data)
+            self._run = (self._run[0], self._position)
         return found[0] if len(found) == 1 else b"".join(found)
 
     def close(self) -> None:
@@ -109,18 +126,22 @@ class RangeStream(io.RawIOBase):
         self._pieces.clear()
         super().close()
 
+    def _jump(self) -> None:
+        """Begins a new run: takes back what no thread has begun to fetch, and fetches little at first."""
+        self._run = (self._position, self._position)
+        self._next_bytes = _FIRST_AFTER_JUMP_BYTES
+        while self._pieces and self._pieces[-1][2].cancel():
+            self._pieces.pop()
+
     def _piece(self) -> tuple[int, bytes]:
         """Returns where the piece at the position begins, and its bytes; sees to the next ones."""
-        end = self._pieces[-1][1] if self._pieces else self._position
         while self._pieces and self._pieces[0][1] <= self._position:
             self._pieces.popleft()
         if not self._pieces or self._position < self._pieces[0][0]:
             self._pieces.clear()
-            self._reads_ahead = self._position == end
-            if not self._reads_ahead:
-                self._next_bytes = _FIRST_AFTER_JUMP_BYTES
             self._submit(self._position)
-        while self._reads_ahead and len(self._pieces) <= _PIECES_AHEAD and self._pieces[-1][1] < self._stop:
+        is_run = self._run[1] - self._run[0] >= _SHORTEST_RUN_BYTES
+        while is_run and len(self._pieces) <= _PIECES_AHEAD and self._pieces[-1][1] < self._stop:
             self._submit(self._pieces[-1][1])
         start, _, piece = self._pieces[0]
         return start, piece.result()

@@ -18,7 +18,7 @@ from lit_precompute.precompute.sources.source import SourceError
 from lit_precompute.precompute.sources.webdataset.compression import Decompressed
 from lit_precompute.precompute.sources.webdataset.member_files import MemberFile, SharedFile, UnpackedFile
 from lit_precompute.precompute.sources.webdataset.passing import PassingFile
-from lit_precompute.precompute.sources.webdataset.ranges import OpenedFile, RangeStream
+from lit_precompute.precompute.sources.webdataset.ranges import OpenedFile, RangeStream, store_fetch
 from lit_precompute.precompute.sources.webdataset.tar_links import find_targets
 from lit_precompute.precompute.sources.webdataset.tar_members import Member, member_at, read_members
 from lit_precompute.schemas.storage import StorageError
@@ -124,8 +124,13 @@ def _open_file(
         else:
             end = file_bytes if stop is None else stop
             assert end is not None
-            fetch = OpenedFile(lambda _: opened, path).fetch
-            with RangeStream(fetch, start, end, num_threads=1) as stream:
+            fetch = store_fetch(opener, path)
+            ranges = (
+                RangeStream(OpenedFile(lambda _: opened, path).fetch, start, end, num_threads=1)
+                if fetch is None
+                else RangeStream(fetch, start, end)
+            )
+            with ranges as stream:
                 yield cast(BinaryIO, stream), file_bytes, False
 
 

@@ -40,9 +40,10 @@ from lit_precompute.precompute.sources.webdataset.tar_scan import Sought, is_jso
 from lit_precompute.precompute.sources.webdataset.tar_words import is_words
 from lit_precompute.schemas import TableSchema
 
-# How far a look goes into a tar that is one slice.
+# How far a look goes into a tar that is one slice: a compressed one, and one whose headers are not to be read.
 _MAX_SAMPLES = 1000
 _MAX_BYTES = 32 << 20
+_MAX_SAMPLES_OF_WHOLE = 100
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -84,31 +85,35 @@ class WebdatasetSource:
         prefix = key_prefix(file.path, self.spec.key_folders)
         with open_tar(self.opener, file.path, jumps=True, keeps=functools.partial(is_json, self.rule)) as tar:
             is_one_slice = self.spec.whole_tars or tar.compression is not None
-            scan = scan_tar(tar, file.path, prefix, self._sought(bounded=is_one_slice), {})
+            max_samples = _MAX_SAMPLES if tar.compression else _MAX_SAMPLES_OF_WHOLE
+            limits = {"max_samples": max_samples, "max_bytes": _MAX_BYTES} if is_one_slice else {}
+            sought = dataclasses.replace(self._sought, **limits)
+            scan = scan_tar(tar, file.path, prefix, sought, {})
             targets: Mapping[int, Member] = {}
             if scan.num_links and not is_one_slice:
                 targets = tar.find_targets()
-                scan = scan_tar(tar, file.path, prefix, self._sought(bounded=False), targets)
+                scan = scan_tar(tar, file.path, prefix, sought, targets)
             num_bytes = tar.file_bytes
             assert num_bytes is not None
-        found = FileLook(path=file.path, slices=(), num_bytes=num_bytes, findings=scan.findings())
         if is_one_slice:
             scan.digest.update(f"{num_bytes}\n".encode())
             is_empty = scan.is_whole and not scan.hashes
-            whole = FileSlice(path=file.path, start=0, stop=num_bytes, num_rows=None)
-            return dataclasses.replace(found, slices=() if is_empty else (whole,), content=scan.digest.hexdigest())
-        slices = cut_slices(file.path, np.frombuffer(scan.offsets, np.int64), rows_per_slice)
-        return dataclasses.replace(
-            found,
+            slices = () if is_empty else (FileSlice(path=file.path, start=0, stop=num_bytes, num_rows=None),)
+        else:
+            slices = cut_slices(file.path, np.frombuffer(scan.offsets, np.int64), rows_per_slice)
+        return FileLook(
+            path=file.path,
             slices=with_links(slices, targets) if targets else slices,
-            key_hashes=bytes(scan.hashes),
+            key_hashes=b"" if is_one_slice else bytes(scan.hashes),
+            num_bytes=num_bytes,
             content=scan.digest.hexdigest(),
-            notes=scan.notes(),
+            notes=() if is_one_slice else scan.notes(),  # its reader notes them
+            findings=scan.findings(),
         )
 
     def survey(self, looks: Sequence[FileLook]) -> Survey:
         """Returns the tables; see `Source.survey`."""
-        return survey_tars(self.path, looks, self._sought(bounded=False))
+        return survey_tars(self.path, looks, self._sought)
 
     def keys(self, part: FileSlice) -> Iterator[tuple[str, str]]:
         """Yields (key, its place) of each sample; see `Source.keys`."""
@@ -156,16 +161,11 @@ class WebdatasetSource:
             return False
         return self.rule.may_be_image(split[1]) or is_words(split[1], self.spec.columns)
 
-    def _sought(self, *, bounded: bool) -> Sought:
+    @property
+    def _sought(self) -> Sought:
         columns = self.spec.columns
         given = {getattr(columns, field) for field in ("text", "texts", "label") if not columns.is_default(field)}
-        return Sought(
-            columns=columns,
-            rule=self.rule,
-            keys=frozenset(given | set(columns.named_columns.values())),
-            max_samples=_MAX_SAMPLES if bounded else None,
-            max_bytes=_MAX_BYTES if bounded else None,
-        )
+        return Sought(columns=columns, rule=self.rule, keys=frozenset(given | set(columns.named_columns.values())))
 
     def _samples(self, tar: OpenTar, part: FileSlice, skips: dict[str, None] | None = None) -> Iterator[Sample]:
         """Yields the samples of a slice.

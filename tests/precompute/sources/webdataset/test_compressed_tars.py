@@ -90,11 +90,10 @@ def test_a_compressed_tar_that_is_cut_off_is_an_error_at_its_end(tmp_path, monke
     monkeypatch.setattr(units, "_MAX_SAMPLES", 3)
     path = pathlib.Path(_compressed(write_tar(tmp_path / "d.tar", _samples(40)), ending))
     path.write_bytes(path.read_bytes()[: int(part * path.stat().st_size)])
-    looked = open_tars(str(path))
     with pytest.raises(
         SourceError, match=r"d.tar.*(data is damaged or truncated|is damaged or truncated .*); fetch or"
     ):
-        all_rows(looked)
+        all_rows(open_tars(str(path)))
 
 
 def test_a_flipped_byte_is_an_error(tmp_path):
@@ -175,7 +174,8 @@ def test_kept_bytes_are_bounded_and_given_back(tmp_path, monkeypatch):
 
 def test_no_room_to_unpack_is_said(tmp_path, monkeypatch):
     full = tmp_path / "full"
-    monkeypatch.setattr(tempfile, "TemporaryFile", functools.partial(pathlib.Path.open, pathlib.Path("/dev/full"), "r+b"))
+    open_full = functools.partial(pathlib.Path.open, pathlib.Path("/dev/full"), "r+b")
+    monkeypatch.setattr(tempfile, "TemporaryFile", open_full)
     monkeypatch.setattr(tempfile, "gettempdir", lambda: str(full))
     path = _compressed(write_tar(tmp_path / "d.tar", [*_samples(3), ("3.jpg", hard("0001.jpg"))]))
     with pytest.raises(OSError, match=f"No space left on device in {full}, where it is unpacked because of its links"):
