@@ -124,7 +124,7 @@ class JobDirectory:
         note = self._read_note()
         if note is None:
             return None
-        noted = {name: note[name] for name in ("format_version", "source", "options")}
+        noted = {name: note.get(name) for name in ("format_version", "source", "options")}
         if batch_size := self._settled(_BATCH_SIZE):
             noted["options"] = {**noted["options"], **batch_size}
         if tower := self._settled(_TOWER):

@@ -16,6 +16,7 @@ from lit_precompute.commands.stopping import INTERRUPTED, StopRequest, interrupt
 from lit_precompute.pipelines.embed.errors import EmbedError
 from lit_precompute.pipelines.embed.launch import EmbedProgress, EmbedStopped, Launch
 from lit_precompute.pipelines.embed.options import EmbedOptions
+from lit_precompute.precompute.sources.spec_text import parse_spec
 from lit_precompute.schemas import Manifest
 from lit_precompute.schemas.wording import counted
 
@@ -53,11 +54,13 @@ class Run:
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         with interruptible(_HOW_TO_RESUME):
             check_beam_flags(beam_flags)
+            source = parse_spec(self.options.source.path, self.options.source)
             with ProgressDisplay(console) as display:
                 launch = Launch(
-                    self.options,
+                    dataclasses.replace(self.options, source=source),
                     beam_flags=beam_flags,
                     on_fetch=lambda name, done, total: show_download(display, name, done, total),
+                    on_look=lambda done, total: show_looks(display, done, total),
                     say=console.print,
                 )
             _run(launch, console)
@@ -107,6 +110,12 @@ def show_download(display: ProgressDisplay, name: str, num_bytes: int, all_bytes
     """Shows the download of a weights file; `all_bytes` is 0 when the size is unknown."""
     size = f"{num_bytes / 1e6:,.1f}/{all_bytes / 1e6:,.1f} MB" if all_bytes else f"{num_bytes / 1e6:,.1f} MB"
     display.show(f"fetching {name}  {size}", num_bytes, all_bytes or None, task=name)
+
+
+def show_looks(display: ProgressDisplay, num_files: int, all_files: int) -> None:
+    """Shows how many of the source's files were looked into."""
+    if all_files > 1:
+        display.show(f"looking into files  {num_files:,}/{all_files:,}", num_files, all_files, task="looking")
 
 
 def describe(progress: EmbedProgress) -> str:

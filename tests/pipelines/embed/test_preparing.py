@@ -4,14 +4,10 @@ import re
 
 import pytest
 
-from lit_precompute.pipelines.embed import planning
+from lit_precompute.pipelines.embed import preparing
 from lit_precompute.pipelines.embed.job_directory import JobDirectory
-from lit_precompute.pipelines.embed.options import EmbedOptions
-from lit_precompute.precompute.sources.opening import open_source
 from lit_precompute.schemas import EmbeddingDataset
-from lit_precompute.towers.options import ImageTowerOptions
 from tests.pipelines.embed.making import arguments, run, write_source
-from tests.towers.tiny_tower import NAME
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*:DeprecationWarning"),
@@ -41,20 +37,10 @@ def test_a_batch_size_that_is_not_given_is_chosen_once_and_kept(tmp_path, monkey
     def probe_again(*_, **__):
         raise AssertionError("the job has a batch size already")
 
-    monkeypatch.setattr(planning, "probe", probe_again)
+    monkeypatch.setattr(preparing, "probe", probe_again)
     assert run(monkeypatch, *command) == 0  # resumes
     assert run(monkeypatch, *command) == 0  # already finished
     with EmbeddingDataset.open(tmp_path / "out") as dataset:
         assert dataset.manifest.job["batch_size"] == int(chosen)
     assert run(monkeypatch, *command, "--batch-size", str(int(chosen) + 1)) == 2
     assert f"--batch-size is {chosen} there" in capsys.readouterr().err
-
-
-def test_a_job_for_other_machines_tries_no_batch_size(tmp_path, source, monkeypatch):
-    command = arguments(source, tmp_path / "out")
-    options = EmbedOptions(
-        source=str(source), tower=ImageTowerOptions(name=NAME, weights=command[6]), output=str(tmp_path / "out")
-    )
-    monkeypatch.setattr(planning, "probe", _not_yet)
-    job, _ = planning.plan(options, open_source(options.source), embeds_here=False)
-    assert job.batch_size == 64
