@@ -9,15 +9,15 @@ key and the manifest hold.
 """
 
 import contextlib
-import dataclasses
 import os
 import pathlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from lit_precompute.precompute.images.errors import ImageError
-from lit_precompute.precompute.sources.opening import find_examples, open_source
-from lit_precompute.precompute.sources.source import Source, SourceColumns, SourceError
+from lit_precompute.precompute.sources.opening import find_examples, format_names, make_source
+from lit_precompute.precompute.sources.source import Source
+from lit_precompute.precompute.sources.spec import SourceSpec
 from lit_precompute.schemas import EmbeddingDataset, SourceInfo
 
 
@@ -101,10 +101,6 @@ def _open_noted(info: SourceInfo, path: str) -> Source:
     Raises:
       SourceError: it cannot be opened, or the noted options are none of a source.
     """
-    columns, format = info.options.get("columns", {}), info.options.get("format")
-    sample_name = info.options.get("sample_name", "first-dot")
-    names = {field.name for field in dataclasses.fields(SourceColumns)}
-    is_usable = isinstance(columns, dict) and columns.keys() <= names and isinstance(format, str | None)
-    if not is_usable or not all(isinstance(value, str) for value in (*columns.values(), sample_name)):
-        raise SourceError(f"{path}: the manifest's options of the source are none of a source: {info.options}")
-    return open_source(path, format=format, columns=SourceColumns(**columns), sample_name=sample_name)
+    # A kind that has one format only does not note it; where the source is now, its name need not tell.
+    format = info.options.get("format", info.kind if info.kind in format_names() else None)
+    return make_source(SourceSpec.from_recorded(path, {**info.options, "format": format} if format else info.options))
