@@ -2,7 +2,8 @@
 
 import dataclasses
 import re
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
 from lit_precompute.precompute.sources.source import SourceError
 
@@ -56,6 +57,21 @@ class SourceColumns:
         columns: dict[str, Any] = {field: getattr(self, field) for field in _COLUMNS}
         return {**columns, "named": self.named_columns} if self.named else columns
 
+    @classmethod
+    def from_recorded(cls, recorded: Mapping[str, Any]) -> Self:
+        """Returns the names that `recorded` returned.
+
+        Raises:
+          SourceError: they are none of columns.
+        """
+        columns = {field: value for field, value in recorded.items() if field != "named"}
+        named = recorded.get("named", {})
+        if not isinstance(named, dict) or not columns.keys() <= set(_COLUMNS):
+            raise SourceError(f"columns: must be {', '.join(_COLUMNS)} and a table of named texts, got {recorded}")
+        if not all(isinstance(name, str) for name in (*columns.values(), *named.values())):
+            raise SourceError(f"columns: names must be strings, got {recorded}")
+        return cls(**columns, named=tuple(f"{name}={column}" for name, column in named.items()))
+
     @staticmethod
     def _split(text: str) -> tuple[str, str]:
         found = _NAMED.fullmatch(text)
@@ -86,3 +102,24 @@ class SourceSpec:
     gather: bool = False
     key_folders: int = 0
     whole_tars: bool = False
+
+    @classmethod
+    def from_recorded(cls, path: str, options: Mapping[str, Any]) -> Self:
+        """Returns the spec of which a manifest records `Source.options`; ignores what is no option of a spec.
+
+        Raises:
+          SourceError: a value is none of an option.
+        """
+        columns = options.get("columns", {})
+        given = {
+            field.name: options[field.name]
+            for field in dataclasses.fields(cls)
+            if field.name in options and field.name not in ("path", "columns")
+        }
+        for name, value in given.items():
+            default = getattr(cls, name)
+            if not isinstance(value, str if default is None else type(default)):
+                raise SourceError(f"{path}: {name} is none of a source, {value!r}")
+        if not isinstance(columns, dict):
+            raise SourceError(f"{path}: columns are none of a source, {columns!r}")
+        return cls(path, columns=SourceColumns.from_recorded(columns), **given)

@@ -424,6 +424,8 @@ class OvertakenSource:
     note: pathlib.Path
 
     def __getattr__(self, name):
+        if name.startswith("__") or name == "inner":  # while it is unpickled
+            raise AttributeError(name)
         return getattr(self.inner, name)
 
     def read(self, part, tables):

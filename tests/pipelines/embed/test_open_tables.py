@@ -36,6 +36,8 @@ class TaggedSource:
     inner: Source
 
     def __getattr__(self, name):
+        if name.startswith("__") or name == "inner":  # while it is unpickled
+            raise AttributeError(name)
         return getattr(self.inner, name)
 
     def survey(self, looks):

@@ -9,16 +9,15 @@ key and the manifest hold.
 """
 
 import contextlib
-import dataclasses
 import os
 import pathlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from lit_precompute.precompute.images.errors import ImageError
-from lit_precompute.precompute.sources.opening import find_examples, make_source
-from lit_precompute.precompute.sources.source import Source, SourceError
-from lit_precompute.precompute.sources.spec import SourceColumns, SourceSpec
+from lit_precompute.precompute.sources.opening import find_examples, format_names, make_source
+from lit_precompute.precompute.sources.source import Source
+from lit_precompute.precompute.sources.spec import SourceSpec
 from lit_precompute.schemas import EmbeddingDataset, SourceInfo
 from lit_precompute.schemas.manifest import ManifestSource
 
@@ -108,14 +107,6 @@ def _open_noted(info: NotedSource, path: str) -> Source:
     Raises:
       SourceError: it cannot be opened, or the noted options are none of a source.
     """
-    noted = {field.name: info.options[field.name] for field in _OPTIONS if field.name in info.options}
-    fits = all(isinstance(noted.get(field.name, field.default), _TYPES[type(field.default)]) for field in _OPTIONS)
-    columns = info.options.get("columns", {})
-    named = columns.get("named", {}) if isinstance(columns, dict) else None
-    if not fits or not isinstance(named, dict):
-        raise SourceError(f"{path}: the manifest's options of the source are none of a source: {info.options}")
-    names = {field.name for field in dataclasses.fields(SourceColumns)}
-    values = {**columns, "named": tuple(f"{name}={column}" for name, column in named.items())}
-    if not values.keys() <= names or not all(isinstance(value, str | tuple) for value in values.values()):
-        raise SourceError(f"{path}: the manifest's columns of the source are none of a source: {columns}")
-    return make_source(SourceSpec(path, columns=SourceColumns(**values), **noted))
+    # A kind that has one format only does not note it; where the source is now, its name need not tell.
+    format = info.options.get("format", info.kind if info.kind in format_names() else None)
+    return make_source(SourceSpec.from_recorded(path, {**info.options, "format": format} if format else info.options))
