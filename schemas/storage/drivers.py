@@ -36,9 +36,8 @@ def connect(url: str, timeout_s: float) -> tuple[fsspec.AbstractFileSystem, str]
     if url.startswith(WEB_SCHEMES):
         return fsspec.core.url_to_fs(url, client_kwargs=_of_web(timeout_s))
     if scheme in GCS_SCHEMES:
-        options: dict[str, Any] = fsspec.utils.infer_storage_options(url)
         driver = _gcs_driver()
-        return driver(**_of_gcs(timeout_s)), driver._strip_protocol(options["protocol"] + url[len(scheme) :])
+        return driver(**_of_gcs(timeout_s)), driver._strip_protocol(url)
     if scheme in S3_SCHEMES:
         files, path = fsspec.core.url_to_fs(url, **_of_s3(timeout_s))
         files.retries = 1
