@@ -36,7 +36,11 @@ def survey_tars(path: str, looks: Sequence[FileLook], sought: Sought) -> Survey:
         raise SourceError(f"{path}: {_no_image(sought, where, suffixes, compound)}")
     if lacking := sought.keys.difference(*(found["found"] for found in findings)):
         keys = _listed(sorted({key for found in findings for key in found["json_keys"]}))
-        raise SourceError(f"{path}: no sample's JSON has {min(lacking)!r}{where}; {keys}; .txt and .cls need no option")
+        is_named = min(lacking) in sought.columns.named_columns.values()
+        nor = ", nor is it a member's suffix" if is_named else ""
+        raise SourceError(
+            f"{path}: no sample's JSON has {min(lacking)!r}{nor}{where}; {keys}; .txt and .cls need no option"
+        )
     has_labels = any(found["has_labels"] for found in findings)
     tables = source_tables(has_labels=has_labels, named=tuple(sought.columns.named_columns))
     return Survey(tables=tables, extent=counted(len(looks), "tar"))

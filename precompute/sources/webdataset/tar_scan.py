@@ -74,7 +74,7 @@ class TarScan:
       offsets: where each row begins, and where the last one ends.
       hashes: `hash_keys` of the rows.
       num_links: links that belong to samples.
-      digest: of the names, sizes and dates of the samples' members, and of where links lead.
+      digest: of the keys, of the names, sizes and dates of the samples' members, and of where links lead.
       is_whole: whether it was read to its end.
       has_images: whether any sample has an image.
       has_labels: whether any sample has a label.
@@ -133,6 +133,7 @@ def scan_tar(tar: OpenTar, path: str, prefix: str, sought: Sought, targets: Mapp
       SourceError: the tar is damaged, or has two members of one name.
     """
     scan = TarScan(path=path)
+    scan.digest.update(f"{prefix}\n".encode())
     for start, target in sorted(targets.items()):
         scan.digest.update(f"{start} {target.start} {target.size} {target.check_sum}\n".encode())
     linked = {target.start for target in targets.values()}

@@ -138,3 +138,48 @@ def test_a_source_has_labels_where_planning_finds_one(tmp_path):
     assert labels({0: 0.5}) == (False, [], {"'label' is a number, left out"})
     late = "label, which no sample had where planning looked, left out"
     assert labels({105: "cat"}) == (False, [], {late})
+
+
+def test_named_texts_come_from_the_json_and_from_members(tmp_path):
+    path = write_tar(
+        tmp_path / "d.tar",
+        [
+            ("1.jpg", b"image"),
+            ("1.json", json.dumps({"text": "a text", "TITLE": " a title ", "keywords": ["a", "b", "a", 7]})),
+            ("1.Story.txt", "a story\n"),
+            ("2.jpg", b"image"),
+            ("2.story.txt", b"\xff"),
+            ("3.jpg", b"image"),
+            ("3.json", '{"TITLE": 3}'),
+        ],
+    )
+    columns = SourceColumns(named=("title=TITLE", "tags=keywords", "story=story.txt"))
+    looked = open_tars(path, columns=columns)
+    assert [column.name for column in looked.survey.tables[0].columns] == ["key", "texts", "title", "tags", "story"]
+    rows = all_rows(looked)
+    assert [(row.texts, dict(row.named)) for row in rows] == [
+        (("a text",), {"title": ("a title",), "tags": ("a", "b"), "story": ("a story",)}),
+        ((), {"title": (), "tags": (), "story": ()}),
+        ((), {"title": (), "tags": (), "story": ()}),
+    ]
+    assert rows[0].notes == ("'keywords' contains a number, left out",)
+    assert outcome(rows[1]) == ("unreadable", "2.story.txt: not UTF-8 at byte 0")
+    assert "'TITLE' is a number, left out" in rows[2].notes
+    assert looked.source.options["columns"]["named"] == columns.named_columns
+    for row in rows:
+        assert row.values("captions").keys() == {"texts", "title", "tags", "story"}
+
+
+def test_a_named_text_must_be_in_some_sample(tmp_path):
+    path = write_tar(tmp_path / "d.tar", [("1.jpg", b""), ("1.json", '{"title": "t"}'), ("1.title.txt", "t")])
+    open_tars(path, columns=SourceColumns(named=("title=title.txt", "also=title")))
+    with pytest.raises(
+        SourceError, match="no sample's JSON has 'titel', nor is it a member's suffix; there are 'title';"
+    ):
+        open_tars(path, columns=SourceColumns(named=("title=titel",)))
+
+
+@pytest.mark.parametrize(("label", "json_label"), [("7", 3), ("tench, Tinca tinca\n", "x")])
+def test_a_cls_member_comes_before_the_label_of_the_json(tmp_path, label, json_label):
+    row = _row(tmp_path, cls=label, json=json.dumps({"label": json_label}))
+    assert row.label == label.strip()
