@@ -59,10 +59,14 @@ class _Verification:
         yield from self._stray_files()
         yield from self._small_files()
         yield from self._find_tables()
-        first_row = 0
-        for shard, num_rows in enumerate(self._shards.num_rows.tolist()):
-            yield from self._shard(shard, first_row)
-            first_row += num_rows
+        try:
+            first_row = 0
+            for shard, num_rows in enumerate(self._shards.num_rows.tolist()):
+                yield from self._shard(shard, first_row)
+                first_row += num_rows
+        finally:
+            for _, _, reader in self._tables:
+                reader.close()
         yield from self._repeated_keys()
 
     def _stray_files(self) -> Iterator[str]:

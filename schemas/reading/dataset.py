@@ -200,8 +200,10 @@ class EmbeddingDataset:
     def failures(self) -> pa.Table:
         """Returns the rows that could not be embedded: key, source, reason, message."""
         reader = self._open_table(FAILURES)
-        pieces = [reader.read_shard(int(shard)) for shard in np.flatnonzero(self.manifest.shards.num_failures)]
-        reader.close()
+        try:
+            pieces = [reader.read_shard(int(shard)) for shard in np.flatnonzero(self.manifest.shards.num_failures)]
+        finally:
+            reader.close()
         return pa.concat_tables([reader.schema.empty_table(), *pieces])
 
     def attachment(self, name: str) -> bytes:

@@ -202,3 +202,17 @@ def test_an_unknown_table_is_an_error(directory):
         EmbeddingDataset.open(directory, tables=["tokens"])
     with pytest.raises(DatasetError, match="rows of table 'failures' are not the dataset's rows"):
         EmbeddingDataset.open(directory, tables=["failures"])
+
+
+def test_a_flipped_byte_in_a_file_of_one_block_is_reported_when_read(tmp_path):
+    """Arrow itself has no checksums: the vectors would be read, and be wrong."""
+    write(tmp_path, 5)
+    path = tmp_path / "embeddings/part-00000.arrow"
+    data = bytearray(path.read_bytes())
+    data[data.index(rows(5)[1].astype(np.float16).tobytes())] ^= 1
+    path.write_bytes(data)
+    with (
+        EmbeddingDataset.open(tmp_path) as dataset,
+        pytest.raises(DatasetError, match=r"embeddings/part-00000.arrow: SHA-256 must be"),
+    ):
+        dataset.row(0)
