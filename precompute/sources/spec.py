@@ -74,6 +74,7 @@ class SourceSpec:
       columns: Names of the source's columns.
       sample_name: Where the names in tars are cut into a sample's name and a suffix; last-dot if names contain dots.
       gather: One caption a row: consecutive rows of a table with the same image (or key) become one, with all texts.
+      split: Split of a dataset that has several, such as train; train+validation for both.
     """
 
     path: str
@@ -82,3 +83,4 @@ class SourceSpec:
     columns: SourceColumns = dataclasses.field(default_factory=SourceColumns)
     sample_name: SampleName = "first-dot"
     gather: bool = False
+    split: str | None = None
