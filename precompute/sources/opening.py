@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from lit_precompute.precompute.sources.files import Finder, Opener
+from lit_precompute.precompute.sources.folders.format import FORMAT as FOLDER
 from lit_precompute.precompute.sources.formats import Recognised, check_options, recognise
 from lit_precompute.precompute.sources.looking import look_into
 from lit_precompute.precompute.sources.records.format import RECORDS, TFDS
@@ -27,6 +28,7 @@ FORMATS = (
     TABLE,
     TFDS,
     RECORDS,
+    FOLDER,
 )
 
 
