@@ -32,6 +32,7 @@ OTHERS = {
 # Single modules that may import more than their folder.
 ALSO = {
     "schemas/storage/": {"fsspec", "aiohttp"},
+    "precompute/sources/records/": {"array_record", "google", "google_crc32c"},
     "tune/evaluation/show": {"PIL", "precompute", "matplotlib"},
     "tune/training/plots.py": {"matplotlib"},
 }

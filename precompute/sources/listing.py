@@ -19,6 +19,8 @@ from lit_precompute.schemas.storage import WEB_SCHEMES, FoundFile, is_url
 MAX_FILES = 10_000_000
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _RANGE = re.compile(r"(\d{1,18})\.\.(\d{1,18})")
+# At the end of the name of one of several files: data.tfrecord-00002-of-00010
+_SHARD = re.compile(r"-\d+-of-\d+$")
 # Above, one listing of a folder is cheaper than a request for each file.
 _MAX_ASKED = 8
 
@@ -54,10 +56,14 @@ def list_files(path: str, find: Finder, endings: Collection[str]) -> list[Listed
 
 
 def in_folder(folder: str, find: Finder, endings: Collection[str]) -> list[ListedFile]:
-    """Returns the files directly in a folder whose names have one of some endings, in any case."""
+    """Returns the files directly in a folder whose names have one of some endings."""
     found = find(f"{glob.escape(folder.rstrip('/'))}/*")
-    wanted = tuple(endings)
-    return [_listed(path, file) for path, file in found.items() if not file.is_folder and path.lower().endswith(wanted)]
+    return [_listed(path, file) for path, file in found.items() if not file.is_folder and ends_in(path, *endings)]
+
+
+def ends_in(path: str, *endings: str) -> bool:
+    """Returns whether a path has one of some endings, in any case, before the number of a shard if it has one."""
+    return _SHARD.sub("", path.lower()).endswith(endings)
 
 
 def has_marks(path: str) -> bool:
@@ -108,7 +114,7 @@ def _one(path: str, found: Mapping[str, FoundFile], find: Finder, endings: Colle
     """Returns a file, or the files of a folder. What is not found may still be opened: not every store lists."""
     file = next(iter(found.values()), None)
     # A store may know no folders, only the files in them.
-    if file is None and not is_web(path) and not path.lower().endswith(tuple(endings)):
+    if file is None and not is_web(path) and not ends_in(path, *endings):
         return in_folder(path, find, endings) or [ListedFile(path=path)]
     if file is None or not file.is_folder:
         return [_listed(path, file)]

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from lit_precompute.precompute.sources.files import Finder, Opener
+from lit_precompute.precompute.sources.folders.format import FORMAT as FOLDER
 from lit_precompute.precompute.sources.formats import Recognised, check_options, recognise
 from lit_precompute.precompute.sources.looking import look_into
+from lit_precompute.precompute.sources.records.format import RECORDS, TFDS
 from lit_precompute.precompute.sources.source import Example, Source, SourceError
 from lit_precompute.precompute.sources.spec import SourceSpec
 from lit_precompute.precompute.sources.table.format import FORMAT as TABLE
@@ -24,6 +26,9 @@ _LOOK_UP_ROWS = 4096
 FORMATS = (
     WEBDATASET,
     TABLE,
+    TFDS,
+    RECORDS,
+    FOLDER,
 )
 
 

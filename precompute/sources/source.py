@@ -85,6 +85,8 @@ class FileSlice:
       num_before: rows between `start` and its first row, which belong to another unit.
       lines_before: of a table alone: lines before `start`, for messages.
       links: of a tar alone: for each link in these bytes, where its header and that of its file begin.
+      first_row: number of its first row in the file, where keys contain it and `start` counts something else.
+      version: differs once what `start` counts has changed, where reading checks it: of a folder's listing.
     """
 
     path: str
@@ -94,6 +96,8 @@ class FileSlice:
     num_before: int = 0
     lines_before: int = 0
     links: tuple[tuple[int, int], ...] = ()
+    first_row: int = 0
+    version: str = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -92,6 +92,7 @@ class SourceSpec:
       gather: One caption a row: consecutive rows of a table with the same image (or key) become one, with all texts.
       key_folders: How many of a tar's folders are part of the keys: 1 if cc3m/00000.tar and cc12m/00000.tar differ.
       whole_tars: Read each tar whole as one work unit, without looking at its headers first; for tars in a store.
+      split: Split of a dataset that has several, such as train; train+validation for both.
     """
 
     path: str
@@ -102,6 +103,7 @@ class SourceSpec:
     gather: bool = False
     key_folders: int = 0
     whole_tars: bool = False
+    split: str | None = None
 
     @classmethod
     def from_recorded(cls, path: str, options: Mapping[str, Any]) -> Self:

@@ -22,9 +22,6 @@ from lit_precompute.schemas import EmbeddingDataset, SourceInfo
 from lit_precompute.schemas.manifest import ManifestSource
 
 NotedSource = ManifestSource | SourceInfo
-# A source's options that manifests record, and the types of their values by that of their defaults.
-_OPTIONS = [field for field in dataclasses.fields(SourceSpec) if field.name not in ("path", "columns")]
-_TYPES: dict[type, Any] = {type(None): str | None, str: str, bool: bool, int: int}
 
 
 class FoundImages(NamedTuple):
