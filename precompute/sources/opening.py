@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from lit_precompute.precompute.sources.columnar.format import FORMAT as COLUMNAR
 from lit_precompute.precompute.sources.files import Finder, Opener
 from lit_precompute.precompute.sources.folders.format import FORMAT as FOLDER
 from lit_precompute.precompute.sources.formats import Recognised, check_options, recognise
@@ -28,6 +29,7 @@ FORMATS = (
     TABLE,
     TFDS,
     RECORDS,
+    COLUMNAR,
     FOLDER,
 )
 

@@ -16,9 +16,9 @@ def _make(spec: SourceSpec, name: str, opener: Opener, find: Finder) -> Source:
 
 FORMAT = Format(
     names=("webdataset",),
-    endings=dict.fromkeys((".tar", ".tar.gz", ".tgz"), "webdataset"),
+    endings=dict.fromkeys((".tar", ".tar.gz", ".tgz", ".tar.zst"), "webdataset"),
     make=_make,
     described="a .tar file",
     plural="tars",
-    options=frozenset({"sample_name"}),
+    options=frozenset({"sample_name", "key_folders", "whole_tars"}),
 )
