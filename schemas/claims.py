@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lit_precompute.schemas.json_files import JsonFileError, parse_json_object
-from lit_precompute.schemas.storage import Folder, is_url
+from lit_precompute.schemas.storage import Folder, is_url, list_names
 
 _MAX_NAMED = 8
 
@@ -62,7 +62,11 @@ class Claim:
 
     def refuse_foreign_files(self) -> None:
         """Raises ClaimError if there is no note, but foreign files."""
-        names = sorted(name for name in self.folder.names() if not name.startswith(self.own_prefix))
+        try:
+            files, folders, _ = list_names(self.folder.path)
+        except FileNotFoundError:
+            return
+        names = sorted(name for name in files + folders if not name.startswith(self.own_prefix))
         if names and not self.is_made():
             raise ClaimError(
                 f"{self.folder.path}: contains files that do not belong to a {self.kind} ({', '.join(names[:3])}); "

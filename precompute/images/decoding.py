@@ -22,6 +22,7 @@ from PIL import BmpImagePlugin, Image
 from lit_precompute.precompute.images.errors import DAMAGE, ImageError
 from lit_precompute.precompute.images.formats.gif import open_gif
 from lit_precompute.precompute.images.formats.jpeg import open_jpeg
+from lit_precompute.precompute.images.formats.npy import NPY_MAGIC, open_npy
 from lit_precompute.precompute.images.formats.opened import OpenedImage, open_with_pillow
 from lit_precompute.precompute.images.formats.png import open_png
 from lit_precompute.precompute.images.formats.tiff import open_tiff
@@ -44,6 +45,7 @@ _FORMATS: tuple[tuple[bytes, str, Opener], ...] = (
     (b"MM\0*", "TIFF", open_tiff),
     (b"II+\0", "TIFF", open_tiff),
     (b"MM\0+", "TIFF", open_tiff),
+    (NPY_MAGIC, "NPY", open_npy),
 )
 # How images of unsupported formats begin (at the offset), so that errors can name the format.
 _OTHER_FORMATS = (

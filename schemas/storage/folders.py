@@ -59,10 +59,6 @@ class Folder(Protocol):
         """Returns all files below a folder in it, by their names within it; none if there is no such folder."""
         ...
 
-    def names(self, name: str = "") -> set[str]:
-        """Returns the names of the files and folders directly in a folder in it; none if there is no such folder."""
-        ...
-
     def remove(self, *names: str) -> None:
         """Removes files; those that are not there are ignored."""
         ...

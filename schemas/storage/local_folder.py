@@ -75,12 +75,6 @@ class LocalFolder:
                     continue  # removed in the meantime
         return found
 
-    def names(self, name: str = "") -> set[str]:
-        try:
-            return {each for each in os.listdir(self._path / name) if not is_unfinished(each)}
-        except FileNotFoundError:
-            return set()
-
     def remove(self, *names: str) -> None:
         for name in names:
             (self._path / name).unlink(missing_ok=True)

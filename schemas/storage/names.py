@@ -18,11 +18,6 @@ class DatasetError(ValueError):
     """A dataset, or data to be written to one, breaks a rule of the format (docs/format.md)."""
 
 
-def shard_path(table: str, shard: int, num_shards: int) -> str:
-    """Returns the path of a shard's file of one table, relative to the dataset."""
-    return f"{table}/part-{shard:05d}-of-{num_shards:05d}.arrayrecord"
-
-
 def is_url(path: str) -> bool:
     """Returns whether a path is opened through fsspec, not as a local file."""
     return "://" in path

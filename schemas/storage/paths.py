@@ -1,4 +1,7 @@
-"""Paths as users give them, made absolute before anything is planned, or refused in a sentence. Nothing is opened here."""
+"""Paths as users give them, made absolute before anything is planned, or refused in a sentence.
+
+Nothing is opened here, and no connection is made.
+"""
 
 import os
 import pathlib
@@ -28,9 +31,9 @@ def absolute(path: str | os.PathLike[str], *, what: str = "--output", writing: b
     if not is_url(text):
         refuse_drive(what, text)
         if scheme := scheme_without_slashes(text):
+            meant = f"{scheme}://{text[len(scheme) + 1 :].lstrip('/')}"
             raise DatasetError(
-                f"{what} {text}: a URL has two slashes after {scheme}:; write {scheme}://{text[len(scheme) + 1 :].lstrip('/')}"
-                f", or ./{text} if this is its name here"
+                f"{what} {text}: a URL has two slashes after {scheme}:; write {meant}, or ./{text} if this is its name here"
             )
         return str(pathlib.Path(text).absolute())
     if writing and not is_writable(text):

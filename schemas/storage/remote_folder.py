@@ -102,18 +102,6 @@ class RemoteFolder:
         except FileNotFoundError:
             return {}
 
-    def names(self, name: str = "") -> set[str]:
-        def attempt(files: Any, path: str) -> set[str]:
-            try:
-                found = files.ls(path, detail=False)
-            except FileNotFoundError:
-                return set()
-            prefix = path.rstrip("/") + "/"
-            names = (each.rstrip("/").removeprefix(prefix) for each in found if each.startswith(prefix))
-            return {each for each in names if each and not is_unfinished(each)}
-
-        return self._ask(name, attempt)
-
     def remove(self, *names: str) -> None:
         def attempt(files: Any, path: str) -> None:
             store.remove(files, [f"{path}/{name}" for name in names])

@@ -8,24 +8,29 @@ path, the last one counts, but for a hard link the last one before it. Nothing o
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import BinaryIO
 
 import numpy as np
 
-from lit_precompute.precompute.sources.source import FileSlice, WorkUnit
-from lit_precompute.precompute.sources.webdataset.tar_members import Member, member_at, read_members
+from lit_precompute.precompute.sources.source import FileSlice
+from lit_precompute.precompute.sources.webdataset.tar_members import Member, read_members
 
 # Linux's limit. It ends cycles, too.
 _MAX_LINKS = 40
-_NO_LINKS = np.empty((0, 2), np.int64)
 
 
-def find_targets(stream: BinaryIO, path: str) -> dict[int, Member]:
-    """Returns the file that each link of a tar leads to, by the start of the link; dangling links are absent."""
+def find_targets(stream: BinaryIO, path: str, num_bytes: int | None) -> dict[int, Member]:
+    """Returns the file that each link of a tar leads to, by the start of the link; dangling links are absent.
+
+    Args:
+      stream: the tar, which is read twice.
+      path: of the tar, for messages.
+      num_bytes: of the tar; None if only reading tells.
+    """
     links: list[Member] = []
     tree: dict[str, Member] = {}
-    for member in read_members(stream, path):
+    for member in read_members(stream, path, num_bytes=num_bytes):
         where = normal_path(member.name)
         if member.is_link and not is_own_link(member):
             links.append(member)
@@ -36,7 +41,7 @@ def find_targets(stream: BinaryIO, path: str) -> dict[int, Member]:
     wanted = set(paths.values())
     files: dict[str, Member] = {}
     targets: dict[int, Member] = {}
-    for member in read_members(stream, path):
+    for member in read_members(stream, path, num_bytes=num_bytes):
         if member.kind == "file" and (where := normal_path(member.name)) in wanted:
             files[where] = member
         elif member.kind == "hard link" and (file := files.get(paths.get(member.start, ""))):
@@ -55,37 +60,28 @@ def is_own_link(member: Member) -> bool:
     return member.kind == "hard link" and normal_path(member.target) == normal_path(member.name)
 
 
-def with_links(unit: WorkUnit, links: Mapping[str, np.ndarray]) -> WorkUnit:
-    """Returns a unit with the links in its bytes.
-
-    Args:
-      unit: whose files are tars.
-      links: by tar: int64 [links, 2], where each link's header and that of its file begin; ascending.
-    """
-    files: list[FileSlice] = []
-    for part in unit.files:
-        pairs = links.get(part.path, _NO_LINKS)
+def with_links(slices: Sequence[FileSlice], targets: Mapping[int, Member]) -> tuple[FileSlice, ...]:
+    """Returns slices of a tar with the links in their bytes, by what `find_targets` found."""
+    pairs = np.array([(link, targets[link].start) for link in sorted(targets)], np.int64).reshape(-1, 2)
+    linked: list[FileSlice] = []
+    for part in slices:
         first, last = np.searchsorted(pairs[:, 0], [part.start, part.stop])
         inside = tuple((int(link), int(file)) for link, file in pairs[first:last])
-        files.append(dataclasses.replace(part, links=inside))
-    return dataclasses.replace(unit, files=tuple(files))
+        linked.append(dataclasses.replace(part, links=inside))
+    return tuple(linked)
 
 
-def follow_all(
-    parts: Mapping[str, Member], targets: Mapping[int, int], stream: BinaryIO, path: str
-) -> dict[str, Member]:
+def follow_all(parts: Mapping[str, Member], target_of: Callable[[Member], Member | None]) -> dict[str, Member]:
     """Returns members of a tar, each link with the bytes of the file it leads to; dangling links stay as they are.
 
     Args:
-      parts: the members.
-      targets: where the header of each link's file begins, by where the link's begins.
-      stream: the open tar.
-      path: of the tar.
+      parts: the members by suffix.
+      target_of: returns the file that a link leads to, if any.
     """
     followed = dict(parts)
     for suffix, member in parts.items():
-        if member.start in targets:
-            file = member_at(stream, path, targets[member.start])
+        file = target_of(member) if member.is_link else None
+        if file is not None:
             followed[suffix] = dataclasses.replace(
                 member, data=file.data, size=file.size, kind=file.kind, fault=file.fault
             )

@@ -3,18 +3,18 @@
 Promises: a member's data is skipped, never read here; a damaged or truncated tar is an error that names file and byte,
 where Python's tarfile and most readers stop silently and lose the rest. Every member but a directory is yielded.
 
-Not here: where links lead (`tar_links`), and which members form a sample (`tar_samples`).
+Not here: where links lead (`tar_links`), which members form a sample (`tar_samples`), and decompression
+(`compression`).
 """
 
 from __future__ import annotations
 
 import dataclasses
-import os
+import io
 import tarfile
 from collections.abc import Iterator
 from typing import BinaryIO, Literal
 
-from lit_precompute.precompute.sources.files import compression_of
 from lit_precompute.precompute.sources.source import SourceError
 from lit_precompute.precompute.sources.values import short
 
@@ -57,34 +57,43 @@ class Member:
         return self.kind in ("hard link", "link")
 
 
-def read_members(stream: BinaryIO, path: str, start: int = 0, stop: int | None = None) -> Iterator[Member]:
+def read_members(
+    stream: BinaryIO, path: str, start: int = 0, stop: int | None = None, *, num_bytes: int | None
+) -> Iterator[Member]:
     """Yields the members of a tar, or of the part [start, stop) of it that begins at a header, without directories.
 
+    Args:
+      stream: the tar; it is only moved forwards.
+      path: of the tar, for messages.
+      start: where the part begins.
+      stop: where it ends; None for the end of the tar.
+      num_bytes: of the tar; None if only reading tells.
+
     Raises:
-      SourceError: the tar is damaged, truncated or compressed; a name is not UTF-8.
+      SourceError: the tar is damaged or truncated; a name is not UTF-8.
     """
-    num_bytes = stream.seek(0, os.SEEK_END)
-    stop = num_bytes if stop is None else stop
-    tar = _tar_at(stream, path, start)
-    while tar.offset < stop:
+    tar = _tar_at(stream, start)
+    while stop is None or tar.offset < stop:
         offset = stream.seek(tar.offset)
+        if offset == num_bytes and offset > 0:
+            raise _damaged(path, offset, "the end marker is missing")
         try:
             info = _Header.fromtarfile(tar)
         except tarfile.EOFHeaderError:  # pyright: ignore[reportAttributeAccessIssue]
             _check_end(stream, path)
             return
+        except SourceError:
+            raise  # of the compression
         except (tarfile.HeaderError, ValueError, RecursionError) as error:
             raise _damaged(path, offset, str(error)) from error
         _check_member(info, tar, path, offset, num_bytes)
         if info.type != tarfile.DIRTYPE:
             yield _member(info, offset, tar.offset)
-    if stop == num_bytes:
-        raise _damaged(path, num_bytes, "the end marker is missing")
 
 
 def member_at(stream: BinaryIO, path: str, start: int) -> Member:
     """Returns the member whose header begins at byte `start`."""
-    for member in read_members(stream, path, start, start + 1):
+    for member in read_members(stream, path, start, start + 1, num_bytes=None):
         return member
     raise _damaged(path, start, "a link leads here, and there is no file")
 
@@ -125,11 +134,11 @@ def _member(info: tarfile.TarInfo, start: int, stop: int) -> Member:
     return Member(info.name, start, info.offset_data, info.size, stop, info.chksum, kind, target, fault)
 
 
-def _check_member(info: tarfile.TarInfo, tar: tarfile.TarFile, path: str, offset: int, num_bytes: int) -> None:
+def _check_member(info: tarfile.TarInfo, tar: tarfile.TarFile, path: str, offset: int, num_bytes: int | None) -> None:
     """Refuses what would lose members: positions outside the file or backwards, names that no table can hold."""
     whole = info.isreg() and info.sparse is None
     end = info.offset_data + info.size if whole else tar.offset
-    if end > num_bytes:
+    if num_bytes is not None and end > num_bytes:
         raise _damaged(path, offset, f"{info.name!r} ends at byte {end}, beyond the end of the file")
     if info.size < 0 or tar.offset <= offset:
         raise _damaged(path, offset, f"{info.name!r} has a size of {info.size} bytes")
@@ -142,21 +151,12 @@ def _check_member(info: tarfile.TarInfo, tar: tarfile.TarFile, path: str, offset
             raise SourceError(f"{path}, byte {offset}: the name {info.name!r} is not UTF-8; rename it") from error
 
 
-def _tar_at(stream: BinaryIO, path: str, start: int) -> tarfile.TarFile:
+def _tar_at(stream: BinaryIO, start: int) -> tarfile.TarFile:
     """Returns a TarFile positioned at byte `start`."""
-    stream.seek(start)
-    first = stream.read(8)
-    if name := compression_of(first):
-        raise SourceError(
-            f"{path}: compressed with {name}, but rows are read by position: decompress it to a plain .tar"
-        )
-    stream.seek(start)
-    try:
-        tar = tarfile.TarFile(fileobj=stream, tarinfo=_Header)
-    except (tarfile.TarError, ValueError, RecursionError) as error:
-        raise _damaged(path, start, str(error)) from error
-    tar.offset = start  # the constructor has read the first header; start again
-    tar.pax_headers = {}
+    # The constructor reads the first header: of an empty tar, so that the stream only moves forwards.
+    tar = tarfile.TarFile(fileobj=io.BytesIO(bytes(2 * tarfile.BLOCKSIZE)), tarinfo=_Header)
+    tar.fileobj = stream
+    tar.offset = start
     return tar
 
 

@@ -14,6 +14,8 @@ from lit_precompute.precompute.sources.source import SourceError
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _RANGE = re.compile(r"(\d{1,18})\.\.(\d{1,18})")
 MAX_TARS = 10_000_000
+# The first that a name ends in is not part of keys.
+TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.zst")
 
 
 def find_tars(path: str, find: Finder) -> list[str]:
@@ -22,19 +24,18 @@ def find_tars(path: str, find: Finder) -> list[str]:
     Raises:
       SourceError: a pattern or a folder matches none.
     """
-    given = path
-    if not path.lower().endswith((".tar", ".tar.gz", ".tgz")):
-        path = tars_in(path)
+    if not path.lower().endswith(TAR_ENDINGS):
+        if paths := [found for found in find(f"{path.rstrip('/')}/*") if found.lower().endswith(TAR_ENDINGS)]:
+            return paths
+        if find(glob.escape(path)):
+            raise SourceError(f"{path}: not a .tar file, nor a folder or a pattern of them, so not webdataset's format")
+        raise SourceError(f"{tars_in(path)}: no such files")
     paths = [
         found
         for pattern in expand_braces(path)
         for found in (find(pattern) if any(mark in pattern for mark in "*?[") else [pattern])
     ]
     if not paths:
-        if path != given and find(glob.escape(given)):
-            raise SourceError(
-                f"{given}: not a .tar file, nor a folder or a pattern of them, so not webdataset's format"
-            )
         raise SourceError(f"{path}: no such files")
     return paths
 

@@ -13,15 +13,13 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterator
-from typing import BinaryIO, Literal, get_args
+from collections.abc import Callable, Iterable, Iterator
+from typing import get_args
 
-from lit_precompute.precompute.sources.source import SourceColumns, SourceError
+from lit_precompute.precompute.sources.source import SourceError
+from lit_precompute.precompute.sources.spec import SampleName, SourceColumns
 from lit_precompute.precompute.sources.webdataset.tar_links import is_own_link
-from lit_precompute.precompute.sources.webdataset.tar_members import Member, read_members
-
-SampleName = Literal["first-dot", "last-dot"]
-"""Where a member's name is cut into the sample's name and the suffix."""
+from lit_precompute.precompute.sources.webdataset.tar_members import Member
 
 # Where a sample has several images, the first of these is taken. The last two are webdataset's own names for JPEG.
 IMAGE_SUFFIXES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "img", "image")
@@ -84,11 +82,24 @@ class SampleRule:
 
     def images_of(self, sample: Sample) -> list[Member]:
         """Returns the members that could be the sample's image; the first of them is."""
-        suffixes = (self.image,) if self.image else IMAGE_SUFFIXES
-        return [] if sample.cut_off else [sample.parts[suffix] for suffix in suffixes if suffix in sample.parts]
+        return [] if sample.cut_off else [sample.parts[name] for name in self._image_suffixes if name in sample.parts]
+
+    def may_be_image(self, suffix: str) -> bool:
+        """Returns whether a member of a suffix could be its sample's image."""
+        return suffix in self._image_suffixes
+
+    @property
+    def _image_suffixes(self) -> tuple[str, ...]:
+        return (self.image,) if self.image else IMAGE_SUFFIXES
+
+    def split_member(self, member: Member) -> tuple[str, str] | str:
+        """Returns a member's sample and suffix, or why it belongs to none."""
+        if member.kind == "other":
+            return "device, pipe or other special member, left out"
+        return "second copy of a file, left out" if is_own_link(member) else self.split(member.name)
 
     def split(self, name: str) -> tuple[str, str] | str:
-        """Returns a member's sample and suffix, or why it belongs to none."""
+        """Returns the sample and the suffix of a name, or why it belongs to none."""
         file_name = name.rpartition("/")[2]
         if file_name.startswith("."):
             return "hidden file, left out"
@@ -102,22 +113,20 @@ class SampleRule:
 
 
 def read_samples(
-    stream: BinaryIO,
+    members: Iterable[Member],
     path: str,
     rule: SampleRule,
-    start: int = 0,
-    stop: int | None = None,
     *,
     skipped: Skipped = lambda why, member: None,
 ) -> Iterator[Sample]:
-    """Yields the samples of a tar, or of the part [start, stop) of it that begins at a sample.
+    """Yields the samples that consecutive members of a tar form.
 
     Raises:
-      SourceError: the tar is damaged or truncated; a sample has two members of one suffix.
+      SourceError: a sample has two members of one suffix.
     """
-    group, group_start, group_stop, parts = "", start, start, {}
-    for member in read_members(stream, path, start, stop):
-        split = _why_left_out(member) or rule.split(member.name)
+    group, group_start, group_stop, parts = "", 0, 0, {}
+    for member in members:
+        split = rule.split_member(member)
         if isinstance(split, str):
             skipped(split, member)
             continue
@@ -136,13 +145,6 @@ def read_samples(
         if same is None or same.is_link:
             parts[suffix] = member
     yield from _separated(Sample(group, group_start, group_stop, parts), rule)
-
-
-def _why_left_out(member: Member) -> str:
-    """Returns why a member belongs to no sample whatever its name; "" if it may belong to one."""
-    if member.kind == "other":
-        return "device, pipe or other special member, left out"
-    return "second copy of a file, left out" if is_own_link(member) else ""
 
 
 def _separated(group: Sample, rule: SampleRule) -> Iterator[Sample]:

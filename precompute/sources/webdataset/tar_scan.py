@@ -8,30 +8,61 @@ from __future__ import annotations
 import array
 import dataclasses
 import hashlib
-from typing import BinaryIO
-
-import numpy as np
+import itertools
+from collections.abc import Mapping
+from typing import Any
 
 from lit_precompute.precompute.images.errors import ImageError
-from lit_precompute.precompute.sources.files import Opener, open_first
-from lit_precompute.precompute.sources.source import SourceColumns
-from lit_precompute.precompute.sources.values import read_label
-from lit_precompute.precompute.sources.webdataset.tar_links import find_targets, follow_all
+from lit_precompute.precompute.sources.planning import hash_keys
+from lit_precompute.precompute.sources.spec import SourceColumns
+from lit_precompute.precompute.sources.values import read_label, short
+from lit_precompute.precompute.sources.webdataset.tar_links import follow_all
 from lit_precompute.precompute.sources.webdataset.tar_members import Member, shown
-from lit_precompute.precompute.sources.webdataset.tar_rows import sample_key
+from lit_precompute.precompute.sources.webdataset.tar_opening import OpenTar
 from lit_precompute.precompute.sources.webdataset.tar_samples import (
     Sample,
     SampleRule,
     is_compound_image,
     read_samples,
 )
-from lit_precompute.precompute.sources.webdataset.tar_words import JSON_SUFFIXES, LABEL_SUFFIXES, SharedFile, read_json
+from lit_precompute.precompute.sources.webdataset.tar_words import (
+    JSON_SUFFIXES,
+    LABEL_SUFFIXES,
+    named_suffixes,
+    read_json,
+)
 from lit_precompute.schemas import Note
 
 # Samples of a tar whose JSON is read to see whether there are labels.
 _MAX_JSON = 100
-# Suffixes that a message lists.
-_MAX_SUFFIXES = 12
+# Suffixes, keys of JSON, and the length of a name, that are kept for messages.
+_MAX_SUFFIXES = 13
+_MAX_JSON_KEYS = 100
+_MAX_NAME = 1000
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sought:
+    """What a look into a tar looks for.
+
+    Attributes:
+      columns: the keys in the samples' JSON.
+      rule: what a sample is.
+      keys: of the JSON that the user named, some of which may be suffixes: some sample must have each.
+      max_samples: where the look ends; None for all.
+      max_bytes: likewise, bytes of the tar.
+    """
+
+    columns: SourceColumns
+    rule: SampleRule
+    keys: frozenset[str]
+    max_samples: int | None = None
+    max_bytes: int | None = None
+
+    def is_at_end(self, num_samples: int, position: int) -> bool:
+        """Returns whether the look ends here."""
+        is_enough = self.max_samples is not None and num_samples >= self.max_samples
+        return is_enough or (self.max_bytes is not None and position >= self.max_bytes)
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -40,115 +71,127 @@ class TarScan:
 
     Attributes:
       path: of the tar.
-      num_bytes: its size.
       offsets: where each row begins, and where the last one ends.
-      hashes: of each row's key.
+      hashes: `hash_keys` of the rows.
       num_links: links that belong to samples.
-      links: for each link that leads to a file, where its header and that of the file begin; by position.
-      headers_sha256: of the names, sizes and dates of the samples' members.
+      digest: of the keys, of the names, sizes and dates of the samples' members, and of where links lead.
+      is_whole: whether it was read to its end.
       has_images: whether any sample has an image.
       has_labels: whether any sample has a label.
       suffixes: of the members; a few.
-      compound: an image whose suffix has several words, if any.
+      compound: the name of an image whose suffix has several words, if any.
       json_keys: those in the JSON that was read.
+      found: what was found of what was sought.
       num_json: how many were read.
-      notes: what belongs to no sample.
+      skipped: why members belong to no sample: how many, and the first.
     """
 
     path: str
-    num_bytes: int = 0
     offsets: array.array = dataclasses.field(default_factory=lambda: array.array("q"))
-    hashes: array.array = dataclasses.field(default_factory=lambda: array.array("q"))
+    hashes: bytearray = dataclasses.field(default_factory=bytearray)
     num_links: int = 0
-    links: dict[int, int] = dataclasses.field(default_factory=dict)
-    headers_sha256: str = ""
+    digest: Any = dataclasses.field(default_factory=hashlib.sha256)
+    is_whole: bool = True
     has_images: bool = False
     has_labels: bool = False
     suffixes: dict[str, None] = dataclasses.field(default_factory=dict)
-    compound: Member | None = None
+    compound: str = ""
     json_keys: set[str] = dataclasses.field(default_factory=set)
+    found: set[str] = dataclasses.field(default_factory=set)
     num_json: int = 0
-    notes: dict[str, Note] = dataclasses.field(default_factory=dict)
+    skipped: dict[str, tuple[int, str]] = dataclasses.field(default_factory=dict)
 
-    def link_pairs(self) -> np.ndarray:
-        """Returns `links` as int64 [links, 2]."""
-        return np.array(list(self.links.items()), np.int64)
+    def notes(self) -> tuple[Note, ...]:
+        """Returns what belongs to no sample."""
+        return tuple(Note(what=what, count=count, first=first) for what, (count, first) in self.skipped.items())
 
-    def skip(self, what: str, member: Member) -> None:
-        """Notes a member that belongs to no sample."""
-        first = self.notes.get(what) or Note(what=what, count=1, first=f"{self.path}:{shown(member.name)}")
-        self.notes[what] = first.model_copy(update={"count": first.count + 1}) if what in self.notes else first
+    def findings(self) -> dict[str, Any]:
+        """Returns what the survey of all tars needs, as JSON of bounded size."""
+        return {
+            "has_samples": bool(self.hashes),
+            "has_images": self.has_images,
+            "has_labels": self.has_labels,
+            "is_whole": self.is_whole,
+            "suffixes": [short(suffix) for suffix in self.suffixes],
+            "compound": self.compound,
+            "json_keys": [short(key) for key in sorted(self.json_keys)],
+            "found": sorted(self.found),
+        }
 
 
-def scan_tar(path: str, columns: SourceColumns, rule: SampleRule, opener: Opener, sought: set[str]) -> TarScan:
+def scan_tar(tar: OpenTar, path: str, prefix: str, sought: Sought, targets: Mapping[int, Member]) -> TarScan:
     """Returns the contents of a tar's headers.
 
     Args:
+      tar: the tar, open, with its JSON kept if it is not read by position.
       path: of the tar.
-      columns: the keys in the samples' JSON.
-      rule: what a sample is.
-      opener: opens the tar.
-      sought: keys that must be in some JSON; those that are found are removed.
+      prefix: what the keys of its samples begin with.
+      sought: what is looked for.
+      targets: the file that each link leads to, by the start of the link.
 
     Raises:
-      SourceError: the tar cannot be opened, is damaged or compressed, or has two members of one name.
+      SourceError: the tar is damaged, or has two members of one name.
     """
-    file = SharedFile(opener, path)
-    with open_first(path, opener) as stream:
-        scan = _scan(stream, file, columns, rule, sought, {})
-        if scan.num_links:
-            scan = _scan(stream, file, columns, rule, sought, find_targets(stream, path))
-        return scan
-
-
-def _scan(
-    stream: BinaryIO,
-    file: SharedFile,
-    columns: SourceColumns,
-    rule: SampleRule,
-    sought: set[str],
-    targets: dict[int, Member],
-) -> TarScan:
-    scan = TarScan(path=file.path, links={start: targets[start].start for start in sorted(targets)})
-    digest, stop = hashlib.sha256(), 0
+    scan = TarScan(path=path)
+    scan.digest.update(f"{prefix}\n".encode())
     for start, target in sorted(targets.items()):
-        digest.update(f"{start} {target.start} {target.size} {target.check_sum}\n".encode())
-    linked = set(scan.links.values())
+        scan.digest.update(f"{start} {target.start} {target.size} {target.check_sum}\n".encode())
+    linked = {target.start for target in targets.values()}
 
     def skip(what: str, member: Member) -> None:
         if member.start not in linked:
-            scan.skip(what, member)
+            count, first = scan.skipped.get(what, (0, f"{path}:{shown(member.name)}"))
+            scan.skipped[what] = count + 1, first
 
-    for sample in read_samples(stream, file.path, rule, skipped=skip):
-        stop = sample.stop
+    num_samples, stop = 0, 0
+    for sample in read_samples(tar.members(), path, sought.rule, skipped=skip):
+        num_samples, stop = num_samples + 1, sample.stop
         scan.offsets.append(sample.start)
-        scan.hashes.append(hash(sample_key(file.path, sample.name)))
-        scan.has_images = scan.has_images or rule.image_of(sample) is not None
-        scan.has_labels = scan.has_labels or not sample.parts.keys().isdisjoint(LABEL_SUFFIXES)
-        for suffix, member in sample.parts.items():
-            digest.update(f"{member.name}\n{member.size}\n{member.check_sum}\n".encode())
-            scan.num_links += member.is_link
-            if "." in suffix and scan.compound is None and is_compound_image(suffix):
-                scan.compound = member
-            if len(scan.suffixes) < _MAX_SUFFIXES:
-                scan.suffixes[suffix] = None
-        looks = bool(sought) or not (scan.has_labels or scan.num_json == _MAX_JSON)
-        if looks and not sample.parts.keys().isdisjoint(JSON_SUFFIXES):
-            _look_into(scan, sample, file, columns.label, sought, stream)
+        scan.hashes += hash_keys([f"{prefix}/{sample.name}"])
+        _look_at(scan, sample, sought)
+        parts = follow_all(_json_of(sample), lambda link: targets.get(link.start))
+        if parts and (sought.keys - scan.found or not (scan.has_labels or scan.num_json == _MAX_JSON)):
+            _look_into_json(scan, parts, tar, sought)
+        tar.forget_before(sample.start)
+        if sought.is_at_end(num_samples, stop):
+            scan.is_whole = False
+            break
     scan.offsets.append(stop)
-    scan.num_bytes = stream.seek(0, 2)
-    scan.headers_sha256 = digest.hexdigest()
     return scan
 
 
-def _look_into(scan: TarScan, sample: Sample, file: SharedFile, label: str, sought: set[str], stream: BinaryIO) -> None:
-    """Reads a sample's JSON, if any, for the keys in it."""
-    json = {suffix: sample.parts[suffix] for suffix in JSON_SUFFIXES if suffix in sample.parts}
+def is_json(rule: SampleRule, member: Member) -> bool:
+    """Returns whether a member is the JSON of a sample."""
+    split = rule.split_member(member)
+    return not isinstance(split, str) and split[1] in JSON_SUFFIXES
+
+
+def _json_of(sample: Sample) -> dict[str, Member]:
+    return {suffix: sample.parts[suffix] for suffix in JSON_SUFFIXES if suffix in sample.parts}
+
+
+def _look_at(scan: TarScan, sample: Sample, sought: Sought) -> None:
+    """Notes what the headers of a sample say."""
+    scan.has_images = scan.has_images or sought.rule.image_of(sample) is not None
+    scan.has_labels = scan.has_labels or not sample.parts.keys().isdisjoint(LABEL_SUFFIXES)
+    scan.found |= {key for _, key, suffix in named_suffixes(sought.columns) if suffix in sample.parts}
+    for suffix, member in sample.parts.items():
+        scan.digest.update(f"{member.name}\n{member.size}\n{member.check_sum}\n".encode())
+        scan.num_links += member.is_link
+        if "." in suffix and not scan.compound and is_compound_image(suffix) and len(member.name) <= _MAX_NAME:
+            scan.compound = member.name
+        if len(scan.suffixes) < _MAX_SUFFIXES:
+            scan.suffixes[suffix] = None
+
+
+def _look_into_json(scan: TarScan, parts: dict[str, Member], tar: OpenTar, sought: Sought) -> None:
+    """Reads a sample's JSON for the keys in it."""
     try:
-        values, _ = read_json(follow_all(json, scan.links, stream, file.path), file)
+        values, _ = read_json(parts, tar.file.read)
     except ImageError:
         return  # reported when the row is read
     scan.num_json += 1
-    scan.json_keys.update(values)
-    sought.difference_update(values)
+    scan.json_keys.update(itertools.islice(values, max(_MAX_JSON_KEYS - len(scan.json_keys), 0)))
+    scan.found |= sought.keys & values.keys()
+    label = sought.columns.label
     scan.has_labels = scan.has_labels or (label in values and not read_label(values, label)[1])

@@ -1,28 +1,25 @@
-"""The contents of a sample in a tar: its texts, its label, and its image's bytes on request.
+"""The texts and the label of a sample in a tar.
 
-Promises: members are read by position, by several threads at once through one open file. A member that cannot be read
-is an `ImageError`, so that only its own row fails. What img2dataset and webdataset's own writer produce is read as they
-mean it.
+Promises: a member that cannot be read is an `ImageError`, so that only its own row fails. What img2dataset and
+webdataset's own writer produce is read as they mean it.
 
-Not here: finding samples (`tar_samples`).
+Not here: finding samples (`tar_samples`) and reading members (`member_files`).
 """
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
-import threading
-import uuid
-from collections.abc import Mapping
-from typing import Any, BinaryIO
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from lit_precompute.precompute.images.errors import ImageError
-from lit_precompute.precompute.images.reading import LargeFileError
-from lit_precompute.precompute.sources.files import Opener
-from lit_precompute.precompute.sources.source import SourceColumns, SourceError
+from lit_precompute.precompute.sources.spec import SourceColumns
 from lit_precompute.precompute.sources.values import parse_json_as_it_is, read_label, read_texts, short
 from lit_precompute.precompute.sources.webdataset.tar_members import Member, shown
+
+ReadMember = Callable[[Member], bytes]
+"""Returns a member's bytes; raises ImageError if it cannot be read."""
 
 # As webdataset's writer names them.
 TEXT_SUFFIXES = ("txt", "text")
@@ -30,89 +27,54 @@ LABEL_SUFFIXES = ("cls", "class")
 JSON_SUFFIXES = ("json", "jsn")
 
 
-class SharedFile:
-    """A tar that several threads read: opened at first use, closed with the last row that refers to it.
-
-    Rows of one tar that are unpickled in another process share it there too.
-    """
-
-    def __init__(self, opener: Opener, path: str):
-        self.path = path
-        self._opener = opener
-        self._stream: BinaryIO | None = None
-        self._lock = threading.Lock()
-        self._identity = uuid.uuid4().hex
-
-    def read(self, member: Member, max_bytes: int | None = None) -> bytes:
-        """Returns a member's bytes. Errors of the tar itself are raised unchanged: they are not about one image.
-
-        Raises:
-          ImageError: "missing", a link that leads to no file; "unreadable", another fault of the member.
-          LargeFileError: there are more than `max_bytes`.
-        """
-        if member.fault:
-            raise ImageError("missing" if member.is_link else "unreadable", f"{shown(member.name)}: {member.fault}")
-        if max_bytes is not None and member.size > max_bytes:
-            raise LargeFileError(member.name)
-        with self._lock:
-            if self._stream is None:
-                self._stream = self._opener(self.path)
-            self._stream.seek(member.data)
-            data = self._stream.read(member.size)
-        if len(data) != member.size:
-            raise SourceError(
-                f"{self.path}: {member.name!r} had {member.size} bytes and has {len(data)} now; the tar changed"
-            )
-        return data
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _shared_again, (self._opener, self.path, self._identity)
-
-    def __del__(self):
-        if self._stream is not None:
-            self._stream.close()
-
-
-@functools.lru_cache(maxsize=2)  # rows of two units may be in progress
-def _shared_again(opener: Opener, path: str, identity: str) -> SharedFile:
-    del identity  # part of the cache's key: the path may be that of another file by now
-    return SharedFile(opener, path)
-
-
 @dataclasses.dataclass(frozen=True)
 class Words:
-    """The texts and the label of a sample, and notes about what was left out of them."""
+    """The texts, named texts and the label of a sample, and notes about what was left out of them."""
 
     texts: tuple[str, ...] = ()
+    named: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     label: str = ""
     notes: tuple[str, ...] = ()
 
 
-def read_words(parts: Mapping[str, Member], file: SharedFile, columns: SourceColumns) -> Words:
+def read_words(parts: Mapping[str, Member], read: ReadMember, columns: SourceColumns) -> Words:
     """Returns a sample's texts (the txt member, then those of the JSON, each once) and its label (cls, else JSON).
 
-    JSON that cannot be used loses its words alone.
+    A named text is that of the member with its suffix, else what the JSON has under its name. JSON that cannot be used
+    loses its words alone.
 
     Raises:
-      ImageError: "unreadable" or "missing", a member cannot be read, or a txt or cls is not UTF-8.
+      ImageError: "unreadable" or "missing", a member cannot be read, or a text or label is not UTF-8.
     """
-    written = [_text(parts[suffix], file) for suffix in TEXT_SUFFIXES if suffix in parts]
-    labels = [_text(parts[suffix], file) for suffix in LABEL_SUFFIXES if suffix in parts]
-    values, notes = read_json(parts, file)
+    written = [_text(parts[suffix], read) for suffix in TEXT_SUFFIXES if suffix in parts]
+    labels = [_text(parts[suffix], read) for suffix in LABEL_SUFFIXES if suffix in parts]
+    values, notes = read_json(parts, read)
     names = text_names(columns)
     if values and not written and values.keys().isdisjoint(names):
         notes.append(f"JSON without {', '.join(names[:-1])} or {names[-1]}")
     texts = [text for text in written if not any(_is_python(text, values.get(name)) for name in names)]
     for name in names:
-        found, left_out = read_texts(values, name)
-        texts += [text.strip() for text in found]
-        notes += left_out
+        texts += _texts_of_json(values, name, notes)
+    named = {
+        name: _unique([_text(parts[suffix], read)] if suffix in parts else _texts_of_json(values, column, notes))
+        for name, column, suffix in named_suffixes(columns)
+    }
     label, left_out = (labels[0], []) if labels else read_label(values, columns.label)
     if len(set(labels)) > 1:
         left_out = ["another label in the sample, left out"]
     # img2dataset writes a caption twice, as txt and in the JSON.
-    unique = tuple(text for text in dict.fromkeys(texts) if text)
-    return Words(unique, label, tuple(dict.fromkeys([*notes, *left_out])))
+    return Words(_unique(texts), named, label, tuple(dict.fromkeys([*notes, *left_out])))
+
+
+def named_suffixes(columns: SourceColumns) -> list[tuple[str, str, str]]:
+    """Returns (name, key in the JSON, suffix of a member) of each named text; either may be there."""
+    return [(name, column, column.lower().removeprefix(".")) for name, column in columns.named_columns.items()]
+
+
+def is_words(suffix: str, columns: SourceColumns) -> bool:
+    """Returns whether `read_words` reads members of a suffix."""
+    named = (suffix for _, _, suffix in named_suffixes(columns))
+    return suffix in (*TEXT_SUFFIXES, *LABEL_SUFFIXES, *JSON_SUFFIXES, *named)
 
 
 def text_names(columns: SourceColumns) -> tuple[str, ...]:
@@ -120,7 +82,7 @@ def text_names(columns: SourceColumns) -> tuple[str, ...]:
     return (columns.text, columns.texts, *(("caption",) if columns.is_default("text") else ()))
 
 
-def read_json(parts: Mapping[str, Member], file: SharedFile) -> tuple[dict[str, Any], list[str]]:
+def read_json(parts: Mapping[str, Member], read: ReadMember) -> tuple[dict[str, Any], list[str]]:
     """Returns the object in a sample's JSON, {} without one, and notes about what was left out.
 
     Raises:
@@ -131,7 +93,7 @@ def read_json(parts: Mapping[str, Member], file: SharedFile) -> tuple[dict[str, 
         return {}, []
     notes = ["another JSON in the sample, left out"] if len(members) > 1 else []
     try:
-        values, repeated = parse_json_as_it_is(file.read(members[0]).decode("utf-8-sig"), _NotJsonError)
+        values, repeated = parse_json_as_it_is(read(members[0]).decode("utf-8-sig"), _NotJsonError)
     except (UnicodeDecodeError, _NotJsonError):
         return {}, ["JSON that cannot be parsed, left out", *notes]
     if not isinstance(values, dict):
@@ -145,9 +107,20 @@ class _NotJsonError(ValueError):
     """A member is not JSON."""
 
 
-def _text(member: Member, file: SharedFile) -> str:
+def _unique(texts: list[str]) -> tuple[str, ...]:
+    return tuple(text for text in dict.fromkeys(texts) if text)
+
+
+def _texts_of_json(values: Mapping[str, Any], name: str, notes: list[str]) -> list[str]:
+    """Returns the texts under a key; adds to the notes what was left out."""
+    found, left_out = read_texts(values, name)
+    notes += left_out
+    return [text.strip() for text in found]
+
+
+def _text(member: Member, read: ReadMember) -> str:
     try:
-        return file.read(member).decode("utf-8-sig").strip()
+        return read(member).decode("utf-8-sig").strip()
     except UnicodeDecodeError as error:
         raise ImageError("unreadable", f"{shown(member.name)}: not UTF-8 at byte {error.start}") from error
 

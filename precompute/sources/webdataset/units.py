@@ -1,175 +1,220 @@
 """Tar files in webdataset's layout: images and their texts, many samples per file.
 
-Promises: opening reads every header once and no image; a unit is then read by its byte offsets alone. A sample's key is
-"<tar's name without .tar>/<sample's name>", which does not depend on the folder. A sample without an image, or with a
-member that cannot be read, becomes a failed row and is never skipped.
+Promises: a look reads the headers of a tar and no image; a slice is then read by its byte offsets alone. A sample's key
+is "<tar's name without .tar>/<sample's name>", before it as many of the tar's folders as asked for. A sample without an
+image, or with a member that cannot be read, becomes a failed row and is never skipped. A compressed tar is one slice,
+read from the beginning to the end: its rows and keys are known once it is read.
 
-Not here: compressed tars, whose rows cannot be read by position (refused), and audio or video.
+Not here: audio or video.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 
 from lit_precompute.precompute.sources.files import Finder, Opener, open_first
-from lit_precompute.precompute.sources.planning import check_repeats, cut_units, repeated_hashes
-from lit_precompute.precompute.sources.source import Example, SourceColumns, SourceError, WorkUnit, source_tables
-from lit_precompute.precompute.sources.values import short
-from lit_precompute.precompute.sources.webdataset.tar_links import follow_all, with_links
-from lit_precompute.precompute.sources.webdataset.tar_paths import find_tars
-from lit_precompute.precompute.sources.webdataset.tar_rows import cut_in_words, make_example, sample_key
-from lit_precompute.precompute.sources.webdataset.tar_samples import (
-    IMAGE_SUFFIXES,
-    SampleName,
-    SampleRule,
-    read_samples,
+from lit_precompute.precompute.sources.planning import cut_slices
+from lit_precompute.precompute.sources.source import (
+    Example,
+    FileLook,
+    FileSlice,
+    ListedFile,
+    SourceError,
+    Survey,
 )
-from lit_precompute.precompute.sources.webdataset.tar_scan import TarScan, scan_tar
-from lit_precompute.precompute.sources.webdataset.tar_words import SharedFile
-from lit_precompute.schemas import Note, SourceInfo, TableSchema
-from lit_precompute.schemas.wording import counted
-from lit_precompute.schemas.writing.publishing import add_up
+from lit_precompute.precompute.sources.spec import SourceSpec
+from lit_precompute.precompute.sources.webdataset.survey import survey_tars
+from lit_precompute.precompute.sources.webdataset.tar_links import follow_all, with_links
+from lit_precompute.precompute.sources.webdataset.tar_members import Member
+from lit_precompute.precompute.sources.webdataset.tar_opening import OpenTar, open_tar
+from lit_precompute.precompute.sources.webdataset.tar_paths import find_tars
+from lit_precompute.precompute.sources.webdataset.tar_rows import key_prefix, make_example
+from lit_precompute.precompute.sources.webdataset.tar_samples import Sample, SampleRule, read_samples
+from lit_precompute.precompute.sources.webdataset.tar_scan import Sought, is_json, scan_tar
+from lit_precompute.precompute.sources.webdataset.tar_words import is_words
+from lit_precompute.schemas import TableSchema
 
-# Suffixes that a message lists.
-_MAX_LISTED = 12
+# How far a look goes into a tar that is one slice: a compressed one, and one whose headers are not to be read.
+_MAX_SAMPLES = 1000
+_MAX_BYTES = 32 << 20
+_MAX_SAMPLES_OF_WHOLE = 100
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class WebdatasetSource:
-    """See `Source`. Made by `open_tars`."""
+    """See `Source`. Made by `make_webdataset`."""
 
-    columns: SourceColumns
+    spec: SourceSpec
     rule: SampleRule
     opener: Opener
-    info: SourceInfo
-    num_rows: int
-    has_labels: bool
-    notes: tuple[Note, ...]
-    offsets: tuple[tuple[str, np.ndarray], ...] | None = dataclasses.field(repr=False, compare=False)
-    links: Mapping[str, np.ndarray] | None = dataclasses.field(repr=False, compare=False)
-
-    def __getstate__(self) -> dict[str, Any]:
-        # Workers get units, which carry their own offsets and links.
-        return {**self.__dict__, "offsets": None, "links": None}
-
-    @property
-    def extent(self) -> str:
-        """Its tars."""
-        return counted(len(self.info.files), "tar")
-
-    @property
-    def tables(self) -> tuple[TableSchema, ...]:
-        """The tables that the source has values for."""
-        return source_tables(has_labels=self.has_labels)
-
-    def units(self, rows_per_shard: int) -> list[WorkUnit]:
-        """Returns the samples cut into units, which may span tars."""
-        assert self.offsets is not None, "units are planned where the source was opened, not on a worker"
-        units = cut_units(self.offsets, rows_per_shard)
-        return [with_links(unit, self.links) for unit in units] if self.links else units
-
-    def read(self, unit: WorkUnit) -> Iterator[Example]:
-        """Yields the unit's samples; see `Source.read`. Images are read from the tar on request."""
-        for part in unit.files:
-            num_found, group, links = -part.num_before, -1, dict(part.links)
-            with self.opener(part.path) as stream:
-                shared = SharedFile(self.opener, part.path)
-                for sample in read_samples(stream, part.path, self.rule, part.start, part.stop):
-                    if num_found == part.num_rows and sample.start == group:
-                        break  # the rest of these mixed samples belongs to the next unit
-                    num_found, group = num_found + 1, sample.start
-                    if 0 < num_found <= part.num_rows:
-                        parts = follow_all(sample.parts, links, stream, part.path)
-                        whole = dataclasses.replace(sample, parts=parts)
-                        yield make_example(whole, shared, self.rule, self.columns, has_labels=self.has_labels)
-            if num_found != part.num_rows:
-                raise SourceError(
-                    f"{part.path}: bytes {part.start} to {part.stop} had {part.num_rows} samples when the job was "
-                    f"planned and have {num_found} now; the tar changed: start again with a new output directory"
-                )
-
-
-def open_tars(
-    path: str, columns: SourceColumns, opener: Opener, find: Finder, sample_name: SampleName = "first-dot"
-) -> WebdatasetSource:
-    """Returns the samples of a tar, a pattern of tars or a folder of tars, by their headers.
-
-    Raises:
-      SourceError: no such file, a damaged or compressed tar, no samples, no images, a missing key, a repeated key.
-    """
-    rule = SampleRule.of(columns, sample_name)
-    if not columns.is_default("key"):
-        raise SourceError(
-            f"{path}: a key column {columns.key!r} is for tables; in tars a row's key is the sample's name"
-        )
-    paths = find_tars(path, find)
-    sought = {getattr(columns, field) for field in ("text", "texts", "label") if not columns.is_default(field)}
-    scans = [scan_tar(tar, columns, rule, opener, sought) for tar in paths]
-    _check_scans(path, scans, rule, sought)
-    suspects = repeated_hashes(np.concatenate([np.frombuffer(scan.hashes, np.int64) for scan in scans]))
-    if suspects:
-        hint = "rename the tars or the samples, and keep the members of a sample together"
-        check_repeats(_keys(paths, rule, opener), suspects, hint)
-    return WebdatasetSource(
-        columns=columns,
-        rule=rule,
-        opener=opener,
-        info=_info(path, columns, sample_name, scans),
-        num_rows=sum(len(scan.hashes) for scan in scans),
-        has_labels=any(scan.has_labels for scan in scans),
-        notes=tuple(add_up(note for scan in scans for note in scan.notes.values())),
-        offsets=tuple((scan.path, np.frombuffer(scan.offsets, np.int64)) for scan in scans),
-        links={scan.path: scan.link_pairs() for scan in scans if scan.links},
+    find: Finder
+    kind: str = "webdataset"
+    on_repeated_keys: str = (
+        "rename the tars or the samples, or make the folders of the tars part of the keys with --key-folders 1; keep "
+        "the members of a sample together"
     )
 
+    @property
+    def path(self) -> str:
+        """As the user gave it."""
+        return self.spec.path
 
-def _check_scans(path: str, scans: Sequence[TarScan], rule: SampleRule, sought: set[str]) -> None:
-    """Refuses tars in which nothing can be embedded, or which lack a key that the user named."""
-    there_are = _listed(suffix for scan in scans for suffix in scan.suffixes)
-    if not any(scan.hashes for scan in scans):
-        tars = counted(len(scans), "tar")
-        raise SourceError(f"{path}: no samples in {tars}; members must be named like 0001.jpg, 0001.txt")
-    if not any(scan.has_images for scan in scans):
-        if rule.image:
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """The names of its columns, and other options that are not the default."""
+        chosen = {name: getattr(self.spec, name) for name in ("sample_name", "key_folders", "whole_tars")}
+        changed = {name: value for name, value in chosen.items() if value != getattr(SourceSpec, name)}
+        return {"columns": self.spec.columns.recorded(), **changed}
+
+    def files(self) -> list[ListedFile]:
+        """Returns the tars; see `Source.files`."""
+        files = [ListedFile(path=path) for path in find_tars(self.path, self.find)]
+        for file in files:
+            key_prefix(file.path, self.spec.key_folders)
+        open_first(files[0].path, self.opener).close()
+        return files
+
+    def look(self, file: ListedFile, rows_per_slice: int) -> FileLook:
+        """Reads the headers of a tar, and some JSON; see `Source.look`."""
+        prefix = key_prefix(file.path, self.spec.key_folders)
+        with open_tar(self.opener, file.path, jumps=True, keeps=functools.partial(is_json, self.rule)) as tar:
+            is_one_slice = self.spec.whole_tars or tar.compression is not None
+            max_samples = _MAX_SAMPLES if tar.compression else _MAX_SAMPLES_OF_WHOLE
+            limits = {"max_samples": max_samples, "max_bytes": _MAX_BYTES} if is_one_slice else {}
+            sought = dataclasses.replace(self._sought, **limits)
+            scan = scan_tar(tar, file.path, prefix, sought, {})
+            targets: Mapping[int, Member] = {}
+            if scan.num_links and not is_one_slice:
+                targets = tar.find_targets()
+                scan = scan_tar(tar, file.path, prefix, sought, targets)
+            num_bytes = tar.file_bytes
+            assert num_bytes is not None
+        if is_one_slice:
+            scan.digest.update(f"{num_bytes}\n".encode())
+            is_empty = scan.is_whole and not scan.hashes
+            slices = () if is_empty else (FileSlice(path=file.path, start=0, stop=num_bytes, num_rows=None),)
+        else:
+            slices = cut_slices(file.path, np.frombuffer(scan.offsets, np.int64), rows_per_slice)
+        return FileLook(
+            path=file.path,
+            slices=with_links(slices, targets) if targets else slices,
+            key_hashes=b"" if is_one_slice else bytes(scan.hashes),
+            num_bytes=num_bytes,
+            content=scan.digest.hexdigest(),
+            notes=() if is_one_slice else scan.notes(),  # its reader notes them
+            findings=scan.findings(),
+        )
+
+    def survey(self, looks: Sequence[FileLook]) -> Survey:
+        """Returns the tables; see `Source.survey`."""
+        return survey_tars(self.path, looks, self._sought)
+
+    def keys(self, part: FileSlice) -> Iterator[tuple[str, str]]:
+        """Yields (key, its place) of each sample; see `Source.keys`."""
+        prefix = key_prefix(part.path, self.spec.key_folders)
+        with self._open(part, jumps=True) as tar:
+            for sample in self._samples(tar, part):
+                yield f"{prefix}/{sample.name}", f"{tar.shown}, byte {sample.start}"
+
+    def read(self, part: FileSlice, tables: Sequence[TableSchema]) -> Iterator[Example]:
+        """Yields the samples of a slice; see `Source.read`. Images are read from the tar on request."""
+        prefix = key_prefix(part.path, self.spec.key_folders)
+        has_labels = any(table.name == "labels" for table in tables)
+        skips: dict[str, None] = {}
+        waiting: Example | None = None
+        with self._open(part, jumps=False) as tar:
+            links = dict(part.links)
+
+            def target_of(link: Member) -> Member | None:
+                if part.num_rows is None:
+                    return tar.find_targets().get(link.start)
+                return tar.member_at(links[link.start]) if link.start in links else None
+
+            for sample in self._samples(tar, part, skips):
+                whole = dataclasses.replace(sample, parts=follow_all(sample.parts, target_of))
+                example = make_example(whole, tar.file, prefix, self.rule, self.spec.columns, has_labels=has_labels)
+                tar.forget_before(sample.start)
+                if part.num_rows is not None:
+                    yield example  # the look has noted what belongs to no row
+                    continue
+                if waiting is not None:
+                    yield waiting
+                waiting = _with_notes(example, skips)
+            if waiting is not None:
+                yield _with_notes(waiting, skips)
+
+    def _open(self, part: FileSlice, *, jumps: bool) -> AbstractContextManager[OpenTar]:
+        is_whole = part.num_rows is None  # then its end is looked for
+        stop = None if is_whole else part.stop
+        return open_tar(self.opener, part.path, start=part.start, stop=stop, jumps=jumps, keeps=self._keeps)
+
+    def _keeps(self, member: Member) -> bool:
+        """Returns whether a row may need a member."""
+        split = self.rule.split_member(member)
+        if isinstance(split, str):
+            return False
+        return self.rule.may_be_image(split[1]) or is_words(split[1], self.spec.columns)
+
+    @property
+    def _sought(self) -> Sought:
+        columns = self.spec.columns
+        given = {getattr(columns, field) for field in ("text", "texts", "label") if not columns.is_default(field)}
+        return Sought(columns=columns, rule=self.rule, keys=frozenset(given | set(columns.named_columns.values())))
+
+    def _samples(self, tar: OpenTar, part: FileSlice, skips: dict[str, None] | None = None) -> Iterator[Sample]:
+        """Yields the samples of a slice.
+
+        Args:
+          tar: the open tar.
+          part: the slice.
+          skips: takes why members belong to no sample.
+        """
+
+        def skip(what: str, member: Member) -> None:
+            if skips is not None:
+                skips[what] = None
+
+        num_found, group = -part.num_before, -1
+        for sample in read_samples(
+            tar.members(part.start, None if part.num_rows is None else part.stop), tar.shown, self.rule, skipped=skip
+        ):
+            if num_found == part.num_rows and sample.start == group:
+                break  # the rest of these mixed samples belongs to the next unit
+            num_found, group = num_found + 1, sample.start
+            if part.num_rows is None or 0 < num_found <= part.num_rows:
+                yield sample
+        if part.num_rows not in (None, num_found):
             raise SourceError(
-                f"{path}: no sample has a member {rule.image!r}, the image that was asked for; {there_are}"
+                f"{part.path}: bytes {part.start} to {part.stop} had {part.num_rows} samples when the job was planned "
+                f"and have {num_found} now; the tar changed: start again with a new output directory"
             )
-        usual = f"no sample has an image, that is, a member named .{', .'.join(IMAGE_SUFFIXES)}; {there_are}"
-        compound = next((scan.compound for scan in scans if scan.compound), None)
-        raise SourceError(f"{path}: {usual}" + (f"; {cut_in_words(compound, rule)}" if compound else ""))
-    if sought:
-        there_are = _listed(sorted(key for scan in scans for key in scan.json_keys))
-        raise SourceError(f"{path}: no sample's JSON has {min(sought)!r}; {there_are}; .txt and .cls need no option")
 
 
-def _listed(names: Iterable[str]) -> str:
-    """Returns the first of some names in words, each once."""
-    unique = list(dict.fromkeys(names))
-    more = ", ..." if len(unique) > _MAX_LISTED else ""
-    return f"there are {', '.join(map(short, unique[:_MAX_LISTED])) or 'none'}{more}"
+def _with_notes(example: Example, skips: dict[str, None]) -> Example:
+    """Returns a row with notes about members near it that belong to no row; takes them."""
+    notes = (*example.notes, *skips)
+    skips.clear()
+    return dataclasses.replace(example, notes=notes)
 
 
-def _info(path: str, columns: SourceColumns, sample_name: SampleName, scans: Sequence[TarScan]) -> SourceInfo:
-    # Tars are too large to hash before work begins; their headers reveal changed names, sizes or dates.
-    headers = "".join(scan.headers_sha256 for scan in scans)
-    options = {
-        "columns": dataclasses.asdict(columns),
-        "headers_sha256": hashlib.sha256(headers.encode()).hexdigest(),
-        # Absent by default, as before there was a choice.
-        **({} if sample_name == "first-dot" else {"sample_name": sample_name}),
-    }
-    files = [{"path": scan.path, "bytes": scan.num_bytes, "sha256": None} for scan in scans]
-    return SourceInfo.model_validate({"kind": "webdataset", "path": path, "files": files, "options": options})
+def make_webdataset(spec: SourceSpec, format: str, opener: Opener, find: Finder) -> WebdatasetSource:
+    """Returns the samples of a tar, a pattern of tars or a folder of tars; nothing is read yet.
 
-
-def _keys(paths: Iterable[str], rule: SampleRule, opener: Opener) -> Iterator[tuple[str, str]]:
-    """Yields (key, its place) of each sample."""
-    for path in paths:
-        with open_first(path, opener) as stream:
-            for sample in read_samples(stream, path, rule):
-                yield sample_key(path, sample.name), f"{path}, byte {sample.start}"
+    Raises:
+      SourceError: an option means nothing for tars.
+    """
+    del format  # there is one
+    if not spec.columns.is_default("key"):
+        raise SourceError(
+            f"{spec.path}: a key column {spec.columns.key!r} is for tables; in tars a row's key is the sample's name"
+        )
+    if spec.key_folders < 0:
+        raise SourceError(f"{spec.path}: --key-folders must be >= 0, got {spec.key_folders}")
+    rule = SampleRule.of(spec.columns, spec.sample_name)
+    return WebdatasetSource(spec=spec, rule=rule, opener=opener, find=find)

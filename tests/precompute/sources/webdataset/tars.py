@@ -2,11 +2,18 @@
 
 import io
 import pathlib
+import pickle
 import tarfile
 from collections.abc import Iterable
+from typing import Any
 
 from lit_precompute.precompute.images.errors import ImageError
-from lit_precompute.precompute.sources.source import Example, Source
+from lit_precompute.precompute.sources.files import Finder, Opener
+from lit_precompute.precompute.sources.looking import LookedSource, look_into
+from lit_precompute.precompute.sources.source import Example
+from lit_precompute.precompute.sources.spec import SourceSpec
+from lit_precompute.precompute.sources.webdataset.units import WebdatasetSource, make_webdataset
+from lit_precompute.schemas.storage import find_files, open_file
 
 Content = bytes | str | tuple[bytes, str]
 """Data, a text, or (type of the member, target of the link)."""
@@ -35,9 +42,26 @@ def symbolic(target: str) -> Content:
     return tarfile.SYMTYPE, target
 
 
-def all_rows(source: Source, rows_per_shard: int = 1000) -> list[Example]:
-    """Returns the rows of all units."""
-    return [row for unit in source.units(rows_per_shard) for row in source.read(unit)]
+def make_tars(path: str, *, opener: Opener = open_file, find: Finder = find_files, **options: Any) -> WebdatasetSource:
+    """Returns the source of tars; `options` are fields of `SourceSpec`."""
+    return make_webdataset(SourceSpec(path, **options), "webdataset", opener, find)
+
+
+def open_tars(path: str, *, rows_per_slice: int = 1000, **options: Any) -> LookedSource:
+    """Returns a source of tars whose files have all been looked into."""
+    return look_into(make_tars(path, **options), rows_per_slice)
+
+
+def units_of(looked: LookedSource, rows_per_unit: int = 1000) -> list[list[Example]]:
+    """Returns the rows of each unit, read as a worker does: from a pickled source."""
+    worker = pickle.loads(pickle.dumps(looked.source))
+    tables = looked.survey.tables
+    return [[row for part in unit.files for row in worker.read(part, tables)] for unit in looked.units(rows_per_unit)]
+
+
+def all_rows(looked: LookedSource) -> list[Example]:
+    """Returns the rows of all slices."""
+    return [row for rows in units_of(looked) for row in rows]
 
 
 def outcome(row: Example) -> bytes | tuple[str, str]:
@@ -48,6 +72,16 @@ def outcome(row: Example) -> bytes | tuple[str, str]:
         return error.reason, error.message
 
 
-def notes(source: Source) -> dict[str, tuple[int, str]]:
+def notes(looked: LookedSource) -> dict[str, tuple[int, str]]:
     """Returns what belongs to no row: how often, and where first."""
-    return {note.what: (note.count, note.first) for note in source.notes}
+    return {note.what: (note.count, note.first) for look in looked.looks for note in look.notes}
+
+
+def contents(looked: LookedSource) -> list[str]:
+    """Returns what identifies the content of each tar."""
+    return [look.content for look in looked.looks]
+
+
+def has_labels(looked: LookedSource) -> bool:
+    """Returns whether the source has labels."""
+    return looked.survey.tables[-1].name == "labels"

@@ -1,28 +1,33 @@
 import os
 import pathlib
-import pickle
 import subprocess
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lit_precompute.precompute.sources.opening import open_source
 from lit_precompute.precompute.sources.source import SourceError
 from lit_precompute.precompute.sources.webdataset.tar_links import find_targets
 from lit_precompute.precompute.sources.webdataset.tar_members import read_members
-from tests.precompute.sources.webdataset.tars import all_rows, hard, notes, outcome, symbolic, write_tar
+from tests.precompute.sources.webdataset.tars import (
+    all_rows,
+    contents,
+    hard,
+    notes,
+    open_tars,
+    outcome,
+    symbolic,
+    write_tar,
+)
 
 
-def _images(tmp_path, members, rows_per_shard=1000) -> dict[str, bytes | tuple[str, str]]:
-    source = open_source(write_tar(tmp_path / "d.tar", members))
-    worker = pickle.loads(pickle.dumps(source))
-    rows = [row for unit in source.units(rows_per_shard) for row in worker.read(unit)]
+def _images(tmp_path, members, rows_per_slice=1000) -> dict[str, bytes | tuple[str, str]]:
+    rows = all_rows(open_tars(write_tar(tmp_path / "d.tar", members), rows_per_slice=rows_per_slice))
     return {row.key.removeprefix("d/"): outcome(row) for row in rows}
 
 
-@pytest.mark.parametrize("rows_per_shard", [1, 2, 1000])
-def test_links_are_images_also_of_members_in_other_units(tmp_path, rows_per_shard):
+@pytest.mark.parametrize("rows_per_slice", [1, 2, 1000])
+def test_links_are_images_also_of_members_in_other_units(tmp_path, rows_per_slice):
     members = [
         ("0.jpg", symbolic("x/../5.jpg")),  # to a later member
         ("1.jpg", b"one"),
@@ -36,7 +41,7 @@ def test_links_are_images_also_of_members_in_other_units(tmp_path, rows_per_shar
         ("x/8.jpg", b"eight"),
         ("blobs/sha256", b"six"),
     ]
-    assert _images(tmp_path, members, rows_per_shard) == {
+    assert _images(tmp_path, members, rows_per_slice) == {
         "0": b"five",
         "1": b"one",
         "2": b"one",
@@ -60,7 +65,7 @@ def test_a_linked_text_is_read_and_a_linked_member_without_a_dot_is_not_left_out
         ("3.jpg", b"three"),
         ("3.json", b'{"text": "from JSON", "label": "cat"}'),
     ]
-    source = open_source(write_tar(tmp_path / "d.tar", members))
+    source = open_tars(write_tar(tmp_path / "d.tar", members))
     assert [(row.texts, row.label) for row in all_rows(source)] == [
         (("the same text",), ""),
         (("from JSON",), "cat"),
@@ -95,14 +100,14 @@ def test_a_file_that_tar_was_given_twice_is_one_image(tmp_path):
     """GNU tar writes the second one as a hard link to itself."""
     (tmp_path / "1.jpg").write_bytes(b"one")
     subprocess.run(["tar", "-cf", "d.tar", "1.jpg", "./1.jpg"], cwd=tmp_path, check=True)
-    source = open_source(str(tmp_path / "d.tar"))
+    source = open_tars(str(tmp_path / "d.tar"))
     assert [outcome(row) for row in all_rows(source)] == [b"one"]
     assert notes(source) == {"second copy of a file, left out": (1, f"{tmp_path}/d.tar:./1.jpg")}
 
 
 def test_a_link_beside_a_file_of_its_suffix_is_left_out(tmp_path):
     members = [("1.JPG", symbolic("1.jpg")), ("1.jpg", b"one"), ("2.jpg", b"two"), ("2.JPG", symbolic("2.jpg"))]
-    source = open_source(write_tar(tmp_path / "d.tar", members))
+    source = open_tars(write_tar(tmp_path / "d.tar", members))
     assert [outcome(row) for row in all_rows(source)] == [b"one", b"two"]
     assert notes(source) == {"link with the name of a file, left out": (2, f"{tmp_path}/d.tar:1.JPG")}
 
@@ -110,21 +115,21 @@ def test_a_link_beside_a_file_of_its_suffix_is_left_out(tmp_path):
 def test_units_of_tars_without_links_carry_none_and_others_only_their_own(tmp_path):
     write_tar(tmp_path / "a.tar", [(f"{n}.jpg", b"x") for n in range(6)])
     write_tar(tmp_path / "b.tar", [("0.jpg", b"x"), *((f"{n}.jpg", hard("0.jpg")) for n in range(1, 6))])
-    units = open_source(str(tmp_path)).units(3)
-    assert [len(part.links) for unit in units for part in unit.files] == [0, 0, 2, 3]
+    looked = open_tars(str(tmp_path), rows_per_slice=3)
+    assert [len(part.links) for look in looked.looks for part in look.slices] == [0, 0, 2, 3]
 
 
-def test_info_notices_where_links_lead(tmp_path):
-    def info(target):
+def test_the_content_notices_where_links_lead(tmp_path):
+    def content(target):
         members = [("1.jpg", b"x"), ("2.jpg", b"y"), ("3.jpg", symbolic(target))]
-        return open_source(write_tar(tmp_path / "d.tar", members)).info
+        return contents(open_tars(write_tar(tmp_path / "d.tar", members)))
 
-    assert info("1.jpg") == info("1.jpg")
-    assert info("1.jpg") != info("2.jpg")
+    assert content("1.jpg") == content("1.jpg")
+    assert content("1.jpg") != content("2.jpg")
 
 
 def test_a_target_that_is_gone_is_an_error(tmp_path):
-    source = open_source(write_tar(tmp_path / "d.tar", [("1.jpg", hard("2.jpg")), ("2.jpg", b"x" * 3000)]))
+    source = open_tars(write_tar(tmp_path / "d.tar", [("1.jpg", hard("2.jpg")), ("2.jpg", b"x" * 3000)]))
     write_tar(tmp_path / "d.tar", [("1.jpg", hard("2.jpg"))])
     with pytest.raises(SourceError):
         all_rows(source)
@@ -161,8 +166,8 @@ def test_links_lead_where_gnu_tar_lets_them_lead(tmp_path_factory, members):
     root.mkdir(parents=True)
     unpacked = subprocess.run(["tar", "-P", "-xf", path, "-C", root], stderr=subprocess.PIPE, check=False)
     with path.open("rb") as stream:
-        targets = find_targets(stream, str(path))
-        for member in read_members(stream, str(path)):
+        targets = find_targets(stream, str(path), None)
+        for member in read_members(stream, str(path), num_bytes=None):
             if not member.is_link:
                 continue
             real = pathlib.Path(os.path.realpath(root / member.name))

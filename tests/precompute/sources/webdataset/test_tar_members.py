@@ -5,9 +5,8 @@ import tarfile
 
 import pytest
 
-from lit_precompute.precompute.sources.opening import open_source
 from lit_precompute.precompute.sources.source import SourceError
-from tests.precompute.sources.webdataset.tars import all_rows, notes, outcome, write_tar
+from tests.precompute.sources.webdataset.tars import all_rows, notes, open_tars, outcome, write_tar
 
 
 def test_every_member_that_is_skipped_is_counted(tmp_path):
@@ -27,7 +26,7 @@ def test_every_member_that_is_skipped_is_counted(tmp_path):
             ("__1.jpg", b"a usual name"),
         ],
     )
-    source = open_source(path)
+    source = open_tars(path)
     assert [(row.key, outcome(row)) for row in all_rows(source)] == [("d/__1", b"a usual name")]
     assert notes(source) == {
         "device, pipe or other special member, left out": (3, f"{path}:pipe.jpg"),
@@ -48,7 +47,7 @@ def test_a_sparse_file_is_a_failure_and_its_neighbours_are_read(tmp_path, format
     subprocess.run(["tar", "--sparse", f"--format={format}", "-cf", "d.tar", *names], cwd=tmp_path, check=True)
     assert (tmp_path / "d.tar").stat().st_size < 1 << 20
     fault = "2.jpg: a sparse file, which is stored in parts; write the tar without --sparse"
-    rows = all_rows(open_source(str(tmp_path / "d.tar")))
+    rows = all_rows(open_tars(str(tmp_path / "d.tar")))
     assert [outcome(row) for row in rows] == [b"1.jpg", ("unreadable", fault), b"3.jpg"]
 
 
@@ -81,7 +80,7 @@ def _with_field(start: int, field: bytes, type: bytes = tarfile.REGTYPE) -> byte
 def test_hostile_headers_are_refused(tmp_path, data, message):
     (tmp_path / "d.tar").write_bytes(data)
     with pytest.raises(SourceError, match=message):
-        open_source(str(tmp_path / "d.tar"))
+        open_tars(str(tmp_path / "d.tar"))
 
 
 def _pax(path: pathlib.Path, headers: dict[str, str], own: dict[str, str]) -> str:
@@ -95,22 +94,22 @@ def _pax(path: pathlib.Path, headers: dict[str, str], own: dict[str, str]) -> st
 
 def test_a_comment_for_the_whole_tar_is_ignored_and_a_name_refused(tmp_path):
     """As `git archive` writes it."""
-    source = open_source(_pax(tmp_path / "d.tar", {"comment": "a commit"}, {}))
-    assert [outcome(row) for row in all_rows(source, rows_per_shard=1)] == [b"1.j", b"2.j"]
+    source = open_tars(_pax(tmp_path / "d.tar", {"comment": "a commit"}, {}), rows_per_slice=1)
+    assert [outcome(row) for row in all_rows(source)] == [b"1.j", b"2.j"]
     with pytest.raises(SourceError, match="a global header sets the path of all members"):
-        open_source(_pax(tmp_path / "e.tar", {"path": "3.jpg"}, {}))
+        open_tars(_pax(tmp_path / "e.tar", {"path": "3.jpg"}, {}))
 
 
 def test_pax_headers_that_make_no_sense_are_damage(tmp_path):
     with pytest.raises(SourceError, match="damaged or truncated"):
-        open_source(_pax(tmp_path / "d.tar", {}, {"GNU.sparse.map": "a,b", "GNU.sparse.size": "3"}))
+        open_tars(_pax(tmp_path / "d.tar", {}, {"GNU.sparse.map": "a,b", "GNU.sparse.size": "3"}))
     with pytest.raises(SourceError, match="damaged or truncated"):
-        open_source(_pax(tmp_path / "e.tar", {}, {"size": "-1536"}))
+        open_tars(_pax(tmp_path / "e.tar", {}, {"size": "-1536"}))
 
 
 def test_messages_show_no_control_characters(tmp_path):
     members = [("0.jpg", b"x"), ("1\x1b[31m.\x07p3", b""), ("2\x1b.jpg", b""), ("2\x1b.txt", b"\xff"), ("\x1b", b"")]
-    source = open_source(write_tar(tmp_path / "d.tar", members))
+    source = open_tars(write_tar(tmp_path / "d.tar", members))
     rows = all_rows(source)
     assert outcome(rows[1]) == ("missing", r"no image in the sample, only \x07p3")
     assert outcome(rows[2]) == ("unreadable", r"2\x1b.txt: not UTF-8 at byte 0")

@@ -2,15 +2,15 @@ import json
 
 import pytest
 
-from lit_precompute.precompute.sources.opening import open_source
-from lit_precompute.precompute.sources.source import Example, SourceColumns, SourceError
-from tests.precompute.sources.webdataset.tars import all_rows, outcome, write_tar
+from lit_precompute.precompute.sources.source import Example, SourceError
+from lit_precompute.precompute.sources.spec import SourceColumns
+from tests.precompute.sources.webdataset.tars import all_rows, has_labels, open_tars, outcome, write_tar
 
 
 def _row(tmp_path, **parts: str) -> Example:
     """Returns the row of a sample with these members beside its image."""
     members = [("1.jpg", "image"), *((f"1.{suffix}", text) for suffix, text in parts.items())]
-    (row,) = all_rows(open_source(write_tar(tmp_path / "d.tar", members)))
+    (row,) = all_rows(open_tars(write_tar(tmp_path / "d.tar", members)))
     assert outcome(row) == b"image"
     return row
 
@@ -59,7 +59,7 @@ def test_of_a_key_that_the_json_repeats_the_last_value_is_taken_and_it_is_noted(
 
 def test_json_that_is_not_utf8_loses_its_own_words_alone(tmp_path):
     path = write_tar(tmp_path / "d.tar", [("1.jpg", b"image"), ("1.json", '{"text": "é"}'.encode("latin-1"))])
-    (row,) = all_rows(open_source(path))
+    (row,) = all_rows(open_tars(path))
     assert (outcome(row), row.notes) == (b"image", ("JSON that cannot be parsed, left out",))
 
 
@@ -112,10 +112,10 @@ def test_a_key_that_the_user_named_must_be_in_some_json(tmp_path):
     members = [(f"{n}.{kind}", "{}" if kind == "json" else "") for n in range(120) for kind in ("jpg", "json")]
     members += [("120.jpg", ""), ("120.json", '{"prompt": "found late"}')]
     path = write_tar(tmp_path / "d.tar", members)
-    rows = all_rows(open_source(path, columns=SourceColumns(text="prompt")))
+    rows = all_rows(open_tars(path, columns=SourceColumns(text="prompt")))
     assert rows[-1].texts == ("found late",)
     with pytest.raises(SourceError, match=r"no sample's JSON has 'promt'; there are 'prompt'; .txt and .cls need no"):
-        open_source(path, columns=SourceColumns(text="promt"))
+        open_tars(path, columns=SourceColumns(text="promt"))
 
 
 def test_a_source_has_labels_where_planning_finds_one(tmp_path):
@@ -124,10 +124,10 @@ def test_a_source_has_labels_where_planning_finds_one(tmp_path):
             n: json.dumps({"text": "t", "label": numbers.get(n)} if n in numbers else {"text": "t"}) for n in range(110)
         }
         members = [(f"{n}.{kind}", about[n] if kind == "json" else "") for n in about for kind in ("jpg", "json")]
-        source = open_source(write_tar(tmp_path / "d.tar", members))
+        source = open_tars(write_tar(tmp_path / "d.tar", members))
         rows = all_rows(source)
         return (
-            source.tables[-1].name == "labels",
+            has_labels(source),
             [row.label for row in rows if row.label],
             {n for row in rows for n in row.notes},
         )
@@ -138,3 +138,48 @@ def test_a_source_has_labels_where_planning_finds_one(tmp_path):
     assert labels({0: 0.5}) == (False, [], {"'label' is a number, left out"})
     late = "label, which no sample had where planning looked, left out"
     assert labels({105: "cat"}) == (False, [], {late})
+
+
+def test_named_texts_come_from_the_json_and_from_members(tmp_path):
+    path = write_tar(
+        tmp_path / "d.tar",
+        [
+            ("1.jpg", b"image"),
+            ("1.json", json.dumps({"text": "a text", "TITLE": " a title ", "keywords": ["a", "b", "a", 7]})),
+            ("1.Story.txt", "a story\n"),
+            ("2.jpg", b"image"),
+            ("2.story.txt", b"\xff"),
+            ("3.jpg", b"image"),
+            ("3.json", '{"TITLE": 3}'),
+        ],
+    )
+    columns = SourceColumns(named=("title=TITLE", "tags=keywords", "story=story.txt"))
+    looked = open_tars(path, columns=columns)
+    assert [column.name for column in looked.survey.tables[0].columns] == ["key", "texts", "title", "tags", "story"]
+    rows = all_rows(looked)
+    assert [(row.texts, dict(row.named)) for row in rows] == [
+        (("a text",), {"title": ("a title",), "tags": ("a", "b"), "story": ("a story",)}),
+        ((), {"title": (), "tags": (), "story": ()}),
+        ((), {"title": (), "tags": (), "story": ()}),
+    ]
+    assert rows[0].notes == ("'keywords' contains a number, left out",)
+    assert outcome(rows[1]) == ("unreadable", "2.story.txt: not UTF-8 at byte 0")
+    assert "'TITLE' is a number, left out" in rows[2].notes
+    assert looked.source.options["columns"]["named"] == columns.named_columns
+    for row in rows:
+        assert row.values("captions").keys() == {"texts", "title", "tags", "story"}
+
+
+def test_a_named_text_must_be_in_some_sample(tmp_path):
+    path = write_tar(tmp_path / "d.tar", [("1.jpg", b""), ("1.json", '{"title": "t"}'), ("1.title.txt", "t")])
+    open_tars(path, columns=SourceColumns(named=("title=title.txt", "also=title")))
+    with pytest.raises(
+        SourceError, match="no sample's JSON has 'titel', nor is it a member's suffix; there are 'title';"
+    ):
+        open_tars(path, columns=SourceColumns(named=("title=titel",)))
+
+
+@pytest.mark.parametrize(("label", "json_label"), [("7", 3), ("tench, Tinca tinca\n", "x")])
+def test_a_cls_member_comes_before_the_label_of_the_json(tmp_path, label, json_label):
+    row = _row(tmp_path, cls=label, json=json.dumps({"label": json_label}))
+    assert row.label == label.strip()

@@ -13,11 +13,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lit_precompute.precompute.images.errors import ImageError
-from lit_precompute.precompute.sources.opening import find_examples, open_source
-from lit_precompute.precompute.sources.source import SourceColumns, SourceError
+from lit_precompute.precompute.sources.looking import look_into
+from lit_precompute.precompute.sources.source import SourceError
+from lit_precompute.precompute.sources.spec import SourceColumns
 from lit_precompute.precompute.sources.webdataset.tar_paths import expand_braces
 from lit_precompute.schemas.storage import open_file
-from tests.precompute.sources.webdataset.tars import all_rows, outcome, write_tar
+from tests.precompute.sources.webdataset.tars import (
+    all_rows,
+    contents,
+    has_labels,
+    make_tars,
+    open_tars,
+    outcome,
+    units_of,
+    write_tar,
+)
 
 opened: list[BinaryIO] = []
 
@@ -54,7 +64,7 @@ def test_every_part_of_a_sample(tmp_path):
             ("c.webp", b"C"),
         ],
     )
-    source = open_source(path)
+    source = open_tars(path)
     rows = all_rows(source)
     assert [(row.key, row.texts, row.label, row.read_image()) for row in rows] == [
         ("data/a", ("żółw", "two"), "3", b"A"),
@@ -62,16 +72,16 @@ def test_every_part_of_a_sample(tmp_path):
         ("data/c", (), "", b"C"),
     ]
     assert [row.source for row in rows] == [f"{path}:./a.jpg", f"{path}:folder.x/b.PNG", f"{path}:c.webp"]
-    assert source.has_labels
+    assert has_labels(source)
 
 
 def test_the_image_and_the_names_of_json_keys_are_chosen_by_rule(tmp_path):
     values = json.dumps({"prompt": "a text", "captions": ["x"], "class": "dog", "caption": "not asked for"}).encode()
     path = write_tar(tmp_path / "d.tar", [("1.json", values), ("1.png", b"png"), ("1.jpg", b"jpg")])
-    (row,) = all_rows(open_source(path, columns=SourceColumns(text="prompt", texts="captions", label="class")))
+    (row,) = all_rows(open_tars(path, columns=SourceColumns(text="prompt", texts="captions", label="class")))
     assert (row.texts, row.label, row.read_image()) == (("a text", "x"), "dog", b"jpg")
     assert row.notes == ("another image in the sample, left out",)
-    (row,) = all_rows(open_source(path, columns=SourceColumns(image="png")))
+    (row,) = all_rows(open_tars(path, columns=SourceColumns(image="png")))
     assert (row.read_image(), row.notes) == (b"png", ())
 
 
@@ -79,29 +89,26 @@ def test_the_image_and_the_names_of_json_keys_are_chosen_by_rule(tmp_path):
 def test_long_and_non_ascii_names_in_every_tar_format(tmp_path, format):
     names = [f"{'long/' * 22}{number}/żółw" if format != tarfile.USTAR_FORMAT else f"{number}" for number in range(4)]
     members = [(f"{name}.{suffix}", f"{name}{suffix}".encode()) for name in names for suffix in ("jpg", "txt")]
-    source = open_source(write_tar(tmp_path / "d.tar", members, format))
-    rows = all_rows(source, rows_per_shard=3)
+    rows = all_rows(open_tars(write_tar(tmp_path / "d.tar", members, format), rows_per_slice=3))
     assert [(row.key, row.texts, row.read_image()) for row in rows] == [
         (f"d/{name}", (f"{name}txt",), f"{name}jpg".encode()) for name in names
     ]
 
 
 @settings(max_examples=40, deadline=None)
-@given(counts=st.lists(st.integers(0, 9), min_size=1, max_size=4), rows_per_shard=st.integers(1, 12))
-def test_units_are_consecutive_slices_of_the_tars(tmp_path_factory, counts, rows_per_shard):
+@given(counts=st.lists(st.integers(0, 9), min_size=1, max_size=4), rows_per_unit=st.integers(1, 12))
+def test_units_are_consecutive_slices_of_the_tars(tmp_path_factory, counts, rows_per_unit):
     folder = tmp_path_factory.mktemp("tars")
     for number, count in enumerate(counts):
         write_tar(folder / f"d-{number}.tar", _samples(0, count))
     if sum(counts) == 0:
         with pytest.raises(SourceError, match=f"no samples in {len(counts)} tar"):
-            open_source(str(folder))
+            open_tars(str(folder))
         return
-    source = open_source(str(folder))
-    units = source.units(rows_per_shard)
-    worker = pickle.loads(pickle.dumps(source))
-    read = [list(worker.read(unit)) for unit in units]
-    assert [len(part) for part in read] == [unit.num_rows for unit in units]
-    assert all(unit.num_rows == rows_per_shard for unit in units[:-1])
+    looked = open_tars(str(folder), rows_per_slice=rows_per_unit)
+    units, read = looked.units(rows_per_unit), units_of(looked, rows_per_unit)
+    assert [len(rows) for rows in read] == [unit.num_rows for unit in units]
+    assert all(unit.num_rows <= rows_per_unit for unit in units)
     expected = [
         (f"d-{n}/{i:06d}", (f"text {i}",), f"image {i}".encode())
         for n, count in enumerate(counts)
@@ -113,12 +120,12 @@ def test_units_are_consecutive_slices_of_the_tars(tmp_path_factory, counts, rows
 def test_a_tar_a_folder_a_glob_and_braces_give_the_same_rows(tmp_path):
     for number in range(3):
         write_tar(tmp_path / f"data-{number:04d}.tar", _samples(10 * number, 4))
-    expected = [row.key for row in all_rows(open_source(str(tmp_path)))]
+    expected = [row.key for row in all_rows(open_tars(str(tmp_path)))]
     assert len(expected) == 12
     for pattern in ("*.tar", "data-000[0-2].tar", "data-{0000..0002}.tar", "data-000{0,1,2}.tar"):
-        assert [row.key for row in all_rows(open_source(str(tmp_path / pattern)))] == expected
-    assert [row.key for row in all_rows(open_source(f"{tmp_path}/"))] == expected
-    assert [row.key for row in all_rows(open_source(str(tmp_path / "data-0001.tar")))] == expected[4:8]
+        assert [row.key for row in all_rows(open_tars(str(tmp_path / pattern)))] == expected
+    assert [row.key for row in all_rows(open_tars(f"{tmp_path}/"))] == expected
+    assert [row.key for row in all_rows(open_tars(str(tmp_path / "data-0001.tar")))] == expected[4:8]
 
 
 def test_braces():
@@ -145,7 +152,7 @@ def test_a_faulty_sample_fails_alone(tmp_path):
             ("6.txt", b"sound"),
         ],
     )
-    rows = all_rows(open_source(path))
+    rows = all_rows(open_tars(path))
     assert [outcome(row) for row in rows] == [
         ("missing", "no image in the sample, only mp3, txt"),
         ("missing", "no image in the sample, only ''"),
@@ -158,7 +165,7 @@ def test_a_faulty_sample_fails_alone(tmp_path):
 
 def test_threads_share_one_open_tar(tmp_path):
     opened.clear()
-    source = open_source(write_tar(tmp_path / "d.tar", _samples(0, 300)), opener=recording_open)
+    source = open_tars(write_tar(tmp_path / "d.tar", _samples(0, 300)), opener=recording_open)
     rows = all_rows(source)
     random.Random(0).shuffle(rows)
     with ThreadPoolExecutor(8) as pool:
@@ -177,7 +184,7 @@ def test_rows_read_in_another_process_and_share_the_tar_there(tmp_path):
     def arrive(rows):
         return [pickle.loads(pickle.dumps(row.read_image)) for row in rows]
 
-    rows = all_rows(open_source(path, opener=recording_open))
+    rows = all_rows(open_tars(path, opener=recording_open))
     reads = arrive(rows)
     opened.clear()
     assert [read() for read in reads[:5]] == [f"image {number}".encode() for number in range(5)]
@@ -186,24 +193,20 @@ def test_rows_read_in_another_process_and_share_the_tar_there(tmp_path):
     assert len(opened) == 1
     (tmp_path / "data.tar").unlink()
     write_tar(tmp_path / "data.tar", _samples(7, 5))
-    found = [read() for read in arrive(all_rows(open_source(path, opener=recording_open)))]
+    found = [read() for read in arrive(all_rows(open_tars(path, opener=recording_open)))]
     assert found == [f"image {number}".encode() for number in range(7, 12)]
 
 
-def test_info_identifies_the_tars_by_their_headers(tmp_path):
+def test_the_content_is_that_of_the_headers(tmp_path):
     path = write_tar(tmp_path / "d.tar", _samples(0, 3))
-    info = open_source(path).info
-    (file,) = info.files
-    assert (info.kind, file.path, file.bytes, file.sha256) == (
-        "webdataset",
-        path,
-        pathlib.Path(path).stat().st_size,
-        None,
-    )
-    same = open_source(write_tar(tmp_path / "d.tar", _samples(0, 3))).info
-    assert same == info
+    looked = open_tars(path)
+    (look,) = looked.looks
+    assert (look.path, look.num_bytes, look.sha256) == (path, pathlib.Path(path).stat().st_size, None)
+    assert looked.source.kind == "webdataset"
+    (tmp_path / "elsewhere").mkdir()
+    assert contents(open_tars(write_tar(tmp_path / "elsewhere/d.tar", _samples(0, 3)))) == contents(looked)
     renamed = [("9" + name[1:], data) for name, data in _samples(0, 3)]
-    assert open_source(write_tar(tmp_path / "d.tar", renamed)).info.options != info.options
+    assert contents(open_tars(write_tar(tmp_path / "d.tar", renamed))) != contents(looked)
 
 
 @pytest.mark.parametrize(
@@ -216,7 +219,7 @@ def test_info_identifies_the_tars_by_their_headers(tmp_path):
         (lambda data: b"", r"d.tar, byte 0: .*empty"),
         (lambda data: b"x" * 2000, r"d.tar, byte 0: the tar is damaged"),
         (lambda data: data + data, r"d.tar: there is data after the tar's end"),
-        (lambda data: b"\x1f\x8b" + data, r"d.tar: compressed with gzip, .* decompress it to a plain .tar"),
+        (lambda data: b"BZh9" + data, r"d.tar: compressed with bzip2, .* decompress it to a plain .tar"),
     ],
 )
 def test_damaged_tars_are_refused_and_the_byte_is_named(tmp_path, change, message):
@@ -224,7 +227,7 @@ def test_damaged_tars_are_refused_and_the_byte_is_named(tmp_path, change, messag
     path = pathlib.Path(write_tar(tmp_path / "d.tar", members))
     path.write_bytes(change(path.read_bytes()))
     with pytest.raises(SourceError, match=message):
-        open_source(str(path))
+        open_tars(str(path))
 
 
 @pytest.mark.parametrize(
@@ -243,7 +246,7 @@ def test_damaged_tars_are_refused_and_the_byte_is_named(tmp_path, change, messag
 )
 def test_unusable_tars_are_refused(tmp_path, members, message):
     with pytest.raises(SourceError, match=message):
-        open_source(write_tar(tmp_path / "d.tar", members))
+        open_tars(write_tar(tmp_path / "d.tar", members))
 
 
 def test_tars_of_the_same_name_must_not_contain_the_same_samples(tmp_path):
@@ -251,30 +254,28 @@ def test_tars_of_the_same_name_must_not_contain_the_same_samples(tmp_path):
         (tmp_path / folder).mkdir()
         write_tar(tmp_path / folder / "d.tar", _samples(0, 2))
     with pytest.raises(SourceError, match=r"'d/000000' was first seen at .*x/d.tar, byte 0; rename the tars"):
-        open_source(str(tmp_path / "*" / "d.tar"))
+        open_tars(str(tmp_path / "*" / "d.tar"))
 
 
 def test_paths_without_tars_are_errors(tmp_path):
     with pytest.raises(SourceError, match=r"d-{0..1}.tar|d-0.tar: cannot be opened \(No such file"):
-        open_source(str(tmp_path / "d-{0..1}.tar"))
+        open_tars(str(tmp_path / "d-{0..1}.tar"))
     with pytest.raises(SourceError, match=r"\*.tar: no such files"):
-        open_source(str(tmp_path / "*.tar"))
+        open_tars(str(tmp_path / "*.tar"))
     (tmp_path / "t.csv").write_text("path,text\n1.png,a\n")
     with pytest.raises(SourceError, match=r"t.csv: not a .tar file, nor a folder or a pattern of them"):
-        open_source(str(tmp_path / "t.csv"), format="webdataset")
-    with pytest.raises(SourceError, match="unknown format"):
-        open_source(str(tmp_path))
+        open_tars(str(tmp_path / "t.csv"))
 
 
 def test_a_tar_that_changes_while_the_job_runs_is_an_error(tmp_path):
     path = write_tar(tmp_path / "d.tar", _samples(0, 3))
-    source = open_source(path)
+    source = open_tars(path)
     rows = all_rows(source)
     write_tar(tmp_path / "d.tar", [("a.jpg", b"x" * 4000)])
     with pytest.raises(SourceError):
         all_rows(source)
+    pathlib.Path(path).write_bytes(b"")
     with pytest.raises(SourceError, match="the tar changed"):
-        pathlib.Path(path).write_bytes(b"")
         rows[0].read_image()
 
 
@@ -283,31 +284,7 @@ def test_an_injected_opener_and_finder_are_used_for_everything(tmp_path):
         f"store/d-{n}.tar": pathlib.Path(write_tar(tmp_path / f"d-{n}.tar", _samples(0, 2))).read_bytes()
         for n in (0, 1)
     }
-    files["store/t.csv"] = b"path,text\n1.jpg,a\n"
-    files["store/1.jpg"] = b"one"
-    source = open_source(
-        "store/d-*.tar", opener=lambda path: io.BytesIO(files[path]), find=lambda _: ["store/d-0.tar", "store/d-1.tar"]
-    )
-    assert [row.read_image() for row in all_rows(source)] == [b"image 0", b"image 1"] * 2
-    (row,) = all_rows(open_source("store/t.csv", opener=lambda path: io.BytesIO(files[path])))
-    assert row.read_image() == b"one"
-
-
-def test_find_examples_finds_rows_by_key(tmp_path):
-    source = open_source(write_tar(tmp_path / "d.tar", _samples(0, 30)))
-    found = list(find_examples(source, ["d/000021", "d/000003"]))
-    assert [(example.key, example.read_image()) for example in found] == [
-        ("d/000003", b"image 3"),
-        ("d/000021", b"image 21"),
-    ]
-    assert list(find_examples(source, [])) == []
-    one_by_one = find_examples(source, ["d/000001", "d/x"])
-    assert next(one_by_one).key == "d/000001"
-    with pytest.raises(SourceError, match=r"no row has the key 'd/x' \(keys not found: 1\)"):
-        next(one_by_one)
-
-
-def test_units_need_at_least_one_row(tmp_path):
-    source = open_source(write_tar(tmp_path / "d.tar", _samples(0, 3)))
-    with pytest.raises(SourceError, match="rows_per_shard must be >= 1, got 0"):
-        source.units(0)
+    source = make_tars("store/d-*.tar", opener=lambda path: io.BytesIO(files[path]), find=lambda _: list(files))
+    looked = look_into(source, 1)
+    rows = [row for look in looked.looks for part in look.slices for row in source.read(part, looked.survey.tables)]
+    assert [row.read_image() for row in rows] == [b"image 0", b"image 1"] * 2
