@@ -84,9 +84,15 @@ def located(where: str, output: str) -> Iterator[None]:
         raise kind(" ".join(f"{where}: {cause.sentence}".split())) from error
 
 
-def in_words(error: BaseException, output: str) -> Cause:
-    """Returns an error's cause; `output` is the job's, for errors that name no file."""
-    found = _FOUND.findall("".join(traceback.format_exception(error)))
+def in_words(error: BaseException, output: str, text: str = "") -> Cause:
+    """Returns an error's cause.
+
+    Args:
+      error: what was raised.
+      output: the job's, for errors that name no file.
+      text: what else an engine says of it, among which a worker's sentence may be.
+    """
+    found = _FOUND.findall(text) or _FOUND.findall("".join(traceback.format_exception(error)))
     if found:
         kind, sentence = found[-1]
         return Cause(

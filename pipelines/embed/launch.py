@@ -8,6 +8,7 @@ into the source, then those that need no tower, then the others. Nothing here pr
 import dataclasses
 import uuid
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from lit_precompute.pipelines.embed.counters import NUM_RETRIED
 from lit_precompute.pipelines.embed.errors import EmbedError, in_words, without_stacks
@@ -16,11 +17,14 @@ from lit_precompute.pipelines.embed.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.launch_options import LaunchOptions
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.embed.plan import Plan
-from lit_precompute.pipelines.embed.progress import EmbedProgress, Watch, repeated
+from lit_precompute.pipelines.embed.progress import EmbedProgress, Watch
 from lit_precompute.precompute.extra import check_embed_extra
 from lit_precompute.schemas import Manifest
 from lit_precompute.schemas.storage import absolute, num_retried
 from lit_precompute.schemas.writing.publishing import check_files
+
+if TYPE_CHECKING:  # it imports Beam
+    from lit_precompute.pipelines.engines.running import RunningJob
 
 _STOP_S = 60.0
 
@@ -90,13 +94,14 @@ class Launch:
         return num_retried() - self._num_retried_before + self._num_retried_elsewhere
 
     def _set_runner(self, beam_flags: Sequence[str]) -> None:
-        from lit_precompute.pipelines.embed import runners
+        from lit_precompute.pipelines.engines import runners
 
-        # Beam's default runner may download a program.
-        named = any(flag.split("=")[0] == "--runner" for flag in beam_flags)
-        self._beam_flags = [*beam_flags] if named else ["--runner=FnApiRunner", *beam_flags]
+        self._beam_flags = list(beam_flags)
         runners.check_runner(self._beam_flags)
         self._embeds_here = runners.embeds_here(self._beam_flags)
+        options = self._options
+        places = {"--source": options.source.path, "--output": options.output, "--weights": options.tower.weights}
+        runners.check_places(self._beam_flags, places)
 
     def _plan_here(
         self,
@@ -165,8 +170,8 @@ class Launch:
         """Embeds the missing units and returns the manifest.
 
         Args:
-          report: called about twice a second, from another thread.
-          should_stop: called as often; True stops a job in this process after the current batch.
+          report: called about twice a second.
+          should_stop: called as often; True stops a job in this process after the current batch, and cancels another.
 
         Raises:
           DatasetError: the job was finished before, and files of its dataset are missing or were changed.
@@ -181,53 +186,57 @@ class Launch:
         check_files(self._directory.folder, manifest.shards, manifest.tables, manifest.references)
         return manifest
 
+    def start(self) -> "RunningJob":
+        """Starts the job and returns, at once or when its engine has accepted it; `run` also waits for its end."""
+        from lit_precompute.pipelines.embed import graph
+        from lit_precompute.pipelines.embed.look import store_listing
+        from lit_precompute.pipelines.engines import runners, running
+
+        self._directory.take_back_stop()
+        launch = LaunchOptions(
+            embed=self._options, source=self._source.source, name=uuid.uuid4().hex, files=self._source.versions
+        )
+        pipeline = runners.new_pipeline(self._beam_flags)
+        if self.plan is not None:
+            graph.build_planned(pipeline, launch, len(self.plan.units), self._finished)
+        else:
+            listing = store_listing(self._directory.folder, self._source.files)
+            graph.build(pipeline, launch, listing, len(self._source.files))
+        job = running.start(pipeline)
+        if not self._embeds_here:
+            self._directory.note_launch(launch.name, {"runner": job.runner, "job_id": job.job_id, "link": job.link})
+        return job
+
     def _embed(self, report: Callable[[EmbedProgress], None], should_stop: Callable[[], bool]) -> None:
         from lit_precompute.pipelines.embed.process_registry import PROCESS, JobProgress
 
         progress = JobProgress()
+        with PROCESS.launching(self._options.output, progress), without_stacks():
+            PROCESS.take_retried()  # those of planning
+            before = num_retried()
+            job = self.start()
 
-        def look() -> None:
-            if should_stop():
-                progress.request_stop()
-            report(self._watch.look(progress.num_rows, progress.num_failures, self.num_retried))
+            def look() -> None:
+                if should_stop() and not progress.is_stop_requested:
+                    progress.request_stop()
+                    job.cancel()
+                report(self._watch.look(progress.num_rows, progress.num_failures, self.num_retried))
 
-        self._directory.take_back_stop()
-        with PROCESS.launching(self._options.output, progress), repeated(look), without_stacks():
-            try:
-                PROCESS.take_retried()  # those of planning
-                self._run_graph()
-            except Exception as error:  # each runner wraps a worker's error in its own way
-                is_stopped = progress.is_stop_requested
-                # Runners do not wait for the other units; a thread at work while the interpreter ends would abort it.
-                progress.request_stop()
-                progress.wait_for_units(_STOP_S)
-                if is_stopped:
-                    raise EmbedStopped("finished shards are kept: run the same command again to resume") from error
-                raise self._in_words(error) from error
+            state = job.wait(look)
+            self._num_retried_elsewhere = max(0, job.metrics().get(NUM_RETRIED, 0) - (num_retried() - before))
+            if state == "done":
+                return
+            is_stopped = progress.is_stop_requested
+            # Runners do not wait for the other units; a thread at work while the interpreter ends would abort it.
+            progress.request_stop()
+            progress.wait_for_units(_STOP_S)
+            if is_stopped:
+                raise EmbedStopped("finished shards are kept: run the same command again to resume") from job.exception
+            raise self._in_words(job) from job.exception
 
-    def _run_graph(self) -> None:
-        from lit_precompute.pipelines.embed import graph, runners
-        from lit_precompute.pipelines.embed.look import store_listing
-
-        launch = LaunchOptions(
-            embed=self._options,
-            source=self._source.source,
-            name=uuid.uuid4().hex,
-            files=self._source.versions,
-        )
-        before = num_retried()
-        with runners.new_pipeline(self._beam_flags) as pipeline:
-            if self.plan is not None:
-                graph.build_planned(pipeline, launch, len(self.plan.units), self._finished)
-            else:
-                files = self._source.files
-                listing = store_listing(self._directory.folder, files)
-                graph.build(pipeline, launch, listing, len(files))
-        by_workers = runners.count(pipeline.result, NUM_RETRIED)
-        self._num_retried_elsewhere = max(0, by_workers - (num_retried() - before))
-
-    def _in_words(self, error: Exception) -> EmbedError:
-        cause = in_words(error, self._options.output)
+    def _in_words(self, job: "RunningJob") -> EmbedError:
+        error = job.exception or RuntimeError(f"the job was {job.state()}")
+        cause = in_words(error, self._options.output, job.error())
         if cause.says_all:
             return EmbedError(cause.sentence)
         resume = "" if cause.is_final else ". Finished shards are kept: run the same command again to resume"

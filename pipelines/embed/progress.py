@@ -1,15 +1,11 @@
 """How far a job is, as its launcher sees it."""
 
-import contextlib
-import threading
 import time
-from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from lit_precompute.pipelines.embed.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.plan import Plan
 
-_LOOK_EVERY_S = 0.5
 # Listing the markers in a store takes a while; it may take at most this share of the time.
 _LISTING_SHARE, _LEAST_PAUSE_S = 0.05, 5.0
 
@@ -69,21 +65,3 @@ class Watch:
         if self._plan is None:
             return 0
         return sum(self._plan.units[unit].num_rows or 0 for unit in units if unit < len(self._plan.units))
-
-
-@contextlib.contextmanager
-def repeated(look: Callable[[], None]) -> Iterator[None]:
-    """Calls `look` regularly from a thread while the block runs."""
-    ended = threading.Event()
-
-    def watch() -> None:
-        while not ended.wait(_LOOK_EVERY_S):
-            look()
-
-    thread = threading.Thread(target=watch, name="progress", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()

@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Sequence
 from typing import NoReturn
 
+from lit_precompute.pipelines.engines.flags import runner_of, without_job_server_flags
+
 
 class _Parser(argparse.ArgumentParser):
     """Raises on a wrong value instead of printing the usage of all of Beam's flags and exiting."""
@@ -22,12 +24,15 @@ def check_beam_flags(flags: Sequence[str]) -> None:
         return  # importing Beam takes seconds
     from apache_beam.options.pipeline_options import PipelineOptions
 
+    from lit_precompute.pipelines.engines.runners import with_runner
+
+    flags = with_runner(flags)  # makes the flags of its own runner known to Beam
     parser = _Parser(add_help=False, allow_abbrev=False, conflict_handler="resolve")
     for options in PipelineOptions.__subclasses__():
         if add_arguments := options.__dict__.get("_add_argparse_args"):
             add_arguments.__func__(options, parser)
     _, unknown = parser.parse_known_args(list(flags))
-    if unknown:
+    if unknown := without_job_server_flags(unknown, runner=runner_of(flags)):
         raise ValueError(
             f"unknown options {' '.join(unknown)}: neither lit-embed nor Apache Beam has them; see lit-embed run --help"
         )

@@ -12,9 +12,26 @@ def test_beams_own_flags_pass():
 
 
 @pytest.mark.parametrize(
+    "flags",
+    [
+        ["--runner=DaskRunner", "--dask_client_address=tcp://127.0.0.1:8786", "--dask_npartitions", "8"],
+        ["--runner=FlinkRunner", "--flink_master=127.0.0.1:8081", "--parallelism=2", "--files_to_stage=a.jar"],
+        ["--runner=SparkRunner", "--spark_master_url=spark://127.0.0.1:7077", "--bundle_size", "1"],
+        ["--runner=PortableRunner", "--job_endpoint=127.0.0.1:8099", "--retain_docker_containers"],
+        ["--runner=PrismRunner", "--prism_log_level=warn"],
+    ],
+)
+def test_flags_of_engines_pass(flags):
+    check_beam_flags(flags)
+
+
+@pytest.mark.parametrize(
     ("flags", "message"),
     [
         (["--no-such-flag", "3"], "unknown options --no-such-flag 3: neither lit-embed nor Apache Beam has them"),
+        (["--runner=DaskRunner", "--dask_workers=3"], "unknown options --dask_workers=3"),
+        (["--runner=FnApiRunner", "--bundle_size=1"], "unknown options --bundle_size=1"),
+        (["--runner=SparkRunner", "--bundle_size", "1", "--bundel=2", "3"], "unknown options --bundel=2 3:"),
         (["--direct_num_workers=two"], r"--direct_num_workers: invalid int value: 'two' \(an option of Apache Beam\)"),
         (["--direct_running_mode=rockets"], "--direct_running_mode: invalid choice: 'rockets'"),
     ],

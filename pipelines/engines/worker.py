@@ -1,4 +1,4 @@
-"""A worker process of a local runner, as `python -m lit_precompute.pipelines.embed.worker LEVEL`.
+"""A worker process of a local runner, as `python -m lit_precompute.pipelines.engines.worker LEVEL`.
 
 Beam's own worker program, but it logs only what is at least of the launcher's level, and prints no stacks, which the
 launcher reports in words.

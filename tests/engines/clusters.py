@@ -1,0 +1,137 @@
+"""Local clusters of Spark and Flink with two workers each, and Beam's job servers in front of them.
+
+The engines come from PyPI (pyspark, apache-flink-libraries). Beam's job servers are not published as programs in every
+repository; they are started from the runners' libraries, which Maven resolves (`java/*.xml`).
+"""
+
+import importlib.util
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+from tests.engines.servers import free_port
+
+HERE = pathlib.Path(__file__).parent
+BUILD = HERE.parents[1] / "build" / "engines"
+# What Spark's own launcher passes on Java 17.
+_OPENS = [
+    f"--add-opens=java.base/{package}=ALL-UNNAMED"
+    for package in (
+        *("java.lang", "java.lang.invoke", "java.lang.reflect", "java.io", "java.net", "java.nio", "java.util"),
+        *("java.util.concurrent", "java.util.concurrent.atomic", "sun.nio.ch", "sun.nio.cs", "sun.security.action"),
+        "sun.util.calendar",
+    )
+]
+
+
+def jars(engine):
+    """Returns the jars of Beam's runner for an engine, which Maven fetches once."""
+    pom, found = HERE / "java" / f"{engine}.xml", BUILD / f"{engine}.classpath"
+    if not found.exists() or found.stat().st_mtime < pom.stat().st_mtime:
+        BUILD.mkdir(parents=True, exist_ok=True)
+        command = ["mvn", "-q", "-B", "-f", pom, "dependency:build-classpath", f"-Dmdep.outputFile={found}"]
+        subprocess.run([str(part) for part in command], check=True, timeout=600)
+    return [pathlib.Path(jar) for jar in found.read_text().split(":")]
+
+
+def _artifact(jar):
+    """Returns a jar's name without its version."""
+    return re.match(r".+?(?=-\d|$)", jar.stem)[0]
+
+
+def _home(package):
+    (place,) = importlib.util.find_spec(package).submodule_search_locations
+    return pathlib.Path(place)
+
+
+def spark(servers):
+    """Starts Spark's master, two workers and the job server; returns the port of the job server."""
+    home, port, job_port = _home("pyspark"), free_port(), free_port()
+    url = f"spark://127.0.0.1:{port}"
+    local = {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_HOME": str(home), "SPARK_DAEMON_MEMORY": "512m"}
+    run = [home / "bin" / "spark-class"]
+    master = ["org.apache.spark.deploy.master.Master", "--host", "127.0.0.1", "--port", port, "--webui-port", 0]
+    servers.start("spark-master", [*run, *master], port=port, **local)
+    worker = ["org.apache.spark.deploy.worker.Worker", "--host", "127.0.0.1", "--cores", 1, "--memory", "1g"]
+    for number in (1, 2):
+        folder = ["--work-dir", servers.folder / f"spark-{number}", "--webui-port", 0, url]
+        servers.start(f"spark-worker-{number}", [*run, *worker, *folder], says="Successfully registered", **local)
+    sparks = sorted((home / "jars").glob("*.jar"))
+    known = {_artifact(jar) for jar in sparks} - {"guava"}
+    beams = [jar for jar in jars("spark") if _artifact(jar) not in known]
+    (guava,) = (jar for jar in beams if _artifact(jar) == "guava")
+    settings = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+    settings["spark.executor.extraClassPath"] = str(guava)  # Beam needs a newer one than Spark has
+    settings |= {"spark.executor.memory": "768m", "spark.ui.enabled": "false"}
+    command = ["java", "-Xmx768m", *_OPENS, *(f"-D{name}={value}" for name, value in settings.items())]
+    command += ["-cp", ":".join(map(str, [*beams, *sparks])), "org.apache.beam.runners.spark.SparkJobServerDriver"]
+    command += ["--job-host", "127.0.0.1", "--job-port", job_port, "--artifact-port", 0, "--expansion-port", 0]
+    command += ["--artifacts-dir", servers.folder / "artifacts", "--spark-master-url", url]
+    servers.start("spark-job-server", command, port=job_port, **local)
+    return job_port, beams
+
+
+_FLINK = {
+    "jobmanager.rpc.address": "127.0.0.1",
+    "jobmanager.bind-host": "127.0.0.1",
+    "taskmanager.bind-host": "127.0.0.1",
+    "taskmanager.host": "127.0.0.1",
+    "rest.address": "127.0.0.1",
+    "rest.bind-address": "127.0.0.1",
+    "taskmanager.numberOfTaskSlots": "1",
+    # What Flink's shell scripts, which PyPI does not have, would work out.
+    "jobmanager.memory.process.size": "1024m",
+    "taskmanager.cpu.cores": "1",
+    "taskmanager.memory.task.heap.size": "256m",
+    "taskmanager.memory.task.off-heap.size": "64m",
+    "taskmanager.memory.framework.heap.size": "128m",
+    "taskmanager.memory.framework.off-heap.size": "128m",
+    "taskmanager.memory.network.min": "64m",
+    "taskmanager.memory.network.max": "64m",
+    "taskmanager.memory.managed.size": "128m",
+    "taskmanager.memory.jvm-metaspace.size": "256m",
+    "taskmanager.memory.jvm-overhead.min": "64m",
+    "taskmanager.memory.jvm-overhead.max": "64m",
+    # A killed worker: the job goes on with what is lost.
+    "restart-strategy.type": "fixed-delay",
+    "restart-strategy.fixed-delay.attempts": "3",
+    "restart-strategy.fixed-delay.delay": "1 s",
+    "heartbeat.timeout": "120000",
+    "akka.ask.timeout": "120 s",
+    "classloader.check-leaked-classloader": "false",
+}
+
+
+def flink(servers):
+    """Starts Flink's job manager, two task managers of one slot and the job server; returns the latter's port."""
+    home, rpc, rest, job_port = _home("pyflink"), free_port(), free_port(), free_port()
+    settings = _FLINK | {"jobmanager.rpc.port": str(rpc), "rest.port": str(rest), "rest.bind-port": str(rest)}
+    folder = servers.folder / "flink"
+    folder.mkdir()
+    (folder / "config.yaml").write_text("".join(f'{name}: "{value}"\n' for name, value in settings.items()))
+    java = ["java", "-Xmx512m", *_OPENS, "-cp", f"{home}/lib/*"]
+    runtime = "org.apache.flink.runtime"
+    manager = [f"{runtime}.entrypoint.StandaloneSessionClusterEntrypoint", "--configDir", folder]
+    servers.start("flink-job-manager", [*java, *manager], port=rest)
+    for number in (1, 2):
+        command = [*java, f"{runtime}.taskexecutor.TaskManagerRunner", "--configDir", folder]
+        servers.start(f"flink-task-manager-{number}", command, says="Successful registration at resource manager")
+    beams = jars("flink")
+    command = ["java", "-Xmx768m", *_OPENS, "-cp", ":".join(map(str, beams))]
+    command += ["org.apache.beam.runners.flink.FlinkJobServerDriver", "--flink-master", f"127.0.0.1:{rest}"]
+    command += ["--job-host", "127.0.0.1", "--job-port", job_port, "--artifact-port", 0, "--expansion-port", 0]
+    command += ["--artifacts-dir", servers.folder / "artifacts"]
+    servers.start("flink-job-server", command, port=job_port)
+    return job_port, [jar for jar in beams if not jar.name.startswith("flink-")]
+
+
+def worker_pool(servers, name="pool"):
+    """Starts a pool that gives an engine's workers their Python processes; returns its port."""
+    port = free_port()
+    command = [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main", f"--service_port={port}"]
+    # It starts workers by the name `python`.
+    path = f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"
+    servers.start(name, command, port=port, PATH=path)
+    return port

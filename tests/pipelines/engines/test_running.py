@@ -1,0 +1,91 @@
+"""A pipeline on its runner: state, waiting, cancelling, counters and errors, on runners whose results differ."""
+
+import threading
+
+import pytest
+from apache_beam.metrics.metric import MetricsFilter
+
+from lit_precompute.pipelines.embed.errors import in_words
+from lit_precompute.pipelines.engines.runners import new_pipeline
+from lit_precompute.pipelines.engines.running import start
+from tests.engines import stand_in
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.*:FutureWarning"),
+]
+
+LOCAL = ["--runner=FnApiRunner"]
+PORTABLE = ["--runner=PortableRunner", "--job_endpoint=embed", "--environment_type=LOOPBACK"]
+RUNNERS = pytest.mark.parametrize("flags", [LOCAL, PORTABLE], ids=["FnApiRunner", "PortableRunner"])
+COUNTS = MetricsFilter().with_name("num-units")
+
+
+def started(flags, folder, **options):
+    pipeline = new_pipeline(flags)
+    stand_in.build(pipeline, folder, **options)
+    return start(pipeline)
+
+
+@RUNNERS
+def test_a_good_job_is_done_and_has_counters(tmp_path, flags):
+    job = started(flags, tmp_path, hold=0)
+    looks = []
+
+    def look():
+        looks.append((threading.current_thread(), job.state()))
+        (tmp_path / "go-on").touch()
+
+    assert job.wait(look, every_s=0.1) == job.state() == "done"
+    assert looks[0] == (threading.main_thread(), "running")
+    assert job.metrics(COUNTS) == {"num-units": 16}
+    assert (job.error(), job.link) == ("", None)
+    assert (job.job_id is None) == (job.runner == "FnApiRunner")
+    stand_in.check(tmp_path)
+
+
+@RUNNERS
+def test_a_workers_sentence_is_found_in_the_error(tmp_path, flags):
+    job = started(flags, tmp_path, fail=stand_in.fail)
+    assert job.wait() == "failed"
+    cause = in_words(RuntimeError(job.error()), str(tmp_path))
+    assert cause.sentence == "unit 3: ValueError: no such thing" and cause.is_bug
+    assert not (tmp_path / "manifest.json").exists()
+
+
+def test_a_cancelled_job_is_told_from_a_failed_one(tmp_path):
+    job = started(PORTABLE, tmp_path, hold=0)
+    states = iter([None, job.cancel])
+
+    def look():
+        if cancel := next(states, None):
+            assert cancel()
+
+    assert job.wait(look, every_s=0.2) == "cancelled"
+    assert not job.cancel()
+    (tmp_path / "go-on").touch()  # Beam's local job server has no means to end the work
+
+
+def test_a_job_in_this_process_has_no_one_to_cancel_it(tmp_path):
+    job = started(LOCAL, tmp_path, hold=0)
+    assert not job.cancel()
+    (tmp_path / "go-on").touch()
+    assert job.wait() == "done"
+
+
+def test_an_interrupt_leaves_the_wait_and_the_job_goes_on(tmp_path):
+    job = started(LOCAL, tmp_path, hold=0)
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        job.wait(interrupt, every_s=0.1)
+    assert job.state() == "running"
+    (tmp_path / "go-on").touch()
+    assert job.wait() == "done"
+
+
+def test_a_job_server_that_does_not_answer_is_an_error_at_once(tmp_path):
+    with pytest.raises(ConnectionError, match=r"--job_endpoint=127\.0\.0\.1:9: no job server answers there"):
+        started([*PORTABLE[:1], "--job_endpoint=127.0.0.1:9", "--job_server_timeout=1"], tmp_path)
