@@ -1,0 +1,1 @@
+"""Where the embedding job runs: engines, what their workers install, and jobs that run on a service."""
