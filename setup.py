@@ -21,6 +21,8 @@ _EMBED = [
     'tensorflow-cpu>=2.20,<2.22; sys_platform == "linux" and platform_machine == "x86_64"',
     'tensorflow>=2.20,<2.22; sys_platform != "linux" or platform_machine != "x86_64"',
 ]
+# Floors: without them pip may choose releases of years ago beside packages that pin botocore.
+_GCS, _S3 = "gcsfs>=2025.3", "s3fs>=2025.3"
 
 setuptools.setup(
     name="lit-precompute",
@@ -58,11 +60,13 @@ setuptools.setup(
         "embed": _EMBED,
         "cuda": ["jax[cuda12]"],
         "tpu": ["jax[tpu]"],
-        "gcp": [*_EMBED, "apache-beam[gcp]", "gcsfs"],
-        "s3": ["s3fs"],
+        "gcp": [*_EMBED, "apache-beam[gcp]", _GCS],
+        "s3": [_S3],
         "dask": [*_EMBED, "apache-beam[dask]"],
         "dev": [
             *_EMBED,
+            _GCS,
+            _S3,
             "basedpyright>=1.31,<2",
             "beartype>=0.22,<0.23",
             "hypothesis>=6.130,<7",

@@ -11,6 +11,7 @@ import jax
 import pytest
 
 from tests import signatures
+from tests.stores.servers import bucket, gcs_bucket, gcs_server, s3_bucket, s3_server  # noqa: F401 -- fixtures
 
 signatures.check_modules("lit_precompute.towers", "lit_precompute.precompute", "lit_precompute.tune")
 

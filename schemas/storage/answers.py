@@ -68,6 +68,8 @@ def answer_of(error: Exception) -> Answer:
     words, status = in_words(error), http_status(error)
     if status is not None:
         kind = kind_in_store(error) or _kind_of_status(status, error)
+        if kind == "missing" and words_in_store(error):
+            words = "there is no such file"
         return Answer(kind=kind, words=words, wait_s=_retry_after_s(error))
     kind = kind_in_store(error) or _kind_of(error)
     if kind == "missing":

@@ -9,22 +9,14 @@ from __future__ import annotations
 
 import os
 import pathlib
-import shutil
-import tempfile
-from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Protocol
 
-from lit_precompute.schemas.storage.file_systems import local_path, open_file_system
-from lit_precompute.schemas.storage.names import WORK_FOLDER, is_url
-from lit_precompute.schemas.storage.publishing import publish, unique_name, write_bytes_atomically
-from lit_precompute.schemas.storage.retrying import DEFAULT_PATIENCE, Patience, with_patience
-
-
-class FoundFile(NamedTuple):
-    """A file as a listing describes it: its size, and what differs once it has changed (time, generation, ETag)."""
-
-    num_bytes: int
-    version: str
+from lit_precompute.schemas.storage.file_systems import local_path
+from lit_precompute.schemas.storage.local_folder import LocalFolder
+from lit_precompute.schemas.storage.names import is_url
+from lit_precompute.schemas.storage.reading import FoundFile
+from lit_precompute.schemas.storage.remote_folder import RemoteFolder
+from lit_precompute.schemas.storage.retrying import DEFAULT_PATIENCE, Patience
 
 
 class Folder(Protocol):
@@ -64,7 +56,7 @@ class Folder(Protocol):
         ...
 
     def find(self, name: str = "") -> dict[str, FoundFile]:
-        """Returns all files below a folder in it, by their names within that folder; none if there is no such folder."""
+        """Returns all files below a folder in it, by their names within it; none if there is no such folder."""
         ...
 
     def remove(self, *names: str) -> None:
@@ -89,146 +81,3 @@ def open_folder(path: str | os.PathLike[str], *, patience: Patience = DEFAULT_PA
     text = os.fspath(path)
     local = local_path(text) if is_url(text) else pathlib.Path(text)
     return LocalFolder(local) if local is not None else RemoteFolder(text, patience)
-
-
-class LocalFolder:
-    """See `Folder`."""
-
-    def __init__(self, path: pathlib.Path):
-        self._path = path.absolute()
-        self.path = str(self._path)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, LocalFolder) and self.path == other.path
-
-    def __hash__(self) -> int:
-        return hash(self.path)
-
-    def join(self, name: str) -> str:
-        return str(self._path / name)
-
-    def exists(self, name: str) -> bool:
-        return (self._path / name).is_file()
-
-    def read(self, name: str) -> bytes:
-        return (self._path / name).read_bytes()
-
-    def write(self, name: str, data: bytes) -> None:
-        write_bytes_atomically(self._path / name, data)
-
-    def create(self, name: str, data: bytes) -> bool:
-        path = self._path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(unique_name(f".{path.name}"))
-        try:
-            with temporary.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.link(temporary, path)  # unlike a rename, it fails if there is a file
-        except FileExistsError:
-            return False
-        finally:
-            temporary.unlink(missing_ok=True)
-        return True
-
-    def upload(self, local: pathlib.Path, name: str) -> None:
-        publish(local, self._path / name)
-
-    def find(self, name: str = "") -> dict[str, FoundFile]:
-        root = self._path / name
-        found: dict[str, FoundFile] = {}
-        for folder, _, files in os.walk(root):
-            for file in files:
-                path = pathlib.Path(folder, file)
-                stat = path.stat()
-                found[path.relative_to(root).as_posix()] = FoundFile(stat.st_size, str(stat.st_mtime_ns))
-        return found
-
-    def remove(self, *names: str) -> None:
-        for name in names:
-            (self._path / name).unlink(missing_ok=True)
-
-    def remove_folder(self, name: str) -> None:
-        shutil.rmtree(self._path / name, ignore_errors=True)
-
-    def scratch(self) -> pathlib.Path:
-        # On the same file system, so that publishing is a rename.
-        folder = self._path / WORK_FOLDER / "temporary"
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
-
-
-class RemoteFolder:
-    """See `Folder`."""
-
-    def __init__(self, url: str, patience: Patience):
-        self.path = url.rstrip("/")
-        self._patience = patience
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, RemoteFolder) and self.path == other.path
-
-    def __hash__(self) -> int:
-        return hash(self.path)
-
-    def join(self, name: str) -> str:
-        return f"{self.path}/{name}"
-
-    def exists(self, name: str) -> bool:
-        return self._ask(name, lambda files, path: files.isfile(path))
-
-    def read(self, name: str) -> bytes:
-        return self._ask(name, lambda files, path: files.cat_file(path))
-
-    def write(self, name: str, data: bytes) -> None:
-        self._ask(name, lambda files, path: files.pipe_file(path, data))
-
-    def create(self, name: str, data: bytes) -> bool:
-        def attempt(files: Any, path: str) -> bool:
-            try:
-                files.pipe_file(path, data, mode="create")
-            except FileExistsError:
-                return False
-            return True
-
-        return self._ask(name, attempt)
-
-    def upload(self, local: pathlib.Path, name: str) -> None:
-        self._ask(name, lambda files, path: files.put_file(str(local), path))
-        local.unlink()
-
-    def find(self, name: str = "") -> dict[str, FoundFile]:
-        def attempt(files: Any, path: str) -> dict[str, FoundFile]:
-            files.invalidate_cache()
-            found = files.find(path, detail=True)
-            prefix = path.rstrip("/") + "/"
-            return {
-                each.removeprefix(prefix): FoundFile(details["size"], str(files.ukey(each)))
-                for each, details in found.items()
-            }
-
-        return self._ask(name, attempt)
-
-    def remove(self, *names: str) -> None:
-        for name in names:
-            try:
-                self._ask(name, lambda files, path: files.rm_file(path))
-            except FileNotFoundError:
-                continue
-
-    def remove_folder(self, name: str) -> None:
-        self.remove(*(f"{name}/{each}" for each in self.find(name)))
-
-    def scratch(self) -> pathlib.Path:
-        folder = pathlib.Path(tempfile.gettempdir()) / "lit-precompute"
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
-
-    def _ask(self, name: str, question: Callable[[Any, str], Any]) -> Any:
-        url = self.join(name) if name else self.path
-
-        def ask() -> Any:
-            return question(*open_file_system(url, self._patience.timeout_s))
-
-        return with_patience(url, ask, self._patience)

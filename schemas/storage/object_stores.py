@@ -9,7 +9,20 @@ from typing import Any, Literal
 Kind = Literal["missing", "refused", "later", "never"]
 
 _S3_CODES: dict[str, Kind] = {
-    "RequestTimeout": "later",  # with status 400
+    "NoSuchKey": "missing",
+    # With status 400 or 409: what arrived was not what was sent, came too late, or another request was first.
+    **dict.fromkeys(
+        (
+            "BadDigest",
+            "ConditionalRequestConflict",
+            "IncompleteBody",
+            "OperationAborted",
+            "RequestTimeout",
+            "XAmzContentChecksumMismatch",
+            "XAmzContentSHA256Mismatch",
+        ),
+        "later",
+    ),
     **dict.fromkeys(
         (
             "ExpiredToken",
@@ -38,8 +51,11 @@ def kind_in_store(error: Exception) -> Kind | None:
     """Returns the kind of an error that only a store raises; None for any other."""
     if code := _s3_code(error):
         return _S3_CODES.get(code)
-    if type(error).__module__.startswith("gcsfs") and str(getattr(error, "code", "")) == "401":
-        return "never"
+    if type(error).__module__.startswith("gcsfs"):
+        if type(error).__name__ == "ChecksumError":
+            return "later"
+        if str(getattr(error, "code", "")) == "401":
+            return "never"
     if type(error) is OSError and str(error).startswith("Forbidden: "):  # gcsfs, for 403
         return "refused"
     if any(one.__name__ in _CONNECTION_NAMES for one in type(error).__mro__):

@@ -9,12 +9,15 @@ import errno
 import fcntl
 import os
 import pathlib
+import re
 import shutil
 import uuid
 from collections.abc import Callable
 from typing import TextIO
 
 from lit_precompute.schemas.storage.names import WORK_FOLDER
+
+_UNFINISHED = re.compile(r"\..+\.[0-9a-f]{32}", re.DOTALL)  # `unique_name` of a hidden one
 
 
 def temporary_path(directory: str | os.PathLike[str], name: str) -> pathlib.Path:
@@ -97,6 +100,11 @@ def lock_file(path: pathlib.Path) -> TextIO:
 def unique_name(name: str) -> str:
     """Returns a name that no other attempt uses."""
     return f"{name}.{uuid.uuid4().hex}"
+
+
+def is_unfinished(path: str) -> bool:
+    """Returns whether a file has the name that it has until it is finished."""
+    return _UNFINISHED.fullmatch(path.rpartition("/")[2]) is not None
 
 
 def _rename_to_new(folder: pathlib.Path, path: pathlib.Path) -> None:

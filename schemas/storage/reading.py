@@ -1,28 +1,32 @@
 """Finding and reading files, local or remote.
 
-Promises: whatever the store, an error about a URL is a FileNotFoundError (there is no such file), a PermissionError
-(this file is refused) or a `StorageError` (the server or store cannot be used, or did not answer after several
-attempts). An error about a local path is the system's own.
+Promises: errors about a URL are the same whatever the store (`asking`); those about a local path are the system's own.
+Finding asks for listings alone, however many files there are.
 """
 
 from __future__ import annotations
 
 import glob
 import hashlib
-import io
 import os
 import pathlib
 from collections.abc import Callable
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, NamedTuple
 
-from lit_precompute.schemas.storage.file_systems import local_path, open_file_system
+from lit_precompute.schemas.storage.asking import ask, check_bucket
+from lit_precompute.schemas.storage.file_systems import local_path
 from lit_precompute.schemas.storage.names import is_url
 from lit_precompute.schemas.storage.publishing import publish, unique_name
-from lit_precompute.schemas.storage.remote_file import RemoteFile
-from lit_precompute.schemas.storage.retrying import DEFAULT_PATIENCE, Patience, with_patience
+from lit_precompute.schemas.storage.remote_bytes import STORES, RemoteBytes, StoredBytes, remote_bytes
+from lit_precompute.schemas.storage.remote_file import open_remote
+from lit_precompute.schemas.storage.retrying import DEFAULT_PATIENCE, Patience
 
-# Read at once from what fsspec has already fetched.
-_BUFFER_BYTES = 1 << 16
+
+class FoundFile(NamedTuple):
+    """A file as a listing describes it: its size, and what differs once it has changed (time, generation, ETag)."""
+
+    num_bytes: int
+    version: str
 
 
 def open_file(path: str, *, patience: Patience = DEFAULT_PATIENCE) -> BinaryIO:
@@ -34,34 +38,89 @@ def open_file(path: str, *, patience: Patience = DEFAULT_PATIENCE) -> BinaryIO:
     local = local_path(path) if is_url(path) else pathlib.Path(path)
     if local is not None:
         return local.open("rb")
-    return cast(BinaryIO, io.BufferedReader(RemoteFile(path, patience), _BUFFER_BYTES))
+    return open_remote(path, patience)
+
+
+def read_range(path: str, start: int, stop: int, *, patience: Patience = DEFAULT_PATIENCE) -> bytes:
+    """Returns the bytes [start, stop) of the file at a local path or a URL; fewer only where the file ends.
+
+    From a store, this is one request.
+    """
+    local = local_path(path) if is_url(path) else pathlib.Path(path)
+    if local is None:
+        return _read_all(remote_bytes(path, patience), start, stop)
+    with local.open("rb") as file:
+        file.seek(start)
+        return file.read(stop - start)
 
 
 def find_files(pattern: str, *, patience: Patience = DEFAULT_PATIENCE) -> list[str]:
     """Returns the paths or URLs that match a glob pattern, sorted by name."""
+    return list(find_described(pattern, patience=patience))
+
+
+def find_described(pattern: str, *, patience: Patience = DEFAULT_PATIENCE) -> dict[str, FoundFile]:
+    """Returns the paths or URLs that match a glob pattern, sorted by name, with what the listing says of each."""
     if not is_url(pattern):
-        return sorted(glob.glob(pattern))  # noqa: PTH207 -- pathlib cannot glob an absolute pattern
+        found = sorted(glob.glob(pattern))  # noqa: PTH207 -- pathlib cannot glob an absolute pattern
+        return {name: describe_local(pathlib.Path(name)) for name in found}
 
-    def find() -> list[str]:
-        file_system, inner = open_file_system(pattern, patience.timeout_s)
-        return sorted(file_system.unstrip_protocol(str(name)) for name in file_system.glob(inner))
+    def find(files: Any, path: str) -> dict[str, FoundFile]:
+        found = files.glob(path, detail=True)
+        if not found:
+            check_bucket(pattern, files, path)
+        return {_url_of(name, pattern, files): describe(found[name]) for name in sorted(found)}
 
-    return with_patience(pattern, find, patience)
+    return ask(pattern, find, patience)
+
+
+def _url_of(name: str, pattern: str, files: Any) -> str:
+    """Returns the URL of a path that was found, beginning as the pattern does; fsspec forgets HDFS's host."""
+    scheme, _, rest = pattern.partition("://")
+    if "::" in pattern or scheme not in (*STORES, "hdfs"):
+        return files.unstrip_protocol(name)
+    host = rest.partition("/")[0] + "/" if scheme == "hdfs" else ""
+    return f"{scheme}://{host}{name.lstrip('/')}"
+
+
+def describe(details: dict[str, Any]) -> FoundFile:
+    """Returns what fsspec's description of a file says; size -1 and version "" where it says nothing."""
+    size = details.get("size")
+    names = ("generation", "ETag", "LastModified", "mtime", "created")
+    version = next((str(details[name]) for name in names if details.get(name) is not None), "")
+    return FoundFile(-1 if size is None else size, version.strip('"'))
+
+
+def describe_local(path: pathlib.Path) -> FoundFile:
+    """Returns the same of a local file or folder."""
+    stat = path.stat()
+    return FoundFile(stat.st_size, str(stat.st_mtime_ns))
 
 
 def is_folder(url: str, *, patience: Patience = DEFAULT_PATIENCE) -> bool:
     """Returns whether a URL names a folder."""
-    return _ask(url, lambda file_system, inner: file_system.isdir(inner), patience)
+    return _type_of(url, patience) == "directory"
 
 
 def is_file(url: str, *, patience: Patience = DEFAULT_PATIENCE) -> bool:
     """Returns whether a URL names a file."""
-    return _ask(url, lambda file_system, inner: file_system.isfile(inner), patience)
+    return _type_of(url, patience) == "file"
+
+
+def _type_of(url: str, patience: Patience) -> str:
+    # fsspec's isdir and isfile take an outage for "no".
+    def find(files: Any, path: str) -> str:
+        return files.info(path)["type"]
+
+    try:
+        return ask(url, find, patience)
+    except FileNotFoundError:
+        return ""
 
 
 def file_version(url: str, *, patience: Patience = DEFAULT_PATIENCE) -> str:
     """Returns a hexadecimal hash that differs when the file at a URL has changed."""
-    return _ask(url, lambda file_system, inner: file_system.ukey(inner), patience)
+    return ask(url, lambda files, path: files.ukey(path), patience)
 
 
 def copy_file(
@@ -87,7 +146,7 @@ def copy_file(
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary.touch()  # a local error must not look like the server's
-        _ask(url, lambda file_system, inner: _copy(file_system, inner, temporary, progress), patience)
+        ask(url, lambda files, path: _copy(files, path, temporary, progress), patience)
         if check is not None:
             check(temporary)
         publish(temporary, target)
@@ -95,7 +154,7 @@ def copy_file(
         temporary.unlink(missing_ok=True)
 
 
-def _copy(file_system: Any, inner: str, temporary: pathlib.Path, progress: Callable[[int, int], None] | None) -> None:
+def _copy(files: Any, path: str, temporary: pathlib.Path, progress: Callable[[int, int], None] | None) -> None:
     import fsspec.callbacks
 
     def report(size: int | None, value: int, **_: Any) -> None:
@@ -103,19 +162,24 @@ def _copy(file_system: Any, inner: str, temporary: pathlib.Path, progress: Calla
             progress(value, size or 0)
 
     callback = fsspec.callbacks.Callback(hooks={"report": report})
-    file_system.get_file(inner, str(temporary), callback=callback)
+    files.get_file(path, str(temporary), callback=callback)
     num_bytes = temporary.stat().st_size
     if callback.size and num_bytes != callback.size:
         raise OSError(f"the connection ended after {num_bytes} of {callback.size} bytes")
 
 
-def _ask(url: str, question: Callable[[Any, str], Any], patience: Patience) -> Any:
-    """Returns what a file system answers to a question about the file at a URL."""
-
-    def ask() -> Any:
-        return question(*open_file_system(url, patience.timeout_s))
-
-    return with_patience(url, ask, patience)
+def _read_all(pieces: RemoteBytes, start: int, stop: int) -> bytes:
+    """Returns the bytes [start, stop), also where a server sends them in several pieces."""
+    found: list[bytes] = []
+    try:
+        while start < stop and (data := pieces.piece(start, stop - start)):
+            found.append(data)
+            start += len(data)
+            if isinstance(pieces, StoredBytes):
+                break
+    finally:
+        pieces.close()
+    return found[0] if len(found) == 1 else b"".join(found)
 
 
 def file_sha256(path: str | os.PathLike[str]) -> str:

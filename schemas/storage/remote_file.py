@@ -1,8 +1,9 @@
-"""A remote file that is read like a local one: seekable, and patient with its server.
+"""A remote file that is read like a local one: seekable, patient with its server, and frugal with requests and bytes.
 
-Promises: nothing is asked of the server before the first read; reading the whole file is one request; bytes that do not
-arrive are asked for again from where they ended. Where a server gives no size or serves no parts of files, the file is
-read from its beginning up to the position, which is slow for a reader that jumps.
+Promises: nothing is asked of the server before the first read; reading the whole file is one request. What is read from
+the beginning on is fetched in pieces that grow; a reader that jumps far, as from header to header, fetches little more
+than it reads. Where a server gives no size or serves no parts of files, the file is read from its beginning up to the
+position, which is slow for a reader that jumps.
 """
 
 from __future__ import annotations
@@ -10,13 +11,29 @@ from __future__ import annotations
 import errno
 import io
 import os
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 from lit_precompute.schemas.storage.answers import StorageError
-from lit_precompute.schemas.storage.file_systems import check_scheme, open_file_system
-from lit_precompute.schemas.storage.retrying import Patience, with_patience
+from lit_precompute.schemas.storage.file_systems import check_scheme
+from lit_precompute.schemas.storage.remote_bytes import remote_bytes
+from lit_precompute.schemas.storage.retrying import Patience
 
-_SKIP_BYTES = 1 << 20
+# What is jumped over is fetched if it is shorter: a request takes as long as megabytes, but bytes are paid for.
+_NEAR_BYTES = 64 << 10
+# Fetched beyond what is read after a jump: the headers and words between two images of a tar.
+_SPARE_BYTES = 2 << 10
+_FIRST_BYTES = 64 << 10
+_MAX_BYTES = 8 << 20
+
+
+def open_remote(url: str, patience: Patience) -> BinaryIO:
+    """Returns the file at a URL, open for reading.
+
+    Raises:
+      StorageError: see `check_scheme`.
+    """
+    # Reads of a header come as this many bytes; the raw file has what is fetched ahead.
+    return cast(BinaryIO, io.BufferedReader(RemoteFile(url, patience), _SPARE_BYTES))
 
 
 class RemoteFile(io.RawIOBase):
@@ -29,11 +46,11 @@ class RemoteFile(io.RawIOBase):
           StorageError: see `check_scheme`.
         """
         check_scheme(url)
-        self._url, self._patience = url, patience
-        self._position = 0
+        self._url, self._bytes = url, remote_bytes(url, patience)
+        self._position = self._read_until = 0
+        self._ahead, self._ahead_start = memoryview(b""), 0
+        self._next_bytes = _FIRST_BYTES // 2
         self._end: int | None = None  # known once the file was read as a whole
-        self._file: Any = None
-        self._has_parts = True
 
     def readable(self) -> bool:
         """Returns True."""
@@ -56,96 +73,48 @@ class RemoteFile(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: Any) -> int:
-        """Reads up to the buffer's length; fewer bytes only at the end of the file or of a stream's piece."""
-        data = self._read(len(buffer))
+        """Reads up to the buffer's length; fewer bytes only at the end of the file or of what is fetched."""
+        place = self._position - self._ahead_start
+        if not 0 <= place < len(self._ahead):
+            self._fetch(len(buffer))
+            place = 0
+        data = self._ahead[place : place + len(buffer)]
         buffer[: len(data)] = data
+        self._position = self._read_until = self._position + len(data)
         return len(data)
 
     def readall(self) -> bytes:
         """Returns everything from the position on; the whole file by one request."""
-        if self._position or self._file is not None:
-            return self._read(-1)
-        data: bytes = with_patience(self._url, self._read_whole, self._patience)
-        self._position = self._end = len(data)
-        return data
+        if self._position or self._ahead_start or self._ahead:
+            return b"".join(iter(lambda: self.read(_MAX_BYTES) or b"", b""))
+        if self._end is None:
+            data = self._bytes.everything()
+            self._position = self._end = len(data)
+            return data
+        return b""
 
     def close(self) -> None:
         """Closes the file."""
-        self._drop()
+        self._bytes.close()
+        self._ahead = memoryview(b"")
         super().close()
 
-    def _read_whole(self) -> Any:
-        file_system, path = open_file_system(self._url, self._patience.timeout_s)
-        return file_system.cat_file(path)
-
-    def _read(self, num_bytes: int) -> bytes:
-        if self._end is not None and self._position >= self._end:
-            return b""
-        data = with_patience(self._url, lambda: self._attempt(num_bytes), self._patience)
-        self._position += len(data)
-        return data
-
-    def _attempt(self, num_bytes: int) -> bytes:
-        try:
-            file = self._at_position()
-            data: bytes = file.read(num_bytes)
-            self._check_length(data, num_bytes)
-        except ValueError:
-            if not self._has_parts:
-                raise
-            self._has_parts = False  # what fsspec says where the server ignores the range that it is asked for
-            self._drop()
-            return self._attempt(num_bytes)
-        except BaseException:
-            self._drop()
-            raise
-        return data
-
-    def _at_position(self) -> Any:
-        """Returns the open file, at the position."""
-        if self._file is not None and not self._can_seek and self._file.tell() > self._position:
-            self._drop()
-        if self._file is None:
-            self._file = self._open()
-        if self._can_seek:
-            self._file.seek(self._position)
-        while (distance := self._position - self._file.tell()) > 0:
-            if not self._file.read(min(distance, _SKIP_BYTES)):
-                break
-        return self._file
-
-    @property
-    def _can_seek(self) -> bool:
-        return self._has_parts and getattr(self._file, "size", None) is not None
-
-    def _open(self) -> Any:
-        file_system, path = open_file_system(self._url, self._patience.timeout_s)
-        return file_system.open(path, "rb") if self._has_parts else file_system.open(path, "rb", block_size=0)
-
-    def _check_length(self, data: bytes, num_bytes: int) -> None:
-        """Raises where fewer bytes arrived than the size that the server gave promises."""
-        if self._can_seek:
-            remaining = max(self._file.size - self._position, 0)
-            expected = remaining if num_bytes < 0 else min(num_bytes, remaining)
-            if len(data) < expected:
-                raise OSError(f"the connection ended after {len(data)} of {expected} bytes")
+    def _fetch(self, wanted: int) -> None:
+        """Fetches a piece at the position: more than the last one in a run, little more than is wanted after a jump."""
+        if 0 <= self._position - self._read_until <= _NEAR_BYTES:
+            self._next_bytes = min(2 * self._next_bytes, _MAX_BYTES)
+        else:
+            self._next_bytes = 0
+        num_bytes = max(wanted + _SPARE_BYTES, self._next_bytes)
+        self._next_bytes = max(self._next_bytes, _SPARE_BYTES)
+        is_past = self._end is not None and self._position >= self._end
+        data = b"" if is_past else self._bytes.piece(self._position, num_bytes)
+        self._ahead, self._ahead_start = memoryview(data), self._position
 
     def _size(self) -> int:
-        def ask() -> int | None:
-            if self._file is None:
-                self._file = self._open()
-            if (size := getattr(self._file, "size", None)) is not None:
-                return size
-            file_system, path = open_file_system(self._url, self._patience.timeout_s)
-            return cast("int | None", file_system.size(path))
-
-        size = with_patience(self._url, ask, self._patience)
-        if size is None:
-            raise StorageError(errno.EIO, "the server does not tell the file's size, which is needed here", self._url)
-        return size
-
-    def _drop(self) -> None:
-        """Closes what is open; the next read opens the file again."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        if self._end is None:
+            self._end = self._bytes.size()
+        if self._end is None:
+            words = "the server does not tell the file's size, which is needed here"
+            raise StorageError(errno.EIO, words, self._url)
+        return self._end

@@ -1,0 +1,114 @@
+"""A folder on this machine's disk, or one that is mounted like it; see `Folder`.
+
+Promises: a file is written beside its name and renamed; whoever links it to its name first has created it. File systems
+without links (FAT, mounted buckets) have a lock on the folder instead, which holds on one machine.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import pathlib
+import shutil
+
+from lit_precompute.schemas.storage.names import WORK_FOLDER
+from lit_precompute.schemas.storage.publishing import is_unfinished, publish, unique_name, write_bytes_atomically
+from lit_precompute.schemas.storage.reading import FoundFile, describe_local
+
+# What systems say of a link where the file system has none.
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES}
+
+
+class LocalFolder:
+    """See `Folder`."""
+
+    def __init__(self, path: pathlib.Path):
+        self._path = path.absolute()
+        self.path = str(self._path)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, LocalFolder) and self.path == other.path
+
+    def __hash__(self) -> int:
+        return hash(self.path)
+
+    def join(self, name: str) -> str:
+        return str(self._path / name)
+
+    def exists(self, name: str) -> bool:
+        return (self._path / name).is_file()
+
+    def read(self, name: str) -> bytes:
+        return (self._path / name).read_bytes()
+
+    def write(self, name: str, data: bytes) -> None:
+        write_bytes_atomically(self._path / name, data)
+
+    def create(self, name: str, data: bytes) -> bool:
+        path = self._path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(unique_name(f".{path.name}"))
+        try:
+            with temporary.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            return _give_name(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def upload(self, local: pathlib.Path, name: str) -> None:
+        publish(local, self._path / name)
+
+    def find(self, name: str = "") -> dict[str, FoundFile]:
+        root = self._path / name
+        found: dict[str, FoundFile] = {}
+        for folder, _, files in os.walk(root):
+            for file in files:
+                path = pathlib.Path(folder, file)
+                if is_unfinished(file):
+                    continue
+                try:
+                    found[path.relative_to(root).as_posix()] = describe_local(path)
+                except FileNotFoundError:
+                    continue  # removed in the meantime
+        return found
+
+    def remove(self, *names: str) -> None:
+        for name in names:
+            (self._path / name).unlink(missing_ok=True)
+
+    def remove_folder(self, name: str) -> None:
+        shutil.rmtree(self._path / name, ignore_errors=True)
+
+    def scratch(self) -> pathlib.Path:
+        # On the same file system, so that publishing is a rename.
+        folder = self._path / WORK_FOLDER / "temporary"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+
+def _give_name(temporary: pathlib.Path, path: pathlib.Path) -> bool:
+    """Gives a finished file its name unless there is such a file; returns whether it did."""
+    try:
+        os.link(temporary, path)  # unlike a rename, it fails if there is a file
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        return _rename_under_lock(temporary, path)
+    return True
+
+
+def _rename_under_lock(temporary: pathlib.Path, path: pathlib.Path) -> bool:
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)  # until the folder is closed, even by a kill
+        if path.exists():
+            return False
+        temporary.rename(path)
+        return True
+    finally:
+        os.close(folder)
