@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help environment demo test test-fast test-slow format lint types servers oracles bench docs lock clean
+.PHONY: help environment demo test test-fast test-slow format lint types servers dataflow oracles bench docs lock clean
 
 help:
 	@echo "make demo     embed, tune and evaluate on real images; about two minutes after set-up"
@@ -22,13 +22,17 @@ demo: environment
 servers:
 	@$(PYTHON) requirements/make_environment.py .venv-servers requirements/servers.txt
 
-test: environment servers
+# The tests of Dataflow need Beam's part of it, on top of what is installed anyway.
+dataflow: environment
+	@$(PYTHON) requirements/make_environment.py .venv-dataflow requirements/dataflow.txt --on .venv
+
+test: environment servers dataflow
 	$(BIN)/python -m pytest
 
-test-fast: environment servers
+test-fast: environment servers dataflow
 	$(BIN)/python -m pytest -m "not slow"
 
-test-slow: environment servers
+test-slow: environment servers dataflow
 	$(BIN)/python -m pytest -m slow
 
 format: environment
@@ -64,4 +68,4 @@ lock:
 	uv pip compile --universal --python-version 3.11 --no-header setup.py --extra dev -o requirements/lock.txt
 
 clean:
-	rm -rf .venv .venv-servers .venv-oracles .venv-bench build .demo
+	rm -rf .venv .venv-servers .venv-oracles .venv-bench .venv-dataflow build .demo

@@ -1,10 +1,12 @@
 """Creates a virtual environment with locked packages, or leaves it alone if nothing changed.
 
     python3 requirements/make_environment.py .venv requirements/lock.txt --install-project
+    python3 requirements/make_environment.py .venv-dataflow requirements/dataflow.txt --on .venv
 
 Uses uv if it is on the PATH, otherwise venv and pip. The environment is rebuilt only when the locked requirements,
-setup.py or the Python change. This file must run on any `python3`: it uses only the standard library and syntax of
-Python 3.6, so that an old Python gets a clear message instead of a syntax error.
+setup.py or the Python change. One made `--on` another sees its packages and adds only what is missing. This file must
+run on any `python3`: it uses only the standard library and syntax of Python 3.6, so that an old Python gets a clear
+message instead of a syntax error.
 """
 
 import argparse
@@ -31,16 +33,27 @@ def complain_about_python():
     return None
 
 
-def digest(requirements, install_project):
+def digest(requirements, install_project, base=None):
     """Returns one hash of what the environment is built from: the files' contents and the Python."""
-    ingredients = hashlib.sha256(sys.version.encode() + sys.executable.encode())
+    # Whatever Python runs this, an environment on another one has that one's.
+    python = str((base / "bin" / "python").resolve()) if base else sys.executable
+    ingredients = hashlib.sha256(sys.version.encode() + python.encode())
     paths = [requirements] + ([pathlib.Path("setup.py")] if install_project else [])
+    if base and (base / MARKER).exists():
+        paths.append(base / MARKER)
     for path in paths:
         ingredients.update(path.read_bytes())
     return ingredients.hexdigest()
 
 
-def make(environment, requirements, install_project):
+def see(environment, base):
+    """Makes the packages of another environment importable in this one, those that it has installed editable, too."""
+    (packages,) = environment.glob("lib/python*/site-packages")
+    (others,) = base.absolute().glob("lib/python*/site-packages")
+    (packages / "base.pth").write_text(f"import site; site.addsitedir({str(others)!r})\n")
+
+
+def make(environment, requirements, install_project, base=None):
     """Builds the environment from scratch."""
     if environment.exists():
         shutil.rmtree(str(environment))
@@ -51,6 +64,8 @@ def make(environment, requirements, install_project):
     else:
         subprocess.check_call([sys.executable, "-m", "venv", str(environment)])
         install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    if base:
+        see(environment, base)
     subprocess.check_call([*install, "-r", str(requirements)])
     if install_project:
         subprocess.check_call([*install, "--no-deps", "-e", "."])
@@ -62,17 +77,18 @@ def main():
     parser.add_argument("environment", type=pathlib.Path)
     parser.add_argument("requirements", type=pathlib.Path)
     parser.add_argument("--install-project", action="store_true", help="also install this project, editable")
+    parser.add_argument("--on", type=pathlib.Path, metavar="ENVIRONMENT", help="see the packages of this one, too")
     arguments = parser.parse_args()
     complaint = complain_about_python()
     if complaint:
         sys.exit(complaint)
     marker = arguments.environment / MARKER
-    wanted = digest(arguments.requirements, arguments.install_project)
+    wanted = digest(arguments.requirements, arguments.install_project, arguments.on)
     if marker.exists() and marker.read_text() == wanted:
         return
     print(f"setting up {arguments.environment} (once; the first time takes some minutes)", flush=True)
     try:
-        make(arguments.environment, arguments.requirements, arguments.install_project)
+        make(arguments.environment, arguments.requirements, arguments.install_project, arguments.on)
     except subprocess.CalledProcessError as error:
         sys.exit(
             "setting up {} failed: `{}` exited with status {}".format(

@@ -74,9 +74,7 @@ def resolve_tower(name: str) -> tuple[str, Entry]:
     Raises:
       ValueError: no tower has this name (similar names are listed), or the module does not exist.
     """
-    for prefix in _HUB_PREFIXES:
-        name = name.removeprefix(prefix)
-    module, _, name = name.rstrip("/").rpartition(":")
+    module, name = _split(name)
     if module:
         try:
             importlib.import_module(module)
@@ -88,6 +86,18 @@ def resolve_tower(name: str) -> tuple[str, Entry]:
     known = {**_ALIASES, **dict.fromkeys(_ENTRIES)}
     near = difflib.get_close_matches(name, known, n=5, cutoff=0.5) or tower_names()
     raise ValueError(f"unknown tower {name!r}; did you mean one of {', '.join(near)}?")
+
+
+def module_of(name: str) -> str:
+    """Returns the user's module in the tower's name `module:name`; "" if there is none. Imports nothing."""
+    return _split(name)[0]
+
+
+def _split(name: str) -> tuple[str, str]:
+    for prefix in _HUB_PREFIXES:
+        name = name.removeprefix(prefix)
+    module, _, name = name.rstrip("/").rpartition(":")
+    return module, name
 
 
 for _module in _PUBLISHED:

@@ -10,6 +10,7 @@ Not here: what the files mean.
 from lit_precompute.schemas.storage.answers import StorageError as StorageError
 from lit_precompute.schemas.storage.answers import http_status as http_status
 from lit_precompute.schemas.storage.answers import in_words as in_words
+from lit_precompute.schemas.storage.driver_modules import driver_module as driver_module
 from lit_precompute.schemas.storage.drivers import WEB_SCHEMES as WEB_SCHEMES
 from lit_precompute.schemas.storage.file_systems import check_scheme as check_scheme
 from lit_precompute.schemas.storage.file_systems import local_path as local_path

@@ -1,4 +1,4 @@
-"""The cache on this machine: fetched weights, one folder for each remote folder, and class embeddings.
+"""The cache on this machine: fetched weights by remote folder, class embeddings, packages for workers.
 
 Promises: two addresses never share a folder, and no address leads out of the cache. `LIT_PRECOMPUTE_CACHE` moves it.
 """
@@ -22,6 +22,11 @@ def own_cache() -> pathlib.Path:
 def class_embeddings_folder() -> pathlib.Path:
     """Returns the folder of class embeddings (tune/evaluation/class_embedding_cache.py)."""
     return ((_named_folder() or _default_folder()) / "class-embeddings").expanduser()
+
+
+def staged_packages_folder() -> pathlib.Path:
+    """Returns the folder of packages that workers install (pipelines/engines/staging.py)."""
+    return ((_named_folder() or _default_folder()) / "staged").expanduser()
 
 
 def _named_folder() -> pathlib.Path | None:
