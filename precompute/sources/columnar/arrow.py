@@ -16,10 +16,10 @@ from pyarrow import types
 
 from lit_precompute.precompute.sources.columnar.arrow_buffers import buffers_of
 from lit_precompute.precompute.sources.columnar.arrow_messages import Message, Messages
-from lit_precompute.precompute.sources.columnar.columns import Column
+from lit_precompute.precompute.sources.columnar.columns import Column, check_names, has_dictionary
 from lit_precompute.precompute.sources.columnar.file import DamageError, Group, in_words
 
-_BATCH_BYTES = 1 << 25
+_BATCH_BYTES = 1 << 24
 _MAX_BATCH_ROWS = 4096
 _MAX_GAP_BYTES = 1 << 16
 # Of one compressed buffer, whose length its first bytes claim.
@@ -51,10 +51,11 @@ class ArrowFile:
             raise DamageError(f"{path}: written in the other byte order; write it again on a machine like this one")
         try:
             self.schema: pa.Schema = pa.ipc.read_schema(pa.py_buffer(first.header))
+            check_names(self.schema)
         except (pa.ArrowException, ValueError, OSError) as error:
             raise DamageError(f"{path}: damaged: a schema that cannot be read ({in_words(error)})") from error
         self._head = first.header
-        self._has_dictionaries = any(_has_dictionary(field.type) for field in self.schema)
+        self._has_dictionaries = any(has_dictionary(field.type) for field in self.schema)
         if not self._has_dictionaries:
             self._head = (
                 pa.schema([each.with_type(_with_bytes(each.type)) for each in self.schema]).serialize().to_pybytes()
@@ -78,6 +79,7 @@ class ArrowFile:
         names = {column.top for column in columns}
         (message,) = self._messages.read(group.start, group.stop)
         data = self._read(message, names)
+        self._check_lengths(message, memoryview(data)[len(data) - (message.stop - message.data_start) :])
         try:
             batch = self._parse(message, names, data)
         except (pa.ArrowException, ValueError, OSError, OverflowError, KeyError, NotImplementedError) as error:
@@ -109,8 +111,6 @@ class ArrowFile:
         Raises:
           ValueError: they do not fit together; also what the library raises.
         """
-        if message.is_compressed:
-            _check_lengths(message, data[len(data) - (message.stop - message.data_start) :])
         indices = [index for index, field in enumerate(self.schema) if field.name in names]
         options = pa.ipc.IpcReadOptions(included_fields=indices, use_threads=False)
         batch = pa.ipc.open_stream(pa.py_buffer(data), options=options).read_next_batch()
@@ -134,6 +134,16 @@ class ArrowFile:
                 ranges.append((offset, offset + size))
         return ranges
 
+    def _check_lengths(self, message: Message, body: memoryview) -> None:
+        """Refuses compressed buffers that claim to expand to more than can be meant."""
+        for offset, size in message.buffers if message.is_compressed else ():
+            length = int.from_bytes(body[offset : offset + min(size, 8)], "little", signed=True)
+            if length > _MAX_BUFFER_BYTES:
+                raise DamageError(
+                    f"{self._path}, byte {message.start:,}: damaged: a buffer that expands to {length:,} bytes, at most "
+                    f"{_MAX_BUFFER_BYTES:,} are read"
+                )
+
     def _dictionaries_before(self, stop: int) -> list[bytes]:
         """Returns the messages with dictionaries before a batch."""
         if stop < self._searched:
@@ -141,27 +151,11 @@ class ArrowFile:
         for message in self._messages.read(self._searched, stop):
             if message.kind == "dictionary":
                 self._stream.seek(message.start)
-                self._dictionaries.append(self._stream.read(message.stop - message.start))
+                data = self._stream.read(message.stop - message.start)
+                self._check_lengths(message, memoryview(data)[len(message.header) :])
+                self._dictionaries.append(data)
         self._searched = stop
         return self._dictionaries
-
-
-def _check_lengths(message: Message, body: np.ndarray) -> None:
-    """Refuses buffers that claim to expand to more than can be meant.
-
-    Raises:
-      ValueError: one does.
-    """
-    for offset, size in message.buffers:
-        length = int.from_bytes(body[offset : offset + min(size, 8)].tobytes(), "little", signed=True)
-        if length > _MAX_BUFFER_BYTES:
-            raise ValueError(f"a buffer that expands to {length:,} bytes, at most {_MAX_BUFFER_BYTES:,} are read")
-
-
-def _has_dictionary(kind: pa.DataType) -> bool:
-    """Returns whether there is a dictionary in a type, at any depth."""
-    kind = kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
-    return types.is_dictionary(kind) or any(_has_dictionary(kind.field(index).type) for index in range(kind.num_fields))
 
 
 def _with_bytes(kind: pa.DataType) -> pa.DataType:

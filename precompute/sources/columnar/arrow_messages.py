@@ -20,6 +20,7 @@ _FILE_MAGIC = b"ARROW1\0\0"
 _CONTINUES = b"\xff\xff\xff\xff"
 _KINDS: dict[int, Literal["schema", "dictionary", "batch"]] = {1: "schema", 2: "dictionary", 3: "batch"}
 _MAX_HEADER_BYTES = 1 << 28
+_MAX_EXPANSION = 250
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,8 +32,8 @@ class Message:
       start: where it begins.
       header: its bytes up to the data, including the two words before.
       stop: where its data end.
-      num_rows: of a batch.
-      buffers: (offset, length) of each buffer in a batch's data.
+      num_rows: of a batch, or a dictionary's values.
+      buffers: (offset, length) of each buffer in a batch's or dictionary's data.
       num_variadic: of each column of views, how many buffers more it has.
       is_compressed: whether the buffers are.
       is_big_endian: of a schema alone.
@@ -127,11 +128,13 @@ def _parse(start: int, header: bytes) -> Message:
     stop = start + len(header) + length
     if kind == "schema":
         return Message(kind=kind, start=start, header=header, stop=stop, is_big_endian=about.number(0, "<h") == 1)
-    if kind == "dictionary":
-        return Message(kind=kind, start=start, header=header, stop=stop)
+    if kind == "dictionary" and (about := about.table(1)) is None:
+        raise ValueError("a dictionary without values")
     num_rows, buffers = about.number(0, "<q"), about.structs(2, "<qq")
-    if num_rows < 0:
-        raise ValueError(f"a batch of {num_rows} rows")
+    is_compressed = about.table(3) is not None
+    # A row has at least a bit in some column; more rows than that would be enumerated for nothing.
+    if not 0 <= num_rows <= 8 * max(length, 8) * (_MAX_EXPANSION if is_compressed else 1):
+        raise ValueError(f"a batch of {num_rows:,} rows in {length:,} bytes")
     if any(offset < 0 or size < 0 or offset + size > length for offset, size in buffers):
         raise ValueError("a buffer outside its batch")
     return Message(
@@ -142,5 +145,5 @@ def _parse(start: int, header: bytes) -> Message:
         num_rows=num_rows,
         buffers=tuple((offset, size) for offset, size in buffers),
         num_variadic=tuple(count for (count,) in about.structs(4, "<q")),
-        is_compressed=about.table(3) is not None,
+        is_compressed=is_compressed,
     )

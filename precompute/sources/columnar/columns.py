@@ -85,6 +85,12 @@ def storage(kind: pa.DataType) -> pa.DataType:
             return kind
 
 
+def has_dictionary(kind: pa.DataType) -> bool:
+    """Returns whether there is a dictionary in a type, at any depth."""
+    kind = kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
+    return types.is_dictionary(kind) or any(has_dictionary(kind.field(index).type) for index in range(kind.num_fields))
+
+
 def is_list_type(kind: pa.DataType) -> bool:
     """Returns whether values are lists of any kind; a map is none."""
     checks = (
@@ -148,6 +154,18 @@ def is_array(column: Column) -> bool:
     while is_list_type(kind):
         kind = storage(kind.value_type)
     return (column.is_list or kind != column.type) and (types.is_integer(kind) or types.is_floating(kind))
+
+
+def check_names(kinds: Iterable[pa.Field]) -> None:
+    """Checks the names in a schema, which the library decodes when they are first used.
+
+    Raises:
+      UnicodeDecodeError: one is not UTF-8.
+    """
+    for field in kinds:
+        assert isinstance(field.name, str)
+        kind = storage(field.type)
+        check_names(kind.field(index) for index in range(kind.num_fields))
 
 
 def listed_types(schema: pa.Schema) -> str:

@@ -253,7 +253,9 @@ class _Finder:
         return None
 
     def _type_of(self, column: Column) -> str:
-        return short_type(column.type) if column.steps else short_type(self.schema.field(column.top).type)
+        if not column.steps:
+            return short_type(self.schema.field(column.top).type)
+        return f"a list of {short_type(column.type)}" if column.is_list else short_type(column.type)
 
     def _listed(self) -> str:
         return listed_types(self.schema)

@@ -18,22 +18,24 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lit_precompute.precompute.sources.columnar.columns import Column
+from lit_precompute.precompute.sources.columnar.columns import Column, check_names, has_dictionary
 from lit_precompute.precompute.sources.columnar.file import DamageError, Group, in_words
-from lit_precompute.precompute.sources.columnar.page_header import dictionary_bytes
+from lit_precompute.precompute.sources.columnar.parquet_footer import dictionary_bytes, read_row_groups
 from lit_precompute.precompute.sources.columnar.planned_reads import PlannedReads
 
 _MAGIC, _ENCRYPTED = b"PAR1", b"PARE"
 _TAIL_BYTES = 1 << 16
 # What the library reads ahead in each column.
 _BUFFER_BYTES = 1 << 18
-_BATCH_BYTES = 1 << 25
+_BATCH_BYTES = 1 << 24
+# Enough for the header of a dictionary page, which has no statistics.
+_PAGE_HEADER_BYTES = 128
 _MAX_BATCH_ROWS = 4096
 # Values that a column chunk's rows share are in its dictionary; each row may repeat the largest.
 _MAX_DICTIONARY_BYTES = 1 << 30
 _MAX_REPEATED_BYTES = 1 << 29
 # More are not written by anyone, and would be enumerated: a footer may claim any number.
-_MAX_ROWS_PER_BYTE = 10_000
+_MAX_ROWS_PER_BYTE = 1000
 
 
 class ParquetFile:
@@ -51,23 +53,21 @@ class ParquetFile:
         footer = self._read_footer(path)
         self.content = hashlib.sha256(footer).hexdigest()
         with self._damage(f"{path}: not a readable Parquet file"):
-            # A key in metadata would make the library resolve another file.
+            self._groups = read_row_groups(footer)
             self._file = pq.ParquetFile(
                 self._reads, buffer_size=_BUFFER_BYTES, pre_buffer=False, page_checksum_verification=True
             )
             self.schema: pa.Schema = self._file.schema_arrow
-            self._metadata = self._file.metadata
-            num_rows = [self._metadata.row_group(index).num_rows for index in range(self._metadata.num_row_groups)]
-        if min(num_rows, default=0) < 0 or sum(num_rows) > _MAX_ROWS_PER_BYTE * num_bytes:
-            raise DamageError(f"{path}: damaged: its footer claims {sum(num_rows):,} rows in {num_bytes:,} bytes")
-        self._path, self._num_rows = path, num_rows
+            check_names(self.schema)
+        num_rows = sum(group.num_rows for group in self._groups)
+        if num_rows > _MAX_ROWS_PER_BYTE * num_bytes:
+            raise DamageError(f"{path}: damaged: its footer claims {num_rows:,} rows in {num_bytes:,} bytes")
+        self._path = path
 
     def groups(self, start: int, stop: int | None) -> Iterator[Group]:
         """Yields the row groups [start, stop); to the end, if that is None."""
-        for index in range(start, len(self._num_rows) if stop is None else stop):
-            if index >= len(self._num_rows):
-                return
-            yield Group(index, index + 1, self._num_rows[index], f"row group {index}")
+        for index, group in enumerate(self._groups[start:stop], start):
+            yield Group(index, index + 1, group.num_rows, f"row group {index}")
 
     def batches(self, group: Group, columns: Sequence[Column], skip: int, take: int) -> Iterator[pa.RecordBatch]:
         """See `ColumnarFile`."""
@@ -81,6 +81,9 @@ class ParquetFile:
                     skip -= batch.num_rows
                     continue
                 part = batch.slice(skip, left)
+                for column in part.columns:
+                    if has_dictionary(column.type):  # the library checks no indices
+                        column.validate(full=True)
                 skip, left = 0, left - part.num_rows
                 yield part
                 if not left:
@@ -92,26 +95,17 @@ class ParquetFile:
 
     def _plan(self, group: int, names: Sequence[str]) -> int:
         """Plans to read the columns of a row group; returns how many rows to read at a time."""
-        about = self._metadata.row_group(group)
-        chunks = [about.column(index) for index in range(about.num_columns)]
-        chunks = [chunk for chunk in chunks if any(_is_part(chunk.path_in_schema, name) for name in names)]
-        starts: list[int] = []
-        ranges: list[tuple[int, int]] = []
-        for chunk in chunks:
-            start = chunk.data_page_offset
-            if chunk.has_dictionary_page and 0 < chunk.dictionary_page_offset < start:
-                start = chunk.dictionary_page_offset
-            starts.append(start)
-            ranges.append((start, start + max(chunk.total_compressed_size, 0)))
-        self._reads.plan(ranges)
-        num_bytes = sum(max(chunk.total_uncompressed_size, 0) for chunk in chunks)
+        about = self._groups[group]
+        chunks = about.chunks_of(names)
+        self._reads.plan((chunk.start, chunk.start + chunk.num_bytes) for chunk in chunks)
+        num_bytes = sum(chunk.num_expanded for chunk in chunks)
         rows = max(1, min(_MAX_BATCH_ROWS, _BATCH_BYTES * max(about.num_rows, 1) // max(num_bytes, 1)))
-        for start, chunk in zip(starts, chunks, strict=True):
-            shared = dictionary_bytes(self._reads.range(start, start + 64))
+        for chunk in chunks:
+            shared = dictionary_bytes(self._reads.range(chunk.start, chunk.start + _PAGE_HEADER_BYTES))
             if shared > _MAX_DICTIONARY_BYTES:
                 raise DamageError(
-                    f"{self._path}, row group {group}: the dictionary of column {chunk.path_in_schema!r} expands to "
-                    f"{shared:,} bytes, at most {_MAX_DICTIONARY_BYTES:,} are read"
+                    f"{self._path}, row group {group}: the dictionary of column {chunk.path!r} expands to {shared:,} "
+                    f"bytes, at most {_MAX_DICTIONARY_BYTES:,} are read"
                 )
             rows = max(1, min(rows, _MAX_REPEATED_BYTES // max(shared, 1)))
         return rows
@@ -153,6 +147,3 @@ class ParquetFile:
                 raise self._reads.error from None
             raise DamageError(f"{message} ({in_words(error)})") from error
 
-
-def _is_part(path: str, name: str) -> bool:
-    return path == name or path.startswith(f"{name}.")

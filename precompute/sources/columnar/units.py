@@ -39,7 +39,10 @@ _OPENED: Mapping[str, Callable[[BinaryIO, str], ColumnarFile]] = {
     "huggingface": ArrowFile,
     "img2dataset-files": ParquetFile,
 }
-_EXTENTS = {"parquet": "Parquet file", "img2dataset-files": "folder of img2dataset"}
+_EXTENTS = {
+    "parquet": ("Parquet file", "Parquet files"),
+    "img2dataset-files": ("folder of images", "folders of images"),
+}
 # A group of up to so many times the rows asked for is a slice of its own: of two, the second reads what is before it.
 _MAX_OVER = 2
 
@@ -104,7 +107,7 @@ class ColumnarSource:
         looks = [look for look in looks if look.slices]
         has_labels = any(look.findings["has_labels"] for look in looks)
         found = {look.findings["image"]: None for look in looks if look.findings["image"]}
-        words = counted(len(looks), _EXTENTS.get(self.kind, "Arrow file"))
+        words = counted(len(looks), *_EXTENTS.get(self.kind, ("Arrow file", "Arrow files")))
         if found:
             texts = {name: None for look in looks for name in look.findings["texts"]}
             words += f", images in {_quoted(found)}, texts in {_quoted(texts) or 'no column'}"
