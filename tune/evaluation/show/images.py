@@ -115,7 +115,7 @@ def _open_noted(info: NotedSource, path: str) -> Source:
     if not fits or not isinstance(named, dict):
         raise SourceError(f"{path}: the manifest's options of the source are none of a source: {info.options}")
     names = {field.name for field in dataclasses.fields(SourceColumns)}
-    values: dict[str, Any] = {**columns, "named": tuple(f"{name}={column}" for name, column in named.items())}
+    values = {**columns, "named": tuple(f"{name}={column}" for name, column in named.items())}
     if not values.keys() <= names or not all(isinstance(value, str | tuple) for value in values.values()):
         raise SourceError(f"{path}: the manifest's columns of the source are none of a source: {columns}")
     return make_source(SourceSpec(path, columns=SourceColumns(**values), **noted))
