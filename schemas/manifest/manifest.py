@@ -60,7 +60,8 @@ class ManifestSource:
     options: Mapping[str, Any]
     num_files: int
     num_bytes: int
-    _files: Sequence[SourceFile] | tuple[Folder, ListInfo] = dataclasses.field(repr=False)
+    _files: Sequence[SourceFile] = dataclasses.field(default=(), repr=False)
+    _list: tuple[Folder, ListInfo] | None = dataclasses.field(default=None, repr=False)
 
     @functools.cached_property
     def files(self) -> Sequence[SourceFile]:
@@ -69,9 +70,9 @@ class ManifestSource:
         Raises:
           DatasetError: the list is missing or damaged.
         """
-        if not isinstance(self._files, tuple):
+        if self._list is None:
             return self._files
-        folder, info = self._files
+        folder, info = self._list
         name, data = read_list(folder, SOURCE_LIST, info)
         return SourceFileList.decode(data, num_files=self.num_files, num_bytes=self.num_bytes, where=folder.join(name))
 
@@ -248,7 +249,7 @@ class Manifest:
         return cls(
             **common,
             towers=document.towers,
-            source=ManifestSource(**dict(document.source), _files=(folder, document.lists.source)),
+            source=ManifestSource(**dict(document.source), _list=(folder, document.lists.source)),
             shards=shards,
             notes=document.notes,
             probes=document.probes,

@@ -141,13 +141,21 @@ class ShardList(collections.abc.Sequence[ShardInfo]):
           DatasetError: it is damaged, or breaks a rule; the message begins with `where`.
         """
         batch = blocks.decode_list(data, _schema([table.name for table in tables]), where)
-        counts = {name: _ints(batch, name) for name in _COUNTS}
         files = {
             table.name: FileColumns(_ints(batch, f"{table.name}.bytes"), _hashes(batch, f"{table.name}.sha256"))
             for table in tables
         }
         aligned = {table.name: table.aligned for table in tables}
-        shards = cls(**counts, environments=environments, files=files, aligned=aligned, block_rows=block_rows)
+        shards = cls(
+            rows_read=_ints(batch, "rows_read"),
+            num_rows=_ints(batch, "num_rows"),
+            num_failures=_ints(batch, "num_failures"),
+            environment=_ints(batch, "environment"),
+            environments=environments,
+            files=files,
+            aligned=aligned,
+            block_rows=block_rows,
+        )
         shards.check(where, own=[table.name for table in tables if table.reference is None])
         return shards
 

@@ -129,12 +129,11 @@ class TableWriter:
 
     def _write(self, block: bytes) -> None:
         with _os_errors(self.path):
-            if self._file is None:
-                assert self._first is not None
-                self._file = ArrayRecordWriter(str(self.path), blocks.WRITER_OPTIONS)
-                self._file.write(self._first)
+            file = self._file = self._file or ArrayRecordWriter(str(self.path), blocks.WRITER_OPTIONS)
+            if self._first is not None:
+                file.write(self._first)
                 self._first = None
-            self._file.write(block)
+            file.write(block)
 
 
 @contextlib.contextmanager

@@ -7,10 +7,11 @@ import pytest
 from PIL import Image
 
 from lit_precompute.schemas import DatasetWriter, EmbeddingDataset, SourceFile, SourceInfo, captions_table
+from lit_precompute.schemas.manifest.source_list import SourceFileList
 from lit_precompute.tune.evaluation.show import write_page
 from lit_precompute.tune.evaluation.show.html import make_html
 from lit_precompute.tune.evaluation.show.page import Page
-from tests.schemas.making import card, change_manifest
+from tests.schemas.making import card, change_manifest, replace_list
 from tests.tune.evaluation.making import KnownModel, unit, write_rows
 from tests.tune.evaluation.show.making import SHOWN, hostile_page
 
@@ -137,9 +138,11 @@ def test_noted_options_of_no_source_leave_empty_squares(shown, tmp_path, change)
 @pytest.mark.parametrize("path", ["a\0b.tsv", "a\0b.tar", "a" * 300 + ".tsv", "a" * 300, ""])
 def test_a_noted_path_that_is_none_leaves_empty_squares(shown, tmp_path, path):
     def change(manifest):
-        manifest["source"] |= {"path": path, "files": [{"path": path, "bytes": 1, "sha256": None}], "options": {}}
+        manifest["source"] |= {"path": path, "num_files": 1, "num_bytes": 1, "options": {}}
 
     model, _ = shown
+    files = SourceFileList.collect([SourceFile(path=path, bytes=1)])
+    replace_list(tmp_path / "d", "source", files.encode())
     change_manifest(tmp_path / "d", change)
     with EmbeddingDataset.open(tmp_path / "d") as dataset:
         _, page = html_of(model, dataset, folder=tmp_path)
