@@ -111,7 +111,9 @@ class JobDirectory:
                 raise ClaimError(f"{self.folder.path}: cannot be made ({error.strerror}); {_ADVICE}") from error
         found = self.noted()
         assert found is not None, "a note is never removed before the dataset is published"
-        self._claim.refuse_another({**found, "options": _without(found["options"], asked["options"])}, {**found, **asked})
+        self._claim.refuse_another(
+            {**found, "options": _without(found["options"], asked["options"])}, {**found, **asked}
+        )
 
     def noted(self) -> dict[str, Any] | None:
         """Returns the specification of the job that owns the directory, finished or not; None if no job does.

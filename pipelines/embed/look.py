@@ -107,9 +107,7 @@ class StorePlan(beam.DoFn):
             survey = source.survey(looks)
             self._check_repeats(looks, dict(element[1]["repeats"]))
             files = read_listing(directory.folder, self._listing)
-            plan = make_plan(
-                source, files, looks, survey, rows_per_unit=options.rows_per_shard, limit=options.limit
-            )
+            plan = make_plan(source, files, looks, survey, rows_per_unit=options.rows_per_shard, limit=options.limit)
             directory.claim(options, plan)
         yield from group_units(range(len(plan.units)), is_limited=options.max_failures is not None)
 

@@ -133,8 +133,7 @@ def make_plan(
         kind=source.kind,
         path=source.path,
         files=[
-            SourceFile(path=look.path, bytes=size, sha256=look.sha256)
-            for look, size in zip(looks, sizes, strict=True)
+            SourceFile(path=look.path, bytes=size, sha256=look.sha256) for look, size in zip(looks, sizes, strict=True)
         ],
         options={**source.options, CONTENT: json_digest([look.content for look in looks])},
     )

@@ -79,9 +79,7 @@ def read_status(output: str, progress: Callable[[int, int], None] = lambda done,
         num_units=len(plan.units),
         num_done=len(markers),
         missing=tuple(missing[:_MAX_NAMED]),
-        attempted={
-            unit: found for unit, found in Attempts(directory.folder, "").find().items() if unit not in done
-        },
+        attempted={unit: found for unit, found in Attempts(directory.folder, "").find().items() if unit not in done},
         num_rows=sum(marker.info.rows_read for marker in markers),
         num_failures=sum(marker.info.num_failures for marker in markers),
         failures=dict(reasons.most_common()),

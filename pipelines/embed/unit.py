@@ -7,11 +7,11 @@ import apache_beam as beam
 from apache_beam.metrics.metric import Metrics
 
 from lit_precompute.pipelines.embed.attempts import Attempts, SetAside
+from lit_precompute.pipelines.embed.counters import NUM_RETRIED
 from lit_precompute.pipelines.embed.errors import located
 from lit_precompute.pipelines.embed.failure_limit import FailureLimit
 from lit_precompute.pipelines.embed.job import BLOCK_ROWS, Job
 from lit_precompute.pipelines.embed.job_directory import JobDirectory
-from lit_precompute.pipelines.embed.counters import NUM_RETRIED
 from lit_precompute.pipelines.embed.launch_options import LaunchOptions
 from lit_precompute.pipelines.embed.markers import ShardMarker
 from lit_precompute.pipelines.embed.preparing import settled_job

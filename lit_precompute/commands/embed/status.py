@@ -66,7 +66,7 @@ class Cancel:
             console.print(line, highlight=False)
 
 
-def describe(status) -> str:  # noqa: ANN001 -- JobStatus, whose module imports much
+def describe(status) -> str:
     """Returns a status in words, a line for each matter."""
     units = f"{status.num_done:,} of {counted(status.num_units, 'shard')}"
     lines = [f"{status.output}: {status.state}"]

@@ -146,4 +146,3 @@ class ParquetFile:
             if self._reads.error is not None:
                 raise self._reads.error from None
             raise DamageError(f"{message} ({in_words(error)})") from error
-

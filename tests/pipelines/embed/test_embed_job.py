@@ -146,7 +146,8 @@ def test_a_job_begun_in_another_format_version_is_refused(tmp_path, monkeypatch,
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[1]", "{}", "[" * 200_000, '{"plan": {}, "source": {}, "options": {}}', '{"source": {}, "plan": 3}']
+    "content",
+    ["", "[1]", "{}", "[" * 200_000, '{"plan": {}, "source": {}, "options": {}}', '{"source": {}, "plan": 3}'],
 )
 def test_a_damaged_note_of_a_job_is_one_sentence(tmp_path, monkeypatch, source, capsys, content):
     (tmp_path / "out/_work").mkdir(parents=True)
@@ -443,9 +444,7 @@ def test_a_launcher_that_another_overtakes_ends_well(tmp_path, monkeypatch, sour
     assert run(monkeypatch, *arguments(source, tmp_path / "alone")) == 0
     tower = ImageTowerOptions(name=NAME, weights=str(source.parent / "weights.npz"))
     output = str(tmp_path / "out")
-    options = EmbedOptions(
-        source=SourceSpec(str(source)), tower=tower, output=output, rows_per_shard=8, batch_size=4
-    )
+    options = EmbedOptions(source=SourceSpec(str(source)), tower=tower, output=output, rows_per_shard=8, batch_size=4)
     make_source = found_source.make_source
 
     def make(spec, **how):

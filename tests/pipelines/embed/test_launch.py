@@ -9,14 +9,13 @@ import threading
 import pytest
 
 from lit_precompute.pipelines.embed.errors import EmbedError
-from lit_precompute.pipelines.embed.publish import Publish
-from lit_precompute.pipelines.embed.markers import Markers
 from lit_precompute.pipelines.embed.launch import EmbedStopped, Launch
+from lit_precompute.pipelines.embed.markers import Markers
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.embed.process_registry import PROCESS
 from lit_precompute.precompute.options import DecodingOptions
-from lit_precompute.schemas.checking.verification import verify
 from lit_precompute.precompute.sources.spec import SourceSpec
+from lit_precompute.schemas.checking.verification import verify
 from lit_precompute.towers.options import ImageTowerOptions
 from tests.pipelines.embed.making import write_source
 from tests.schemas.making import files_of
@@ -84,9 +83,7 @@ def test_too_many_failures_are_an_error_that_lists_them(options):
 def test_an_error_in_a_worker_is_one_sentence_with_its_rows(options, tmp_path):
     launch = Launch(options)
     (tmp_path / "out/embeddings").write_text("in the way")
-    message = (
-        f"the job stopped: rows 1 to 8 of {options.source.path}: {tmp_path}/out/embeddings: File exists. Finished shards"
-    )
+    message = f"the job stopped: rows 1 to 8 of {options.source.path}: {tmp_path}/out/embeddings: File exists. Finished shards"
     with pytest.raises(EmbedError, match=re.escape(message)) as caught:
         launch.run()
     assert not caught.value.is_bug

@@ -8,9 +8,9 @@ from lit_precompute.pipelines.embed import found_source
 from lit_precompute.pipelines.embed.launch import embed
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.precompute.sources.source import Source
+from lit_precompute.precompute.sources.spec import SourceSpec
 from lit_precompute.schemas import ColumnSchema, EmbeddingDataset, TableSchema
 from lit_precompute.schemas.checking.verification import verify
-from lit_precompute.precompute.sources.spec import SourceSpec
 from lit_precompute.towers.options import ImageTowerOptions
 from tests.pipelines.embed.making import write_source
 from tests.schemas.making import TAGS
@@ -57,7 +57,9 @@ def test_a_sources_additional_tables_are_written_beside_captions_and_labels(tmp_
     (table.parent / "004.png").write_bytes(b"")  # a failed row is in none of the tables
     register_tiny_tower()
     tower = ImageTowerOptions(name=NAME, weights=write_weights(tmp_path / "weights.npz"))
-    options = EmbedOptions(source=SourceSpec(str(table)), tower=tower, output=str(tmp_path / "out"), batch_size=4, rows_per_shard=8)
+    options = EmbedOptions(
+        source=SourceSpec(str(table)), tower=tower, output=str(tmp_path / "out"), batch_size=4, rows_per_shard=8
+    )
     make_source = found_source.make_source
     monkeypatch.setattr(found_source, "make_source", lambda spec, **how: TaggedSource(make_source(spec, **how)))
     embed(options)

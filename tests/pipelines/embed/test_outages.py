@@ -10,8 +10,8 @@ from lit_precompute.pipelines.embed.errors import EmbedError
 from lit_precompute.pipelines.embed.launch import Launch
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.precompute.options import DecodingOptions
-from lit_precompute.schemas.storage import Patience, open_file
 from lit_precompute.precompute.sources.spec import SourceSpec
+from lit_precompute.schemas.storage import Patience, open_file
 from lit_precompute.towers.options import ImageTowerOptions
 from tests.flaky_server import flaky_server
 from tests.pipelines.embed.making import arguments, draw_image, run

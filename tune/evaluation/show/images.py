@@ -12,7 +12,7 @@ import contextlib
 import os
 import pathlib
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.sources.opening import find_examples, format_names, make_source
