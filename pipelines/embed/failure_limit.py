@@ -21,7 +21,7 @@ class FailureLimit:
 
     @classmethod
     def parse(cls, text: str | None, num_rows: int | None) -> "FailureLimit":
-        """Returns the limit that "100" or "0.5%" means for a source of `num_rows` rows; none for a share of unknown rows.
+        """Returns the limit that "100" or "0.5%" means for `num_rows` rows; none for a share of unknown rows.
 
         Raises:
           ValueError: neither a count nor a percentage.

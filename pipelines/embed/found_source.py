@@ -31,7 +31,7 @@ class FoundSource(NamedTuple):
 
 
 def find_source(options: EmbedOptions, directory: JobDirectory) -> FoundSource:
-    """Returns the source with its files listed, and with the plan of the job that owns the output if nothing has changed.
+    """Returns the source, its files, and the plan of the job that owns the output if no file has changed.
 
     Raises:
       SourceError: there is no such source.

@@ -169,6 +169,12 @@ class JobDirectory:
         """Makes this the job's batch size, unless another process has settled one; returns the job's."""
         return int(self._settle(_BATCH_SIZE, {"batch_size": batch_size})["batch_size"])
 
+    def job(self, options: EmbedOptions, plan: Plan) -> Job:
+        """Returns the job as it is settled, in a process that may never have loaded the tower."""
+        tower, batch_size = self._settled(_TOWER), options.batch_size or self.settled_batch_size()
+        assert tower is not None and batch_size is not None, "some unit was embedded"
+        return Job(options=options, plan=plan, tower=TowerCard.model_validate(tower), batch_size=batch_size)
+
     def _settle(self, name: str, value: dict[str, Any]) -> dict[str, Any]:
         self.folder.create(name, json.dumps(value).encode())
         found = self._settled(name)

@@ -4,8 +4,8 @@
     hashes, by bucket      -> FindRepeats   -> hashes that occur more than once
     all looks and repeats  -> StorePlan     -> the units to embed
 
-Promises: files are numbered as they were listed, so that the plan does not depend on who looks first; only looks without
-hashes, and 8 bytes a key, pass through shuffles; the plan is stored before anything is embedded.
+Promises: files are numbered as they were listed, so that the plan does not depend on who looks first; only looks
+without hashes, and 8 bytes a key, pass through shuffles; the plan is stored before anything is embedded.
 """
 
 import gzip

@@ -1,4 +1,4 @@
-"""What can be said of an embedding job from its output alone, from any machine, while it runs and after it has ended."""
+"""What an embedding job's output alone tells of it, from any machine, while it runs and after it has ended."""
 
 import collections
 import dataclasses

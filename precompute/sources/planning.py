@@ -16,12 +16,10 @@ def join_slices(slices: Iterable[FileSlice], rows_per_unit: int) -> Iterator[Wor
     A slice whose number of rows is not known is a unit of its own.
     """
     first_row: int | None = 0
-    number = 0
-    for files in _groups(slices, rows_per_unit):
+    for number, files in enumerate(_groups(slices, rows_per_unit)):
         known = [part.num_rows for part in files if part.num_rows is not None]
         num_rows = sum(known) if len(known) == len(files) else None
         yield WorkUnit(number=number, files=tuple(files), num_rows=num_rows, first_row=first_row)
-        number += 1
         first_row = None if first_row is None or num_rows is None else first_row + num_rows
 
 

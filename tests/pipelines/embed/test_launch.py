@@ -83,7 +83,8 @@ def test_too_many_failures_are_an_error_that_lists_them(options):
 def test_an_error_in_a_worker_is_one_sentence_with_its_rows(options, tmp_path):
     launch = Launch(options)
     (tmp_path / "out/embeddings").write_text("in the way")
-    message = f"the job stopped: rows 1 to 8 of {options.source.path}: {tmp_path}/out/embeddings: File exists. Finished shards"
+    where = f"rows 1 to 8 of {options.source.path}: {tmp_path}/out/embeddings"
+    message = f"the job stopped: {where}: File exists. Finished shards"
     with pytest.raises(EmbedError, match=re.escape(message)) as caught:
         launch.run()
     assert not caught.value.is_bug

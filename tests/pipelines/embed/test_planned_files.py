@@ -60,9 +60,10 @@ def test_a_table_that_changes_during_the_job_is_the_cause_and_nothing_is_publish
             _rewrite(options.source.path, b"text of ", new)
 
     monkeypatch.setattr(Markers, "write", changed_after_the_first_shard)
+    path = re.escape(options.source.path)
     message = (
-        rf"the job stopped: rows \d+ to \d+ of {re.escape(options.source.path)}: {re.escape(options.source.path)} changed while "
-        r"it was embedded: start again with another --output$"
+        rf"the job stopped: rows \d+ to \d+ of {path}: {path} changed while it was embedded: start again with another "
+        r"--output$"
     )
     with pytest.raises(EmbedError, match=message) as caught:
         Launch(options).run()
