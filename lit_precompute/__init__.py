@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lit_precompute.pipelines.embed.launch import embed as embed
     from lit_precompute.pipelines.embed.options import EmbedOptions as EmbedOptions
+    from lit_precompute.pipelines.embed_images import EmbedImages as EmbedImages
+    from lit_precompute.pipelines.embed_images import JaxTowerHandler as JaxTowerHandler
     from lit_precompute.precompute.options import DecodingOptions as DecodingOptions
     from lit_precompute.precompute.sources.spec import SourceColumns as SourceColumns
     from lit_precompute.precompute.sources.spec import SourceSpec as SourceSpec
@@ -87,7 +89,9 @@ _HOMES = {
     "layers": "towers.layers",
     # Embedding
     "embed": "pipelines.embed.launch:embed",
+    "EmbedImages": "pipelines.embed_images:EmbedImages",
     "EmbedOptions": "pipelines.embed.options:EmbedOptions",
+    "JaxTowerHandler": "pipelines.embed_images:JaxTowerHandler",
     "DecodingOptions": "precompute.options:DecodingOptions",
     "SourceColumns": "precompute.sources.spec:SourceColumns",
     "SourceSpec": "precompute.sources.spec:SourceSpec",
@@ -122,6 +126,7 @@ __all__ = [
     "DatasetError",
     "DatasetWriter",
     "DecodingOptions",
+    "EmbedImages",
     "EmbedOptions",
     "EmbeddingDataset",
     "Entry",
@@ -129,6 +134,7 @@ __all__ = [
     "Family",
     "ImageSideOptions",
     "ImageTowerOptions",
+    "JaxTowerHandler",
     "Naming",
     "Preprocessing",
     "Recipe",
