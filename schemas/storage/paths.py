@@ -33,7 +33,8 @@ def absolute(path: str | os.PathLike[str], *, what: str = "--output", writing: b
         if scheme := scheme_without_slashes(text):
             meant = f"{scheme}://{text[len(scheme) + 1 :].lstrip('/')}"
             raise DatasetError(
-                f"{what} {text}: a URL has two slashes after {scheme}:; write {meant}, or ./{text} if this is its name here"
+                f"{what} {text}: a URL has two slashes after {scheme}:; write {meant}, "
+                f"or ./{text} if this is its name here"
             )
         return str(pathlib.Path(text).absolute())
     if writing and not is_writable(text):
