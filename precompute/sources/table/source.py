@@ -17,6 +17,7 @@ from typing import Any
 
 from lit_precompute.precompute.sources.files import Finder, Opener, check_scheme, open_first, read_image
 from lit_precompute.precompute.sources.listing import list_files
+from lit_precompute.precompute.sources.peeking import Peek
 from lit_precompute.precompute.sources.planning import hash_keys
 from lit_precompute.precompute.sources.source import Example, FileLook, FileSlice, ListedFile, SourceError, Survey
 from lit_precompute.precompute.sources.spec import SourceColumns, SourceSpec
@@ -26,6 +27,7 @@ from lit_precompute.precompute.sources.table.format import endings_of
 from lit_precompute.precompute.sources.table.gathering import PlacedRow, placed_rows
 from lit_precompute.precompute.sources.table.json_lines import JsonLayout
 from lit_precompute.precompute.sources.table.lines import Lines
+from lit_precompute.precompute.sources.table.peeking import peek_table
 from lit_precompute.precompute.sources.table.rows import Layout, Row
 from lit_precompute.precompute.sources.table.slicing import Slicer
 from lit_precompute.precompute.sources.table.streams import open_table
@@ -125,6 +127,18 @@ class TableSource:
                 f"{part.path}: bytes {part.start} to {part.stop} had {part.num_rows} rows when the job was planned "
                 f"and have {num_rows} now; the table changed: start again with a new output directory"
             )
+
+    def peek(self, file: ListedFile, max_rows: int) -> Peek:
+        """Returns the first rows of a table; see `Peekable`."""
+        return peek_table(
+            file,
+            max_rows,
+            format=self.format,
+            gather=self.gather,
+            opener=self.opener,
+            layout_of=self._layout,
+            example_of=self._example,
+        )
 
     def _layout(self, lines: Lines) -> Layout:
         """Returns the table's layout; reads the header, if it has one."""
