@@ -187,15 +187,13 @@ def _all_rows(files: Sequence[ListedFile], peeks: Sequence[Peek]) -> tuple[int |
 def _odd_rows(sample: Sequence[Example], on_repeated_keys: str) -> list[str]:
     found: list[str] = []
     of_all = f"of the {counted(len(sample), 'row')} read"
-    if sample and (empty := sum(not row.texts and not any(row.named.values()) for row in sample)):
-        found.append(f"{empty:,} {of_all} have no text")
+    if empty := sum(not row.texts and not any(row.named.values()) for row in sample):
+        found.append(f"rows without a text: {empty:,} {of_all}")
     key, times = next(iter(collections.Counter(row.key for row in sample).most_common(1)), ("", 0))
     if times > 1:
         found.append(f"the key {short(key)} is that of {times:,} rows {of_all}: {on_repeated_keys}")
     notes = collections.Counter(note for row in sample for note in row.notes)
-    return found + [
-        f"{note}: {times:,} times in the {counted(len(sample), 'row')} read" for note, times in notes.items()
-    ]
+    return found + [f"{note}: {times:,} {of_all}" for note, times in notes.items()]
 
 
 def _odd_images(rows: Sequence[InspectedRow]) -> list[str]:

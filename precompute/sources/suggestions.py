@@ -47,20 +47,24 @@ def _suggestions(
         for name in by_value[:1] or [name for name in unused if _IMAGES.fullmatch(name)][:1]:
             example = f"{short(name)} ({short(fields[name])})"
             yield f"no column {columns.image!r}: is {example} the image? {_flag('image', name)}"
-    has_texts = any(row.texts for row in sample)
-    for name in (name for name in unused if _TEXTS.fullmatch(name)):
-        what = f"the column {short(name)} ({short(fields[name])}) is not used"
-        if has_texts:
-            own = re.sub(r"\W", "_", name.lower())
-            yield f"{what}: --named-text {own}={_quoted(name)} keeps it beside the texts"
-        else:
-            yield f"{what}: are these the texts? {_flag('text', name)}"
+    texts = [name for name in unused if _TEXTS.fullmatch(name)]
+    if texts and not any(row.texts for row in sample):
+        name = next((name for name in texts if "caption" in name.lower()), texts[0])
+        texts.remove(name)
+        yield f"{_unused(name, fields)}: is it the text? {_flag('text', name)}"
+    for name in texts:
+        own = re.sub(r"\W", "_", name.lower())
+        yield f"{_unused(name, fields)}: --named-text {own}={_quoted(name)} keeps it beside the texts"
     if not any(row.label for row in sample):
         for name in [name for name in unused if _LABELS.fullmatch(name)][:1]:
-            yield f"the column {short(name)} ({short(fields[name])}) is not used: is it a class? {_flag('label', name)}"
+            yield f"{_unused(name, fields)}: is it the class? {_flag('label', name)}"
     if len({row.key for row in sample}) < len(sample):
         for name in [name for name in unused if _KEYS.fullmatch(name)][:1]:
             yield f"keys repeat, and there is a column {short(name)} ({short(fields[name])}): {_flag('key', name)}"
+
+
+def _unused(name: str, fields: Mapping[str, str]) -> str:
+    return f"the column {short(name)} ({short(fields[name])}) is not used"
 
 
 def _flag(field: str, name: str) -> str:

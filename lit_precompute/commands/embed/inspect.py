@@ -17,6 +17,8 @@ from lit_precompute.precompute.sources.spec_text import parse_spec
 from lit_precompute.schemas.wording import counted, one_line
 
 _MAX_WORDS = 70
+# Columns that a row needs; without a terminal rich assumes 80 and would wrap.
+_WIDE = 200
 
 if TYPE_CHECKING:
     _Settings = SourceSpec
@@ -77,7 +79,7 @@ def to_json(found: Inspection) -> dict[str, Any]:
 
 
 def _print(found: Inspection, console: rich.console.Console) -> None:
-    size = "" if found.num_bytes is None else f", {found.num_bytes / 1e6:,.1f} MB"
+    size = "" if found.num_bytes is None else f", {_size(found.num_bytes)}"
     more = ", ..." if found.num_files > len(found.files) else ""
     console.print(
         card(
@@ -94,10 +96,11 @@ def _print(found: Inspection, console: rich.console.Console) -> None:
         console.print(card([(f"  {_cut(name)}", _cut(value)) for name, value in found.fields.items()]))
     if found.rows:
         console.print("\nfirst rows, as they would be embedded")
-        console.print(_table(found.rows))
+        wide = console if console.is_terminal else rich.console.Console(width=_WIDE)
+        wide.print(_table(found.rows))
     console.print("\nnothing looks wrong" if not found.oddities else "\nlook at this")
     for oddity in found.oddities:
-        console.print(f"  - {one_line(oddity)}", soft_wrap=False)
+        console.print(f"  - {one_line(oddity)}")
 
 
 def _rows_in_words(found: Inspection) -> str:
@@ -125,6 +128,10 @@ def _table(rows: tuple[InspectedRow, ...]) -> rich.table.Table:
     for values in zip(*shown.values(), strict=True):
         table.add_row(*(rich.text.Text(_cut(value)) for value in values))
     return table
+
+
+def _size(num_bytes: int) -> str:
+    return f"{num_bytes / 1e6:,.1f} MB" if num_bytes >= 1e5 else f"{num_bytes / 1e3:,.1f} kB"
 
 
 def _cut(text: str) -> str:
