@@ -59,7 +59,7 @@ def peek_table(
                 ended = True
         except SourceError as error:
             return Peek(rows=tuple(rows), fields=fields, fault=str(error))
-        num_rows = len(rows) if ended else _estimate(table, file, len(rows), lines.offset, end - start)
+        num_rows = len(rows) if ended else _estimate(table, file, len(rows), lines.num_read, end - start)
     return Peek(rows=tuple(rows), num_rows=num_rows, is_exact=ended, fields=fields)
 
 
