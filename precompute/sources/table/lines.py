@@ -20,10 +20,11 @@ _CHUNK_BYTES = 1 << 20
 class Lines:
     """The lines of a byte stream as text, with their ends. Can be iterated over once, in several loops.
 
-    `number` and `offset` are those of the latest line and its end, `num_read` counts the bytes read so far; whoever reads rows from the lines counts in
-    `num_blank` the lines without a row, in `num_long_rows` the rows of several lines, and in `num_quoted` the rows of
-    a table without quoting that have a field beginning with a quote. Rows without a header note in `unseen` the names
-    that were asked for and that no row has had so far, and in `first_names` (names, line) of the first row.
+    `number` and `offset` are those of the latest line and its end; `num_read` counts the bytes read so far. Whoever
+    reads rows from the lines counts in `num_blank` the lines without a row, in `num_long_rows` the rows of several
+    lines, and in `num_quoted` the rows of a table without quoting that have a field beginning with a quote. Rows
+    without a header note in `unseen` the names that were asked for and that no row has had so far, and in
+    `first_names` (names, line) of the first row.
 
     Args:
       stream: the bytes.
