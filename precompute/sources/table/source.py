@@ -37,6 +37,7 @@ from lit_precompute.schemas.storage import beside, is_url
 
 # A header is read again for each slice: little more than itself.
 _HEADER_BYTES = 1 << 12
+_HASHED_TOGETHER = 1024
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -78,7 +79,7 @@ class TableSource:
 
     def look(self, file: ListedFile, rows_per_slice: int) -> FileLook:
         """Reads a table once."""
-        hashes, has_labels = bytearray(), False
+        hashes, keys, has_labels = bytearray(), list[str](), False
         schemes: set[str] = set()
         with open_table(file.path, self.opener) as table:
             lines = Lines(table.text, file.path, at_start=True)
@@ -96,12 +97,15 @@ class TableSource:
                     check_scheme(row.path, f"{file.path}, line {placed.line}", self.opener)
                     schemes.add(scheme)
                 slicer.add(placed)
-                hashes += hash_keys([row.key])
+                keys.append(row.key)
+                if len(keys) == _HASHED_TOGETHER:
+                    hashes += hash_keys(keys)
+                    keys.clear()
                 has_labels = has_labels or row.label != ""
             return FileLook(
                 path=file.path,
                 slices=slicer.finish(),
-                key_hashes=bytes(hashes),
+                key_hashes=bytes(hashes + hash_keys(keys)),
                 num_bytes=table.file.num_bytes,
                 sha256=table.file.digest.hexdigest(),
                 findings=findings_of(lines, layout, self.columns, has_labels=has_labels),
