@@ -68,13 +68,16 @@ class EncodedImage:
     """An image whose size is known and allowed; decoded once.
 
     Attributes:
+      width: as stored, before the orientation is applied.
+      height: likewise.
       num_pixels: the pixels that decoding holds in memory.
+      format: its name, such as JPEG, whatever the file's name says.
     """
 
     width: int
     height: int
     num_pixels: int
-    _format: str
+    format: str
     _decode: Callable[[JpegDecoding], np.ndarray]
 
     def decode(self, jpeg: JpegDecoding) -> UInt8[np.ndarray, "height width 3"]:
@@ -83,7 +86,7 @@ class EncodedImage:
         Raises:
           ImageError: with the reason "unsupported" or "truncated".
         """
-        with _faults_named(self._format):
+        with _faults_named(self.format):
             return self._decode(jpeg)
 
 

@@ -137,7 +137,12 @@ def _listed_at_once(path: str, names: Sequence[str], find: Finder) -> Mapping[st
     pattern = _BRACES.sub("*", path)
     if len(names) <= _MAX_ASKED or not is_url(path) or is_web(path) or any(has_marks(name) for name in names):
         return None
-    found = find(pattern)
-    if absent := next((name for name in names if name not in found), None):
+    found = {_within(name): file for name, file in find(pattern).items()}
+    if absent := next((name for name in names if _within(name) not in found), None):
         raise SourceError(f"{absent}: no such file; {path} names {len(names):,} files")
-    return found
+    return {name: found[_within(name)] for name in names}
+
+
+def _within(url: str) -> str:
+    """Returns a URL without what stores spell in several ways: gs:// and gcs://, memory://a and memory:///a."""
+    return url.rpartition("://")[2].lstrip("/")

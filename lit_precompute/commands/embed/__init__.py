@@ -12,6 +12,7 @@ from lit_precompute.commands.console import (
     make_console,
     take_debug_flag,
 )
+from lit_precompute.commands.embed.inspect import Inspect
 from lit_precompute.commands.embed.run import Run
 from lit_precompute.commands.embed.status import Cancel, Status
 from lit_precompute.commands.embed.towers import Towers
@@ -26,6 +27,7 @@ def main() -> None:
         Annotated[Run, tyro.conf.subcommand("run")]
         | Annotated[Status, tyro.conf.subcommand("status")]
         | Annotated[Cancel, tyro.conf.subcommand("cancel")]
+        | Annotated[Inspect, tyro.conf.subcommand("inspect")]
         | Annotated[Towers, tyro.conf.subcommand("towers")]
     )
     with errors_as_messages():

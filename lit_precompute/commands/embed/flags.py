@@ -18,9 +18,12 @@ _NAMES = {
     **{f"source.columns.{name}": f"{name}-column" for name in ("image", "text", "texts", "label", "key")},
     "source.columns.named": "named-text",
 }
+NOTHING_FIXED: Mapping[str, Any] = {}
 
 
-def flat_flags(options: type, names: Mapping[str, str] = _NAMES, prefix: str = "") -> Any:
+def flat_flags(
+    options: type, names: Mapping[str, str] = _NAMES, prefix: str = "", fixed: Mapping[str, Any] = NOTHING_FIXED
+) -> Any:
     """Returns the options' type, annotated so that tyro gives each field, nested ones included, one flat flag.
 
     Defaults, choices and help texts (the section Attributes) come from the options.
@@ -29,10 +32,13 @@ def flat_flags(options: type, names: Mapping[str, str] = _NAMES, prefix: str = "
       options: a dataclass; fields that are dataclasses are flattened as well.
       names: flags by dotted field path; other flags are named like their field.
       prefix: dotted path of the field that contains these options, with a trailing dot.
+      fixed: values of fields that have no flag.
     """
     hints = typing.get_type_hints(options)
     parameters: list[inspect.Parameter] = []
     for field in dataclasses.fields(options):
+        if field.name in fixed:
+            continue
         path, default = prefix + field.name, field.default
         if dataclasses.is_dataclass(hints[field.name]):
             annotation = flat_flags(hints[field.name], names, f"{path}.")
@@ -45,7 +51,7 @@ def flat_flags(options: type, names: Mapping[str, str] = _NAMES, prefix: str = "
         parameters.append(inspect.Parameter(field.name, kind, default=default, annotation=annotation))
 
     def make(**values: Any) -> Any:
-        return options(**values)
+        return options(**fixed, **values)
 
     make.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess] -- PEP 362
     make.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

@@ -20,10 +20,11 @@ _CHUNK_BYTES = 1 << 20
 class Lines:
     """The lines of a byte stream as text, with their ends. Can be iterated over once, in several loops.
 
-    `number` and `offset` are those of the latest line and its end; whoever reads rows from the lines counts in
-    `num_blank` the lines without a row, in `num_long_rows` the rows of several lines, and in `num_quoted` the rows of
-    a table without quoting that have a field beginning with a quote. Rows without a header note in `unseen` the names
-    that were asked for and that no row has had so far, and in `first_names` (names, line) of the first row.
+    `number` and `offset` are those of the latest line and its end; `num_read` counts the bytes read so far. Whoever
+    reads rows from the lines counts in `num_blank` the lines without a row, in `num_long_rows` the rows of several
+    lines, and in `num_quoted` the rows of a table without quoting that have a field beginning with a quote. Rows
+    without a header note in `unseen` the names that were asked for and that no row has had so far, and in
+    `first_names` (names, line) of the first row.
 
     Args:
       stream: the bytes.
@@ -37,7 +38,7 @@ class Lines:
         self, stream: Readable, path: str, *, at_start: bool, num_before: int = 0, chunk_bytes: int = _CHUNK_BYTES
     ):
         self.path = path
-        self.offset = 0
+        self.offset = self.num_read = 0
         self.number = num_before
         self.num_blank = self.num_long_rows = self.num_quoted = 0
         self.unseen: set[str] = set()
@@ -68,6 +69,7 @@ class Lines:
         """Yields the lines of one chunk after the other."""
         held: list[bytes] = []  # the parts of the last line so far, which may go on in the next chunk
         while chunk := stream.read(self._chunk_bytes):
+            self.num_read += len(chunk)
             if held and (held[-1].endswith(b"\n") or (held[-1].endswith(b"\r") and not chunk.startswith(b"\n"))):
                 yield [b"".join(held)]
                 held = []

@@ -17,6 +17,7 @@ from typing import Any
 
 from lit_precompute.precompute.sources.files import Finder, Opener, check_scheme, open_first, read_image
 from lit_precompute.precompute.sources.listing import list_files
+from lit_precompute.precompute.sources.peeking import Peek
 from lit_precompute.precompute.sources.planning import hash_keys
 from lit_precompute.precompute.sources.source import Example, FileLook, FileSlice, ListedFile, SourceError, Survey
 from lit_precompute.precompute.sources.spec import SourceColumns, SourceSpec
@@ -26,6 +27,7 @@ from lit_precompute.precompute.sources.table.format import endings_of
 from lit_precompute.precompute.sources.table.gathering import PlacedRow, placed_rows
 from lit_precompute.precompute.sources.table.json_lines import JsonLayout
 from lit_precompute.precompute.sources.table.lines import Lines
+from lit_precompute.precompute.sources.table.peeking import peek_table
 from lit_precompute.precompute.sources.table.rows import Layout, Row
 from lit_precompute.precompute.sources.table.slicing import Slicer
 from lit_precompute.precompute.sources.table.streams import open_table
@@ -35,6 +37,7 @@ from lit_precompute.schemas.storage import beside, is_url
 
 # A header is read again for each slice: little more than itself.
 _HEADER_BYTES = 1 << 12
+_HASHED_TOGETHER = 1024
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -76,7 +79,7 @@ class TableSource:
 
     def look(self, file: ListedFile, rows_per_slice: int) -> FileLook:
         """Reads a table once."""
-        hashes, has_labels = bytearray(), False
+        hashes, keys, has_labels = bytearray(), list[str](), False
         schemes: set[str] = set()
         with open_table(file.path, self.opener) as table:
             lines = Lines(table.text, file.path, at_start=True)
@@ -94,12 +97,15 @@ class TableSource:
                     check_scheme(row.path, f"{file.path}, line {placed.line}", self.opener)
                     schemes.add(scheme)
                 slicer.add(placed)
-                hashes += hash_keys([row.key])
+                keys.append(row.key)
+                if len(keys) == _HASHED_TOGETHER:
+                    hashes += hash_keys(keys)
+                    keys.clear()
                 has_labels = has_labels or row.label != ""
             return FileLook(
                 path=file.path,
                 slices=slicer.finish(),
-                key_hashes=bytes(hashes),
+                key_hashes=bytes(hashes + hash_keys(keys)),
                 num_bytes=table.file.num_bytes,
                 sha256=table.file.digest.hexdigest(),
                 findings=findings_of(lines, layout, self.columns, has_labels=has_labels),
@@ -125,6 +131,18 @@ class TableSource:
                 f"{part.path}: bytes {part.start} to {part.stop} had {part.num_rows} rows when the job was planned "
                 f"and have {num_rows} now; the table changed: start again with a new output directory"
             )
+
+    def peek(self, file: ListedFile, max_rows: int) -> Peek:
+        """Returns the first rows of a table; see `Peekable`."""
+        return peek_table(
+            file,
+            max_rows,
+            format=self.format,
+            gather=self.gather,
+            opener=self.opener,
+            layout_of=self._layout,
+            example_of=self._example,
+        )
 
     def _layout(self, lines: Lines) -> Layout:
         """Returns the table's layout; reads the header, if it has one."""

@@ -21,7 +21,9 @@ from lit_precompute.precompute.sources.source import SourceError
 from lit_precompute.schemas.storage import StorageError
 
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd"}
-_CHUNK_BYTES = 1 << 18
+_CHUNK_BYTES = 1 << 16
+# Read of a compressed text to find how much longer than the file it is.
+_TRIED_BYTES = 1 << 22
 _FETCH_AGAIN = "fetch or make the file again"
 
 
@@ -82,6 +84,19 @@ class OpenTable:
     compression: str | None
     file: HashedFile
     text: Readable
+
+    def text_bytes(self, num_read: int, size: int) -> int:
+        """Returns how many bytes of text there are, a guess where the file is compressed; reads on in `text`.
+
+        Args:
+          num_read: bytes of `text` that have been read.
+          size: of the file.
+        """
+        if self.compression is None:
+            return size
+        while num_read < _TRIED_BYTES and (data := self.text.read(_CHUNK_BYTES)):
+            num_read += len(data)
+        return round(num_read * max(size / max(self.file.num_bytes, 1), 1))
 
     def text_from(self, start: int, stop: int) -> Readable:
         """Returns a part of the text, counted in bytes after decompression; `text` must not be read any more."""
