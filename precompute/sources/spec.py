@@ -16,14 +16,15 @@ _TAKEN = ("key", "texts")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SourceColumns:
-    """The names of a table's columns, or of the keys in a sample's JSON.
+    """The names of a table's columns, of a record's features, or of the keys in a sample's JSON.
 
     Attributes:
-      image: Column of the images or their paths, relative to the table; in tars the image's suffix, such as left.png.
+      image: Column of the images or their paths, relative to the table; in tars and folders the image's suffix, such as
+        left.png; in records their feature.
       text: Column of a text; a table may have several of this name, or text_1, text_2, ...
       texts: Column of a list of texts (in CSV and TSV as JSON).
       label: Column of the class, if any.
-      key: Column of a unique name, if any; otherwise the path is the key. Not for tars.
+      key: Column of a unique name, if any; otherwise the path is the key. Not for tars and folders.
       named: Texts to keep under names of their own beside the others: title=TITLE tags=KEYWORDS.
     """
 
@@ -85,8 +86,10 @@ class SourceSpec:
     """A source of images and texts.
 
     Attributes:
-      path: A table (.csv, .tsv, .jsonl), webdataset tars (one, a folder, a pattern like data-{0000..0012}.tar).
-      format: Format of the source if its name does not tell: tsv, quoted-tsv, semicolon-csv, webdataset ...
+      path: A table (.csv, .tsv, .jsonl), webdataset tars (one, a folder, a pattern like data-{0000..0012}.tar),
+        TFRecord or ArrayRecord files, a folder that TFDS wrote, a folder of images.
+      format: Format of the source if its name does not tell: tsv, quoted-tsv, semicolon-csv, webdataset, tfrecord,
+        class-folders ...
       columns: Names of the source's columns.
       sample_name: Where the names in tars are cut into a sample's name and a suffix; last-dot if names contain dots.
       gather: One caption a row: consecutive rows of a table with the same image (or key) become one, with all texts.

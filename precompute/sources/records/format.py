@@ -9,13 +9,8 @@ from lit_precompute.precompute.sources.source import Source
 from lit_precompute.precompute.sources.spec import SourceSpec
 
 _ENDINGS = {
-    ".tfrecord": "tfrecord",
-    ".tfrecords": "tfrecord",
-    ".tfrec": "tfrecord",
-    ".tfrecord.gz": "tfrecord",
-    ".tfrecords.gz": "tfrecord",
-    ".array_record": "array-record",
-    ".arrayrecord": "array-record",
+    **{f"{suffix}{gz}": "tfrecord" for suffix in (".tfrecord", ".tfrecords", ".tfrec") for gz in ("", ".gz")},
+    **dict.fromkeys((".array_record", ".arrayrecord"), "array-record"),
 }
 
 

@@ -126,8 +126,8 @@ def _flat(name: str, feature: Any, depth: int) -> Iterator[tuple[str, FeatureKin
     elif "sequence" in feature:
         yield from _flat(name, feature["sequence"].get("feature"), depth + 1)
     else:
-        kind: FeatureKind = next((kind for key, kind in _KINDS.items() if key in feature), "other")
-        yield (f"{name}{NESTED}" if depth > 1 else name), kind
+        kinds: list[FeatureKind] = [kind for key, kind in _KINDS.items() if key in feature]
+        yield (f"{name}{NESTED}" if depth > 1 else name), kinds[0] if kinds else "other"
 
 
 def classes_name(feature: str) -> str:
