@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from lit_precompute.pipelines.embed.launch import embed as embed
     from lit_precompute.pipelines.embed.options import EmbedOptions as EmbedOptions
     from lit_precompute.precompute.options import DecodingOptions as DecodingOptions
-    from lit_precompute.precompute.sources.source import SourceColumns as SourceColumns
+    from lit_precompute.precompute.sources.spec import SourceColumns as SourceColumns
+    from lit_precompute.precompute.sources.spec import SourceSpec as SourceSpec
     from lit_precompute.schemas import ColumnSchema as ColumnSchema
     from lit_precompute.schemas import DatasetError as DatasetError
     from lit_precompute.schemas import DatasetWriter as DatasetWriter
@@ -88,7 +89,8 @@ _HOMES = {
     "embed": "pipelines.embed.launch:embed",
     "EmbedOptions": "pipelines.embed.options:EmbedOptions",
     "DecodingOptions": "precompute.options:DecodingOptions",
-    "SourceColumns": "precompute.sources.source:SourceColumns",
+    "SourceColumns": "precompute.sources.spec:SourceColumns",
+    "SourceSpec": "precompute.sources.spec:SourceSpec",
     # Tuning
     "train": "tuning:train",
     "Recipe": "tune.config.recipe:Recipe",
@@ -134,6 +136,7 @@ __all__ = [
     "SentencePieceOptions",
     "SoftmaxOptions",
     "SourceColumns",
+    "SourceSpec",
     "SourceFile",
     "SourceInfo",
     "Standardise",

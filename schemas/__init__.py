@@ -1,7 +1,17 @@
 """The embedding dataset on disk: manifest, tables, blocks, reading, writing, checking."""
 
 from lit_precompute.schemas.manifest import Manifest
-from lit_precompute.schemas.manifest_parts import FileInfo, Note, Probe, ShardInfo, SourceFile, SourceInfo
+from lit_precompute.schemas.manifest.environments import current_environment
+from lit_precompute.schemas.manifest.parts import (
+    Environment,
+    FileInfo,
+    Note,
+    Probe,
+    Reference,
+    ShardInfo,
+    SourceFile,
+    SourceInfo,
+)
 from lit_precompute.schemas.reading.dataset import EmbeddingDataset
 from lit_precompute.schemas.reading.row_block import RowBlock
 from lit_precompute.schemas.storage import DatasetError
@@ -24,10 +34,12 @@ __all__ = [
     "DatasetError",
     "DatasetWriter",
     "EmbeddingDataset",
+    "Environment",
     "FileInfo",
     "Manifest",
     "Note",
     "Probe",
+    "Reference",
     "RowBlock",
     "ShardInfo",
     "ShardWriter",
@@ -37,6 +49,7 @@ __all__ = [
     "TowerCard",
     "VectorType",
     "captions_table",
+    "current_environment",
     "embeddings_table",
     "failures_table",
     "labels_table",

@@ -26,13 +26,39 @@ def decode(data: bytes, schema: pa.Schema, where: str) -> pa.RecordBatch:
     Raises:
       DatasetError: `data` is not a block, or has a different schema; the message begins with `where`.
     """
+    batch = _first_batch(data, where)
+    _check_schema(batch, schema, where)
+    return batch
+
+
+def decode_list(data: bytes, schema: pa.Schema, where: str) -> pa.RecordBatch:
+    """Returns the record batch of a list beside the manifest, every value of which is checked to be one.
+
+    Raises:
+      DatasetError: `data` is not a block, or has a different schema; the message begins with `where`.
+    """
+    batch = _first_batch(data, where)
+    _check_schema(batch, schema, where)
+    try:
+        batch.validate(full=True)
+    except pa.ArrowInvalid as error:
+        raise DatasetError(f"{where}: damaged ({error}); {HOW_TO_MEND}") from error
+    for field in schema:
+        if not field.nullable and batch.column(field.name).null_count:
+            raise DatasetError(f"{where}: column '{field.name}' must have no nulls")
+    return batch
+
+
+def _first_batch(data: bytes, where: str) -> pa.RecordBatch:
     try:
         with pa.ipc.open_stream(pa.py_buffer(data)) as stream:
-            batch = stream.read_next_batch()
-    except (pa.ArrowInvalid, pa.ArrowSerializationError, OSError, StopIteration) as error:
+            return stream.read_next_batch()
+    except (pa.ArrowException, OSError, StopIteration, MemoryError) as error:
         raise DatasetError(
             f"{where}: not an Arrow IPC stream ({error}); verify the dataset and {HOW_TO_MEND}"
         ) from error
+
+
+def _check_schema(batch: pa.RecordBatch, schema: pa.Schema, where: str) -> None:
     if not batch.schema.equals(schema, check_metadata=True):
         raise DatasetError(f"{where}: the block's schema is {batch.schema}, the manifest's {schema}")
-    return batch

@@ -1,11 +1,9 @@
-"""Claiming a directory: it belongs to the one job or training run that a note in it describes.
+"""Claiming a folder, on disk or in a store: it belongs to the one job or training run that a note in it describes.
 
-Promises: a description that differs from the note, and a directory with files but no note, are refused before anything
-is written; of two concurrent claims whose note has a folder of its own, the first wins. Not here: what the note says,
-and locks.
+Promises: a description that differs from the note, and a folder with files but no note, are refused before anything is
+written; of concurrent claims the first wins. Not here: what the note says, and locks.
 """
 
-import contextlib
 import dataclasses
 import json
 import os
@@ -13,33 +11,33 @@ import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lit_precompute.schemas.json_files import JsonFileError, read_json_object
-from lit_precompute.schemas.storage import publish_folder, write_text_atomically
+from lit_precompute.schemas.json_files import JsonFileError, parse_json_object
+from lit_precompute.schemas.storage import Folder, is_url, list_names
 
 _MAX_NAMED = 8
 
 
 class ClaimError(ValueError):
-    """A directory belongs to a different job or run, or contains other files."""
+    """A folder belongs to a different job or run, or contains other files."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Claim:
-    """A directory and the note that says what it belongs to.
+    """A folder and the note that says what it belongs to.
 
     Attributes:
-      directory: the directory.
-      note: a file with a JSON object, in the directory or in a folder of its own there, which appears with the note.
-      kind: what the directory belongs to, for errors.
+      folder: the folder.
+      note: name in the folder of a file with a JSON object.
+      kind: what the folder belongs to, for errors.
       own_prefix: prefix of its own files' names before the note exists; a kill may leave such files.
-      advice_foreign: what to do if the directory contains other files.
+      advice_foreign: what to do if the folder contains other files.
       advice_another: what to do if it belongs to another.
       advice_damaged: what to do if the note is damaged.
       flags: what the user knows values of the note by, where that differs from their dotted names.
     """
 
-    directory: pathlib.Path
-    note: pathlib.Path
+    folder: Folder
+    note: str
     kind: str
     own_prefix: str
     advice_foreign: str
@@ -51,36 +49,37 @@ class Claim:
         """Writes the note, or checks that the existing one equals the description.
 
         Raises:
-          ClaimError: the directory belongs to another (each difference with both values), or contains other files.
+          ClaimError: the folder belongs to another (each difference with both values), or contains other files.
         """
-        if not self.note.exists():
+        if not self.is_made():
             self.refuse_foreign_files()
-            self._begin(description)
-        try:
-            found = self.read()
-        except FileNotFoundError as error:
-            raise ClaimError(
-                f"{self.note.parent}: does not belong to a {self.kind}; remove it, or {self.advice_foreign}"
-            ) from error
-        self.refuse_another(found, description)
+            self.folder.create(self.note, _encoded(description))
+        self.refuse_another(self.read(), description)
+
+    def is_made(self) -> bool:
+        """Returns whether there is a note."""
+        return self.folder.exists(self.note)
 
     def refuse_foreign_files(self) -> None:
         """Raises ClaimError if there is no note, but foreign files."""
-        paths = self.directory.iterdir() if self.directory.exists() else ()
-        names = sorted(path.name for path in paths if not path.name.startswith(self.own_prefix))
-        if names and not self.note.exists():
+        try:
+            files, folders, _ = list_names(self.folder.path)
+        except FileNotFoundError:
+            return
+        names = sorted(name for name in files + folders if not name.startswith(self.own_prefix))
+        if names and not self.is_made():
             raise ClaimError(
-                f"{self.directory}: contains files that do not belong to a {self.kind} ({', '.join(names[:3])}); "
+                f"{self.folder.path}: contains files that do not belong to a {self.kind} ({', '.join(names[:3])}); "
                 f"{self.advice_foreign}"
             )
 
     def refuse_another(self, found: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
-        """Raises ClaimError if the request differs from what the directory was found to belong to."""
+        """Raises ClaimError if the request differs from what the folder was found to belong to."""
         words = list(differences(found, asked, self.flags).values())
         if words:
             more = f"; and {len(words) - _MAX_NAMED} more" if len(words) > _MAX_NAMED else ""
             raise ClaimError(
-                f"{self.directory}: belongs to another {self.kind}: {'; '.join(words[:_MAX_NAMED])}{more}. "
+                f"{self.folder.path}: belongs to another {self.kind}: {'; '.join(words[:_MAX_NAMED])}{more}. "
                 f"{self.advice_another}"
             )
 
@@ -92,29 +91,25 @@ class Claim:
           ClaimError: it is damaged.
         """
         try:
-            return read_json_object(self.note, self.advice_damaged)
+            return parse_json_object(self.folder.read(self.note), self.folder.join(self.note), self.advice_damaged)
         except JsonFileError as error:
             raise ClaimError(str(error)) from error
 
     def rewrite(self, description: Mapping[str, Any]) -> None:
         """Replaces the note of an existing claim."""
-        _write(self.note, description)
-
-    def _begin(self, description: Mapping[str, Any]) -> None:
-        folder = self.note.parent
-        if folder == self.directory:
-            _write(self.note, description)
-            return
-        with contextlib.suppress(FileExistsError):  # another claim was first, or the folder is foreign
-            publish_folder(folder, lambda made: _write(made / self.note.name, description), prefix="")
+        self.folder.write(self.note, _encoded(description))
 
 
-def place_in_the_way(path: pathlib.Path) -> pathlib.Path | None:
-    """Returns what keeps a folder from being made or filled at a path: a file, or a folder that may not be written to.
+def place_in_the_way(folder: Folder) -> pathlib.Path | None:
+    """Returns what keeps a local folder from being made or filled: a file, or a folder that may not be written to.
 
-    None if nothing is known to; some systems say that a folder may be written to, and refuse later.
+    None if nothing is known to: some systems say that a folder may be written to, and refuse later; of a store, only
+    writing tells.
     """
-    place = next(place for place in (path, *path.absolute().parents) if place.exists())
+    if is_url(folder.path):
+        return None
+    path = pathlib.Path(folder.path)
+    place = next(place for place in (path, *path.parents) if place.exists())
     return None if place.is_dir() and os.access(place, os.W_OK | os.X_OK) else place
 
 
@@ -131,8 +126,8 @@ def differences(
     }
 
 
-def _write(path: pathlib.Path, description: Mapping[str, Any]) -> None:
-    write_text_atomically(path, json.dumps(description, indent=1) + "\n")
+def _encoded(description: Mapping[str, Any]) -> bytes:
+    return (json.dumps(description, indent=1) + "\n").encode()
 
 
 def _flatten(fields: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

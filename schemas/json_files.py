@@ -30,13 +30,27 @@ def read_json_object(path: pathlib.Path, advice: str) -> dict[str, Any]:
       FileNotFoundError: there is no such file.
       JsonFileError: it is not UTF-8, not JSON, not an object, or nested too deeply.
     """
+    return parse_json_object(path.read_bytes(), str(path), advice)
+
+
+def parse_json_object(data: bytes, where: str, advice: str) -> dict[str, Any]:
+    """Returns the JSON object that a file holds.
+
+    Args:
+      data: the file's bytes.
+      where: its path, with which an error begins.
+      advice: what to do if it is damaged; an error ends with it.
+
+    Raises:
+      JsonFileError: it is not UTF-8, not JSON, not an object, or nested too deeply.
+    """
     try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
+        content: Any = json.loads(data.decode("utf-8"))
         _refuse_depth(content)
     except (ValueError, RecursionError) as error:
-        raise JsonFileError(f"{path}: not JSON ({why_not_json(error)}); {advice}") from error
+        raise JsonFileError(f"{where}: not JSON ({why_not_json(error)}); {advice}") from error
     if not isinstance(content, dict):
-        raise JsonFileError(f"{path}: must be a JSON object, got {type(content).__name__}; {advice}")
+        raise JsonFileError(f"{where}: must be a JSON object, got {type(content).__name__}; {advice}")
     return content
 
 

@@ -9,11 +9,16 @@ from typing import Any, Literal
 import pyarrow as pa
 import pydantic
 
+from lit_precompute.schemas.storage import DatasetError
 from lit_precompute.schemas.vectors import VectorType, scale_column, vector_field
 
 KEY = "key"
-# The table that every dataset has, and its vector column.
+# The table that every dataset has, and the vector column of all tables of image embeddings.
 EMBEDDINGS, EMBEDDING = "embeddings", "embedding"
+FAILURES = "failures"
+# Names beside the tables' folders.
+_RESERVED = ("attachments",)
+_RESERVED_ENDINGS = (".json", ".arrow")
 
 
 class StrictModel(pydantic.BaseModel):
@@ -60,11 +65,15 @@ class ColumnSchema(StrictModel):
 
 
 class TableSchema(StrictModel):
-    """One table: its name, its columns (`key` first), and whether its rows are the dataset's rows."""
+    """One table: its name, its columns (`key` first), and whether its rows are the dataset's rows.
+
+    `reference` is the number of the manifest's reference that has its files; None for files of the dataset's own.
+    """
 
     name: str
     columns: list[ColumnSchema]
     aligned: bool = True
+    reference: int | None = pydantic.Field(default=None, ge=0)
 
     @pydantic.model_validator(mode="after")
     def _names_are_usable(self) -> "TableSchema":
@@ -92,6 +101,14 @@ class TableSchema(StrictModel):
         """Returns the schema that every block of the table has."""
         return pa.schema([column.field() for column in self.columns])
 
+    def to_json(self) -> dict[str, Any]:
+        """Returns the table as the manifest has it; `reference` only if there is one."""
+        return self.model_dump(exclude={"reference"} if self.reference is None else None)
+
+    def content_json(self) -> dict[str, Any]:
+        """Returns what the table's rows are, wherever its files are."""
+        return self.model_dump(exclude={"reference"})
+
     @property
     def holds_vectors(self) -> bool:
         """Whether the table has vectors: its blocks are stored uncompressed, to be read without a copy."""
@@ -102,12 +119,27 @@ def _key() -> ColumnSchema:
     return ColumnSchema(name=KEY, type="string")
 
 
-def embeddings_table(width: int, vector_type: VectorType) -> TableSchema:
-    """Returns `embeddings`: key, embedding[width], and for int8 embedding_scale."""
+def is_embeddings(table: str) -> bool:
+    """Returns whether a table of this name holds embeddings of the images: `embeddings`, or `embeddings-NAME`."""
+    return table == EMBEDDINGS or table.startswith(f"{EMBEDDINGS}-")
+
+
+def check_own_tables(tables: Iterable[TableSchema]) -> None:
+    """Raises DatasetError if tables share a name, or have one that another of the dataset's files needs."""
+    names = [table.name for table in tables]
+    for name in names:
+        if names.count(name) > 1:
+            raise DatasetError(f"tables: names must differ, got {names}")
+        if name in _RESERVED or name.endswith(_RESERVED_ENDINGS):
+            raise DatasetError(f"table '{name}': other files of a dataset have this name; choose another")
+
+
+def embeddings_table(width: int, vector_type: VectorType, name: str = EMBEDDINGS) -> TableSchema:
+    """Returns `embeddings`, or another table of embeddings: key, embedding[width], and for int8 embedding_scale."""
     columns = [_key(), ColumnSchema(name=EMBEDDING, type="vector", width=width, vector_type=vector_type)]
     if vector_type == "int8":
         columns.append(ColumnSchema(name=scale_column(EMBEDDING), type="scale"))
-    return TableSchema(name=EMBEDDINGS, columns=columns)
+    return TableSchema(name=name, columns=columns)
 
 
 def captions_table(named: Iterable[str] = ()) -> TableSchema:
@@ -124,4 +156,4 @@ def labels_table() -> TableSchema:
 def failures_table() -> TableSchema:
     """Returns `failures`: the rows that could not be embedded, and why; not aligned with the other tables."""
     words = [ColumnSchema(name=name, type="string") for name in ("source", "reason", "message")]
-    return TableSchema(name="failures", columns=[_key(), *words], aligned=False)
+    return TableSchema(name=FAILURES, columns=[_key(), *words], aligned=False)

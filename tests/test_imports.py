@@ -31,7 +31,8 @@ OTHERS = {
 }
 # Single modules that may import more than their folder.
 ALSO = {
-    "schemas/storage/": {"fsspec", "aiohttp"},
+    "schemas/storage/": {"fsspec", "aiohttp", "gcsfs"},
+    "precompute/sources/records/": {"array_record", "google", "google_crc32c"},
     "tune/evaluation/show": {"PIL", "precompute", "matplotlib"},
     "tune/training/plots.py": {"matplotlib"},
 }

@@ -190,7 +190,8 @@ def test_without_the_extra_embedding_says_which_to_install(plain, tmp_path):
     arguments = ["--source", "captions.tsv", "--tower", "vit_b16", "--output", "out"]
     assert "pip install 'lit-precompute[embed]'" in _run([plain, "-m", FACE, "embed", "run", *arguments], tmp_path, 2)
     program = "import lit_precompute as lit\n"
-    program += "options = lit.EmbedOptions(source='a.tsv', tower=lit.ImageTowerOptions(name='b'), output='c')\n"
+    program += "tower, source = lit.ImageTowerOptions(name='b'), lit.SourceSpec('a.tsv')\n"
+    program += "options = lit.EmbedOptions(source=source, tower=tower, output='c')\n"
     program += "try:\n    lit.embed(options)\nexcept ModuleNotFoundError as error:\n    print(error)"
     assert "pip install 'lit-precompute[embed]'" in _run([plain, "-c", program], tmp_path)
 

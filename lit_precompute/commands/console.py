@@ -6,7 +6,7 @@ import json
 import logging
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
 import rich.console
@@ -83,6 +83,12 @@ def errors_as_messages() -> Iterator[None]:
         fail(os_error_in_words(error), status=1 if is_full_disk(error) else 2)
     except ValueError as error:
         fail(error, status=1 if is_full_disk(error) else 2)
+
+
+def refuse_flags(command: str, flags: Sequence[str]) -> None:
+    """Raises ValueError if a command that takes no flags of Beam's got unknown ones."""
+    if flags:
+        raise ValueError(f"unknown options {' '.join(flags)}; see {command} --help")
 
 
 def find_modules_here() -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import sys
+from collections.abc import Mapping
 from typing import Annotated
 
 import rich.console
@@ -23,14 +24,17 @@ from lit_precompute.schemas.checking.receipt import Receipt, make_receipt
 from lit_precompute.schemas.checking.verification import verify
 from lit_precompute.schemas.manifest import Manifest
 from lit_precompute.schemas.reading.dataset import EmbeddingDataset
+from lit_precompute.schemas.tables import EMBEDDINGS, FAILURES, TableSchema
+from lit_precompute.schemas.tower_card import TowerCard
 from lit_precompute.schemas.wording import counted
 
 _MAX_REASONS = 10
+_NO_RECEIPT = ("receipt", "only for a dataset on this machine: it reads rows of up to 64 shards")
 
 
 @dataclasses.dataclass(frozen=True)
 class Info:
-    """Shows what a dataset contains: rows, tower, source, tables, failures, and what the stored type cost in accuracy.
+    """Shows what a dataset contains: rows, towers, source, tables, failures, and what the stored type cost in accuracy.
 
     For example:
 
@@ -38,24 +42,35 @@ class Info:
     """
 
     dataset: tyro.conf.Positional[str]
-    """Directory of the dataset."""
+    """The dataset: a directory, or a URL."""
     json: bool = False
     """Print JSON for programs."""
 
     def run(self, console: rich.console.Console) -> int:
         """Prints the card; returns the exit status."""
         with EmbeddingDataset.open(self.dataset) as dataset:
-            manifest = dataset.manifest
-            reasons = count_reasons(dataset)
-            receipt = make_receipt(dataset)
+            manifest, is_remote = dataset.manifest, dataset.is_remote
+            # They would fetch many files from a store.
+            reasons = {} if is_remote else count_reasons(dataset)
+        receipts = {} if is_remote else make_receipts(self.dataset, manifest)
         if self.json:
-            fields = manifest.model_dump(exclude={"probes", "shards"})
-            sizes = {"bytes": table_bytes(manifest), "num_shards": len(manifest.shards), "failures": reasons}
-            identity = {"model_identity": manifest.tower.model_identity}
-            figures = {"receipt": None if receipt is None else dataclasses.asdict(receipt)}
-            print_json(fields | identity | sizes | figures, sort_keys=True)
+            identities = {table: tower.model_identity for table, tower in manifest.towers.items()}
+            figures = {table: receipt and dataclasses.asdict(receipt) for table, receipt in receipts.items()}
+            print_json(
+                {
+                    **manifest.summary(),
+                    "failures": reasons,
+                    "model_identities": identities,
+                    "receipts": figures,
+                    # Of the table `embeddings`.
+                    "tower": manifest.tower.model_dump(),
+                    "model_identity": identities[EMBEDDINGS],
+                    "receipt": figures.get(EMBEDDINGS),
+                },
+                sort_keys=True,
+            )
         else:
-            console.print(make_card(self.dataset, manifest, reasons, receipt))
+            console.print(make_card(self.dataset, manifest, reasons, receipts))
         return 0
 
 
@@ -63,13 +78,14 @@ class Info:
 class Verify:
     """Checks every file of a dataset: checksums, row counts, alignment, finite values, ledger. Exits with 1 on a fault.
 
-    For example:
+    Files in a store are fetched and checked one by one. For example:
 
       lit-data verify cc12m-vit_l16
+      lit-data verify gs://bucket/cc12m-vit_l16
     """
 
     dataset: tyro.conf.Positional[str]
-    """Directory of the dataset."""
+    """The dataset: a directory, or a URL."""
 
     def run(self, console: rich.console.Console) -> int:
         """Prints every fault; returns the exit status."""
@@ -91,25 +107,29 @@ class Verify:
         return 0
 
 
-def table_bytes(manifest: Manifest) -> dict[str, int]:
-    """Returns the size of each table's files in bytes."""
-    return {table.name: sum(shard.files[table.name].bytes for shard in manifest.shards) for table in manifest.tables}
+def make_receipts(path: str, manifest: Manifest) -> dict[str, Receipt | None]:
+    """Returns the receipt of each table of embeddings."""
+    receipts: dict[str, Receipt | None] = {}
+    for table in manifest.towers:
+        with EmbeddingDataset.open(path, tables=[table]) as dataset:
+            receipts[table] = make_receipt(dataset)
+    return receipts
 
 
 def count_reasons(dataset: EmbeddingDataset) -> dict[str, int]:
     """Returns the number of failed rows per reason, most frequent first."""
-    if not any(table.name == "failures" for table in dataset.manifest.tables):
+    if not any(table.name == FAILURES for table in dataset.manifest.tables):
         return {}
     counts = dataset.failures().column("reason").value_counts().to_pylist()
     return {entry["values"]: entry["counts"] for entry in sorted(counts, key=lambda entry: -entry["counts"])}
 
 
-def describe_receipt(receipt: Receipt | None, manifest: Manifest) -> list[tuple[str, str]]:
+def describe_receipt(receipt: Receipt | None, manifest: Manifest, table: str = EMBEDDINGS) -> list[tuple[str, str]]:
     """Returns what the stored type cost in accuracy, as lines of a card."""
     if receipt is None:
         why = "format version 1 keeps" if manifest.format_version == 1 else "the manifest keeps"
         return [("receipt", f"none: {why} no float32 embeddings to compare with")]
-    vector_type = manifest.table("embeddings").columns[1].vector_type
+    vector_type = manifest.table(table).columns[1].vector_type
     probes = counted(receipt.num_probes, "probe")
     if receipt.is_exact:
         return [("receipt", f"exact: {vector_type} holds the tower's float32, on {probes}")]
@@ -124,33 +144,60 @@ def describe_receipt(receipt: Receipt | None, manifest: Manifest) -> list[tuple[
 
 
 def make_card(
-    path: str, manifest: Manifest, reasons: dict[str, int], receipt: Receipt | None = None
+    path: str, manifest: Manifest, reasons: dict[str, int], receipts: Mapping[str, Receipt | None]
 ) -> rich.table.Table:
     """Returns the card of a dataset."""
-    ledger, tower, sizes = manifest.ledger, manifest.tower, table_bytes(manifest)
+    ledger, source, shards = manifest.ledger, manifest.source, manifest.shards
     rows = [
         ("dataset", path),
         ("rows", f"{ledger.rows_written:,} = {ledger.rows_read:,} read - {ledger.rows_failed:,} failed"),
-        (
-            "shards",
-            f"{len(manifest.shards):,}, in blocks of {manifest.block_rows:,} rows, order: {manifest.order}",
-        ),
+        ("shards", f"{len(shards):,}, in blocks of {manifest.block_rows:,} rows, order: {manifest.order}"),
+        ("source", f"{source.kind} {source.path}, {counted(source.num_files, 'file')}"),
+    ]
+    for name, tower in manifest.towers.items():
+        if len(manifest.towers) > 1:
+            rows.append((name, ""))
+        rows += describe_tower(tower)
+        rows += describe_receipt(receipts[name], manifest, name) if name in receipts else [_NO_RECEIPT]
+    rows += [(f"table {table.name}", describe_table(table, manifest)) for table in manifest.tables]
+    rows += [(f"attachment {name}", f"{file.bytes:,} bytes") for name, file in manifest.attachments.items()]
+    rows += describe_environments(manifest)
+    rows += [(f"failed: {reason}", counted(count, "row")) for reason, count in list(reasons.items())[:_MAX_REASONS]]
+    rows += [(note.what, f"{note.count:,} (first: {note.first})") for note in manifest.notes]
+    return card([*rows, ("digest", manifest.digest)])
+
+
+def describe_tower(tower: TowerCard) -> list[tuple[str, str]]:
+    """Returns a tower as lines of a card."""
+    return [
         ("tower", f"{tower.name}: {tower.output_width} numbers ({tower.pooling}), {tower.num_parameters:,} parameters"),
         ("fingerprint", tower.fingerprint),
         ("model identity", tower.model_identity or "unknown: the card does not describe the network"),
         ("preprocessing", json.dumps(tower.preprocessing)),
-        ("source", f"{manifest.source.kind} {manifest.source.path}, {counted(len(manifest.source.files), 'file')}"),
     ]
-    for table in manifest.tables:
-        columns = ", ".join(
-            f"{column.name} ({column.vector_type}[{column.width}])" if column.type == "vector" else column.name
-            for column in table.columns
-        )
-        rows.append((f"table {table.name}", f"{sizes[table.name] / 1e6:,.1f} MB: {columns}"))
-    rows += describe_receipt(receipt, manifest)
-    rows += [(f"failed: {reason}", counted(count, "row")) for reason, count in list(reasons.items())[:_MAX_REASONS]]
-    rows += [(note.what, f"{note.count:,} (first: {note.first})") for note in manifest.notes]
-    return card([*rows, ("digest", manifest.digest)])
+
+
+def describe_table(table: TableSchema, manifest: Manifest) -> str:
+    """Returns a table's size, columns, and the dataset that it is in if it is another one."""
+    columns = ", ".join(
+        f"{column.name} ({column.vector_type}[{column.width}])" if column.type == "vector" else column.name
+        for column in table.columns
+    )
+    where = "" if table.reference is None else f"; in {manifest.references[table.reference].path}"
+    return f"{manifest.shards.table_bytes(table.name) / 1e6:,.1f} MB: {columns}{where}"
+
+
+def describe_environments(manifest: Manifest) -> list[tuple[str, str]]:
+    """Returns what the shards were made with as lines of a card; if that differs, how many shards with each."""
+    environments = manifest.summary()["environments"]
+    words = [
+        f"{each['device']}; {', '.join(f'{name} {version}' for name, version in each['libraries'].items())}"
+        for each in environments
+    ]
+    if len(words) == 1:
+        return [("made with", words[0])]
+    lines = [(counted(each["num_shards"], "shard"), word) for each, word in zip(environments, words, strict=True)]
+    return [("made with", f"{len(words)} environments, so that equal images may differ in their last bits"), *lines]
 
 
 @quiet_when_pipe_closes()

@@ -21,6 +21,10 @@ class WorkerError(RuntimeError):
     """Something outside this program stopped a worker, such as a full disk: the message says all there is to say."""
 
 
+class NotPublishedError(RuntimeError):
+    """All units have ended, and the dataset is not complete: the message says why, and what to do."""
+
+
 class WorkerBugError(RuntimeError):
     """An error that no part of this program foresees stopped a worker: its traceback is needed, too."""
 
@@ -49,14 +53,16 @@ class Cause(NamedTuple):
       sentence: the cause in words, without a full stop.
       is_bug: whether nothing in this program foresees it.
       is_final: whether the same command cannot resume the job.
+      says_all: whether the sentence also says what to do.
     """
 
     sentence: str
     is_bug: bool = False
     is_final: bool = False
+    says_all: bool = False
 
 
-_KINDS = "|".join(kind.__name__ for kind in (WorkerError, WorkerBugError, WorkerSourceError))
+_KINDS = "|".join(kind.__name__ for kind in (WorkerError, WorkerBugError, WorkerSourceError, NotPublishedError))
 _FOUND = re.compile(rf"^(?:\w+\.)*({_KINDS}): (.*?)(?: \[while running .*\])?$", re.MULTILINE)
 
 
@@ -70,6 +76,8 @@ def located(where: str, output: str) -> Iterator[None]:
     """
     try:
         yield
+    except NotPublishedError:
+        raise
     except Exception as error:  # of any type: a custom tower's, a driver's
         cause = in_words(error, output)
         kind = WorkerBugError if cause.is_bug else WorkerSourceError if cause.is_final else WorkerError
@@ -81,7 +89,12 @@ def in_words(error: BaseException, output: str) -> Cause:
     found = _FOUND.findall("".join(traceback.format_exception(error)))
     if found:
         kind, sentence = found[-1]
-        return Cause(sentence.rstrip("."), kind == WorkerBugError.__name__, kind == WorkerSourceError.__name__)
+        return Cause(
+            sentence.rstrip("."),
+            is_bug=kind == WorkerBugError.__name__,
+            is_final=kind == WorkerSourceError.__name__,
+            says_all=kind == NotPublishedError.__name__,
+        )
     if isinstance(error, OSError):
         return Cause(os_error_in_words(error, output))
     if type(error).__module__.startswith("lit_precompute."):  # errors of our own are written to be read

@@ -1,14 +1,16 @@
-"""The limit on failed rows, the tally of failures in a process, a summary of what failed, and an example."""
+"""The limit on failed rows, a summary of what failed, and an example."""
 
 import collections
 import dataclasses
-import pathlib
-import threading
 from collections.abc import Iterable, Sequence
 
-from lit_precompute.pipelines.embed.job import ShardMarker
+from lit_precompute.pipelines.embed.markers import ShardMarker
 from lit_precompute.schemas import failures_table
+from lit_precompute.schemas.dataset_files import shard_file_name
+from lit_precompute.schemas.manifest.parts import ShardFile
 from lit_precompute.schemas.reading.table_reader import TableReader
+from lit_precompute.schemas.storage import open_folder
+from lit_precompute.schemas.tables import FAILURES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,8 +20,8 @@ class FailureLimit:
     rows: int | None
 
     @classmethod
-    def parse(cls, text: str | None, num_rows: int) -> "FailureLimit":
-        """Returns the limit that "100" or "0.5%" means for a source of `num_rows` rows.
+    def parse(cls, text: str | None, num_rows: int | None) -> "FailureLimit":
+        """Returns the limit that "100" or "0.5%" means for a source of `num_rows` rows; none for a share of unknown rows.
 
         Raises:
           ValueError: neither a count nor a percentage.
@@ -33,30 +35,13 @@ class FailureLimit:
             value = -1
         if not 0 <= value <= (100 if is_share else float("inf")):
             raise ValueError(f"--max-failures must be a count like 100 or a share like 0.5%, got {text!r}")
-        return cls(int(value * num_rows / 100) if is_share else int(value))
+        if is_share:
+            return cls(None if num_rows is None else int(value * num_rows / 100))
+        return cls(int(value))
 
     def is_exceeded(self, num_failures: int) -> bool:
         """Returns whether this number of failures exceeds the limit."""
         return self.rows is not None and num_failures > self.rows
-
-
-class FailureTally:
-    """Failed rows as far as this process knows: those before the launch, and those in shards it has finished since.
-
-    Other processes of the launch keep their own tallies; the limit is checked over all shards before publishing.
-    """
-
-    def __init__(self, num_failures: int):
-        """Takes the number of failures before the launch."""
-        self._lock = threading.Lock()
-        self._by_shard: dict[int, int] = {}
-        self.num_failures = num_failures
-
-    def add(self, shard: int, num_failures: int) -> None:
-        """Counts a finished shard; counting it again changes nothing. Thread-safe."""
-        with self._lock:
-            self.num_failures += num_failures - self._by_shard.get(shard, 0)
-            self._by_shard[shard] = num_failures
 
 
 def describe_failures(markers: Sequence[ShardMarker]) -> str:
@@ -72,12 +57,11 @@ def example_of_failure(output: str, markers: Sequence[ShardMarker]) -> str:
     """Returns the first row that failed for the most frequent reason: its key, source and message."""
     (reason, _), *_ = _counts(markers)
     marker = next(marker for marker in markers if reason in marker.reasons)
-    table = failures_table()
-    file = marker.info.files[table.name]
-    reader = TableReader(pathlib.Path(output), table, [file])
+    info = marker.info.files[FAILURES]
+    file = ShardFile(shard_file_name(FAILURES, marker.info.shard, info.num_blocks), info)
+    reader = TableReader(open_folder(output), failures_table(), [file])
     try:
-        rows = (row for block in range(file.num_blocks) for row in reader.read(0, block).to_pylist())
-        row = next(row for row in rows if row["reason"] == reason)
+        row = next(row for row in reader.read_shard(0).to_pylist() if row["reason"] == reason)
     finally:
         reader.close()
     source = (

@@ -1,104 +1,131 @@
-"""The embedding job as a Beam graph: embed the missing units, publish.
+"""The embedding job as a Beam graph.
 
-    Create(units without a shard) -> Reshuffle -> EmbedUnit -> Count -> Publish
+    ranges of files -> Reshuffle -> LookIntoFiles -> StorePlan     (only where the launcher could not look itself)
+    ranges of units -> Reshuffle -> EmbedUnit     -> results       (in groups, if failures are limited)
+    finished units  -> Reshuffle -> ReadResults   -> results
+    all results     -> Publish
 
-Promises: only units and counts pass through a shuffle, never embeddings; the graph is the same on every runner.
+Promises: only numbers, looks, hashes and results pass through shuffles, never embeddings; the graph's size does not
+depend on the source's; it is the same on every runner.
 """
 
 from collections.abc import Iterator, Sequence
 
 import apache_beam as beam
-from apache_beam.metrics.metric import MetricResults, MetricsFilter
-from apache_beam.pvalue import PCollection
-from apache_beam.runners.runner import PipelineResult
+from apache_beam.pvalue import AsSingleton, PCollection
 
-from lit_precompute.pipelines.embed.errors import located
-from lit_precompute.pipelines.embed.failure_limit import FailureLimit
-from lit_precompute.pipelines.embed.job import Job
+from lit_precompute.pipelines.embed.groups import Group, count_groups, group_units
 from lit_precompute.pipelines.embed.job_directory import JobDirectory
-from lit_precompute.pipelines.embed.options import EmbedOptions
-from lit_precompute.pipelines.embed.runners import new_pipeline
-from lit_precompute.pipelines.embed.unit import NUM_RETRIED, EmbedUnit
-from lit_precompute.precompute.sources.source import Source, WorkUnit
+from lit_precompute.pipelines.embed.launch_options import LaunchOptions
+from lit_precompute.pipelines.embed.look import FILES_PER_ELEMENT, FindRepeats, LookIntoFiles, StorePlan
+from lit_precompute.pipelines.embed.publish import Publish
+from lit_precompute.pipelines.embed.results import Result
+from lit_precompute.pipelines.embed.unit import EmbedUnit
+
+# Markers that one worker reads at a time, on many connections.
+_MARKERS_PER_ELEMENT = 500
 
 
-class Publish(beam.DoFn):
-    """Publishes the manifest once every unit has its shard, unless too many rows failed, or all of them.
+class ReadResults(beam.DoFn):
+    """Takes numbers of units that earlier launches have finished; yields their results."""
 
-    A source of which a file has changed since it was planned is an error.
-    """
+    def __init__(self, output: str):
+        """Takes the output."""
+        self._output = output
 
-    def __init__(self, job: Job, limit: FailureLimit):
-        """Takes the job and how many rows may fail."""
-        self._job, self._limit = job, limit
-
-    def process(self, element: int) -> Iterator[int]:
-        """Takes the number of units that this run embedded; yields the dataset's number of rows once it is complete."""
-        del element  # the markers are decisive: they include shards of earlier runs
-        directory = JobDirectory(self._job.output)
-        if directory.is_published():  # by another launcher on the same output
-            directory.sweep()
-            return
-        with located("publishing the dataset", self._job.output):
-            finished = directory.finished()
-            num_failures = sum(marker.info.num_failures for marker in finished.values())
-            is_complete = len(finished) == self._job.num_units
-            if is_complete and num_failures < self._job.num_rows and not self._limit.is_exceeded(num_failures):
-                self._job.files.check()
-                yield directory.publish(self._job, finished).num_rows
+    def process(self, element: Sequence[int]) -> Iterator[bytes]:
+        """Reads the markers of some shards."""
+        for marker in JobDirectory(self._output).markers.read_many(element):
+            yield Result.finished(marker).to_bytes()
 
 
-def build(
-    pipeline: beam.Pipeline,
-    options: EmbedOptions,
-    job: Job,
-    source: Source,
-    missing: Sequence[WorkUnit],
-    limit: FailureLimit,
-    num_failures_before: int,
+def build_planned(
+    pipeline: beam.Pipeline, launch: LaunchOptions, num_units: int, finished: set[int]
 ) -> PCollection[int]:
-    """Adds the job's graph to a pipeline and returns what `Publish` yields.
+    """Adds the graph of a job whose plan is stored; returns what `Publish` yields.
 
     Args:
       pipeline: the pipeline.
-      options: what to embed, and how.
-      job: the planned job.
-      source: what the units are read from.
-      missing: units without a finished shard.
-      limit: how many rows may fail.
-      num_failures_before: failed rows in the finished shards.
+      launch: the launch.
+      num_units: units of the plan.
+      finished: those that have a marker.
     """
-    return (
+    missing = [unit for unit in range(num_units) if unit not in finished]
+    groups = list(group_units(missing, is_limited=launch.embed.max_failures is not None))
+    num_groups = 1 + max((group.number for group in groups), default=0)
+    return _embed(pipeline, launch, pipeline | "Units" >> beam.Create(groups), num_groups, sorted(finished))
+
+
+def build(pipeline: beam.Pipeline, launch: LaunchOptions, listing: str, num_files: int) -> PCollection[int]:
+    """Adds the graph of a job whose workers look into the files; returns what `Publish` yields.
+
+    Args:
+      pipeline: the pipeline.
+      launch: the launch.
+      listing: name of the list of files, which the launcher has stored.
+      num_files: its length.
+    """
+    num_groups = count_groups(is_limited=launch.embed.max_failures is not None)
+    return _embed(pipeline, launch, look(pipeline, launch, listing, num_files), num_groups, finished=[])
+
+
+def look(pipeline: beam.Pipeline, launch: LaunchOptions, listing: str, num_files: int) -> PCollection[Group]:
+    """Adds what looks into the files and stores the plan; returns the groups of its units."""
+    starts = range(0, num_files, FILES_PER_ELEMENT)
+    found = (
         pipeline
-        | "Units" >> beam.Create(list(missing))
-        | "Spread" >> beam.Reshuffle()
-        | "Embed" >> beam.ParDo(EmbedUnit(options, job, source, limit, num_failures_before=num_failures_before))
-        | "Count" >> beam.combiners.Count.Globally()
-        | "Publish" >> beam.ParDo(Publish(job, limit))
+        | "Files" >> beam.Create([(start, min(start + FILES_PER_ELEMENT, num_files)) for start in starts])
+        | "SpreadFiles" >> beam.Reshuffle()
+        | "Look" >> beam.ParDo(LookIntoFiles(launch, listing, num_files)).with_outputs("hashes", main="looks")
+    )
+    repeats = found["hashes"] | "ByBucket" >> beam.GroupByKey() | "FindRepeats" >> beam.ParDo(FindRepeats())
+    together = {
+        "looks": found["looks"] | "AllLooks" >> beam.Map(lambda look: (None, look)),
+        "repeats": repeats | "AllRepeats" >> beam.Map(lambda repeat: (None, repeat)),
+    }
+    return together | "Together" >> beam.CoGroupByKey() | "StorePlan" >> beam.ParDo(StorePlan(launch, listing))
+
+
+def _embed(
+    pipeline: beam.Pipeline,
+    launch: LaunchOptions,
+    groups: PCollection[Group],
+    num_groups: int,
+    finished: Sequence[int],
+) -> PCollection[int]:
+    """Adds what embeds groups of units and publishes the dataset."""
+    parts = [finished[start : start + _MARKERS_PER_ELEMENT] for start in range(0, len(finished), _MARKERS_PER_ELEMENT)]
+    results = [
+        pipeline
+        | "Finished" >> beam.Create(parts)
+        | "SpreadFinished" >> beam.Reshuffle()
+        | "ReadResults" >> beam.ParDo(ReadResults(launch.embed.output))
+    ]
+    is_limited = launch.embed.max_failures is not None
+    for number in range(num_groups):
+        units = (
+            groups
+            | f"Group{number}" >> beam.Filter(lambda group, number=number: group.number == number)
+            | f"Numbers{number}" >> beam.FlatMap(lambda group: range(group.start, group.stop))
+            | f"Spread{number}" >> beam.Reshuffle()
+        )
+        failures = [_count_failures(number, results)] if is_limited else []
+        results.append(units | f"Embed{number}" >> beam.ParDo(EmbedUnit(launch), *failures))
+    return (
+        results
+        | "Results" >> beam.Flatten()
+        | "AllResults" >> beam.Map(lambda result: (None, result))
+        | "AtOnce" >> beam.GroupByKey()
+        | "Publish" >> beam.ParDo(Publish(launch))
     )
 
 
-def run(
-    options: EmbedOptions,
-    job: Job,
-    source: Source,
-    units: Sequence[WorkUnit],
-    limit: FailureLimit,
-    beam_flags: list[str],
-) -> int:
-    """Runs the job to completion on the runner that the flags name; returns how many reads its workers tried again."""
-    finished = JobDirectory(options.output).finished()
-    missing = [unit for unit in units if unit.number not in finished]
-    num_failures = sum(marker.info.num_failures for marker in finished.values())
-    with new_pipeline(beam_flags) as pipeline:
-        build(pipeline, options, job, source, missing, limit, num_failures)
-    return _num_retried(pipeline.result)
-
-
-def _num_retried(result: PipelineResult) -> int:
-    """Returns what the workers have counted; 0 where the runner keeps no counters."""
-    try:
-        found = result.metrics().query(MetricsFilter().with_metric(NUM_RETRIED))
-    except NotImplementedError:  # Dask
-        return 0
-    return sum(counter.result or 0 for counter in found.get(MetricResults.COUNTERS, []))
+def _count_failures(number: int, results: Sequence[PCollection[bytes]]) -> AsSingleton:
+    """Returns how many rows have failed before a group, as a side input: the group waits for it."""
+    total = (
+        tuple(results)
+        | f"Before{number}" >> beam.Flatten()
+        | f"Failures{number}" >> beam.Map(lambda data: Result.from_bytes(data).num_failures)
+        | f"Sum{number}" >> beam.CombineGlobally(sum)
+    )
+    return AsSingleton(total)

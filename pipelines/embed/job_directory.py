@@ -1,69 +1,71 @@
-"""The output directory of an embedding job, in which it can be stopped at any moment and resumed.
+"""The output of an embedding job, on disk or in a store, where it can be stopped at any moment and resumed.
 
-    _work/job.json            what is embedded, and how; written first
-    _work/shards/00003.json   marks a finished shard; written after the shard's files, by rename
-    _work/temporary/          files of attempts in progress
-    manifest.json             written last; then `_work` is removed
+    _work/units-HASH.jsonl.gz   what was found in the source, and the units; written before job.json
+    _work/job.json              what is embedded, and how; created once: from then on the output belongs to this job
+    _work/tower.json            the tower's card, created by the first process that has loaded it
+    _work/batch-size.json       likewise, if none is given
+    _work/attempts/00003-1      an attempt at a unit
+    _work/shards/00003.json     marks a finished shard; written after the shard's files
+    _work/launches/NAME.json    a launch: its engine, and how to find the job there
+    _work/stop                  a request to stop, by `lit-embed cancel`
+    manifest.json               written last; then `_work` is removed
 
-Promises: a directory belongs to one job; another tower, source or option is refused, with both values in the message.
+Promises: an output belongs to one job; another tower, source or option is refused, with both values in the message.
 """
 
-import contextlib
 import json
-import pathlib
-import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from lit_precompute.pipelines.embed.job import BLOCK_ROWS, Job, ShardMarker
-from lit_precompute.schemas import (
-    DatasetError,
-    Manifest,
-    Note,
-    Probe,
-    ShardInfo,
-    SourceInfo,
-    publish_manifest,
-)
+from lit_precompute.pipelines.embed.job import BLOCK_ROWS, Job, specification
+from lit_precompute.pipelines.embed.markers import Markers, ShardMarker
+from lit_precompute.pipelines.embed.options import EmbedOptions
+from lit_precompute.pipelines.embed.plan import Plan, name_of
+from lit_precompute.schemas import Manifest, SourceInfo, TowerCard, publish_manifest
 from lit_precompute.schemas.claims import Claim, ClaimError, place_in_the_way
 from lit_precompute.schemas.json_files import faults_of
-from lit_precompute.schemas.manifest import FORMAT_VERSION
+from lit_precompute.schemas.manifest.manifest import FORMAT_VERSION
 from lit_precompute.schemas.probes import number_in_dataset
-from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, write_text_atomically
+from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, open_folder
 from lit_precompute.schemas.wording import is_full_disk
 
+_LAUNCHES = f"{WORK_FOLDER}/launches"
+_NOTE, _STOP = f"{WORK_FOLDER}/job.json", f"{WORK_FOLDER}/stop"
+_TOWER, _BATCH_SIZE = f"{WORK_FOLDER}/tower.json", f"{WORK_FOLDER}/batch-size.json"
+_ADVICE = "choose another --output"
 # What users give the parts of a specification by.
 _FLAGS = {
     "options.vector_type": "--dtype",
     **{f"options.{name.replace('-', '_')}": f"--{name}" for name in ("batch-size", "max-pixels", "rows-per-shard")},
+    "options.limit": "--limit",
     "source.options.format": "--source-format",
     "source.options.sample_name": "--sample-name",
     **{f"source.options.columns.{name}": f"--{name}-column" for name in ("image", "text", "texts", "label", "key")},
+    "source.options.columns.named": "--named-text",
     "tower.name": "--tower",
     "tower.pooling": "--pooling",
 }
 
 
 class JobDirectory:
-    """The output directory of a job."""
+    """The output of a job."""
 
     def __init__(self, output: str):
-        """Takes the path; creates nothing yet."""
-        self.path = pathlib.Path(output)
-        self._work = self.path / WORK_FOLDER
+        """Takes the path or URL; creates nothing yet."""
+        self.folder = open_folder(output)
+        self.markers = Markers(self.folder)
         self._claim = Claim(
-            directory=self.path,
-            note=self._work / "job.json",
+            folder=self.folder,
+            note=_NOTE,
             kind="job",
             own_prefix=WORK_FOLDER,
             advice_foreign="give an empty --output",
             advice_another="Give these values again to resume it, or choose another --output",
-            advice_damaged="choose another --output",
+            advice_damaged=_ADVICE,
             flags=_FLAGS,
         )
-        self._markers = self._work / "shards"
-        self._known_markers: dict[str, ShardMarker] = {}
-        self._noted: dict[str, Any] | None = None
+        self._note: dict[str, Any] | None = None  # like the specification of a finished job, it never changes
+        self._finished: dict[str, Any] | None = None
 
     def check_usable(self) -> None:
         """Checks what can be checked before anything is planned.
@@ -73,9 +75,9 @@ class JobDirectory:
         """
         if self.is_published():
             return
-        if (place := place_in_the_way(self.path)) is not None:
+        if (place := place_in_the_way(self.folder)) is not None:
             why = "may not be written to" if place.is_dir() else "is a file"
-            raise ClaimError(f"{self.path}: {place} {why}; choose another --output")
+            raise ClaimError(f"{self.folder.path}: {place} {why}; {_ADVICE}")
         self._claim.refuse_foreign_files()
 
     def check(self, part: Mapping[str, Any]) -> None:
@@ -87,143 +89,175 @@ class JobDirectory:
         if noted := self.noted():
             self._claim.refuse_another({name: noted.get(name) for name in part}, part)
 
-    def claim(self, job: Job) -> bool:
-        """Claims the directory for this job; returns whether the job is already finished.
+    def claim(self, options: EmbedOptions, plan: Plan) -> None:
+        """Stores a plan: the directory belongs to this job from now on.
 
         Raises:
           ClaimError: it belongs to another job or dataset (each difference with both values), contains other files, or
             no folder can be made there.
         """
-        if self.is_published():
-            self._claim.refuse_another(self._published(), job.specification())
-            self.sweep()  # left over by a kill between publishing and sweeping
-            return True
-        try:
-            self._claim.make(job.specification())
-        except ClaimError:
-            if not self.is_published():
-                raise
-            return self.claim(job)  # another launcher has just published it
-        except OSError as error:
-            if is_full_disk(error):
-                raise
-            # /proc and /sys, for example, say that they may be written to.
-            raise ClaimError(f"{self.path}: cannot be made ({error.strerror}); choose another --output") from error
-        return False
+        asked = specification(options, plan)
+        if self.noted() is None:
+            self._claim.refuse_foreign_files()
+            data = plan.to_bytes()
+            note = {**asked, "plan": plan.describe(), "units": name_of(data)}
+            try:
+                self.folder.write(f"{WORK_FOLDER}/{note['units']}", data)
+                self.folder.create(_NOTE, (json.dumps(note, indent=1) + "\n").encode())
+            except OSError as error:
+                if is_full_disk(error):
+                    raise
+                # /proc and /sys, for example, say that they may be written to.
+                raise ClaimError(f"{self.folder.path}: cannot be made ({error.strerror}); {_ADVICE}") from error
+        found = self.noted()
+        assert found is not None, "a note is never removed before the dataset is published"
+        self._claim.refuse_another({**found, "options": _without(found["options"], asked["options"])}, {**found, **asked})
 
     def noted(self) -> dict[str, Any] | None:
         """Returns the specification of the job that owns the directory, finished or not; None if no job does.
 
-        An owner never changes, so that it is read once: the manifest of a large dataset takes a while.
+        Its `options` have the batch size once it is settled, and `tower` is there once a process has loaded it.
         """
-        if self._noted is None:
-            with contextlib.suppress(FileNotFoundError):
-                self._noted = self._published() if self.is_published() else self._read_note()
-        return self._noted
-
-    def _read_note(self) -> dict[str, Any]:
-        noted = self._claim.read()
-        _check_note(self._claim.note, noted)
+        if self.is_published():
+            self._finished = self._finished or self._published()
+            return self._finished
+        note = self._read_note()
+        if note is None:
+            return None
+        noted = {name: note.get(name) for name in ("format_version", "source", "options")}
+        if batch_size := self._settled(_BATCH_SIZE):
+            noted["options"] = {**noted["options"], **batch_size}
+        if tower := self._settled(_TOWER):
+            noted["tower"] = tower
         return noted
+
+    def _read_note(self) -> dict[str, Any] | None:
+        """Returns what is in job.json, which never changes."""
+        if self._note is None:
+            try:
+                note = self._claim.read()
+            except FileNotFoundError:
+                return None
+            _check_note(self.folder.join(_NOTE), note)
+            self._note = note
+        return self._note
+
+    def plan(self) -> Plan | None:
+        """Returns the plan of the unfinished job that owns the directory; None if there is none."""
+        note = self._read_note()
+        if note is None:
+            return None
+        return Plan.from_bytes(note["plan"], self.folder.read(f"{WORK_FOLDER}/{note['units']}"))
+
+    def settle_tower(self, card: TowerCard) -> None:
+        """Makes this the job's tower, unless another process has settled one: then it must be the same.
+
+        Raises:
+          ClaimError: it is another one (each difference with both values).
+        """
+        found = self._settle(_TOWER, card.model_dump())
+        self._claim.refuse_another({"tower": found}, {"tower": card.model_dump()})
+
+    def settled_batch_size(self) -> int | None:
+        """Returns the job's batch size, if it is settled."""
+        found = (self.noted() or {}).get("options", {}).get("batch_size")
+        return found if isinstance(found, int) else None
+
+    def settle_batch_size(self, batch_size: int) -> int:
+        """Makes this the job's batch size, unless another process has settled one; returns the job's."""
+        return int(self._settle(_BATCH_SIZE, {"batch_size": batch_size})["batch_size"])
+
+    def _settle(self, name: str, value: dict[str, Any]) -> dict[str, Any]:
+        self.folder.create(name, json.dumps(value).encode())
+        found = self._settled(name)
+        assert found is not None, "was just created"
+        return found
+
+    def _settled(self, name: str) -> dict[str, Any] | None:
+        try:
+            return json.loads(self.folder.read(name))
+        except FileNotFoundError:
+            return None
 
     def _published(self) -> dict[str, Any]:
         """Returns the specification of the finished job."""
-        manifest = Manifest.read(self.path)
+        manifest = Manifest.read(self.folder)
+        source = manifest.source
         return {
             "format_version": FORMAT_VERSION,  # a finished dataset is accepted whatever its version
             "tower": manifest.tower.model_dump(),
-            "source": manifest.source.model_dump(),
-            "options": manifest.job,
+            "source": {"kind": source.kind, "path": source.path, "options": dict(source.options)},
+            "options": dict(manifest.job),
         }
+
+    def first_source(self) -> SourceInfo | None:
+        """Returns what the job that owns the directory found in its source, with its files; None if no job does."""
+        if self.is_published():
+            return Manifest.read(self.folder).source.info()
+        plan = self.plan()
+        return plan.source if plan else None
 
     def is_published(self) -> bool:
         """Returns whether the dataset is complete."""
-        return (self.path / MANIFEST_NAME).exists()
+        return self.folder.exists(MANIFEST_NAME)
 
     def sweep(self) -> None:
         """Removes what only an unfinished job needs. A launcher that still writes there will sweep as well."""
-        for folder in self.path.glob(f"{WORK_FOLDER}*"):
-            shutil.rmtree(folder, ignore_errors=True)
+        self.folder.remove_folder(WORK_FOLDER)
 
-    def finished(self) -> dict[int, ShardMarker]:
-        """Returns the finished shards by number. Markers never change, so that each is read once."""
-        names = sorted(path.name for path in self._markers.glob("[0-9]*.json"))
-        for name in names:
-            if name not in self._known_markers:
-                with contextlib.suppress(FileNotFoundError):  # another launcher has published the dataset and swept
-                    self._known_markers[name] = read_marker(self._markers / name)
-        found = (self._known_markers[name] for name in names if name in self._known_markers)
-        return {marker.info.shard: marker for marker in found}
+    def note_launch(self, name: str, record: Mapping[str, Any]) -> None:
+        """Notes how a launch can be found at its engine."""
+        self.folder.write(f"{_LAUNCHES}/{name}.json", json.dumps(record).encode())
 
-    def forget_failures(self) -> bool:
-        """Forgets the finished shards if none of them holds a row; returns whether it did.
+    def launches(self) -> Iterator[dict[str, Any]]:
+        """Yields what launches have noted, in order of their names."""
+        for name in sorted(self.folder.find(_LAUNCHES)):
+            yield json.loads(self.folder.read(f"{_LAUNCHES}/{name}"))
 
-        What made every row fail, such as a folder that was not mounted, may have been mended since.
-        """
-        finished = self.finished()
-        if not finished or any(marker.info.num_rows for marker in finished.values()):
-            return False
-        for shard in finished:
-            self._marker_path(shard).unlink(missing_ok=True)
-        self._known_markers.clear()
-        return True
+    def request_stop(self) -> None:
+        """Asks the job's workers, wherever they are, to stop after their current unit."""
+        self.folder.write(_STOP, b"")
 
-    def mark_finished(self, marker: ShardMarker) -> None:
-        """Writes the marker of a shard whose files are complete."""
-        content = {
-            "info": marker.info.model_dump(),
-            "probes": [probe.model_dump() for probe in marker.probes],
-            "reasons": marker.reasons,
-            "notes": [note.model_dump() for note in marker.notes],
-        }
-        write_text_atomically(self._marker_path(marker.info.shard), json.dumps(content))
+    def take_back_stop(self) -> None:
+        """Takes back a request to stop."""
+        self.folder.remove(_STOP)
 
-    def _marker_path(self, shard: int) -> pathlib.Path:
-        return self._markers / f"{shard:05d}.json"
+    def is_stop_requested(self) -> bool:
+        """Returns whether the job's workers were asked to stop."""
+        return self.folder.exists(_STOP)
 
-    def publish(self, job: Job, finished: Mapping[int, ShardMarker]) -> Manifest:
-        """Writes the manifest of the finished shards and removes the work folder.
+    def publish(self, job: Job, markers: Iterable[ShardMarker]) -> Manifest:
+        """Writes the manifest of the finished shards, of which none may be missing, and removes the work folder.
 
         Raises:
-          DatasetError: a shard is missing, or its files differ from its marker.
+          DatasetError: files differ from their markers.
         """
-        if self.is_published():  # by another launcher
-            self.sweep()
-            return Manifest.read(self.path)
-        if len(finished) != job.num_units:
-            raise DatasetError(f"{self.path}: {job.num_units} shards are needed, {len(finished)} are finished")
+        ordered = sorted(markers, key=lambda marker: marker.info.shard)
+        assert len(ordered) == len(job.plan.units), "the caller looks for missing shards, and names them"
         manifest = publish_manifest(
-            self.path,
-            shards=[marker.info for marker in finished.values()],
+            self.folder,
+            shards=[marker.info for marker in ordered],
             tables=job.tables(),
-            tower=job.tower,
-            source=job.source,
-            probes=number_in_dataset((marker.info, marker.probes) for marker in finished.values()),
-            notes=[*job.source_notes, *(note for _, marker in sorted(finished.items()) for note in marker.notes)],
-            job=job.options(),
+            towers={"embeddings": job.tower},
+            source=job.plan.source,
+            probes=number_in_dataset((marker.info, marker.probes) for marker in ordered),
+            notes=[*job.plan.notes, *(note for marker in ordered for note in marker.notes)],
+            job=job.recorded(),
             block_rows=BLOCK_ROWS,
-            libraries={"jax": "jax", "tensorflow": "tensorflow-cpu", "PIL": "pillow"},
         )
         self.sweep()
         return manifest
 
 
-def _check_note(path: pathlib.Path, noted: Mapping[str, Any]) -> None:
+def _without(options: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns noted options, without a batch size that was chosen if none is asked for."""
+    return {name: value for name, value in options.items() if name != "batch_size" or name in asked}
+
+
+def _check_note(path: str, noted: Mapping[str, Any]) -> None:
     """Raises ClaimError unless a job's note has the parts that a resumed job reads."""
-    advice = "choose another --output"
-    for name in ("tower", "source", "options"):
+    for name in ("source", "options", "plan"):
         if not isinstance(noted.get(name), dict):
-            raise ClaimError(f"{path}: {name} must be a JSON object, got {noted.get(name)!r:.80}; {advice}")
-    if faults := faults_of(SourceInfo, noted["source"], "source"):
-        raise ClaimError(f"{path}: {faults}; {advice}")
-
-
-def read_marker(path: pathlib.Path) -> ShardMarker:
-    """Returns the marker of a finished shard."""
-    content = json.loads(path.read_text(encoding="utf-8"))
-    return ShardMarker(
-        info=ShardInfo.model_validate(content["info"]),
-        probes=[Probe.model_validate(probe) for probe in content["probes"]],
-        reasons={reason: (count, key) for reason, (count, key) in content["reasons"].items()},
-        notes=[Note.model_validate(note) for note in content["notes"]],
-    )
+            raise ClaimError(f"{path}: {name} must be a JSON object, got {noted.get(name)!r:.80}; {_ADVICE}")
+    if faults := faults_of(SourceInfo, {**noted["source"], "files": []}, "source"):
+        raise ClaimError(f"{path}: {faults}; {_ADVICE}")

@@ -7,104 +7,79 @@ same bytes.
 
 import dataclasses
 import pathlib
-from typing import Any, BinaryIO
+from collections.abc import Sequence
+from typing import BinaryIO
 
-from lit_precompute.pipelines.embed.job_directory import JobDirectory
-from lit_precompute.precompute.sources.opening import open_source
-from lit_precompute.precompute.sources.source import Source, SourceColumns
-from lit_precompute.precompute.sources.webdataset.tar_samples import SampleName
+from lit_precompute.pipelines.embed.plan import CONTENT
+from lit_precompute.precompute.sources.opening import make_source
+from lit_precompute.precompute.sources.source import ListedFile, Source
+from lit_precompute.precompute.sources.spec import SourceSpec
 from lit_precompute.schemas import SourceInfo
 from lit_precompute.schemas.claims import ClaimError
-from lit_precompute.schemas.storage import beside, open_file
-
-_HEADERS = "headers_sha256"  # an option that tars record
+from lit_precompute.schemas.storage import FoundFile, beside, open_file
 
 
-def open_under_first_names(
-    path: str, *, format: str | None, columns: SourceColumns, sample_name: SampleName, first: SourceInfo | None
-) -> Source:
-    """Returns the source at `path`, under the names that it had first if the content is the same.
+def under_first_names(
+    spec: SourceSpec, files: Sequence[ListedFile], first: SourceInfo
+) -> tuple[Source, list[ListedFile]] | None:
+    """Returns a source and its files under the names that they had first; None if they cannot be the same files.
 
     Args:
-      path: where the source is now.
-      format: its format, if the path does not tell.
-      columns: the names of its columns.
-      sample_name: where the names in tars are cut.
-      first: what the output's job recorded, if there is one.
-
-    Raises:
-      SourceError: it cannot be opened.
+      spec: where the source is now.
+      files: its files there.
+      first: what the output's job recorded.
     """
-    source = open_source(path, format=format, columns=columns, sample_name=sample_name)
-    if first is None or source.info == first or _content(source.info) != _content(first):
-        return source
-    names = _FirstNames(first, source.info)
-    first_format = first.options.get("format", first.kind)
-    same = open_source(
-        first.path,
-        format=first_format,
-        columns=columns,
-        sample_name=sample_name,
-        opener=names.open,
-        find=names.find,
-    )
-    return same if same.info == first else source
+    if len(files) != len(first.files):
+        return None
+    names = _FirstNames(first.path, tuple(file.path for file in first.files), spec.path, tuple(files))
+    renamed = dataclasses.replace(spec, path=first.path, format=first.options.get("format", first.kind))
+    source = make_source(renamed, opener=names.open, find=names.find)
+    pairs = zip(files, names.first, strict=True)
+    return source, [dataclasses.replace(file, path=path) for file, path in pairs]
 
 
-def check_same_source(directory: JobDirectory, source: SourceInfo, first: SourceInfo) -> None:
-    """Compares a source with that of the job that owns the directory, wherever the two are.
+def check_same_source(output: str, path: str, source: SourceInfo, first: SourceInfo) -> None:
+    """Compares a source with that of the job that owns the output, wherever the two are; not how it is read.
 
     Args:
-      directory: the output.
-      source: what was opened now.
+      output: the job's output.
+      path: where the source is now.
+      source: what was found now.
       first: what the job recorded.
 
     Raises:
-      ClaimError: the content differs, or how it is read (each difference with both values).
+      ClaimError: the content differs.
     """
-    if _files(source) != _files(first):
-        decides = "the names, sizes and headers of tars" if _HEADERS in source.options else "a table's bytes"
-        if source.path == first.path:
-            words = f"the content of {source.path} has changed since the output was begun"
-        else:
-            words = f"the content of {source.path} differs from that of {first.path}, with which the output was begun"
-        raise ClaimError(
-            f"{directory.path}: belongs to another job: {words} ({decides} decide); choose another --output"
-        )
-    directory.check({"source": {**first.model_dump(), "kind": source.kind, "options": source.options}})
-    directory.check({"source": source.model_dump()})
-
-
-def _content(info: SourceInfo) -> tuple[Any, ...]:
-    """Returns what does not depend on where a source is."""
-    return info.kind, info.options, _files(info)
-
-
-def _files(info: SourceInfo) -> tuple[Any, ...]:
-    """Returns what tells a source's files from others, wherever they are.
-
-    Keys contain the names of tars, but not of tables.
-    """
-    headers = info.options.get(_HEADERS)
-    names = [file.sha256 or (pathlib.PurePath(file.path).name if headers else file.path) for file in info.files]
-    return headers, names, [file.bytes for file in info.files]
+    if source.options.get(CONTENT) == first.options.get(CONTENT):
+        return
+    if path == first.path:
+        words = f"the content of {path} has changed since the output was begun"
+    else:
+        words = f"the content of {path} differs from that of {first.path}, with which the output was begun"
+    raise ClaimError(f"{output}: belongs to another job: {words}; choose another --output")
 
 
 @dataclasses.dataclass(frozen=True)
 class _FirstNames:
     """Opens files where they are now by the names that they had first."""
 
-    first: SourceInfo
-    now: SourceInfo
+    first_path: str
+    first: tuple[str, ...]
+    now_path: str
+    now: tuple[ListedFile, ...]
 
     def open(self, path: str) -> BinaryIO:
         """Opens a file of the source, or an image beside a table."""
-        for first, now in zip(self.first.files, self.now.files, strict=True):
-            if path == first.path:
+        for first, now in zip(self.first, self.now, strict=True):
+            if path == first:
                 return open_file(now.path)
-        folder = "".join(self.first.path.rpartition("/")[:2])
-        return open_file(beside(self.now.path, path.removeprefix(folder)))
+        folder = "".join(self.first_path.rpartition("/")[:2])
+        return open_file(beside(self.now_path, path.removeprefix(folder)))
 
-    def find(self, pattern: str) -> list[str]:
+    def find(self, pattern: str) -> dict[str, FoundFile]:
         """Returns the source's files that a pattern matches."""
-        return [file.path for file in self.first.files if pathlib.PurePath(file.path).match(pattern)]
+        return {
+            path: FoundFile(now.num_bytes or 0, now.version)
+            for path, now in zip(self.first, self.now, strict=True)
+            if pathlib.PurePath(path).match(pattern)
+        }

@@ -1,12 +1,12 @@
 """Options of the embedding job, composed of those of its parts; they travel to workers with the graph."""
 
 import dataclasses
-from typing import Any
+from typing import Any, get_args
 
 from lit_precompute.pipelines.embed.failure_limit import FailureLimit
+from lit_precompute.precompute.machine import Device
 from lit_precompute.precompute.options import DecodingOptions, check_count
-from lit_precompute.precompute.sources.source import SourceColumns
-from lit_precompute.precompute.sources.webdataset.tar_samples import SampleName
+from lit_precompute.precompute.sources.spec import SourceSpec
 from lit_precompute.schemas import VectorType
 from lit_precompute.schemas.vectors import VECTOR_TYPES
 from lit_precompute.towers.options import ImageTowerOptions
@@ -17,7 +17,7 @@ class EmbedOptions:
     """A source, an image tower, an output, and how to embed.
 
     Attributes:
-      source: A .csv, .tsv or .jsonl table next to its images, a .tar file, or a pattern like data-{0000..0012}.tar.
+      source: The source of images and texts.
       tower: The image tower.
       output: Directory of the dataset; a job that was begun there is resumed.
       batch_size: Images per batch, over all devices; by default a short trial chooses, and the job keeps its choice.
@@ -25,12 +25,11 @@ class EmbedOptions:
       vector_type: Type that embeddings are stored in; int8 has a scale per row. docs/format.md compares them.
       decoding: How images are read and decoded.
       max_failures: Exit with status 1 if more rows fail: a count (100) or a share (0.5%); by default never.
-      source_format: Format of the source if its name does not tell: tsv, quoted-tsv, semicolon-csv, webdataset ...
-      columns: Names of the source's columns.
-      sample_name: Where the names in tars are cut into a sample's name and a suffix; last-dot if names contain dots.
+      limit: Rows to embed, at most, from the first on; by default all.
+      device: What embeds; `auto` takes what there is, but refuses a CPU on a machine with an accelerator.
     """
 
-    source: str
+    source: SourceSpec
     tower: ImageTowerOptions
     output: str
     batch_size: int | None = None
@@ -38,13 +37,15 @@ class EmbedOptions:
     vector_type: VectorType = "float16"
     decoding: DecodingOptions = dataclasses.field(default_factory=DecodingOptions)
     max_failures: str | None = None
-    source_format: str | None = None
-    columns: SourceColumns = dataclasses.field(default_factory=SourceColumns)
-    sample_name: SampleName = "first-dot"
+    limit: int | None = None
+    device: Device = "auto"
 
     def __post_init__(self):
         check_count("--batch-size", self.batch_size)
         check_count("--rows-per-shard", self.rows_per_shard)
+        check_count("--limit", self.limit)
+        if self.device not in get_args(Device):
+            raise ValueError(f"--device must be one of {', '.join(get_args(Device))}, got {self.device!r}")
         if self.vector_type not in VECTOR_TYPES:
             raise ValueError(f"--dtype must be one of {', '.join(VECTOR_TYPES)}, got {self.vector_type!r}")
         if not self.output:

@@ -10,9 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from lit_precompute.precompute.sources.source import SourceError
-from lit_precompute.schemas import SourceInfo
 from lit_precompute.schemas.storage import is_url, local_path
-from lit_precompute.schemas.wording import counted
 
 
 class FileVersion(NamedTuple):
@@ -42,19 +40,10 @@ class PlannedFiles:
     versions: Mapping[str, FileVersion] = dataclasses.field(default_factory=dict)
 
     @classmethod
-    def of(cls, source: SourceInfo, versions: Sequence[FileVersion | None]) -> "PlannedFiles":
-        """Returns the versions of an opened source's files, which were noted before it was read.
-
-        Raises:
-          SourceError: there are more or fewer files by now.
-        """
-        if len(source.files) != len(versions):
-            raise SourceError(
-                f"{source.path}: {counted(len(versions), 'file')} when planning began, {len(source.files):,} now: "
-                "another program writes there; run the command again when it has finished"
-            )
-        named = zip(source.files, versions, strict=True)
-        return cls({file.path: version for file, version in named if version is not None})
+    def of(cls, names: Sequence[str], paths: Sequence[str]) -> "PlannedFiles":
+        """Returns the versions of the files at `paths`, which the source calls `names`."""
+        versions = ((name, version_of(path)) for name, path in zip(names, paths, strict=True))
+        return cls({name: version for name, version in versions if version is not None})
 
     def check(self, names: Iterable[str] | None = None) -> None:
         """Compares files (None: all) with those that were planned; what is not there any more is not compared.

@@ -14,15 +14,19 @@ import threading
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
-from lit_precompute.pipelines.embed.failure_limit import FailureTally
 from lit_precompute.precompute.embedder import Embedder
 from lit_precompute.precompute.embedding import make_preparer
 from lit_precompute.precompute.images.ahead import Preparer
+from lit_precompute.precompute.machine import device_kind
 from lit_precompute.precompute.options import DecodingOptions
+from lit_precompute.schemas import Environment, current_environment
 from lit_precompute.schemas.storage import num_retried
 from lit_precompute.towers.loading import load_tower
 from lit_precompute.towers.options import ImageTowerOptions
 from lit_precompute.towers.tower import ImageTower
+
+# Modules that embeddings depend on, each with the distribution that usually provides it.
+_LIBRARIES = {"jax": "jax", "tensorflow": "tensorflow-cpu", "PIL": "pillow"}
 
 
 class JobProgress:
@@ -77,7 +81,6 @@ class ProcessRegistry:
         """Starts empty."""
         self._lock, self._loading = threading.Lock(), threading.RLock()
         self._jobs: dict[str, JobProgress] = {}
-        self._tallies: dict[str, FailureTally] = {}
         self._loaded: dict[str, tuple[Hashable, Any]] = {}
         self._num_retried = 0
 
@@ -97,16 +100,15 @@ class ProcessRegistry:
         with self._lock:
             return self._jobs.setdefault(output, JobProgress())
 
-    def tally(self, launch: str, num_failures_before: int) -> FailureTally:
-        """Returns this process's tally of failures in a launch, shared by all its threads."""
-        with self._lock:
-            return self._tallies.setdefault(launch, FailureTally(num_failures_before))
-
     def take_retried(self) -> int:
         """Returns how many reads of this process were tried again since the last call; each is given out once."""
         with self._lock:
             before, self._num_retried = self._num_retried, num_retried()
             return self._num_retried - before
+
+    def environment(self) -> Environment:
+        """Returns what embeds here: the devices and the libraries that embeddings depend on."""
+        return self._once("environment", (), lambda: current_environment(device_kind(), _LIBRARIES))
 
     def tower(self, options: ImageTowerOptions) -> ImageTower:
         """Returns the loaded tower."""

@@ -6,10 +6,11 @@ import sys
 from collections.abc import Sequence
 
 import apache_beam as beam
+from apache_beam.metrics.metric import MetricResults, MetricsFilter
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
 from apache_beam.options.pipeline_options_validator import PipelineOptionsValidator
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
-from apache_beam.runners.runner import create_runner
+from apache_beam.runners.runner import PipelineResult, create_runner
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
 from lit_precompute.pipelines.embed import worker
@@ -51,3 +52,12 @@ def new_pipeline(beam_flags: Sequence[str]) -> beam.Pipeline:
     command = f"{shlex.quote(sys.executable)} -m {worker.__name__} {level}"
     processes = SubprocessSDKEnvironment.from_command_string(command)  # pyright: ignore[reportFunctionMemberAccess]
     return beam.Pipeline(runner=FnApiRunner(default_environment=processes), options=options)
+
+
+def count(result: PipelineResult, name: str) -> int:
+    """Returns what the workers of a pipeline have counted; 0 where the runner keeps no counters."""
+    try:
+        found = result.metrics().query(MetricsFilter().with_name(name))
+    except NotImplementedError:  # Dask
+        return 0
+    return sum(each.result or 0 for each in found.get(MetricResults.COUNTERS, []))

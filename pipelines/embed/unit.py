@@ -1,25 +1,30 @@
 """The work of one unit: embeds its rows and writes its shard. This is what Beam's workers run."""
 
-import uuid
+import itertools
 from collections.abc import Iterator
 
 import apache_beam as beam
 from apache_beam.metrics.metric import Metrics
 
+from lit_precompute.pipelines.embed.attempts import Attempts, SetAside
 from lit_precompute.pipelines.embed.errors import located
 from lit_precompute.pipelines.embed.failure_limit import FailureLimit
-from lit_precompute.pipelines.embed.job import BLOCK_ROWS, Job, JobError, ShardMarker
+from lit_precompute.pipelines.embed.job import BLOCK_ROWS, Job
 from lit_precompute.pipelines.embed.job_directory import JobDirectory
-from lit_precompute.pipelines.embed.options import EmbedOptions
+from lit_precompute.pipelines.embed.counters import NUM_RETRIED
+from lit_precompute.pipelines.embed.launch_options import LaunchOptions
+from lit_precompute.pipelines.embed.markers import ShardMarker
+from lit_precompute.pipelines.embed.preparing import settled_job
 from lit_precompute.pipelines.embed.process_registry import PROCESS
+from lit_precompute.pipelines.embed.results import Result
 from lit_precompute.precompute.embedding import EmbeddedBatch, embed_examples
-from lit_precompute.precompute.sources.source import Source, WorkUnit, columns_of
+from lit_precompute.precompute.sources.planning import Uniqueness
+from lit_precompute.precompute.sources.source import Example, WorkUnit, columns_of
 from lit_precompute.schemas import Note, ShardWriter
 from lit_precompute.schemas.probes import share_of_shard
 from lit_precompute.schemas.tables import EMBEDDING, EMBEDDINGS
 
-# Counts, in all of a job's processes, the reads that a server or a network broke and that were tried again.
-NUM_RETRIED = Metrics.counter("lit-precompute", "num-retried")
+_NUM_RETRIED = Metrics.counter("lit-precompute", NUM_RETRIED)
 
 
 class Tally:
@@ -44,82 +49,86 @@ class StopRequestedError(RuntimeError):
 
 
 class EmbedUnit(beam.DoFn):
-    """Takes units, yields the numbers of their shards once files and marker are in the output directory."""
+    """Takes numbers of units; yields what became of each, once the shard's files and its marker are in the output."""
 
-    def __init__(
-        self, options: EmbedOptions, job: Job, source: Source, limit: FailureLimit, *, num_failures_before: int
-    ):
-        """Takes what is pickled for the workers; the tower is loaded there.
-
-        Args:
-          options: what to embed, and how.
-          job: the planned job.
-          source: what the units are read from.
-          limit: how many rows may fail.
-          num_failures_before: failed rows in shards finished before this launch.
-        """
-        self._options, self._job, self._source, self._limit = options, job, source, limit
-        self._num_failures_before = num_failures_before
-        self._launch = uuid.uuid4().hex
+    def __init__(self, launch: LaunchOptions):
+        """Takes what is pickled for the workers; the plan, the tower and the batch size are read there."""
+        self._launch = launch
 
     def setup(self) -> None:
-        """Loads the tower and checks that its fingerprint is the job's.
+        """Opens the output; everything else waits for the first unit, when the plan is there for sure."""
+        self._directory = JobDirectory(self._launch.embed.output)
+        self._attempts = Attempts(self._directory.folder, self._launch.name)
+        self._job: Job | None = None
 
-        Raises:
-          WorkerError: the worker's weights differ from the launcher's.
+    def process(self, element: int, num_failures: int = 0) -> Iterator[bytes]:
+        """Embeds one unit.
+
+        Args:
+          element: its number.
+          num_failures: rows that failed in the groups of units before this one; 0 if there is no limit.
         """
-        with located("starting a worker", self._options.output):
-            self._load()
-
-    def _load(self) -> None:
-        options = self._options
-        self._progress = PROCESS.progress(options.output)
-        self._embedder = PROCESS.embedder(options.tower, self._job.batch_size)
-        found = self._embedder.tower.fingerprint()
-        if found != self._job.tower.fingerprint:
-            raise JobError(
-                f"{options.tower.weights or options.tower.name}: this worker's tower has the fingerprint "
-                f"{found}, the job's is {self._job.tower.fingerprint}; give all workers the same weights"
-            )
-        self._preparer = PROCESS.preparer(options.tower, self._job.batch_size, options.decoding)
-        self._tally = PROCESS.tally(self._launch, self._num_failures_before)
-
-    def process(self, element: WorkUnit) -> Iterator[int]:
-        """Embeds one unit; yields its shard's number, or nothing if too many rows have already failed."""
-        directory = JobDirectory(self._options.output)
-        if directory.is_published():  # by a faster launcher on the same output
+        options = self._launch.embed
+        # A faster launcher on the same output may have published it.
+        if self._directory.is_published() or self._directory.is_stop_requested():
             return
-        if self._limit.is_exceeded(self._tally.num_failures):
+        if self._job is None:
+            with located("starting a worker", options.output):
+                self._job = settled_job(self._launch, self._directory)
+                self._progress = PROCESS.progress(options.output)
+        if FailureLimit.parse(options.max_failures, self._job.plan.num_rows).is_exceeded(num_failures):
             return
-        first, last = element.first_row + 1, element.first_row + element.num_rows
-        rows = f"row {first:,}" if first == last else f"rows {first:,} to {last:,}"
-        with self._progress.unit(), located(f"{rows} of {self._job.source.path}", self._options.output):
-            try:
-                marker = self._embed(element)
-                directory.mark_finished(marker)
-                self._tally.add(element.number, marker.info.num_failures)
-            except FileNotFoundError:
-                if not directory.is_published():
-                    raise
-                # Another launcher has published the dataset and swept this attempt's files away.
-        NUM_RETRIED.inc(PROCESS.take_retried())
-        yield element.number
+        if marker := self._directory.markers.read(element):  # another attempt was faster
+            yield Result.finished(marker).to_bytes()
+            return
+        attempt = self._attempts.begin(element)
+        if isinstance(attempt, SetAside):
+            yield Result.set_aside(attempt).to_bytes()
+            return
+        unit = self._job.plan.units[element]
+        try:
+            with self._progress.unit(), located(_describe(unit, self._job), options.output):
+                marker = self._embed(self._job, unit)
+        except Exception as error:
+            if self._progress.is_stop_requested:
+                self._attempts.forget(attempt)
+            else:
+                self._attempts.fail(attempt, str(error))
+            raise
+        _NUM_RETRIED.inc(PROCESS.take_retried())
+        if marker is not None:
+            yield Result.finished(marker).to_bytes()
 
-    def _embed(self, unit: WorkUnit) -> ShardMarker:
+    def _embed(self, job: Job, unit: WorkUnit) -> ShardMarker | None:
+        """Writes the unit's shard and its marker; None if another launcher has swept its files away."""
+        try:
+            marker = self._write_shard(job, unit)
+            self._directory.markers.write(marker)
+        except FileNotFoundError:
+            if not self._directory.is_published():
+                raise
+            return None
+        if self._directory.is_published():  # a moment ago: nothing may remain of an unfinished job
+            self._directory.sweep()
+        return marker
+
+    def _write_shard(self, job: Job, unit: WorkUnit) -> ShardMarker:
         self._check_stop()
         reasons, notes = Tally(), Tally()
+        embedder = PROCESS.embedder(job.options.tower, job.batch_size)
+        preparer = PROCESS.preparer(job.options.tower, job.batch_size, job.options.decoding)
         with ShardWriter(
-            self._options.output,
+            self._directory.folder,
             shard=unit.number,
-            num_shards=self._job.num_units,
-            tables=self._job.tables(),
+            tables=job.tables(),
             block_rows=BLOCK_ROWS,
+            environment=PROCESS.environment(),
         ) as writer:
-            with self._job.files.unchanged([part.path for part in unit.files]):
-                examples = self._source.read(unit)
-                for batch in embed_examples(examples, self._embedder, self._preparer, self._job.vector_type):
+            with self._launch.files.unchanged([part.path for part in unit.files]):
+                examples = self._examples(job, unit)
+                for batch in embed_examples(examples, embedder, preparer, job.options.vector_type):
                     self._check_stop()
-                    self._append(writer, batch)
+                    _append(writer, job, batch)
                     self._progress.add(num_rows=len(batch.examples), num_failures=len(batch.failures))
                     for failure in batch.failures:
                         reasons.add(failure.reason, failure.key)
@@ -129,20 +138,39 @@ class EmbedUnit(beam.DoFn):
             info = writer.finish()
         return ShardMarker(
             info=info,
-            probes=writer.probes.draw(share_of_shard(unit.number, self._job.num_units)),
+            probes=writer.probes.draw(share_of_shard(unit.number, len(job.plan.units))),
             reasons=dict(reasons),
             notes=[Note(what=what, count=count, first=key) for what, (count, key) in notes],
         )
+
+    def _examples(self, job: Job, unit: WorkUnit) -> Iterator[Example]:
+        source = self._launch.source
+        unique = Uniqueness(source.on_repeated_keys)
+        parts = (source.read(part, job.plan.tables) for part in unit.files)
+        for example in itertools.islice(itertools.chain.from_iterable(parts), unit.max_rows):
+            unique.check(example.key, example.source)
+            yield example
 
     def _check_stop(self) -> None:
         if self._progress.is_stop_requested:
             raise StopRequestedError("the launcher requested a stop")
 
-    def _append(self, writer: ShardWriter, batch: EmbeddedBatch) -> None:
-        if batch.examples:
-            columns = {table.name: columns_of(batch.examples, table) for table in self._job.source_tables}
-            keys = [example.key for example in batch.examples]
-            writer.append_rows(keys, {EMBEDDINGS: {EMBEDDING: batch.vectors}, **columns})
-        if batch.failures:
-            names = ("key", "source", "reason", "message")
-            writer.append("failures", {name: [getattr(failure, name) for failure in batch.failures] for name in names})
+
+def _describe(unit: WorkUnit, job: Job) -> str:
+    """Returns where a unit's rows are, for errors."""
+    if unit.first_row is None or unit.num_rows is None:
+        paths = [part.path for part in unit.files]
+        return paths[0] if len(paths) == 1 else f"{paths[0]} to {paths[-1]}"
+    first, last = unit.first_row + 1, unit.first_row + unit.num_rows
+    rows = f"row {first:,}" if first == last else f"rows {first:,} to {last:,}"
+    return f"{rows} of {job.plan.source.path}"
+
+
+def _append(writer: ShardWriter, job: Job, batch: EmbeddedBatch) -> None:
+    if batch.examples:
+        columns = {table.name: columns_of(batch.examples, table) for table in job.plan.tables}
+        keys = [example.key for example in batch.examples]
+        writer.append_rows(keys, {EMBEDDINGS: {EMBEDDING: batch.vectors}, **columns})
+    if batch.failures:
+        names = ("key", "source", "reason", "message")
+        writer.append("failures", {name: [getattr(failure, name) for failure in batch.failures] for name in names})

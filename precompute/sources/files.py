@@ -9,20 +9,21 @@ from __future__ import annotations
 import errno
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import BinaryIO
 
 from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.images.reading import LargeFileError
 from lit_precompute.precompute.sources.source import SourceError
 from lit_precompute.precompute.sources.values import shown_path
-from lit_precompute.schemas.storage import StorageError
+from lit_precompute.schemas.storage import FoundFile, StorageError
 
 _COMPRESSED = (
     (b"\x1f\x8b", "gzip"),
     *((b"BZh%d" % level, "bzip2") for level in range(1, 10)),
     (b"\xfd7zXZ", "xz"),
     (b"\x28\xb5\x2f\xfd", "zstd"),
+    *((b"%c\x2a\x4d\x18" % number, "zstd") for number in range(0x50, 0x60)),  # frames to be skipped, as pzstd writes
     (b"PK\x03\x04", "zip"),
 )
 
@@ -30,8 +31,8 @@ Opener = Callable[[str], BinaryIO]
 """Opens a path for reading, seekable. Opening it or reading from it raises FileNotFoundError if there is no such file,
 another OSError that says so if this file cannot be read, and `StorageError` if that is not about the file."""
 
-Finder = Callable[[str], list[str]]
-"""Returns the paths that match a glob pattern, sorted; may be empty."""
+Finder = Callable[[str], Mapping[str, FoundFile]]
+"""Returns the files and folders that match a glob pattern, sorted by path; may be empty."""
 
 # The errors of a file that exists but cannot be read. Everything else (a lost connection, too many open files) is not
 # about the image: it is raised, so that the unit is retried.

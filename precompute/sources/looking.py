@@ -11,7 +11,7 @@ from lit_precompute.precompute.sources.source import FileLook, ListedFile, Sourc
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LookedSource:
-    """A source, its files, and what was found in them; `looks` are without hashes."""
+    """A source, its files, and what was found in them; `looks` are `without_hashes`."""
 
     source: Source
     files: tuple[ListedFile, ...]
@@ -47,7 +47,7 @@ def look_into(
     for file in files:
         look = source.look(file, rows_per_slice)
         hashes.append(look.key_hashes)
-        looks.append(dataclasses.replace(look, key_hashes=b""))
+        looks.append(look.without_hashes())
         progress(len(looks), len(files))
     survey = source.survey(looks)
     if suspects := repeated_hashes(hashes):

@@ -88,11 +88,24 @@ def check_repeats(keys: Iterable[tuple[str, str]], suspects: frozenset[bytes], w
       suspects: the hashes from `repeated_hashes`.
       what_to_do: the end of the message.
     """
-    first_seen: dict[str, str] = {}
+    unique = Uniqueness(what_to_do)
     for key, where in keys:
         if hash_keys([key]) in suspects:
-            if key in first_seen:
-                raise SourceError(
-                    f"{where}: keys must be unique, {key!r} was first seen at {first_seen[key]}; {what_to_do}"
-                )
-            first_seen[key] = where
+            unique.check(key, where)
+
+
+class Uniqueness:
+    """Checks that no key of a unit repeats."""
+
+    def __init__(self, what_to_do: str):
+        """Takes the end of the message."""
+        self._what_to_do = what_to_do
+        self._first_seen: dict[str, str] = {}
+
+    def check(self, key: str, where: str) -> None:
+        """Raises SourceError if the key was seen before."""
+        if key in self._first_seen:
+            raise SourceError(
+                f"{where}: keys must be unique, {key!r} was first seen at {self._first_seen[key]}; {self._what_to_do}"
+            )
+        self._first_seen[key] = where

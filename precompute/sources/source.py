@@ -15,6 +15,7 @@ Not here: decoding. An image that is missing or unreadable is only noticed when 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -82,7 +83,10 @@ class FileSlice:
       stop: where it ends.
       num_rows: rows in it; None if only reading it tells.
       num_before: rows between `start` and its first row, which belong to another unit.
+      lines_before: of a table alone: lines before `start`, for messages.
       links: of a tar alone: for each link in these bytes, where its header and that of its file begin.
+      first_row: number of its first row in the file, where keys contain it and `start` counts something else.
+      version: differs once what `start` counts has changed, where reading checks it: of a folder's listing.
     """
 
     path: str
@@ -90,7 +94,10 @@ class FileSlice:
     stop: int
     num_rows: int | None
     num_before: int = 0
+    lines_before: int = 0
     links: tuple[tuple[int, int], ...] = ()
+    first_row: int = 0
+    version: str = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -117,6 +124,11 @@ class FileLook:
     notes: tuple[Note, ...] = ()
     findings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
+    def without_hashes(self) -> FileLook:
+        """Returns what is kept of the look: its hashes are large, and their digest becomes part of `content`."""
+        digest = hashlib.sha256(self.content.encode() + self.key_hashes).hexdigest()
+        return dataclasses.replace(self, key_hashes=b"", content=digest)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Survey:
@@ -125,10 +137,12 @@ class Survey:
     Attributes:
       tables: the tables that its examples have values for, in their order in the dataset.
       extent: what its rows were counted from, such as "1,204 lines" or "13 tars".
+      options: what only the looks tell of how it is read, to be recorded with `Source.options`.
     """
 
     tables: tuple[TableSchema, ...]
     extent: str
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -140,12 +154,14 @@ class WorkUnit:
       files: the slices.
       num_rows: of all slices; None if only reading tells.
       first_row: number of its first row in the source; None if only reading the units before tells.
+      max_rows: rows to read of it, if not all.
     """
 
     number: int
     files: tuple[FileSlice, ...]
     num_rows: int | None
     first_row: int | None
+    max_rows: int | None = None
 
 
 class Source(Protocol):

@@ -2,7 +2,8 @@
 
 import dataclasses
 import re
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
 from lit_precompute.precompute.sources.source import SourceError
 
@@ -56,6 +57,21 @@ class SourceColumns:
         columns: dict[str, Any] = {field: getattr(self, field) for field in _COLUMNS}
         return {**columns, "named": self.named_columns} if self.named else columns
 
+    @classmethod
+    def from_recorded(cls, recorded: Mapping[str, Any]) -> Self:
+        """Returns the names that `recorded` returned.
+
+        Raises:
+          SourceError: they are none of columns.
+        """
+        columns = {field: value for field, value in recorded.items() if field != "named"}
+        named = recorded.get("named", {})
+        if not isinstance(named, dict) or not columns.keys() <= set(_COLUMNS):
+            raise SourceError(f"columns: must be {', '.join(_COLUMNS)} and a table of named texts, got {recorded}")
+        if not all(isinstance(name, str) for name in (*columns.values(), *named.values())):
+            raise SourceError(f"columns: names must be strings, got {recorded}")
+        return cls(**columns, named=tuple(f"{name}={column}" for name, column in named.items()))
+
     @staticmethod
     def _split(text: str) -> tuple[str, str]:
         found = _NAMED.fullmatch(text)
@@ -73,8 +89,10 @@ class SourceSpec:
       format: Format of the source if its name does not tell: tsv, quoted-tsv, semicolon-csv, webdataset ...
       columns: Names of the source's columns.
       sample_name: Where the names in tars are cut into a sample's name and a suffix; last-dot if names contain dots.
+      gather: One caption a row: consecutive rows of a table with the same image (or key) become one, with all texts.
       key_folders: How many of a tar's folders are part of the keys: 1 if cc3m/00000.tar and cc12m/00000.tar differ.
       whole_tars: Read each tar whole as one work unit, without looking at its headers first; for tars in a store.
+      split: Split of a dataset that has several, such as train; train+validation for both.
     """
 
     path: str
@@ -82,5 +100,28 @@ class SourceSpec:
     format: str | None = None
     columns: SourceColumns = dataclasses.field(default_factory=SourceColumns)
     sample_name: SampleName = "first-dot"
+    gather: bool = False
     key_folders: int = 0
     whole_tars: bool = False
+    split: str | None = None
+
+    @classmethod
+    def from_recorded(cls, path: str, options: Mapping[str, Any]) -> Self:
+        """Returns the spec of which a manifest records `Source.options`; ignores what is no option of a spec.
+
+        Raises:
+          SourceError: a value is none of an option.
+        """
+        columns = options.get("columns", {})
+        given = {
+            field.name: options[field.name]
+            for field in dataclasses.fields(cls)
+            if field.name in options and field.name not in ("path", "columns")
+        }
+        for name, value in given.items():
+            default = getattr(cls, name)
+            if not isinstance(value, str if default is None else type(default)):
+                raise SourceError(f"{path}: {name} is none of a source, {value!r}")
+        if not isinstance(columns, dict):
+            raise SourceError(f"{path}: columns are none of a source, {columns!r}")
+        return cls(path, columns=SourceColumns.from_recorded(columns), **given)

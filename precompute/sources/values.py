@@ -94,6 +94,11 @@ def read_key(values: Mapping[str, Any], name: str, fault: Fault) -> str:
     raise fault(f"{name!r} must be a string or a whole number, got {short(value)}")
 
 
+def is_python(text: str, value: Any) -> bool:
+    """Returns whether a text is img2dataset's rendering of a caption that is no string: "nan", "['a', 'b']"."""
+    return text == str(value) and (isinstance(value, list) or (value is not None and _is_none(value)))
+
+
 def whole(text: str, name: str, fault: Fault) -> str:
     """Returns the text; refuses half a surrogate pair, which JSON can express but UTF-8, hence a dataset, cannot."""
     if not _is_text(text):

@@ -40,7 +40,7 @@ class Receipt:
 
 
 def make_receipt(dataset: EmbeddingDataset) -> Receipt | None:
-    """Returns the receipt of a dataset opened with its embeddings; None if the manifest keeps no float32 embeddings.
+    """Returns the receipt of the embeddings that a dataset was opened with; None if no float32 ones were kept.
 
     Raises:
       DatasetError: a probe is not a vector of the dataset's width.
@@ -48,7 +48,7 @@ def make_receipt(dataset: EmbeddingDataset) -> Receipt | None:
     probes = dataset.manifest.probes
     if dataset.manifest.format_version == 1 or not probes:
         return None
-    exact = np.stack([decode_vector(probe, dataset.width) for probe in probes])
+    exact = np.stack([decode_vector(probe, dataset.width, dataset.embeddings) for probe in probes])
     return compare(exact, dataset.take([probe.row for probe in probes], ["embedding"]).vectors())
 
 

@@ -6,7 +6,6 @@ so that another process opens its own files. Blocks give embeddings as stored, a
 """
 
 import os
-import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -14,12 +13,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lit_precompute.schemas.dataset_files import attachment_name, dataset_folder, read_checked
 from lit_precompute.schemas.manifest import Manifest
 from lit_precompute.schemas.reading.block_layout import BlockLayout
 from lit_precompute.schemas.reading.row_block import RowBlock, concatenate
+from lit_precompute.schemas.reading.table_files import TableLocator
 from lit_precompute.schemas.reading.table_reader import TableReader
-from lit_precompute.schemas.storage import DatasetError
-from lit_precompute.schemas.tables import KEY
+from lit_precompute.schemas.storage import DatasetError, is_url
+from lit_precompute.schemas.tables import EMBEDDING, EMBEDDINGS, FAILURES, KEY, ColumnSchema
 from lit_precompute.schemas.vectors import VectorType, scale_column
 
 
@@ -29,7 +30,9 @@ class EmbeddingDataset:
     def __init__(self, path: str | os.PathLike[str], tables: Sequence[str] | None = None):
         """See `open`."""
         self.path = os.fspath(path)
-        self.manifest = Manifest.read(path)
+        self._folder = dataset_folder(path)
+        self.manifest = Manifest.read(self._folder)
+        self._locator = TableLocator(self._folder, self.manifest.shards, self.manifest.references)
         aligned = [table.name for table in self.manifest.tables if table.aligned]
         self.tables = list(aligned if tables is None else tables)
         for name in self.tables:
@@ -44,7 +47,7 @@ class EmbeddingDataset:
         }
         scales = {column.name for table in self.manifest.tables for column in table.columns if column.type == "scale"}
         self._scales = {(self._table_of[name], name) for name in scales & set(self._table_of)}
-        self._layout = BlockLayout([shard.num_rows for shard in self.manifest.shards], self.manifest.block_rows)
+        self._layout = BlockLayout(self.manifest.shards.num_rows, self.manifest.block_rows)
         self._keys: pa.ChunkedArray | None = None
 
     @classmethod
@@ -76,16 +79,33 @@ class EmbeddingDataset:
         return [KEY, *sorted(self._table_of)]
 
     @property
+    def is_remote(self) -> bool:
+        """Whether the dataset is in a store: its files are fetched whole when they are first read."""
+        return is_url(self._folder.path)
+
+    @property
+    def embeddings(self) -> str:
+        """Name of the table that the column `embedding` is of: the first such table that is open, or `embeddings`."""
+        return self._table_of.get(EMBEDDING, EMBEDDINGS)
+
+    @property
     def width(self) -> int:
         """Width of the embeddings."""
-        return self.manifest.tower.output_width
+        width = self._embedding_column.width
+        assert width is not None
+        return width
 
     @property
     def vector_type(self) -> VectorType:
         """Type in which the embeddings are stored."""
-        stored = self.manifest.table("embeddings").columns[1].vector_type
+        stored = self._embedding_column.vector_type
         assert stored is not None
         return stored
+
+    @property
+    def _embedding_column(self) -> ColumnSchema:
+        columns = self.manifest.table(self.embeddings).columns
+        return next(column for column in columns if column.name == EMBEDDING)
 
     def block_span(self, block: int) -> tuple[int, int]:
         """Returns the rows [start, stop) of a block.
@@ -179,11 +199,22 @@ class EmbeddingDataset:
 
     def failures(self) -> pa.Table:
         """Returns the rows that could not be embedded: key, source, reason, message."""
-        reader = self._open_table("failures")
-        infos = [shard.files["failures"] for shard in self.manifest.shards]
-        batches = [reader.read(shard, block) for shard, info in enumerate(infos) for block in range(info.num_blocks)]
-        reader.close()
-        return pa.Table.from_batches(batches, schema=reader.schema)
+        reader = self._open_table(FAILURES)
+        try:
+            pieces = [reader.read_shard(int(shard)) for shard in np.flatnonzero(self.manifest.shards.num_failures)]
+        finally:
+            reader.close()
+        return pa.concat_tables([reader.schema.empty_table(), *pieces])
+
+    def attachment(self, name: str) -> bytes:
+        """Returns a small file that travels with the dataset.
+
+        Raises:
+          DatasetError: the dataset has no such attachment, or it was changed.
+        """
+        if name not in self.manifest.attachments:
+            raise DatasetError(f"{self.path}: no attachment '{name}'; it has {sorted(self.manifest.attachments)}")
+        return read_checked(self._folder, attachment_name(name), self.manifest.attachments[name])
 
     def close(self) -> None:
         """Closes the files."""
@@ -203,8 +234,11 @@ class EmbeddingDataset:
         return EmbeddingDataset, (self.path, self.tables)
 
     def _open_table(self, name: str) -> TableReader:
-        files = [shard.files[name] for shard in self.manifest.shards]
-        return TableReader(pathlib.Path(self.path), self.manifest.table(name), files)
+        table = self.manifest.table(name)
+        files = self._locator.files(table)
+        if not is_url(files.folder.path):  # in a store a missing file shows when it is read
+            files.check_sizes()
+        return TableReader(files.folder, table, files)
 
     def _with_scales(self, columns: Sequence[str]) -> list[str]:
         """Returns the columns, int8 vectors followed by their scales: neither is of use without the other."""

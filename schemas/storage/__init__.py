@@ -2,7 +2,7 @@
 
 Promises: a published file appears whole or not at all, even if the process is killed; a path that contains "://" is
 read through fsspec, any other is local; a read that a server or a network broke is tried again, and an outage is never
-taken for a file that does not exist. Only local paths can be published to so far.
+taken for a file that does not exist. A `Folder` is written to in the same way on disk and in stores.
 
 Not here: what the files mean.
 """
@@ -15,6 +15,8 @@ from lit_precompute.schemas.storage.file_systems import check_scheme as check_sc
 from lit_precompute.schemas.storage.file_systems import local_path as local_path
 from lit_precompute.schemas.storage.folders import Folder as Folder
 from lit_precompute.schemas.storage.folders import open_folder as open_folder
+from lit_precompute.schemas.storage.listing import Names as Names
+from lit_precompute.schemas.storage.listing import list_names as list_names
 from lit_precompute.schemas.storage.names import HOW_TO_MEND as HOW_TO_MEND
 from lit_precompute.schemas.storage.names import MANIFEST_NAME as MANIFEST_NAME
 from lit_precompute.schemas.storage.names import WORK_FOLDER as WORK_FOLDER
@@ -22,11 +24,11 @@ from lit_precompute.schemas.storage.names import DatasetError as DatasetError
 from lit_precompute.schemas.storage.names import beside as beside
 from lit_precompute.schemas.storage.names import is_url as is_url
 from lit_precompute.schemas.storage.names import refuse_url as refuse_url
-from lit_precompute.schemas.storage.names import shard_path as shard_path
+from lit_precompute.schemas.storage.paths import absolute as absolute
 from lit_precompute.schemas.storage.publishing import lock_file as lock_file
 from lit_precompute.schemas.storage.publishing import publish as publish
 from lit_precompute.schemas.storage.publishing import publish_folder as publish_folder
-from lit_precompute.schemas.storage.publishing import temporary_path as temporary_path
+from lit_precompute.schemas.storage.publishing import unique_name as unique_name
 from lit_precompute.schemas.storage.publishing import write_bytes_atomically as write_bytes_atomically
 from lit_precompute.schemas.storage.publishing import write_text_atomically as write_text_atomically
 from lit_precompute.schemas.storage.reading import FoundFile as FoundFile

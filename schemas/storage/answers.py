@@ -16,7 +16,7 @@ import os
 import ssl
 from typing import Any
 
-from lit_precompute.schemas.storage.object_stores import Kind, kind_in_store, s3_cause, words_in_store
+from lit_precompute.schemas.storage.object_stores import Kind, is_forbidden, kind_in_store, s3_cause, words_in_store
 
 _MISSING = {404, 410}
 # About the moment, not the file: a slow request, one that came too early, too many of them.
@@ -133,6 +133,8 @@ def http_status(error: BaseException | None) -> int | None:
     response: Any = getattr(error, "response", None)
     if _is_unreadable(error):
         return None  # but aiohttp's own 400
+    if is_forbidden(error):
+        return 403
     if isinstance(response, dict):  # botocore's
         found = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     else:

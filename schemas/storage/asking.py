@@ -19,7 +19,7 @@ from lit_precompute.schemas.storage.retrying import Patience, with_patience
 
 Answer = TypeVar("Answer")
 
-_OUT_OF_RANGE = 416
+_FORBIDDEN, _OUT_OF_RANGE = 403, 416
 _found_buckets: set[str] = set()
 
 
@@ -68,9 +68,8 @@ def check_bucket(url: str, files: Any, path: str) -> None:
     except FileNotFoundError:
         words = f"there is no bucket {bucket!r}"
         raise StorageError(errno.EIO, words, url) from None
-    except PermissionError:
-        pass  # it exists, but must not be listed
     except OSError as error:
-        if not str(error).startswith("Forbidden: "):  # gcsfs's
+        if http_status(s3_cause(error)) != _FORBIDDEN:
             raise
+        # It exists, but must not be listed.
     _found_buckets.add(bucket)

@@ -7,10 +7,13 @@ Source: gcsfs 2026.10, core.py and retry.py; s3fs 2026.9, core.py.
 
 from __future__ import annotations
 
+import errno
 import functools
 import inspect
 import os
 from typing import TYPE_CHECKING, Any
+
+from lit_precompute.schemas.storage.answers import StorageError
 
 if TYPE_CHECKING:  # slow to import, and not needed for local files
     import aiohttp
@@ -19,6 +22,7 @@ if TYPE_CHECKING:  # slow to import, and not needed for local files
 WEB_SCHEMES = ("https://", "http://")
 GCS_SCHEMES = ("gs", "gcs")
 S3_SCHEMES = ("s3", "s3a")
+_WITHOUT_HADOOP = "Unable to load lib"  # begins pyarrow's list of all the places where it looked for libjvm or libhdfs
 
 
 def connect(url: str, timeout_s: float) -> tuple[fsspec.AbstractFileSystem, str]:
@@ -36,14 +40,19 @@ def connect(url: str, timeout_s: float) -> tuple[fsspec.AbstractFileSystem, str]
     if url.startswith(WEB_SCHEMES):
         return fsspec.core.url_to_fs(url, client_kwargs=_of_web(timeout_s))
     if scheme in GCS_SCHEMES:
-        options: dict[str, Any] = fsspec.utils.infer_storage_options(url)
         driver = _gcs_driver()
-        return driver(**_of_gcs(timeout_s)), driver._strip_protocol(options["protocol"] + url[len(scheme) :])
+        return driver(**_of_gcs(timeout_s)), driver._strip_protocol(url)
     if scheme in S3_SCHEMES:
         files, path = fsspec.core.url_to_fs(url, **_of_s3(timeout_s))
         files.retries = 1
         return files, path
-    return fsspec.core.url_to_fs(url)
+    try:
+        return fsspec.core.url_to_fs(url)
+    except OSError as error:
+        if scheme != "hdfs" or _WITHOUT_HADOOP not in str(error):
+            raise
+        words = "needs Java and Hadoop's libhdfs here; set JAVA_HOME, HADOOP_HOME and CLASSPATH (docs/stores.md)"
+        raise StorageError(errno.EIO, words, url) from error
 
 
 def _of_web(timeout_s: float) -> dict[str, Any]:

@@ -18,11 +18,6 @@ class DatasetError(ValueError):
     """A dataset, or data to be written to one, breaks a rule of the format (docs/format.md)."""
 
 
-def shard_path(table: str, shard: int, num_shards: int) -> str:
-    """Returns the path of a shard's file of one table, relative to the dataset."""
-    return f"{table}/part-{shard:05d}-of-{num_shards:05d}.arrayrecord"
-
-
 def is_url(path: str) -> bool:
     """Returns whether a path is opened through fsspec, not as a local file."""
     return "://" in path
@@ -38,15 +33,26 @@ def refuse_url(what: str, path: str | os.PathLike[str]) -> None:
     Raises:
       DatasetError: it is a URL, or on a drive of Windows; as a path, it would be a local folder named `gs:` or `C:`.
     """
-    if match := _DRIVE.match(os.fspath(path)):
-        raise DatasetError(
-            f"{what} {os.fspath(path)}: must be a path of this machine, got the drive {match[1]} of Windows; "
-            f"write ./{os.fspath(path)} if this is its name here"
-        )
+    refuse_drive(what, os.fspath(path))
     if match := _SCHEME.match(os.fspath(path)):
         scheme = match[1] or match[2]
         hint = "leave out file://" if scheme == "file" else f"copy the files from or to {scheme}:// yourself"
         raise DatasetError(f"{what} {os.fspath(path)}: must be a local path, got a {scheme}:// address; {hint}")
+
+
+def refuse_drive(what: str, path: str) -> None:
+    """Raises DatasetError for a path on a drive of Windows; it would be a local folder named `C:`."""
+    if match := _DRIVE.match(path):
+        raise DatasetError(
+            f"{what} {path}: must be a path of this machine, got the drive {match[1]} of Windows; "
+            f"write ./{path} if this is its name here"
+        )
+
+
+def scheme_without_slashes(path: str) -> str:
+    """Returns the scheme of what looks like a URL that lost a slash, such as gs:/bucket; "" for any other path."""
+    match = None if is_url(path) else _SCHEME.match(path)
+    return (match[1] or match[2]) if match else ""
 
 
 def beside(file: str, path: str) -> str:

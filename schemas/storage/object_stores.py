@@ -56,11 +56,14 @@ def kind_in_store(error: Exception) -> Kind | None:
             return "later"
         if str(getattr(error, "code", "")) == "401":
             return "never"
-    if type(error) is OSError and str(error).startswith("Forbidden: "):  # gcsfs, for 403
-        return "refused"
     if any(one.__name__ in _CONNECTION_NAMES for one in type(error).__mro__):
         return "later"
     return None
+
+
+def is_forbidden(error: BaseException | None) -> bool:
+    """Returns whether an error is gcsfs's for the status 403, which it does not name."""
+    return type(error) is OSError and str(error).startswith("Forbidden: ")
 
 
 def words_in_store(error: BaseException) -> str:

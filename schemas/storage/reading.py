@@ -23,10 +23,14 @@ from lit_precompute.schemas.storage.retrying import DEFAULT_PATIENCE, Patience
 
 
 class FoundFile(NamedTuple):
-    """A file as a listing describes it: its size, and what differs once it has changed (time, generation, ETag)."""
+    """A file as a listing describes it: its size, and what differs once it has changed (time, generation, ETag).
 
-    num_bytes: int
+    The size is None where the listing does not say, and for a folder; the version is then "".
+    """
+
+    num_bytes: int | None
     version: str
+    is_folder: bool = False
 
 
 def open_file(path: str, *, patience: Patience = DEFAULT_PATIENCE) -> BinaryIO:
@@ -84,16 +88,22 @@ def _url_of(name: str, pattern: str, files: Any) -> str:
 
 
 def describe(details: dict[str, Any]) -> FoundFile:
-    """Returns what fsspec's description of a file says; size -1 and version "" where it says nothing."""
-    size = details.get("size")
-    names = ("generation", "ETag", "LastModified", "mtime", "created")
+    """Returns what fsspec's description of a file or folder says; asks for nothing."""
+    if details.get("type") == "directory":
+        return FoundFile(None, "", is_folder=True)
+    names = ("generation", "ETag", "etag", "LastModified", "last_modified", "mtime", "created")
     version = next((str(details[name]) for name in names if details.get(name) is not None), "")
-    return FoundFile(-1 if size is None else size, version.strip('"'))
+    return FoundFile(details.get("size"), version.strip('"'))
 
 
 def describe_local(path: pathlib.Path) -> FoundFile:
     """Returns the same of a local file or folder."""
-    stat = path.stat()
+    try:
+        stat = path.stat()
+    except OSError:  # a link to nowhere: an error once it is opened
+        return FoundFile(None, "")
+    if path.is_dir():
+        return FoundFile(None, "", is_folder=True)
     return FoundFile(stat.st_size, str(stat.st_mtime_ns))
 
 

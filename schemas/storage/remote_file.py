@@ -22,7 +22,7 @@ from lit_precompute.schemas.storage.retrying import Patience
 _NEAR_BYTES = 64 << 10
 # Fetched beyond what is read after a jump: the headers and words between two images of a tar.
 _SPARE_BYTES = 2 << 10
-_FIRST_BYTES = 64 << 10
+_FIRST_BYTES = 16 << 10
 _MAX_BYTES = 8 << 20
 
 

@@ -19,7 +19,7 @@ import errno
 import pathlib
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from lit_precompute.schemas.storage.answers import StorageError
 from lit_precompute.schemas.storage.drivers import GCS_SCHEMES, S3_SCHEMES
@@ -69,6 +69,11 @@ def store_of(url: str) -> Store:
     return _STORES[scheme]
 
 
+def is_writable(url: str) -> bool:
+    """Returns whether jobs can write to a URL: a store, or this machine."""
+    return "::" not in url and url.partition("://")[0] in (*_STORES, "file", "local")
+
+
 class _Gcs:
     """See `Store`."""
 
@@ -89,7 +94,7 @@ class _Gcs:
 
         for some in _batches(paths, 100):
             # `rm` looks for patterns in names, and deletes one by one where the endpoint is not Google's own.
-            for answer in sync(files.loop, files._rm_files, some):
+            for answer in cast(list[Any], sync(files.loop, files._rm_files, some)):
                 if isinstance(answer, Exception) and "404" not in str(answer) and "No such object" not in str(answer):
                     raise answer
 

@@ -1,123 +1,110 @@
-"""Publishing: a shard's files, each whole or not at all, and the manifest after all shards.
+"""Publishing a dataset: the manifest after all shards, attachments and lists.
 
-Published files never change; publishing the same files twice does no harm.
+Publishing the same files twice does no harm. Lists are named by their content, so that a manifest never meets the list
+of another one, whenever a publisher is killed.
 """
 
-import importlib.metadata
+import hashlib
+import json
 import os
-import pathlib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from lit_precompute.schemas.manifest import FORMAT_VERSION, Manifest, check_width, digest
-from lit_precompute.schemas.manifest_parts import FileInfo, Ledger, Note, Probe, ShardInfo, SourceInfo
-from lit_precompute.schemas.reading.table_reader import TableReader
-from lit_precompute.schemas.storage import (
-    MANIFEST_NAME,
-    file_sha256,
-    publish,
-    shard_path,
-    write_text_atomically,
-)
+from lit_precompute.schemas.dataset_files import attachment_name, dataset_folder, list_name
+from lit_precompute.schemas.manifest.document import Document, check_attachment_names, check_towers, digest
+from lit_precompute.schemas.manifest.manifest import FORMAT_VERSION, SHARD_LIST, SOURCE_LIST, Manifest
+from lit_precompute.schemas.manifest.parts import Ledger, Note, Probe, Reference, ShardInfo, SourceInfo
+from lit_precompute.schemas.manifest.shard_list import ShardList
+from lit_precompute.schemas.manifest.source_list import SourceFileList
+from lit_precompute.schemas.reading.table_files import TableLocator
+from lit_precompute.schemas.storage import MANIFEST_NAME, DatasetError, Folder
 from lit_precompute.schemas.tables import TableSchema
 from lit_precompute.schemas.tower_card import TowerCard
-from lit_precompute.schemas.writing.table_writer import TableWriter
-
-_LIBRARIES = ("lit-precompute", "array-record", "pyarrow", "numpy")
-
-
-def publish_shard(
-    directory: str | os.PathLike[str], writers: Mapping[str, TableWriter], *, shard: int, num_shards: int
-) -> dict[str, FileInfo]:
-    """Renames a shard's closed temporary files to their final names, and returns their entries for the manifest.
-
-    Args:
-      directory: the dataset.
-      writers: the writers of the files, by table.
-      shard: number of the shard.
-      num_shards: the dataset's number of shards; part of the names.
-    """
-    files: dict[str, FileInfo] = {}
-    for table, writer in writers.items():
-        path = shard_path(table, shard, num_shards)
-        files[table] = FileInfo(
-            path=path,
-            bytes=writer.path.stat().st_size,
-            sha256=file_sha256(writer.path),
-            num_rows=writer.num_rows,
-            num_blocks=writer.num_blocks,
-        )
-        publish(writer.path, pathlib.Path(directory) / path)
-    return files
 
 
 def publish_manifest(
-    directory: str | os.PathLike[str],
+    directory: str | os.PathLike[str] | Folder,
     *,
-    shards: Sequence[ShardInfo],
+    shards: Iterable[ShardInfo],
     tables: Sequence[TableSchema],
-    tower: TowerCard,
+    towers: Mapping[str, TowerCard],
     source: SourceInfo,
     probes: Sequence[Probe] = (),
     notes: Iterable[Note] = (),
     job: Mapping[str, Any] | None = None,
     block_rows: int = 1024,
     order: str = "source",
-    libraries: Mapping[str, str] | None = None,
+    attachments: Mapping[str, bytes] | None = None,
+    references: Sequence[Reference] = (),
 ) -> Manifest:
-    """Writes manifest.json over finished shards and returns it.
+    """Writes attachments, lists and manifest.json over finished shards, and returns the manifest as it is read back.
 
     Args:
-      directory: the dataset; it contains every file that `shards` names.
-      shards: all shards, in any order.
-      tables: schemas of the tables, `embeddings` among them.
-      tower: the tower that made the embeddings.
+      directory: the dataset, which contains every file that `shards` names: a local path, a URL or a folder.
+      shards: all shards, in any order; those of referenced tables with the entries of the referenced dataset.
+      tables: schemas of the tables, `embeddings` first.
+      towers: the card of each table of embeddings: `embeddings`, and those named `embeddings-NAME`.
       source: what was embedded.
       probes: rows with their float32 embeddings, ascending (schemas/probes.py); without any there is no receipt.
       notes: what was left out of the source without losing a row; those of one kind are added up.
       job: options of the producer, as JSON.
       block_rows: rows of every block but a shard's last.
       order: `source` or `shuffled`.
-      libraries: more modules whose versions are recorded, each with the distribution that usually provides it; where
-        another one provides it, that one is recorded.
+      attachments: small files that travel with the dataset, by name.
+      references: the datasets that tables with a `reference` are in.
 
     Raises:
-      DatasetError: a shard's file is missing or of the wrong size, counts do not add up, or widths differ.
+      DatasetError: a shard's file is missing or of the wrong size, counts do not add up, or tables and cards differ.
     """
-    shards = sorted(shards, key=lambda shard: shard.shard)
-    check_width("", tables, tower)
-    check_files(directory, tables, shards)
-    written = sum(shard.num_rows for shard in shards)
-    failed = sum(shard.num_failures for shard in shards)
+    folder = dataset_folder(directory)
+    attachments = attachments or {}
+    check_towers("", tables, towers)
+    check_attachment_names("", attachments)
+    shard_list = ShardList.collect(shards, tables=tables, block_rows=block_rows)
+    source_files = SourceFileList.collect(source.files)
+    lists = {SHARD_LIST: shard_list.encode(), SOURCE_LIST: source_files.encode()}
+    written, failed = sum(shard_list.num_rows.tolist()), sum(shard_list.num_failures.tolist())
     content: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
-        "tower": tower.model_dump(),
-        "source": source.model_dump(),
+        "towers": {table: tower.model_dump() for table, tower in towers.items()},
+        "source": {
+            **source.model_dump(exclude={"files"}),
+            "num_files": len(source_files),
+            "num_bytes": source_files.num_bytes,
+        },
         "job": dict(job or {}),
         "order": order,
         "block_rows": block_rows,
-        "tables": [table.model_dump() for table in tables],
-        "shards": [shard.model_dump() for shard in shards],
+        "tables": [table.to_json() for table in tables],
+        "environments": [environment.model_dump() for environment in shard_list.environments],
         "ledger": Ledger(rows_read=written + failed, rows_written=written, rows_failed=failed).model_dump(),
         "notes": [note.model_dump() for note in add_up(notes)],
         "probes": [probe.model_dump() for probe in probes],
-        "libraries": _versions(libraries or {}),
+        "attachments": {name: _describe(data) for name, data in attachments.items()},
+        "references": [reference.model_dump() for reference in references],
+        "lists": {what: _describe(data) for what, data in lists.items()},
     }
-    manifest = Manifest.model_validate({**content, "digest": digest(content)})
-    path = pathlib.Path(directory) / MANIFEST_NAME
-    write_text_atomically(path, manifest.to_text())
-    return Manifest.read(directory)
+    content["digest"] = digest(content)
+    Document.model_validate(content).check("")
+    check_files(folder, shard_list, tables, references)
+    _write(folder, content, lists, attachments)
+    return Manifest.read(folder)
 
 
-def check_files(directory: str | os.PathLike[str], tables: Iterable[TableSchema], shards: Sequence[ShardInfo]) -> None:
-    """Checks that every file is there and has its size.
+def check_files(
+    directory: str | os.PathLike[str] | Folder,
+    shards: ShardList,
+    tables: Iterable[TableSchema],
+    references: Sequence[Reference] = (),
+) -> None:
+    """Checks that every file is there and has its size, by one listing for each table.
 
     Raises:
-      DatasetError: a file is missing, or its size differs.
+      DatasetError: a file is missing, or its size differs; or another dataset is not the one referred to.
     """
+    locator = TableLocator(dataset_folder(directory), shards, references)
     for table in tables:
-        TableReader(pathlib.Path(directory), table, [shard.files[table.name] for shard in shards])  # checks as it opens
+        locator.files(table).check_sizes()
 
 
 def add_up(notes: Iterable[Note]) -> list[Note]:
@@ -129,17 +116,30 @@ def add_up(notes: Iterable[Note]) -> list[Note]:
     return sorted(kinds.values(), key=lambda note: (-note.count, note.what))
 
 
-def _versions(libraries: Mapping[str, str]) -> dict[str, str]:
-    more = [_distribution(module, usual) for module, usual in libraries.items()]
-    names = {*_LIBRARIES, *(name for name in more if name is not None)}
-    return {name: importlib.metadata.version(name) for name in sorted(names)}
+def _write(
+    folder: Folder, content: Mapping[str, Any], lists: Mapping[str, bytes], attachments: Mapping[str, bytes]
+) -> None:
+    """Writes the manifest after what it names; then removes the lists of a manifest that it replaces."""
+    for name, data in attachments.items():
+        folder.write(attachment_name(name), data)
+    names = {what: list_name(what, _describe(data)["sha256"]) for what, data in lists.items()}
+    for what, data in lists.items():
+        folder.write(names[what], data)
+    replaced = _lists_there(folder)
+    folder.write(MANIFEST_NAME, (json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
+    folder.remove(*(replaced - set(names.values())))
 
 
-def _distribution(module: str, usual: str) -> str | None:
-    """Returns the installed distribution that provides a module; None if its installer left no metadata."""
+def _lists_there(folder: Folder) -> set[str]:
+    """Returns the names of the lists that the manifest there has, if there is a manifest."""
+    if not folder.exists(MANIFEST_NAME):
+        return set()
     try:
-        importlib.metadata.version(usual)
-    except importlib.metadata.PackageNotFoundError:
-        found = importlib.metadata.packages_distributions().get(module, [])
-        return min((re.sub(r"[-_.]+", "-", name).lower() for name in found), default=None)
-    return usual
+        lists = Manifest.read(folder).lists
+    except DatasetError:
+        return set()
+    return {list_name(what, info.sha256) for what, info in lists.items()}
+
+
+def _describe(data: bytes) -> dict[str, Any]:
+    return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}

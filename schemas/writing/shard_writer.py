@@ -1,20 +1,21 @@
-"""Writes one shard: a file for each table, complete or absent.
+"""Writes one shard: a file for each table that has rows in it, complete or absent.
 
-Promises: files are written under names that no other attempt uses and appear by rename; two attempts at the same rows
-give the same bytes, so that retries and duplicates do no harm.
+Promises: files are written locally, under names that no other attempt uses, and appear whole under their final names;
+two attempts at the same rows give the same bytes, so that retries and duplicates do no harm.
 """
 
 import hashlib
 import os
-import pathlib
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 
-from lit_precompute.schemas.manifest_parts import ShardInfo
+from lit_precompute.schemas.dataset_files import dataset_folder, shard_file_name
+from lit_precompute.schemas.manifest.environments import current_environment
+from lit_precompute.schemas.manifest.parts import Environment, FileInfo, ShardInfo
 from lit_precompute.schemas.probes import ProbeSampler
-from lit_precompute.schemas.storage import DatasetError, temporary_path
-from lit_precompute.schemas.tables import EMBEDDING, EMBEDDINGS, KEY, TableSchema
-from lit_precompute.schemas.writing.publishing import publish_shard
+from lit_precompute.schemas.storage import DatasetError, Folder, file_sha256
+from lit_precompute.schemas.storage.publishing import unique_name
+from lit_precompute.schemas.tables import EMBEDDING, FAILURES, KEY, TableSchema, check_own_tables, is_embeddings
 from lit_precompute.schemas.writing.table_writer import Columns, TableWriter
 
 
@@ -29,49 +30,49 @@ class ShardWriter:
 
     def __init__(
         self,
-        directory: str | os.PathLike[str],
+        directory: str | os.PathLike[str] | Folder,
         *,
         shard: int,
-        num_shards: int | None = None,
         tables: Sequence[TableSchema],
         block_rows: int = 1024,
         probes: ProbeSampler | None = None,
+        environment: Environment | None = None,
     ):
-        """Opens the temporary files.
+        """Starts a shard.
 
         Args:
-          directory: the dataset.
+          directory: the dataset: a local path, a URL or a folder.
           shard: number of the shard.
-          num_shards: the dataset's number of shards; may be given to `finish` instead.
           tables: the shard's tables.
           block_rows: rows of every block but a table's last.
           probes: the sampler to use; None for the shard's own, whose row numbers are within the shard.
+          environment: what the shard is made with; None for this process, with an unknown device.
+
+        Raises:
+          DatasetError: `block_rows` is not positive, or a table's name cannot be a folder of its own.
         """
         if block_rows < 1:
             raise DatasetError(f"block_rows must be >= 1, got {block_rows}")
-        self._directory = pathlib.Path(directory)
+        check_own_tables(tables)
+        self._folder = dataset_folder(directory)
         self.probes = ProbeSampler() if probes is None else probes
         self._shard = shard
-        self._num_shards = num_shards
-        self._tables = {table.name: table for table in tables}
-        self._writers: dict[str, TableWriter] = {}
-        try:
-            for name, table in self._tables.items():
-                path = temporary_path(directory, f"{name}-{shard:05d}")
-                self._writers[name] = TableWriter(path, table, block_rows)
-        except OSError:
-            self.abort()
-            raise
+        self._environment = environment
+        scratch = self._folder.scratch()
+        self._writers = {
+            table.name: TableWriter(scratch / unique_name(f"{table.name}-{shard:05d}"), table, block_rows)
+            for table in tables
+        }
         # A running hash of each aligned table's keys: alignment is checked without keeping them.
-        self._keys = {name: hashlib.sha256() for name, table in self._tables.items() if table.aligned}
+        self._keys = {table.name: hashlib.sha256() for table in tables if table.aligned}
 
     def append(self, table: str, columns: Columns) -> None:
         """Adds rows to one table, column by column, any number at a time."""
         if table not in self._writers:
             raise DatasetError(f"shard {self._shard}: unknown table '{table}'; it has {sorted(self._writers)}")
         self._writers[table].append(columns)
-        if table == EMBEDDINGS:
-            self.probes.add(columns[KEY], columns[EMBEDDING])
+        if is_embeddings(table):
+            self.probes.add(columns[KEY], columns[EMBEDDING], table)
         if table in self._keys:
             for key in columns[KEY]:
                 self._keys[table].update(len(key).to_bytes(8, "little") + key.encode())
@@ -85,38 +86,24 @@ class ShardWriter:
         for table in self._keys:
             self.append(table, {KEY: keys, **columns[table]})
 
-    def finish(self, num_shards: int | None = None) -> ShardInfo:
+    def finish(self) -> ShardInfo:
         """Closes, checks and publishes the files.
 
         Raises:
           DatasetError: the keys of aligned tables differ.
         """
-        self.close()
-        num_shards = self._num_shards if num_shards is None else num_shards
-        assert num_shards is not None, "num_shards must be given to the writer or to finish"
-        files = publish_shard(self._directory, self._writers, shard=self._shard, num_shards=num_shards)
-        num_rows = self._num_aligned_rows()
-        num_failures = sum(writer.num_rows for name, writer in self._writers.items() if name == "failures")
+        self._close()
+        files = {table: self._publish(table, writer) for table, writer in self._writers.items() if writer.num_rows}
+        num_rows = next((self._writers[name].num_rows for name in self._keys), 0)
+        num_failures = self._writers[FAILURES].num_rows if FAILURES in self._writers else 0
         return ShardInfo(
             shard=self._shard,
             rows_read=num_rows + num_failures,
             num_rows=num_rows,
             num_failures=num_failures,
             files=files,
+            environment=self._environment or current_environment(),
         )
-
-    def close(self) -> None:
-        """Closes the temporary files and checks that aligned tables have the same keys."""
-        for writer in self._writers.values():
-            if not writer.closed:
-                writer.close()
-        rows = {name: self._writers[name].num_rows for name in self._keys}
-        if len(set(rows.values())) > 1:
-            raise DatasetError(f"shard {self._shard}: aligned tables must have equally many rows, got {rows}")
-        if len({keys.digest() for keys in self._keys.values()}) > 1:
-            raise DatasetError(
-                f"shard {self._shard}: the keys of {sorted(self._keys)} differ; write the same rows to each"
-            )
 
     def abort(self) -> None:
         """Removes the temporary files."""
@@ -133,5 +120,25 @@ class ShardWriter:
         """Removes the files that were not published."""
         self.abort()
 
-    def _num_aligned_rows(self) -> int:
-        return next((self._writers[name].num_rows for name in self._keys), 0)
+    def _close(self) -> None:
+        """Closes the temporary files and checks that aligned tables have the same keys."""
+        for writer in self._writers.values():
+            if not writer.closed:
+                writer.close()
+        rows = {name: self._writers[name].num_rows for name in self._keys}
+        if len(set(rows.values())) > 1:
+            raise DatasetError(f"shard {self._shard}: aligned tables must have equally many rows, got {rows}")
+        if len({keys.digest() for keys in self._keys.values()}) > 1:
+            raise DatasetError(
+                f"shard {self._shard}: the keys of {sorted(self._keys)} differ; write the same rows to each"
+            )
+
+    def _publish(self, table: str, writer: TableWriter) -> FileInfo:
+        info = FileInfo(
+            bytes=writer.path.stat().st_size,
+            sha256=file_sha256(writer.path),
+            num_rows=writer.num_rows,
+            num_blocks=writer.num_blocks,
+        )
+        self._folder.upload(writer.path, shard_file_name(table, self._shard, writer.num_blocks))
+        return info

@@ -25,9 +25,13 @@ Columns = Mapping[str, Any]
 
 
 class TableWriter:
-    """Takes rows in pieces of any size; the file's bytes depend on the rows alone."""
+    """Takes rows in pieces of any size; the file's bytes depend on the rows alone.
+
+    A file of one block is that block; of several, ArrayRecord. Without rows there is no file.
+    """
 
     def __init__(self, path: pathlib.Path, table: TableSchema, block_rows: int):
+        """Creates no file yet: the first block is kept until it is known whether it is the only one."""
         self.path = path
         self.num_rows = 0
         self.num_blocks = 0
@@ -38,8 +42,9 @@ class TableWriter:
         self._block_rows = block_rows
         self._pending: list[pa.RecordBatch] = []
         self._num_pending = 0
-        with _os_errors(path):
-            self._file = ArrayRecordWriter(str(path), blocks.WRITER_OPTIONS)
+        self._first: bytes | None = None
+        self._file: ArrayRecordWriter | None = None
+        self.closed = False
 
     def append(self, columns: Columns) -> None:
         """Adds rows, given column by column.
@@ -60,21 +65,21 @@ class TableWriter:
             start = stop
         self.num_rows += num_rows
 
-    @property
-    def closed(self) -> bool:
-        """Whether the file is complete."""
-        return not self._file.is_open()
-
     def close(self) -> None:
         """Writes the last, shorter block and closes the file."""
         if self._num_pending:
             self._write_block()
-        with _os_errors(self.path):
-            self._file.close()
+        if self._file is not None:
+            with _os_errors(self.path):
+                self._file.close()
+        elif self._first is not None:
+            self.path.write_bytes(self._first)
+        self._first = None
+        self.closed = True
 
     def discard(self) -> None:
         """Closes the file and removes it."""
-        if self._file.is_open():
+        if self._file is not None and self._file.is_open():
             with contextlib.suppress(RuntimeError):  # on a full disk; the file is not needed
                 self._file.close()
         self.path.unlink(missing_ok=True)
@@ -113,11 +118,23 @@ class TableWriter:
 
     def _write_block(self) -> None:
         batch = pa.Table.from_batches(self._pending, schema=self._schema).combine_chunks().to_batches()[0]
-        with _os_errors(self.path):
-            self._file.write(blocks.encode(batch, compress=not self._table.holds_vectors))
+        block = blocks.encode(batch, compress=not self._table.holds_vectors)
+        if self.num_blocks == 0:
+            self._first = block
+        else:
+            self._write(block)
         self._pending = []
         self._num_pending = 0
         self.num_blocks += 1
+
+    def _write(self, block: bytes) -> None:
+        with _os_errors(self.path):
+            if self._file is None:
+                assert self._first is not None
+                self._file = ArrayRecordWriter(str(self.path), blocks.WRITER_OPTIONS)
+                self._file.write(self._first)
+                self._first = None
+            self._file.write(block)
 
 
 @contextlib.contextmanager

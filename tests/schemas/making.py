@@ -1,8 +1,10 @@
 """Small datasets for tests."""
 
+import hashlib
 import json
 
 import numpy as np
+import pyarrow as pa
 
 from lit_precompute.schemas import (
     ColumnSchema,
@@ -13,11 +15,12 @@ from lit_precompute.schemas import (
     SourceInfo,
     TableSchema,
     TowerCard,
+    blocks,
     captions_table,
     labels_table,
     publish_manifest,
 )
-from lit_precompute.schemas.manifest import digest
+from lit_precompute.schemas.manifest.document import digest
 
 WIDTH = 6
 SOURCE = SourceInfo(kind="table", path="captions.tsv", files=[])
@@ -78,8 +81,7 @@ def add_table(directory, table, columns):
     shards, start = [], 0
     for shard in manifest.shards:
         cut = slice(start, start + shard.num_rows)
-        options = {"shard": shard.shard, "num_shards": len(manifest.shards), "block_rows": manifest.block_rows}
-        with ShardWriter(directory, tables=[table], **options) as writer:
+        with ShardWriter(directory, shard=shard.shard, tables=[table], block_rows=manifest.block_rows) as writer:
             own = {name: values[cut] for name, values in columns.items()}
             writer.append_rows(keys[cut], {table.name: own})
             files = writer.finish().files
@@ -89,8 +91,8 @@ def add_table(directory, table, columns):
         directory,
         shards=shards,
         tables=[*manifest.tables, table],
-        tower=manifest.tower,
-        source=manifest.source,
+        towers=manifest.towers,
+        source=manifest.source.info(),
         probes=manifest.probes,
         job=manifest.job,
         block_rows=manifest.block_rows,
@@ -105,6 +107,27 @@ def change_manifest(directory, change, *, redigest=True):
     if redigest:
         content["digest"] = digest(content)
     path.write_text(json.dumps(content))
+
+
+def change_list(directory, what, change, *, schema=None):
+    """Edits the columns of a list beside the manifest, which then names the new list."""
+    content = json.loads((directory / "manifest.json").read_text())
+    info = content["lists"][what]
+    path = directory / f"{what}-{info['sha256'][:16]}.arrow"
+    with pa.ipc.open_stream(path.read_bytes()) as stream:
+        batch = stream.read_next_batch()
+    columns = batch.to_pydict()
+    change(columns)
+    batch = pa.RecordBatch.from_pydict(columns, schema=schema or batch.schema)
+    path.unlink()
+    replace_list(directory, what, blocks.encode(batch, compress=True))
+
+
+def replace_list(directory, what, data):
+    """Writes these bytes as a list beside the manifest, which then names it."""
+    sha256 = hashlib.sha256(data).hexdigest()
+    (directory / f"{what}-{sha256[:16]}.arrow").write_bytes(data)
+    change_manifest(directory, lambda m: m["lists"].update({what: {"bytes": len(data), "sha256": sha256}}))
 
 
 def files_of(directory):

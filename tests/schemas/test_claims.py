@@ -4,30 +4,40 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from lit_precompute.schemas.claims import Claim, ClaimError, differences
+from lit_precompute.schemas.claims import Claim, ClaimError, differences, place_in_the_way
+from lit_precompute.schemas.storage import open_folder
 
 DESCRIPTION = {"tower": {"name": "a", "width": 8}, "files": [{"path": "x", "bytes": 1}], "seed": 0}
 
 
-def _claim(directory, note="note.json", **fields):
+def _claim(folder, note="note.json", **fields):
     advice = {
         "advice_foreign": "take an empty directory",
         "advice_another": "Take another directory",
         "advice_damaged": "take a third directory",
     }
-    return Claim(directory=directory, note=directory / note, kind="job", own_prefix="_work", **advice | fields)
+    return Claim(folder=folder, note=note, kind="job", own_prefix="_work", **advice | fields)
+
+
+@pytest.fixture(params=["local", "memory", "gs", "s3"])
+def folder(request, tmp_path):
+    if request.param == "local":
+        return open_folder(tmp_path / "out")
+    if request.param == "memory":
+        return open_folder(f"memory:/{tmp_path}/out")
+    return open_folder(request.getfixturevalue("gcs_bucket" if request.param == "gs" else "s3_bucket") + "/out")
 
 
 @pytest.fixture(params=["note.json", "_work/note.json"])
-def claim(request, tmp_path):
-    return _claim(tmp_path / "out", request.param)
+def claim(request, folder):
+    return _claim(folder, request.param)
 
 
 def test_a_claim_may_be_made_again(claim):
     claim.make(DESCRIPTION)
     claim.make(DESCRIPTION)
     assert claim.read() == DESCRIPTION
-    assert [path.name for path in claim.directory.iterdir()] == [claim.note.relative_to(claim.directory).parts[0]]
+    assert list(claim.folder.find()) == [claim.note]
 
 
 def test_another_description_is_refused_with_both_values(claim):
@@ -49,29 +59,24 @@ def test_many_differences_are_counted(claim):
 
 
 def test_foreign_files_are_refused_and_own_ones_ignored(claim):
-    claim.directory.mkdir()
-    (claim.directory / "_work.of-a-kill").mkdir()
+    claim.folder.write("_work.of-a-kill/half", b"")
     claim.refuse_foreign_files()
-    (claim.directory / "thesis.tex").write_text("mine")
-    message = r"out: contains files that do not belong to a job \(thesis\.tex\); take an empty directory"
+    claim.folder.write("thesis.tex", b"mine")
+    claim.folder.write("figures/1.png", b"mine")
+    message = r"out: contains files that do not belong to a job \(figures, thesis\.tex\); take an empty directory"
     for refuse in (claim.refuse_foreign_files, lambda: claim.make(DESCRIPTION)):
         with pytest.raises(ClaimError, match=message):
             refuse()
-    assert not claim.note.exists()
-    (claim.directory / "thesis.tex").unlink()
+    assert not claim.is_made()
+    claim.folder.remove("thesis.tex", "figures/1.png")
+    claim.folder.remove_folder("figures")
     claim.make(DESCRIPTION)
-    (claim.directory / "result").write_text("made by the job")
+    claim.folder.write("result", b"made by the job")
     claim.refuse_foreign_files()
 
 
-def test_a_folder_of_another_program_is_refused(tmp_path):
-    (tmp_path / "_work/temporary").mkdir(parents=True)
-    with pytest.raises(ClaimError, match="_work: does not belong to a job; remove it, or take an empty directory"):
-        _claim(tmp_path, "_work/note.json").make(DESCRIPTION)
-
-
-def test_of_two_claims_at_once_the_first_note_stays(tmp_path):
-    claim = _claim(tmp_path, "_work/note.json")
+def test_of_claims_at_once_the_first_note_stays(folder):
+    claim = _claim(folder, "_work/note.json")
 
     def attempt(number):
         try:
@@ -83,7 +88,7 @@ def test_of_two_claims_at_once_the_first_note_stays(tmp_path):
     with ThreadPoolExecutor(16) as threads:
         made = [number for number in threads.map(attempt, range(16)) if number is not None]
     assert made == [claim.read()["number"]]
-    assert [path.name for path in tmp_path.iterdir()] == ["_work"]
+    assert list(folder.find()) == ["_work/note.json"]
 
 
 def test_a_rewritten_note_is_the_one_that_counts(claim):
@@ -105,7 +110,7 @@ def test_a_rewritten_note_is_the_one_that_counts(claim):
 )
 def test_a_damaged_note_is_one_sentence(claim, content, message):
     claim.make(DESCRIPTION)
-    claim.note.write_bytes(content.encode("utf-8", "surrogateescape"))
+    claim.folder.write(claim.note, content.encode("utf-8", "surrogateescape"))
     for use in (claim.read, lambda: claim.make(DESCRIPTION)):
         with pytest.raises(ClaimError, match=rf"note\.json: {message}.*; take a third directory$"):
             use()
@@ -117,3 +122,10 @@ def test_equal_descriptions_do_not_differ():
         "a": "a is {} there, None was requested",
         "a.b": "a.b is None there, 1 was requested",
     }
+
+
+def test_what_is_in_the_way_of_a_folder(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    assert place_in_the_way(open_folder(tmp_path / "file/deeper/out")) == tmp_path / "file"
+    assert place_in_the_way(open_folder(tmp_path / "new/out")) is None
+    assert place_in_the_way(open_folder("memory://out")) is None

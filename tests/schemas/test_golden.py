@@ -11,6 +11,7 @@ from lit_precompute.schemas.checking.receipt import make_receipt
 from lit_precompute.schemas.checking.verification import verify
 from tests.golden.dataset_v1 import make as version_1
 from tests.golden.dataset_v2 import make as version_2
+from tests.golden.dataset_v3 import make as version_3
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
 TYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16, "int8": np.int8}
@@ -48,3 +49,52 @@ def test_int8_is_read_as_computed_by_hand():
     np.testing.assert_allclose(rows["embedding_scale"], scales, rtol=1e-7)
     np.testing.assert_allclose(rows.vectors(), version_2.INT8 * scales[:, None], rtol=2e-7)
     assert not rows.vectors()[1].any()
+
+
+def test_version_3_is_read():
+    path = GOLDEN / "dataset_v3/base"
+    assert verify(path) == []
+    with EmbeddingDataset.open(path) as dataset:
+        rows = dataset.rows(0, 7)
+        for column, values in (("key", version_3.KEYS), ("texts", version_3.TEXTS), ("label", version_3.LABELS)):
+            assert rows[column].to_pylist() == values
+        assert (rows["title"].to_pylist(), rows["tags"].to_pylist()) == (version_3.TITLES, version_3.TAGS)
+        np.testing.assert_array_equal(rows["embedding"], version_3.INT8)
+        np.testing.assert_allclose(rows["embedding_scale"], version_3.SCALES, rtol=1e-7)
+        assert dataset.failures()["key"].to_pylist() == [key for shard in version_3.FAILED for key in shard]
+        assert dataset.attachment("classes.txt") == version_3.CLASSES
+        manifest = dataset.manifest
+    assert [tower.name for tower in manifest.towers.values()] == ["golden", "golden-flip"]
+    assert [shard.num_rows for shard in manifest.shards] == [5, 0, 2]
+    assert [set(shard.files) & {"failures", "labels"} for shard in manifest.shards] == [
+        {"failures", "labels"},
+        {"failures"},
+        {"labels"},
+    ]
+    assert [shard.environment for shard in manifest.shards] == [version_3.GPU, version_3.GPU, version_3.CPU]
+    assert [file.path for file in manifest.source.files] == ["golden/ä.tsv", "golden/b.tsv"]
+    with EmbeddingDataset.open(path, tables=["embeddings-flip"]) as dataset:
+        assert (dataset.embeddings, dataset.width, dataset.vector_type) == ("embeddings-flip", 2, "float16")
+        np.testing.assert_array_equal(dataset.rows(0, 7)["embedding"], version_3.FLIPPED)
+        assert make_receipt(dataset).is_exact
+
+
+def test_a_derived_dataset_of_version_3_is_read():
+    path = GOLDEN / "dataset_v3/derived"
+    assert verify(path) == []
+    with EmbeddingDataset.open(path) as dataset:
+        rows = dataset.rows(0, 7)
+        np.testing.assert_array_equal(rows["embedding"], version_3.INT8)
+        assert (rows["texts"].to_pylist(), rows["texts_nl"].to_pylist()) == (version_3.TEXTS, version_3.DUTCH)
+        assert dataset.failures().num_rows == 3
+    with EmbeddingDataset.open(path, tables=["embeddings-large"]) as dataset:
+        np.testing.assert_array_equal(dataset.rows(0, 7).vectors(), version_3.LARGER)
+
+
+def test_table_digests_of_version_3_never_change():
+    """Unfinished training runs have recorded them; the same table elsewhere has the same one."""
+    with EmbeddingDataset.open(GOLDEN / "dataset_v3/base") as base:
+        digest = base.manifest.table_digest("captions")
+    assert digest == "df7467528a72a47efc5cbc484fa01447e22e9ed5e5f1c13269146f9021bbc4a3"
+    with EmbeddingDataset.open(GOLDEN / "dataset_v3/derived") as derived:
+        assert derived.manifest.table_digest("captions") == digest

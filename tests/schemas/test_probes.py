@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import strategies
 
-from lit_precompute.schemas import DatasetError, FileInfo, Probe, ShardInfo
+from lit_precompute.schemas import DatasetError, Environment, FileInfo, Probe, ShardInfo
 from lit_precompute.schemas.probes import ProbeSampler, decode_vector, encode_vector, number_in_dataset, share_of_shard
 
+ENVIRONMENT = Environment(device="cpu", libraries={})
 ALL = 10**6  # more than a sampler keeps
 
 
@@ -51,10 +52,17 @@ def test_shards_share_the_datasets_probes(num_shards):
 
 def test_numbers_in_the_dataset_begin_where_the_shard_does():
     def shard(number, num_rows):
-        file = FileInfo(path="x", bytes=1, sha256="0" * 64, num_rows=num_rows, num_blocks=1)
-        return ShardInfo(shard=number, rows_read=num_rows, num_rows=num_rows, num_failures=0, files={"x": file})
+        file = FileInfo(bytes=1, sha256="0" * 64, num_rows=num_rows, num_blocks=1)
+        return ShardInfo(
+            shard=number,
+            rows_read=num_rows,
+            num_rows=num_rows,
+            num_failures=0,
+            files={"x": file},
+            environment=ENVIRONMENT,
+        )
 
-    probes = [Probe(row=row, key=str(row), vector="") for row in (0, 4)]
+    probes = [Probe(row=row, key=str(row), vectors={}) for row in (0, 4)]
     numbered = number_in_dataset([(shard(0, 7), probes), (shard(1, 0), []), (shard(2, 9), probes)])
     assert [probe.row for probe in numbered] == [0, 4, 7, 11]
 
@@ -69,4 +77,4 @@ def test_numbers_in_the_dataset_begin_where_the_shard_does():
 )
 def test_anything_but_a_vector_is_an_error(vector, message):
     with pytest.raises(DatasetError, match=f"probe of row 5: {message}"):
-        decode_vector(Probe(row=5, key="k", vector=vector), 3)
+        decode_vector(Probe(row=5, key="k", vectors={"embeddings": vector}), 3)

@@ -19,7 +19,7 @@ from typing import Any, TextIO
 
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.claims import Claim, place_in_the_way
-from lit_precompute.schemas.storage import lock_file, refuse_url
+from lit_precompute.schemas.storage import lock_file, open_folder, refuse_url
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.model.tuned_model_files import MODEL_FOLDER, RUN_NAME
 
@@ -47,8 +47,8 @@ class RunDirectory:
         self.metrics = self.path / "metrics.jsonl"
         self.model = self.path / MODEL_FOLDER
         self._claim = Claim(
-            directory=self.path,
-            note=self.path / RUN_NAME,
+            folder=open_folder(self.path),
+            note=RUN_NAME,
             kind="training run",
             own_prefix=".",
             advice_foreign="give an empty --output",
@@ -83,7 +83,7 @@ class RunDirectory:
         """
         _refuse_unwritable(self.path)
         self._claim.refuse_foreign_files()
-        if not self._claim.note.exists():
+        if not self._claim.is_made():
             return False
         self._take_lock()
         asked = _describe(dataset, recipe, order)
@@ -156,7 +156,7 @@ def _describe(dataset: EmbeddingDataset, recipe: Recipe, order: Order | None = N
 
 def _refuse_unwritable(path: pathlib.Path) -> None:
     """Raises OSError where writing is sure to fail, so that nobody waits for the preparation first."""
-    place = place_in_the_way(path)
+    place = place_in_the_way(open_folder(path))
     if place is None:
         return
     if not place.is_dir():

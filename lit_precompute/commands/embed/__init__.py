@@ -13,6 +13,7 @@ from lit_precompute.commands.console import (
     take_debug_flag,
 )
 from lit_precompute.commands.embed.run import Run
+from lit_precompute.commands.embed.status import Cancel, Status
 from lit_precompute.commands.embed.towers import Towers
 from lit_precompute.commands.pipes import quiet_when_pipe_closes
 
@@ -21,7 +22,12 @@ from lit_precompute.commands.pipes import quiet_when_pipe_closes
 def main() -> None:
     """Entry point of `lit-embed`; exits with 0, 1 (the job failed), 2 (wrong input) or 130 (interrupted)."""
     take_debug_flag(sys.argv)
-    commands = Annotated[Run, tyro.conf.subcommand("run")] | Annotated[Towers, tyro.conf.subcommand("towers")]
+    commands = (
+        Annotated[Run, tyro.conf.subcommand("run")]
+        | Annotated[Status, tyro.conf.subcommand("status")]
+        | Annotated[Cancel, tyro.conf.subcommand("cancel")]
+        | Annotated[Towers, tyro.conf.subcommand("towers")]
+    )
     with errors_as_messages():
         command, beam_flags = tyro.cli(
             commands,

@@ -13,7 +13,10 @@ import tyro
 _NAMES = {
     "tower.name": "tower",
     "vector_type": "dtype",
-    **{f"columns.{name}": f"{name}-column" for name in ("image", "text", "texts", "label", "key")},
+    "source.path": "source",
+    "source.format": "source-format",
+    **{f"source.columns.{name}": f"{name}-column" for name in ("image", "text", "texts", "label", "key")},
+    "source.columns.named": "named-text",
 }
 
 

@@ -16,6 +16,7 @@ from lit_precompute.commands.stopping import INTERRUPTED, StopRequest, interrupt
 from lit_precompute.pipelines.embed.errors import EmbedError
 from lit_precompute.pipelines.embed.launch import EmbedProgress, EmbedStopped, Launch
 from lit_precompute.pipelines.embed.options import EmbedOptions
+from lit_precompute.precompute.sources.spec_text import parse_spec
 from lit_precompute.schemas import Manifest
 from lit_precompute.schemas.wording import counted
 
@@ -53,23 +54,21 @@ class Run:
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         with interruptible(_HOW_TO_RESUME):
             check_beam_flags(beam_flags)
+            source = parse_spec(self.options.source.path, self.options.source)
             with ProgressDisplay(console) as display:
                 launch = Launch(
-                    self.options,
+                    dataclasses.replace(self.options, source=source),
                     beam_flags=beam_flags,
                     on_fetch=lambda name, done, total: show_download(display, name, done, total),
+                    on_look=lambda done, total: show_looks(display, done, total),
                     say=console.print,
                 )
             _run(launch, console)
 
 
 def _run(launch: Launch, console: rich.console.Console) -> None:
-    job = launch.job
     if not launch.is_finished:
-        resuming = f", resuming after {launch.num_done_before:,}" if launch.num_done_before else ""
-        shards = counted(job.num_units, "shard")
-        rows = f"{counted(job.num_rows, 'row')} of {job.source.path} ({launch.extent})"
-        console.print(f"{job.tower.name}: {rows} in {shards}{resuming}")
+        console.print(_describe_job(launch))
     started_s = time.monotonic()
     stop = StopRequest(console, after="this batch", stop_at_once=_exit_at_once)
     with stop, ProgressDisplay(console) as display:
@@ -82,8 +81,18 @@ def _run(launch: Launch, console: rich.console.Console) -> None:
             fail(f"interrupted; {_HOW_TO_RESUME}", INTERRUPTED)
         except EmbedError as error:
             fail(error, status=1, with_traceback=error.is_bug)
-    num_embedded = 0 if launch.is_finished else job.num_rows - launch.num_done_before
-    say_result(console, job.output, manifest, time.monotonic() - started_s, num_embedded, launch.num_retried)
+    num_embedded = 0 if launch.is_finished else manifest.ledger.rows_read - launch.num_done_before
+    say_result(console, launch.output, manifest, time.monotonic() - started_s, num_embedded, launch.num_retried)
+
+
+def _describe_job(launch: Launch) -> str:
+    """Returns what is about to be embedded, in one line."""
+    plan = launch.plan
+    if plan is None:
+        return f"{launch.tower_name}: {counted(launch.num_files, 'file')} of {launch.source_path}"
+    resuming = f", resuming after {launch.num_done_before:,}" if launch.num_done_before else ""
+    rows = f"{'unknown' if plan.num_rows is None else counted(plan.num_rows, 'row')} of {plan.source.path}"
+    return f"{launch.tower_name}: {rows} ({plan.extent}) in {counted(len(plan.units), 'shard')}{resuming}"
 
 
 def _quietly(is_stop_requested: bool) -> bool:
@@ -103,10 +112,19 @@ def show_download(display: ProgressDisplay, name: str, num_bytes: int, all_bytes
     display.show(f"fetching {name}  {size}", num_bytes, all_bytes or None, task=name)
 
 
+def show_looks(display: ProgressDisplay, num_files: int, all_files: int) -> None:
+    """Shows how many of the source's files were looked into."""
+    if all_files > 1:
+        display.show(f"looking into files  {num_files:,}/{all_files:,}", num_files, all_files, task="looking")
+
+
 def describe(progress: EmbedProgress) -> str:
     """Returns one line with rows, rate, time left, failures and retries."""
-    words = f"{progress.num_done:,}/{counted(progress.num_rows, 'row')}"
-    if progress.rows_per_second:
+    if progress.num_rows is None:
+        words = counted(progress.num_done, "row")
+    else:
+        words = f"{progress.num_done:,}/{counted(progress.num_rows, 'row')}"
+    if progress.rows_per_second and progress.num_rows is not None:
         left_s = (progress.num_rows - progress.num_done) / progress.rows_per_second
         words += f"  {progress.rows_per_second:,.0f} rows/s  {duration(left_s)} left"
     words += f"  {progress.num_failures:,} failed" if progress.num_failures else ""
@@ -122,7 +140,7 @@ def say_result(
     num_retried: int = 0,
 ) -> None:
     """Prints what was written, what went wrong on the way, and what to do next."""
-    size = sum(file.bytes for shard in manifest.shards for file in shard.files.values())
+    size = sum(manifest.shards.table_bytes(table.name) for table in manifest.tables)
     rate = f"{counted(num_embedded, 'row')} in {seconds:.0f} s" if num_embedded else "nothing was left to do"
     console.print(
         f"{output}: {counted(manifest.num_rows, 'row')} of {manifest.tower.output_width} numbers, "

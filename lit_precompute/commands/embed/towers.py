@@ -8,7 +8,7 @@ import rich.console
 import rich.table
 import tyro
 
-from lit_precompute.commands.console import card, print_json
+from lit_precompute.commands.console import card, print_json, refuse_flags
 
 if TYPE_CHECKING:
     from lit_precompute.towers.catalogue import Description
@@ -39,8 +39,7 @@ class Towers:
         Raises:
           ValueError: no tower has this name or matches the pattern, or there are unknown flags.
         """
-        if unknown_flags:
-            raise ValueError(f"unknown options {' '.join(unknown_flags)}; see lit-embed towers --help")
+        refuse_flags("lit-embed towers", unknown_flags)
         # Imported late: JAX takes a second, and --help does not need it.
         from lit_precompute.towers.catalogue import describe
         from lit_precompute.towers.registry import find_tower, tower_names

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from lit_precompute.precompute.sources.source import SourceColumns, SourceError
+from lit_precompute.precompute.sources.source import SourceError
+from lit_precompute.precompute.sources.spec import SourceColumns
 from lit_precompute.precompute.sources.table.lines import NOT_UTF8, Lines
 from lit_precompute.precompute.sources.table.records import DIALECTS, Dialect, filled_lines, read_fields, read_records
 from lit_precompute.precompute.sources.table.rows import Row, checked_path, no_text
@@ -31,10 +33,12 @@ class DelimitedLayout:
     text_list: int | None
     label: int | None
     key: int | None
+    named: Mapping[str, int]
 
-    def skip_header(self, lines: Lines) -> None:
-        """Skips the first record."""
-        next(read_records(lines, self.dialect))
+    @property
+    def sought(self) -> Mapping[str, str]:
+        """Nothing: the header has been checked."""
+        return {}
 
     def rows(self, lines: Lines) -> Iterator[Row]:
         """Yields a row per record; blank lines are skipped."""
@@ -54,10 +58,8 @@ class DelimitedLayout:
             if self.key is not None and not key:
                 raise fault(f"column {self.names[self.key]!r} is empty; give every row a key or none")
             path = checked_path(fields[self.image], self.names[self.image], fault)
-            yield Row(path, tuple(texts), label, key, tuple(notes))
-
-    def check_names(self, lines: Lines) -> None:
-        """Does nothing: the header has been checked."""
+            named = {name: _cell_texts(fields[index]) for name, index in self.named.items()}
+            yield Row(path, tuple(texts), label, key or path, tuple(notes), named)
 
     def _wrong_number(self, fields: Sequence[str]) -> str:
         """Returns the error message for a row with another number of fields than the header, with a likely cause."""
@@ -88,6 +90,16 @@ class DelimitedLayout:
         return parse_json(cell, fault, hint)
 
 
+def _cell_texts(cell: str) -> tuple[str, ...]:
+    """Returns the texts of a cell with named texts: a JSON list's strings, or the cell as it is."""
+    if cell.startswith("[") and cell.rstrip().endswith("]"):
+        try:
+            return tuple(text for text in json.loads(cell) if isinstance(text, str) and text)
+        except (ValueError, RecursionError):
+            pass  # a text in brackets
+    return (cell,) if cell else ()
+
+
 def read_header(lines: Lines, format: str, columns: SourceColumns) -> DelimitedLayout:
     """Returns the layout that the first line of a CSV or TSV file declares.
 
@@ -103,35 +115,33 @@ def read_header(lines: Lines, format: str, columns: SourceColumns) -> DelimitedL
     _check_separator(line, lines, format, columns)
     names = tuple(name.strip() for name in read_fields(line, lines, dialect))
 
-    def find(field: str, required: bool = False) -> int | None:
+    def index(name: str, option: str) -> int:
+        if name not in names:
+            raise lines.fault(f"no column {name!r}; there are {listed(names)}; give its name as {option}")
+        if names.count(name) > 1:
+            raise lines.fault(f"column {name!r} occurs {names.count(name)} times; only {columns.text!r} may repeat")
+        return names.index(name)
+
+    def find(field: str) -> int | None:
         name = getattr(columns, field)
-        if name in names:
-            if names.count(name) > 1:
-                raise lines.fault(f"column {name!r} occurs {names.count(name)} times; only {columns.text!r} may repeat")
-            return names.index(name)
-        if required or not columns.is_default(field):
-            raise lines.fault(_no_column(field, columns, names))
-        return None
+        return None if name not in names and columns.is_default(field) else index(name, f"--{field}-column")
 
     numbered = re.compile(rf"{re.escape(columns.text)}(_\d+)?")
     texts = tuple(index for index, name in enumerate(names) if numbered.fullmatch(name))
     layout = DelimitedLayout(
         dialect=dialect,
         names=names,
-        image=find("image", required=True) or 0,
+        image=index(columns.image, "--image-column"),
         texts=texts,
         text_list=find("texts"),
         label=find("label"),
         key=find("key"),
+        named={name: index(column, f"--named-text {name}=COLUMN") for name, column in columns.named_columns.items()},
     )
-    if not texts and (not columns.is_default("text") or (layout.text_list is None and layout.label is None)):
+    has_others = layout.text_list is not None or layout.label is not None or layout.named
+    if not texts and (not columns.is_default("text") or not has_others):
         raise lines.fault(no_text(columns, names))
     return layout
-
-
-def _no_column(field: str, columns: SourceColumns, names: Sequence[str]) -> str:
-    """Returns the error message for a column that is not in the header."""
-    return f"no column {getattr(columns, field)!r}; there are {listed(names)}; give its name as --{field}-column"
 
 
 def _check_separator(line: str, lines: Lines, format: str, columns: SourceColumns) -> None:

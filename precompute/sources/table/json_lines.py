@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from lit_precompute.precompute.sources.source import SourceColumns
+from lit_precompute.precompute.sources.spec import SourceColumns
 from lit_precompute.precompute.sources.table.lines import NOT_UTF8, Lines
-from lit_precompute.precompute.sources.table.rows import Row, checked_path, no_text
+from lit_precompute.precompute.sources.table.rows import Row, checked_path
 from lit_precompute.precompute.sources.values import listed, parse_json, read_key, read_label, read_texts, short
 
 _ONE_A_LINE = "; a .jsonl table has one JSON object a line"
@@ -20,36 +20,36 @@ class JsonLayout:
 
     columns: SourceColumns
 
-    def skip_header(self, lines: Lines) -> None:
-        """Does nothing: JSON lines have no header."""
+    @property
+    def sought(self) -> dict[str, str]:
+        """The keys that some row should have, by the option that names each."""
+        fields = ("text", "texts", "label", "key")
+        named = {column: f"--named-text {name}=COLUMN" for name, column in self.columns.named_columns.items()}
+        return named | {getattr(self.columns, field): f"--{field}-column" for field in fields}
 
     def rows(self, lines: Lines) -> Iterator[Row]:
         """Yields a row per object; blank lines are skipped."""
-        columns = self.columns
+        columns, named_columns = self.columns, self.columns.named_columns
+        lines.unseen = set(self.sought)
         for values in _objects(lines):
             if columns.image not in values:
                 names = listed(sorted(values))
                 raise lines.fault(f"no key {columns.image!r}; there are {names}; give its name as --image-column")
+            lines.unseen.difference_update(values)
+            lines.first_names = lines.first_names or (sorted(values), lines.number)
             text, notes = read_texts(values, columns.text)
             texts, more_notes = read_texts(values, columns.texts)
             label, label_notes = read_label(values, columns.label)
+            named = {name: read_texts(values, column) for name, column in named_columns.items()}
+            path = checked_path(values[columns.image], columns.image, lines.fault)
             yield Row(
-                path=checked_path(values[columns.image], columns.image, lines.fault),
+                path=path,
                 texts=(*text, *texts),
                 label=label,
-                key=read_key(values, columns.key, lines.fault),
-                notes=(*notes, *more_notes, *label_notes),
+                key=read_key(values, columns.key, lines.fault) or path,
+                notes=(*notes, *more_notes, *label_notes, *(note for _, notes in named.values() for note in notes)),
+                named={name: tuple(texts) for name, (texts, _) in named.items()},
             )
-
-    def check_names(self, lines: Lines) -> None:
-        """See `Layout`. A key counts even if its value is null in every row."""
-        columns, first = self.columns, None
-        for values in _objects(lines):
-            if not values.keys().isdisjoint((columns.text, columns.texts, columns.label)):
-                return
-            first = first or (sorted(values), lines.number)
-        if first:
-            raise lines.fault(no_text(columns, first[0]), first[1])
 
 
 def _objects(lines: Lines) -> Iterator[dict[str, Any]]:

@@ -2,38 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
-from lit_precompute.precompute.sources.source import SourceColumns
+from lit_precompute.precompute.sources.spec import SourceColumns
 from lit_precompute.precompute.sources.table.lines import Lines
 from lit_precompute.precompute.sources.values import Fault, listed, short, whole
 
 
 class Row(NamedTuple):
-    """The contents of one row. `key` is "" where the path is the key; `notes` are those of an `Example`."""
+    """The contents of one row. `key` is that of its column or the path; `notes` and `named` are an `Example`'s."""
 
     path: str
     texts: tuple[str, ...]
     label: str
     key: str
     notes: tuple[str, ...]
+    named: Mapping[str, tuple[str, ...]]
 
 
 class Layout(Protocol):
     """How a table's lines become rows: enough to read any part of the table that begins at a row."""
 
-    def skip_header(self, lines: Lines) -> None: ...
+    @property
+    def sought(self) -> Mapping[str, str]:
+        """Names that some row should have, by the option that gives each; none if a header has been checked."""
+        ...
 
     def rows(self, lines: Lines) -> Iterator[Row]: ...
-
-    def check_names(self, lines: Lines) -> None:
-        """Refuses a table of which no row can have a text or label, however empty: an option was most likely forgotten.
-
-        Raises:
-          SourceError: the names that there are.
-        """
-        ...
 
 
 def checked_path(value: Any, name: str, fault: Fault) -> str:

@@ -2,7 +2,6 @@
 
 import collections
 import dataclasses
-import importlib.metadata
 import io
 import json
 import pathlib
@@ -14,19 +13,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lit_precompute.pipelines.embed import graph
-from lit_precompute.pipelines.embed import job_directory as job_module
-from lit_precompute.pipelines.embed.failure_limit import FailureLimit
+from lit_precompute.pipelines.embed import found_source
 from lit_precompute.pipelines.embed.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.launch import embed
+from lit_precompute.pipelines.embed.markers import Markers
 from lit_precompute.pipelines.embed.options import EmbedOptions
-from lit_precompute.pipelines.embed.planning import plan
 from lit_precompute.pipelines.embed.process_registry import ProcessRegistry
 from lit_precompute.precompute.embedder import Embedder
 from lit_precompute.precompute.images.decoding import decode
 from lit_precompute.precompute.images.preprocessing import prepare
-from lit_precompute.precompute.sources.opening import open_source
 from lit_precompute.precompute.sources.source import Source
+from lit_precompute.precompute.sources.spec import SourceSpec
 from lit_precompute.schemas import EmbeddingDataset, Manifest
 from lit_precompute.schemas.checking.receipt import make_receipt
 from lit_precompute.schemas.checking.verification import verify
@@ -148,7 +145,9 @@ def test_a_job_begun_in_another_format_version_is_refused(tmp_path, monkeypatch,
     assert "format_version is None there, 3 was requested" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("content", ["", "[1]", "{}", "[" * 200_000, '{"tower": {}, "source": {}, "options": {}}'])
+@pytest.mark.parametrize(
+    "content", ["", "[1]", "{}", "[" * 200_000, '{"plan": {}, "source": {}, "options": {}}', '{"source": {}, "plan": 3}']
+)
 def test_a_damaged_note_of_a_job_is_one_sentence(tmp_path, monkeypatch, source, capsys, content):
     (tmp_path / "out/_work").mkdir(parents=True)
     (tmp_path / "out/_work/job.json").write_text(content)
@@ -175,10 +174,10 @@ def test_only_missing_shards_are_embedded_again(tmp_path, monkeypatch, source, d
     assert len(markers) == 6
     for marker in markers[::3]:
         marker.unlink()
-    (tmp_path / "out/embeddings/part-00003-of-00006.arrayrecord").write_bytes(b"half")
-    kept = (tmp_path / "out/embeddings/part-00001-of-00006.arrayrecord").stat().st_mtime_ns
+    (tmp_path / "out/embeddings/part-00003.arrow").write_bytes(b"half")
+    kept = (tmp_path / "out/embeddings/part-00001.arrow").stat().st_mtime_ns
     assert run(monkeypatch, *arguments(source, tmp_path / "out", dtype=dtype)) == 0
-    assert (tmp_path / "out/embeddings/part-00001-of-00006.arrayrecord").stat().st_mtime_ns == kept
+    assert (tmp_path / "out/embeddings/part-00001.arrow").stat().st_mtime_ns == kept
     assert files_of(tmp_path / "out") == files_of(tmp_path / "whole")
 
 
@@ -246,41 +245,25 @@ def test_units_after_too_many_failures_are_not_embedded(tmp_path, monkeypatch, s
     assert len(list((tmp_path / "out/_work/shards").iterdir())) == 2
 
 
-def test_markers_are_read_once_per_launch_and_once_to_publish(tmp_path, monkeypatch):
-    """Not once per unit, which would be quadratic."""
-    table = write_source(tmp_path / "source", 12, bad=False)
-    tower = ImageTowerOptions(name=NAME, weights=write_weights(tmp_path / "weights.npz"))
-    options = EmbedOptions(source=str(table), tower=tower, output=str(tmp_path / "out"), rows_per_shard=1, batch_size=4)
-    register_tiny_tower()
-    source = open_source(options.source)
-    job, units = plan(options, source)
-    flags = ["--runner=FnApiRunner"]
-    JobDirectory(options.output).claim(job)
-    graph.run(options, job, source, units[:5], FailureLimit(None), flags)
-    reads = collections.Counter()
-    read_marker = job_module.read_marker
-
-    def count(path):
-        reads[path.stem] += 1
-        return read_marker(path)
-
-    monkeypatch.setattr(job_module, "read_marker", count)
-    graph.run(options, job, source, units, FailureLimit(None), flags)
-    assert Manifest.read(tmp_path / "out").num_rows == 12
-    assert reads == {f"{unit.number:05d}": 2 if unit.number < 5 else 1 for unit in units}
-
-
-def test_a_directory_reads_each_marker_once(tmp_path, monkeypatch, source):
-    """Progress displays ask for the finished shards twice a second."""
+def test_no_unit_reads_the_marker_of_another(tmp_path, monkeypatch, source):
+    """That would be quadratic. Each unit looks for its own, and each finished one is read to publish it."""
+    publish = JobDirectory.publish
     monkeypatch.setattr(JobDirectory, "publish", _not_yet)
     assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 1
-    directory = JobDirectory(str(tmp_path / "out"))
-    finished = directory.finished()
-    assert len(finished) == 6
-    monkeypatch.setattr(job_module, "read_marker", _not_yet)
-    assert directory.finished() == finished
-    (tmp_path / "out/_work/shards/00002.json").unlink()
-    assert sorted(directory.finished()) == [0, 1, 3, 4, 5]
+    monkeypatch.setattr(JobDirectory, "publish", publish)
+    for unit in (1, 4):
+        (tmp_path / f"out/_work/shards/{unit:05d}.json").unlink()
+    reads = collections.Counter()
+    read = Markers.read
+
+    def count(self, shard):
+        reads[shard] += 1
+        return read(self, shard)
+
+    monkeypatch.setattr(Markers, "read", count)
+    assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 0
+    first = {0: 1}  # whether all rows had failed
+    assert reads == collections.Counter(dict.fromkeys(range(6), 1)) + collections.Counter(first)
 
 
 @pytest.mark.parametrize(
@@ -297,7 +280,7 @@ def test_a_directory_reads_each_marker_once(tmp_path, monkeypatch, source):
         ({"output": "http:o"}, "error: --output http:o: must be a local path, got a http:// address"),
         ({"image_column": "file"}, "give its name as --image-column"),
         ({"label_column": "class"}, "give its name as --label-column"),
-        ({"source_format": "xml"}, "--source-format must be one of csv, tsv, jsonl, "),
+        ({"source_format": "xml"}, "--source-format must be one of webdataset, csv, tsv, jsonl, "),
         ({"sample_name": "last-dot"}, "--sample-name last-dot is for tars, and this is tsv"),
         ({"no_such_flag": 3}, "unknown options --no-such-flag"),
         ({"decode_workers": 0}, "error: --decode-workers must be >= 1, got 0"),
@@ -359,9 +342,9 @@ def test_an_output_that_is_a_file_is_refused(tmp_path, monkeypatch, source, caps
 
 def test_a_finished_job_without_its_files_is_not_called_finished(tmp_path, monkeypatch, source, capsys):
     assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 0
-    (tmp_path / "out/failures/part-00002-of-00006.arrayrecord").unlink()
+    (tmp_path / "out/failures/part-00002.arrow").unlink()
     assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 2
-    assert "failures/part-00002-of-00006.arrayrecord: the shard's file is missing" in capsys.readouterr().err
+    assert "failures/part-00002.arrow: the file is missing" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("value", "dtype"), [(np.nan, "float32"), (1e30, "float16"), (3.4028235e38, "int8")])
@@ -424,25 +407,12 @@ def test_the_manifest_records_the_jobs_options(tmp_path, monkeypatch, source):
     }
 
 
-def test_the_manifest_records_the_installed_tensorflow(tmp_path, monkeypatch, source):
-    """On macOS and Arm the distribution is called `tensorflow`."""
-    assert run(monkeypatch, *arguments(source, tmp_path / "usual")) == 0
-    usual = Manifest.read(tmp_path / "usual").libraries
-    assert sorted(usual) == ["array-record", "jax", "lit-precompute", "numpy", "pillow", "pyarrow", "tensorflow-cpu"]
-    version, provided = importlib.metadata.version, importlib.metadata.packages_distributions()
-
-    def version_elsewhere(name):
-        if name == "tensorflow-cpu":
-            raise importlib.metadata.PackageNotFoundError(name)
-        return version("tensorflow-cpu" if name == "tensorflow" else name)
-
-    monkeypatch.setattr(importlib.metadata, "version", version_elsewhere)
-    monkeypatch.setattr(
-        importlib.metadata, "packages_distributions", lambda: {**provided, "tensorflow": ["tensorflow"]}
-    )
+def test_shards_record_what_embedded_them(tmp_path, monkeypatch, source):
     assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 0
-    elsewhere = {name.replace("tensorflow-cpu", "tensorflow"): value for name, value in usual.items()}
-    assert Manifest.read(tmp_path / "out").libraries == elsewhere
+    environments = [shard.environment for shard in Manifest.read(tmp_path / "out").shards]
+    assert {environment.device for environment in environments} == {"cpu"}
+    expected = ["array-record", "jax", "lit-precompute", "numpy", "pillow", "pyarrow", "tensorflow-cpu"]
+    assert all(sorted(environment.libraries) == expected for environment in environments)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -450,14 +420,22 @@ class OvertakenSource:
     """A source whose third unit is read only after another launcher has published the dataset; leaves a note."""
 
     inner: Source
-    options: EmbedOptions
+    job: EmbedOptions
     note: pathlib.Path
 
-    def read(self, unit):
-        if unit.number == 2:
-            embed(self.options)
+    def __getattr__(self, name):
+        if name.startswith("__") or name == "inner":  # while it is unpickled
+            raise AttributeError(name)
+        return getattr(self.inner, name)
+
+    def read(self, part, tables):
+        if part.start == THIRD[0] and not self.note.exists():
             self.note.touch()
-        return self.inner.read(unit)
+            embed(self.job)
+        return self.inner.read(part, tables)
+
+
+THIRD = [0]
 
 
 def test_a_launcher_that_another_overtakes_ends_well(tmp_path, monkeypatch, source):
@@ -465,17 +443,18 @@ def test_a_launcher_that_another_overtakes_ends_well(tmp_path, monkeypatch, sour
     assert run(monkeypatch, *arguments(source, tmp_path / "alone")) == 0
     tower = ImageTowerOptions(name=NAME, weights=str(source.parent / "weights.npz"))
     output = str(tmp_path / "out")
-    options = EmbedOptions(source=str(source), tower=tower, output=output, rows_per_shard=8, batch_size=4)
-    inner = open_source(options.source)
-    job, units = plan(options, inner)
-    JobDirectory(output).claim(job)
-    overtaken = OvertakenSource(inner, options, tmp_path / "overtaken")
-    graph.run(options, job, overtaken, units, FailureLimit(None), ["--runner=FnApiRunner"])
-    assert overtaken.note.exists()
+    options = EmbedOptions(
+        source=SourceSpec(str(source)), tower=tower, output=output, rows_per_shard=8, batch_size=4
+    )
+    make_source = found_source.make_source
+
+    def make(spec, **how):
+        inner = make_source(spec, **how)
+        (file,) = inner.files()
+        THIRD[0] = inner.look(file, 8).slices[2].start
+        return OvertakenSource(inner, options, tmp_path / "overtaken")
+
+    monkeypatch.setattr(found_source, "make_source", make)
+    embed(options)
+    assert (tmp_path / "overtaken").exists()
     assert files_of(tmp_path / "out") == files_of(tmp_path / "alone")
-
-
-def test_a_work_folder_of_another_program_is_refused(tmp_path, monkeypatch, source, capsys):
-    (tmp_path / "out/_work/temporary").mkdir(parents=True)
-    assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 2
-    assert "_work: does not belong to a job; remove it" in capsys.readouterr().err

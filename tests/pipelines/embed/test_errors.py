@@ -6,6 +6,8 @@ import traceback
 import pytest
 
 from lit_precompute.pipelines.embed.errors import (
+    Cause,
+    NotPublishedError,
     WorkerBugError,
     WorkerError,
     WorkerSourceError,
@@ -38,7 +40,7 @@ def _raised(error):
     ],
 )
 def test_the_sentence_is_found_in_whatever_a_runner_makes_of_it(error, words, is_bug, is_final):
-    expected = f"rows 1 to 8 of a.tsv: {words}", is_bug, is_final
+    expected = Cause(f"rows 1 to 8 of a.tsv: {words}", is_bug=is_bug, is_final=is_final)
     raised = _raised(error)
     assert in_words(raised, "out") == expected
     stack = "".join(traceback.format_exception(raised)).rstrip("\n")
@@ -50,13 +52,16 @@ def test_the_sentence_is_found_in_whatever_a_runner_makes_of_it(error, words, is
 
 
 def test_an_error_of_the_runner_itself_is_its_last_line():
-    assert in_words(RuntimeError("Pipeline failed\nin state FAILED\n"), "out") == (
-        "RuntimeError: in state FAILED",
-        True,
-        False,
-    )
+    found = in_words(RuntimeError("Pipeline failed\nin state FAILED\n"), "out")
+    assert found == Cause("RuntimeError: in state FAILED", is_bug=True)
     denied = PermissionError(13, "Permission denied", "/tmp/x")
-    assert in_words(denied, "out") == ("/tmp/x: Permission denied", False, False)
+    assert in_words(denied, "out") == Cause("/tmp/x: Permission denied")
+
+
+def test_a_sentence_that_says_all_is_left_as_it_is():
+    with pytest.raises(NotPublishedError) as caught, located("publishing the dataset", "out"):
+        raise NotPublishedError("2 shards are missing: 3, 5; run again")
+    assert in_words(caught.value, "out") == Cause("2 shards are missing: 3, 5; run again", says_all=True)
 
 
 def test_only_beams_stacks_are_kept_off_standard_error(capsys):

@@ -9,13 +9,14 @@ import threading
 import pytest
 
 from lit_precompute.pipelines.embed.errors import EmbedError
-from lit_precompute.pipelines.embed.graph import Publish
-from lit_precompute.pipelines.embed.job_directory import JobDirectory
+from lit_precompute.pipelines.embed.publish import Publish
+from lit_precompute.pipelines.embed.markers import Markers
 from lit_precompute.pipelines.embed.launch import EmbedStopped, Launch
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.embed.process_registry import PROCESS
 from lit_precompute.precompute.options import DecodingOptions
 from lit_precompute.schemas.checking.verification import verify
+from lit_precompute.precompute.sources.spec import SourceSpec
 from lit_precompute.towers.options import ImageTowerOptions
 from tests.pipelines.embed.making import write_source
 from tests.schemas.making import files_of
@@ -31,7 +32,7 @@ pytestmark = [
 def options(tmp_path):
     register_tiny_tower()
     return EmbedOptions(
-        source=str(write_source(tmp_path / "source")),
+        source=SourceSpec(str(write_source(tmp_path / "source"))),
         tower=ImageTowerOptions(name=NAME, weights=write_weights(tmp_path / "weights.npz")),
         output=str(tmp_path / "out"),
         batch_size=4,
@@ -84,7 +85,7 @@ def test_an_error_in_a_worker_is_one_sentence_with_its_rows(options, tmp_path):
     launch = Launch(options)
     (tmp_path / "out/embeddings").write_text("in the way")
     message = (
-        f"the job stopped: rows 1 to 8 of {options.source}: {tmp_path}/out/embeddings: File exists. Finished shards"
+        f"the job stopped: rows 1 to 8 of {options.source.path}: {tmp_path}/out/embeddings: File exists. Finished shards"
     )
     with pytest.raises(EmbedError, match=re.escape(message)) as caught:
         launch.run()
@@ -98,7 +99,7 @@ def test_a_bug_is_told_from_an_error(options, monkeypatch):
     def broken(*_):
         raise KeyError("width")
 
-    monkeypatch.setattr(JobDirectory, "mark_finished", broken)
+    monkeypatch.setattr(Markers, "write", broken)
     with pytest.raises(EmbedError, match=r"rows 1 to 8 of .*: KeyError: 'width'\. Finished shards") as caught:
         Launch(options).run()
     assert caught.value.is_bug
@@ -146,21 +147,6 @@ def test_too_many_failures_come_before_no_rows(absent):
     options, _ = absent
     with pytest.raises(EmbedError, match="45 rows failed, --max-failures allows 44: 45 missing"):
         Launch(dataclasses.replace(options, max_failures="44", rows_per_shard=64)).run()
-
-
-def test_shards_that_another_launcher_forgets_are_not_taken_for_a_finished_job(absent, monkeypatch):
-    """A second launcher starts just when the first one has finished its last shard."""
-    options, _ = absent
-    launch = Launch(options)
-    process = Publish.process
-
-    def overtaken(self, element):
-        Launch(options)
-        return process(self, element)
-
-    monkeypatch.setattr(Publish, "process", overtaken)
-    with pytest.raises(EmbedError, match="6 shards of 6 are not finished: another launcher has begun them again"):
-        launch.run()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system")

@@ -4,15 +4,13 @@ import dataclasses
 
 import pytest
 
-from lit_precompute.pipelines.embed import graph
-from lit_precompute.pipelines.embed.failure_limit import FailureLimit
-from lit_precompute.pipelines.embed.job_directory import JobDirectory
+from lit_precompute.pipelines.embed import found_source
+from lit_precompute.pipelines.embed.launch import embed
 from lit_precompute.pipelines.embed.options import EmbedOptions
-from lit_precompute.pipelines.embed.planning import plan
-from lit_precompute.precompute.sources.opening import open_source
 from lit_precompute.precompute.sources.source import Source
 from lit_precompute.schemas import ColumnSchema, EmbeddingDataset, TableSchema
 from lit_precompute.schemas.checking.verification import verify
+from lit_precompute.precompute.sources.spec import SourceSpec
 from lit_precompute.towers.options import ImageTowerOptions
 from tests.pipelines.embed.making import write_source
 from tests.schemas.making import TAGS
@@ -37,39 +35,32 @@ class TaggedSource:
 
     inner: Source
 
-    @property
-    def info(self):
-        return self.inner.info
+    def __getattr__(self, name):
+        if name.startswith("__") or name == "inner":  # while it is unpickled
+            raise AttributeError(name)
+        return getattr(self.inner, name)
 
-    @property
-    def num_rows(self):
-        return self.inner.num_rows
+    def survey(self, looks):
+        survey = self.inner.survey(looks)
+        return dataclasses.replace(survey, tables=(*survey.tables, TAGS, PLACES))
 
-    @property
-    def tables(self):
-        return (*self.inner.tables, TAGS, PLACES)
-
-    def units(self, rows_per_shard):
-        return self.inner.units(rows_per_shard)
-
-    def read(self, unit):
-        for row, example in enumerate(self.inner.read(unit), start=unit.first_row):
+    def read(self, part, tables):
+        assert [table.name for table in tables] == ["captions", "labels", "tags", "places"]
+        for example in self.inner.read(part, tables[:2]):
+            row = int(example.key.removesuffix(".png"))
             more = {"tags": {"tags": [example.key, "row"]}, "places": {"place": [row, -row]}}
             yield dataclasses.replace(example, more=more)
 
 
-def test_a_sources_additional_tables_are_written_beside_captions_and_labels(tmp_path):
+def test_a_sources_additional_tables_are_written_beside_captions_and_labels(tmp_path, monkeypatch):
     table = write_source(tmp_path / "source", 20, bad=False)
     (table.parent / "004.png").write_bytes(b"")  # a failed row is in none of the tables
     register_tiny_tower()
     tower = ImageTowerOptions(name=NAME, weights=write_weights(tmp_path / "weights.npz"))
-    options = EmbedOptions(source=str(table), tower=tower, output=str(tmp_path / "out"), batch_size=4, rows_per_shard=8)
-    inner = open_source(options.source)
-    job, units = plan(options, inner)
-    source = TaggedSource(inner)
-    job = dataclasses.replace(job, source_tables=source.tables)
-    JobDirectory(options.output).claim(job)
-    graph.run(options, job, source, units, FailureLimit.parse(None, job.num_rows), ["--runner=FnApiRunner"])
+    options = EmbedOptions(source=SourceSpec(str(table)), tower=tower, output=str(tmp_path / "out"), batch_size=4, rows_per_shard=8)
+    make_source = found_source.make_source
+    monkeypatch.setattr(found_source, "make_source", lambda spec, **how: TaggedSource(make_source(spec, **how)))
+    embed(options)
     assert verify(options.output) == []
     with EmbeddingDataset.open(options.output) as dataset:
         assert dataset.tables == ["embeddings", "captions", "labels", "tags", "places"]

@@ -5,15 +5,13 @@ import functools
 
 import pytest
 
-from lit_precompute.pipelines.embed import graph, planning
-from lit_precompute.pipelines.embed.failure_limit import FailureLimit
-from lit_precompute.pipelines.embed.job_directory import JobDirectory
+from lit_precompute.pipelines.embed import found_source
+from lit_precompute.pipelines.embed.errors import EmbedError
 from lit_precompute.pipelines.embed.launch import Launch
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.precompute.options import DecodingOptions
-from lit_precompute.precompute.sources.opening import open_source
-from lit_precompute.precompute.sources.table.units import TableSource
 from lit_precompute.schemas.storage import Patience, open_file
+from lit_precompute.precompute.sources.spec import SourceSpec
 from lit_precompute.towers.options import ImageTowerOptions
 from tests.flaky_server import flaky_server
 from tests.pipelines.embed.making import arguments, draw_image, run
@@ -41,7 +39,7 @@ def options(tmp_path, server):
     table = tmp_path / "t.csv"
     table.write_text("path,text\n" + "".join(f"{server.address}/{number}.png,{number}\n" for number in range(_ROWS)))
     return EmbedOptions(
-        source=str(table),
+        source=SourceSpec(str(table)),
         tower=ImageTowerOptions(name=NAME, weights=write_weights(tmp_path / "weights.npz")),
         output=str(tmp_path / "out"),
         batch_size=4,
@@ -68,23 +66,15 @@ def test_the_command_says_how_many_reads_it_retried(tmp_path, monkeypatch, serve
     assert "\n1 read retried, because" in capsys.readouterr().out
 
 
-def test_workers_elsewhere_report_their_retries(server, options):
-    server.faults |= {"/3.png": [503], "/4.png": [503]}
-    source = open_source(options.source)
-    job, units = planning.plan(options, source)
-    assert graph.run(options, job, source, units, FailureLimit(None), ["--runner=FnApiRunner"]) == 2
-
-
-def test_a_server_that_stays_down_stops_the_job_which_then_resumes(tmp_path, server, options):
+def test_a_server_that_stays_down_stops_the_job_which_then_resumes(tmp_path, server, options, monkeypatch):
     Launch(dataclasses.replace(options, output=str(tmp_path / "alone"))).run()
     server.faults["/17.png"], server.fails_always = [503], True
-    source = open_source(options.source)
-    assert isinstance(source, TableSource)
-    job, units = planning.plan(options, source)
-    impatient = dataclasses.replace(source, opener=functools.partial(open_file, patience=QUICK))
-    JobDirectory(options.output).claim(job)
-    with pytest.raises(Exception, match=rf"{server.address}/17.png: the server says 503 .*, after 3 attempts"):
-        graph.run(options, job, impatient, units, FailureLimit(None), ["--runner=FnApiRunner"])
+    make_source = found_source.make_source
+    impatient = functools.partial(open_file, patience=QUICK)
+    monkeypatch.setattr(found_source, "make_source", lambda spec, **how: make_source(spec, opener=impatient, **how))
+    message = rf"{server.address}/17.png: the server says 503 .*, after 3 attempts.*Finished shards are kept"
+    with pytest.raises(EmbedError, match=message):
+        Launch(options).run()
     assert not (tmp_path / "out/manifest.json").exists()
     server.faults.clear()
     assert Launch(options).run().num_failures == 0

@@ -8,14 +8,14 @@ import re
 import pytest
 
 from lit_precompute.pipelines.embed.errors import EmbedError
-from lit_precompute.pipelines.embed.graph import Publish
-from lit_precompute.pipelines.embed.job_directory import JobDirectory
+from lit_precompute.pipelines.embed.publish import Publish
+from lit_precompute.pipelines.embed.markers import Markers
 from lit_precompute.pipelines.embed.launch import Launch
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.embed.planned_files import PlannedFiles, version_of
 from lit_precompute.precompute.options import DecodingOptions
-from lit_precompute.precompute.sources.opening import open_source
 from lit_precompute.precompute.sources.source import SourceError
+from lit_precompute.precompute.sources.spec import SourceSpec
 from lit_precompute.towers.options import ImageTowerOptions
 from tests.pipelines.embed.making import write_source
 from tests.precompute.sources.webdataset.tars import write_tar
@@ -32,7 +32,7 @@ pytestmark = [
 def options(tmp_path):
     register_tiny_tower()
     return EmbedOptions(
-        source=str(write_source(tmp_path / "source")),
+        source=SourceSpec(str(write_source(tmp_path / "source"))),
         tower=ImageTowerOptions(name=NAME, weights=write_weights(tmp_path / "weights.npz")),
         output=str(tmp_path / "out"),
         batch_size=4,
@@ -52,16 +52,16 @@ def _rewrite(path: str | pathlib.Path, old: bytes, new: bytes) -> None:
 def test_a_table_that_changes_during_the_job_is_the_cause_and_nothing_is_published(options, tmp_path, monkeypatch, new):
     """Whether the rest of the table can still be read or not. Finished shards are of the table that was planned."""
     Launch(dataclasses.replace(options, output=str(tmp_path / "alone"))).run()
-    mark_finished = JobDirectory.mark_finished
+    write = Markers.write
 
     def changed_after_the_first_shard(self, marker):
-        mark_finished(self, marker)
+        write(self, marker)
         if marker.info.shard == 0:
-            _rewrite(options.source, b"text of ", new)
+            _rewrite(options.source.path, b"text of ", new)
 
-    monkeypatch.setattr(JobDirectory, "mark_finished", changed_after_the_first_shard)
+    monkeypatch.setattr(Markers, "write", changed_after_the_first_shard)
     message = (
-        rf"the job stopped: rows \d+ to \d+ of {re.escape(options.source)}: {re.escape(options.source)} changed while "
+        rf"the job stopped: rows \d+ to \d+ of {re.escape(options.source.path)}: {re.escape(options.source.path)} changed while "
         r"it was embedded: start again with another --output$"
     )
     with pytest.raises(EmbedError, match=message) as caught:
@@ -69,7 +69,7 @@ def test_a_table_that_changes_during_the_job_is_the_cause_and_nothing_is_publish
     assert not caught.value.is_bug
     assert not (tmp_path / "out/manifest.json").exists()
     monkeypatch.undo()
-    _rewrite(options.source, new, b"text of ")
+    _rewrite(options.source.path, new, b"text of ")
     again = Launch(options)
     assert again.num_done_before > 0
     again.run()
@@ -80,7 +80,7 @@ def test_a_table_that_changes_before_publishing_is_an_error(options, tmp_path, m
     process = Publish.process
 
     def changed(self, element):
-        _rewrite(options.source, b"text of ", b"TEXT of ")
+        _rewrite(options.source.path, b"text of ", b"TEXT of ")
         return process(self, element)
 
     monkeypatch.setattr(Publish, "process", changed)
@@ -91,19 +91,13 @@ def test_a_table_that_changes_before_publishing_is_an_error(options, tmp_path, m
 
 def test_each_tar_is_compared_by_its_own_version_and_where_it_is_now(tmp_path):
     paths = [write_tar(tmp_path / f"{number}.tar", [("a.jpg", "x"), ("a.txt", "y")]) for number in range(2)]
-    info = open_source(str(tmp_path)).info
-    moved = info.model_copy(
-        update={"files": [file.model_copy(update={"path": f"/first{file.path}"}) for file in info.files]}
-    )
-    planned = PlannedFiles.of(moved, [version_of(path) for path in paths])
+    planned = PlannedFiles.of([f"/first{path}" for path in paths], paths)
     with planned.unchanged([f"/first{paths[0]}"]):
         _rewrite(paths[1], b"y", b"z")
     planned.check([f"/first{paths[0]}"])
     for names in (None, [f"/first{paths[1]}"]):
         with pytest.raises(SourceError, match=rf"^{re.escape(paths[1])} changed while it was embedded"):
             planned.check(names)
-    with pytest.raises(SourceError, match="1 file when planning began, 2 now"):
-        PlannedFiles.of(info, [None])
 
 
 def test_files_that_are_elsewhere_or_gone_are_not_compared(tmp_path):
@@ -111,7 +105,7 @@ def test_files_that_are_elsewhere_or_gone_are_not_compared(tmp_path):
     table.write_text("path,text\na.png,a\n")
     assert version_of(f"file://{table}") == version_of(str(table))._replace(path=f"file://{table}")
     assert version_of("memory://a/t.csv") is None
-    planned = PlannedFiles.of(open_source(str(table)).info, [version_of(str(table))])
+    planned = PlannedFiles.of([str(table)], [str(table)])
     table.unlink()
     planned.check()
     with pytest.raises(FileNotFoundError), planned.unchanged([str(table)]):

@@ -7,14 +7,13 @@ import pytest
 
 from lit_precompute.precompute.images.reading import LargeFileError
 from lit_precompute.precompute.sources.files import read_image
-from lit_precompute.precompute.sources.opening import open_source
 from lit_precompute.schemas.storage import open_file
 from tests.flaky_server import flaky_server
+from tests.precompute.sources.looked import look, rows_of
 
 
 def _rows(path):
-    source = open_source(str(path))
-    return [row for unit in source.units(9) for row in source.read(unit)]
+    return rows_of(look(path))
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "folder\\a.jpg"])

@@ -10,13 +10,15 @@ import pytest
 
 from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.sources.files import read_image
-from lit_precompute.precompute.sources.opening import check_source, find_examples, open_source
+from lit_precompute.precompute.sources.opening import find_examples, make_source
 from lit_precompute.precompute.sources.source import SourceError
-from lit_precompute.schemas.storage import Patience, StorageError, find_files, num_retried, open_file
+from lit_precompute.precompute.sources.spec import SourceSpec
+from lit_precompute.schemas.storage import Patience, StorageError, find_described, num_retried, open_file
 from tests.flaky_server import dead_address, flaky_server
+from tests.precompute.sources.looked import look, rows_of
 
 QUICK = Patience(first_pause_s=0.001, max_pause_s=0.01, timeout_s=0.3, max_attempts=3)
-OPENER, FIND = functools.partial(open_file, patience=QUICK), functools.partial(find_files, patience=QUICK)
+OPENER, FIND = functools.partial(open_file, patience=QUICK), functools.partial(find_described, patience=QUICK)
 _IMAGES = {f"{number:03d}": random.Random(number).randbytes(300_000) for number in range(40)}
 
 
@@ -40,9 +42,8 @@ def server():
         yield server
 
 
-def _images(source, rows_per_unit=16):
-    examples = [example for unit in source.units(rows_per_unit) for example in source.read(unit)]
-    return [(example.texts, example.read_image()) for example in examples]
+def _images(looked):
+    return [(example.texts, example.read_image()) for example in rows_of(looked, 16)]
 
 
 @pytest.mark.parametrize("path", ["/t.csv", "/d.tar"])
@@ -51,11 +52,11 @@ def test_a_source_on_a_server_that_fails_at_times(server, path, fault):
     for place in server.contents:
         server.faults[place] = [fault]
     before = num_retried()
-    source = open_source(f"{server.address}{path}", opener=OPENER, find=FIND)
+    looked = look(f"{server.address}{path}", rows_per_unit=16, opener=OPENER, find=FIND)
     server.faults[path] = [fault]  # while a unit is read
-    assert _images(source) == [((f"text of {name}",), image) for name, image in _IMAGES.items()]
+    assert _images(looked) == [((f"text of {name}",), image) for name, image in _IMAGES.items()]
     assert num_retried() - before >= 2
-    (example,) = find_examples(source, ["005.jpg" if path == "/t.csv" else "d/005"])
+    (example,) = find_examples(looked.source, ["005.jpg" if path == "/t.csv" else "d/005"])
     server.faults["/005.jpg"] = server.faults["/d.tar"] = [fault]
     assert example.read_image() == _IMAGES["005"]
 
@@ -88,11 +89,8 @@ def test_an_outage_is_not_a_failed_row(server, fault):
 @pytest.mark.parametrize("scheme", ["http", "ftp"])
 def test_a_dead_server_is_said_in_a_sentence(scheme, name):
     path = f"{dead_address(scheme)}/{name}"
-    for check in (check_source, open_source):
-        with pytest.raises(
-            (SourceError, StorageError), match=r"127\.0\.0\.1:\d+/.*Connection refused, after 3 attempts"
-        ):
-            check(path, opener=OPENER, find=FIND)
+    with pytest.raises((SourceError, StorageError), match=r"127\.0\.0\.1:\d+/.*Connection refused, after 3 attempts"):
+        make_source(SourceSpec(path), opener=OPENER, find=FIND).files()
 
 
 @pytest.mark.parametrize(
@@ -107,7 +105,7 @@ def test_a_row_that_can_never_be_read_is_found_before_any_work(tmp_path, monkeyp
     table = tmp_path / "t.csv"
     table.write_text(f"path,text\na.png,a\nmemory://none.png,b\n{url},c\n")
     with pytest.raises(SourceError, match=rf"t\.csv, line 4: {url}: {words}"):
-        open_source(str(table))
+        look(table)
     for path in (url, url.replace("1.png", "t.csv"), url.replace("1.png", "*.tar")):
         with pytest.raises((SourceError, StorageError), match=words):
-            check_source(path)
+            make_source(SourceSpec(path)).files()

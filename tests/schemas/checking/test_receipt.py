@@ -1,5 +1,6 @@
 """The receipt's figures against scikit-learn's cosines and neighbours."""
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -102,13 +103,13 @@ def test_a_dataset_without_float32_vectors_says_so(tmp_path):
         assert make_receipt(dataset) is None
         ((_, words),) = describe_receipt(None, dataset.manifest)
         assert words == "none: the manifest keeps no float32 embeddings to compare with"
-        ((_, words),) = describe_receipt(None, dataset.manifest.model_copy(update={"format_version": 1}))
+        ((_, words),) = describe_receipt(None, dataclasses.replace(dataset.manifest, format_version=1))
         assert words == "none: format version 1 keeps no float32 embeddings to compare with"
 
 
 def test_a_probe_of_the_wrong_width_is_an_error(tmp_path):
     write(tmp_path)
-    change_manifest(tmp_path, lambda m: m["probes"][2].update(vector="AAAA"))
+    change_manifest(tmp_path, lambda m: m["probes"][2].update(vectors={"embeddings": "AAAA"}))
     with EmbeddingDataset.open(tmp_path) as dataset, pytest.raises(DatasetError, match="row 2: must hold 6 float32"):
         make_receipt(dataset)
 

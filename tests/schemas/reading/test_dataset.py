@@ -84,7 +84,7 @@ def test_every_vector_type_rounds_to_nearest_even(tmp_path, vector_type, stored)
 
 
 def test_a_block_can_be_read_with_pyarrow_alone(directory):
-    reader = ArrayRecordReader(str(directory / "embeddings/part-00000-of-00003.arrayrecord"))
+    reader = ArrayRecordReader(str(directory / "embeddings/part-00000.arrayrecord"))
     with pa.ipc.open_stream(reader.read([0])[0]) as stream:
         batch = stream.read_next_batch()
     assert batch.schema.names == ["key", "embedding"]
@@ -146,13 +146,13 @@ def _open_changed(tmp_path, change):
     return EmbeddingDataset.open(tmp_path)
 
 
-SHARD = "captions/part-00001-of-00003.arrayrecord"
+SHARD = "captions/part-00001.arrayrecord"
 
 
 def test_a_missing_shard_is_reported_at_opening(tmp_path):
     with pytest.raises(
         DatasetError,
-        match=rf"{SHARD}: the shard's file is missing; fetch it again from .*, or embed again into another --output$",
+        match=rf"{SHARD}: the file is missing; fetch it again from .*, or embed again into another --output$",
     ):
         _open_changed(tmp_path, lambda path: (path / SHARD).unlink())
 
@@ -202,3 +202,17 @@ def test_an_unknown_table_is_an_error(directory):
         EmbeddingDataset.open(directory, tables=["tokens"])
     with pytest.raises(DatasetError, match="rows of table 'failures' are not the dataset's rows"):
         EmbeddingDataset.open(directory, tables=["failures"])
+
+
+def test_a_flipped_byte_in_a_file_of_one_block_is_reported_when_read(tmp_path):
+    """Arrow itself has no checksums: the vectors would be read, and be wrong."""
+    write(tmp_path, 5)
+    path = tmp_path / "embeddings/part-00000.arrow"
+    data = bytearray(path.read_bytes())
+    data[data.index(rows(5)[1].astype(np.float16).tobytes())] ^= 1
+    path.write_bytes(data)
+    with (
+        EmbeddingDataset.open(tmp_path) as dataset,
+        pytest.raises(DatasetError, match=r"embeddings/part-00000.arrow: SHA-256 must be"),
+    ):
+        dataset.row(0)

@@ -10,6 +10,7 @@ from lit_precompute.schemas.storage import (
     copy_file,
     file_sha256,
     file_version,
+    find_described,
     find_files,
     is_file,
     is_folder,
@@ -47,6 +48,16 @@ def test_paths_and_urls_are_found_and_opened_alike(folder, bucket):
                 contents.append(file.read())
         assert contents == [b"a", b"bb"]
         assert find_files(f"{root}/*.none") == []
+
+
+def test_listings_describe_files_and_folders(folder, bucket):
+    for root in (folder, bucket):
+        found = find_described(f"{root}/*.txt")
+        assert list(found) == find_files(f"{root}/*.txt")
+        assert [file.num_bytes for file in found.values()] == [1, 2]
+        assert all(file.version and not file.is_folder for file in found.values())
+        (itself,) = find_described(root).values()
+        assert itself.is_folder
 
 
 def test_what_a_url_names(folder, bucket):

@@ -9,16 +9,19 @@ key and the manifest hold.
 """
 
 import contextlib
-import dataclasses
 import os
 import pathlib
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lit_precompute.precompute.images.errors import ImageError
-from lit_precompute.precompute.sources.opening import find_examples, open_source
-from lit_precompute.precompute.sources.source import Source, SourceColumns, SourceError
+from lit_precompute.precompute.sources.opening import find_examples, format_names, make_source
+from lit_precompute.precompute.sources.source import Source
+from lit_precompute.precompute.sources.spec import SourceSpec
 from lit_precompute.schemas import EmbeddingDataset, SourceInfo
+from lit_precompute.schemas.manifest import ManifestSource
+
+NotedSource = ManifestSource | SourceInfo
 
 
 class FoundImages(NamedTuple):
@@ -40,13 +43,13 @@ def find_images(dataset: EmbeddingDataset, keys: set[str], folder: str | None) -
     if folder is not None:
         return FoundImages(_read_folder(pathlib.Path(folder), keys), f"in {folder}")
     info = dataset.manifest.source
-    place = find_source(info, pathlib.Path(dataset.path))
+    place = info.path if dataset.is_remote else find_source(info, pathlib.Path(dataset.path))
     where = f"for {info.path} here and beside {dataset.path}" if place is None else f"where {place} says"
     moved_to = None if place in (None, info.path) else place
     return FoundImages(_read_source(info, place or info.path, keys), where, moved_to)
 
 
-def find_source(info: SourceInfo, dataset: pathlib.Path) -> str | None:
+def find_source(info: NotedSource, dataset: pathlib.Path) -> str | None:
     """Returns the path of a dataset's source: as noted, or in a folder around the dataset; None if it is nowhere."""
     if "://" in info.path or _has_same_files(info, "", ""):
         return info.path
@@ -60,7 +63,7 @@ def find_source(info: SourceInfo, dataset: pathlib.Path) -> str | None:
     return info.path if os.path.exists(info.path) else None  # noqa: PTH110 -- see _is_file
 
 
-def _has_same_files(info: SourceInfo, head: str, new_head: str) -> bool:
+def _has_same_files(info: NotedSource, head: str, new_head: str) -> bool:
     """Returns whether all the source's files exist, in their noted sizes, once their paths' head is replaced."""
     if not info.files or not all(file.path.startswith(head) for file in info.files):
         return False
@@ -86,7 +89,7 @@ def _is_file(path: pathlib.Path) -> bool:
     return os.path.isfile(path)  # noqa: PTH113 -- pathlib's raises an error if a name is too long
 
 
-def _read_source(info: SourceInfo, path: str, keys: set[str]) -> Iterator[tuple[str, bytes]]:
+def _read_source(info: NotedSource, path: str, keys: set[str]) -> Iterator[tuple[str, bytes]]:
     # A server or disk that fails is one more reason for which an image is not found; so is a path that holds NUL, which
     # is a ValueError, as SourceError is.
     with contextlib.suppress(ValueError, OSError):
@@ -95,16 +98,12 @@ def _read_source(info: SourceInfo, path: str, keys: set[str]) -> Iterator[tuple[
                 yield example.key, example.read_image()
 
 
-def _open_noted(info: SourceInfo, path: str) -> Source:
+def _open_noted(info: NotedSource, path: str) -> Source:
     """Returns the source at a path, opened as the manifest notes.
 
     Raises:
       SourceError: it cannot be opened, or the noted options are none of a source.
     """
-    columns, format = info.options.get("columns", {}), info.options.get("format")
-    sample_name = info.options.get("sample_name", "first-dot")
-    names = {field.name for field in dataclasses.fields(SourceColumns)}
-    is_usable = isinstance(columns, dict) and columns.keys() <= names and isinstance(format, str | None)
-    if not is_usable or not all(isinstance(value, str) for value in (*columns.values(), sample_name)):
-        raise SourceError(f"{path}: the manifest's options of the source are none of a source: {info.options}")
-    return open_source(path, format=format, columns=SourceColumns(**columns), sample_name=sample_name)
+    # A kind that has one format only does not note it; where the source is now, its name need not tell.
+    format = info.options.get("format", info.kind if info.kind in format_names() else None)
+    return make_source(SourceSpec.from_recorded(path, {**info.options, "format": format} if format else info.options))

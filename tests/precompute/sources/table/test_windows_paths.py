@@ -3,15 +3,14 @@ import pickle
 import pytest
 
 from lit_precompute.precompute.images.errors import ImageError
-from lit_precompute.precompute.sources.opening import open_source
 from lit_precompute.precompute.sources.table.windows_paths import BACKSLASHES
+from tests.precompute.sources.looked import look, rows_of
 
 
 def _read(folder, *paths):
     table = folder / "t.csv"
     table.write_text("path,text\n" + "".join(f"{path},x\n" for path in paths))
-    source = open_source(str(table))
-    return [row for unit in source.units(100) for row in source.read(unit)]
+    return rows_of(look(table))
 
 
 def _put(folder, name: str, content: bytes):

@@ -1,11 +1,11 @@
 """Images are found where the dataset and its source are now, and nowhere else."""
 
 import pathlib
+import types
 
 import pytest
 
-from lit_precompute.schemas import SourceInfo
-from lit_precompute.schemas.manifest_parts import SourceFile
+from lit_precompute.schemas import SourceFile, SourceInfo
 from lit_precompute.tune.evaluation.show.images import find_images, find_source
 
 LONG = "a" * 300
@@ -96,3 +96,12 @@ def test_a_given_folder_is_never_left(tmp_path):
 def test_a_key_that_is_no_path_has_no_image(tmp_path, key):
     put(tmp_path / "1.png", "one")
     assert dict(find_images(None, {key, "1.png"}, str(tmp_path)).images) == {"1.png": b"one"}
+
+
+def test_a_source_is_read_as_the_manifest_notes(tmp_path):
+    table = put(tmp_path / "list", "file\ttext\n1.png\ta dog\n1.png\tan animal\n")
+    put(tmp_path / "1.png", "one")
+    options = {"format": "tsv", "columns": {"image": "file", "named": {"caption": "text"}}, "gather": True}
+    source = SourceInfo(kind="table", path=str(table), files=[SourceFile(path=str(table), bytes=1)], options=options)
+    dataset = types.SimpleNamespace(manifest=types.SimpleNamespace(source=source), path=str(tmp_path / "d"))
+    assert dict(find_images(dataset, {"1.png"}, None).images) == {"1.png": b"one"}

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lit_precompute.schemas import DatasetWriter, EmbeddingDataset, SourceInfo, captions_table
-from lit_precompute.schemas.manifest_parts import SourceFile
+from lit_precompute.schemas import DatasetWriter, EmbeddingDataset, SourceFile, SourceInfo, captions_table
 from lit_precompute.tune.evaluation.show import write_page
 from lit_precompute.tune.evaluation.show.html import make_html
 from lit_precompute.tune.evaluation.show.page import Page

@@ -1,0 +1,87 @@
+"""`lit-embed status` and `lit-embed cancel`: a job seen, and stopped, from any machine that reaches its output."""
+
+import dataclasses
+
+import rich.console
+import tyro
+
+from lit_precompute.commands.console import fail, refuse_flags
+from lit_precompute.schemas.wording import counted
+
+
+@dataclasses.dataclass(frozen=True)
+class Status:
+    """Shows how far an embedding job is: running, stopped, failed or finished.
+
+    For example:
+
+      lit-embed status gs://bucket/cc12m-vit_l16
+    """
+
+    output: tyro.conf.Positional[str]
+    """The job's --output."""
+    json: bool = False
+    """Print JSON for programs."""
+
+    def run(self, console: rich.console.Console, unknown_flags: list[str]) -> None:
+        """Prints the status; exits with 1 if there is no job.
+
+        Raises:
+          ValueError: the output cannot be read, or there are unknown flags.
+        """
+        refuse_flags("lit-embed status", unknown_flags)
+        from lit_precompute.pipelines.embed.status import read_status, to_json
+
+        status = read_status(self.output)
+        if self.json:
+            console.out(to_json(status))
+        elif status.state == "none":
+            fail(f"{status.output}: no job has begun here; check the path", status=1)
+        else:
+            console.print(describe(status), highlight=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Cancel:
+    """Stops an embedding job, wherever it runs. Finished shards are kept: its command resumes it.
+
+    For example:
+
+      lit-embed cancel gs://bucket/cc12m-vit_l16
+    """
+
+    output: tyro.conf.Positional[str]
+    """The job's --output."""
+
+    def run(self, console: rich.console.Console, unknown_flags: list[str]) -> None:
+        """Asks the workers to stop, and the engine to cancel the job if it can be asked.
+
+        Raises:
+          ValueError: there is no unfinished job, or there are unknown flags.
+        """
+        refuse_flags("lit-embed cancel", unknown_flags)
+        from lit_precompute.pipelines.embed.cancel import cancel
+
+        for line in cancel(self.output):
+            console.print(line, highlight=False)
+
+
+def describe(status) -> str:  # noqa: ANN001 -- JobStatus, whose module imports much
+    """Returns a status in words, a line for each matter."""
+    units = f"{status.num_done:,} of {counted(status.num_units, 'shard')}"
+    lines = [f"{status.output}: {status.state}"]
+    if status.num_units:
+        lines.append(f"done       {units}, {counted(status.num_rows, 'row')}")
+    if status.missing:
+        shown = ", ".join(map(str, status.missing))
+        more = ", ..." if status.num_units - status.num_done > len(status.missing) else ""
+        lines.append(f"missing    {shown}{more}")
+    for unit, (count, why) in sorted(status.attempted.items()):
+        lines.append(f"attempted  unit {unit}: {counted(count, 'attempt')}{f', {why}' if why else ''}")
+    for reason, count in status.failures.items():
+        lines.append(f"failed     {count:,} {reason}")
+    for launch in status.launches:
+        lines.append(f"launch     {' '.join(str(value) for value in launch.values() if value)}")
+    if status.is_stop_requested:
+        lines.append("stopping   workers were asked to stop after their current unit")
+    return "\n".join(lines)

@@ -1,0 +1,88 @@
+"""Markers of finished shards: written after a shard's files, and all that the job has to know of it.
+
+Promises: a marker that exists belongs to a shard whose files are complete; markers never change.
+"""
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import json
+from collections.abc import Collection, Iterator
+
+from lit_precompute.schemas import Note, Probe, ShardInfo
+from lit_precompute.schemas.storage import WORK_FOLDER, Folder
+
+_SHARDS = f"{WORK_FOLDER}/shards"
+# Requests of a store that wait for each other would take hours for a hundred thousand markers.
+_READERS = 32
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ShardMarker:
+    """A finished shard with its probes, notes and failures: for each reason the number of rows and the first key."""
+
+    info: ShardInfo
+    probes: list[Probe]
+    reasons: dict[str, tuple[int, str]]
+    notes: list[Note]
+
+    def to_bytes(self) -> bytes:
+        """Returns the marker as JSON."""
+        content = {
+            "info": self.info.model_dump(),
+            "probes": [probe.model_dump() for probe in self.probes],
+            "reasons": self.reasons,
+            "notes": [note.model_dump() for note in self.notes],
+        }
+        return json.dumps(content).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "ShardMarker":
+        """Returns the marker that `to_bytes` was of."""
+        content = json.loads(data)
+        return cls(
+            info=ShardInfo.model_validate(content["info"]),
+            probes=[Probe.model_validate(probe) for probe in content["probes"]],
+            reasons={reason: (count, key) for reason, (count, key) in content["reasons"].items()},
+            notes=[Note.model_validate(note) for note in content["notes"]],
+        )
+
+
+class Markers:
+    """The markers in a job's output."""
+
+    def __init__(self, folder: Folder):
+        """Takes the output."""
+        self._folder = folder
+
+    def numbers(self) -> set[int]:
+        """Returns the numbers of the finished shards, from one listing."""
+        names = self._folder.find(_SHARDS)
+        return {int(name.removesuffix(".json")) for name in names if name.removesuffix(".json").isdecimal()}
+
+    def write(self, marker: ShardMarker) -> None:
+        """Marks a shard as finished."""
+        self._folder.write(_name(marker.info.shard), marker.to_bytes())
+
+    def read(self, shard: int) -> ShardMarker | None:
+        """Returns a shard's marker; None if it is not finished."""
+        try:
+            return ShardMarker.from_bytes(self._folder.read(_name(shard)))
+        except FileNotFoundError:
+            return None
+
+    def read_many(self, shards: Collection[int]) -> Iterator[ShardMarker]:
+        """Yields the markers of those shards that are finished, in the order given."""
+        with concurrent.futures.ThreadPoolExecutor(_READERS) as readers:
+            for marker in readers.map(self.read, shards):
+                if marker is not None:
+                    yield marker
+
+    def remove(self, shards: Collection[int]) -> None:
+        """Removes markers, so that their shards are embedded again."""
+        with contextlib.suppress(FileNotFoundError):
+            self._folder.remove(*map(_name, shards))
+
+
+def _name(shard: int) -> str:
+    return f"{_SHARDS}/{shard:05d}.json"

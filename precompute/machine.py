@@ -1,0 +1,83 @@
+"""The machine of a process that embeds: its devices are those that were asked for, and no other process has them."""
+
+import contextlib
+import hashlib
+import os
+import pathlib
+import tempfile
+from typing import Literal, TextIO
+
+from lit_precompute.schemas.storage import lock_file
+from lit_precompute.schemas.wording import counted
+
+Device = Literal["auto", "cpu", "gpu", "tpu"]
+# What the drivers of accelerators leave on a machine that has them.
+_SIGNS = {"gpu": ("/dev/nvidia0", "/dev/kfd"), "tpu": ("/dev/accel0", "/dev/vfio/0")}
+_VISIBLE = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "TPU_VISIBLE_DEVICES")
+_held: list[TextIO] = []  # locks, until the process ends
+
+
+class DeviceError(RuntimeError):
+    """The process cannot use the devices that were asked for."""
+
+
+def check_device(device: Device) -> None:
+    """Checks this process's devices, and takes its accelerators for itself.
+
+    JAX falls back to CPUs without an error if an accelerator's driver or package is missing: a job would take weeks.
+
+    Args:
+      device: what was asked for; "auto" takes what there is, but no CPU where an accelerator is.
+
+    Raises:
+      DeviceError: JAX found other devices, or another process of this machine embeds on them.
+    """
+    import jax
+
+    found = jax.default_backend()
+    if device not in ("auto", found):
+        raise DeviceError(f"--device {device} was asked for, and JAX found only {_in_words()}; {_how_to(device)}")
+    if device == "auto" and found == "cpu" and (kind := _sign_of_accelerator()):
+        raise DeviceError(
+            f"this machine has a {kind.upper()}, but JAX found only {_in_words()}; {_how_to(kind)}; "
+            "--device cpu embeds on the CPU all the same"
+        )
+    if found != "cpu" and not _held:
+        _held.append(_lock(found))
+
+
+def device_kind() -> str:
+    """Returns what kind of devices this process has, such as "cpu" or "NVIDIA H100 80GB HBM3"."""
+    import jax
+
+    return jax.devices()[0].device_kind
+
+
+def _in_words() -> str:
+    import jax
+
+    devices = jax.devices()
+    return f"{counted(len(devices), 'device')} of kind {devices[0].device_kind}"
+
+
+def _how_to(device: str) -> str:
+    extra = {"gpu": "cuda", "tpu": "tpu"}.get(device)
+    return f"install lit-precompute[{extra}] and the driver there" if extra else "unset JAX_PLATFORMS"
+
+
+def _sign_of_accelerator() -> str | None:
+    if "cpu" in os.environ.get("JAX_PLATFORMS", "").split(","):
+        return None  # someone has asked for it
+    places = ((kind, pathlib.Path(path)) for kind, paths in _SIGNS.items() for path in paths)
+    return next((kind for kind, path in places if path.exists()), None)
+
+
+def _lock(kind: str) -> TextIO:
+    visible = hashlib.sha256("/".join(os.environ.get(name, "") for name in _VISIBLE).encode()).hexdigest()[:8]
+    path = pathlib.Path(tempfile.gettempdir()) / f"lit-embed-{kind}-{visible}.lock"
+    with contextlib.suppress(BlockingIOError):
+        return lock_file(path)
+    raise DeviceError(
+        f"another process of this machine embeds on its {kind.upper()}s ({path} is locked): one process drives all of "
+        "them; on Dataflow, give --experiments=no_use_multiple_sdk_containers"
+    )

@@ -1,0 +1,1 @@
+"""Folders of images: with texts beside them, or with a folder for each class."""

@@ -1,0 +1,24 @@
+"""Webdataset's tars as a format of sources."""
+
+from __future__ import annotations
+
+from lit_precompute.precompute.sources.files import Finder, Opener
+from lit_precompute.precompute.sources.formats import Format
+from lit_precompute.precompute.sources.source import Source
+from lit_precompute.precompute.sources.spec import SourceSpec
+
+
+def _make(spec: SourceSpec, name: str, opener: Opener, find: Finder) -> Source:
+    from lit_precompute.precompute.sources.webdataset.units import make_webdataset
+
+    return make_webdataset(spec, name, opener, find)
+
+
+FORMAT = Format(
+    names=("webdataset",),
+    endings=dict.fromkeys((".tar", ".tar.gz", ".tgz", ".tar.zst"), "webdataset"),
+    make=_make,
+    described="a .tar file",
+    plural="tars",
+    options=frozenset({"sample_name", "key_folders", "whole_tars"}),
+)

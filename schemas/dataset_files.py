@@ -1,0 +1,114 @@
+"""A dataset's files: their names, the folder that they are in, and small ones read whole."""
+
+import hashlib
+import os
+import pathlib
+from collections.abc import Callable
+from typing import Protocol
+
+from lit_precompute.schemas.storage import (
+    HOW_TO_MEND,
+    DatasetError,
+    Folder,
+    file_sha256,
+    is_url,
+    open_folder,
+    refuse_url,
+)
+
+# A file of one block is the block itself; a container would pad it to 131,072 bytes.
+BLOCK_SUFFIX, BLOCKS_SUFFIX = ".arrow", ".arrayrecord"
+ATTACHMENTS = "attachments"
+# The hash of a file that a shard does not have, because the table has no rows in it.
+NO_FILE_SHA256 = hashlib.sha256(b"").hexdigest()
+
+
+def shard_file_name(table: str, shard: int, num_blocks: int) -> str:
+    """Returns the name of a shard's file of one table within its dataset, in format version 3."""
+    return f"{table}/part-{shard:05d}{BLOCK_SUFFIX if num_blocks == 1 else BLOCKS_SUFFIX}"
+
+
+def earlier_shard_file_name(table: str, shard: int, num_shards: int) -> str:
+    """Returns the same in format versions 1 and 2."""
+    return f"{table}/part-{shard:05d}-of-{num_shards:05d}.arrayrecord"
+
+
+def list_name(what: str, sha256: str) -> str:
+    """Returns the name of a list beside the manifest: by its content, so that no manifest meets another's list."""
+    return f"{what}-{sha256[:16]}.arrow"
+
+
+def attachment_name(name: str) -> str:
+    """Returns where an attachment is within its dataset."""
+    return f"{ATTACHMENTS}/{name}"
+
+
+def dataset_folder(path: str | os.PathLike[str] | Folder) -> Folder:
+    """Returns the folder of a dataset, at a local path or a URL.
+
+    Raises:
+      DatasetError: the path is what is left of a URL, such as `gs:/bucket`, or on a drive of Windows.
+      StorageError: the URL's scheme is unknown, or its package is not installed.
+    """
+    if not isinstance(path, str | os.PathLike):
+        return path
+    if not is_url(os.fspath(path)):
+        refuse_url("dataset", path)
+    return open_folder(path)
+
+
+class Described(Protocol):
+    """A file as the manifest describes it."""
+
+    @property
+    def bytes(self) -> int:
+        """Its size."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """Its hash."""
+        ...
+
+
+def read_checked(folder: Folder, name: str, described: Described) -> bytes:
+    """Returns the bytes of a small file.
+
+    Raises:
+      DatasetError: it is missing, or not the one that the manifest describes.
+    """
+    try:
+        data = folder.read(name)
+    except FileNotFoundError as error:
+        raise DatasetError(missing_file(folder.join(name))) from error
+    check_content(folder.join(name), data, described)
+    return data
+
+
+def check_content(where: str, data: bytes, described: Described) -> None:
+    """Raises DatasetError, with a message that begins with `where`, unless these are a file's bytes."""
+    _check(where, len(data), lambda: hashlib.sha256(data).hexdigest(), described)
+
+
+def check_file(where: str, path: pathlib.Path, described: Described) -> None:
+    """Raises DatasetError, with a message that begins with `where`, unless a local file has a file's bytes."""
+    _check(where, path.stat().st_size, lambda: file_sha256(path), described)
+
+
+def missing_file(where: str) -> str:
+    """Returns what to say of a file that is not there."""
+    return f"{where}: the file is missing; {HOW_TO_MEND}"
+
+
+def wrong_size(where: str, num_bytes: int, expected: int) -> str:
+    """Returns what to say of a file of another size."""
+    return f"{where}: must have {expected} bytes, got {num_bytes}; the file was truncated or changed: {HOW_TO_MEND}"
+
+
+def _check(where: str, num_bytes: int, sha256: Callable[[], str], described: Described) -> None:
+    if num_bytes != described.bytes:
+        raise DatasetError(wrong_size(where, num_bytes, described.bytes))
+    if (found := sha256()) != described.sha256:
+        raise DatasetError(
+            f"{where}: SHA-256 must be {described.sha256}, got {found}; the file was changed: {HOW_TO_MEND}"
+        )

@@ -1,0 +1,305 @@
+"""The list of a dataset's shards: columns in memory, one row a shard, of which each is a `ShardInfo` when asked for.
+
+Promises: a list of a quarter of a million shards is read in about half a second; whatever a file holds, what is
+returned obeys the rules of docs/format.md. A shard's number is its place.
+"""
+
+import collections.abc
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, overload
+
+import numpy as np
+import pyarrow as pa
+
+from lit_precompute.schemas import blocks
+from lit_precompute.schemas.dataset_files import NO_FILE_SHA256, earlier_shard_file_name, shard_file_name
+from lit_precompute.schemas.manifest.parts import Environment, FileInfo, ShardFile, ShardInfo
+from lit_precompute.schemas.storage import DatasetError
+from lit_precompute.schemas.tables import TableSchema
+
+# Beyond these, sums and places might not fit 64 bits; no store holds a file half as large.
+_MAX_ROWS, _MAX_BYTES = 1 << 40, 1 << 48
+_COUNTS = ("rows_read", "num_rows", "num_failures", "environment")
+_NO_FILE = bytes.fromhex(NO_FILE_SHA256)
+
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+
+
+class FileColumns(NamedTuple):
+    """The files of one table, by shard: sizes, int64 [n] (0: the shard has none); SHA-256, uint8 [n, 32]."""
+
+    num_bytes: Ints
+    sha256: np.ndarray[Any, np.dtype[np.uint8]]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class ShardList(collections.abc.Sequence[ShardInfo]):
+    """All shards of a dataset.
+
+    Attributes:
+      rows_read: of the source, by shard.
+      num_rows: rows of every aligned table, by shard.
+      num_failures: rows of `failures`, by shard.
+      environment: number of the shard's environment, by shard.
+      environments: the different ones.
+      files: by table.
+      aligned: whether a table's rows are the dataset's, by table.
+      block_rows: rows of every block but a shard's last.
+      has_earlier_names: whether the files are named as in format versions 1 and 2.
+    """
+
+    rows_read: Ints
+    num_rows: Ints
+    num_failures: Ints
+    environment: Ints
+    environments: Sequence[Environment]
+    files: Mapping[str, FileColumns]
+    aligned: Mapping[str, bool]
+    block_rows: int
+    has_earlier_names: bool = False
+
+    def __len__(self) -> int:
+        """Returns the number of shards."""
+        return len(self.num_rows)
+
+    @overload
+    def __getitem__(self, index: int) -> ShardInfo: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[ShardInfo]: ...
+    def __getitem__(self, index: int | slice) -> ShardInfo | list[ShardInfo]:
+        """Returns a shard, or several."""
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        shard = range(len(self))[index]
+        files = {table: self.file(table, shard) for table in self.files}
+        return ShardInfo(
+            shard=shard,
+            rows_read=int(self.rows_read[shard]),
+            num_rows=int(self.num_rows[shard]),
+            num_failures=int(self.num_failures[shard]),
+            files={table: file.info for table, file in files.items() if file is not None},
+            environment=self.environments[int(self.environment[shard])],
+        )
+
+    def __iter__(self) -> Iterator[ShardInfo]:
+        """Yields the shards in order."""
+        return (self[shard] for shard in range(len(self)))
+
+    def file(self, table: str, shard: int) -> ShardFile | None:
+        """Returns a shard's file of one table; None if it has none."""
+        columns, num_rows = self.files[table], int(self.rows_of(table)[shard])
+        if not columns.num_bytes[shard]:
+            return None
+        info = FileInfo(
+            bytes=int(columns.num_bytes[shard]),
+            sha256=columns.sha256[shard].tobytes().hex(),
+            num_rows=num_rows,
+            num_blocks=-(-num_rows // self.block_rows),
+        )
+        return ShardFile(self.file_name(table, shard), info)
+
+    def file_name(self, table: str, shard: int) -> str:
+        """Returns the name of a shard's file of one table within the dataset."""
+        if self.has_earlier_names:
+            return earlier_shard_file_name(table, shard, len(self))
+        return shard_file_name(table, shard, -(-int(self.rows_of(table)[shard]) // self.block_rows))
+
+    def rows_of(self, table: str) -> Ints:
+        """Returns the rows of a table by shard, int64 [n]."""
+        return self.num_rows if self.aligned[table] else self.num_failures
+
+    def table_bytes(self, table: str) -> int:
+        """Returns the size of all files of a table."""
+        return sum(self.files[table].num_bytes.tolist())
+
+    def encode(self) -> bytes:
+        """Returns the list as a file."""
+        counts = [getattr(self, name) for name in _COUNTS]
+        arrays = [pa.array(values, type=pa.int64()) for values in counts]
+        for columns in self.files.values():
+            hashes = pa.FixedSizeBinaryArray.from_buffers(
+                pa.binary(32), len(self), [None, pa.py_buffer(np.ascontiguousarray(columns.sha256))]
+            )
+            arrays += [pa.array(columns.num_bytes, type=pa.int64()), hashes]
+        batch = pa.RecordBatch.from_arrays(arrays, schema=_schema(list(self.files)))
+        return blocks.encode(batch, compress=True)
+
+    @classmethod
+    def decode(
+        cls,
+        data: bytes,
+        *,
+        tables: Sequence[TableSchema],
+        environments: Sequence[Environment],
+        block_rows: int,
+        where: str,
+    ) -> "ShardList":
+        """Returns the list that a file holds.
+
+        Raises:
+          DatasetError: it is damaged, or breaks a rule; the message begins with `where`.
+        """
+        batch = blocks.decode_list(data, _schema([table.name for table in tables]), where)
+        counts = {name: _ints(batch, name) for name in _COUNTS}
+        files = {
+            table.name: FileColumns(_ints(batch, f"{table.name}.bytes"), _hashes(batch, f"{table.name}.sha256"))
+            for table in tables
+        }
+        aligned = {table.name: table.aligned for table in tables}
+        shards = cls(**counts, environments=environments, files=files, aligned=aligned, block_rows=block_rows)
+        shards.check(where, own=[table.name for table in tables if table.reference is None])
+        return shards
+
+    @classmethod
+    def collect(
+        cls, shards: Iterable[ShardInfo], *, tables: Sequence[TableSchema], block_rows: int, where: str = ""
+    ) -> "ShardList":
+        """Returns the list of shards that are given in any order.
+
+        Raises:
+          DatasetError: shards are missing or repeat, a file is missing or of no table, or counts do not add up.
+        """
+        return _Collected(tables, block_rows, where).collect(shards)
+
+    def check(self, where: str, own: Sequence[str]) -> None:
+        """Raises DatasetError unless the columns obey the rules; `own` are the tables whose files are here."""
+        rules: list[tuple[str, Ints, int]] = [
+            ("rows_read", self.rows_read, _MAX_ROWS),
+            ("num_rows", self.num_rows, _MAX_ROWS),
+            ("num_failures", self.num_failures, _MAX_ROWS),
+            ("environment", self.environment, len(self.environments)),
+        ]
+        rules += [(f"{table}.bytes", columns.num_bytes, _MAX_BYTES) for table, columns in self.files.items()]
+        for name, values, end in rules:
+            wrong = (values < 0) | (values >= end)
+            _refuse(
+                wrong, where, lambda shard, at=values, of=name, to=end: f"{of} must be in [0, {to}), got {at[shard]}"
+            )
+        sums = self.num_rows + self.num_failures
+        _refuse(
+            self.rows_read != sums,
+            where,
+            lambda shard: f"rows_read must be num_rows + num_failures = {sums[shard]}, got {self.rows_read[shard]}",
+        )
+        for table in self.files:
+            self._check_files(where, table, is_own=table in own)
+
+    def _check_files(self, where: str, table: str, *, is_own: bool) -> None:
+        (num_bytes, sha256), num_rows = self.files[table], self.rows_of(table)
+        # Referenced files may be of versions 1 and 2, which have files without rows.
+        wrong = (num_bytes == 0) != (num_rows == 0) if is_own else (num_bytes == 0) & (num_rows > 0)
+        _refuse(
+            wrong,
+            where,
+            lambda shard: (
+                f"{table}.bytes must be 0 for a table without rows, and only for it; got {num_bytes[shard]} for "
+                f"{num_rows[shard]} rows"
+            ),
+        )
+        is_no_file = (sha256 == np.frombuffer(_NO_FILE, np.uint8)).all(axis=1)
+        _refuse(
+            is_no_file != (num_bytes == 0),
+            where,
+            lambda shard: (
+                f"{table}.sha256 must be that of no bytes where {table}.bytes is 0, and only there; "
+                f"got {sha256[shard].tobytes().hex()} for {num_bytes[shard]} bytes"
+            ),
+        )
+
+
+class _Collected:
+    """Shards on their way into columns."""
+
+    def __init__(self, tables: Sequence[TableSchema], block_rows: int, where: str):
+        self._tables, self._block_rows = tables, block_rows
+        self._where = f"{where}: " if where else ""
+        self._names = [table.name for table in tables]
+
+    def collect(self, shards: Iterable[ShardInfo]) -> ShardList:
+        rows: list[tuple[int, ...]] = []
+        hashes: list[bytes] = []
+        environments: dict[str, tuple[int, Environment]] = {}
+        for info in shards:
+            self._check(info)
+            number, _ = environments.setdefault(
+                info.environment.model_dump_json(), (len(environments), info.environment)
+            )
+            files = [info.files.get(name) for name in self._names]
+            sizes = (file.bytes if file else 0 for file in files)
+            rows.append((info.shard, info.rows_read, info.num_rows, info.num_failures, number, *sizes))
+            hashes.append(b"".join(bytes.fromhex(file.sha256) if file else _NO_FILE for file in files))
+        table = np.array(rows, np.int64).reshape(len(rows), len(_COUNTS) + 1 + len(self._names))
+        order = np.argsort(table[:, 0], kind="stable")
+        table = table[order]
+        self._check_numbers(table[:, 0])
+        digests = np.frombuffer(b"".join(hashes), np.uint8).reshape(len(rows), len(self._names), 32)[order]
+        numbers, used = _in_order_of_use(table[:, 4])
+        known = [environment for _, environment in environments.values()]
+        return ShardList(
+            rows_read=table[:, 1],
+            num_rows=table[:, 2],
+            num_failures=table[:, 3],
+            environment=numbers,
+            environments=[known[number] for number in used],
+            files={name: FileColumns(table[:, 5 + at], digests[:, at]) for at, name in enumerate(self._names)},
+            aligned={each.name: each.aligned for each in self._tables},
+            block_rows=self._block_rows,
+        )
+
+    def _check(self, info: ShardInfo) -> None:
+        """Raises DatasetError unless a shard has the files that it should have, with as many rows as it should."""
+        where = f"{self._where}shard {info.shard}"
+        if unknown := set(info.files) - set(self._names):
+            raise DatasetError(f"{where}.files: must be of the tables {self._names}, got {min(unknown)!r}")
+        for table in self._tables:
+            num_rows = info.num_rows if table.aligned else info.num_failures
+            num_blocks = -(-num_rows // self._block_rows)
+            file = info.files.get(table.name)
+            if file is None and num_rows:
+                raise DatasetError(f"{where}.files: table '{table.name}' is missing")
+            if file is not None and (file.num_rows, file.num_blocks) != (num_rows, num_blocks):
+                raise DatasetError(
+                    f"{where}.files.{table.name}: must have {num_rows} rows in {num_blocks} blocks, "
+                    f"got {file.num_rows} in {file.num_blocks}"
+                )
+
+    def _check_numbers(self, numbers: Ints) -> None:
+        wrong = np.flatnonzero(numbers != np.arange(len(numbers)))
+        if len(wrong):
+            place = int(wrong[0])
+            what = "is missing" if numbers[place] > place else "occurs more than once"
+            number = place if numbers[place] > place else numbers[place]
+            raise DatasetError(f"{self._where}shard {number} {what}: shards must be numbered from 0, each once")
+
+
+def _schema(tables: Sequence[str]) -> pa.Schema:
+    fields = [pa.field(name, pa.int64(), nullable=False) for name in _COUNTS]
+    for table in tables:
+        fields.append(pa.field(f"{table}.bytes", pa.int64(), nullable=False))
+        fields.append(pa.field(f"{table}.sha256", pa.binary(32), nullable=False))
+    return pa.schema(fields)
+
+
+def _ints(batch: pa.RecordBatch, name: str) -> Ints:
+    return batch.column(name).to_numpy(zero_copy_only=True)
+
+
+def _hashes(batch: pa.RecordBatch, name: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    column = batch.column(name)
+    data = np.frombuffer(column.buffers()[1] or b"", np.uint8, count=32 * len(column), offset=32 * column.offset)
+    return data.reshape(len(column), 32)
+
+
+def _in_order_of_use(numbers: Ints) -> tuple[Ints, list[int]]:
+    """Returns the numbers counted anew in the order in which they first occur, and the old ones in that order."""
+    known, firsts, places = np.unique(numbers, return_index=True, return_inverse=True)
+    order = np.argsort(firsts)
+    return np.argsort(order)[places].astype(np.int64), [int(known[place]) for place in order]
+
+
+def _refuse(wrong: np.ndarray[Any, np.dtype[np.bool_]], where: str, rule: Any) -> None:
+    """Raises DatasetError for the first shard that is wrong."""
+    if wrong.any():
+        shard = int(np.argmax(wrong))
+        raise DatasetError(f"{where}: shard {shard}: {rule(shard)}")
