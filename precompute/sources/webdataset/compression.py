@@ -21,8 +21,20 @@ from lit_precompute.schemas.storage import StorageError
 _SKIP_BYTES = 1 << 20
 
 
+class _Borrowed:
+    """A stream that Arrow does not close when it has finished with it."""
+
+    closed = False
+
+    def __init__(self, stream: BinaryIO):
+        self.read = stream.read
+
+    def close(self) -> None:
+        """Does nothing."""
+
+
 def _open_zstd(stream: BinaryIO) -> Any:
-    return pa.CompressedInputStream(pa.PythonFile(stream, mode="r"), "zstd")
+    return pa.CompressedInputStream(pa.PythonFile(_Borrowed(stream), mode="r"), "zstd")
 
 
 _OPEN: dict[str, Callable[[BinaryIO], Any]] = {"gzip": lambda stream: gzip.GzipFile(fileobj=stream), "zstd": _open_zstd}

@@ -77,8 +77,14 @@ def read_members(
         offset = stream.seek(tar.offset)
         if offset == num_bytes and offset > 0:
             raise _damaged(path, offset, "the end marker is missing")
+        block = stream.read(tarfile.BLOCKSIZE)
+        member = None if tar.pax_headers else _usual_member(block, offset)
+        if member is not None and (num_bytes is None or member.data + member.size <= num_bytes):
+            tar.offset = member.stop
+            yield member
+            continue
         try:
-            info = _Header.fromtarfile(tar)
+            info = _Header.of_block(block, tar)
         except tarfile.EOFHeaderError:  # pyright: ignore[reportAttributeAccessIssue]
             _check_end(stream, path)
             return
@@ -114,10 +120,39 @@ class _Header(tarfile.TarInfo):
         tarfile.SOLARIS_XHDTYPE,
     )
 
+    @classmethod
+    def of_block(cls, block: bytes, tar: tarfile.TarFile) -> tarfile.TarInfo:
+        """Returns what `fromtarfile` does, for a block that has just been read."""
+        header = cls.frombuf(block, tar.encoding or "utf-8", tar.errors or "surrogateescape")
+        header.offset = tar.offset
+        return header._proc_member(tar)
+
     def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:  # tarfile's own hook for subclasses
         if self.type in self._LONG and not 0 <= self.size <= _MAX_HEADER_BYTES:
             raise tarfile.HeaderError(f"a header of {self.size:,} bytes")
         return super()._proc_member(tar)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _usual_member(block: bytes, start: int) -> Member | None:
+    """Returns the member of a header as nearly all are, a file's with a short name of ASCII; None for any other.
+
+    tarfile reads every field of a header, in twice the time that all else takes.
+    """
+    if len(block) != tarfile.BLOCKSIZE or block[156] not in b"0\0" or block[345] or not block[0]:
+        return None
+    name = block[:100].partition(b"\0")[0]
+    size, check_sum = block[124:135], block[148:154]
+    if not (size.isdigit() and check_sum.isdigit() and name.isascii()) or block[135] not in b" \0" or name[-1:] == b"/":
+        return None
+    try:
+        num_bytes, expected = int(size, 8), int(check_sum, 8)
+    except ValueError:
+        return None
+    if sum(block) - sum(block[148:156]) + 8 * ord(" ") != expected:
+        return None
+    data = start + tarfile.BLOCKSIZE
+    stop = data + -(-num_bytes // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+    return Member(name.decode(), start, data, num_bytes, stop, expected)
 
 
 def _member(info: tarfile.TarInfo, start: int, stop: int) -> Member:

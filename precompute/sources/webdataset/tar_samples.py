@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import get_args
 
 from lit_precompute.precompute.sources.source import SourceError
@@ -82,15 +82,18 @@ class SampleRule:
 
     def images_of(self, sample: Sample) -> list[Member]:
         """Returns the members that could be the sample's image; the first of them is."""
-        return [] if sample.cut_off else [sample.parts[name] for name in self._image_suffixes if name in sample.parts]
-
-    def may_be_image(self, suffix: str) -> bool:
-        """Returns whether a member of a suffix could be its sample's image."""
-        return suffix in self._image_suffixes
+        suffixes = (self.image,) if self.image else IMAGE_SUFFIXES
+        return [] if sample.cut_off else [sample.parts[suffix] for suffix in suffixes if suffix in sample.parts]
 
     @property
-    def _image_suffixes(self) -> tuple[str, ...]:
-        return (self.image,) if self.image else IMAGE_SUFFIXES
+    def image_suffixes(self) -> frozenset[str]:
+        """The suffixes of members that could be images."""
+        return frozenset((self.image,) if self.image else IMAGE_SUFFIXES)
+
+    def is_any_of(self, suffixes: Collection[str], member: Member) -> bool:
+        """Returns whether a member belongs to a sample and has one of the suffixes."""
+        split = self.split_member(member)
+        return not isinstance(split, str) and split[1] in suffixes
 
     def split_member(self, member: Member) -> tuple[str, str] | str:
         """Returns a member's sample and suffix, or why it belongs to none."""

@@ -160,12 +160,6 @@ def scan_tar(tar: OpenTar, path: str, prefix: str, sought: Sought, targets: Mapp
     return scan
 
 
-def is_json(rule: SampleRule, member: Member) -> bool:
-    """Returns whether a member is the JSON of a sample."""
-    split = rule.split_member(member)
-    return not isinstance(split, str) and split[1] in JSON_SUFFIXES
-
-
 def _json_of(sample: Sample) -> dict[str, Member]:
     return {suffix: sample.parts[suffix] for suffix in JSON_SUFFIXES if suffix in sample.parts}
 

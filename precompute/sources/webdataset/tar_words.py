@@ -71,10 +71,10 @@ def named_suffixes(columns: SourceColumns) -> list[tuple[str, str, str]]:
     return [(name, column, column.lower().removeprefix(".")) for name, column in columns.named_columns.items()]
 
 
-def is_words(suffix: str, columns: SourceColumns) -> bool:
-    """Returns whether `read_words` reads members of a suffix."""
-    named = (suffix for _, _, suffix in named_suffixes(columns))
-    return suffix in (*TEXT_SUFFIXES, *LABEL_SUFFIXES, *JSON_SUFFIXES, *named)
+def words_suffixes(columns: SourceColumns) -> frozenset[str]:
+    """Returns the suffixes of the members that `read_words` reads."""
+    named = {suffix for _, _, suffix in named_suffixes(columns)}
+    return frozenset({*TEXT_SUFFIXES, *LABEL_SUFFIXES, *JSON_SUFFIXES} | named)
 
 
 def text_names(columns: SourceColumns) -> tuple[str, ...]:

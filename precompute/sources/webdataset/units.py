@@ -36,8 +36,8 @@ from lit_precompute.precompute.sources.webdataset.tar_opening import OpenTar, op
 from lit_precompute.precompute.sources.webdataset.tar_paths import find_tars
 from lit_precompute.precompute.sources.webdataset.tar_rows import key_prefix, make_example
 from lit_precompute.precompute.sources.webdataset.tar_samples import Sample, SampleRule, read_samples
-from lit_precompute.precompute.sources.webdataset.tar_scan import Sought, is_json, scan_tar
-from lit_precompute.precompute.sources.webdataset.tar_words import is_words
+from lit_precompute.precompute.sources.webdataset.tar_scan import Sought, scan_tar
+from lit_precompute.precompute.sources.webdataset.tar_words import JSON_SUFFIXES, words_suffixes
 from lit_precompute.schemas import TableSchema
 
 # How far a look goes into a tar that is one slice: a compressed one, and one whose headers are not to be read.
@@ -83,7 +83,9 @@ class WebdatasetSource:
     def look(self, file: ListedFile, rows_per_slice: int) -> FileLook:
         """Reads the headers of a tar, and some JSON; see `Source.look`."""
         prefix = key_prefix(file.path, self.spec.key_folders)
-        with open_tar(self.opener, file.path, jumps=True, keeps=functools.partial(is_json, self.rule)) as tar:
+        with open_tar(
+            self.opener, file.path, jumps=True, keeps=functools.partial(self.rule.is_any_of, JSON_SUFFIXES)
+        ) as tar:
             is_one_slice = self.spec.whole_tars or tar.compression is not None
             max_samples = _MAX_SAMPLES if tar.compression else _MAX_SAMPLES_OF_WHOLE
             limits = {"max_samples": max_samples, "max_bytes": _MAX_BYTES} if is_one_slice else {}
@@ -152,14 +154,8 @@ class WebdatasetSource:
     def _open(self, part: FileSlice, *, jumps: bool) -> AbstractContextManager[OpenTar]:
         is_whole = part.num_rows is None  # then its end is looked for
         stop = None if is_whole else part.stop
-        return open_tar(self.opener, part.path, start=part.start, stop=stop, jumps=jumps, keeps=self._keeps)
-
-    def _keeps(self, member: Member) -> bool:
-        """Returns whether a row may need a member."""
-        split = self.rule.split_member(member)
-        if isinstance(split, str):
-            return False
-        return self.rule.may_be_image(split[1]) or is_words(split[1], self.spec.columns)
+        keeps = functools.partial(self.rule.is_any_of, self.rule.image_suffixes | words_suffixes(self.spec.columns))
+        return open_tar(self.opener, part.path, start=part.start, stop=stop, jumps=jumps, keeps=keeps)
 
     @property
     def _sought(self) -> Sought:

@@ -2,6 +2,7 @@
 
 import functools
 import gzip
+import io
 import pathlib
 import pickle
 import random
@@ -14,6 +15,7 @@ import pytest
 from lit_precompute.precompute.sources.source import SourceError
 from lit_precompute.precompute.sources.spec import SourceColumns
 from lit_precompute.precompute.sources.webdataset import passing, units
+from lit_precompute.precompute.sources.webdataset.compression import Decompressed
 from tests.precompute.sources.webdataset.tars import (
     all_rows,
     contents,
@@ -207,3 +209,32 @@ def test_whole_tars_are_slices_of_unknown_length(tmp_path):
     assert [(row.key, row.texts, row.read_image()) for row in rows] == [
         (row.key, row.texts, row.read_image()) for row in plain
     ]
+
+
+@pytest.mark.parametrize("compression", ["gzip", "zstd"])
+def test_going_backwards_in_a_stream_begins_anew(compression):
+    data = random.Random(0).randbytes(5 << 20)
+    encoded = gzip.compress(data, 1) if compression == "gzip" else pa.compress(data, "zstd", asbytes=True)
+    with io.BytesIO(encoded) as file:
+        stream = Decompressed(file, compression, "d")
+        for start, num_bytes in [(4_000_000, 100), (10, 2_000_000), (5, 3), (5, 0), (len(data) - 3, 10)]:
+            assert stream.seek(start) == start
+            assert stream.read(num_bytes) == data[start : start + num_bytes]
+        assert stream.seek(len(data) + 100) == len(data)
+        assert stream.read() == b""
+        stream.seek(1)
+        assert stream.read() == data[1:]
+
+
+def test_a_stream_is_not_gone_back_in(tmp_path, monkeypatch):
+    """Not for long names either, nor for JSON."""
+    members = [(f"{'long/' * 50}{n}.{suffix}", "{}") for n in range(5) for suffix in ("jpg", "json")]
+    path = _compressed(write_tar(tmp_path / "d.tar", members))
+    seek = Decompressed.seek
+
+    def forwards(self, offset, *whence):
+        assert offset >= self.tell()
+        return seek(self, offset, *whence)
+
+    monkeypatch.setattr(Decompressed, "seek", forwards)
+    assert len(all_rows(open_tars(path))) == 5

@@ -43,7 +43,7 @@ def test_without_them_a_key_repeats_and_both_places_and_the_option_are_named(par
     assert "with --key-folders 1" in message
 
 
-@pytest.mark.parametrize("path", ["00000.tar", "./00000.tar", "../00000.tar", "gs://bucket/00000.tar"])
+@pytest.mark.parametrize("path", ["00000.tar", "./00000.tar", "../00000.tar", "memory://bucket/00000.tar"])
 def test_a_folder_that_the_path_does_not_have_is_refused(path):
     with pytest.raises(SourceError, match=r"00000.tar: --key-folders 1 needs 1 folder in the path of each tar"):
         make_tars(path, key_folders=1).files()

@@ -4,8 +4,11 @@ import subprocess
 import tarfile
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lit_precompute.precompute.sources.source import SourceError
+from lit_precompute.precompute.sources.webdataset.tar_members import read_members
 from tests.precompute.sources.webdataset.tars import all_rows, notes, open_tars, outcome, write_tar
 
 
@@ -115,3 +118,24 @@ def test_messages_show_no_control_characters(tmp_path):
     assert outcome(rows[2]) == ("unreadable", r"2\x1b.txt: not UTF-8 at byte 0")
     assert [row.source.rpartition(":")[2] for row in rows] == ["0.jpg", r"1\x1b[31m", r"2\x1b.jpg"]
     assert [first for _, first in notes(source).values()] == [rf"{tmp_path}/d.tar:\x1b"]
+
+
+_NAMES = st.text("ab./é", min_size=1, max_size=120).map(lambda name: f"{name}x")
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    members=st.lists(st.tuples(_NAMES, st.sampled_from([b"", b"one", b"x" * 600])), max_size=5),
+    format=st.sampled_from([tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]),
+)
+def test_members_are_those_that_tarfile_finds(tmp_path_factory, members, format):
+    path = write_tar(tmp_path_factory.mktemp("tar") / "d.tar", members, format)
+    with tarfile.open(path) as tar:
+        expected = [(info.name, info.offset, info.offset_data, info.size, info.chksum) for info in tar]
+    with pathlib.Path(path).open("rb") as stream:
+        found = list(read_members(stream, path, num_bytes=pathlib.Path(path).stat().st_size))
+    # Of a long name tarfile gives the start of the last of its headers.
+    assert [(each.name, each.data, each.size, each.check_sum) for each in found] == [
+        (name, data, size, check_sum) for name, _, data, size, check_sum in expected
+    ]
+    assert [each.start for each in found] == [0, *(each.stop for each in found)][:-1]
