@@ -20,6 +20,7 @@ from lit_precompute.precompute.sources.source import Source
 from lit_precompute.precompute.sources.spec import SourceSpec
 from lit_precompute.schemas import EmbeddingDataset, SourceInfo
 from lit_precompute.schemas.manifest import ManifestSource
+from lit_precompute.schemas.storage import is_url
 
 NotedSource = ManifestSource | SourceInfo
 
@@ -43,7 +44,7 @@ def find_images(dataset: EmbeddingDataset, keys: set[str], folder: str | None) -
     if folder is not None:
         return FoundImages(_read_folder(pathlib.Path(folder), keys), f"in {folder}")
     info = dataset.manifest.source
-    place = info.path if dataset.is_remote else find_source(info, pathlib.Path(dataset.path))
+    place = info.path if is_url(dataset.path) else find_source(info, pathlib.Path(dataset.path))
     where = f"for {info.path} here and beside {dataset.path}" if place is None else f"where {place} says"
     moved_to = None if place in (None, info.path) else place
     return FoundImages(_read_source(info, place or info.path, keys), where, moved_to)
