@@ -17,7 +17,7 @@ from lit_precompute.pipelines.embed.failure_limit import FailureLimit
 from lit_precompute.pipelines.embed.job import Job
 from lit_precompute.pipelines.embed.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.options import EmbedOptions
-from lit_precompute.pipelines.engines.runners import new_pipeline
+from lit_precompute.pipelines.embed.runners import new_pipeline
 from lit_precompute.pipelines.embed.unit import NUM_RETRIED, EmbedUnit
 from lit_precompute.precompute.sources.source import Source, WorkUnit
 

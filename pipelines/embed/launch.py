@@ -112,8 +112,7 @@ class Launch:
 
     def _plan(self, beam_flags: Sequence[str], files: PlannedFiles, say: Callable[[str], None]) -> None:
         """Plans the job, with everything that has to import JAX, TensorFlow and Beam."""
-        from lit_precompute.pipelines.embed import planning
-        from lit_precompute.pipelines.engines import runners
+        from lit_precompute.pipelines.embed import planning, runners
 
         # Beam's default runner may download a program.
         named = any(flag.split("=")[0] == "--runner" for flag in beam_flags)

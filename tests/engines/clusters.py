@@ -5,12 +5,12 @@ repository; they are started from the runners' libraries, which Maven resolves (
 """
 
 import importlib.util
-import os
 import pathlib
 import re
 import subprocess
 import sys
 
+from lit_precompute.pipelines.engines import boot
 from tests.engines.servers import free_port
 
 HERE = pathlib.Path(__file__).parent
@@ -127,11 +127,9 @@ def flink(servers):
     return job_port, [jar for jar in beams if not jar.name.startswith("flink-")]
 
 
-def worker_pool(servers, name="pool"):
-    """Starts a pool that gives an engine's workers their Python processes; returns its port."""
-    port = free_port()
-    command = [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main", f"--service_port={port}"]
-    # It starts workers by the name `python`.
-    path = f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"
-    servers.start(name, command, port=port, PATH=path)
-    return port
+def workers(folder):
+    """Returns the flags that make the engine start workers with this Python."""
+    command = pathlib.Path(folder) / "lit-embed-worker"
+    command.write_text(f"#!/bin/sh\nexec {sys.executable} -m {boot.__name__} \"$@\"\n")
+    command.chmod(0o755)
+    return ["--environment_type=PROCESS", f"--environment_options=process_command={command}"]
