@@ -29,12 +29,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.add_argument(f"--{name}", default="")
     given = parser.parse_args(arguments)
     with insecure_channel(given.provision_endpoint) as channel:
-        info = beam_provision_api_pb2_grpc.ProvisionServiceStub(channel).GetProvisionInfo(
-            beam_provision_api_pb2.GetProvisionInfoRequest(),
-            metadata=[("worker_id", given.id)],
-            timeout=_ANSWER_S,
-            wait_for_ready=True,
-        ).info
+        info = (
+            beam_provision_api_pb2_grpc.ProvisionServiceStub(channel)
+            .GetProvisionInfo(
+                beam_provision_api_pb2.GetProvisionInfoRequest(),
+                metadata=[("worker_id", given.id)],
+                timeout=_ANSWER_S,
+                wait_for_ready=True,
+            )
+            .info
+        )
     os.environ["WORKER_ID"] = given.id
     os.environ["PIPELINE_OPTIONS"] = json_format.MessageToJson(info.pipeline_options)
     os.environ["RUNNER_CAPABILITIES"] = " ".join(info.runner_capabilities)
