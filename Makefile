@@ -47,9 +47,9 @@ oracles:
 	@$(PYTHON) requirements/make_environment.py .venv-oracles requirements/oracles.txt
 	.venv-oracles/bin/python -m tests.oracles
 
-# Spark and Flink also have an environment of their own; Maven and Go fetch Beam's job servers once, into build/engines.
-engines:
-	@$(PYTHON) requirements/make_environment.py .venv-engines requirements/engines.txt --install-project
+# Spark and Flink have an environment of their own on top; Maven and Go fetch Beam's job servers once, into build/engines.
+engines: environment
+	@$(PYTHON) requirements/make_environment.py .venv-engines requirements/engines.txt --on .venv
 	.venv-engines/bin/python -m pytest tests/engines
 
 # The peers that benchmarks compare with also have their own environments.

@@ -35,9 +35,6 @@ def digest(requirements, install_project):
     """Returns one hash of what the environment is built from: the files' contents and the Python."""
     ingredients = hashlib.sha256(sys.version.encode() + sys.executable.encode())
     paths = [requirements] + ([pathlib.Path("setup.py")] if install_project else [])
-    for line in requirements.read_text().splitlines():
-        if line.startswith("-r "):
-            paths.append(requirements.parent / line[3:].strip())
     for path in paths:
         ingredients.update(path.read_bytes())
     return ingredients.hexdigest()
