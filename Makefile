@@ -2,13 +2,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help environment demo test test-fast test-slow format lint types servers dataflow oracles bench docs lock clean
+.PHONY: help environment demo test test-fast test-slow format lint types servers dataflow oracles engines bench docs lock clean
 
 help:
 	@echo "make demo     embed, tune and evaluate on real images; about two minutes after set-up"
 	@echo "make test     run the tests           (test-fast: without the slow ones)"
 	@echo "make format   format and fix the code (lint, types: only check)"
 	@echo "make oracles  recompute the reference outputs with torch and transformers, and compare"
+	@echo "make engines  run jobs on local clusters of Spark and Flink, and on Prism (needs Java 17, Maven and Go)"
 	@echo "make bench    run the benchmarks against peers and floors"
 	@echo "make docs     build the documentation into build/site"
 
@@ -54,6 +55,11 @@ oracles:
 	@$(PYTHON) requirements/make_environment.py .venv-oracles requirements/oracles.txt
 	.venv-oracles/bin/python -m tests.oracles
 
+# Spark and Flink have an environment of their own on top; Maven and Go fetch Beam's job servers once, into build/engines.
+engines: environment
+	@$(PYTHON) requirements/make_environment.py .venv-engines requirements/engines.txt --on .venv
+	.venv-engines/bin/python -m pytest tests/engines
+
 # The peers that benchmarks compare with also have their own environments.
 bench: environment
 	@$(PYTHON) requirements/make_environment.py .venv-oracles requirements/oracles.txt
@@ -68,4 +74,4 @@ lock:
 	uv pip compile --universal --python-version 3.11 --no-header setup.py --extra dev -o requirements/lock.txt
 
 clean:
-	rm -rf .venv .venv-servers .venv-oracles .venv-bench .venv-dataflow build .demo
+	rm -rf .venv .venv-servers .venv-oracles .venv-bench .venv-dataflow .venv-engines build .demo

@@ -129,7 +129,7 @@ def check_places(beam_flags: Sequence[str], places: Mapping[str, str | None]) ->
         if place and not is_url(place):
             raise ValueError(
                 f"{option} {place}: the workers of --runner={runner_name(beam_flags)} do not share this machine's "
-                "disk; give a URL (gs://..., s3://..., hdfs://...), or file://... if they mount that folder at the same "
+                "disk; give a URL (gs://..., s3://..., hdfs://...), or file://... if they mount it at the same "
                 "path. Workers with --environment_type=LOOPBACK, or of a master on 127.0.0.1, do share it"
             )
 

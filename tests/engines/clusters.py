@@ -11,6 +11,9 @@ import re
 import subprocess
 import sys
 
+import apache_beam
+
+from lit_precompute.pipelines.engines import boot
 from tests.engines.servers import free_port
 
 HERE = pathlib.Path(__file__).parent
@@ -47,7 +50,7 @@ def _home(package):
 
 
 def spark(servers):
-    """Starts Spark's master, two workers and the job server; returns the port of the job server."""
+    """Starts Spark's master, two workers and the job server; returns a job's flags."""
     home, port, job_port = _home("pyspark"), free_port(), free_port()
     url = f"spark://127.0.0.1:{port}"
     local = {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_HOME": str(home), "SPARK_DAEMON_MEMORY": "512m"}
@@ -64,13 +67,15 @@ def spark(servers):
     (guava,) = (jar for jar in beams if _artifact(jar) == "guava")
     settings = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
     settings["spark.executor.extraClassPath"] = str(guava)  # Beam needs a newer one than Spark has
+    # A heartbeat that meets a task being unpacked ends in a NullPointerException of Beam's metrics, and heartbeats stop.
+    settings |= {"spark.executor.heartbeatInterval": "1800s", "spark.network.timeout": "3600s"}
     settings |= {"spark.executor.memory": "768m", "spark.ui.enabled": "false"}
     command = ["java", "-Xmx768m", *_OPENS, *(f"-D{name}={value}" for name, value in settings.items())]
     command += ["-cp", ":".join(map(str, [*beams, *sparks])), "org.apache.beam.runners.spark.SparkJobServerDriver"]
     command += ["--job-host", "127.0.0.1", "--job-port", job_port, "--artifact-port", 0, "--expansion-port", 0]
     command += ["--artifacts-dir", servers.folder / "artifacts", "--spark-master-url", url]
     servers.start("spark-job-server", command, port=job_port, **local)
-    return job_port, beams
+    return _flags(job_port, beams)
 
 
 _FLINK = {
@@ -105,7 +110,7 @@ _FLINK = {
 
 
 def flink(servers):
-    """Starts Flink's job manager, two task managers of one slot and the job server; returns the latter's port."""
+    """Starts Flink's job manager, two task managers of one slot and the job server; returns a job's flags."""
     home, rpc, rest, job_port = _home("pyflink"), free_port(), free_port(), free_port()
     settings = _FLINK | {"jobmanager.rpc.port": str(rpc), "rest.port": str(rest), "rest.bind-port": str(rest)}
     folder = servers.folder / "flink"
@@ -124,14 +129,34 @@ def flink(servers):
     command += ["--job-host", "127.0.0.1", "--job-port", job_port, "--artifact-port", 0, "--expansion-port", 0]
     command += ["--artifacts-dir", servers.folder / "artifacts"]
     servers.start("flink-job-server", command, port=job_port)
-    return job_port, [jar for jar in beams if not jar.name.startswith("flink-")]
+    return _flags(job_port, [jar for jar in beams if not jar.name.startswith("flink-")])
 
 
-def worker_pool(servers, name="pool"):
-    """Starts a pool that gives an engine's workers their Python processes; returns its port."""
+def prism(servers):
+    """Starts Prism as a job server; returns a job's flags."""
     port = free_port()
-    command = [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main", f"--service_port={port}"]
-    # It starts workers by the name `python`.
-    path = f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"
-    servers.start(name, command, port=port, PATH=path)
-    return port
+    servers.start("prism", [prism_program(), f"--job_port={port}", "--serve_http=false"], port=port)
+    return _flags(port, [])
+
+
+def prism_program():
+    """Returns Prism's program, which Go builds once."""
+    program = BUILD / "prism"
+    if not program.exists():
+        module = f"github.com/apache/beam/sdks/v2/go/cmd/prism@v{apache_beam.__version__}"
+        environment = {**os.environ, "GOBIN": str(BUILD)}
+        subprocess.run(["go", "install", module], check=True, timeout=1200, env=environment)
+    return program
+
+
+def _flags(job_port, staged):
+    flags = ["--runner=PortableRunner", f"--job_endpoint=127.0.0.1:{job_port}"]
+    return [*flags, *(f"--files_to_stage={jar}" for jar in staged)]
+
+
+def workers(folder):
+    """Returns the flags that make the engine start workers with this Python."""
+    command = pathlib.Path(folder) / "lit-embed-worker"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m {boot.__name__} "$@"\n')
+    command.chmod(0o755)
+    return ["--environment_type=PROCESS", f"--environment_options=process_command={command}"]
