@@ -95,7 +95,7 @@ def test_a_job_that_is_done(submitted):
 
 def test_a_job_that_failed_says_a_workers_own_sentence(submitted):
     said = submitted["failed"]
-    sentence = "rows 1 to 8 of gs://data/a.tar: gs://data/a.tar: Forbidden"
+    sentence = "WorkerError: rows 1 to 8 of gs://data/a.tar: gs://data/a.tar: Forbidden"
     assert (said["state"], said["failure"]) == ("FAILED", sentence)
 
 
