@@ -14,6 +14,8 @@ from lit_precompute.commands.embed.flags import flat_flags
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from tests.containers.dockerfile import ROOT, TARGETS
 
+pytestmark = pytest.mark.slow
+
 PAGE = (pathlib.Path(ROOT) / "docs/dataflow.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^    ((?:lit-embed|docker) (?:.*\\\n)*.*)$", PAGE, re.MULTILINE)
 RUNS = [command for command in COMMANDS if command.startswith("lit-embed run ")]
@@ -36,7 +38,7 @@ def described(submit_all, tmp_path_factory):
         check_beam_flags(flags)
         folder = tmp_path_factory.mktemp("job")
         parsed[number] = options, folder
-        places = {"--source": options.source, "--output": options.output, "--weights": options.tower.weights}
+        places = {"--source": options.source.path, "--output": options.output, "--weights": options.tower.weights}
         rest = [flag for flag in flags if flag.partition("=")[0] not in SET_HERE]
         cases[number] = {"flags": rest, "folder": str(folder), "places": places, "tower": options.tower.name}
     submit_all(cases)

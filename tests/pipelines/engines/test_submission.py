@@ -5,6 +5,8 @@ import json
 import pytest
 from apache_beam.portability.api import beam_runner_api_pb2 as api
 
+pytestmark = pytest.mark.slow
+
 L4 = "type:nvidia-l4;count:1;install-nvidia-driver"
 V6E = "type:tpu-v6e-slice;topology:2x2"
 IMAGE = "us-docker.pkg.dev/my-project/lit/worker:cuda"
