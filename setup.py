@@ -1,4 +1,4 @@
-"""The package, as `pip install .` and Beam workers (`--setup_file ./setup.py`) install it."""
+"""The package, as `pip install .` installs it."""
 
 import pathlib
 
@@ -19,6 +19,7 @@ for _folder in _FOLDERS:
 _EMBED = [
     "apache-beam>=2.70,<3",
     "google-crc32c>=1.5,<2",
+    "packaging>=24",
     'tensorflow-cpu>=2.20,<2.22; sys_platform == "linux" and platform_machine == "x86_64"',
     'tensorflow>=2.20,<2.22; sys_platform != "linux" or platform_machine != "x86_64"',
 ]

@@ -103,13 +103,6 @@ def _requirements(wheel):
     return [Requirement(line.partition(": ")[2]) for line in lines if line.startswith("Requires-Dist: ")]
 
 
-def test_workers_get_the_tensorflow_of_the_extra(wheel):
-    lines = (ROOT / "requirements/workers.txt").read_text(encoding="utf-8").splitlines()
-    staged = [Requirement(line) for line in lines if not line.startswith("#")]
-    required = {requirement.name: requirement.specifier for requirement in _requirements(wheel)}
-    assert {one.name: one.specifier for one in staged} == {"tensorflow-cpu": required["tensorflow-cpu"]}
-
-
 def test_locked_versions_are_within_the_ranges(wheel):
     lines = (ROOT / "requirements/lock.txt").read_text(encoding="utf-8").splitlines()
     pins = [Requirement(line) for line in lines if line and not line.startswith((" ", "#"))]

@@ -130,7 +130,7 @@ class DataflowJob(NamedTuple):
         return client.modify_job_state(self.job_id, "JOB_STATE_CANCELLED")
 
     def failure(self) -> str:
-        """Returns why the job failed, as one sentence: a worker's own where there is one; "" if nothing says why."""
+        """Returns why the job failed, in one line: a worker's own error where there is one; "" if nothing says why."""
         client, token, texts = self._client(), None, list[str]()
         while True:
             messages, token = client.list_messages(
@@ -149,24 +149,22 @@ class DataflowJob(NamedTuple):
         return DataflowApplicationClient(PipelineOptions(flags))
 
 
-# A worker's own sentence (pipelines/embed/errors.py), an exception's last line, the service's own words.
-_SENTENCE = re.compile(r"^(?:\w+\.)*Worker(?:|Bug|Source)Error: (.*?)(?: \[while running .*\])?$", re.MULTILINE)
-_EXCEPTION = re.compile(
-    r"^((?:\w+\.)*\w+(?:Error|Exception|Exit|Interrupt|NotFound|Denied)\b.*?)"
-    r"(?: \[while running .*\])?$",
-    re.MULTILINE,
+# A worker's own error (pipelines/embed/errors.py), any exception's last line, the service's own words.
+_OURS = re.compile(r"^(?:\w+\.)*(Worker(?:|Bug|Source)Error: .*?)(?: \[while running .*\])?$", re.MULTILINE)
+_ANY = re.compile(
+    r"^((?:\w+\.)*\w+(?:Error|Exception|Exit|Interrupt|NotFound|Denied)\b.*?)(?: \[while running .*\])?$", re.MULTILINE
 )
 _SUMMARY = "work item was attempted"
 _CAUSES = re.compile(r"^Workflow failed\. Causes: (?:S\d+:\S* failed\., )?")
 
 
 def why_failed(texts: Sequence[str]) -> str:
-    """Returns the cause in the error messages of a job, oldest first, as one sentence without a full stop.
+    """Returns the cause in the error messages of a job, oldest first, in one line without a full stop.
 
-    The service repeats a worker's error in several messages, each time with more around it; its last words are a
-    summary without the cause.
+    An error keeps its class's name, without the module, by which `errors.in_words` knows a worker's. The service
+    repeats it in several messages, each time with more around it; its last words are a summary without the cause.
     """
-    for pattern in (_SENTENCE, _EXCEPTION):
+    for pattern in (_OURS, _ANY):
         found = [match for text in texts for match in pattern.findall(text)]
         if found:
             return _one_sentence(found[-1])

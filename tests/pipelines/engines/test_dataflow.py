@@ -64,7 +64,7 @@ SUMMARY = (
                 "1 to 8 of gs://a: gone. [while running 'Embed-ptransform-3']\n\nDuring handling\n    ... 1 more\n",
                 SUMMARY,
             ],
-            "rows 1 to 8 of gs://a: gone",
+            "WorkerError: rows 1 to 8 of gs://a: gone",
         ),
         (
             ["Traceback (most recent call last):\n  File x\nModuleNotFoundError: No module named 'jax'", SUMMARY],
@@ -81,3 +81,11 @@ SUMMARY = (
 )
 def test_the_workers_own_sentence_is_found(texts, sentence):
     assert why_failed(texts).startswith(sentence)
+
+
+def test_the_launcher_finds_the_sentence_in_it():
+    from lit_precompute.pipelines.embed.errors import in_words
+
+    text = "lit_precompute.pipelines.embed.errors.WorkerSourceError: a.tar: has changed [while running 'Embed']"
+    cause = in_words(RuntimeError("\n" + why_failed([f"Traceback (most recent call last):\n{text}", SUMMARY])), "")
+    assert (cause.sentence, cause.is_final) == ("a.tar: has changed", True)

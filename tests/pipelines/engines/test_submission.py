@@ -5,6 +5,8 @@ import json
 import pytest
 from apache_beam.portability.api import beam_runner_api_pb2 as api
 
+pytestmark = pytest.mark.slow
+
 L4 = "type:nvidia-l4;count:1;install-nvidia-driver"
 V6E = "type:tpu-v6e-slice;topology:2x2"
 IMAGE = "us-docker.pkg.dev/my-project/lit/worker:cuda"
@@ -95,7 +97,7 @@ def test_a_job_that_is_done(submitted):
 
 def test_a_job_that_failed_says_a_workers_own_sentence(submitted):
     said = submitted["failed"]
-    sentence = "rows 1 to 8 of gs://data/a.tar: gs://data/a.tar: Forbidden"
+    sentence = "WorkerError: rows 1 to 8 of gs://data/a.tar: gs://data/a.tar: Forbidden"
     assert (said["state"], said["failure"]) == ("FAILED", sentence)
 
 
