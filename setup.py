@@ -67,6 +67,7 @@ setuptools.setup(
         "dask": [*_EMBED, "apache-beam[dask]"],
         "dev": [
             *_EMBED,
+            "apache-beam[dask]",
             _GCS,
             _S3,
             "basedpyright>=1.31,<2",
