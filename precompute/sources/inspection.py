@@ -135,7 +135,7 @@ def inspect_source(
         rows=rows,
         oddities=(
             *(peek.fault for peek in peeks if peek.fault),
-            *suggest_columns(spec.columns, fields, sample),
+            *suggest_columns(spec.columns, fields, sample, " ".join(peek.fault for peek in peeks)),
             *_odd_rows(sample, source.on_repeated_keys),
             *_odd_images(rows),
         ),

@@ -46,16 +46,34 @@ class Peekable(Protocol):
         ...
 
 
+@runtime_checkable
+class HasFields(Protocol):
+    """A source whose format can say what a file's columns or members are, before any of them is chosen."""
+
+    def fields(self, file: ListedFile) -> Mapping[str, str]:
+        """Returns names and the values of the first row, cut.
+
+        Raises:
+          SourceError: the file cannot be opened, or is damaged.
+        """
+        ...
+
+
 def peek_into(source: Source, file: ListedFile, max_rows: int) -> Peek:
     """Returns the beginning of a file.
 
     Raises:
       StorageError: a server or store does not answer.
     """
+    fields: Mapping[str, str] = {}
     try:
-        return source.peek(file, max_rows) if isinstance(source, Peekable) else _look(source, file, max_rows)
+        if isinstance(source, Peekable):
+            return source.peek(file, max_rows)
+        if isinstance(source, HasFields):
+            fields = source.fields(file)
+        return dataclasses.replace(_look(source, file, max_rows), fields=fields)
     except SourceError as error:
-        return Peek(fault=str(error))
+        return Peek(fields=fields, fault=str(error))
 
 
 def _look(source: Source, file: ListedFile, max_rows: int) -> Peek:

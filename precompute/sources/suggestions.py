@@ -21,16 +21,23 @@ _KEYS = re.compile(r"(\w+_)?(id|uid|uuid|key|hash|sha256|md5)", re.I)
 _IMAGE_VALUE = re.compile(r".+\.(jpe?g|png|webp|gif|bmp|tiff?)", re.I)
 
 
-def suggest_columns(columns: SourceColumns, fields: Mapping[str, str], sample: Sequence[Example]) -> list[str]:
+def suggest_columns(
+    columns: SourceColumns, fields: Mapping[str, str], sample: Sequence[Example], faults: str
+) -> list[str]:
     """Returns sentences about columns that should perhaps be used.
 
     Args:
       columns: those that are used.
       fields: the source's columns, with an example of each.
       sample: the first rows; none if they cannot be read.
+      faults: what is wrong with the source, in words.
     """
-    unused = [name for name in fields if name not in _used(columns, fields)]
-    return list(_suggestions(columns, fields, unused, sample))
+    # Some formats find columns by their contents.
+    found = {text for row in sample[:1] for text in (*row.texts, row.label)}
+    used = _used(columns, fields)
+    unused = [name for name, value in fields.items() if name not in used and value not in found]
+    needs_image = columns.image not in fields and repr(columns.image) in faults
+    return list(_suggestions(fields, unused, sample, columns.image if needs_image else None))
 
 
 def _used(columns: SourceColumns, fields: Collection[str]) -> set[str]:
@@ -40,13 +47,13 @@ def _used(columns: SourceColumns, fields: Collection[str]) -> set[str]:
 
 
 def _suggestions(
-    columns: SourceColumns, fields: Mapping[str, str], unused: Sequence[str], sample: Sequence[Example]
+    fields: Mapping[str, str], unused: Sequence[str], sample: Sequence[Example], image: str | None
 ) -> Iterator[str]:
-    if columns.image not in fields and not sample:
+    if image is not None:
         by_value = [name for name in unused if _IMAGE_VALUE.fullmatch(fields[name])]
         for name in by_value[:1] or [name for name in unused if _IMAGES.fullmatch(name)][:1]:
             example = f"{short(name)} ({short(fields[name])})"
-            yield f"no column {columns.image!r}: is {example} the image? {_flag('image', name)}"
+            yield f"no column {image!r}: is {example} the image? {_flag('image', name)}"
     texts = [name for name in unused if _TEXTS.fullmatch(name)]
     if texts and not any(row.texts for row in sample):
         name = next((name for name in texts if "caption" in name.lower()), texts[0])
