@@ -33,6 +33,7 @@ OTHERS = {
 ALSO = {
     "schemas/storage/": {"fsspec", "aiohttp", "gcsfs"},
     "precompute/sources/records/": {"array_record", "google", "google_crc32c"},
+    "precompute/sources/webdataset/compression.py": {"pyarrow"},
     "tune/evaluation/show": {"PIL", "precompute", "matplotlib"},
     "tune/training/plots.py": {"matplotlib"},
 }
