@@ -31,9 +31,9 @@ OTHERS = {
 }
 # Single modules that may import more than their folder.
 ALSO = {
+    "precompute/sources/webdataset/compression.py": {"pyarrow"},
     "schemas/storage/": {"fsspec", "aiohttp", "gcsfs"},
     "precompute/sources/records/": {"array_record", "google", "google_crc32c"},
-    "precompute/sources/webdataset/compression.py": {"pyarrow"},
     "tune/evaluation/show": {"PIL", "precompute", "matplotlib"},
     "tune/training/plots.py": {"matplotlib"},
 }
