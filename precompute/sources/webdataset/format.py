@@ -7,6 +7,9 @@ from lit_precompute.precompute.sources.formats import Format
 from lit_precompute.precompute.sources.source import Source
 from lit_precompute.precompute.sources.spec import SourceSpec
 
+# The first that a tar's name ends in is not part of keys.
+TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.zst")
+
 
 def _make(spec: SourceSpec, name: str, opener: Opener, find: Finder) -> Source:
     from lit_precompute.precompute.sources.webdataset.units import make_webdataset
@@ -16,7 +19,7 @@ def _make(spec: SourceSpec, name: str, opener: Opener, find: Finder) -> Source:
 
 FORMAT = Format(
     names=("webdataset",),
-    endings=dict.fromkeys((".tar", ".tar.gz", ".tgz", ".tar.zst"), "webdataset"),
+    endings=dict.fromkeys(TAR_ENDINGS, "webdataset"),
     make=_make,
     described="a .tar file",
     plural="tars",

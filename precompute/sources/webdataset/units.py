@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from lit_precompute.precompute.sources.files import Finder, Opener, open_first
+from lit_precompute.precompute.sources.listing import list_files
 from lit_precompute.precompute.sources.planning import cut_slices
 from lit_precompute.precompute.sources.source import (
     Example,
@@ -29,11 +30,11 @@ from lit_precompute.precompute.sources.source import (
     Survey,
 )
 from lit_precompute.precompute.sources.spec import SourceSpec
+from lit_precompute.precompute.sources.webdataset.format import TAR_ENDINGS
 from lit_precompute.precompute.sources.webdataset.survey import survey_tars
 from lit_precompute.precompute.sources.webdataset.tar_links import follow_all, with_links
 from lit_precompute.precompute.sources.webdataset.tar_members import Member
 from lit_precompute.precompute.sources.webdataset.tar_opening import OpenTar, open_tar
-from lit_precompute.precompute.sources.webdataset.tar_paths import find_tars
 from lit_precompute.precompute.sources.webdataset.tar_rows import key_prefix, make_example
 from lit_precompute.precompute.sources.webdataset.tar_samples import Sample, SampleRule, read_samples
 from lit_precompute.precompute.sources.webdataset.tar_scan import Sought, scan_tar
@@ -74,7 +75,7 @@ class WebdatasetSource:
 
     def files(self) -> list[ListedFile]:
         """Returns the tars; see `Source.files`."""
-        files = [ListedFile(path=path) for path in find_tars(self.path, self.find)]
+        files = list_files(self.path, self.find, TAR_ENDINGS)
         for file in files:
             key_prefix(file.path, self.spec.key_folders)
         open_first(files[0].path, self.opener).close()

@@ -10,10 +10,10 @@ from typing import Any
 from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.sources.files import Finder, Opener
 from lit_precompute.precompute.sources.looking import LookedSource, look_into
-from lit_precompute.precompute.sources.source import Example
+from lit_precompute.precompute.sources.opening import make_source
+from lit_precompute.precompute.sources.source import Example, Source
 from lit_precompute.precompute.sources.spec import SourceSpec
-from lit_precompute.precompute.sources.webdataset.units import WebdatasetSource, make_webdataset
-from lit_precompute.schemas.storage import find_files, open_file
+from lit_precompute.schemas.storage import find_described, open_file
 
 Content = bytes | str | tuple[bytes, str]
 """Data, a text, or (type of the member, target of the link)."""
@@ -42,9 +42,9 @@ def symbolic(target: str) -> Content:
     return tarfile.SYMTYPE, target
 
 
-def make_tars(path: str, *, opener: Opener = open_file, find: Finder = find_files, **options: Any) -> WebdatasetSource:
+def make_tars(path: str, *, opener: Opener = open_file, find: Finder = find_described, **options: Any) -> Source:
     """Returns the source of tars; `options` are fields of `SourceSpec`."""
-    return make_webdataset(SourceSpec(path, **options), "webdataset", opener, find)
+    return make_source(SourceSpec(path, **{"format": "webdataset", **options}), opener=opener, find=find)
 
 
 def open_tars(path: str, *, rows_per_slice: int = 1000, **options: Any) -> LookedSource:

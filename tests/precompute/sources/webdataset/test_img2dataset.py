@@ -16,7 +16,8 @@ import pytest
 from PIL import Image
 
 from lit_precompute.precompute.images.decoding import decode
-from lit_precompute.precompute.sources.spec import SourceColumns
+from lit_precompute.precompute.sources.opening import make_source
+from lit_precompute.precompute.sources.spec import SourceColumns, SourceSpec
 from tests.precompute.sources.webdataset.tars import all_rows, has_labels, notes, open_tars, outcome, write_tar
 
 
@@ -95,6 +96,13 @@ def test_the_folder_is_read(folder):
     assert notes(looked) == {}
     assert not has_labels(looked)
     assert looked.survey.extent == "2 tars"
+
+
+def test_it_is_recognised_as_tars_although_parquet_and_json_lie_beside_them(folder):
+    source = make_source(SourceSpec(str(folder)))
+    assert source.kind == "webdataset"
+    tars = {path.name: path.stat().st_size for path in folder.glob("*.tar")}
+    assert {file.path.rpartition("/")[2]: file.num_bytes for file in source.files()} == tars
 
 
 def test_other_columns_of_its_metadata_are_named_texts_and_labels(folder):

@@ -10,7 +10,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from lit_precompute.precompute.sources.source import ListedFile, SourceError
 from lit_precompute.precompute.sources.webdataset import passing
-from lit_precompute.schemas.storage import Patience, StorageError, find_files, open_file, open_folder
+from lit_precompute.schemas.storage import Patience, StorageError, find_described, open_file, open_folder
 from tests.flaky_server import dead_address, flaky_server
 from tests.precompute.sources.webdataset.tars import (
     all_rows,
@@ -27,7 +27,7 @@ from tests.precompute.sources.webdataset.tars import (
 _QUICK = Patience(first_pause_s=0.001, max_pause_s=0.01, timeout_s=0.5, max_attempts=3)
 _OPTIONS = {
     "opener": functools.partial(open_file, patience=_QUICK),
-    "find": functools.partial(find_files, patience=_QUICK),
+    "find": functools.partial(find_described, patience=_QUICK),
 }
 
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.sources.looking import look_into
+from lit_precompute.precompute.sources.opening import find_examples
 from lit_precompute.precompute.sources.source import SourceError
 from lit_precompute.precompute.sources.spec import SourceColumns
-from lit_precompute.precompute.sources.webdataset.tar_paths import expand_braces
-from lit_precompute.schemas.storage import open_file
+from lit_precompute.schemas.storage import FoundFile, open_file
 from tests.precompute.sources.webdataset.tars import (
     all_rows,
     contents,
@@ -126,15 +126,6 @@ def test_a_tar_a_folder_a_glob_and_braces_give_the_same_rows(tmp_path):
         assert [row.key for row in all_rows(open_tars(str(tmp_path / pattern)))] == expected
     assert [row.key for row in all_rows(open_tars(f"{tmp_path}/"))] == expected
     assert [row.key for row in all_rows(open_tars(str(tmp_path / "data-0001.tar")))] == expected[4:8]
-
-
-def test_braces():
-    assert expand_braces("a.tar") == ["a.tar"]
-    assert expand_braces("{a,b}-{8..10}.tar")[:4] == ["a-8.tar", "a-9.tar", "a-10.tar", "b-8.tar"]
-    assert expand_braces("{008..010}") == ["008", "009", "010"]
-    for pattern in ("{0..99999999999}.tar", "{0..9999}/{0..9999}.tar"):
-        with pytest.raises(SourceError, match=r"tars, at most 10,000,000 are read"):
-            expand_braces(pattern)
 
 
 def test_a_faulty_sample_fails_alone(tmp_path):
@@ -263,7 +254,7 @@ def test_paths_without_tars_are_errors(tmp_path):
     with pytest.raises(SourceError, match=r"\*.tar: no such files"):
         open_tars(str(tmp_path / "*.tar"))
     (tmp_path / "t.csv").write_text("path,text\n1.png,a\n")
-    with pytest.raises(SourceError, match=r"t.csv: not a .tar file, nor a folder or a pattern of them"):
+    with pytest.raises(SourceError, match=r"t.csv, byte 0: the tar is damaged or truncated"):
         open_tars(str(tmp_path / "t.csv"))
 
 
@@ -284,7 +275,24 @@ def test_an_injected_opener_and_finder_are_used_for_everything(tmp_path):
         f"store/d-{n}.tar": pathlib.Path(write_tar(tmp_path / f"d-{n}.tar", _samples(0, 2))).read_bytes()
         for n in (0, 1)
     }
-    source = make_tars("store/d-*.tar", opener=lambda path: io.BytesIO(files[path]), find=lambda _: list(files))
+    found = {"store/d-*.tar": dict.fromkeys(files, FoundFile(None, ""))}
+    source = make_tars(
+        "store/d-*.tar", opener=lambda path: io.BytesIO(files[path]), find=lambda pattern: found.get(pattern, {})
+    )
     looked = look_into(source, 1)
     rows = [row for look in looked.looks for part in look.slices for row in source.read(part, looked.survey.tables)]
     assert [row.read_image() for row in rows] == [b"image 0", b"image 1"] * 2
+
+
+def test_find_examples_finds_rows_by_key(tmp_path):
+    source = make_tars(write_tar(tmp_path / "d.tar", _samples(0, 30)))
+    found = list(find_examples(source, ["d/000021", "d/000003"]))
+    assert [(example.key, example.read_image()) for example in found] == [
+        ("d/000003", b"image 3"),
+        ("d/000021", b"image 21"),
+    ]
+    assert list(find_examples(source, [])) == []
+    one_by_one = find_examples(source, ["d/000001", "d/x"])
+    assert next(one_by_one).key == "d/000001"
+    with pytest.raises(SourceError, match=r"no row has the key 'd/x' \(keys not found: 1\)"):
+        next(one_by_one)
