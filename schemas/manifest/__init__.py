@@ -2,4 +2,4 @@
 
 from lit_precompute.schemas.manifest.manifest import FORMAT_VERSION as FORMAT_VERSION
 from lit_precompute.schemas.manifest.manifest import Manifest as Manifest
-from lit_precompute.schemas.manifest.manifest import ManifestSource as ManifestSource
+from lit_precompute.schemas.manifest.source import ManifestSource as ManifestSource

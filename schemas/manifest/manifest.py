@@ -9,7 +9,6 @@ tables of embeddings, notes, attachments, references and environments, and took 
 """
 
 import dataclasses
-import functools
 import json
 import os
 import pathlib
@@ -19,8 +18,9 @@ from typing import Any
 import numpy as np
 import pydantic
 
-from lit_precompute.schemas.dataset_files import dataset_folder, list_name, read_checked
+from lit_precompute.schemas.dataset_files import dataset_folder
 from lit_precompute.schemas.json_files import JsonFileError, faults_in_words, parse_json_object
+from lit_precompute.schemas.manifest.collecting import collect_shards
 from lit_precompute.schemas.manifest.document import Document, digest
 from lit_precompute.schemas.manifest.earlier import EarlierDocument
 from lit_precompute.schemas.manifest.parts import (
@@ -30,55 +30,14 @@ from lit_precompute.schemas.manifest.parts import (
     Note,
     Probe,
     Reference,
-    SourceFile,
-    SourceInfo,
 )
 from lit_precompute.schemas.manifest.shard_list import ShardList
-from lit_precompute.schemas.manifest.source_list import SourceFileList
+from lit_precompute.schemas.manifest.source import SHARD_LIST, SOURCE_LIST, ManifestSource, read_list
 from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, DatasetError, Folder, is_url
 from lit_precompute.schemas.tables import EMBEDDINGS, TableSchema, json_digest
 from lit_precompute.schemas.tower_card import TowerCard
 
 FORMAT_VERSION = 3
-SHARD_LIST, SOURCE_LIST = "shards", "source"
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ManifestSource:
-    """What was embedded. The files are read when they are first asked for, and then kept.
-
-    Attributes:
-      kind: of source.
-      path: as given.
-      options: how it was read.
-      num_files: files as resolved.
-      num_bytes: their size.
-    """
-
-    kind: str
-    path: str
-    options: Mapping[str, Any]
-    num_files: int
-    num_bytes: int
-    _files: Sequence[SourceFile] = dataclasses.field(default=(), repr=False)
-    _list: tuple[Folder, ListInfo] | None = dataclasses.field(default=None, repr=False)
-
-    @functools.cached_property
-    def files(self) -> Sequence[SourceFile]:
-        """The source's files as resolved, in order.
-
-        Raises:
-          DatasetError: the list is missing or damaged.
-        """
-        if self._list is None:
-            return self._files
-        folder, info = self._list
-        name, data = read_list(folder, SOURCE_LIST, info)
-        return SourceFileList.decode(data, num_files=self.num_files, num_bytes=self.num_bytes, where=folder.join(name))
-
-    def info(self) -> SourceInfo:
-        """Returns the source as its producer described it."""
-        return SourceInfo(kind=self.kind, path=self.path, files=list(self.files), options=dict(self.options))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -219,7 +178,7 @@ class Manifest:
         if isinstance(document, EarlierDocument):
             source = document.source
             num_bytes = sum(file.bytes for file in source.files)
-            shards = ShardList.collect(document.shard_infos(), tables=tables, block_rows=block_rows, where=where)
+            shards = collect_shards(document.shard_infos(), tables=tables, block_rows=block_rows, where=where)
             return cls(
                 **common,
                 towers={EMBEDDINGS: document.tower},
@@ -257,16 +216,6 @@ class Manifest:
             references=document.references,
             lists={SHARD_LIST: document.lists.shards, SOURCE_LIST: document.lists.source},
         )
-
-
-def read_list(folder: Folder, what: str, info: ListInfo) -> tuple[str, bytes]:
-    """Returns the name and the bytes of a list beside the manifest.
-
-    Raises:
-      DatasetError: it is missing, or not the one that the manifest names.
-    """
-    name = list_name(what, info.sha256)
-    return name, read_checked(folder, name, info)
 
 
 _FETCH_AGAIN = "fetch it again from where the dataset came from"

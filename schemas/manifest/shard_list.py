@@ -6,7 +6,7 @@ returned obeys the rules of docs/format.md. A shard's number is its place.
 
 import collections.abc
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, overload
 
 import numpy as np
@@ -21,7 +21,7 @@ from lit_precompute.schemas.tables import TableSchema
 # Beyond these, sums and places might not fit 64 bits; no store holds a file half as large.
 _MAX_ROWS, _MAX_BYTES = 1 << 40, 1 << 48
 _COUNTS = ("rows_read", "num_rows", "num_failures", "environment")
-_NO_FILE = bytes.fromhex(NO_FILE_SHA256)
+NO_FILE = bytes.fromhex(NO_FILE_SHA256)
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -159,17 +159,6 @@ class ShardList(collections.abc.Sequence[ShardInfo]):
         shards.check(where, own=[table.name for table in tables if table.reference is None])
         return shards
 
-    @classmethod
-    def collect(
-        cls, shards: Iterable[ShardInfo], *, tables: Sequence[TableSchema], block_rows: int, where: str = ""
-    ) -> "ShardList":
-        """Returns the list of shards that are given in any order.
-
-        Raises:
-          DatasetError: shards are missing or repeat, a file is missing or of no table, or counts do not add up.
-        """
-        return _Collected(tables, block_rows, where).collect(shards)
-
     def check(self, where: str, own: Sequence[str]) -> None:
         """Raises DatasetError unless the columns obey the rules; `own` are the tables whose files are here."""
         rules: list[tuple[str, Ints, int]] = [
@@ -205,7 +194,7 @@ class ShardList(collections.abc.Sequence[ShardInfo]):
                 f"{num_rows[shard]} rows"
             ),
         )
-        is_no_file = (sha256 == np.frombuffer(_NO_FILE, np.uint8)).all(axis=1)
+        is_no_file = (sha256 == np.frombuffer(NO_FILE, np.uint8)).all(axis=1)
         _refuse(
             is_no_file != (num_bytes == 0),
             where,
@@ -214,71 +203,6 @@ class ShardList(collections.abc.Sequence[ShardInfo]):
                 f"got {sha256[shard].tobytes().hex()} for {num_bytes[shard]} bytes"
             ),
         )
-
-
-class _Collected:
-    """Shards on their way into columns."""
-
-    def __init__(self, tables: Sequence[TableSchema], block_rows: int, where: str):
-        self._tables, self._block_rows = tables, block_rows
-        self._where = f"{where}: " if where else ""
-        self._names = [table.name for table in tables]
-
-    def collect(self, shards: Iterable[ShardInfo]) -> ShardList:
-        rows: list[tuple[int, ...]] = []
-        hashes: list[bytes] = []
-        environments: dict[str, tuple[int, Environment]] = {}
-        for info in shards:
-            self._check(info)
-            number, _ = environments.setdefault(
-                info.environment.model_dump_json(), (len(environments), info.environment)
-            )
-            files = [info.files.get(name) for name in self._names]
-            sizes = (file.bytes if file else 0 for file in files)
-            rows.append((info.shard, info.rows_read, info.num_rows, info.num_failures, number, *sizes))
-            hashes.append(b"".join(bytes.fromhex(file.sha256) if file else _NO_FILE for file in files))
-        table = np.array(rows, np.int64).reshape(len(rows), len(_COUNTS) + 1 + len(self._names))
-        order = np.argsort(table[:, 0], kind="stable")
-        table = table[order]
-        self._check_numbers(table[:, 0])
-        digests = np.frombuffer(b"".join(hashes), np.uint8).reshape(len(rows), len(self._names), 32)[order]
-        numbers, used = _in_order_of_use(table[:, 4])
-        known = [environment for _, environment in environments.values()]
-        return ShardList(
-            rows_read=table[:, 1],
-            num_rows=table[:, 2],
-            num_failures=table[:, 3],
-            environment=numbers,
-            environments=[known[number] for number in used],
-            files={name: FileColumns(table[:, 5 + at], digests[:, at]) for at, name in enumerate(self._names)},
-            aligned={each.name: each.aligned for each in self._tables},
-            block_rows=self._block_rows,
-        )
-
-    def _check(self, info: ShardInfo) -> None:
-        """Raises DatasetError unless a shard has the files that it should have, with as many rows as it should."""
-        where = f"{self._where}shard {info.shard}"
-        if unknown := set(info.files) - set(self._names):
-            raise DatasetError(f"{where}.files: must be of the tables {self._names}, got {min(unknown)!r}")
-        for table in self._tables:
-            num_rows = info.num_rows if table.aligned else info.num_failures
-            num_blocks = -(-num_rows // self._block_rows)
-            file = info.files.get(table.name)
-            if file is None and num_rows:
-                raise DatasetError(f"{where}.files: table '{table.name}' is missing")
-            if file is not None and (file.num_rows, file.num_blocks) != (num_rows, num_blocks):
-                raise DatasetError(
-                    f"{where}.files.{table.name}: must have {num_rows} rows in {num_blocks} blocks, "
-                    f"got {file.num_rows} in {file.num_blocks}"
-                )
-
-    def _check_numbers(self, numbers: Ints) -> None:
-        wrong = np.flatnonzero(numbers != np.arange(len(numbers)))
-        if len(wrong):
-            place = int(wrong[0])
-            what = "is missing" if numbers[place] > place else "occurs more than once"
-            number = place if numbers[place] > place else numbers[place]
-            raise DatasetError(f"{self._where}shard {number} {what}: shards must be numbered from 0, each once")
 
 
 def _schema(tables: Sequence[str]) -> pa.Schema:
@@ -297,13 +221,6 @@ def _hashes(batch: pa.RecordBatch, name: str) -> np.ndarray[Any, np.dtype[np.uin
     column = batch.column(name)
     data = np.frombuffer(column.buffers()[1] or b"", np.uint8, count=32 * len(column), offset=32 * column.offset)
     return data.reshape(len(column), 32)
-
-
-def _in_order_of_use(numbers: Ints) -> tuple[Ints, list[int]]:
-    """Returns the numbers counted anew in the order in which they first occur, and the old ones in that order."""
-    known, firsts, places = np.unique(numbers, return_index=True, return_inverse=True)
-    order = np.argsort(firsts)
-    return np.argsort(order)[places].astype(np.int64), [int(known[place]) for place in order]
 
 
 def _refuse(wrong: np.ndarray[Any, np.dtype[np.bool_]], where: str, rule: Any) -> None:

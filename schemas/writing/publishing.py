@@ -11,10 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lit_precompute.schemas.dataset_files import attachment_name, dataset_folder, list_name
+from lit_precompute.schemas.manifest.collecting import collect_shards
 from lit_precompute.schemas.manifest.document import Document, check_attachment_names, check_towers, digest
-from lit_precompute.schemas.manifest.manifest import FORMAT_VERSION, SHARD_LIST, SOURCE_LIST, Manifest
+from lit_precompute.schemas.manifest.manifest import FORMAT_VERSION, Manifest
 from lit_precompute.schemas.manifest.parts import Ledger, Note, Probe, Reference, ShardInfo, SourceInfo
 from lit_precompute.schemas.manifest.shard_list import ShardList
+from lit_precompute.schemas.manifest.source import SHARD_LIST, SOURCE_LIST
 from lit_precompute.schemas.manifest.source_list import SourceFileList
 from lit_precompute.schemas.reading.table_files import TableLocator
 from lit_precompute.schemas.storage import MANIFEST_NAME, DatasetError, Folder
@@ -60,7 +62,7 @@ def publish_manifest(
     attachments = attachments or {}
     check_towers("", tables, towers)
     check_attachment_names("", attachments)
-    shard_list = ShardList.collect(shards, tables=tables, block_rows=block_rows)
+    shard_list = collect_shards(shards, tables=tables, block_rows=block_rows)
     source_files = SourceFileList.collect(source.files)
     lists = {SHARD_LIST: shard_list.encode(), SOURCE_LIST: source_files.encode()}
     written, failed = sum(shard_list.num_rows.tolist()), sum(shard_list.num_failures.tolist())

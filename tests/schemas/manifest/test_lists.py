@@ -18,6 +18,7 @@ from lit_precompute.schemas import (
     embeddings_table,
     failures_table,
 )
+from lit_precompute.schemas.manifest.collecting import collect_shards
 from lit_precompute.schemas.manifest.shard_list import FileColumns, ShardList
 from lit_precompute.schemas.writing.publishing import publish_manifest
 from tests.schemas.making import card, change_list, files_of, replace_list, write
@@ -50,7 +51,7 @@ def _decode(shards):
 
 def test_shards_come_back_as_they_were_given():
     given = [_shard(0), _shard(1, 0, 2, GPU), _shard(2, 4, 0), _shard(3, 0, 0)]
-    shards = _decode(ShardList.collect(given[::-1], tables=TABLES, block_rows=8))
+    shards = _decode(collect_shards(given[::-1], tables=TABLES, block_rows=8))
     assert (list(shards), shards[1:3], shards[-1]) == (given, given[1:3], given[3])
     assert shards.environments == [CPU, GPU]  # in order of use
     assert shards.table_bytes("captions") == 10 + 12
