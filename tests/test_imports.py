@@ -32,6 +32,7 @@ OTHERS = {
 # Single modules that may import more than their folder.
 ALSO = {
     "schemas/storage/": {"fsspec", "aiohttp"},
+    "precompute/sources/columnar/": {"pyarrow"},
     "tune/evaluation/show": {"PIL", "precompute", "matplotlib"},
     "tune/training/plots.py": {"matplotlib"},
 }

@@ -44,7 +44,14 @@ def _counts(kind: pa.DataType, variadic: Iterator[int]) -> Iterator[int]:
         raise NotImplementedError(str(kind))
     if types.is_binary_view(kind) or types.is_string_view(kind):
         yield 2 + _next_of(variadic)
-    elif types.is_binary(kind) or types.is_string(kind) or types.is_large_binary(kind) or types.is_large_string(kind) or types.is_list_view(kind) or types.is_large_list_view(kind):
+    elif (
+        types.is_binary(kind)
+        or types.is_string(kind)
+        or types.is_large_binary(kind)
+        or types.is_large_string(kind)
+        or types.is_list_view(kind)
+        or types.is_large_list_view(kind)
+    ):
         yield 3
     elif types.is_struct(kind) or types.is_fixed_size_list(kind):
         yield 1

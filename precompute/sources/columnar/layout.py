@@ -171,7 +171,9 @@ class _Finder:
 
     def _only_image_column(self, features: Mapping[str, Any]) -> str:
         """Returns the only column that can hold images."""
-        names = list(image_columns(self.schema))
+        columns = self.columns
+        others = {columns.text, columns.texts, columns.label, columns.key, *columns.named_columns.values()}
+        names = [name for name in image_columns(self.schema) if name not in others]
         if declared := [name for name in names if kind_of(features.get(name)) == "Image"]:
             names = declared
         if self.by_img2dataset and (encoded := [name for name in names if name in _ENCODED]):
