@@ -35,6 +35,8 @@ ALSO = {
     "schemas/storage/": {"fsspec", "aiohttp", "gcsfs"},
     "precompute/sources/records/": {"array_record", "google", "google_crc32c"},
     "pipelines/engines/": {"packaging", "grpc", "dask", "distributed"},
+    "schemas/storage/": {"fsspec", "aiohttp"},
+    "precompute/sources/columnar/": {"pyarrow"},
     "tune/evaluation/show": {"PIL", "precompute", "matplotlib"},
     "tune/training/plots.py": {"matplotlib"},
 }

@@ -79,7 +79,7 @@ class ArrowFile:
         names = {column.top for column in columns}
         (message,) = self._messages.read(group.start, group.stop)
         data = self._read(message, names)
-        self._check_lengths(message, memoryview(data)[len(data) - (message.stop - message.data_start) :])
+        self._check_lengths(message, data.data[len(data) - (message.stop - message.data_start) :])
         try:
             batch = self._parse(message, names, data)
         except (pa.ArrowException, ValueError, OSError, OverflowError, KeyError, NotImplementedError) as error:
@@ -140,7 +140,7 @@ class ArrowFile:
             length = int.from_bytes(body[offset : offset + min(size, 8)], "little", signed=True)
             if length > _MAX_BUFFER_BYTES:
                 raise DamageError(
-                    f"{self._path}, byte {message.start:,}: damaged: a buffer that expands to {length:,} bytes, at most "
+                    f"{self._path}, byte {message.start:,}: damaged: a buffer expands to {length:,} bytes, at most "
                     f"{_MAX_BUFFER_BYTES:,} are read"
                 )
 

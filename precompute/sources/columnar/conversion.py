@@ -39,27 +39,30 @@ def _values(array: pa.Array, steps: Sequence[str], *, as_text: bool) -> list[Any
     if isinstance(array, pa.DictionaryArray):
         shared = _values(array.dictionary, steps, as_text=as_text)
         return [None if index is None else shared[index] for index in array.indices.to_pylist()]
-    if types.is_null(array.type):
-        return [None] * len(array)
     if is_list_type(array.type):
         return _lists(array, _values(array.flatten(), steps, as_text=as_text))
-    if steps:
-        child = pc.struct_field(array, [steps[0]])  # unlike `field`, null where the struct is
+    if steps and not types.is_null(array.type):
+        child = array.flatten()[array.type.get_field_index(steps[0])]  # unlike `field`, null where the struct is
         return _values(child, steps[1:], as_text=as_text)
+    return _texts(array) if as_text else array.to_pylist()
+
+
+def _texts(array: pa.Array) -> list[Any]:
+    """Returns values with strings decoded, also where the file declares bytes."""
     if is_string(array.type):
         try:
             return array.to_pylist()
         except UnicodeDecodeError:
             array = array.cast(pa.large_binary())
     values = array.to_pylist()
-    return [_decoded(value) for value in values] if as_text and is_bytes(array.type) else values
+    return [_decoded(value) for value in values] if is_bytes(array.type) else values
 
 
 def _lists(array: pa.Array, flat: list[Any]) -> list[Any]:
     """Returns the values of a list array, cut as its lists are."""
     values: list[Any] = []
     start = 0
-    for length in pc.list_value_length(array).to_pylist():
+    for length in pc.call_function("list_value_length", [array]).to_pylist():
         values.append(None if length is None else flat[start : start + length])
         start += length or 0
     return values

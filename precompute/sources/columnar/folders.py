@@ -108,8 +108,8 @@ def _files_of(folder: str, opener: Opener, find: Finder) -> Iterator[ListedFile]
     state = _read_json(where, opener)
     if state.get("_indices_data_files"):
         raise SourceError(
-            f"{folder}: its rows are chosen by a file of indices, as old versions of `datasets` save a selection; load it "
-            f"and save it again with a newer version"
+            f"{folder}: its rows are chosen by a file of indices, as old versions of `datasets` save a selection; load "
+            f"it and save it again with a newer version"
         )
     files = state.get("_data_files")
     names = (

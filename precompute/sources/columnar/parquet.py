@@ -33,7 +33,7 @@ _PAGE_HEADER_BYTES = 128
 _MAX_BATCH_ROWS = 4096
 # Values that a column chunk's rows share are in its dictionary; each row may repeat the largest.
 _MAX_DICTIONARY_BYTES = 1 << 30
-_MAX_REPEATED_BYTES = 1 << 29
+_MAX_REPEATED_BYTES = 1 << 27
 # More are not written by anyone, and would be enumerated: a footer may claim any number.
 _MAX_ROWS_PER_BYTE = 1000
 

@@ -70,14 +70,13 @@ def read_rows(batch: pa.RecordBatch, layout: Layout, fault: FaultOfRow) -> Itera
     labels = None if layout.label is None else texts_in(batch, layout.label)
     for index, (path, image, image_notes) in enumerate(images):
         notes = [*layout.notes, *image_notes]
-        label = "" if labels is None else _label(labels[index], layout, notes)
         yield Row(
             key=keys[index],
             path=path,
             image=image,
             texts=tuple(text for column in layout.texts for text in _texts(texts[column][index], column, notes)),
             named={name: tuple(_texts(texts[of][index], of, notes)) for name, of in layout.named.items()},
-            label=label,
+            label="" if labels is None else _label(labels[index], layout, notes),
             notes=tuple(dict.fromkeys(notes)),
         )
 

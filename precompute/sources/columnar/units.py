@@ -71,8 +71,8 @@ class ColumnarSource:
     def on_repeated_keys(self) -> str:
         """What to do."""
         return (
-            "put all texts of an image into one row, as a list, or give each row a unique name in a column and name that "
-            "column as --key-column"
+            "put all texts of an image into one row, as a list, or give each row a unique name in a column, and "
+            "name that column as --key-column"
         )
 
     def files(self) -> list[ListedFile]:
