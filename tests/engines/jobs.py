@@ -24,12 +24,17 @@ def started(flags, folder, **options):
     return start(pipeline)
 
 
-def ended(job):
+class NoEndError(AssertionError):
+    """A job has not ended in time."""
+
+
+def ended(job, limit_s=LIMIT_S):
     """Waits for the job's end, which must come."""
-    deadline = time.monotonic() + LIMIT_S
+    deadline = time.monotonic() + limit_s
 
     def look():
-        assert time.monotonic() < deadline, f"no end after {LIMIT_S} s: {job.state()}"
+        if time.monotonic() > deadline:
+            raise NoEndError(f"no end after {limit_s} s: {job.state()}")
 
     return job.wait(look)
 
@@ -49,8 +54,11 @@ def check_failure(flags, folder):
     assert in_words(RuntimeError(job.error()), str(folder)).sentence == "unit 3: ValueError: no such thing"
 
 
-def check_killed_worker(flags, folder):
-    """Kills the process that holds a unit; returns whether the job itself went on, as a rerun always must."""
+def check_killed_worker(flags, folder, *, patience_s=LIMIT_S):
+    """Kills the process that holds a unit; returns whether the job itself went on, as a rerun always must.
+
+    A job that has not ended when the patience does is cancelled.
+    """
     job = started(flags, folder, hold=5)
     deadline = time.monotonic() + LIMIT_S
     while not (held := list((folder / "trace").glob("5-*"))):
@@ -58,7 +66,10 @@ def check_killed_worker(flags, folder):
         time.sleep(0.1)
     os.kill(int(held[0].name.split("-")[1]), signal.SIGKILL)
     (folder / "go-on").touch()
-    went_on = ended(job) == "done"
+    try:
+        went_on = ended(job, patience_s) == "done"
+    except NoEndError:
+        went_on = not job.cancel()
     if not went_on:
         again = started(flags, folder)
         assert ended(again) == "done", again.error()
