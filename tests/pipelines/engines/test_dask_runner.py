@@ -14,6 +14,9 @@ from lit_precompute.pipelines.engines.runners import new_pipeline
 from lit_precompute.pipelines.engines.running import start
 from tests.engines import stand_in
 from tests.engines.servers import Servers
+from tests.pipelines.embed.making import arguments, run, write_source
+from tests.schemas.making import files_of
+from tests.towers.tiny_tower import NAME, write_weights
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*:DeprecationWarning"),
@@ -26,6 +29,8 @@ LIMIT_S = 120
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     """Starts the cluster; returns the scheduler's address."""
+    towers = tmp_path_factory.mktemp("towers")
+    (towers / "my_towers.py").write_text("from tests.towers import tiny_tower\ntiny_tower.register_tiny_tower()\n")
     with (
         distributed.LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address=None) as cluster,
         Servers(tmp_path_factory.mktemp("dask")) as servers,
@@ -33,9 +38,11 @@ def address(tmp_path_factory):
         for seed in ("1", "2"):
             command = [sys.executable, "-m", "distributed.cli.dask_worker", cluster.scheduler_address, "--no-nanny"]
             command += ["--nthreads=1", "--no-dashboard", "--host=127.0.0.1"]
-            servers.start(f"worker-{seed}", command, PYTHONHASHSEED=seed, PYTHONPATH=str(ROOT))
+            servers.start(f"worker-{seed}", command, PYTHONHASHSEED=seed, PYTHONPATH=f"{towers}:{ROOT}")
         cluster.wait_for_workers(2, timeout=LIMIT_S)
-        yield cluster.scheduler_address
+        with pytest.MonkeyPatch.context() as patch:
+            patch.syspath_prepend(towers)
+            yield cluster.scheduler_address
 
 
 def started(address, folder, **options):
@@ -80,3 +87,14 @@ def test_a_job_is_cancelled(address, tmp_path):
     assert ended(job) == "cancelled"
     (tmp_path / "go-on").touch()
     assert not (tmp_path / "manifest.json").exists()
+
+
+def test_lit_embed_gives_the_bytes_of_a_job_in_this_process(address, tmp_path, monkeypatch, capfd):
+    table = write_source(tmp_path / "source", 20)
+    given = {"weights": write_weights(tmp_path / "weights.npz"), "tower": f"my_towers:{NAME}"}
+    assert run(monkeypatch, *arguments(table, tmp_path / "alone", **given)) == 0
+    capfd.readouterr()
+    dask = ("--runner=DaskRunner", f"--dask_client_address={address}")
+    assert run(monkeypatch, *arguments(table, tmp_path / "out", **given), *dask) == 0
+    assert files_of(tmp_path / "out") == files_of(tmp_path / "alone")
+    assert capfd.readouterr().err == ""
