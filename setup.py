@@ -22,6 +22,8 @@ _EMBED = [
     'tensorflow>=2.20,<2.22; sys_platform != "linux" or platform_machine != "x86_64"',
 ]
 
+_DASK = ["dask>=2026.3,<2027", "distributed>=2026.3,<2027"]
+
 setuptools.setup(
     name="lit-precompute",
     # The only place of the version; code reads it through importlib.metadata.
@@ -60,9 +62,10 @@ setuptools.setup(
         "tpu": ["jax[tpu]"],
         "gcp": [*_EMBED, "apache-beam[gcp]", "gcsfs"],
         "s3": ["s3fs"],
-        "dask": [*_EMBED, "apache-beam[dask]"],
+        "dask": [*_EMBED, *_DASK],
         "dev": [
             *_EMBED,
+            *_DASK,
             "basedpyright>=1.31,<2",
             "beartype>=0.22,<0.23",
             "hypothesis>=6.130,<7",
