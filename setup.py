@@ -26,6 +26,8 @@ _EMBED = [
 # Floors: without them pip may choose releases of years ago beside packages that pin botocore.
 _GCS, _S3 = "gcsfs>=2025.3", "s3fs>=2025.3"
 
+_DASK = ["dask>=2026.3,<2027", "distributed>=2026.3,<2027"]
+
 setuptools.setup(
     name="lit-precompute",
     # The only place of the version; code reads it through importlib.metadata.
@@ -64,10 +66,10 @@ setuptools.setup(
         "tpu": ["jax[tpu]"],
         "gcp": [*_EMBED, "apache-beam[gcp]", _GCS],
         "s3": [_S3],
-        "dask": [*_EMBED, "apache-beam[dask]"],
+        "dask": [*_EMBED, *_DASK],
         "dev": [
             *_EMBED,
-            "apache-beam[dask]",
+            *_DASK,
             _GCS,
             _S3,
             "basedpyright>=1.31,<2",

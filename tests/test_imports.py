@@ -32,10 +32,10 @@ OTHERS = {
 # Single modules that may import more than their folder.
 ALSO = {
     "precompute/sources/webdataset/compression.py": {"pyarrow"},
+    "precompute/sources/table/streams.py": {"pyarrow"},
     "schemas/storage/": {"fsspec", "aiohttp", "gcsfs"},
     "precompute/sources/records/": {"array_record", "google", "google_crc32c"},
     "pipelines/engines/": {"packaging", "grpc", "dask", "distributed"},
-    "schemas/storage/": {"fsspec", "aiohttp"},
     "precompute/sources/columnar/": {"pyarrow"},
     "tune/evaluation/show": {"PIL", "precompute", "matplotlib"},
     "tune/training/plots.py": {"matplotlib"},

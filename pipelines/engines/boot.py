@@ -28,18 +28,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in ("control_endpoint", "logging_endpoint", "artifact_endpoint", "semi_persist_dir"):
         parser.add_argument(f"--{name}", default="")
     given = parser.parse_args(arguments)
+    worker_id = given.id.strip("'")  # Prism quotes it for a shell that there is none of
     with insecure_channel(given.provision_endpoint) as channel:
         info = (
             beam_provision_api_pb2_grpc.ProvisionServiceStub(channel)
             .GetProvisionInfo(
                 beam_provision_api_pb2.GetProvisionInfoRequest(),
-                metadata=[("worker_id", given.id)],
+                metadata=[("worker_id", worker_id)],
                 timeout=_ANSWER_S,
                 wait_for_ready=True,
             )
             .info
         )
-    os.environ["WORKER_ID"] = given.id
+    os.environ["WORKER_ID"] = worker_id
     os.environ["PIPELINE_OPTIONS"] = json_format.MessageToJson(info.pipeline_options)
     os.environ["RUNNER_CAPABILITIES"] = " ".join(info.runner_capabilities)
     for name, url, default in (

@@ -9,7 +9,8 @@ reaches the launcher as text. Does not window, and keeps no counters. What trave
 memory, so elements must be small.
 """
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import apache_beam as beam
@@ -38,7 +39,7 @@ class DaskRunner(dask_runner.DaskRunner):
         """Submits the pipeline."""
         given = options.view_as(dask_runner.DaskOptions).get_all_options(drop_default=True, current_only=True)
         num_partitions, partition_size = given.pop("npartitions", None), given.pop("partition_size", None)
-        client = distributed.Client(**given)
+        client = _connect(given)
         threads = sum(client.nthreads().values())
         pipeline.replace_all(overrides.dask_overrides())
         translation = _Translation(
@@ -48,6 +49,17 @@ class DaskRunner(dask_runner.DaskRunner):
         )
         pipeline.visit(translation)
         return DaskResult(client, client.compute(translation.ends()))
+
+
+def _connect(given: Mapping[str, Any]) -> distributed.Client:
+    """Returns a client of the cluster that the options name, or of processes here that log no more than this one."""
+    level = logging.getLogger().getEffectiveLevel()
+    logging.getLogger("distributed").setLevel(level)
+    if given.get("address") or given.get("scheduler_file"):
+        return distributed.Client(**given)
+    client = distributed.Client(**given, silence_logs=level, dashboard_address="127.0.0.1:0")
+    client.run(logging.disable, level - 1)
+    return client
 
 
 class DaskResult(dask_runner.DaskRunnerResult):

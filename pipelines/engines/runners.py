@@ -45,6 +45,8 @@ def with_runner(beam_flags: Sequence[str]) -> list[str]:
     flags = list(beam_flags)
     if runner_of(flags) is None:
         return ["--runner=FnApiRunner", *flags]  # Beam's own default may download a program
+    if str(runner_of(flags)).lower() in ("prism", "prismrunner"):
+        return ["--prism_log_level=error", *flags]  # Beam would print its log; a later flag wins
     if not uses_dask(flags):
         return flags
     if not importlib.util.find_spec("distributed"):

@@ -67,7 +67,7 @@ def spark(servers):
     (guava,) = (jar for jar in beams if _artifact(jar) == "guava")
     settings = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
     settings["spark.executor.extraClassPath"] = str(guava)  # Beam needs a newer one than Spark has
-    # A heartbeat that meets a task being unpacked ends in a NullPointerException of Beam's metrics, and heartbeats stop.
+    # A heartbeat that meets a task being unpacked is a NullPointerException in Beam's metrics, and was the last one.
     settings |= {"spark.executor.heartbeatInterval": "1800s", "spark.network.timeout": "3600s"}
     settings |= {"spark.executor.memory": "768m", "spark.ui.enabled": "false"}
     command = ["java", "-Xmx768m", *_OPENS, *(f"-D{name}={value}" for name, value in settings.items())]
@@ -93,8 +93,8 @@ _FLINK = {
     "taskmanager.memory.task.off-heap.size": "64m",
     "taskmanager.memory.framework.heap.size": "128m",
     "taskmanager.memory.framework.off-heap.size": "128m",
-    "taskmanager.memory.network.min": "64m",
-    "taskmanager.memory.network.max": "64m",
+    "taskmanager.memory.network.min": "256m",
+    "taskmanager.memory.network.max": "256m",
     "taskmanager.memory.managed.size": "128m",
     "taskmanager.memory.jvm-metaspace.size": "256m",
     "taskmanager.memory.jvm-overhead.min": "64m",
@@ -109,6 +109,16 @@ _FLINK = {
 }
 
 
+_LOG = """
+appender.console.type = Console
+appender.console.name = console
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d %p %c{1} %m%n
+rootLogger.level = INFO
+rootLogger.appenderRef.console.ref = console
+"""
+
+
 def flink(servers):
     """Starts Flink's job manager, two task managers of one slot and the job server; returns a job's flags."""
     home, rpc, rest, job_port = _home("pyflink"), free_port(), free_port(), free_port()
@@ -116,7 +126,9 @@ def flink(servers):
     folder = servers.folder / "flink"
     folder.mkdir()
     (folder / "config.yaml").write_text("".join(f'{name}: "{value}"\n' for name, value in settings.items()))
-    java = ["java", "-Xmx512m", *_OPENS, "-cp", f"{home}/lib/*"]
+    (folder / "log4j2.properties").write_text(_LOG)
+    log = f"-Dlog4j.configurationFile={folder}/log4j2.properties"
+    java = ["java", "-Xmx512m", log, *_OPENS, "-cp", f"{home}/lib/*"]
     runtime = "org.apache.flink.runtime"
     manager = [f"{runtime}.entrypoint.StandaloneSessionClusterEntrypoint", "--configDir", folder]
     servers.start("flink-job-manager", [*java, *manager], port=rest)
@@ -129,7 +141,8 @@ def flink(servers):
     command += ["--job-host", "127.0.0.1", "--job-port", job_port, "--artifact-port", 0, "--expansion-port", 0]
     command += ["--artifacts-dir", servers.folder / "artifacts"]
     servers.start("flink-job-server", command, port=job_port)
-    return _flags(job_port, [jar for jar in beams if not jar.name.startswith("flink-")])
+    staged = [jar for jar in beams if not jar.name.startswith("flink-")]
+    return [*_flags(job_port, staged), "--parallelism=2"]
 
 
 def prism(servers):

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 
+from apache_beam.metrics.metric import MetricsFilter
+
 from lit_precompute.pipelines.embed.errors import in_words
 from lit_precompute.pipelines.engines.runners import new_pipeline
 from lit_precompute.pipelines.engines.running import start
@@ -24,12 +26,17 @@ def started(flags, folder, **options):
     return start(pipeline)
 
 
-def ended(job):
+class NoEndError(AssertionError):
+    """A job has not ended in time."""
+
+
+def ended(job, limit_s=LIMIT_S):
     """Waits for the job's end, which must come."""
-    deadline = time.monotonic() + LIMIT_S
+    deadline = time.monotonic() + limit_s
 
     def look():
-        assert time.monotonic() < deadline, f"no end after {LIMIT_S} s: {job.state()}"
+        if time.monotonic() > deadline:
+            raise NoEndError(f"no end after {limit_s} s: {job.state()}")
 
     return job.wait(look)
 
@@ -39,7 +46,7 @@ def check_stand_in(flags, folder, *, num_processes):
     job = started(flags, folder, slow_s=0.3)
     assert ended(job) == "done", job.error()
     assert len(stand_in.check(folder)) >= num_processes
-    assert job.metrics() == {"num-units": 16}
+    assert job.metrics(MetricsFilter().with_name("num-units")) == {"num-units": 16}, job.metrics()
 
 
 def check_failure(flags, folder):
@@ -49,8 +56,11 @@ def check_failure(flags, folder):
     assert in_words(RuntimeError(job.error()), str(folder)).sentence == "unit 3: ValueError: no such thing"
 
 
-def check_killed_worker(flags, folder):
-    """Kills the process that holds a unit; returns whether the job itself went on, as a rerun always must."""
+def check_killed_worker(flags, folder, *, patience_s=LIMIT_S):
+    """Kills the process that holds a unit; returns whether the job itself went on, as a rerun always must.
+
+    A job that has not ended when the patience does is cancelled.
+    """
     job = started(flags, folder, hold=5)
     deadline = time.monotonic() + LIMIT_S
     while not (held := list((folder / "trace").glob("5-*"))):
@@ -58,7 +68,10 @@ def check_killed_worker(flags, folder):
         time.sleep(0.1)
     os.kill(int(held[0].name.split("-")[1]), signal.SIGKILL)
     (folder / "go-on").touch()
-    went_on = ended(job) == "done"
+    try:
+        went_on = ended(job, patience_s) == "done"
+    except NoEndError:
+        went_on = not job.cancel()
     if not went_on:
         again = started(flags, folder)
         assert ended(again) == "done", again.error()
@@ -74,7 +87,7 @@ def embed(table, output, *flags):
     command += [part for name, value in given.items() for part in (f"--{name}", str(value))]
     ended = subprocess.run([*command, *flags], capture_output=True, text=True, check=False, timeout=LIMIT_S)
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert ended.stderr == ""
+    assert ended.stderr == "", ended.stderr
 
 
 def check_embed(flags, alone, output):

@@ -19,7 +19,7 @@ def test_a_worker_runs_all_units(flags, tmp_path):
 
 
 def test_a_killed_worker_ends_the_job_and_the_rerun_finishes_it(flags, tmp_path):
-    jobs.check_killed_worker(flags, tmp_path)
+    assert not jobs.check_killed_worker(flags, tmp_path, patience_s=60)
 
 
 def test_an_error_reaches_the_launcher_in_the_workers_words(flags, tmp_path):

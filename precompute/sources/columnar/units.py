@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 from lit_precompute.precompute.sources.columnar.arrow import ArrowFile
+from lit_precompute.precompute.sources.columnar.fields import first_values
 from lit_precompute.precompute.sources.columnar.file import ColumnarFile, Group
 from lit_precompute.precompute.sources.columnar.folders import list_source, relative_name
 from lit_precompute.precompute.sources.columnar.layout import find_layout
@@ -99,6 +100,11 @@ class ColumnarSource:
                     "texts": [column.name for column in rows.layout.texts],
                 },
             )
+
+    def fields(self, file: ListedFile) -> Mapping[str, str]:
+        """Returns the columns; see `HasFields`."""
+        with open_first(file.path, self.opener) as stream:
+            return first_values(_OPENED[self.kind](stream, file.path), file.path)
 
     def survey(self, looks: Sequence[FileLook]) -> Survey:
         """Checks that there are rows."""

@@ -40,6 +40,7 @@ from lit_precompute.precompute.sources.webdataset.tar_samples import Sample, Sam
 from lit_precompute.precompute.sources.webdataset.tar_scan import Sought, scan_tar
 from lit_precompute.precompute.sources.webdataset.tar_words import JSON_SUFFIXES, words_suffixes
 from lit_precompute.schemas import TableSchema
+from lit_precompute.schemas.wording import counted
 
 # How far a look goes into a tar that is one slice: a compressed one, and one whose headers are not to be read.
 _MAX_SAMPLES = 1000
@@ -113,6 +114,14 @@ class WebdatasetSource:
             notes=() if is_one_slice else scan.notes(),  # its reader notes them
             findings=scan.findings(),
         )
+
+    def fields(self, file: ListedFile) -> Mapping[str, str]:
+        """Returns the suffixes of the first sample's members, with their sizes; see `HasFields`."""
+        with open_tar(self.opener, file.path, jumps=True, keeps=functools.partial(self.rule.is_any_of, ())) as tar:
+            sample = next(read_samples(tar.members(0, None), tar.shown, self.rule), None)
+        return {
+            f".{suffix}": counted(member.size, "byte") for suffix, member in (sample.parts if sample else {}).items()
+        }
 
     def survey(self, looks: Sequence[FileLook]) -> Survey:
         """Returns the tables; see `Source.survey`."""

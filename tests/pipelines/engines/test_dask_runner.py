@@ -2,7 +2,6 @@
 
 import pathlib
 import sys
-import threading
 
 import pytest
 
@@ -10,10 +9,13 @@ pytest.importorskip("distributed", reason="the extra `dask` is not installed")
 from dask import distributed
 
 from lit_precompute.pipelines.embed.errors import in_words
-from lit_precompute.pipelines.engines.runners import new_pipeline
-from lit_precompute.pipelines.engines.running import start
-from tests.engines import stand_in
+from tests.engines import jobs, stand_in
 from tests.engines.servers import Servers
+from tests.pipelines.embed.making import arguments, run, write_source
+from tests.schemas.making import files_of
+from tests.towers.tiny_tower import NAME, write_weights
+
+_TOWERS = "from tests.towers import tiny_tower\ntiny_tower.register_tiny_tower()\n"
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*:DeprecationWarning"),
@@ -27,7 +29,7 @@ LIMIT_S = 120
 def address(tmp_path_factory):
     """Starts the cluster; returns the scheduler's address."""
     with (
-        distributed.LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address=None) as cluster,
+        distributed.LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address="127.0.0.1:0") as cluster,
         Servers(tmp_path_factory.mktemp("dask")) as servers,
     ):
         for seed in ("1", "2"):
@@ -38,24 +40,13 @@ def address(tmp_path_factory):
         yield cluster.scheduler_address
 
 
-def started(address, folder, **options):
-    pipeline = new_pipeline(["--runner=DaskRunner", f"--dask_client_address={address}"])
-    stand_in.build(pipeline, folder, **options)
-    return start(pipeline)
-
-
-def ended(job):
-    """Waits for the end of the job, which must come."""
-    states = []
-    thread = threading.Thread(target=lambda: states.append(job.wait()), daemon=True)
-    thread.start()
-    thread.join(LIMIT_S)
-    return states[0]
+def _flags(address):
+    return ["--runner=DaskRunner", f"--dask_client_address={address}"]
 
 
 def test_two_processes_share_the_units_and_all_results_arrive_at_once(address, tmp_path):
-    job = started(address, tmp_path, slow_s=0.1)
-    assert ended(job) == job.state() == "done"
+    job = jobs.started(_flags(address), tmp_path, slow_s=0.1)
+    assert jobs.ended(job, LIMIT_S) == job.state() == "done"
     assert len(stand_in.check(tmp_path)) == 2
     assert (job.runner, job.link, job.metrics(), job.error()) == ("DaskRunner", None, {}, "")
 
@@ -68,15 +59,34 @@ def test_two_processes_share_the_units_and_all_results_arrive_at_once(address, t
     ],
 )
 def test_an_error_reaches_the_launcher_in_the_workers_words(address, tmp_path, fail, words):
-    job = started(address, tmp_path, fail=fail)
-    assert ended(job) == "failed"
+    job = jobs.started(_flags(address), tmp_path, fail=fail)
+    assert jobs.ended(job, LIMIT_S) == "failed"
     assert in_words(RuntimeError(job.error()), str(tmp_path)).sentence == words
 
 
 def test_a_job_is_cancelled(address, tmp_path):
-    job = started(address, tmp_path, hold=0)
+    job = jobs.started(_flags(address), tmp_path, hold=0)
     assert job.state() in ("pending", "running")
     assert job.cancel()
-    assert ended(job) == "cancelled"
+    assert jobs.ended(job, LIMIT_S) == "cancelled"
     (tmp_path / "go-on").touch()
     assert not (tmp_path / "manifest.json").exists()
+
+
+@pytest.mark.slow
+def test_lit_embed_on_two_processes_here_gives_the_bytes_of_a_job_in_this_one(tmp_path, monkeypatch, capfd):
+    """Without an address Dask starts worker processes; what they print is captured, too."""
+    (tmp_path / "towers_of_dask.py").write_text(_TOWERS)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{ROOT}")
+    table = write_source(tmp_path / "source", 20)
+    given = {"weights": write_weights(tmp_path / "weights.npz"), "tower": f"towers_of_dask:{NAME}"}
+    assert run(monkeypatch, *arguments(table, tmp_path / "alone", **given)) == 0
+    assert run(monkeypatch, *arguments(table, tmp_path / "out", **given), "--runner=DaskRunner") == 0
+    assert files_of(tmp_path / "out") == files_of(tmp_path / "alone")
+    assert capfd.readouterr().err == ""
+
+
+def test_a_worker_is_killed_in_the_middle_and_the_other_goes_on(address, tmp_path):
+    """The last one: the cluster has one worker less then."""
+    assert jobs.check_killed_worker(_flags(address), tmp_path, patience_s=LIMIT_S)

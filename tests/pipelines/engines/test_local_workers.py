@@ -16,6 +16,8 @@ from tests.towers.tiny_tower import NAME, write_weights
 ROOT = pathlib.Path(__file__).parents[3]
 MODES = pytest.mark.parametrize("mode", ["multi_processing", "multi_threading"])
 
+_TOWERS = "from tests.towers import tiny_tower\ntiny_tower.register_tiny_tower()\n"
+
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:.*:FutureWarning"),
@@ -32,12 +34,12 @@ def table(tmp_path_factory):
 @pytest.fixture
 def launch(table, tmp_path, monkeypatch, capfd):
     """Returns a function that runs lit-embed; it returns the status and all of standard error."""
-    (tmp_path / "my_towers.py").write_text("from tests.towers import tiny_tower\ntiny_tower.register_tiny_tower()\n")
+    (tmp_path / "towers_of_processes.py").write_text(_TOWERS)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{ROOT}")  # of worker processes
 
     def launch(output, *more):
-        given = arguments(table, tmp_path / output, table.parent / "weights.npz", tower=f"my_towers:{NAME}")
+        given = arguments(table, tmp_path / output, table.parent / "weights.npz", tower=f"towers_of_processes:{NAME}")
         status = run(monkeypatch, *given, *more)
         return status, capfd.readouterr().err
 
