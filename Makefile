@@ -2,12 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help environment demo test test-fast test-slow format lint types servers dataflow oracles engines bench docs lock clean
+.PHONY: help environment demo test test-fast test-slow format lint types servers dataflow containers oracles engines bench docs lock clean
 
 help:
 	@echo "make demo     embed, tune and evaluate on real images; about two minutes after set-up"
 	@echo "make test     run the tests           (test-fast: without the slow ones)"
 	@echo "make format   format and fix the code (lint, types: only check)"
+	@echo "make containers  run what the workers' image for CPUs runs, without Docker"
 	@echo "make oracles  recompute the reference outputs with torch and transformers, and compare"
 	@echo "make engines  run jobs on local clusters of Spark and Flink, and on Prism (needs Java 17, Maven and Go)"
 	@echo "make bench    run the benchmarks against peers and floors"
@@ -26,6 +27,10 @@ servers:
 # The tests of Dataflow need Beam's part of it, on top of what is installed anyway.
 dataflow: environment
 	@$(PYTHON) requirements/make_environment.py .venv-dataflow requirements/dataflow.txt --on .venv
+
+# What containers/Dockerfile runs, without Docker; as root, with Go, for minutes.
+containers: dataflow
+	$(BIN)/python -m tests.containers cpu
 
 test: environment servers dataflow
 	$(BIN)/python -m pytest

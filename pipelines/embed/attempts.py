@@ -1,7 +1,8 @@
 """Attempts at units, recorded before they begin: a process that runs out of memory is killed and cannot say so.
 
 Promises: of the attempts at one unit, at most `MAX_ATTEMPTS` end without a word or with an error of the same launch;
-the next one finds the unit set aside. Engines try again what fails, some of them forever, others until the whole job fails.
+the next one finds the unit set aside. Engines try again what fails, some of them forever, others until the whole job
+fails.
 """
 
 import json

@@ -74,7 +74,7 @@ def package_wheel(requires: Sequence[str], folder: pathlib.Path | None = None) -
         version=distribution.version,
         files=dict(_own_files()),
         requires=requires,
-        requires_python=distribution.metadata.get("Requires-Python", ""),
+        requires_python=distribution.metadata["Requires-Python"],
     )
 
 
