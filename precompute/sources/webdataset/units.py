@@ -125,7 +125,23 @@ class WebdatasetSource:
 
     def survey(self, looks: Sequence[FileLook]) -> Survey:
         """Returns the tables; see `Source.survey`."""
+        self._check_prefixes(looks)
         return survey_tars(self.path, looks, self._sought)
+
+    def _check_prefixes(self, looks: Sequence[FileLook]) -> None:
+        """Refuses tars whose keys begin alike where they cannot be compared before they are read."""
+        first_seen: dict[str, FileLook] = {}
+        for look in looks:
+            prefix = key_prefix(look.path, self.spec.key_folders)
+            first = first_seen.setdefault(prefix, look)
+            is_known = all(part.num_rows is not None for part in (*first.slices, *look.slices))
+            if first is not look and not is_known:
+                raise SourceError(
+                    f"{look.path}: keys must be unique, and those of {first.path} begin with {prefix + '/'!r}, too; "
+                    f"tars that are read whole are not compared: {self.on_repeated_keys}"
+                )
+            if not is_known:
+                first_seen[prefix] = look
 
     def keys(self, part: FileSlice) -> Iterator[tuple[str, str]]:
         """Yields (key, its place) of each sample; see `Source.keys`."""

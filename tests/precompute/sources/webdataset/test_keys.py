@@ -1,6 +1,8 @@
 """Keys of tars: their names, and the folders that are asked for."""
 
+import gzip
 import json
+import pathlib
 
 import pytest
 
@@ -41,6 +43,26 @@ def test_without_them_a_key_repeats_and_both_places_and_the_option_are_named(par
     )
     assert f"{parts}/cc3m/00000.tar, byte 0; rename the tars" in message
     assert "with --key-folders 1" in message
+
+
+@pytest.mark.parametrize("names", [["a.tar", "a.tar.gz"], ["a.tgz", "x/a.tar"], ["x/a.tar", "x/a.tar.gz", "y/a.tar"]])
+def test_tars_of_one_name_are_refused_if_their_keys_are_known_too_late(tmp_path, names):
+    for number, name in enumerate(names):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        data = pathlib.Path(write_tar(tmp_path / "t", [(f"{number}.jpg", b"x")])).read_bytes()
+        (tmp_path / name).write_bytes(data if name.endswith(".tar") else gzip.compress(data))
+    pattern = f"{tmp_path}/{{{','.join(names)}}}"
+    with pytest.raises(
+        SourceError, match=r"a\.t.*: keys must be unique, and those of .*a\.t.* begin with 'a/', too; tars"
+    ):
+        open_tars(pattern)
+    with pytest.raises(SourceError, match="begin with 'a/', too"):
+        open_tars(f"{tmp_path}/{{{names[0]},{names[0]}}}", whole_tars=True)
+
+
+def test_tars_of_one_name_in_other_folders_are_read_whole_with_the_option(parts):
+    rows = all_rows(open_tars(f"{parts}/{{cc3m,cc12m}}/00000.tar", key_folders=1, whole_tars=True))
+    assert [row.key for row in rows] == ["cc3m/00000/000001", "cc12m/00000/000001"]
 
 
 @pytest.mark.parametrize("path", ["00000.tar", "./00000.tar", "../00000.tar", "memory://bucket/00000.tar"])
