@@ -16,7 +16,7 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 from apache_beam.ml.inference.base import ModelHandler, PredictionResult
-from apache_beam.pvalue import PCollection
+from apache_beam.pvalue import PCollection, TaggedOutput
 
 from lit_precompute.pipelines.embed.process_registry import PROCESS
 from lit_precompute.precompute.embedder import Embedder
@@ -72,7 +72,8 @@ class _EmbedBatch(beam.DoFn):
     """Embeds lists of (key, image) pairs."""
 
     def __init__(self, tower: ImageTowerOptions, batch_size: int, decoding: DecodingOptions, device: Device):
-        self._tower, self._batch_size, self._decoding, self._device = tower, batch_size, decoding, device
+        self._tower, self._batch_size, self._decoding = tower, batch_size, decoding
+        self._device: Device = device
 
     def setup(self) -> None:
         check_device(self._device)
@@ -85,7 +86,7 @@ class _EmbedBatch(beam.DoFn):
             for example, vector in zip(batch.examples, batch.vectors, strict=True):
                 yield example.key, np.array(vector)
             for failure in batch.failures:
-                yield beam.pvalue.TaggedOutput(FAILURES, failure)
+                yield TaggedOutput(FAILURES, failure)
 
 
 def _example(key: str, image: bytes | str) -> Example:
@@ -116,7 +117,8 @@ class JaxTowerHandler(ModelHandler[np.ndarray, PredictionResult, Embedder]):
           device: what embeds.
         """
         super().__init__()
-        self._tower, self._batch_size, self._device = tower, batch_size, device
+        self._tower, self._batch_size = tower, batch_size
+        self._device: Device = device
 
     def load_model(self) -> Embedder:
         """Returns the tower on this worker's devices."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 
@@ -64,18 +65,18 @@ def choose(
     return [*(one for one in seen if one is not chosen), chosen]
 
 
-def probe(tower: ImageTower, *, num_rows: int) -> list[Measured]:
+def probe(tower: ImageTower, *, num_rows: int | None) -> list[Measured]:
     """Returns the batch sizes that were measured with the tower on this process's devices, the chosen one last.
 
     Args:
       tower: the tower to run.
-      num_rows: number of images; much larger batches are not tried.
+      num_rows: number of images, if it is known; much larger batches are not tried.
 
     Raises:
       DoesNotFitError: not even the smallest batch fits the devices' memory.
     """
     smallest, most_s = _ON_CPU if jax.default_backend() == "cpu" else _ON_ACCELERATOR
-    return choose(_measure(tower, num_rows, smallest * jax.local_device_count()), most_s=most_s)
+    return choose(_measure(tower, num_rows or sys.maxsize, smallest * jax.local_device_count()), most_s=most_s)
 
 
 def try_batch(embedder: Embedder) -> None:

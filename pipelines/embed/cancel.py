@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from lit_precompute.pipelines.embed.job import JobError
 from lit_precompute.pipelines.embed.job_directory import JobDirectory
+from lit_precompute.pipelines.engines.submission import recorded_job
 from lit_precompute.schemas.storage import absolute
 
 
@@ -21,4 +22,7 @@ def cancel(output: str) -> Iterator[str]:
     if directory.plan() is None and not launches:
         raise JobError(f"{path}: no job has begun here; check the path")
     directory.request_stop()
+    for launch in launches:
+        if (job := recorded_job(launch)) is not None and job.cancel():
+            yield f"{path}: asked {launch['runner']} to cancel {launch['job_id']}"
     yield f"{path}: workers stop after their current unit; finished shards are kept, and its command resumes the job"

@@ -14,7 +14,7 @@ Promises: an output belongs to one job; another tower, source or option is refus
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from lit_precompute.pipelines.embed.job import BLOCK_ROWS, Job, specification
@@ -23,6 +23,7 @@ from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.embed.plan import Plan, name_of
 from lit_precompute.schemas import Manifest, SourceInfo, TowerCard, publish_manifest
 from lit_precompute.schemas.claims import Claim, ClaimError, place_in_the_way
+from lit_precompute.schemas.dataset_files import shard_file_name
 from lit_precompute.schemas.json_files import faults_of
 from lit_precompute.schemas.manifest.manifest import FORMAT_VERSION
 from lit_precompute.schemas.probes import number_in_dataset
@@ -126,7 +127,7 @@ class JobDirectory:
         note = self._read_note()
         if note is None:
             return None
-        noted = {name: note.get(name) for name in ("format_version", "source", "options")}
+        noted: dict[str, Any] = {name: note.get(name) for name in ("format_version", "source", "options")}
         if batch_size := self._settled(_BATCH_SIZE):
             noted["options"] = {**noted["options"], **batch_size}
         if tower := self._settled(_TOWER):
@@ -212,6 +213,14 @@ class JobDirectory:
     def sweep(self) -> None:
         """Removes what only an unfinished job needs. A launcher that still writes there will sweep as well."""
         self.folder.remove_folder(WORK_FOLDER)
+
+    def remove_shards(self, shards: Collection[int]) -> None:
+        """Removes shards, as if they had never been embedded: their markers first, then their files."""
+        found = list(self.markers.read_many(shards))
+        self.markers.remove(shards)
+        for marker in found:
+            files = marker.info.files.items()
+            self.folder.remove(*(shard_file_name(name, marker.info.shard, file.num_blocks) for name, file in files))
 
     def note_launch(self, name: str, record: Mapping[str, Any]) -> None:
         """Notes how a launch can be found at its engine."""

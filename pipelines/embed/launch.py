@@ -95,13 +95,13 @@ class Launch:
 
     def _set_runner(self, beam_flags: Sequence[str]) -> None:
         from lit_precompute.pipelines.engines import runners
+        from lit_precompute.pipelines.engines.submission import checked_flags
 
-        self._beam_flags = list(beam_flags)
-        runners.check_runner(self._beam_flags)
-        self._embeds_here = runners.embeds_here(self._beam_flags)
+        runners.check_runner(list(beam_flags))
+        self._embeds_here = runners.embeds_here(beam_flags)
         options = self._options
         places = {"--source": options.source.path, "--output": options.output, "--weights": options.tower.weights}
-        runners.check_places(self._beam_flags, places)
+        self._beam_flags = checked_flags(beam_flags, tower=options.tower.name, places=places)
 
     def _plan_here(
         self,
@@ -134,8 +134,24 @@ class Launch:
         markers = map(self._directory.markers.read, sorted(finished))
         if not finished or any(marker and marker.info.num_rows for marker in markers):
             return False
-        self._directory.markers.remove(finished)
+        # Their files, too: those of the next attempt may have other names.
+        self._directory.remove_shards(finished)
         return True
+
+    def is_followed(self, *, wait: bool) -> bool:
+        """Returns whether this process follows the job to its end.
+
+        Args:
+          wait: whether it was asked to.
+
+        Raises:
+          ValueError: it was not, but the job would end with this process.
+        """
+        from lit_precompute.pipelines.engines import submission
+
+        if not wait and not self.is_finished and not submission.outlives_launcher(self._beam_flags):
+            raise ValueError("--no-wait: this job ends with this process; leave it out, or give another --runner")
+        return self.is_finished or (wait and not submission.is_template(self._beam_flags))
 
     @property
     def output(self) -> str:
@@ -190,7 +206,7 @@ class Launch:
         """Starts the job and returns, at once or when its engine has accepted it; `run` also waits for its end."""
         from lit_precompute.pipelines.embed import graph
         from lit_precompute.pipelines.embed.look import store_listing
-        from lit_precompute.pipelines.engines import runners, running
+        from lit_precompute.pipelines.engines import runners, submission
 
         self._directory.take_back_stop()
         launch = LaunchOptions(
@@ -202,9 +218,9 @@ class Launch:
         else:
             listing = store_listing(self._directory.folder, self._source.files)
             graph.build(pipeline, launch, listing, len(self._source.files))
-        job = running.start(pipeline)
+        job = submission.start(pipeline, self._beam_flags)
         if not self._embeds_here:
-            self._directory.note_launch(launch.name, {"runner": job.runner, "job_id": job.job_id, "link": job.link})
+            self._directory.note_launch(launch.name, submission.record(job))
         return job
 
     def _embed(self, report: Callable[[EmbedProgress], None], should_stop: Callable[[], bool]) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import apache_beam as beam
 import numpy as np
+from apache_beam.pvalue import TaggedOutput
 
 from lit_precompute.pipelines.embed.errors import located
 from lit_precompute.pipelines.embed.groups import Group, group_units
@@ -76,7 +77,7 @@ class LookIntoFiles(beam.DoFn):
             buckets = hashes % np.uint64(self._num_buckets)
             for bucket in np.unique(buckets):
                 part = hashes[buckets == bucket].tobytes()
-                yield beam.pvalue.TaggedOutput("hashes", (int(bucket), (number, part)))
+                yield TaggedOutput("hashes", (int(bucket), (number, part)))
 
 
 class FindRepeats(beam.DoFn):

@@ -104,8 +104,12 @@ class UnitList(Sequence[WorkUnit]):
     def __getitem__(self, number: Any) -> Any:
         """Returns the unit of this number."""
         content = json.loads(self.lines[number])
-        files = [{**part, "links": tuple(map(tuple, part["links"]))} for part in content.pop("files")]
-        return WorkUnit(files=tuple(FileSlice(**part) for part in files), **content)
+        return WorkUnit(files=tuple(map(_slice, content.pop("files"))), **content)
+
+
+def _slice(content: dict[str, Any]) -> FileSlice:
+    links = tuple((start, target) for start, target in content.pop("links"))
+    return FileSlice(links=links, **content)
 
 
 def make_plan(
@@ -135,7 +139,7 @@ def make_plan(
         files=[
             SourceFile(path=look.path, bytes=size, sha256=look.sha256) for look, size in zip(looks, sizes, strict=True)
         ],
-        options={**source.options, CONTENT: json_digest([look.content for look in looks])},
+        options={**source.options, **survey.options, CONTENT: json_digest([look.content for look in looks])},
     )
     units = join_slices((part for look in looks for part in look.slices), rows_per_unit)
     return Plan(

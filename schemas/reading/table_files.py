@@ -50,7 +50,7 @@ class TableFiles(collections.abc.Sequence[ShardFile | None]):
             if file is None:
                 yield missing_file(self.folder.join(name))
             elif file.num_bytes != size:
-                yield wrong_size(self.folder.join(name), file.num_bytes, size)
+                yield wrong_size(self.folder.join(name), file.num_bytes or 0, size)
 
     def check_sizes(self) -> None:
         """Raises DatasetError for the first file that is missing or of another size."""

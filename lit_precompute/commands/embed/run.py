@@ -40,6 +40,8 @@ class Run:
     """
 
     options: _Options
+    wait: bool = True
+    """Wait until the job has ended; --no-wait returns once its engine has accepted it."""
 
     def run(self, console: rich.console.Console, beam_flags: list[str]) -> None:
         """Embeds; exits with one of the statuses in the docstring of `main` unless the job succeeds.
@@ -63,7 +65,10 @@ class Run:
                     on_look=lambda done, total: show_looks(display, done, total),
                     say=console.print,
                 )
-            _run(launch, console)
+            if launch.is_followed(wait=self.wait):
+                _run(launch, console)
+            else:
+                _submit(launch, console)
 
 
 def _run(launch: Launch, console: rich.console.Console) -> None:
@@ -83,6 +88,17 @@ def _run(launch: Launch, console: rich.console.Console) -> None:
             fail(error, status=1, with_traceback=error.is_bug)
     num_embedded = 0 if launch.is_finished else manifest.ledger.rows_read - launch.num_done_before
     say_result(console, launch.output, manifest, time.monotonic() - started_s, num_embedded, launch.num_retried)
+
+
+def _submit(launch: Launch, console: rich.console.Console) -> None:
+    """Starts a job and returns: its engine does the rest."""
+    console.print(_describe_job(launch))
+    job = launch.start()
+    if job.job_id is None:
+        console.print(f"{job.runner}: the template is written; a job of it writes to {launch.output}")
+        return
+    console.print(f"{job.runner}: submitted as {job.job_id}{f', {job.link}' if job.link else ''}")
+    console.print(f"next:  lit-embed status {launch.output}   |   lit-embed cancel {launch.output}")
 
 
 def _describe_job(launch: Launch) -> str:

@@ -1,12 +1,16 @@
 """`lit-embed status` and `lit-embed cancel`: a job seen, and stopped, from any machine that reaches its output."""
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import rich.console
 import tyro
 
 from lit_precompute.commands.console import fail, refuse_flags
 from lit_precompute.schemas.wording import counted
+
+if TYPE_CHECKING:  # it imports Beam
+    from lit_precompute.pipelines.embed.status import JobStatus
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +70,7 @@ class Cancel:
             console.print(line, highlight=False)
 
 
-def describe(status) -> str:
+def describe(status: "JobStatus") -> str:
     """Returns a status in words, a line for each matter."""
     units = f"{status.num_done:,} of {counted(status.num_units, 'shard')}"
     lines = [f"{status.output}: {status.state}"]
