@@ -9,19 +9,22 @@ reaches the launcher as text. Does not window, and keeps no counters. What trave
 memory, so elements must be small.
 """
 
+# Beam's overrides, by which steps are recognised, are private.
+# pyright: reportPrivateUsage=false
+
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import apache_beam as beam
-import dask
 from apache_beam.internal import pickler
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pipeline import AppliedPTransform, Pipeline, PipelineVisitor
-from apache_beam.pvalue import PCollection
+from apache_beam.pvalue import PValue
 from apache_beam.runners.dask import dask_runner, overrides
 from apache_beam.runners.runner import PipelineState
 from dask import distributed
+from dask.delayed import delayed
 
 from lit_precompute.pipelines.engines import dask_tasks as tasks
 
@@ -40,7 +43,7 @@ class DaskRunner(dask_runner.DaskRunner):
         given = options.view_as(dask_runner.DaskOptions).get_all_options(drop_default=True, current_only=True)
         num_partitions, partition_size = given.pop("npartitions", None), given.pop("partition_size", None)
         client = _connect(given)
-        threads = sum(client.nthreads().values())
+        threads = sum(cast(dict[str, int], client.nthreads()).values())
         pipeline.replace_all(overrides.dask_overrides())
         translation = _Translation(
             partition_size=partition_size or 1,
@@ -48,7 +51,7 @@ class DaskRunner(dask_runner.DaskRunner):
             num_buckets=max(1, threads),
         )
         pipeline.visit(translation)
-        return DaskResult(client, client.compute(translation.ends()))
+        return DaskResult(client, cast(_Partitions, client.compute(translation.ends())))
 
 
 def _connect(given: Mapping[str, Any]) -> distributed.Client:
@@ -124,7 +127,7 @@ class _Translation(PipelineVisitor):
         self._found[node] = found
         self._unread[node] = None
 
-    def _read(self, collection: PCollection[Any]) -> _Partitions:
+    def _read(self, collection: PValue) -> _Partitions:
         producer = cast(AppliedPTransform, collection.producer)
         self._unread.pop(producer, None)
         return self._found[producer](None if collection.tag in (None, "None") else collection.tag)
@@ -132,27 +135,27 @@ class _Translation(PipelineVisitor):
     def _create(self, values: Sequence[Any]) -> _Partitions:
         starts = range(0, len(values), self._partition_size)
         parts = [values[start : start + self._partition_size] for start in starts]
-        return [dask.delayed(tasks.unpickle)(pickler.dumps(part)) for part in parts or [[]]]
+        return [delayed(tasks.unpickle)(pickler.dumps(part)) for part in parts or [[]]]
 
     def _spread(self, partitions: _Partitions) -> _Partitions:
-        together = dask.delayed(tasks.concatenate)(*partitions)
-        share = dask.delayed(tasks.every_nth)
+        together = delayed(tasks.concatenate)(*partitions)
+        share = delayed(tasks.every_nth)
         return [share(together, first, self._num_partitions) for first in range(self._num_partitions)]
 
     def _group(self, partitions: _Partitions) -> _Partitions:
-        split, group = dask.delayed(tasks.split), dask.delayed(tasks.group)
+        split, group = delayed(tasks.split), delayed(tasks.group)
         splits = [split(partition, self._num_buckets) for partition in partitions]
         return [group(bucket, *splits) for bucket in range(self._num_buckets)]
 
     def _apply(self, node: AppliedPTransform, partitions: _Partitions) -> Callable[[str | None], _Partitions]:
         transform = cast(beam.ParDo, node.transform)
         views = [(type(view), view._view_options()) for view in node.side_inputs]
-        sides = [dask.delayed(tasks.concatenate)(*self._read(view.pvalue)) for view in node.side_inputs]
+        sides = [delayed(tasks.concatenate)(*self._read(view.pvalue)) for view in node.side_inputs]
         step = pickler.dumps((node.full_label, transform.fn, list(transform.args), transform.kwargs, views))
         if len(node.outputs) == 1:
-            apply = dask.delayed(tasks.apply_to_main)
+            apply = delayed(tasks.apply_to_main)
             done = [apply(step, partition, *sides) for partition in partitions]
             return lambda tag: done
-        apply, of_tag = dask.delayed(tasks.apply), dask.delayed(tasks.of_tag)
+        apply, of_tag = delayed(tasks.apply), delayed(tasks.of_tag)
         outputs = [apply(step, partition, *sides) for partition in partitions]
         return lambda tag: [of_tag(each, tag) for each in outputs]

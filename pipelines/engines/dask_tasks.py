@@ -4,6 +4,9 @@ Promises: an error leaves a task as text, whatever it was: an exception with a d
 unpickled, would never reach the launcher.
 """
 
+# Beam runs a DoFn by classes of its own.
+# pyright: reportPrivateUsage=false
+
 import functools
 import traceback
 import zlib
@@ -12,7 +15,6 @@ from typing import Any, ParamSpec, TypeVar
 
 from apache_beam.coders.coders import FastPrimitivesCoder
 from apache_beam.internal import pickler
-from apache_beam.pvalue import AsSideInput
 from apache_beam.runners.common import DoFnContext, DoFnInvoker, DoFnSignature, Receiver, _OutputHandler
 from apache_beam.transforms.core import DoFn
 from apache_beam.transforms.sideinputs import SideInputMap
@@ -94,8 +96,8 @@ def _apply(step: bytes, elements: Sequence[Any], side_inputs: Sequence[Any]) -> 
             process_yields_batches=False,
             process_batch_yields_elements=False,
         ),
-        context=DoFnContext(label, state=None),
-        side_inputs=[_side_input(*view, values) for view, values in zip(views, side_inputs, strict=True)],
+        context=DoFnContext(label),
+        side_inputs=[_side_input(view, values) for view, values in zip(views, side_inputs, strict=True)],
         input_args=args,
         input_kwargs=kwargs,
         user_state_context=None,
@@ -110,8 +112,9 @@ def _apply(step: bytes, elements: Sequence[Any], side_inputs: Sequence[Any]) -> 
     return outputs.found
 
 
-def _side_input(view: type[AsSideInput], options: Any, values: Iterable[Any]) -> SideInputMap:
-    return SideInputMap(view, options, [GlobalWindows.windowed_value(value) for value in values])
+def _side_input(view: tuple[Any, Any], values: Iterable[Any]) -> SideInputMap:
+    view_class, options = view
+    return SideInputMap(view_class, options, [GlobalWindows.windowed_value(value) for value in values])
 
 
 def of_tag(outputs: Mapping[str | None, list[Any]], tag: str | None) -> list[Any]:

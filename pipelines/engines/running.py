@@ -66,14 +66,21 @@ class RunningJob:
       exception: what the runner raised, once the job has ended badly.
     """
 
-    def __init__(self, runner: str, result: PipelineResult | None, service: Service | None = None):
-        """Takes the result of `run`; None while the pipeline runs in this process, which `_set` then gives."""
+    def __init__(
+        self,
+        runner: str,
+        result: PipelineResult | None = None,
+        *,
+        service: Service | None = None,
+        pipeline: beam.Pipeline | None = None,
+    ):
+        """Takes the result of a pipeline that was submitted, or a pipeline whose runner blocks until it has ended."""
         self.runner, self._result, self.service = runner, result, service
         self.job_id: str | None = service.job_id if service else getattr(result, "_job_id", None)
         self.link: str | None = service.link if service else None
         self.exception: BaseException | None = None
         self._state: JobState | None = None
-        self._thread: threading.Thread | None = None
+        self._thread = _thread(lambda: self._run(pipeline)) if pipeline else None
 
     def state(self) -> JobState:
         """Returns the state; `unknown` if the engine cannot be asked."""
@@ -171,9 +178,7 @@ def start(pipeline: beam.Pipeline, *, service_of: Callable[[Any], Service | None
     """
     name = type(pipeline.runner).__name__
     if isinstance(pipeline.runner, FnApiRunner) or name in _BLOCKING:
-        job = RunningJob(name, None)
-        job._thread = _thread(lambda: job._run(pipeline))
-        return job
+        return RunningJob(name, pipeline=pipeline)
     try:
         result = pipeline.run()
     except FutureTimeoutError as error:
@@ -182,7 +187,7 @@ def start(pipeline: beam.Pipeline, *, service_of: Callable[[Any], Service | None
             f"--job_endpoint={portable.job_endpoint}: no job server answers there (--job_server_timeout: "
             f"{portable.job_server_timeout} s)"
         ) from error
-    return RunningJob(name, result, service_of(result))
+    return RunningJob(name, result, service=service_of(result))
 
 
 def _thread(work: Callable[[], None]) -> threading.Thread:
