@@ -14,14 +14,14 @@ Promises: an output belongs to one job; another tower, source or option is refus
 """
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from lit_precompute.pipelines.embed.job import BLOCK_ROWS, Job, specification
 from lit_precompute.pipelines.embed.markers import Markers, ShardMarker
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.embed.plan import Plan, name_of
-from lit_precompute.schemas import Manifest, SourceInfo, TowerCard, publish_manifest
+from lit_precompute.schemas import Manifest, ShardInfo, SourceInfo, TableSchema, TowerCard, publish_manifest
 from lit_precompute.schemas.claims import Claim, ClaimError, place_in_the_way
 from lit_precompute.schemas.dataset_files import shard_file_name
 from lit_precompute.schemas.json_files import faults_of
@@ -214,14 +214,6 @@ class JobDirectory:
         """Removes what only an unfinished job needs. A launcher that still writes there will sweep as well."""
         self.folder.remove_folder(WORK_FOLDER)
 
-    def remove_shards(self, shards: Collection[int]) -> None:
-        """Removes shards, as if they had never been embedded: their markers first, then their files."""
-        found = list(self.markers.read_many(shards))
-        self.markers.remove(shards)
-        for marker in found:
-            files = marker.info.files.items()
-            self.folder.remove(*(shard_file_name(name, marker.info.shard, file.num_blocks) for name, file in files))
-
     def note_launch(self, name: str, record: Mapping[str, Any]) -> None:
         """Notes how a launch can be found at its engine."""
         self.folder.write(f"{_LAUNCHES}/{name}.json", json.dumps(record).encode())
@@ -251,6 +243,7 @@ class JobDirectory:
         """
         ordered = sorted(markers, key=lambda marker: marker.info.shard)
         assert len(ordered) == len(job.plan.units), "the caller looks for missing shards, and names them"
+        self._remove_strays(job.tables(), [marker.info for marker in ordered])
         manifest = publish_manifest(
             self.folder,
             shards=[marker.info for marker in ordered],
@@ -264,6 +257,14 @@ class JobDirectory:
         )
         self.sweep()
         return manifest
+
+    def _remove_strays(self, tables: Iterable[TableSchema], shards: Iterable[ShardInfo]) -> None:
+        """Removes what other attempts have left: one that found failures, in a shard which now has none."""
+        own = {
+            shard_file_name(name, info.shard, file.num_blocks) for info in shards for name, file in info.files.items()
+        }
+        found = (f"{table.name}/{name}" for table in tables for name in self.folder.find(table.name))
+        self.folder.remove(*(name for name in found if name not in own))
 
 
 def _without(options: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:

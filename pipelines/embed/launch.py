@@ -134,8 +134,7 @@ class Launch:
         markers = map(self._directory.markers.read, sorted(finished))
         if not finished or any(marker and marker.info.num_rows for marker in markers):
             return False
-        # Their files, too: those of the next attempt may have other names.
-        self._directory.remove_shards(finished)
+        self._directory.markers.remove(finished)
         return True
 
     def is_followed(self, *, wait: bool) -> bool:

@@ -1,14 +1,15 @@
 """The work of one unit: embeds its rows and writes its shard. This is what Beam's workers run."""
 
+import contextlib
 import itertools
 from collections.abc import Iterator
 
 import apache_beam as beam
 from apache_beam.metrics.metric import Metrics
 
-from lit_precompute.pipelines.embed.attempts import Attempts, SetAside
+from lit_precompute.pipelines.embed.attempts import Attempt, Attempts, SetAside
 from lit_precompute.pipelines.embed.counters import NUM_RETRIED
-from lit_precompute.pipelines.embed.errors import located
+from lit_precompute.pipelines.embed.errors import in_words, located
 from lit_precompute.pipelines.embed.failure_limit import FailureLimit
 from lit_precompute.pipelines.embed.job import BLOCK_ROWS, Job
 from lit_precompute.pipelines.embed.job_directory import JobDirectory
@@ -81,23 +82,29 @@ class EmbedUnit(beam.DoFn):
         if marker := self._directory.markers.read(element):  # another attempt was faster
             yield Result.finished(marker).to_bytes()
             return
-        attempt = self._attempts.begin(element)
-        if isinstance(attempt, SetAside):
-            yield Result.set_aside(attempt).to_bytes()
-            return
         unit = self._job.plan.units[element]
-        try:
-            with self._progress.unit(), located(_describe(unit, self._job), options.output):
-                marker = self._embed(self._job, unit)
-        except Exception as error:
-            if self._progress.is_stop_requested:
-                self._attempts.forget(attempt)
-            else:
-                self._attempts.fail(attempt, str(error))
-            raise
+        with located(_describe(unit, self._job), options.output):
+            attempt = self._attempts.begin(element)
+            if isinstance(attempt, SetAside):
+                yield Result.set_aside(attempt).to_bytes()
+                return
+            try:
+                with self._progress.unit():
+                    marker = self._embed(self._job, unit)
+            except Exception as error:
+                with contextlib.suppress(OSError):  # a full disk, for example, which is what has to be said
+                    self._end_badly(attempt, error)
+                raise
         _NUM_RETRIED.inc(PROCESS.take_retried())
         if marker is not None:
             yield Result.finished(marker).to_bytes()
+
+    def _end_badly(self, attempt: Attempt, error: Exception) -> None:
+        if self._progress.is_stop_requested:
+            self._attempts.forget(attempt)
+        else:
+            cause = in_words(error, self._launch.embed.output)
+            self._attempts.fail(attempt, cause.sentence)
 
     def _embed(self, job: Job, unit: WorkUnit) -> ShardMarker | None:
         """Writes the unit's shard and its marker; None if another launcher has swept its files away."""

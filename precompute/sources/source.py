@@ -126,7 +126,7 @@ class FileLook:
 
     def without_hashes(self) -> FileLook:
         """Returns what is kept of the look: its hashes are large, and their digest becomes part of `content`."""
-        digest = hashlib.sha256(self.content.encode() + self.key_hashes).hexdigest()
+        digest = hashlib.sha256(f"{self.sha256} {self.content} ".encode() + self.key_hashes).hexdigest()
         return dataclasses.replace(self, key_hashes=b"", content=digest)
 
 

@@ -151,12 +151,12 @@ def test_too_many_failures_come_before_no_rows(absent):
 def test_a_full_disk_is_one_sentence_and_the_job_resumes_once_there_is_room(options, tmp_path):
     small = tmp_path / "small"
     small.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=900k", "tmpfs", str(small)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=80k", "tmpfs", str(small)]
     if subprocess.run(mount, check=False, capture_output=True).returncode:
         pytest.skip("no tmpfs here")
     try:
         options = dataclasses.replace(options, output=str(small / "out"))
-        message = rf"rows \d+ to \d+ of .*: no space left on the file system at {small} \(0.9 MB in all\), writing "
+        message = rf"rows \d+ to \d+ of .*: no space left on the file system at {small} \(0.1 MB in all\), writing "
         with pytest.raises(EmbedError, match=message) as caught:
             Launch(options).run()
         assert not caught.value.is_bug

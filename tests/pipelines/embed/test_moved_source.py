@@ -95,8 +95,8 @@ def test_other_content_by_the_same_path_is_another_job(tmp_path, monkeypatch, ca
     capsys.readouterr()
     assert run(monkeypatch, *arguments(table, tmp_path / "out")) == 2
     message = (
-        f"error: {tmp_path}/out: belongs to another job: the content of {table} has changed since the output was begun "
-        "(a table's bytes decide); choose another --output\n"
+        f"error: {tmp_path}/out: belongs to another job: the content of {table} has changed since the output was begun; "
+        "choose another --output\n"
     )
     assert capsys.readouterr().err == message
 
@@ -109,7 +109,7 @@ def test_another_source_is_refused_by_its_content_alone(tmp_path, monkeypatch, c
     assert run(monkeypatch, *arguments(other, tmp_path / "out", text_column="label", label_column="text")) == 2
     message = (
         f"error: {tmp_path}/out: belongs to another job: the content of {other} differs from that of {table}, with "
-        "which the output was begun (a table's bytes decide); choose another --output\n"
+        "which the output was begun; choose another --output\n"
     )
     assert capsys.readouterr().err == message
 
@@ -139,7 +139,7 @@ def test_tars_of_other_names_are_another_job(tmp_path, monkeypatch, capsys):
     assert run(monkeypatch, *arguments(tmp_path / "data", tmp_path / "out", weights)) == 0
     (tmp_path / "data/00.tar").rename(tmp_path / "data/000.tar")
     assert run(monkeypatch, *arguments(tmp_path / "data", tmp_path / "out", weights)) == 2
-    assert "has changed since the output was begun (the names, sizes and headers of tars" in capsys.readouterr().err
+    assert "has changed since the output was begun" in capsys.readouterr().err
 
 
 def test_an_absolute_path_in_a_table_is_not_taken_for_one_beside_it(tmp_path, monkeypatch):
