@@ -16,23 +16,20 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from unittest import mock
 
 import jax
 import numpy as np
 
 from demo import data
-from lit_precompute.pipelines.embed.failure_limit import FailureLimit
-from lit_precompute.pipelines.embed.graph import run
-from lit_precompute.pipelines.embed.job import Job
+from lit_precompute.pipelines.embed import process_registry
 from lit_precompute.pipelines.embed.job_directory import JobDirectory
+from lit_precompute.pipelines.embed.launch import Launch
 from lit_precompute.pipelines.embed.options import EmbedOptions
-from lit_precompute.pipelines.embed.planning import plan
 from lit_precompute.pipelines.embed.process_registry import PROCESS, JobProgress
 from lit_precompute.precompute.embedder import Embedder
 from lit_precompute.precompute.options import DecodingOptions
-from lit_precompute.precompute.sources.opening import open_source
-from lit_precompute.precompute.sources.source import Source, WorkUnit
+from lit_precompute.precompute.sources.spec import SourceSpec
 from lit_precompute.towers.options import ImageTowerOptions
 
 TOWER_IMAGES = 1024
@@ -81,13 +78,12 @@ class TimedProgress(JobProgress):
         self.marks.append((time.perf_counter(), num_rows))
 
 
-def job_rate(options: EmbedOptions, job: Job, source: Source, units: Sequence[WorkUnit]) -> tuple[float, float]:
+def job_rate(launch: Launch) -> tuple[float, float]:
     """Returns the job's images per second after its first batch, and the seconds until then."""
     progress = TimedProgress()
     started = time.perf_counter()
-    JobDirectory(options.output).claim(job)
-    with PROCESS.launching(options.output, progress):
-        run(options, job, source, units, FailureLimit(None), ["--runner=FnApiRunner"])
+    with mock.patch.object(process_registry, "JobProgress", lambda: progress):
+        launch.run()
     first, last = progress.marks[0][0], progress.marks[-1][0]
     return sum(rows for _, rows in progress.marks[1:]) / (last - first), first - started
 
@@ -105,16 +101,16 @@ def main() -> int:
         tower = ImageTowerOptions(name="efficientnet-lite0", resize="square", compute_type=asked.compute_type)
         decoding = DecodingOptions(decode_in=asked.decode_in)
         table = repeat_table(pathlib.Path(folder), asked.copies)
-        options = EmbedOptions(source=str(table), tower=tower, output=f"{folder}/out", decoding=decoding)
-        source = open_source(options.source)
-        job, units = plan(options, source)
-        embedder = PROCESS.embedder(tower, job.batch_size)
-        sys.stdout.write(f"the demo's embedding job, efficientnet-lite0, batch {job.batch_size} by a trial\n")
+        options = EmbedOptions(source=SourceSpec(str(table)), tower=tower, output=f"{folder}/out", decoding=decoding)
+        Launch(options)
+        batch_size = JobDirectory(options.output).settled_batch_size()
+        assert batch_size is not None
+        embedder = PROCESS.embedder(tower, batch_size)
+        sys.stdout.write(f"the demo's embedding job, efficientnet-lite0, batch {batch_size} by a trial\n")
         towers, shares = [tower_rate(embedder, asked.copies * TOWER_IMAGES)], []
         for number in range(NUM_JOBS):
-            output = f"{folder}/out-{number}"
-            again = dataclasses.replace(options, output=output), dataclasses.replace(job, output=output), source, units
-            rate, set_up_s = job_rate(*again)
+            again = dataclasses.replace(options, output=f"{folder}/out-{number}", batch_size=batch_size)
+            rate, set_up_s = job_rate(Launch(again))
             towers.append(tower_rate(embedder, asked.copies * TOWER_IMAGES))
             shares.append(rate / statistics.mean(towers[-2:]))
             sys.stdout.write(

@@ -177,6 +177,8 @@ class JobDirectory:
         return Job(options=options, plan=plan, tower=TowerCard.model_validate(tower), batch_size=batch_size)
 
     def _settle(self, name: str, value: dict[str, Any]) -> dict[str, Any]:
+        if found := self._settled(name):
+            return found
         self.folder.create(name, json.dumps(value).encode())
         found = self._settled(name)
         assert found is not None, "was just created"
