@@ -95,8 +95,8 @@ def test_other_content_by_the_same_path_is_another_job(tmp_path, monkeypatch, ca
     capsys.readouterr()
     assert run(monkeypatch, *arguments(table, tmp_path / "out")) == 2
     message = (
-        f"error: {tmp_path}/out: belongs to another job: the content of {table} has changed since the output was begun; "
-        "choose another --output\n"
+        f"error: {tmp_path}/out: belongs to another job: the content of {table} has changed since the output was begun"
+        "; choose another --output\n"
     )
     assert capsys.readouterr().err == message
 
