@@ -8,13 +8,14 @@ pipeline's options.
 """
 
 import argparse
+import json
 import logging
 import os
 import sys
 from collections.abc import Sequence
 
-from apache_beam.portability.api import beam_provision_api_pb2, beam_provision_api_pb2_grpc, endpoints_pb2
-from google.protobuf import json_format, text_format
+from apache_beam.portability.api import beam_provision_api_pb2, beam_provision_api_pb2_grpc
+from apache_beam.runners.job.utils import struct_to_dict
 from grpc import insecure_channel
 
 _ANSWER_S = 60
@@ -41,16 +42,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
             .info
         )
     os.environ["WORKER_ID"] = worker_id
-    os.environ["PIPELINE_OPTIONS"] = json_format.MessageToJson(info.pipeline_options)
+    os.environ["PIPELINE_OPTIONS"] = json.dumps(struct_to_dict(info.pipeline_options))
     os.environ["RUNNER_CAPABILITIES"] = " ".join(info.runner_capabilities)
-    for name, url, default in (
-        ("CONTROL", info.control_endpoint.url, given.control_endpoint),
-        ("LOGGING", info.logging_endpoint.url, given.logging_endpoint),
+    for name, url in (
+        ("CONTROL", info.control_endpoint.url or given.control_endpoint),
+        ("LOGGING", info.logging_endpoint.url or given.logging_endpoint),
+        ("STATUS", info.status_endpoint.url),
     ):
-        descriptor = endpoints_pb2.ApiServiceDescriptor(url=url or default)
-        os.environ[f"{name}_API_SERVICE_DESCRIPTOR"] = text_format.MessageToString(descriptor)
-    if info.status_endpoint.url:
-        os.environ["STATUS_API_SERVICE_DESCRIPTOR"] = text_format.MessageToString(info.status_endpoint)
+        if url:  # a message as text, which is what Beam reads
+            os.environ[f"{name}_API_SERVICE_DESCRIPTOR"] = f"url: {json.dumps(url)}"
     from apache_beam.runners.worker import sdk_worker_main
 
     logging.captureWarnings(True)
