@@ -62,6 +62,7 @@ class RunningJob:
       runner: name of the runner's class.
       job_id: the engine's name for it; None where it has none.
       link: its page in a console; None where there is none.
+      service: the engine's own view of it; None where there is none.
       exception: what the runner raised, once the job has ended badly.
     """
 
@@ -74,7 +75,7 @@ class RunningJob:
         pipeline: beam.Pipeline | None = None,
     ):
         """Takes the result of a pipeline that was submitted, or a pipeline whose runner blocks until it has ended."""
-        self.runner, self._result, self._service = runner, result, service
+        self.runner, self._result, self.service = runner, result, service
         self.job_id: str | None = service.job_id if service else getattr(result, "_job_id", None)
         self.link: str | None = service.link if service else None
         self.exception: BaseException | None = None
@@ -124,7 +125,7 @@ class RunningJob:
         """Returns why the job has failed, with a worker's own sentence for `in_words` to find; "" if it has not."""
         if self.state() not in ("failed", "cancelled"):
             return ""
-        texts = [self._service.failure()] if self._service else _messages(self._result)
+        texts = [self.service.failure()] if self.service else _messages(self._result)
         if self.exception is not None:
             texts += ["".join(traceback.format_exception(self.exception))]
         return "\n".join(text for text in texts if text)
