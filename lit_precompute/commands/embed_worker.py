@@ -1,4 +1,4 @@
-"""`lit-embed-worker`: a worker of a Spark or Flink cluster, which the engine starts on its machine; see docs/engines.md."""
+"""`lit-embed-worker`: a worker that a Spark or Flink cluster starts on its machines; see docs/engines.md."""
 
 import argparse
 from collections.abc import Sequence
