@@ -88,7 +88,7 @@ setuptools.setup(
     entry_points={
         "console_scripts": [
             "lit-embed=lit_precompute.commands.embed:main",
-            "lit-embed-worker=lit_precompute.pipelines.engines.boot:main",
+            "lit-embed-worker=lit_precompute.commands.embed_worker:main",
             "lit-tune=lit_precompute.commands.tune:main",
             "lit-eval=lit_precompute.commands.evaluate:main",
             "lit-data=lit_precompute.commands.data:main",

@@ -13,7 +13,7 @@ import sys
 
 import apache_beam
 
-from lit_precompute.pipelines.engines import boot
+from lit_precompute.commands import embed_worker
 from tests.engines.servers import free_port
 
 HERE = pathlib.Path(__file__).parent
@@ -170,6 +170,6 @@ def _flags(job_port, staged):
 def workers(folder):
     """Returns the flags that make the engine start workers with this Python."""
     command = pathlib.Path(folder) / "lit-embed-worker"
-    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m {boot.__name__} "$@"\n')
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m {embed_worker.__name__} "$@"\n')
     command.chmod(0o755)
     return ["--environment_type=PROCESS", f"--environment_options=process_command={command}"]

@@ -10,7 +10,7 @@ from apache_beam.portability.api import beam_provision_api_pb2, beam_provision_a
 from apache_beam.runners.worker import sdk_worker_main
 from google.protobuf import struct_pb2, text_format
 
-from lit_precompute.pipelines.engines import boot
+from lit_precompute.commands import embed_worker
 
 
 class Services(beam_provision_api_pb2_grpc.ProvisionServiceServicer):
@@ -43,7 +43,7 @@ def test_what_the_engine_says_reaches_beams_worker(address, monkeypatch, worker_
     monkeypatch.setattr(os, "environ", dict(os.environ))
     started = []
     monkeypatch.setattr(sdk_worker_main, "main", started.append)
-    boot.main([f"--id={worker_id}", f"--provision_endpoint={address}", "--logging_endpoint=127.0.0.1:12"])
+    embed_worker.main([f"--id={worker_id}", f"--provision_endpoint={address}", "--logging_endpoint=127.0.0.1:12"])
     assert len(started) == 1
     assert os.environ["WORKER_ID"] == "worker-7"
     assert json.loads(os.environ["PIPELINE_OPTIONS"]) == {"beam:option:experiments:v1": ["one"]}
