@@ -39,6 +39,7 @@ ALSO = {
     "precompute/sources/columnar/": {"pyarrow"},
     "tune/evaluation/show": {"PIL", "precompute", "matplotlib"},
     "tune/training/plots.py": {"matplotlib"},
+    "lit_precompute/commands/embed/sheet.py": {"PIL"},
 }
 
 
