@@ -14,9 +14,13 @@ import os
 import pathlib
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
+from array_record.python.array_record_module import ArrayRecordWriter
+
 from demo import data
+from lit_precompute.schemas import Manifest
 
 FIGURES = pathlib.Path(__file__).with_name("figures.json")
 _COMMANDS = pathlib.Path(sys.executable).parent
@@ -40,6 +44,25 @@ def _sha256(path: pathlib.Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def _shards(dataset: pathlib.Path) -> Iterator[tuple[str, str]]:
+    """Yields each table's only file by its name in format version 2, and the hash that it had there.
+
+    Version 3 has no file without rows, and keeps a single block without a container.
+    """
+    manifest = Manifest.read(dataset)
+    for table in manifest.tables:
+        file = manifest.shards.file(table.name, 0)
+        path = dataset / file.name if file else None
+        if path is None or path.suffix == ".arrow":
+            blocks = [] if path is None else [path.read_bytes()]
+            path = dataset.parent / f"{dataset.name}-{table.name}.arrayrecord"
+            writer = ArrayRecordWriter(str(path), "group_size:1,uncompressed")
+            for block in blocks:
+                writer.write(block)
+            writer.close()
+        yield f"{dataset.name}/{table.name}/part-00000-of-00001.arrayrecord", _sha256(path)
+
+
 def compute(folder: pathlib.Path) -> dict[str, Any]:
     """Returns the hashes of what the demo writes, and what it measures."""
     folder.mkdir(parents=True)
@@ -50,10 +73,9 @@ def compute(folder: pathlib.Path) -> dict[str, Any]:
     _run(folder, "lit-tune", "--dataset", "train", "--recipe", "demo", "--output", "run")
     held_out = ["--model", "run/model", "--dataset", "heldout", "--json"]
     metrics = [json.loads(line) for line in (folder / "run/metrics.jsonl").read_text().splitlines()]
-    shards = sorted(path for part in ("train", "heldout") for path in (folder / part).rglob("*.arrayrecord"))
     return {
-        "fingerprint": json.loads((folder / "train/manifest.json").read_text())["tower"]["fingerprint"],
-        "shards": {path.relative_to(folder).as_posix(): _sha256(path) for path in shards},
+        "fingerprint": Manifest.read(folder / "train").tower.fingerprint,
+        "shards": {name: digest for part in ("heldout", "train") for name, digest in _shards(folder / part)},
         "parameters": _sha256(folder / "run/model/parameters.safetensors"),
         "metrics": [{key: value for key, value in line.items() if key != "pairs_per_second"} for line in metrics],
         "zero_shot": json.loads(_run(folder, "lit-eval", "zero-shot", *held_out, "--classes", "subcategories.txt")),
