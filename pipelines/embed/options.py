@@ -19,7 +19,7 @@ class EmbedOptions:
     Attributes:
       source: The source of images and texts.
       tower: The image tower.
-      output: Directory of the dataset; a job that was begun there is resumed.
+      output: Directory or URL of the dataset; a job that was begun there is resumed.
       batch_size: Images per batch, over all devices; by default a short trial chooses, and the job keeps its choice.
       rows_per_shard: Rows per shard: the unit of work, retry and resume.
       vector_type: Type that embeddings are stored in; int8 has a scale per row. docs/format.md compares them.

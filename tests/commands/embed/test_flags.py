@@ -8,7 +8,8 @@ import tyro
 from lit_precompute.commands.embed.flags import flat_flags
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.precompute.options import DecodingOptions
-from lit_precompute.precompute.sources.source import SourceColumns, SourceError
+from lit_precompute.precompute.sources.source import SourceError
+from lit_precompute.precompute.sources.spec import SourceColumns, SourceSpec
 from lit_precompute.towers.options import ImageTowerOptions
 from tests.pipelines.embed.making import run
 
@@ -36,8 +37,17 @@ FLAGS = {
     "texts-column": "texts",
     "label-column": "label",
     "key-column": "key",
+    "named-text": "",
     "sample-name": "first-dot",
+    "gather": "False",
+    "key-folders": "0",
+    "whole-tars": "False",
+    "split": "None",
+    "limit": "None",
+    "device": "auto",
 }
+# Of the command, not of the job.
+OWN_FLAGS = {"wait": "True"}
 
 
 def parse(*arguments):
@@ -53,25 +63,35 @@ def test_help_lists_every_flag_with_its_default_and_a_sentence(monkeypatch, caps
     for part in re.split(r"^\W+--(?=[a-z])", said, flags=re.MULTILINE)[1:]:
         flag, text = part.split(maxsplit=1)
         assert re.search(r"\w+ \w+ \w+", text), f"--{flag} has no help"
-        found[flag] = re.findall(r"\(default: (\S+)\)|(\(required\))", text)[-1]
-    assert {flag: default or required for flag, (default, required) in found.items()} == FLAGS
+        found[flag.rstrip(",")] = re.findall(r"\(default: (\S*)\)|(\(required\))", text)[-1]
+    assert {flag: default or required for flag, (default, required) in found.items()} == FLAGS | OWN_FLAGS
 
 
 def test_omitted_flags_have_the_options_defaults():
-    assert parse() == EmbedOptions(source="a.tsv", tower=ImageTowerOptions(name="vit_b16"), output="out")
+    assert parse() == EmbedOptions(source=SourceSpec("a.tsv"), tower=ImageTowerOptions(name="vit_b16"), output="out")
 
 
 def test_each_flag_reaches_its_option():
     tower = {"weights": "w.npz", "resolution": 64, "resize": "square", "pooling": "map", "compute-type": "bfloat16"}
     columns = {"image": "file", "text": "caption", "texts": "captions", "label": "class", "key": "id"}
     others = {"batch-size": 8, "rows-per-shard": 9, "dtype": "int8", "max-failures": "5%", "source-format": "tsv"}
-    others["sample-name"] = "last-dot"
+    others |= {"sample-name": "last-dot", "key-folders": 2, "split": "train", "limit": 7, "device": "cpu"}
     decoding = {"decode-in": "processes", "decode-workers": 3, "max-pixels": 5000, "max-pixels-in-flight": 9000}
     given = tower | {f"{name}-column": value for name, value in columns.items()} | others | decoding
-    assert {"source", "tower", "output", *given} == {*FLAGS}
-    found = parse(*(part for flag, value in given.items() for part in (f"--{flag}", value)))
+    switches = ["--gather", "--whole-tars", "--named-text", "title=TITLE", "tags=KEYWORDS"]
+    assert {"source", "tower", "output", "gather", "whole-tars", "named-text", *given} == {*FLAGS}
+    found = parse(*(part for flag, value in given.items() for part in (f"--{flag}", value)), *switches)
     assert found == EmbedOptions(
-        source="a.tsv",
+        source=SourceSpec(
+            "a.tsv",
+            format="tsv",
+            columns=SourceColumns(**columns, named=("title=TITLE", "tags=KEYWORDS")),
+            sample_name="last-dot",
+            gather=True,
+            key_folders=2,
+            whole_tars=True,
+            split="train",
+        ),
         output="out",
         tower=ImageTowerOptions(
             name="vit_b16",
@@ -81,14 +101,13 @@ def test_each_flag_reaches_its_option():
             pooling="map",
             compute_type="bfloat16",
         ),
-        columns=SourceColumns(**columns),
         decoding=DecodingOptions(decode_in="processes", decode_workers=3, max_pixels=5000, max_pixels_in_flight=9000),
         batch_size=8,
         rows_per_shard=9,
         vector_type="int8",
         max_failures="5%",
-        source_format="tsv",
-        sample_name="last-dot",
+        limit=7,
+        device="cpu",
     )
 
 
