@@ -6,11 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from lit_precompute.pipelines.embed.markers import ShardMarker
 from lit_precompute.schemas import failures_table
-from lit_precompute.schemas.dataset_files import shard_file_name
-from lit_precompute.schemas.manifest.parts import ShardFile
-from lit_precompute.schemas.reading.table_reader import TableReader
+from lit_precompute.schemas.reading.table_reader import read_shard_table
 from lit_precompute.schemas.storage import open_folder
-from lit_precompute.schemas.tables import FAILURES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,13 +54,8 @@ def example_of_failure(output: str, markers: Sequence[ShardMarker]) -> str:
     """Returns the first row that failed for the most frequent reason: its key, source and message."""
     (reason, _), *_ = _counts(markers)
     marker = next(marker for marker in markers if reason in marker.reasons)
-    info = marker.info.files[FAILURES]
-    file = ShardFile(shard_file_name(FAILURES, marker.info.shard, info.num_blocks), info)
-    reader = TableReader(open_folder(output), failures_table(), [file])
-    try:
-        row = next(row for row in reader.read_shard(0).to_pylist() if row["reason"] == reason)
-    finally:
-        reader.close()
+    rows = read_shard_table(open_folder(output), failures_table(), marker.info).to_pylist()
+    row = next(row for row in rows if row["reason"] == reason)
     source = (
         f" ({row['source']})" if row["source"] not in (row["key"], "") and row["source"] not in row["message"] else ""
     )

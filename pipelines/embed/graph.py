@@ -16,6 +16,7 @@ from apache_beam.pvalue import AsSingleton, PCollection
 
 from lit_precompute.pipelines.embed.groups import Group, count_groups, group_units
 from lit_precompute.pipelines.embed.job_directory import JobDirectory
+from lit_precompute.pipelines.embed.keys import DealHashes
 from lit_precompute.pipelines.embed.launch_options import LaunchOptions
 from lit_precompute.pipelines.embed.look import FILES_PER_ELEMENT, FindRepeats, LookIntoFiles, StorePlan
 from lit_precompute.pipelines.embed.publish import Publish
@@ -111,13 +112,18 @@ def _embed(
         )
         failures = [_count_failures(number, results)] if is_limited else []
         results.append(units | f"Embed{number}" >> beam.ParDo(EmbedUnit(launch), *failures))
-    return (
-        results
-        | "Results" >> beam.Flatten()
-        | "AllResults" >> beam.Map(lambda result: (None, result))
-        | "AtOnce" >> beam.GroupByKey()
-        | "Publish" >> beam.ParDo(Publish(launch))
+    all_results = results | "Results" >> beam.Flatten()
+    repeats = (
+        all_results
+        | "DealHashes" >> beam.ParDo(DealHashes(launch.embed.output))
+        | "HashesByBucket" >> beam.GroupByKey()
+        | "FindRepeatedKeys" >> beam.ParDo(FindRepeats())
     )
+    together = {
+        "results": all_results | "AllResults" >> beam.Map(lambda result: (None, result)),
+        "repeats": repeats | "AllRepeatedKeys" >> beam.Map(lambda repeat: (None, repeat)),
+    }
+    return together | "AtOnce" >> beam.CoGroupByKey() | "Publish" >> beam.ParDo(Publish(launch))
 
 
 def _count_failures(number: int, results: Sequence[PCollection[bytes]]) -> AsSingleton:

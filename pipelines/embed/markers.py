@@ -19,12 +19,16 @@ _READERS = 32
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ShardMarker:
-    """A finished shard with its probes, notes and failures: for each reason the number of rows and the first key."""
+    """A finished shard with its probes, notes and failures: for each reason the number of rows and the first key.
+
+    `has_hashes` says whether the hashes of its keys were stored, because only reading told the keys.
+    """
 
     info: ShardInfo
     probes: list[Probe]
     reasons: dict[str, tuple[int, str]]
     notes: list[Note]
+    has_hashes: bool = False
 
     def to_bytes(self) -> bytes:
         """Returns the marker as JSON."""
@@ -33,6 +37,7 @@ class ShardMarker:
             "probes": [probe.model_dump() for probe in self.probes],
             "reasons": self.reasons,
             "notes": [note.model_dump() for note in self.notes],
+            **({"has_hashes": True} if self.has_hashes else {}),
         }
         return json.dumps(content).encode()
 
@@ -45,6 +50,7 @@ class ShardMarker:
             probes=[Probe.model_validate(probe) for probe in content["probes"]],
             reasons={reason: (count, key) for reason, (count, key) in content["reasons"].items()},
             notes=[Note.model_validate(note) for note in content["notes"]],
+            has_hashes=content.get("has_hashes", False),
         )
 
 

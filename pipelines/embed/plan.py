@@ -31,6 +31,7 @@ class Plan:
       tables: those that the source's rows have values for.
       extent: what its rows were counted from.
       notes: what of it belongs to no row.
+      has_keys: whether the looks told all keys, so that none repeats.
       units: the work units.
     """
 
@@ -39,6 +40,7 @@ class Plan:
     tables: tuple[TableSchema, ...]
     extent: str
     notes: tuple[Note, ...]
+    has_keys: bool
     units: "UnitList"
 
     @property
@@ -53,6 +55,7 @@ class Plan:
             "tables": [table.model_dump() for table in self.tables],
             "extent": self.extent,
             "notes": [note.model_dump() for note in self.notes],
+            "has_keys": self.has_keys,
             "num_units": len(self.units),
             "num_rows": self.num_rows,
         }
@@ -76,6 +79,7 @@ class Plan:
             tables=tuple(TableSchema.model_validate(table) for table in described["tables"]),
             extent=described["extent"],
             notes=tuple(Note.model_validate(note) for note in described["notes"]),
+            has_keys=described["has_keys"],
             units=UnitList(tuple(lines[int(count) :]), described["num_rows"]),
         )
 
@@ -148,6 +152,7 @@ def make_plan(
         tables=survey.tables,
         extent=survey.extent,
         notes=tuple(add_up(note for look in looks for note in look.notes)),
+        has_keys=all(look.has_keys for look in looks),
         units=UnitList.of(units if limit is None else _first_rows(units, limit)),
     )
 

@@ -1,7 +1,8 @@
 """Publishing the dataset, when every unit has its shard."""
 
 import collections
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import apache_beam as beam
 
@@ -9,6 +10,7 @@ from lit_precompute.pipelines.embed.attempts import Attempts, SetAside
 from lit_precompute.pipelines.embed.errors import NotPublishedError, located
 from lit_precompute.pipelines.embed.failure_limit import FailureLimit, describe_failures, example_of_failure
 from lit_precompute.pipelines.embed.job_directory import JobDirectory
+from lit_precompute.pipelines.embed.keys import check_shards
 from lit_precompute.pipelines.embed.launch_options import LaunchOptions
 from lit_precompute.pipelines.embed.markers import ShardMarker
 from lit_precompute.pipelines.embed.options import EmbedOptions
@@ -20,7 +22,7 @@ _MAX_NAMED = 5
 
 
 class Publish(beam.DoFn):
-    """Takes the results of all units; publishes the manifest, or fails and says what is missing.
+    """Takes the results of all units and hashes of keys that repeat; publishes, or says why it cannot.
 
     A source of which a local file has changed since it was listed is an error, too.
     """
@@ -29,7 +31,7 @@ class Publish(beam.DoFn):
         """Takes the launch."""
         self._launch = launch
 
-    def process(self, element: tuple[None, Iterable[bytes]]) -> Iterator[int]:
+    def process(self, element: tuple[None, Mapping[str, Iterable[Any]]]) -> Iterator[int]:
         """Yields the dataset's number of rows."""
         output = self._launch.embed.output
         directory = JobDirectory(output)
@@ -37,7 +39,7 @@ class Publish(beam.DoFn):
             directory.sweep()
             return
         with located("publishing the dataset", output):
-            results = [Result.from_bytes(data) for data in element[1]]
+            results = [Result.from_bytes(data) for data in element[1]["results"]]
             markers = {result.marker.info.shard: result.marker for result in results if result.marker}
             plan = directory.plan()
             assert plan is not None, "units were embedded after it was stored"
@@ -50,6 +52,8 @@ class Publish(beam.DoFn):
                     Attempts(directory.folder, self._launch.name).forget_unit(each.unit)
                 raise NotPublishedError(reason)
             self._launch.files.check()
+            what_to_do = self._launch.source.on_repeated_keys
+            check_shards(directory.folder, plan.tables, markers, dict(element[1]["repeats"]), what_to_do)
             yield directory.publish(directory.job(self._launch.embed, plan), markers.values()).num_rows
 
 

@@ -13,6 +13,7 @@ from lit_precompute.pipelines.embed.errors import in_words, located
 from lit_precompute.pipelines.embed.failure_limit import FailureLimit
 from lit_precompute.pipelines.embed.job import BLOCK_ROWS, Job
 from lit_precompute.pipelines.embed.job_directory import JobDirectory
+from lit_precompute.pipelines.embed.keys import store_hashes
 from lit_precompute.pipelines.embed.launch_options import LaunchOptions
 from lit_precompute.pipelines.embed.markers import ShardMarker
 from lit_precompute.pipelines.embed.preparing import settled_job
@@ -132,7 +133,8 @@ class EmbedUnit(beam.DoFn):
             environment=PROCESS.environment(),
         ) as writer:
             with self._launch.files.unchanged([part.path for part in unit.files]):
-                examples = self._examples(job, unit)
+                keys: list[str] = []
+                examples = self._examples(job, unit, keys)
                 for batch in embed_examples(examples, embedder, preparer, job.options.vector_type):
                     self._check_stop()
                     _append(writer, job, batch)
@@ -143,19 +145,25 @@ class EmbedUnit(beam.DoFn):
                         for note in example.notes:
                             notes.add(note, example.key)
             info = writer.finish()
+        has_hashes = not job.plan.has_keys
+        if has_hashes:
+            store_hashes(self._directory.folder, unit.number, keys)
         return ShardMarker(
             info=info,
             probes=writer.probes.draw(share_of_shard(unit.number, len(job.plan.units))),
             reasons=dict(reasons),
             notes=[Note(what=what, count=count, first=key) for what, (count, key) in notes],
+            has_hashes=has_hashes,
         )
 
-    def _examples(self, job: Job, unit: WorkUnit) -> Iterator[Example]:
+    def _examples(self, job: Job, unit: WorkUnit, keys: list[str]) -> Iterator[Example]:
+        """Yields a unit's rows; adds their keys to `keys`."""
         source = self._launch.source
         unique = Uniqueness(source.on_repeated_keys)
         parts = (source.read(part, job.plan.tables) for part in unit.files)
         for example in itertools.islice(itertools.chain.from_iterable(parts), unit.max_rows):
             unique.check(example.key, example.source)
+            keys.append(example.key)
             yield example
 
     def _check_stop(self) -> None:

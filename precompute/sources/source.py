@@ -113,6 +113,7 @@ class FileLook:
       content: a hash that differs where the rows do, as far as the look can tell; "" if it cannot.
       notes: what belongs to no row.
       findings: what `Source.survey` needs to know of it, as JSON of bounded size.
+      has_keys: whether the look told the keys; set by `without_hashes`.
     """
 
     path: str
@@ -123,11 +124,13 @@ class FileLook:
     content: str = ""
     notes: tuple[Note, ...] = ()
     findings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    has_keys: bool = True
 
     def without_hashes(self) -> FileLook:
         """Returns what is kept of the look: its hashes are large, and their digest becomes part of `content`."""
         digest = hashlib.sha256(f"{self.sha256} {self.content} ".encode() + self.key_hashes).hexdigest()
-        return dataclasses.replace(self, key_hashes=b"", content=digest)
+        has_keys = bool(self.key_hashes) or not self.slices
+        return dataclasses.replace(self, key_hashes=b"", content=digest, has_keys=has_keys)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
