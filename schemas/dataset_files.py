@@ -10,10 +10,9 @@ from lit_precompute.schemas.storage import (
     HOW_TO_MEND,
     DatasetError,
     Folder,
+    absolute,
     file_sha256,
-    is_url,
     open_folder,
-    refuse_url,
 )
 
 # A file of one block is the block itself; a container would pad it to 131,072 bytes.
@@ -52,9 +51,7 @@ def dataset_folder(path: str | os.PathLike[str] | Folder) -> Folder:
     """
     if not isinstance(path, str | os.PathLike):
         return path
-    if not is_url(os.fspath(path)):
-        refuse_url("dataset", path)
-    return open_folder(path)
+    return open_folder(absolute(path, what="dataset", writing=False))
 
 
 class Described(Protocol):

@@ -1,4 +1,4 @@
-"""A URL where only a local path can be used is refused in words, before any work."""
+"""A URL that nothing can be written to or read from is refused in words, before any work."""
 
 import subprocess
 import sys
@@ -9,14 +9,11 @@ import pytest
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        (
-            "embed run --source t.csv --tower vit_b16 --output gs://bucket/emb",
-            "--output gs://bucket/emb: must be a local",
-        ),
-        ("embed run --source t.csv --tower vit_b16 --output file:///tmp/x", "file:// address; leave out file://"),
-        ("tune --dataset s3://bucket/emb --output run", "dataset s3://bucket/emb: must be a local path"),
-        ("eval retrieval --model m --dataset gs://bucket/emb", "dataset gs://bucket/emb: must be a local path"),
-        ("data info hdfs:/emb", "dataset hdfs:/emb: must be a local path"),
+        ("embed run --source t.csv --tower vit_b16 --output https://host/emb", "https:// can only be read from"),
+        ("embed run --source t.csv --tower vit_b16 --output gs:/bucket/emb", "write gs://bucket/emb, or ./gs:/bucket"),
+        ("embed run --source t.csv --tower vit_b16 --output gs:///emb", "names no bucket; write gs://BUCKET/"),
+        ("data info hdfs:/emb", "dataset hdfs:/emb: a URL has two slashes after hdfs:"),
+        ("data info nowhere://bucket/emb", "unknown scheme 'nowhere'"),
     ],
 )
 def test_a_url_is_refused(tmp_path, command, words):
