@@ -39,6 +39,10 @@ def _read_headers(file):
         position += BLOCK - -num_bytes // BLOCK * BLOCK
 
 
+# gcsfs asks in two ways at once what a file is, and may ask once more before it drops the slower one.
+_TO_DESCRIBE = 4
+
+
 def _cost(proxy):
     """Returns the bytes and the requests since the last call."""
     passed, proxy.passed = proxy.passed, []
@@ -57,11 +61,11 @@ def test_looking_at_headers_and_reading_it_all_costs_little_more_than_the_bytes(
         with open_file(url) as file:
             assert _read_headers(file) == 2 * num_samples
         num_looked, num_asked = _cost(proxy)
-        assert num_asked <= num_samples + 4  # not one for each header
+        assert num_asked <= num_samples + 2 + _TO_DESCRIBE  # not one for each header
         parts = [read_range(url, start, min(start + (10 << 20), len(tar))) for start in range(0, len(tar), 10 << 20)]
         assert b"".join(parts) == tar
         num_read, num_asked = _cost(proxy)
-        assert len(parts) <= num_asked <= len(parts) + 1  # a busy machine may lose one
+        assert len(parts) <= num_asked <= len(parts) + _TO_DESCRIBE
         assert num_looked + num_read <= 1.05 * len(tar)
 
 
@@ -75,7 +79,7 @@ def test_small_members_are_read_through_in_few_requests(request, server):
             assert _read_headers(file) == 800
         num_read, num_asked = _cost(proxy)
         assert num_read <= len(tar)
-        assert num_asked <= 14
+        assert num_asked <= 12 + _TO_DESCRIBE
 
 
 @pytest.mark.parametrize("server", ["gcs_server", "s3_server"])
@@ -88,7 +92,7 @@ def test_a_file_that_is_read_in_order_is_fetched_once(request, server):
             assert b"".join(iter(lambda: file.read(100_000), b"")) == content
         num_read, num_asked = _cost(proxy)
         assert num_read <= 1.001 * len(content)
-        assert num_asked <= 14
+        assert num_asked <= 12 + _TO_DESCRIBE
         with open_file(folder.join("a")) as file:
             assert file.read() == content
         assert _cost(proxy) == (len(content), 1)
