@@ -78,7 +78,7 @@ def write_as_float32(path, dataset_path) -> str:
     """Writes another dataset's embeddings as float32, with the same keys and texts."""
     with EmbeddingDataset.open(dataset_path) as dataset:
         rows = dataset.rows(0, dataset.num_rows)
-        options = {"tower": dataset.manifest.tower, "source": dataset.manifest.source, "block_rows": 16}
+        options = {"tower": dataset.manifest.tower, "source": dataset.manifest.source.info(), "block_rows": 16}
     with DatasetWriter(path, tables=[captions_table()], vector_type="float32", **options) as writer:
         columns = {"captions": {"texts": rows["texts"].to_pylist()}}
         writer.write(keys=rows["key"].to_pylist(), embeddings=rows.vectors(), columns=columns)
