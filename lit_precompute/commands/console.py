@@ -54,7 +54,7 @@ def take_debug_flag(arguments: list[str]) -> None:
 
 def is_debugging() -> bool:
     """Returns whether `--debug` was given."""
-    return _LOGGER.isEnabledFor(logging.DEBUG)
+    return _LOGGER.level == logging.DEBUG  # its own: libraries may change the root's
 
 
 def fail(message: object, status: int = 2, *, with_traceback: bool = False) -> NoReturn:

@@ -3,6 +3,7 @@
 The command runs in this process, as its start takes longer than the job; what worker processes print is captured, too.
 """
 
+import logging
 import pathlib
 import re
 import shutil
@@ -43,7 +44,11 @@ def launch(table, tmp_path, monkeypatch, capfd):
         status = run(monkeypatch, *given, *more)
         return status, capfd.readouterr().err
 
-    return launch
+    loggers = [logging.getLogger(), logging.getLogger("lit_precompute")]
+    levels = [logger.level for logger in loggers]
+    yield launch
+    for logger, level in zip(loggers, levels, strict=True):  # --debug changes them
+        logger.setLevel(level)
 
 
 def _workers(mode):
