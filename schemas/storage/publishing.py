@@ -15,16 +15,7 @@ import uuid
 from collections.abc import Callable
 from typing import TextIO
 
-from lit_precompute.schemas.storage.names import WORK_FOLDER
-
 _UNFINISHED = re.compile(r"\..+\.[0-9a-f]{32}", re.DOTALL)  # `unique_name` of a hidden one
-
-
-def temporary_path(directory: str | os.PathLike[str], name: str) -> pathlib.Path:
-    """Returns a path under the dataset's work folder that no other attempt uses; its folder exists."""
-    folder = pathlib.Path(directory) / WORK_FOLDER / "temporary"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / unique_name(name)
 
 
 def publish(temporary: pathlib.Path, path: pathlib.Path) -> None:

@@ -9,13 +9,12 @@ Not here: finding samples (`tar_samples`) and reading members (`member_files`).
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.sources.spec import SourceColumns
-from lit_precompute.precompute.sources.values import parse_json_as_it_is, read_label, read_texts, short
+from lit_precompute.precompute.sources.values import is_python, parse_json_as_it_is, read_label, read_texts, short
 from lit_precompute.precompute.sources.webdataset.tar_members import Member, shown
 
 ReadMember = Callable[[Member], bytes]
@@ -52,7 +51,7 @@ def read_words(parts: Mapping[str, Member], read: ReadMember, columns: SourceCol
     names = text_names(columns)
     if values and not written and values.keys().isdisjoint(names):
         notes.append(f"JSON without {', '.join(names[:-1])} or {names[-1]}")
-    texts = [text for text in written if not any(_is_python(text, values.get(name)) for name in names)]
+    texts = [text for text in written if not any(is_python(text, values.get(name)) for name in names)]
     for name in names:
         texts += _texts_of_json(values, name, notes)
     named = {
@@ -123,8 +122,3 @@ def _text(member: Member, read: ReadMember) -> str:
         return read(member).decode("utf-8-sig").strip()
     except UnicodeDecodeError as error:
         raise ImageError("unreadable", f"{shown(member.name)}: not UTF-8 at byte {error.start}") from error
-
-
-def _is_python(text: str, value: Any) -> bool:
-    """Returns whether a text is img2dataset's rendering of a caption that is no string: "nan", "['a', 'b']"."""
-    return text == str(value) and (isinstance(value, list) or (isinstance(value, float) and math.isnan(value)))
