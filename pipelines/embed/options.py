@@ -27,6 +27,7 @@ class EmbedOptions:
       max_failures: Exit with status 1 if more rows fail: a count (100) or a share (0.5%); by default never.
       limit: Rows to embed, at most, from the first on; by default all.
       device: What embeds; `auto` takes what there is, but refuses a CPU on a machine with an accelerator.
+      num_devices: How many of them each process has to find; by default it takes all there are.
     """
 
     source: SourceSpec
@@ -39,11 +40,13 @@ class EmbedOptions:
     max_failures: str | None = None
     limit: int | None = None
     device: Device = "auto"
+    num_devices: int | None = None
 
     def __post_init__(self):
         check_count("--batch-size", self.batch_size)
         check_count("--rows-per-shard", self.rows_per_shard)
         check_count("--limit", self.limit)
+        check_count("--num-devices", self.num_devices)
         if self.device not in get_args(Device):
             raise ValueError(f"--device must be one of {', '.join(get_args(Device))}, got {self.device!r}")
         if self.vector_type not in VECTOR_TYPES:
@@ -51,6 +54,11 @@ class EmbedOptions:
         if not self.output:
             raise ValueError("--output must name a directory, got ''")
         FailureLimit.parse(self.max_failures, num_rows=0)
+
+    def on(self, device: Device, num_devices: int | None) -> "EmbedOptions":
+        """Returns the options for machines that are asked for with an accelerator, which workers then have to find."""
+        given = device if self.device == "auto" else self.device
+        return dataclasses.replace(self, device=given, num_devices=self.num_devices or num_devices)
 
     def recorded(self) -> dict[str, Any]:
         """Returns the options that a job records, as far as they are given: the batch size may be chosen later."""
