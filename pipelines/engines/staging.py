@@ -33,6 +33,7 @@ def staging_flags(
     tower: str,
     urls: Sequence[str] = (),
     accelerator: Accelerator = "cpu",
+    is_installed: bool = True,
 ) -> list[str]:
     """Returns the flags to add so that workers elsewhere can import this package and the user's tower.
 
@@ -41,6 +42,7 @@ def staging_flags(
       tower: the tower's name; of `module:name`, the module is staged.
       urls: what the workers open: each store needs its driver.
       accelerator: what the workers embed on.
+      is_installed: whether workers install what is staged; if not, nothing is.
 
     Raises:
       ValueError: the tower's module cannot be staged.
@@ -48,10 +50,10 @@ def staging_flags(
     setup = PipelineOptions(list(beam_flags)).view_as(SetupOptions)
     has_image = bool(setup.view_as(WorkerOptions).sdk_container_image)
     wheels = []
-    if not has_image and not _is_staged_by_user(setup):
+    if is_installed and not has_image and not _is_staged_by_user(setup):
         wheels.append(package_wheel(requirements(accelerator, urls)))
     module = module_of(tower)
-    if module and not _is_below(setup.setup_file, module):
+    if is_installed and module and not _is_below(setup.setup_file, module):
         wheels.append(module_wheel(module, with_requirements=not has_image))
     flags = [f"--extra_package={wheel}" for wheel in wheels]
     if setup.save_main_session is None:
