@@ -144,7 +144,7 @@ class EmbedUnit(beam.DoFn):
                     for example in batch.examples:
                         for note in example.notes:
                             notes.add(note, example.key)
-            info = writer.finish()
+            info = writer.finish([Note(what=what, count=count, first=key) for what, (count, key) in notes])
         has_hashes = not job.plan.has_keys
         if has_hashes:
             store_hashes(self._directory.folder, unit.number, keys)
@@ -152,7 +152,6 @@ class EmbedUnit(beam.DoFn):
             info=info,
             probes=writer.probes.draw(share_of_shard(unit.number, len(job.plan.units))),
             reasons=dict(reasons),
-            notes=[Note(what=what, count=count, first=key) for what, (count, key) in notes],
             has_hashes=has_hashes,
         )
 
