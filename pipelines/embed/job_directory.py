@@ -253,7 +253,7 @@ class JobDirectory:
             towers=job.towers(),
             source=job.plan.source,
             probes=number_in_dataset((marker.info, marker.probes) for marker in ordered),
-            notes=[*job.plan.notes, *(note for marker in ordered for note in marker.notes)],
+            notes=job.plan.notes,
             job=job.recorded(),
             block_rows=BLOCK_ROWS,
         )
