@@ -15,7 +15,6 @@ Source: arXiv:2111.07991, appendix E.
 """
 
 import dataclasses
-import math
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,8 +43,3 @@ class ImageSeconds:
         The text side costs the same both ways.
         """
         return self.image / (self.image - self.row) if self.image > self.row else None
-
-
-def whole_epochs(epochs: float) -> int:
-    """Returns the first whole number of epochs beyond these."""
-    return math.floor(epochs) + 1

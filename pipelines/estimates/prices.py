@@ -133,11 +133,11 @@ def _parse(path: str, content: dict[str, Any]) -> Prices:
         path=path,
         date=date.isoformat(),
         **words,
-        dataflow=read_options(DataflowPrice, sections["dataflow"], "dataflow"),
+        dataflow=_part(DataflowPrice, sections["dataflow"], "dataflow"),
         dataflow_accelerators={name: _price(on_dataflow, name) for name in on_dataflow},
         machines=_each(MachinePrice, sections, "machines"),
         accelerators=_each(AcceleratorPrice, sections, "accelerators"),
-        storage=read_options(StoragePrice, sections["storage"], "storage"),
+        storage=_part(StoragePrice, sections["storage"], "storage"),
     )
 
 
@@ -156,7 +156,7 @@ def _part(kind: type[Part], value: Any, where: str) -> Part:
         return read_options(kind, _table(value, where), where)
     except OptionsError as error:
         message = str(error)
-        raise OptionsError(message if message.startswith(where) else f"{where}.{message}") from error
+        raise OptionsError(message if message.startswith(where) else f"{where}.{message}") from error  # its own rule
 
 
 def _price(prices: Mapping[str, Any], name: str) -> float:

@@ -1,7 +1,7 @@
 """What a source holds, estimated: from its listing, a few of its files, and some images.
 
-Promises: one listing, the first rows of at most `MAX_FILES` files spread over it, and at most `MAX_IMAGES` images are
-read, however large the source is. What was known and what was estimated is said.
+Promises: one listing, the first rows of the first file, and the headers of some rows of a few files that are spread
+over the listing are read, however large the source is. What was known and what was estimated is said.
 """
 
 import dataclasses
@@ -17,8 +17,9 @@ from lit_precompute.schemas import TableSchema
 from lit_precompute.schemas.storage import find_described, open_file
 from lit_precompute.schemas.wording import counted
 
-MAX_FILES, MAX_IMAGES = 3, 32
-_FIRST_ROWS, _OTHER_ROWS = 256, 64
+_MAX_FILES, _MAX_IMAGES = 3, 32
+# Of rows in tars, images and all are read; their headers cost a request each in a store; lines of a table cost nothing.
+_FIRST_ROWS, _COUNTED, _COUNTED_LINES = 64, 100, 1000
 # Images that together are so many times the files are not in them.
 _BESIDE = 2
 
@@ -96,7 +97,7 @@ def estimate_source(
             f"{spec.path}: the number of rows cannot be estimated, because only reading its files tells; give --rows N"
         )
     num_rows = found if limit is None else min(found, limit)
-    image_bytes = _mean_image(rows[:MAX_IMAGES])
+    image_bytes = _mean_image(rows[:_MAX_IMAGES])
     is_read_whole = any(peek.is_read_whole for _, peek in peeked)
     units = len(files) if is_read_whole else count_units(_rows_of_each(files, found), rows_per_unit)
     if num_rows < found:
@@ -119,21 +120,18 @@ def estimate_source(
 
 def _peek(source: Source, files: Sequence[ListedFile], first_rows: int) -> list[tuple[ListedFile, Peek]]:
     """Peeks into the first file, and into others that are spread over the listing."""
-    others = [(len(files) - 1) * number // (MAX_FILES - 1) for number in range(1, MAX_FILES)]
-    first = [(files[0], peek_into(source, files[0], first_rows))]
+    others = [(len(files) - 1) * number // (_MAX_FILES - 1) for number in range(1, _MAX_FILES)]
+    counted = _COUNTED_LINES if source.kind == "table" else _COUNTED
+    first = [(files[0], peek_into(source, files[0], first_rows, counted))]
     rest = [files[number] for number in dict.fromkeys(others) if number > 0]
-    return first + [(file, peek_into(source, file, _OTHER_ROWS)) for file in rest]
+    return first + [(file, peek_into(source, file, 0, counted)) for file in rest]
 
 
 def _basis(files: Sequence[ListedFile], peeked: Sequence[tuple[ListedFile, Peek]], *, is_exact: bool) -> str:
     if is_exact:
         return "counted"
-    num_rows = sum(len(peek.rows) for _, peek in peeked)
     by = "sizes" if all(file.num_bytes is not None for file in files) else "number"
-    return (
-        f"estimated from {counted(num_rows, 'row')} of {counted(len(peeked), 'file')} and the {by} of all "
-        f"{len(files):,}"
-    )
+    return f"estimated from the first rows of {counted(len(peeked), 'file')} and the {by} of all {len(files):,}"
 
 
 def _rows_of_each(files: Sequence[ListedFile], num_rows: int) -> Iterable[int]:

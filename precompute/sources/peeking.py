@@ -39,8 +39,13 @@ class Peek:
 class Peekable(Protocol):
     """A source whose format reads the first rows of a file without looking into all of it."""
 
-    def peek(self, file: ListedFile, max_rows: int) -> Peek:
+    def peek(self, file: ListedFile, max_rows: int, max_counted: int) -> Peek:
         """Returns the beginning of a file.
+
+        Args:
+          file: the file.
+          max_rows: rows to read, at most.
+          max_counted: rows to guess the others' number from, if that costs less than reading them.
 
         Raises:
           SourceError: it cannot be opened.
@@ -61,8 +66,14 @@ class HasFields(Protocol):
         ...
 
 
-def peek_into(source: Source, file: ListedFile, max_rows: int) -> Peek:
+def peek_into(source: Source, file: ListedFile, max_rows: int, max_counted: int = 0) -> Peek:
     """Returns the beginning of a file.
+
+    Args:
+      source: the file's source.
+      file: the file.
+      max_rows: rows to read, at most; 0 if only their number is wanted.
+      max_counted: rows to guess the others' number from, if that costs less than reading them.
 
     Raises:
       StorageError: a server or store does not answer.
@@ -70,10 +81,10 @@ def peek_into(source: Source, file: ListedFile, max_rows: int) -> Peek:
     fields: Mapping[str, str] = {}
     try:
         if isinstance(source, Peekable):
-            return source.peek(file, max_rows)
+            return source.peek(file, max_rows, max(max_rows, max_counted))
         if isinstance(source, HasFields):
             fields = source.fields(file)
-        return dataclasses.replace(first_rows(source, source.look(file, max_rows), max_rows), fields=fields)
+        return dataclasses.replace(first_rows(source, source.look(file, max(max_rows, 1)), max_rows), fields=fields)
     except SourceError as error:
         return Peek(fields=fields, fault=str(error))
 

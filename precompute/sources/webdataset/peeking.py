@@ -9,17 +9,17 @@ from lit_precompute.precompute.sources.peeking import Peek, first_rows
 from lit_precompute.precompute.sources.source import FileLook, Source, SourceError
 
 
-def peek_tar(source: Source, look: Callable[[int], FileLook], max_rows: int, fields: Mapping[str, str]) -> Peek:
+def peek_tar(source: Source, look: Callable[[], FileLook], max_rows: int, fields: Mapping[str, str]) -> Peek:
     """Returns the beginning of a tar; see `Peekable.peek`. Its rows are estimated from where the first ones end.
 
     Args:
       source: reads the samples.
-      look: looks at so many of the tar's first samples.
+      look: looks at the tar's first samples.
       max_rows: rows to read, at most.
       fields: the suffixes of the first sample's members.
     """
     try:
-        looked = look(max_rows)
+        looked = look()
         peek = first_rows(source, looked, max_rows)
     except SourceError as error:
         return Peek(fields=fields, fault=str(error))

@@ -121,9 +121,10 @@ class WebdatasetSource:
             findings=scan.findings(),
         )
 
-    def peek(self, file: ListedFile, max_rows: int) -> Peek:
+    def peek(self, file: ListedFile, max_rows: int, max_counted: int) -> Peek:
         """Returns the first samples of a tar; see `Peekable`."""
-        return peek_tar(self, lambda most: self._look(file, most, most), max_rows, self.fields(file))
+        look = functools.partial(self._look, file, max(max_rows, 1), max_counted)
+        return peek_tar(self, look, max_rows, self.fields(file))
 
     def fields(self, file: ListedFile) -> Mapping[str, str]:
         """Returns the suffixes of the first sample's members, with their sizes; see `HasFields`."""
