@@ -40,6 +40,7 @@ setuptools.setup(
     python_requires=">=3.11,<3.14",
     packages=_PACKAGES,
     package_dir=_PACKAGE_DIR,
+    package_data={f"{_FACE}.pipelines.estimates": ["prices.toml"]},
     install_requires=[
         "array-record>=0.8,<0.9",
         "flax>=0.12,<0.13",

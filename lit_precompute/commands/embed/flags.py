@@ -74,7 +74,7 @@ def flat_flags(
             flag = names.get(path, field.name.replace("_", "-"))
             annotation = Annotated[hints[field.name], tyro.conf.arg(name=flag)]
         if default is dataclasses.MISSING:
-            default = inspect.Parameter.empty
+            default = defaults.get(path, inspect.Parameter.empty)
         kind = inspect.Parameter.KEYWORD_ONLY
         parameters.append(inspect.Parameter(field.name, kind, default=default, annotation=annotation))
 
