@@ -33,12 +33,15 @@ __all__ = [
 _DATAFLOW = "DataflowRunner"
 
 
-def checked_flags(beam_flags: Sequence[str], *, tower: str, places: Mapping[str, str | None]) -> list[str]:
+def checked_flags(
+    beam_flags: Sequence[str], *, tower: str, other_towers: Sequence[str] = (), places: Mapping[str, str | None]
+) -> list[str]:
     """Returns Beam's options with what the engine's workers need; nothing is submitted.
 
     Args:
       beam_flags: Beam's pipeline options, as the user gave them.
       tower: the tower's name; the module of `module:name` is staged.
+      other_towers: names of others that the same job embeds with.
       places: paths and URLs that workers read and write, by the option that names them.
 
     Raises:
@@ -54,6 +57,7 @@ def checked_flags(beam_flags: Sequence[str], *, tower: str, places: Mapping[str,
     return flags + staging_flags(
         flags,
         tower=tower,
+        other_towers=other_towers,
         urls=urls,
         accelerator=requested_accelerator(flags).kind,
         is_installed=installs_staged_packages(flags),

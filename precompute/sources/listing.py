@@ -64,7 +64,12 @@ def in_folder(folder: str, find: Finder, endings: Collection[str]) -> list[Liste
 
 def ends_in(path: str, *endings: str) -> bool:
     """Returns whether a path has one of some endings, in any case, before the number of a shard if it has one."""
-    return _SHARD.sub("", path.lower()).endswith(endings)
+    return without_shard(path).endswith(endings)
+
+
+def without_shard(path: str) -> str:
+    """Returns a path in lower case, without the number of a shard if it has one."""
+    return _SHARD.sub("", path.lower())
 
 
 def relative_name(given: str, path: str) -> str:
