@@ -105,7 +105,7 @@ class JobDirectory:
             note = {**asked, "plan": plan.describe(), "units": name_of(data)}
             try:
                 self.folder.write(f"{WORK_FOLDER}/{note['units']}", data)
-                self.folder.create(_NOTE, (json.dumps(note, indent=1) + "\n").encode())
+                self._claim.create(note)
             except OSError as error:
                 if is_full_disk(error):
                     raise
@@ -262,7 +262,7 @@ class JobDirectory:
             towers=job.towers(),
             source=job.plan.source,
             probes=number_in_dataset((marker.info, marker.probes) for marker in ordered),
-            notes=[*job.plan.notes, *(note for marker in ordered for note in marker.notes)],
+            notes=job.plan.notes,
             job=job.recorded(),
             block_rows=BLOCK_ROWS,
         )

@@ -95,7 +95,7 @@ class Launch:
 
     def _set_runner(self, beam_flags: Sequence[str]) -> None:
         from lit_precompute.pipelines.engines import runners
-        from lit_precompute.pipelines.engines.submission import checked_flags
+        from lit_precompute.pipelines.engines.submission import checked_flags, requested_accelerator
 
         runners.check_runner(list(beam_flags))
         self._embeds_here = runners.embeds_here(beam_flags)
@@ -106,6 +106,10 @@ class Launch:
             used = dataset.options.tower
             places["--weights" if not other_towers else f"--towers {used.name}@"] = used.weights
         self._beam_flags = checked_flags(beam_flags, tower=tower, other_towers=other_towers, places=places)
+        requested = requested_accelerator(beam_flags)
+        if requested.kind != "cpu" and not self._embeds_here:
+            for dataset in self.datasets:
+                dataset.options = dataset.options.on(requested.kind, requested.num_devices)
 
     def _plan_here(
         self,

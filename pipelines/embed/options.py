@@ -31,6 +31,7 @@ class EmbedOptions:
       views: Random views of each image (crop and flip), each embedded to a table of its own beside `embeddings`.
       limit: Rows to embed, at most, from the first on; by default all.
       device: What embeds; `auto` takes what there is, but refuses a CPU on a machine with an accelerator.
+      num_devices: How many of them each process has to find; by default it takes all there are.
     """
 
     source: SourceSpec
@@ -44,6 +45,7 @@ class EmbedOptions:
     views: int = 0
     limit: int | None = None
     device: Device = "auto"
+    num_devices: int | None = None
 
     def __post_init__(self):
         check_count("--batch-size", self.batch_size)
@@ -51,6 +53,7 @@ class EmbedOptions:
         check_count("--limit", self.limit)
         if not 0 <= self.views <= _MAX_VIEWS:
             raise ValueError(f"--views must be from 0 to {_MAX_VIEWS}, got {self.views}")
+        check_count("--num-devices", self.num_devices)
         if self.device not in get_args(Device):
             raise ValueError(f"--device must be one of {', '.join(get_args(Device))}, got {self.device!r}")
         if self.vector_type not in VECTOR_TYPES:
@@ -58,6 +61,11 @@ class EmbedOptions:
         if not self.output:
             raise ValueError("--output must name a directory, got ''")
         FailureLimit.parse(self.max_failures, num_rows=0)
+
+    def on(self, device: Device, num_devices: int | None) -> "EmbedOptions":
+        """Returns the options for machines that are asked for with an accelerator, which workers then have to find."""
+        given = device if self.device == "auto" else self.device
+        return dataclasses.replace(self, device=given, num_devices=self.num_devices or num_devices)
 
     def recorded(self) -> dict[str, Any]:
         """Returns the options that a job records, as far as they are given: the batch size may be chosen later."""

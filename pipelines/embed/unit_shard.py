@@ -67,7 +67,7 @@ class UnitShard:
         Args:
           keys: of all the unit's rows, in order.
         """
-        info = self._writer.finish()
+        info = self._writer.finish([Note(what=what, count=count, first=key) for what, (count, key) in self._notes])
         has_hashes = not self._job.plan.has_keys
         if has_hashes:
             store_hashes(self._directory.folder, self._unit, keys)
@@ -75,7 +75,6 @@ class UnitShard:
             info=info,
             probes=self._writer.probes.draw(share_of_shard(self._unit, len(self._job.plan.units))),
             reasons=dict(self._reasons),
-            notes=[Note(what=what, count=count, first=key) for what, (count, key) in self._notes],
             has_hashes=has_hashes,
         )
 

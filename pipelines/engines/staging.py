@@ -34,6 +34,7 @@ def staging_flags(
     other_towers: Sequence[str] = (),
     urls: Sequence[str] = (),
     accelerator: Accelerator = "cpu",
+    is_installed: bool = True,
 ) -> list[str]:
     """Returns the flags to add so that workers elsewhere can import this package and the user's tower.
 
@@ -43,6 +44,7 @@ def staging_flags(
       other_towers: names of others that the same job embeds with.
       urls: what the workers open: each store needs its driver.
       accelerator: what the workers embed on.
+      is_installed: whether workers install what is staged; if not, nothing is.
 
     Raises:
       ValueError: the tower's module cannot be staged.
@@ -50,10 +52,11 @@ def staging_flags(
     setup = PipelineOptions(list(beam_flags)).view_as(SetupOptions)
     has_image = bool(setup.view_as(WorkerOptions).sdk_container_image)
     wheels = []
-    if not has_image and not _is_staged_by_user(setup):
+    if is_installed and not has_image and not _is_staged_by_user(setup):
         wheels.append(package_wheel(requirements(accelerator, urls)))
     modules = dict.fromkeys(module for name in (tower, *other_towers) if (module := module_of(name)))
-    if own := [module for module in modules if not _is_below(setup.setup_file, module)]:
+    own = [module for module in modules if not _is_below(setup.setup_file, module)]
+    if is_installed and own:
         wheels.append(module_wheel(own, with_requirements=not has_image))
     flags = [f"--extra_package={wheel}" for wheel in wheels]
     if setup.save_main_session is None:

@@ -8,13 +8,27 @@ from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOpt
 
 from lit_precompute.pipelines.engines.accelerators import requested_accelerator
 from lit_precompute.pipelines.engines.dataflow import DataflowJob, dataflow_flags
-from lit_precompute.pipelines.engines.runners import check_places, embeds_here, outlives_launcher, runner_name
+from lit_precompute.pipelines.engines.runners import (
+    check_places,
+    embeds_here,
+    installs_staged_packages,
+    outlives_launcher,
+    runner_name,
+)
 from lit_precompute.pipelines.engines.running import RunningJob
 from lit_precompute.pipelines.engines.running import start as start_running
 from lit_precompute.pipelines.engines.staging import staging_flags
 from lit_precompute.schemas.storage import is_url
 
-__all__ = ["checked_flags", "is_template", "outlives_launcher", "record", "recorded_job", "start"]
+__all__ = [
+    "checked_flags",
+    "is_template",
+    "outlives_launcher",
+    "record",
+    "recorded_job",
+    "requested_accelerator",
+    "start",
+]
 
 _DATAFLOW = "DataflowRunner"
 
@@ -40,8 +54,14 @@ def checked_flags(
     if embeds_here(flags):
         return flags
     urls = [place for place in places.values() if place and is_url(place)]
-    accelerator = requested_accelerator(flags).kind
-    return flags + staging_flags(flags, tower=tower, other_towers=other_towers, urls=urls, accelerator=accelerator)
+    return flags + staging_flags(
+        flags,
+        tower=tower,
+        other_towers=other_towers,
+        urls=urls,
+        accelerator=requested_accelerator(flags).kind,
+        is_installed=installs_staged_packages(flags),
+    )
 
 
 def is_template(beam_flags: Sequence[str]) -> bool:
