@@ -147,7 +147,8 @@ def estimate_tower(
 
     name, entry = configured(tower)
     described = describe(name, entry)
-    vectors = _written(source, [vector_bytes(source.rows, entry.config.output_width, options.vector_type)])
+    row_bytes = vector_bytes(source.rows, entry.config.output_width, options.vector_type)
+    vectors = _written(source, [row_bytes] * (1 + options.views))
     words = _written(source, words_bytes(source.rows, source.tables))
     rate = timing.rate if timing is not None else rate
     duration = None if rate is None else _duration(rate, source, options, request, timing)

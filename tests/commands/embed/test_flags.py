@@ -16,7 +16,7 @@ from tests.pipelines.embed.making import run
 # Flags with their defaults; users' scripts depend on them.
 FLAGS = {
     "source": "(required)",
-    "tower": "''",
+    "tower": "''",  # or --towers
     "output": "(required)",
     "weights": "None",
     "resolution": "None",
@@ -44,8 +44,8 @@ FLAGS = {
     "whole-tars": "False",
     "split": "None",
     "limit": "None",
-    "device": "auto",
     "views": "0",
+    "device": "auto",
     "num-devices": "None",
 }
 # Of the command, not of the job.
