@@ -17,7 +17,7 @@ for _folder in _FOLDERS:
 
 # What only embedding needs: 1.5 GB. Reading, tuning and evaluating work without it.
 _EMBED = [
-    "apache-beam>=2.70,<3",
+    "apache-beam>=2.72,<3",
     "google-crc32c>=1.5,<2",
     "packaging>=24",
     'simplejpeg>=1.9,<2; platform_machine == "x86_64"',

@@ -90,6 +90,17 @@ def untrained_tower(options: ImageTowerOptions) -> ImageTower:
     return _tower(name, entry, {name: np.asarray(values) for name, values in drawn.items()}, weights_sha256="")
 
 
+def find_preprocessing(options: ImageTowerOptions) -> Preprocessing:
+    """Returns how a tower's images are prepared, without its weights.
+
+    Raises:
+      ValueError: no such tower or resolution.
+    """
+    _, entry = resolve_tower(options.name)
+    resolution = entry.config.resolution if options.resolution is None else options.resolution
+    return preprocessing_at(entry.preprocessing, resolution, options.resize)
+
+
 def find_file(name: str, weights: str | None = None, *, progress: Progress | None = None) -> str:
     """Returns the path of a tower's weights on this machine; they are fetched where they are elsewhere.
 

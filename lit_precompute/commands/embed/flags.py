@@ -60,14 +60,14 @@ def flat_flags(
       names: flags by dotted field path; other flags are named like their field.
       prefix: dotted path of the field that contains these options, with a trailing dot.
       fixed: values of fields that have no flag.
-      defaults: values, by dotted field path, of fields that have no default of their own and need not be given.
+      defaults: values of flags that need not be given though their fields have no default, by dotted field path.
     """
     hints = typing.get_type_hints(options)
     parameters: list[inspect.Parameter] = []
     for field in dataclasses.fields(options):
         if field.name in fixed:
             continue
-        path, default = prefix + field.name, field.default
+        path, default = prefix + field.name, defaults.get(prefix + field.name, field.default)
         if dataclasses.is_dataclass(hints[field.name]):
             annotation = flat_flags(hints[field.name], names, f"{path}.", defaults=defaults)
         else:
