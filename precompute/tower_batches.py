@@ -63,7 +63,8 @@ class TowerBatches:
           num_images: images of each row: one and the number of views.
           vector_type: the type that embeddings will be stored in.
         """
-        self._embedder, self._num_images, self._vector_type = embedder, num_images, vector_type
+        self._embedder, self._num_images = embedder, num_images
+        self._vector_type: VectorType = vector_type
         self._on_device: collections.deque[tuple[_PreparedBatch, list[jax.Array]]] = collections.deque()
         self._batch = self._new_batch()
 
@@ -108,7 +109,7 @@ class TowerBatches:
         for images in batch.images:
             self._embedder.give_back(images)
         fits = np.stack([storable(each, self._vector_type) for each in found])
-        kept = fits.all(axis=0)
+        kept = np.logical_and.reduce(fits)
         if kept.all():
             return EmbeddedBatch(batch.examples, found, batch.failures)
         failures = [

@@ -4,12 +4,13 @@ Functions that run in workers are pickled, and a local runner blocks its launche
 process share state here, by the job's output. Workers elsewhere have their own registry; their launcher sees only
 finished shards.
 
-Promises: thread-safe; tower, embedder and preparer are loaded once for all threads, and only the latest of each is
-kept.
+Promises: thread-safe; towers, embedders and preparers are loaded once for all threads, and only the latest are kept: of
+towers and embedders as many as a job embeds with.
 """
 
 import contextlib
 import dataclasses
+import functools
 import threading
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
@@ -81,7 +82,8 @@ class ProcessRegistry:
         """Starts empty."""
         self._lock, self._loading = threading.Lock(), threading.RLock()
         self._jobs: dict[str, JobProgress] = {}
-        self._loaded: dict[str, tuple[Hashable, Any]] = {}
+        self._loaded: dict[str, dict[Hashable, Any]] = {}
+        self._num_towers = 1
         self._num_retried = 0
 
     @contextlib.contextmanager
@@ -106,18 +108,24 @@ class ProcessRegistry:
             before, self._num_retried = self._num_retried, num_retried()
             return self._num_retried - before
 
+    def make_room(self, num_towers: int) -> None:
+        """Keeps this many towers and embedders from now on: those of one job."""
+        with self._loading:
+            self._num_towers = num_towers
+
     def environment(self) -> Environment:
         """Returns what embeds here: the devices and the libraries that embeddings depend on."""
         return self._once("environment", (), lambda: current_environment(device_kind(), _LIBRARIES))
 
     def tower(self, options: ImageTowerOptions) -> ImageTower:
         """Returns the loaded tower."""
-        return self._once("tower", options, lambda: load_tower(**dataclasses.asdict(options)))
+        load = functools.partial(load_tower, **dataclasses.asdict(options))
+        return self._once("tower", options, load, most=self._num_towers)
 
     def embedder(self, options: ImageTowerOptions, batch_size: int) -> Embedder:
         """Returns the embedder: the tower on the devices."""
-        key = options, batch_size
-        return self._once("embedder", key, lambda: Embedder(self.tower(options), batch_size=batch_size))
+        load = functools.partial(Embedder, self.tower(options), batch_size=batch_size)
+        return self._once("embedder", (options, batch_size), load, most=self._num_towers)
 
     def preparer(self, uses: Sequence[TowerUse], decoding: DecodingOptions) -> Preparer:
         """Returns what prepares images for some towers of this registry; it may own processes."""
@@ -133,11 +141,14 @@ class ProcessRegistry:
             ),
         )
 
-    def _once(self, kind: str, key: Hashable, load: Callable[[], Any]) -> Any:
+    def _once(self, kind: str, key: Hashable, load: Callable[[], Any], *, most: int = 1) -> Any:
         with self._loading:
-            if kind not in self._loaded or self._loaded[kind][0] != key:
-                self._loaded[kind] = (key, load())
-            return self._loaded[kind][1]
+            loaded = self._loaded.setdefault(kind, {})
+            value = loaded.pop(key, None)
+            while len(loaded) >= most:
+                del loaded[next(iter(loaded))]  # before the next is loaded: both may not fit the memory
+            loaded[key] = value if value is not None else load()  # the last one used is the last
+            return loaded[key]
 
 
 PROCESS = ProcessRegistry()

@@ -3,12 +3,13 @@
 import collections
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from lit_precompute.pipelines.embed.attempts import Attempts
 from lit_precompute.pipelines.embed.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.markers import ShardMarker
+from lit_precompute.pipelines.embed.several_towers import outputs_in
 from lit_precompute.schemas import Manifest
 from lit_precompute.schemas.storage import absolute
 
@@ -88,6 +89,17 @@ def read_status(output: str, progress: Callable[[int, int], None] = lambda done,
     )
 
 
+def read_statuses(output: str) -> list[JobStatus]:
+    """Returns the status of the job at an output; of a job of several towers, that of each dataset.
+
+    Raises:
+      DatasetError, ClaimError: what is there is damaged.
+    """
+    status = read_status(output)
+    each = map(read_status, outputs_in(status.output)) if status.state == "none" else ()
+    return list(each) or [status]
+
+
 def _of_manifest(path: str, manifest: Manifest) -> JobStatus:
     return JobStatus(
         state="finished",
@@ -99,6 +111,7 @@ def _of_manifest(path: str, manifest: Manifest) -> JobStatus:
     )
 
 
-def to_json(status: JobStatus) -> str:
-    """Returns a status as JSON, for programs."""
-    return json.dumps(dataclasses.asdict(status), indent=1)
+def to_json(statuses: Sequence[JobStatus]) -> str:
+    """Returns a status as JSON, for programs; several as a list."""
+    plain = [dataclasses.asdict(status) for status in statuses]
+    return json.dumps(plain if len(plain) > 1 else plain[0], indent=1)

@@ -33,13 +33,12 @@ Outcome = Sequence[Prepared]
 
 
 class Preparer(Protocol):
-    """Workers that read, decode and prepare images.
+    """Workers that read, decode and prepare images."""
 
-    Attributes:
-      preprocessings: how each image is prepared.
-    """
-
-    preprocessings: Sequence[Preprocessing]
+    @property
+    def preprocessings(self) -> Sequence[Preprocessing]:
+        """How each image is prepared."""
+        ...
 
     def prepare(self, reads: Iterable[KeyedRead]) -> Iterator[Outcome]:
         """Yields for each read, and each preprocessing, an image, uint8 [size, size, 3], or why there is none.
@@ -75,7 +74,8 @@ def _outcome_of(
     data: bytes, key: str, preprocessings: Sequence[Preprocessing], max_pixels: int, in_flight: PixelsInFlight
 ) -> Outcome:
     found: dict[int, Prepared] = {}
-    for jpeg in sorted({preprocessing.jpeg for preprocessing in preprocessings}):
+    decodings: list[JpegDecoding] = list(dict.fromkeys(each.jpeg for each in preprocessings))
+    for jpeg in decodings:
         wanted = {place: each for place, each in enumerate(preprocessings) if each.jpeg == jpeg}
         try:
             encoded = open_image(data, max_pixels=max_pixels)
