@@ -7,9 +7,10 @@ hold, become a `Failure`, never an exception. The number of rows in flight bound
 
 import collections
 import dataclasses
+import functools
 import itertools
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import numpy as np
@@ -22,6 +23,7 @@ from lit_precompute.precompute.images.processes import PreparingProcesses
 from lit_precompute.precompute.images.reading import ReadImage
 from lit_precompute.precompute.options import DecodeIn
 from lit_precompute.precompute.sources.source import Example
+from lit_precompute.precompute.timing import EmbedTimes
 from lit_precompute.schemas.vectors import VectorType, storable, why_not_storable
 
 # Batches whose images are being decoded while the device works, and batches on the device.
@@ -55,6 +57,13 @@ class EmbeddedBatch(NamedTuple):
     failures: list[Failure]
 
 
+def where_to_decode(decode_in: DecodeIn) -> Literal["threads", "processes"]:
+    """Returns the kind of workers that decode; "auto" is decided by this process's devices."""
+    if decode_in == "auto":
+        return "threads" if jax.default_backend() == "cpu" else "processes"
+    return decode_in
+
+
 def make_preparer(
     embedder: Embedder,
     *,
@@ -73,9 +82,7 @@ def make_preparer(
       max_pixels: largest image that is decoded.
       max_pixels_in_flight: pixels that all of the workers together may be decoding.
     """
-    if decode_in == "auto":
-        decode_in = "threads" if jax.default_backend() == "cpu" else "processes"
-    kind = {"threads": PreparingThreads, "processes": PreparingProcesses}[decode_in]
+    kind = {"threads": PreparingThreads, "processes": PreparingProcesses}[where_to_decode(decode_in)]
     ahead = _BATCHES_AHEAD * embedder.batch_size
     return kind(
         embedder.tower.preprocessing,
@@ -87,7 +94,11 @@ def make_preparer(
 
 
 def embed_examples(
-    examples: Iterable[Example], embedder: Embedder, preparer: Preparer, vector_type: VectorType = "float32"
+    examples: Iterable[Example],
+    embedder: Embedder,
+    preparer: Preparer,
+    vector_type: VectorType = "float32",
+    times: EmbedTimes | None = None,
 ) -> Iterator[EmbeddedBatch]:
     """Yields batches of up to `batch_size` rows, in order.
 
@@ -96,18 +107,26 @@ def embed_examples(
       embedder: the tower.
       preparer: reads and prepares its images.
       vector_type: the type that embeddings will be stored in; one that it cannot hold is a failure.
+      times: counts where the time goes.
     """
+    times = times or EmbedTimes()
     on_device: collections.deque[tuple[_PreparedBatch, jax.Array]] = collections.deque()
-    for batch in _batches(_prepared(examples, preparer), embedder):
-        on_device.append((batch, embedder.start(batch.images)))
-        if len(on_device) > _BATCHES_ON_DEVICE:
-            yield _finish(embedder, *on_device.popleft(), vector_type)
-    while on_device:
-        yield _finish(embedder, *on_device.popleft(), vector_type)
+    with times.device.watching() as start:
+        for batch in _batches(_prepared(examples, preparer, times), embedder):
+            with times.phases.during("device"):
+                vectors = start(len(batch.examples), functools.partial(embedder.start, batch.images))
+            on_device.append((batch, vectors))
+            if len(on_device) > _BATCHES_ON_DEVICE:
+                yield _finish(embedder, *on_device.popleft(), vector_type, times)
+        while on_device:
+            yield _finish(embedder, *on_device.popleft(), vector_type, times)
 
 
-def _finish(embedder: Embedder, batch: _PreparedBatch, vectors: jax.Array, vector_type: VectorType) -> EmbeddedBatch:
-    found = np.asarray(vectors)[: len(batch.examples)]
+def _finish(
+    embedder: Embedder, batch: _PreparedBatch, vectors: jax.Array, vector_type: VectorType, times: EmbedTimes
+) -> EmbeddedBatch:
+    with times.phases.during("device"):
+        found = np.asarray(vectors)[: len(batch.examples)]
     embedder.give_back(batch.images)
     fits = storable(found, vector_type)
     if fits.all():
@@ -124,16 +143,16 @@ def _finish(embedder: Embedder, batch: _PreparedBatch, vectors: jax.Array, vecto
     return EmbeddedBatch(list(itertools.compress(batch.examples, fits)), found[fits], batch.failures + failures)
 
 
-def _prepared(examples: Iterable[Example], preparer: Preparer) -> Iterator[tuple[Example, Outcome]]:
+def _prepared(examples: Iterable[Example], preparer: Preparer, times: EmbedTimes) -> Iterator[tuple[Example, Outcome]]:
     """Yields each row with its prepared image or the error that explains why there is none."""
     waiting: collections.deque[Example] = collections.deque()
 
     def reads() -> Iterator[ReadImage]:
-        for example in examples:
+        for example in times.phases.each("rows", examples):
             waiting.append(example)
             yield example.read_image
 
-    for outcome in preparer.prepare(reads()):
+    for outcome in times.phases.each("images", preparer.prepare(reads(), times.decoders)):
         yield waiting.popleft(), outcome
 
 

@@ -22,6 +22,7 @@ from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.images.limits import LARGE_FILE_BYTES, MAX_PIXELS, PixelsInFlight
 from lit_precompute.precompute.images.preprocessing import MAX_RESIZED_PIXELS, largest_array, prepare
 from lit_precompute.precompute.images.reading import LargeFileError, ReadImage
+from lit_precompute.precompute.images.spent import Spent
 from lit_precompute.towers.preprocessing import Preprocessing
 
 Outcome = np.ndarray | ImageError
@@ -30,16 +31,20 @@ Outcome = np.ndarray | ImageError
 class Preparer(Protocol):
     """Workers that read, decode and prepare images."""
 
-    def prepare(self, reads: Iterable[ReadImage]) -> Iterator[Outcome]:
+    def prepare(self, reads: Iterable[ReadImage], spent: Spent | None = None) -> Iterator[Outcome]:
         """Yields for each read its image, uint8 [size, size, 3], or the error that explains why there is none.
 
         An image is valid until the next outcome is requested. A bounded number of reads are taken ahead.
+
+        Args:
+          reads: what reads the images.
+          spent: counts what the workers spend on them.
         """
         ...
 
 
 def outcome_of(
-    read_image: ReadImage, preprocessing: Preprocessing, max_pixels: int, in_flight: PixelsInFlight
+    read_image: ReadImage, preprocessing: Preprocessing, max_pixels: int, in_flight: PixelsInFlight, spent: Spent
 ) -> Outcome:
     """Returns the prepared image of a read, or the error that explains why there is none.
 
@@ -48,22 +53,26 @@ def outcome_of(
       preprocessing: how it is prepared.
       max_pixels: largest image that is decoded.
       in_flight: shared by all decoders; the image waits until its pixels fit.
+      spent: counts what this decoder spends on it.
     """
     try:
         try:
-            data = read_image(LARGE_FILE_BYTES)
+            data = spent.read(read_image, LARGE_FILE_BYTES)
         except LargeFileError:
             with in_flight.large_file():
-                return _outcome_of(read_image(), preprocessing, max_pixels, in_flight)
-        return _outcome_of(data, preprocessing, max_pixels, in_flight)
+                return _outcome_of(spent.read(read_image), preprocessing, max_pixels, in_flight, spent)
+        return _outcome_of(data, preprocessing, max_pixels, in_flight, spent)
     except ImageError as error:
         return error.without_traceback()
 
 
-def _outcome_of(data: bytes, preprocessing: Preprocessing, max_pixels: int, in_flight: PixelsInFlight) -> Outcome:
+def _outcome_of(
+    data: bytes, preprocessing: Preprocessing, max_pixels: int, in_flight: PixelsInFlight, spent: Spent
+) -> Outcome:
     try:
-        encoded = open_image(data, max_pixels=max_pixels)
-        with in_flight.holding(_pixels_held(encoded, preprocessing)):
+        with spent.decoding():
+            encoded = open_image(data, max_pixels=max_pixels)
+        with in_flight.holding(_pixels_held(encoded, preprocessing)), spent.decoding():
             return _prepared(encoded, preprocessing)
     except ImageError as error:
         return error.without_traceback()
@@ -109,15 +118,16 @@ class PreparingThreads:
         self._with = (preprocessing, max_pixels, PixelsInFlight(max_pixels_in_flight))
         self._num_workers, self._ahead = num_workers, ahead
 
-    def prepare(self, reads: Iterable[ReadImage]) -> Iterator[Outcome]:
+    def prepare(self, reads: Iterable[ReadImage], spent: Spent | None = None) -> Iterator[Outcome]:
         """See `Preparer.prepare`."""
+        given = *self._with, spent or Spent()
         waiting: collections.deque[concurrent.futures.Future[Outcome]] = collections.deque()
         remaining = iter(reads)
         with concurrent.futures.ThreadPoolExecutor(self._num_workers, "decode") as pool:
 
             def submit(count: int) -> None:
                 for read_image in itertools.islice(remaining, count):
-                    waiting.append(pool.submit(outcome_of, read_image, *self._with))
+                    waiting.append(pool.submit(outcome_of, read_image, *given))
 
             try:
                 submit(self._ahead)

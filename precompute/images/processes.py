@@ -31,6 +31,7 @@ from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.images.libraries import host_tensorflow
 from lit_precompute.precompute.images.limits import MAX_PIXELS, PixelsInFlight
 from lit_precompute.precompute.images.reading import ReadImage
+from lit_precompute.precompute.images.spent import DecoderTotals, Spent
 from lit_precompute.schemas.storage import count_retried, num_retried
 from lit_precompute.towers.preprocessing import Preprocessing
 
@@ -43,10 +44,14 @@ _Errors = list[ImageError | None]
 
 
 class _Outcomes(NamedTuple):
-    """What a process returns for a chunk: for each read its error or None, and how many reads were tried again."""
+    """What a process returns for a chunk.
+
+    For each read its error or None; how many reads were tried again; what the process has spent on them.
+    """
 
     errors: _Errors
     num_retried: int
+    spent: DecoderTotals
 
 
 class _Chunk(NamedTuple):
@@ -92,17 +97,17 @@ class PreparingProcesses:
         """Ends the processes when they have finished their current chunks."""
         self._pool.shutdown()
 
-    def prepare(self, reads: Iterable[ReadImage]) -> Iterator[Outcome]:
+    def prepare(self, reads: Iterable[ReadImage], spent: Spent | None = None) -> Iterator[Outcome]:
         """See `Preparer.prepare`.
 
         Raises:
           RuntimeError: a process was killed from outside.
         """
-        remaining, under_way = iter(reads), collections.deque[_Chunk]()
+        remaining, under_way, spent = iter(reads), collections.deque[_Chunk](), spent or Spent()
         try:
             while self._submit_while_there_are_slots(remaining, under_way):
                 chunk = under_way[0]
-                for slot, error in zip(chunk.slots, self._result(chunk), strict=True):
+                for slot, error in zip(chunk.slots, self._result(chunk, spent), strict=True):
                     yield self._images[slot] if error is None else error
                 self._give_back(under_way.popleft().slots)
         finally:
@@ -144,7 +149,7 @@ class PreparingProcesses:
             self._free += slots
             self._change.notify_all()
 
-    def _result(self, chunk: _Chunk) -> _Errors:
+    def _result(self, chunk: _Chunk, spent: Spent) -> _Errors:
         try:
             outcomes = chunk.future.result()
         except concurrent.futures.process.BrokenProcessPool as error:
@@ -154,6 +159,7 @@ class PreparingProcesses:
                 "--decode-workers, or --decode-in threads"
             ) from error
         count_retried(outcomes.num_retried)
+        spent.add(outcomes.spent)
         return outcomes.errors
 
     def _replace(self, broken: concurrent.futures.ProcessPoolExecutor) -> None:
@@ -206,12 +212,12 @@ def _end_with_parent() -> None:
 
 def _prepare(reads: list[ReadImage], slots: list[int]) -> _Outcomes:
     """Writes images to their slots."""
-    num_retried_before, errors = num_retried(), list[ImageError | None]()
+    num_retried_before, errors, spent = num_retried(), list[ImageError | None](), Spent()
     for read_image, slot in zip(reads, slots, strict=True):
-        outcome = outcome_of(read_image, _preprocessing, _max_pixels, _in_flight)
+        outcome = outcome_of(read_image, _preprocessing, _max_pixels, _in_flight, spent)
         if isinstance(outcome, ImageError):
             errors.append(outcome)
         else:
             _images[slot] = outcome
             errors.append(None)
-    return _Outcomes(errors, num_retried() - num_retried_before)
+    return _Outcomes(errors, num_retried() - num_retried_before, spent.totals)
