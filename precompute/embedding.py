@@ -113,7 +113,7 @@ def embed_examples(
     on_device: collections.deque[tuple[_PreparedBatch, jax.Array]] = collections.deque()
     with times.device.watching() as start:
         for batch in _batches(_prepared(examples, preparer, times), embedder):
-            with times.phases.during("device"):
+            with times.phases.during("waiting_for_device"):
                 vectors = start(len(batch.examples), functools.partial(embedder.start, batch.images))
             on_device.append((batch, vectors))
             if len(on_device) > _BATCHES_ON_DEVICE:
@@ -125,7 +125,7 @@ def embed_examples(
 def _finish(
     embedder: Embedder, batch: _PreparedBatch, vectors: jax.Array, vector_type: VectorType, times: EmbedTimes
 ) -> EmbeddedBatch:
-    with times.phases.during("device"):
+    with times.phases.during("waiting_for_device"):
         found = np.asarray(vectors)[: len(batch.examples)]
     embedder.give_back(batch.images)
     fits = storable(found, vector_type)
@@ -148,11 +148,11 @@ def _prepared(examples: Iterable[Example], preparer: Preparer, times: EmbedTimes
     waiting: collections.deque[Example] = collections.deque()
 
     def reads() -> Iterator[ReadImage]:
-        for example in times.phases.each("rows", examples):
+        for example in times.phases.each("reading_rows", examples):
             waiting.append(example)
             yield example.read_image
 
-    for outcome in times.phases.each("images", preparer.prepare(reads(), times.decoders)):
+    for outcome in times.phases.each("waiting_for_images", preparer.prepare(reads(), times.decoders)):
         yield waiting.popleft(), outcome
 
 

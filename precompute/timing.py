@@ -21,8 +21,8 @@ from lit_precompute.precompute.images.spent import Spent
 
 Item = TypeVar("Item")
 
-# Loading and compiling; reading rows from the source; waiting for an image; waiting for embeddings; writing; the rest.
-Phase = Literal["start", "rows", "images", "device", "write", "other"]
+# Loading and compiling; rows of the source, without their images; a prepared image; embeddings; writing; the rest.
+Phase = Literal["starting", "reading_rows", "waiting_for_images", "waiting_for_device", "writing", "other"]
 
 
 class PhaseClock:
@@ -153,7 +153,7 @@ class DeviceTime:
 
 @dataclasses.dataclass(frozen=True)
 class EmbedTimes:
-    """Where the time of one embedding thread goes, what decoders spend on its images, and the devices on its batches."""
+    """Where one embedding thread's time goes, what decoders spend on its images, and the devices on its batches."""
 
     phases: PhaseClock = dataclasses.field(default_factory=PhaseClock)
     decoders: Spent = dataclasses.field(default_factory=Spent)

@@ -18,7 +18,7 @@ def cancel(output: str) -> Iterator[str]:
     path = directory.folder.path
     if directory.is_published():
         raise JobError(f"{path}: the job is finished; nothing is left to stop")
-    launches = list(directory.launches())
+    launches = list(directory.launches().values())
     if directory.plan() is None and not launches:
         raise JobError(f"{path}: no job has begun here; check the path")
     directory.request_stop()

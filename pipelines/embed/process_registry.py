@@ -11,8 +11,9 @@ kept.
 import contextlib
 import dataclasses
 import threading
+import time
 from collections.abc import Callable, Hashable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from lit_precompute.precompute.embedder import Embedder
 from lit_precompute.precompute.embedding import make_preparer
@@ -24,6 +25,8 @@ from lit_precompute.schemas.storage import num_retried
 from lit_precompute.towers.loading import load_tower
 from lit_precompute.towers.options import ImageTowerOptions
 from lit_precompute.towers.tower import ImageTower
+
+Loaded = TypeVar("Loaded")
 
 # Modules that embeddings depend on, each with the distribution that usually provides it.
 _LIBRARIES = {"jax": "jax", "tensorflow": "tensorflow-cpu", "PIL": "pillow"}
@@ -82,7 +85,7 @@ class ProcessRegistry:
         self._lock, self._loading = threading.Lock(), threading.RLock()
         self._jobs: dict[str, JobProgress] = {}
         self._loaded: dict[str, tuple[Hashable, Any]] = {}
-        self._num_retried = 0
+        self._num_retried, self._load_s = 0, 0.0
 
     @contextlib.contextmanager
     def launching(self, output: str, progress: JobProgress) -> Iterator[None]:
@@ -112,12 +115,25 @@ class ProcessRegistry:
 
     def tower(self, options: ImageTowerOptions) -> ImageTower:
         """Returns the loaded tower."""
-        return self._once("tower", options, lambda: load_tower(**dataclasses.asdict(options)))
+        return self._once("tower", options, lambda: self._timed(lambda: load_tower(**dataclasses.asdict(options))))
 
     def embedder(self, options: ImageTowerOptions, batch_size: int) -> Embedder:
         """Returns the embedder: the tower on the devices."""
-        key = options, batch_size
-        return self._once("embedder", key, lambda: Embedder(self.tower(options), batch_size=batch_size))
+
+        def load() -> Embedder:
+            tower = self.tower(options)
+            return self._timed(lambda: Embedder(tower, batch_size=batch_size))
+
+        return self._once("embedder", (options, batch_size), load)
+
+    def take_load(self) -> tuple[float, int] | None:
+        """Returns what loading has taken since the last call, in seconds, and the tower's bytes; None if nothing was."""
+        with self._loading:
+            load_s, self._load_s = self._load_s, 0.0
+            if not load_s or "tower" not in self._loaded:
+                return None
+            tower: ImageTower = self._loaded["tower"][1]
+            return load_s, sum(parameter.nbytes for parameter in tower.parameters.values())
 
     def preparer(self, options: ImageTowerOptions, batch_size: int, decoding: DecodingOptions) -> Preparer:
         """Returns what prepares the tower's images; it may own processes."""
@@ -133,6 +149,14 @@ class ProcessRegistry:
                 max_pixels_in_flight=decoding.max_pixels_in_flight,
             ),
         )
+
+    def _timed(self, load: Callable[[], Loaded]) -> Loaded:
+        """Loads, under the lock of `_once`, and counts how long it takes."""
+        started_s = time.perf_counter()
+        try:
+            return load()
+        finally:
+            self._load_s += time.perf_counter() - started_s
 
     def _once(self, kind: str, key: Hashable, load: Callable[[], Any]) -> Any:
         with self._loading:

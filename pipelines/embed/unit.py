@@ -5,7 +5,6 @@ import itertools
 from collections.abc import Iterator
 
 import apache_beam as beam
-from apache_beam.metrics.metric import Metrics
 
 from lit_precompute.pipelines.embed.attempts import Attempt, Attempts, SetAside
 from lit_precompute.pipelines.embed.counters import NUM_RETRIED
@@ -18,6 +17,8 @@ from lit_precompute.pipelines.embed.launch_options import LaunchOptions
 from lit_precompute.pipelines.embed.markers import ShardMarker
 from lit_precompute.pipelines.embed.preparing import settled_job
 from lit_precompute.pipelines.embed.process_registry import PROCESS
+from lit_precompute.pipelines.embed.reporting import metrics
+from lit_precompute.pipelines.embed.reporting.recorder import Recorder
 from lit_precompute.pipelines.embed.results import Result
 from lit_precompute.precompute.embedding import EmbeddedBatch, embed_examples
 from lit_precompute.precompute.sources.planning import Uniqueness
@@ -25,8 +26,6 @@ from lit_precompute.precompute.sources.source import Example, WorkUnit, columns_
 from lit_precompute.schemas import Note, ShardWriter
 from lit_precompute.schemas.probes import share_of_shard
 from lit_precompute.schemas.tables import EMBEDDING, EMBEDDINGS
-
-_NUM_RETRIED = Metrics.counter("lit-precompute", NUM_RETRIED)
 
 
 class Tally:
@@ -74,8 +73,9 @@ class EmbedUnit(beam.DoFn):
         # A faster launcher on the same output may have published it.
         if self._directory.is_published() or self._directory.is_stop_requested():
             return
+        recorder = Recorder(self._launch.name, self._attempts)
         if self._job is None:
-            with located("starting a worker", options.output):
+            with located("starting a worker", options.output), recorder.times.phases.during("starting"):
                 self._job = settled_job(self._launch, self._directory)
                 self._progress = PROCESS.progress(options.output)
         if FailureLimit.parse(options.max_failures, self._job.plan.num_rows).is_exceeded(num_failures):
@@ -91,12 +91,12 @@ class EmbedUnit(beam.DoFn):
                 return
             try:
                 with self._progress.unit():
-                    marker = self._embed(self._job, unit)
+                    marker = self._embed(self._job, unit, attempt, recorder)
             except Exception as error:
                 with contextlib.suppress(OSError):  # a full disk, for example, which is what has to be said
                     self._end_badly(attempt, error)
                 raise
-        _NUM_RETRIED.inc(PROCESS.take_retried())
+        metrics.count(NUM_RETRIED, PROCESS.take_retried())
         if marker is not None:
             yield Result.finished(marker).to_bytes()
 
@@ -107,10 +107,10 @@ class EmbedUnit(beam.DoFn):
             cause = in_words(error, self._launch.embed.output)
             self._attempts.fail(attempt, cause.sentence)
 
-    def _embed(self, job: Job, unit: WorkUnit) -> ShardMarker | None:
+    def _embed(self, job: Job, unit: WorkUnit, attempt: Attempt, recorder: Recorder) -> ShardMarker | None:
         """Writes the unit's shard and its marker; None if another launcher has swept its files away."""
         try:
-            marker = self._write_shard(job, unit)
+            marker = self._write_shard(job, unit, attempt, recorder)
             self._directory.markers.write(marker)
         except FileNotFoundError:
             if not self._directory.is_published():
@@ -120,11 +120,15 @@ class EmbedUnit(beam.DoFn):
             self._directory.sweep()
         return marker
 
-    def _write_shard(self, job: Job, unit: WorkUnit) -> ShardMarker:
+    def _write_shard(self, job: Job, unit: WorkUnit, attempt: Attempt, recorder: Recorder) -> ShardMarker:
         self._check_stop()
         reasons, notes = Tally(), Tally()
-        embedder = PROCESS.embedder(job.options.tower, job.batch_size)
-        preparer = PROCESS.preparer(job.options.tower, job.batch_size, job.options.decoding)
+        phases = recorder.times.phases
+        with phases.during("starting"):
+            embedder = PROCESS.embedder(job.options.tower, job.batch_size)
+            embedder.compile()
+            preparer = PROCESS.preparer(job.options.tower, job.batch_size, job.options.decoding)
+        recorder.begin(embedder.image_bytes)
         with ShardWriter(
             self._directory.folder,
             shard=unit.number,
@@ -135,25 +139,32 @@ class EmbedUnit(beam.DoFn):
             with self._launch.files.unchanged([part.path for part in unit.files]):
                 keys: list[str] = []
                 examples = self._examples(job, unit, keys)
-                for batch in embed_examples(examples, embedder, preparer, job.options.vector_type):
+                for batch in embed_examples(examples, embedder, preparer, job.options.vector_type, recorder.times):
                     self._check_stop()
-                    _append(writer, job, batch)
+                    with phases.during("writing"):
+                        _append(writer, job, batch)
                     self._progress.add(num_rows=len(batch.examples), num_failures=len(batch.failures))
+                    recorder.add(attempt, batch)
                     for failure in batch.failures:
                         reasons.add(failure.reason, failure.key)
                     for example in batch.examples:
                         for note in example.notes:
                             notes.add(note, example.key)
-            info = writer.finish()
+            with phases.during("writing"):
+                info = writer.finish()
         has_hashes = not job.plan.has_keys
         if has_hashes:
             store_hashes(self._directory.folder, unit.number, keys)
+        num_retried = PROCESS.take_retried()
+        metrics.count(NUM_RETRIED, num_retried)
+        metrics.count_loaded(PROCESS.take_load())
         return ShardMarker(
             info=info,
             probes=writer.probes.draw(share_of_shard(unit.number, len(job.plan.units))),
             reasons=dict(reasons),
             notes=[Note(what=what, count=count, first=key) for what, (count, key) in notes],
             has_hashes=has_hashes,
+            report=recorder.finish(attempt, info, job.options.decoding, num_retried),
         )
 
     def _examples(self, job: Job, unit: WorkUnit, keys: list[str]) -> Iterator[Example]:

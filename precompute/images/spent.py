@@ -41,7 +41,12 @@ class Spent:
     def add(self, more: DecoderTotals) -> None:
         """Adds what a decoder has spent."""
         with self._lock:
-            self._totals = DecoderTotals(*(one + other for one, other in zip(self._totals, more, strict=True)))
+            so_far = self._totals
+            self._totals = DecoderTotals(
+                read_s=so_far.read_s + more.read_s,
+                decode_s=so_far.decode_s + more.decode_s,
+                num_bytes=so_far.num_bytes + more.num_bytes,
+            )
 
     def read(self, read_image: ReadImage, max_bytes: int | None = None) -> bytes:
         """Reads an encoded image."""

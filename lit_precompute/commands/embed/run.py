@@ -11,7 +11,7 @@ import rich.console
 from lit_precompute.commands.console import duration, fail, is_debugging
 from lit_precompute.commands.embed.beam_flags import check_beam_flags
 from lit_precompute.commands.embed.flags import flat_flags
-from lit_precompute.commands.progress import ProgressDisplay
+from lit_precompute.commands.progress import Display, ProgressDisplay
 from lit_precompute.commands.stopping import INTERRUPTED, StopRequest, interruptible
 from lit_precompute.pipelines.embed.errors import EmbedError
 from lit_precompute.pipelines.embed.launch import EmbedProgress, EmbedStopped, Launch
@@ -73,7 +73,7 @@ class Run:
 
 def _run(launch: Launch, console: rich.console.Console) -> None:
     if not launch.is_finished:
-        console.print(_describe_job(launch))
+        console.print(describe_job(launch))
     started_s = time.monotonic()
     stop = StopRequest(console, after="this batch", stop_at_once=_exit_at_once)
     with stop, ProgressDisplay(console) as display:
@@ -88,11 +88,15 @@ def _run(launch: Launch, console: rich.console.Console) -> None:
             fail(error, status=1, with_traceback=error.is_bug)
     num_embedded = 0 if launch.is_finished else manifest.ledger.rows_read - launch.num_done_before
     say_result(console, launch.output, manifest, time.monotonic() - started_s, num_embedded, launch.num_retried)
+    report = launch.report() if num_embedded else None
+    if report and report.verdict.is_significant:
+        console.print(report.verdict.sentence)
+    console.print(f"next:  lit-data info {launch.output}   |   lit-tune --dataset {launch.output} --output RUN")
 
 
 def _submit(launch: Launch, console: rich.console.Console) -> None:
     """Starts a job and returns: its engine does the rest."""
-    console.print(_describe_job(launch))
+    console.print(describe_job(launch))
     job = launch.start()
     if job.job_id is None:
         console.print(f"{job.runner}: the template is written; a job of it writes to {launch.output}")
@@ -101,7 +105,7 @@ def _submit(launch: Launch, console: rich.console.Console) -> None:
     console.print(f"next:  lit-embed status {launch.output}   |   lit-embed cancel {launch.output}")
 
 
-def _describe_job(launch: Launch) -> str:
+def describe_job(launch: Launch) -> str:
     """Returns what is about to be embedded, in one line."""
     plan = launch.plan
     if plan is None:
@@ -122,13 +126,13 @@ def _exit_at_once() -> None:
     os._exit(INTERRUPTED)  # the runner's threads would keep the process alive
 
 
-def show_download(display: ProgressDisplay, name: str, num_bytes: int, all_bytes: int) -> None:
+def show_download(display: Display, name: str, num_bytes: int, all_bytes: int) -> None:
     """Shows the download of a weights file; `all_bytes` is 0 when the size is unknown."""
     size = f"{num_bytes / 1e6:,.1f}/{all_bytes / 1e6:,.1f} MB" if all_bytes else f"{num_bytes / 1e6:,.1f} MB"
     display.show(f"fetching {name}  {size}", num_bytes, all_bytes or None, task=name)
 
 
-def show_looks(display: ProgressDisplay, num_files: int, all_files: int) -> None:
+def show_looks(display: Display, num_files: int, all_files: int) -> None:
     """Shows how many of the source's files were looked into."""
     if all_files > 1:
         display.show(f"looking into files  {num_files:,}/{all_files:,}", num_files, all_files, task="looking")
@@ -155,7 +159,7 @@ def say_result(
     num_embedded: int,
     num_retried: int = 0,
 ) -> None:
-    """Prints what was written, what went wrong on the way, and what to do next."""
+    """Prints what was written, and what went wrong on the way."""
     size = sum(manifest.shards.table_bytes(table.name) for table in manifest.tables)
     rate = f"{counted(num_embedded, 'row')} in {seconds:.0f} s" if num_embedded else "nothing was left to do"
     console.print(
@@ -169,4 +173,3 @@ def say_result(
         console.print(f"{failed} failed; the table `failures` lists them with reasons (see lit-data info)")
     for note in manifest.notes:
         console.print(f"{note.what}: {note.count:,} (first: {note.first})")
-    console.print(f"next:  lit-data info {output}   |   lit-tune --dataset {output} --output RUN")
