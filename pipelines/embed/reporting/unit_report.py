@@ -4,9 +4,12 @@ None of it determines a byte of the dataset; two attempts at one unit differ in 
 """
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from lit_precompute.precompute.timing import EmbedTimes
 from lit_precompute.schemas.tables import StrictModel
+
+if TYPE_CHECKING:  # it imports JAX
+    from lit_precompute.precompute.timing import EmbedTimes
 
 
 class Machine(StrictModel):
@@ -55,7 +58,7 @@ class UnitSeconds(StrictModel):
     device: float = 0.0
 
     @classmethod
-    def of(cls, times: EmbedTimes) -> "UnitSeconds":
+    def of(cls, times: "EmbedTimes") -> "UnitSeconds":
         """Returns what was measured until now."""
         decoders = times.decoders.totals
         return cls(
