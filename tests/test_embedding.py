@@ -32,6 +32,9 @@ def options(tmp_path):
 class ZMQInteractiveShell:
     """What a notebook's kernel calls its shell."""
 
+    config = {"IPKernelApp": {}}  # noqa: RUF012 -- as IPython's
+    execution_count = 1
+
 
 @pytest.fixture
 def displayed(monkeypatch):
@@ -51,9 +54,9 @@ def displayed(monkeypatch):
         handle = Handle(content)
         return handle if display_id else None
 
-    module = types.ModuleType("IPython.display")
-    module.display = display
-    monkeypatch.setitem(sys.modules, "IPython", types.ModuleType("IPython"))
+    module, package = types.ModuleType("IPython.display"), types.ModuleType("IPython")
+    module.display, package.get_ipython = display, ZMQInteractiveShell  # Beam asks, too, and wants pandas then
+    monkeypatch.setitem(sys.modules, "IPython", package)
     monkeypatch.setitem(sys.modules, "IPython.display", module)
     monkeypatch.setattr(builtins, "get_ipython", ZMQInteractiveShell, raising=False)
     return found

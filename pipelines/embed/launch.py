@@ -212,17 +212,19 @@ class Launch:
         from lit_precompute.pipelines.embed import graph
         from lit_precompute.pipelines.embed.look import store_listing
         from lit_precompute.pipelines.engines import runners, submission
+        from lit_precompute.pipelines.engines.notebooks import as_in_a_script
 
         self._directory.take_back_stop()
         launch = LaunchOptions(
             embed=self._options, source=self._source.source, name=uuid.uuid4().hex, files=self._source.versions
         )
         pipeline = runners.new_pipeline(self._beam_flags)
-        if self.plan is not None:
-            graph.build_planned(pipeline, launch, len(self.plan.units), self._finished)
-        else:
-            listing = store_listing(self._directory.folder, self._source.files)
-            graph.build(pipeline, launch, listing, len(self._source.files))
+        with as_in_a_script():
+            if self.plan is not None:
+                graph.build_planned(pipeline, launch, len(self.plan.units), self._finished)
+            else:
+                listing = store_listing(self._directory.folder, self._source.files)
+                graph.build(pipeline, launch, listing, len(self._source.files))
         # First noted before it can end: the last step removes the notes.
         note = {"runner": runners.runner_name(self._beam_flags), "began": time.time()}
         self._directory.note_launch(launch.name, note)
