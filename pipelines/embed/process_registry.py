@@ -127,7 +127,7 @@ class ProcessRegistry:
         return self._once("embedder", (options, batch_size), load)
 
     def take_load(self) -> tuple[float, int] | None:
-        """Returns what loading has taken since the last call, in seconds, and the tower's bytes; None if nothing was."""
+        """Returns the seconds of loading since the last call, and the tower's bytes; None if nothing was loaded."""
         with self._loading:
             load_s, self._load_s = self._load_s, 0.0
             if not load_s or "tower" not in self._loaded:
