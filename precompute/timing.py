@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Literal, NamedTuple, TypeVar, get_args
 
 import jax
+import numpy as np
 
 from lit_precompute.precompute.images.spent import Spent
 
@@ -113,6 +114,7 @@ class DeviceTime:
         self._lock = threading.Lock()
         self._batches: list[TimedBatch] = []
         self.busy_s = 0.0
+        self._observer: concurrent.futures.Executor
 
     def take_batches(self) -> list[TimedBatch]:
         """Returns the batches that were completed since the last call."""
@@ -121,25 +123,31 @@ class DeviceTime:
             return batches
 
     @contextlib.contextmanager
-    def watching(self) -> Iterator[Callable[[int, Callable[[], jax.Array]], jax.Array]]:
-        """Yields what starts a batch (rows in it, function that starts it); all are complete when the block ends.
+    def watching(self) -> Iterator[None]:
+        """Allows `start` within the block; all batches are complete when it ends.
 
         A thread of its own waits for each: the embedding thread looks at a result only when it needs it.
         """
-        with concurrent.futures.ThreadPoolExecutor(1, "device") as observer:
+        with concurrent.futures.ThreadPoolExecutor(1, "device") as self._observer:
+            yield
 
-            def start(num_rows: int, begin: Callable[[], jax.Array]) -> jax.Array:
-                started_s = time.perf_counter()
-                _BUSY.begin()
-                try:
-                    vectors = begin()
-                except BaseException:
-                    _BUSY.end()
-                    raise
-                observer.submit(self._observe, num_rows, started_s, vectors)
-                return vectors
+    def start(self, num_rows: int, begin: Callable[[np.ndarray], jax.Array], images: np.ndarray) -> jax.Array:
+        """Starts a batch, and returns at once what `begin` returns for its images.
 
-            yield start
+        Args:
+          num_rows: rows in it, without padding.
+          begin: starts it.
+          images: of the batch.
+        """
+        started_s = time.perf_counter()
+        _BUSY.begin()
+        try:
+            vectors = begin(images)
+        except BaseException:
+            _BUSY.end()
+            raise
+        self._observer.submit(self._observe, num_rows, started_s, vectors)
+        return vectors
 
     def _observe(self, num_rows: int, started_s: float, vectors: jax.Array) -> None:
         try:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Collection, Iterator
 
 from lit_precompute.pipelines.embed.reporting.unit_report import UnitReport
-from lit_precompute.schemas import Note, Probe, ShardInfo
+from lit_precompute.schemas import Probe, ShardInfo
 from lit_precompute.schemas.storage import WORK_FOLDER, Folder
 
 _SHARDS = f"{WORK_FOLDER}/shards"
@@ -21,7 +21,7 @@ _READERS = 32
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ShardMarker:
-    """A finished shard with its probes, notes and failures: for each reason the number of rows and the first key.
+    """A finished shard with its probes and failures: for each reason the number of rows and the first key.
 
     `has_hashes` says whether the hashes of its keys were stored, because only reading told the keys. `report` says how
     the work went: it is where a kill cannot lose it, and no part of the dataset.
@@ -30,7 +30,6 @@ class ShardMarker:
     info: ShardInfo
     probes: list[Probe]
     reasons: dict[str, tuple[int, str]]
-    notes: list[Note]
     has_hashes: bool = False
     report: UnitReport | None = None
 
@@ -40,7 +39,6 @@ class ShardMarker:
             "info": self.info.model_dump(),
             "probes": [probe.model_dump() for probe in self.probes],
             "reasons": self.reasons,
-            "notes": [note.model_dump() for note in self.notes],
             **({"has_hashes": True} if self.has_hashes else {}),
             **({"report": self.report.model_dump()} if self.report else {}),
         }
@@ -54,7 +52,6 @@ class ShardMarker:
             info=ShardInfo.model_validate(content["info"]),
             probes=[Probe.model_validate(probe) for probe in content["probes"]],
             reasons={reason: (count, key) for reason, (count, key) in content["reasons"].items()},
-            notes=[Note.model_validate(note) for note in content["notes"]],
             has_hashes=content.get("has_hashes", False),
             report=UnitReport.model_validate(content["report"]) if "report" in content else None,
         )

@@ -12,11 +12,11 @@ import contextlib
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from lit_precompute.precompute.embedder import Embedder
-from lit_precompute.precompute.embedding import make_preparer
+from lit_precompute.precompute.embedding import TowerUse, make_preparer
 from lit_precompute.precompute.images.ahead import Preparer
 from lit_precompute.precompute.machine import device_kind
 from lit_precompute.precompute.options import DecodingOptions
@@ -135,16 +135,15 @@ class ProcessRegistry:
             tower: ImageTower = self._loaded["tower"][1]
             return load_s, sum(parameter.nbytes for parameter in tower.parameters.values())
 
-    def preparer(self, options: ImageTowerOptions, batch_size: int, decoding: DecodingOptions) -> Preparer:
-        """Returns what prepares the tower's images; it may own processes."""
-        embedder, num_workers = self.embedder(options, batch_size), decoding.count_workers()
+    def preparer(self, uses: Sequence[TowerUse], decoding: DecodingOptions) -> Preparer:
+        """Returns what prepares images for some towers of this registry; it may own processes."""
         return self._once(
             "preparer",
-            (options, batch_size, decoding),
+            (tuple(uses), decoding),
             lambda: make_preparer(
-                embedder,
+                uses,
                 decode_in=decoding.decode_in,
-                num_workers=num_workers,
+                num_workers=decoding.count_workers(),
                 max_pixels=decoding.max_pixels,
                 max_pixels_in_flight=decoding.max_pixels_in_flight,
             ),

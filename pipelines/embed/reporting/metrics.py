@@ -4,8 +4,8 @@ from apache_beam.metrics.metric import Metrics
 
 from lit_precompute.pipelines.embed import counters
 from lit_precompute.pipelines.embed.reporting.unit_report import UnitSeconds
-from lit_precompute.precompute.embedding import EmbeddedBatch
 from lit_precompute.precompute.timing import EmbedTimes
+from lit_precompute.precompute.tower_batches import EmbeddedBatch
 
 _NUM_INFERENCES = Metrics.counter(counters.NAMESPACE, counters.NUM_INFERENCES)
 _BATCH_SIZE = Metrics.distribution(counters.NAMESPACE, counters.BATCH_SIZE)

@@ -1,5 +1,6 @@
 """Records one attempt at a unit: its times, its metrics, and a sign of life now and then."""
 
+import dataclasses
 import os
 import time
 from collections.abc import Callable
@@ -8,13 +9,15 @@ import jax
 
 from lit_precompute.pipelines.embed import counters
 from lit_precompute.pipelines.embed.attempts import SIGN_EVERY_S, Attempt, Attempts
+from lit_precompute.pipelines.embed.markers import ShardMarker
+from lit_precompute.pipelines.embed.process_registry import PROCESS
 from lit_precompute.pipelines.embed.reporting import metrics
 from lit_precompute.pipelines.embed.reporting.unit_report import Machine, UnitReport, UnitSeconds
 from lit_precompute.pipelines.embed.reporting.worker import worker_name
-from lit_precompute.precompute.embedding import EmbeddedBatch, where_to_decode
+from lit_precompute.precompute.embedding import where_to_decode
 from lit_precompute.precompute.options import DecodingOptions
 from lit_precompute.precompute.timing import EmbedTimes
-from lit_precompute.schemas import ShardInfo
+from lit_precompute.precompute.tower_batches import EmbeddedBatch
 
 
 class Recorder:
@@ -51,19 +54,21 @@ class Recorder:
             self._attempts.give_sign(attempt, began=self._began_s, num_rows=self._num_rows)
             self._last_sign_s = self._clock()
 
-    def finish(self, attempt: Attempt, info: ShardInfo, decoding: DecodingOptions, num_retried: int) -> UnitReport:
-        """Returns the report of a unit whose files are in the output.
+    def finish(self, attempt: Attempt, marker: ShardMarker, decoding: DecodingOptions) -> ShardMarker:
+        """Returns the marker of a shard whose files are in the output, with the report of the work on it.
 
         Args:
-          attempt: which one.
-          info: the shard.
+          attempt: which one it was.
+          marker: the marker.
           decoding: how images were decoded.
-          num_retried: reads that were tried again.
         """
+        info, num_retried = marker.info, PROCESS.take_retried()
         seconds, num_bytes = UnitSeconds.of(self.times), sum(file.bytes for file in info.files.values())
         self._metrics.send(seconds, self._image_bytes)
         metrics.count(counters.BYTES_WRITTEN, num_bytes)
-        return UnitReport(
+        metrics.count(counters.NUM_RETRIED, num_retried)
+        metrics.count_loaded(PROCESS.take_load())
+        report = UnitReport(
             launch=self._launch,
             worker=worker_name(),
             attempt=attempt.order,
@@ -75,6 +80,7 @@ class Recorder:
             num_retried=num_retried,
             machine=_machine(info.environment.device, decoding),
         )
+        return dataclasses.replace(marker, report=report)
 
 
 def _machine(device: str, decoding: DecodingOptions) -> Machine:

@@ -24,7 +24,7 @@ def _marker(shard, began, ended, num_rows=100, worker="a"):
         launch="second", worker=worker, attempt=1, began=began, ended=ended, seconds=UnitSeconds(), bytes_read=0,
         bytes_written=0, num_retried=0, machine=_MACHINE,
     )  # fmt: skip
-    return ShardMarker(info=info, probes=[], reasons={}, notes=[], report=report)
+    return ShardMarker(info=info, probes=[], reasons={}, report=report)
 
 
 def test_rows_of_finished_units_and_of_those_in_progress_count():
