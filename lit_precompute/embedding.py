@@ -58,6 +58,6 @@ def embed(
             report(now)
 
         manifest = launch.run(show, should_stop)
-    if (found := launch.report()) and found.verdict.is_significant:
-        console.print(found.verdict.sentence)
+    if bottleneck := launch.bottleneck():
+        console.print(bottleneck)
     return manifest

@@ -50,11 +50,6 @@ class Embedder:
         """Images in the compiled shape: the batch size, rounded up to a multiple of the number of devices."""
         return -(-self.batch_size // len(self._devices)) * len(self._devices)
 
-    @property
-    def image_bytes(self) -> int:
-        """Size of a prepared image."""
-        return self.tower.preprocessing.size**2 * 3
-
     def compile(self) -> None:
         """Compiles the tower, which otherwise happens when the first batch is started."""
         _ = self._function

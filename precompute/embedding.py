@@ -113,9 +113,7 @@ def _on_host(preprocessing: Preprocessing) -> Preprocessing:
     return dataclasses.replace(preprocessing, value_range=SIGNED_RANGE)
 
 
-def _prepared(
-    examples: Iterable[Example], preparer: Preparer, times: EmbedTimes
-) -> Iterator[tuple[Example, Outcome]]:
+def _prepared(examples: Iterable[Example], preparer: Preparer, times: EmbedTimes) -> Iterator[tuple[Example, Outcome]]:
     """Yields each row, without its encoded image, with what the image was prepared to."""
     waiting: collections.deque[Example] = collections.deque()
 

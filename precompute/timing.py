@@ -71,9 +71,16 @@ class PhaseClock:
 
 
 class TimedBatch(NamedTuple):
-    """Rows of a batch, and the seconds from its start until its embeddings were computed, queueing included."""
+    """A batch that was computed.
+
+    Attributes:
+      num_rows: rows in it, without padding.
+      num_bytes: of their prepared images.
+      latency_s: seconds from its start until its embeddings were computed, queueing included.
+    """
 
     num_rows: int
+    num_bytes: int
     latency_s: float
 
 
@@ -146,17 +153,18 @@ class DeviceTime:
         except BaseException:
             _BUSY.end()
             raise
-        self._observer.submit(self._observe, num_rows, started_s, vectors)
+        num_bytes = images.nbytes // len(images) * num_rows
+        self._observer.submit(self._observe, num_rows, num_bytes, started_s, vectors)
         return vectors
 
-    def _observe(self, num_rows: int, started_s: float, vectors: jax.Array) -> None:
+    def _observe(self, num_rows: int, num_bytes: int, started_s: float, vectors: jax.Array) -> None:
         try:
             jax.block_until_ready(vectors)  # its error, if any, is raised where the vectors are used
         finally:
             busy_s, latency_s = _BUSY.end(), time.perf_counter() - started_s
             with self._lock:
                 self.busy_s += busy_s
-                self._batches.append(TimedBatch(num_rows, latency_s))
+                self._batches.append(TimedBatch(num_rows, num_bytes, latency_s))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -66,7 +66,8 @@ class TowerBatches:
           times: counts when the device is waited for, and when it is busy; it watches the device.
         """
         self._times = times
-        self._embedder, self._num_images, self._vector_type = embedder, num_images, vector_type
+        self._embedder, self._num_images = embedder, num_images
+        self._vector_type: VectorType = vector_type
         self._on_device: collections.deque[tuple[_PreparedBatch, list[jax.Array]]] = collections.deque()
         self._batch = self._new_batch()
 
@@ -114,7 +115,7 @@ class TowerBatches:
         for images in batch.images:
             self._embedder.give_back(images)
         fits = np.stack([storable(each, self._vector_type) for each in found])
-        kept = fits.all(axis=0)
+        kept = np.logical_and.reduce(fits)
         if kept.all():
             return EmbeddedBatch(batch.examples, found, batch.failures)
         failures = [

@@ -107,7 +107,7 @@ class JobDirectory:
             note = {**asked, "plan": plan.describe(), "units": name_of(data)}
             try:
                 self.folder.write(f"{WORK_FOLDER}/{note['units']}", data)
-                self.folder.create(_NOTE, (json.dumps(note, indent=1) + "\n").encode())
+                self._claim.create(note)
             except OSError as error:
                 if is_full_disk(error):
                     raise
@@ -117,6 +117,11 @@ class JobDirectory:
         assert found is not None, "a note is never removed before the dataset is published"
         there = {**found, "options": _without(found["options"], asked["options"])}
         self._claim.refuse_another(_with_views(there), _with_views({**found, **asked}))
+        if (stored := self.plan()) is not None and stored.units != plan.units:
+            raise ClaimError(
+                f"{self.folder.path}: its units were cut in another way, by another version of this package; resume it "
+                "alone (--tower, --output), or choose another --output"
+            )
 
     def noted(self) -> dict[str, Any] | None:
         """Returns the specification of the job that owns the directory, finished or not; None if no job does.
@@ -209,6 +214,10 @@ class JobDirectory:
             return Manifest.read(self.folder).source.info()
         plan = self.plan()
         return plan.source if plan else None
+
+    def was_begun(self) -> bool:
+        """Returns whether an unfinished job owns the directory, or a launch of one is planning it."""
+        return self._read_note() is not None or bool(self.launches())
 
     def is_published(self) -> bool:
         """Returns whether the dataset is complete."""

@@ -4,8 +4,8 @@ Functions that run in workers are pickled, and a local runner blocks its launche
 process share state here, by the job's output. Workers elsewhere have their own registry; their launcher sees only
 finished shards.
 
-Promises: thread-safe; tower, embedder and preparer are loaded once for all threads, and only the latest of each is
-kept.
+Promises: thread-safe; towers, embedders and preparers are loaded once for all threads, and only the latest are kept: of
+towers and embedders as many as a job embeds with.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ import dataclasses
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple
 
 from lit_precompute.precompute.embedder import Embedder
 from lit_precompute.precompute.embedding import TowerUse, make_preparer
@@ -26,10 +26,15 @@ from lit_precompute.towers.loading import load_tower
 from lit_precompute.towers.options import ImageTowerOptions
 from lit_precompute.towers.tower import ImageTower
 
-Loaded = TypeVar("Loaded")
-
 # Modules that embeddings depend on, each with the distribution that usually provides it.
 _LIBRARIES = {"jax": "jax", "tensorflow": "tensorflow-cpu", "PIL": "pillow"}
+
+
+class Load(NamedTuple):
+    """A tower that was put on the devices: the seconds that it took, and the bytes of its parameters."""
+
+    seconds: float
+    num_bytes: int
 
 
 class JobProgress:
@@ -84,8 +89,11 @@ class ProcessRegistry:
         """Starts empty."""
         self._lock, self._loading = threading.Lock(), threading.RLock()
         self._jobs: dict[str, JobProgress] = {}
-        self._loaded: dict[str, tuple[Hashable, Any]] = {}
-        self._num_retried, self._load_s = 0, 0.0
+        self._loaded: dict[str, dict[Hashable, Any]] = {}
+        self._num_towers = 1
+        self._num_retried = 0
+        self._loads: list[Load] = []
+        self._load_s: dict[ImageTowerOptions, float] = {}
 
     @contextlib.contextmanager
     def launching(self, output: str, progress: JobProgress) -> Iterator[None]:
@@ -109,31 +117,43 @@ class ProcessRegistry:
             before, self._num_retried = self._num_retried, num_retried()
             return self._num_retried - before
 
+    def make_room(self, num_towers: int) -> None:
+        """Keeps this many towers and embedders from now on: those of one job."""
+        with self._loading:
+            self._num_towers = num_towers
+
     def environment(self) -> Environment:
         """Returns what embeds here: the devices and the libraries that embeddings depend on."""
         return self._once("environment", (), lambda: current_environment(device_kind(), _LIBRARIES))
 
     def tower(self, options: ImageTowerOptions) -> ImageTower:
         """Returns the loaded tower."""
-        return self._once("tower", options, lambda: self._timed(lambda: load_tower(**dataclasses.asdict(options))))
+
+        def load() -> ImageTower:
+            started_s = time.perf_counter()
+            tower = load_tower(**dataclasses.asdict(options))
+            self._load_s[options] = time.perf_counter() - started_s
+            return tower
+
+        return self._once("tower", options, load, most=self._num_towers)
 
     def embedder(self, options: ImageTowerOptions, batch_size: int) -> Embedder:
         """Returns the embedder: the tower on the devices."""
 
         def load() -> Embedder:
-            tower = self.tower(options)
-            return self._timed(lambda: Embedder(tower, batch_size=batch_size))
+            tower, started_s = self.tower(options), time.perf_counter()
+            embedder = Embedder(tower, batch_size=batch_size)
+            load_s = self._load_s.pop(options, 0.0) + time.perf_counter() - started_s
+            self._loads.append(Load(load_s, sum(parameter.nbytes for parameter in tower.parameters.values())))
+            return embedder
 
-        return self._once("embedder", (options, batch_size), load)
+        return self._once("embedder", (options, batch_size), load, most=self._num_towers)
 
-    def take_load(self) -> tuple[float, int] | None:
-        """Returns the seconds of loading since the last call, and the tower's bytes; None if nothing was loaded."""
+    def take_loads(self) -> list[Load]:
+        """Returns the towers that were loaded since the last call."""
         with self._loading:
-            load_s, self._load_s = self._load_s, 0.0
-            if not load_s or "tower" not in self._loaded:
-                return None
-            tower: ImageTower = self._loaded["tower"][1]
-            return load_s, sum(parameter.nbytes for parameter in tower.parameters.values())
+            loads, self._loads = self._loads, []
+            return loads
 
     def preparer(self, uses: Sequence[TowerUse], decoding: DecodingOptions) -> Preparer:
         """Returns what prepares images for some towers of this registry; it may own processes."""
@@ -149,19 +169,14 @@ class ProcessRegistry:
             ),
         )
 
-    def _timed(self, load: Callable[[], Loaded]) -> Loaded:
-        """Loads, under the lock of `_once`, and counts how long it takes."""
-        started_s = time.perf_counter()
-        try:
-            return load()
-        finally:
-            self._load_s += time.perf_counter() - started_s
-
-    def _once(self, kind: str, key: Hashable, load: Callable[[], Any]) -> Any:
+    def _once(self, kind: str, key: Hashable, load: Callable[[], Any], *, most: int = 1) -> Any:
         with self._loading:
-            if kind not in self._loaded or self._loaded[kind][0] != key:
-                self._loaded[kind] = (key, load())
-            return self._loaded[kind][1]
+            loaded = self._loaded.setdefault(kind, {})
+            value = loaded.pop(key, None)
+            while len(loaded) >= most:
+                del loaded[next(iter(loaded))]  # before the next is loaded: both may not fit the memory
+            loaded[key] = value if value is not None else load()  # the last one used is the last
+            return loaded[key]
 
 
 PROCESS = ProcessRegistry()

@@ -18,6 +18,7 @@ from lit_precompute.pipelines.embed.reporting.job_report import (
     read_report,
 )
 from lit_precompute.pipelines.embed.reporting.rates import ALIVE_S, measure
+from lit_precompute.pipelines.embed.several_towers import outputs_in
 from lit_precompute.schemas import Manifest
 from lit_precompute.schemas.storage import absolute
 
@@ -118,6 +119,17 @@ def read_status(
     )
 
 
+def read_statuses(output: str) -> list[JobStatus]:
+    """Returns the status of the job at an output; of a job of several towers, that of each dataset.
+
+    Raises:
+      DatasetError, ClaimError: what is there is damaged.
+    """
+    status = read_status(output)
+    each = map(read_status, outputs_in(status.output)) if status.state == "none" else ()
+    return list(each) or [status]
+
+
 def _pace(
     markers: Sequence[ShardMarker],
     attempts: Mapping[int, FoundAttempt],
@@ -170,6 +182,7 @@ def _shown(launches: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, Any], .
     )
 
 
-def to_json(status: JobStatus) -> str:
-    """Returns a status as JSON, for programs."""
-    return json.dumps(dataclasses.asdict(status), indent=1)
+def to_json(statuses: Sequence[JobStatus]) -> str:
+    """Returns a status as JSON, for programs; several as a list."""
+    plain = [dataclasses.asdict(status) for status in statuses]
+    return json.dumps(plain if len(plain) > 1 else plain[0], indent=1)

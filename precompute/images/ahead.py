@@ -34,13 +34,12 @@ Outcome = Sequence[Prepared]
 
 
 class Preparer(Protocol):
-    """Workers that read, decode and prepare images.
+    """Workers that read, decode and prepare images."""
 
-    Attributes:
-      preprocessings: how each image is prepared.
-    """
-
-    preprocessings: Sequence[Preprocessing]
+    @property
+    def preprocessings(self) -> Sequence[Preprocessing]:
+        """How each image is prepared."""
+        ...
 
     def prepare(self, reads: Iterable[KeyedRead], spent: Spent | None = None) -> Iterator[Outcome]:
         """Yields for each read, and each preprocessing, an image, uint8 [size, size, 3], or why there is none.
@@ -87,7 +86,8 @@ def _outcome_of(
     spent: Spent,
 ) -> Outcome:
     found: dict[int, Prepared] = {}
-    for jpeg in sorted({preprocessing.jpeg for preprocessing in preprocessings}):
+    decodings: list[JpegDecoding] = list(dict.fromkeys(each.jpeg for each in preprocessings))
+    for jpeg in decodings:
         wanted = {place: each for place, each in enumerate(preprocessings) if each.jpeg == jpeg}
         try:
             with spent.decoding():

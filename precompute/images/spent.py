@@ -48,15 +48,16 @@ class Spent:
 
     def read(self, read_image: ReadImage, max_bytes: int | None = None) -> bytes:
         """Reads an encoded image."""
-        started_s, data = time.perf_counter(), b""
+        started_s, num_bytes = time.perf_counter(), 0
         try:
             data = read_image(max_bytes)
-            return data
+            num_bytes = len(data)
         finally:
             passed_s = time.perf_counter() - started_s
             with self._lock:
                 self._read_s += passed_s
-                self._num_bytes += len(data)
+                self._num_bytes += num_bytes
+        return data
 
     def decoding(self) -> contextlib.AbstractContextManager[None]:
         """Counts the block as decoding."""

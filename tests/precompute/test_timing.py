@@ -4,9 +4,12 @@ import threading
 import time
 
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from lit_precompute.precompute.timing import DeviceTime, PhaseClock
+
+IMAGES = np.zeros((4, 2, 2, 3), np.uint8)
 
 
 class _Clock:
@@ -74,12 +77,12 @@ def test_getting_an_item_is_a_phase_and_using_it_is_none():
 
 def test_a_batch_is_timed_until_it_is_computed_not_until_it_is_looked_at():
     device, computed = DeviceTime(), jnp.ones(4)
-    with device.watching() as start:
-        start(3, lambda: computed)
+    with device.watching():
+        device.start(3, lambda images: computed, IMAGES)
         time.sleep(0.3)
-        start(1, lambda: _slowly(0.1, computed))
+        device.start(1, lambda images: _slowly(0.1, computed), IMAGES)
     (first, second) = device.take_batches()
-    assert (first.num_rows, second.num_rows) == (3, 1)
+    assert (first[:2], second[:2]) == ((3, 3 * 12), (1, 12))
     assert first.latency_s < 0.3
     assert 0.1 <= second.latency_s <= device.busy_s
     assert device.busy_s == pytest.approx(first.latency_s + second.latency_s, abs=0.01)
@@ -87,15 +90,15 @@ def test_a_batch_is_timed_until_it_is_computed_not_until_it_is_looked_at():
 
 
 def test_a_batch_that_cannot_be_started_is_not_on_the_device():
-    def broken():
+    def broken(images):
         raise MemoryError
 
     device, computed = DeviceTime(), jnp.ones(4)
-    with device.watching() as start:
+    with device.watching():
         with pytest.raises(MemoryError):
-            start(1, broken)
+            device.start(1, broken, IMAGES)
         time.sleep(0.3)
-        start(1, lambda: computed)
+        device.start(1, lambda images: computed, IMAGES)
     assert device.busy_s < 0.3
 
 
@@ -104,8 +107,8 @@ def test_seconds_of_threads_that_share_the_devices_add_up_to_the_time():
     began_s = time.perf_counter()
 
     def embed(device):
-        with device.watching() as start:
-            start(1, lambda: _slowly(0.1, computed))
+        with device.watching():
+            device.start(1, lambda images: _slowly(0.1, computed), IMAGES)
 
     threads = [threading.Thread(target=embed, args=(device,)) for device in devices]
     for thread in threads:

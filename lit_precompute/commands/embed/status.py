@@ -23,7 +23,7 @@ class Status:
     """
 
     output: tyro.conf.Positional[str]
-    """The job's --output."""
+    """The job's --output, or the folder of one of its datasets."""
     json: bool = False
     """Print JSON for programs."""
 
@@ -34,15 +34,15 @@ class Status:
           ValueError: the output cannot be read, or there are unknown flags.
         """
         refuse_flags("lit-embed status", unknown_flags)
-        from lit_precompute.pipelines.embed.status import read_status, to_json
+        from lit_precompute.pipelines.embed.status import read_statuses, to_json
 
-        status = read_status(self.output)
+        statuses = read_statuses(self.output)
         if self.json:
-            console.out(to_json(status))
-        elif status.state == "none":
-            fail(f"{status.output}: no job has begun here; check the path", status=1)
+            console.out(to_json(statuses))
+        elif statuses[0].state == "none":
+            fail(f"{statuses[0].output}: no job has begun here; check the path", status=1)
         else:
-            console.print(describe(status), highlight=False)
+            console.print("\n".join(map(describe, statuses)), highlight=False)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -67,13 +67,15 @@ class JobReport(StrictModel):
       rows_read, rows_embedded, rows_failed: as in the manifest.
       failures: rows by reason, most frequent first.
       num_units: units of the job.
+      num_timed: units of which it is known how the work went; of a finished dataset of which failed rows were retried,
+        only those that were embedded again.
       num_attempts: attempts at them that were begun, as far as their records were kept.
       num_retried: reads that a server or a network broke and that were tried again.
       bytes_read: encoded images.
       bytes_written: files of the shards.
       began, ended: when the first launch began, and when the last unit was finished.
       wall_s: seconds in which a launch was under way, from its beginning to its last unit.
-      rows_per_second: rows read, in these seconds.
+      rows_per_second: rows of the timed units, in these seconds.
       seconds: where the time of the workers' threads went.
       worker_s: seconds in which workers were at work on units, summed over workers.
       idle_s: seconds in which workers had no unit while others finished theirs.
@@ -88,6 +90,7 @@ class JobReport(StrictModel):
     rows_failed: int
     failures: dict[str, int]
     num_units: int
+    num_timed: int
     num_attempts: int
     num_retried: int
     bytes_read: int
@@ -118,13 +121,14 @@ def make_report(markers: Iterable[ShardMarker], launches: Mapping[str, Mapping[s
         by_launch.setdefault(report.launch, []).append((report, num_rows))
     spans = [span for name, units in by_launch.items() if (span := _span(launches.get(name, {}), units))]
     seconds, worker_s, idle_s = _worker_seconds(list(by_launch.values()))
-    rows_read, wall_s = sum(marker.info.rows_read for marker in found), covered_s(spans)
+    wall_s = covered_s(spans)
     return JobReport(
-        rows_read=rows_read,
+        rows_read=sum(marker.info.rows_read for marker in found),
         rows_embedded=sum(marker.info.num_rows for marker in found),
         rows_failed=sum(marker.info.num_failures for marker in found),
         failures=count_reasons(found),
         num_units=len(found),
+        num_timed=len(reports),
         num_attempts=sum(report.attempt for report, _ in reports),
         num_retried=sum(report.num_retried for report, _ in reports),
         bytes_read=sum(report.bytes_read for report, _ in reports),
@@ -132,7 +136,7 @@ def make_report(markers: Iterable[ShardMarker], launches: Mapping[str, Mapping[s
         began=in_utc(min(span.began for span in spans)) if spans else None,
         ended=in_utc(max(span.ended for span in spans)) if spans else None,
         wall_s=wall_s,
-        rows_per_second=rows_read / wall_s if wall_s else None,
+        rows_per_second=sum(num_rows for _, num_rows in reports) / wall_s if wall_s else None,
         seconds=UnitSeconds.sum(report.seconds for report, _ in reports),
         worker_s=worker_s,
         idle_s=idle_s,

@@ -3,6 +3,7 @@
 from apache_beam.metrics.metric import Metrics
 
 from lit_precompute.pipelines.embed import counters
+from lit_precompute.pipelines.embed.process_registry import Load
 from lit_precompute.pipelines.embed.reporting.unit_report import UnitSeconds
 from lit_precompute.precompute.timing import EmbedTimes
 from lit_precompute.precompute.tower_batches import EmbeddedBatch
@@ -24,17 +25,14 @@ def count(name: str, number: int) -> None:
         Metrics.counter(counters.NAMESPACE, name).inc(number)
 
 
-def count_loaded(load: tuple[float, int] | None) -> None:
-    """Counts a tower that this process has loaded, if it has: seconds, and bytes."""
-    if load is None:
-        return
-    load_s, num_bytes = load
-    _LOAD_LATENCY.update(round(load_s * 1e3))
-    _MODEL_BYTES.update(num_bytes)
+def count_loaded(load: Load) -> None:
+    """Counts a tower that this process has loaded."""
+    _LOAD_LATENCY.update(round(load.seconds * 1e3))
+    _MODEL_BYTES.update(load.num_bytes)
 
 
 class UnitMetrics:
-    """The metrics of one attempt at a unit."""
+    """The metrics of one pass over a unit."""
 
     def __init__(self, times: EmbedTimes):
         """Takes what measures the attempt."""
@@ -50,17 +48,12 @@ class UnitMetrics:
         for failure in batch.failures:
             count(f"{counters.ROWS_FAILED}_{failure.reason}", 1)
 
-    def send(self, seconds: UnitSeconds, image_bytes: int) -> None:
-        """Counts what was measured since the last call.
-
-        Args:
-          seconds: where the time went, from the attempt's beginning on.
-          image_bytes: size of a prepared image.
-        """
+    def send(self, seconds: UnitSeconds) -> None:
+        """Counts what was measured since the last call; `seconds` are those from the beginning on."""
         for batch in self._times.device.take_batches():
             _NUM_INFERENCES.inc(batch.num_rows)
             _BATCH_SIZE.update(batch.num_rows)
-            _BATCH_BYTES.update(batch.num_rows * image_bytes)
+            _BATCH_BYTES.update(batch.num_bytes)
             _BATCH_LATENCY.update(round(batch.latency_s * 1e6))
         for name, value_s in seconds:
             more_ms = int(value_s * 1e3) - self._sent_ms[name]

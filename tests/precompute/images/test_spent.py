@@ -12,6 +12,7 @@ from lit_precompute.precompute.images.ahead import PreparingThreads
 from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.images.spent import Spent
 from lit_precompute.towers.preprocessing import Preprocessing, Scale
+from tests.precompute.images.reads import keyed
 
 PREPROCESSING = Preprocessing(size=8, resize="square", value_range=Scale(low=-1, high=1))
 
@@ -29,9 +30,9 @@ def _read_slowly(data, max_bytes=None):
 
 def test_reading_is_told_from_decoding_and_bytes_are_counted():
     images = [_image(), b"these are words", _image()]
-    preparer, spent = PreparingThreads(PREPROCESSING, num_workers=2, ahead=4), Spent()
-    outcomes = list(preparer.prepare([functools.partial(_read_slowly, data) for data in images], spent))
-    assert [isinstance(outcome, ImageError) for outcome in outcomes] == [False, True, False]
+    preparer, spent = PreparingThreads([PREPROCESSING], num_workers=2, ahead=4), Spent()
+    outcomes = list(preparer.prepare(keyed(functools.partial(_read_slowly, data) for data in images), spent))
+    assert [isinstance(image, ImageError) for (image,) in outcomes] == [False, True, False]
     totals = spent.totals
     assert totals.num_bytes == sum(map(len, images))
     assert totals.read_s >= 3 * 0.02
@@ -48,5 +49,5 @@ def test_decoding_is_told_from_reading(monkeypatch):
     monkeypatch.setattr(ahead, "prepare", prepare_slowly)
     spent = Spent()
     reads = [lambda max_bytes=None: _image()] * 2
-    assert len(list(PreparingThreads(PREPROCESSING, num_workers=2, ahead=4).prepare(reads, spent))) == 2
+    assert len(list(PreparingThreads([PREPROCESSING], num_workers=2, ahead=4).prepare(keyed(reads), spent))) == 2
     assert spent.totals.decode_s >= 2 * 0.05 > spent.totals.read_s

@@ -12,9 +12,11 @@ from lit_precompute.pipelines.embed import counters
 from lit_precompute.pipelines.embed.launch import Launch
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.embed.process_registry import PROCESS
+from lit_precompute.pipelines.embed.reporting.job_report import read_report
 from lit_precompute.pipelines.embed_images import JaxTowerHandler
 from lit_precompute.precompute.options import DecodingOptions
 from lit_precompute.precompute.sources.spec import SourceSpec
+from lit_precompute.schemas.storage import open_folder
 from lit_precompute.towers.options import ImageTowerOptions
 from tests.pipelines.embed.making import BAD, write_source
 from tests.towers.tiny_tower import NAME, SIZE, register_tiny_tower, write_weights
@@ -61,7 +63,7 @@ def test_a_job_counts_what_it_did(tmp_path, monkeypatch, tower):
     monkeypatch.setattr(beam.Pipeline, "run", kept)
     launch = Launch(options)
     launch.run()
-    report = launch.report()
+    report = read_report(open_folder(options.output))
     sums, distributions = _metrics(results[0])
     assert (sums["rows_read"], sums["rows_embedded"], sums["rows_failed"]) == (45, 40, 5)
     reasons = {name: count for name, count in sums.items() if name.startswith("rows_failed_")}
