@@ -66,9 +66,10 @@ engines: environment
 	.venv-engines/bin/python -m pytest tests/engines
 
 # The peers that benchmarks compare with also have their own environments.
-bench: environment
+bench: environment servers
 	@$(PYTHON) requirements/make_environment.py .venv-oracles requirements/oracles.txt
-	@$(PYTHON) requirements/make_environment.py .venv-bench requirements/bench.txt
+	@$(PYTHON) requirements/make_environment.py .venv-bench requirements/bench.txt --bare requirements/bench-bare.txt \
+		--on .venv-oracles
 	$(BIN)/python -m benchmarks
 
 docs: environment
