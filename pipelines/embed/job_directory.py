@@ -100,11 +100,8 @@ class JobDirectory:
         asked = specification(options, plan)
         if self.noted() is None:
             self._claim.refuse_foreign_files()
-            data = plan.to_bytes()
-            note = {**asked, "plan": plan.describe(), "units": name_of(data)}
             try:
-                self.folder.write(f"{WORK_FOLDER}/{note['units']}", data)
-                self.folder.create(_NOTE, (json.dumps(note, indent=1) + "\n").encode())
+                self.note(asked, plan)
             except OSError as error:
                 if is_full_disk(error):
                     raise
@@ -115,6 +112,13 @@ class JobDirectory:
         self._claim.refuse_another(
             {**found, "options": _without(found["options"], asked["options"])}, {**found, **asked}
         )
+
+    def note(self, asked: Mapping[str, Any], plan: Plan) -> None:
+        """Notes a job's specification and plan, unless a job is noted."""
+        data = plan.to_bytes()
+        note = {**asked, "plan": plan.describe(), "units": name_of(data)}
+        self.folder.write(f"{WORK_FOLDER}/{note['units']}", data)
+        self.folder.create(_NOTE, (json.dumps(note, indent=1) + "\n").encode())
 
     def noted(self) -> dict[str, Any] | None:
         """Returns the specification of the job that owns the directory, finished or not; None if no job does.

@@ -10,14 +10,15 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from lit_precompute.pipelines.embed.counters import NUM_RETRIED
-from lit_precompute.pipelines.embed.errors import EmbedError, in_words, without_stacks
+from lit_precompute.pipelines.embed.errors import EmbedError
+from lit_precompute.pipelines.embed.following import follow
 from lit_precompute.pipelines.embed.found_source import check_listing, find_source, look_here
 from lit_precompute.pipelines.embed.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.launch_options import LaunchOptions
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.embed.plan import Plan
 from lit_precompute.pipelines.embed.progress import EmbedProgress, Watch
+from lit_precompute.pipelines.embed.retry import RetriedRows, find_retry, forget_failures
 from lit_precompute.precompute.extra import check_embed_extra
 from lit_precompute.schemas import Manifest
 from lit_precompute.schemas.storage import absolute, num_retried
@@ -25,12 +26,6 @@ from lit_precompute.schemas.writing.publishing import check_files
 
 if TYPE_CHECKING:  # it imports Beam
     from lit_precompute.pipelines.engines.running import RunningJob
-
-_STOP_S = 60.0
-
-
-class EmbedStopped(Exception):  # noqa: N818 -- requested, so not an error
-    """The job was stopped on request; finished shards are kept."""
 
 
 class Launch:
@@ -75,12 +70,14 @@ class Launch:
             self._plan_here(on_fetch, on_look, say)
         else:
             check_listing(self._source, self._directory)
-        self.is_finished = self._directory.is_published()
-        if self.is_finished:
+        is_published = self._directory.is_published()
+        if is_published:
             self._directory.sweep()  # left over by a kill between publishing and sweeping
-        elif self._forget_failures():
+        elif forget_failures(self._directory):
             say("no row was embedded so far: starting again")
-        self._finished = set() if self.is_finished else self._directory.markers.numbers()
+        self._retry = find_retry(self._directory, options, self.plan, say) if options.retry_failures else None
+        self.is_finished = is_published and self._retry is None
+        self._finished = self._find_finished()
         self._watch = Watch(self._directory, self.plan, self._finished)
 
     @property
@@ -125,17 +122,11 @@ class Launch:
             if options.batch_size is None:
                 self._directory.settle_batch_size(batch_size)
 
-    def _forget_failures(self) -> bool:
-        """Forgets the finished shards if none of them holds a row; returns whether it did.
-
-        What made every row fail, such as a folder that was not mounted, may have been mended since.
-        """
-        finished = self._directory.markers.numbers()
-        markers = map(self._directory.markers.read, sorted(finished))
-        if not finished or any(marker and marker.info.num_rows for marker in markers):
-            return False
-        self._directory.markers.remove(finished)
-        return True
+    def _find_finished(self) -> set[int]:
+        """Returns the units that this launch need not embed; of a finished dataset, if any are left to do."""
+        if self._retry is None:
+            return set() if self.is_finished else self._directory.markers.numbers()
+        return self._retry.finished - self._retry.units
 
     def is_followed(self, *, wait: bool) -> bool:
         """Returns whether this process follows the job to its end.
@@ -194,12 +185,25 @@ class Launch:
           EmbedStopped: `should_stop` returned True.
         """
         if not self.is_finished:
-            self._embed(report, should_stop)
+            self._num_retried_elsewhere = follow(
+                self.output, self.start, self._watch, lambda: self.num_retried, report, should_stop
+            )
         if not self._directory.is_published():
             raise EmbedError("the job ended before the dataset was published; run the same command again to resume")
         manifest = Manifest.read(self._options.output)
         check_files(self._directory.folder, manifest.shards, manifest.tables, manifest.references)
         return manifest
+
+    def num_embedded(self, manifest: Manifest) -> int:
+        """Returns how many rows this launch has embedded or found to fail, once its dataset is published."""
+        if self.is_finished:
+            return 0
+        rows_read = manifest.shards.rows_read
+        return int(rows_read.sum()) - int(rows_read[sorted(self._finished)].sum())
+
+    def retried_rows(self, manifest: Manifest) -> RetriedRows | None:
+        """Returns what came of attempting failed rows again; None if there were none, or that was not asked for."""
+        return self._retry.outcome(manifest) if self._retry else None
 
     def start(self) -> "RunningJob":
         """Starts the job and returns, at once or when its engine has accepted it; `run` also waits for its end."""
@@ -208,6 +212,8 @@ class Launch:
         from lit_precompute.pipelines.engines import runners, submission
 
         self._directory.take_back_stop()
+        if self._retry:
+            self._retry.begin(self._directory, self._options, self.plan)
         launch = LaunchOptions(
             embed=self._options, source=self._source.source, name=uuid.uuid4().hex, files=self._source.versions
         )
@@ -221,41 +227,6 @@ class Launch:
         if not self._embeds_here:
             self._directory.note_launch(launch.name, submission.record(job))
         return job
-
-    def _embed(self, report: Callable[[EmbedProgress], None], should_stop: Callable[[], bool]) -> None:
-        from lit_precompute.pipelines.embed.process_registry import PROCESS, JobProgress
-
-        progress = JobProgress()
-        with PROCESS.launching(self._options.output, progress), without_stacks():
-            PROCESS.take_retried()  # those of planning
-            before = num_retried()
-            job = self.start()
-
-            def look() -> None:
-                if should_stop() and not progress.is_stop_requested:
-                    progress.request_stop()
-                    job.cancel()
-                report(self._watch.look(progress.num_rows, progress.num_failures, self.num_retried))
-
-            state = job.wait(look)
-            self._num_retried_elsewhere = max(0, job.metrics().get(NUM_RETRIED, 0) - (num_retried() - before))
-            if state == "done":
-                return
-            is_stopped = progress.is_stop_requested
-            # Runners do not wait for the other units; a thread at work while the interpreter ends would abort it.
-            progress.request_stop()
-            progress.wait_for_units(_STOP_S)
-            if is_stopped:
-                raise EmbedStopped("finished shards are kept: run the same command again to resume") from job.exception
-            raise self._in_words(job) from job.exception
-
-    def _in_words(self, job: "RunningJob") -> EmbedError:
-        error = job.exception or RuntimeError(f"the job was {job.state()}")
-        cause = in_words(error, self._options.output, job.error())
-        if cause.says_all:
-            return EmbedError(cause.sentence)
-        resume = "" if cause.is_final else ". Finished shards are kept: run the same command again to resume"
-        return EmbedError(f"the job stopped: {cause.sentence}{resume}", is_bug=cause.is_bug)
 
 
 def embed(

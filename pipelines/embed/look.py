@@ -23,6 +23,7 @@ from lit_precompute.pipelines.embed.groups import Group, group_units
 from lit_precompute.pipelines.embed.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.launch_options import LaunchOptions
 from lit_precompute.pipelines.embed.plan import make_plan
+from lit_precompute.pipelines.embed.withdrawal import withdraw
 from lit_precompute.precompute.sources.planning import check_repeats, repeated_hashes
 from lit_precompute.precompute.sources.source import FileLook, ListedFile
 from lit_precompute.schemas.storage import WORK_FOLDER, Folder
@@ -93,7 +94,10 @@ class FindRepeats(beam.DoFn):
 
 
 class StorePlan(beam.DoFn):
-    """Takes all looks and repeats; stores the plan, and yields the groups of units to embed."""
+    """Takes all looks and repeats; stores the plan, and yields the groups of units to embed.
+
+    A finished dataset of which failures are retried becomes an unfinished job first: the plan was needed for that.
+    """
 
     def __init__(self, launch: LaunchOptions, listing: str):
         """Takes the launch and the name of the listing."""
@@ -104,13 +108,19 @@ class StorePlan(beam.DoFn):
         options, source = self._launch.embed, self._launch.source
         directory = JobDirectory(options.output)
         looks: list[FileLook] = [look for _, look in sorted(element[1]["looks"], key=lambda pair: pair[0])]
+        finished: set[int] = set()
         with located(f"planning {source.path}", options.output):
             survey = source.survey(looks)
             self._check_repeats(looks, dict(element[1]["repeats"]))
             files = read_listing(directory.folder, self._listing)
             plan = make_plan(source, files, looks, survey, rows_per_unit=options.rows_per_shard, limit=options.limit)
+            if options.retry_failures and directory.is_published() and not withdraw(directory, options, plan):
+                return
             directory.claim(options, plan)
-        yield from group_units(range(len(plan.units)), is_limited=options.max_failures is not None)
+            if options.retry_failures:
+                finished = directory.markers.numbers()
+        missing = [unit for unit in range(len(plan.units)) if unit not in finished]
+        yield from group_units(missing, is_limited=options.max_failures is not None)
 
     def _check_repeats(self, looks: Sequence[FileLook], repeats: Mapping[bytes, Sequence[int]]) -> None:
         """Compares keys of equal hashes: of a billion keys, some have by chance."""

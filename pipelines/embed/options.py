@@ -26,6 +26,8 @@ class EmbedOptions:
       decoding: How images are read and decoded.
       max_failures: Exit with status 1 if more rows fail: a count (100) or a share (0.5%); by default never.
       limit: Rows to embed, at most, from the first on; by default all.
+      retry_failures: Embed again the shards with rows that failed for reasons that may pass: `missing`, `unreadable`,
+        `too-slow`; of a finished dataset, too, which is an unfinished job meanwhile.
       device: What embeds; `auto` takes what there is, but refuses a CPU on a machine with an accelerator.
     """
 
@@ -38,6 +40,7 @@ class EmbedOptions:
     decoding: DecodingOptions = dataclasses.field(default_factory=DecodingOptions)
     max_failures: str | None = None
     limit: int | None = None
+    retry_failures: bool = False
     device: Device = "auto"
 
     def __post_init__(self):

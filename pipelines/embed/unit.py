@@ -19,6 +19,7 @@ from lit_precompute.pipelines.embed.markers import ShardMarker
 from lit_precompute.pipelines.embed.preparing import settled_job
 from lit_precompute.pipelines.embed.process_registry import PROCESS
 from lit_precompute.pipelines.embed.results import Result
+from lit_precompute.pipelines.embed.tally import Tally
 from lit_precompute.precompute.embedding import EmbeddedBatch, embed_examples
 from lit_precompute.precompute.sources.planning import Uniqueness
 from lit_precompute.precompute.sources.source import Example, WorkUnit, columns_of
@@ -27,23 +28,6 @@ from lit_precompute.schemas.probes import share_of_shard
 from lit_precompute.schemas.tables import EMBEDDING, EMBEDDINGS
 
 _NUM_RETRIED = Metrics.counter("lit-precompute", NUM_RETRIED)
-
-
-class Tally:
-    """How often each of some words occurred, and the key of the first row it did."""
-
-    def __init__(self) -> None:
-        """Starts empty."""
-        self._found: dict[str, tuple[int, str]] = {}
-
-    def add(self, what: str, key: str) -> None:
-        """Counts one occurrence."""
-        count, first = self._found.get(what, (0, key))
-        self._found[what] = count + 1, first
-
-    def __iter__(self) -> Iterator[tuple[str, tuple[int, str]]]:
-        """Yields (what, (count, first key)), sorted."""
-        return iter(sorted(self._found.items()))
 
 
 class StopRequestedError(RuntimeError):

@@ -14,8 +14,11 @@ from lit_precompute.commands.embed.flags import flat_flags
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.commands.stopping import INTERRUPTED, StopRequest, interruptible
 from lit_precompute.pipelines.embed.errors import EmbedError
-from lit_precompute.pipelines.embed.launch import EmbedProgress, EmbedStopped, Launch
+from lit_precompute.pipelines.embed.following import EmbedStopped
+from lit_precompute.pipelines.embed.launch import Launch
 from lit_precompute.pipelines.embed.options import EmbedOptions
+from lit_precompute.pipelines.embed.progress import EmbedProgress
+from lit_precompute.pipelines.embed.retry import RetriedRows
 from lit_precompute.precompute.sources.spec_text import parse_spec
 from lit_precompute.schemas import Manifest
 from lit_precompute.schemas.wording import counted
@@ -86,8 +89,10 @@ def _run(launch: Launch, console: rich.console.Console) -> None:
             fail(f"interrupted; {_HOW_TO_RESUME}", INTERRUPTED)
         except EmbedError as error:
             fail(error, status=1, with_traceback=error.is_bug)
-    num_embedded = 0 if launch.is_finished else manifest.ledger.rows_read - launch.num_done_before
-    say_result(console, launch.output, manifest, time.monotonic() - started_s, num_embedded, launch.num_retried)
+    seconds, num_embedded = time.monotonic() - started_s, launch.num_embedded(manifest)
+    say_result(console, launch.output, manifest, seconds, num_embedded, launch.num_retried)
+    if retried := launch.retried_rows(manifest):
+        console.print(describe_retry(retried))
 
 
 def _submit(launch: Launch, console: rich.console.Console) -> None:
@@ -145,6 +150,14 @@ def describe(progress: EmbedProgress) -> str:
         words += f"  {progress.rows_per_second:,.0f} rows/s  {duration(left_s)} left"
     words += f"  {progress.num_failures:,} failed" if progress.num_failures else ""
     return words + (f"  {counted(progress.num_retried, 'read')} retried" if progress.num_retried else "")
+
+
+def describe_retry(retried: RetriedRows) -> str:
+    """Returns one line with what came of rows that were attempted again."""
+    attempted = f"{counted(retried.num_attempted, 'row')} attempted again"
+    if retried.num_more < 0:
+        return f"{attempted}; {counted(-retried.num_more, 'row')} more than before failed"
+    return f"{attempted}; {retried.num_more:,} of them now have embeddings"
 
 
 def say_result(
