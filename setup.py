@@ -20,6 +20,7 @@ _EMBED = [
     "apache-beam>=2.70,<3",
     "google-crc32c>=1.5,<2",
     "packaging>=24",
+    'simplejpeg>=1.9,<2; platform_machine == "x86_64"',
     'tensorflow-cpu>=2.20,<2.22; sys_platform == "linux" and platform_machine == "x86_64"',
     'tensorflow>=2.20,<2.22; sys_platform != "linux" or platform_machine != "x86_64"',
 ]

@@ -20,7 +20,7 @@ from apache_beam.pvalue import PCollection, TaggedOutput
 
 from lit_precompute.pipelines.embed.process_registry import PROCESS
 from lit_precompute.precompute.embedder import Embedder
-from lit_precompute.precompute.embedding import embed_examples
+from lit_precompute.precompute.embedding import TowerUse, embed_examples
 from lit_precompute.precompute.machine import Device, check_device
 from lit_precompute.precompute.options import DecodingOptions, check_count
 from lit_precompute.precompute.sources.files import read_image
@@ -77,13 +77,13 @@ class _EmbedBatch(beam.DoFn):
 
     def setup(self) -> None:
         check_device(self._device)
-        self._embedder = PROCESS.embedder(self._tower, self._batch_size)
-        self._preparer = PROCESS.preparer(self._tower, self._batch_size, self._decoding)
+        self._uses = [TowerUse(embedder=PROCESS.embedder(self._tower, self._batch_size))]
+        self._preparer = PROCESS.preparer(self._uses, self._decoding)
 
     def process(self, element: Sequence[tuple[str, bytes | str]]) -> Iterator[Any]:
         examples = (_example(key, image) for key, image in element)
-        for batch in embed_examples(examples, self._embedder, self._preparer):
-            for example, vector in zip(batch.examples, batch.vectors, strict=True):
+        for _, batch in embed_examples(examples, self._uses, self._preparer):
+            for example, vector in zip(batch.examples, batch.vectors[0], strict=True):
                 yield example.key, np.array(vector)
             for failure in batch.failures:
                 yield TaggedOutput(FAILURES, failure)

@@ -8,6 +8,8 @@ from lit_precompute.pipelines.embed.plan import Plan
 from lit_precompute.precompute.images.limits import MAX_PIXELS
 from lit_precompute.schemas import TableSchema, TowerCard, embeddings_table, failures_table
 from lit_precompute.schemas.manifest.manifest import FORMAT_VERSION
+from lit_precompute.schemas.tables import EMBEDDINGS
+from lit_precompute.towers.tower import card_of_view
 
 BLOCK_ROWS = 1024
 
@@ -25,10 +27,19 @@ class Job:
     tower: TowerCard
     batch_size: int
 
+    def towers(self) -> dict[str, TowerCard]:
+        """Returns the card of each table of embeddings: `embeddings`, then those of the views."""
+        views = range(1, self.options.views + 1)
+        return {
+            EMBEDDINGS: self.tower,
+            **{f"{EMBEDDINGS}-view{view}": card_of_view(self.tower, view) for view in views},
+        }
+
     def tables(self) -> list[TableSchema]:
         """Returns the tables of every shard."""
-        embeddings = embeddings_table(self.tower.output_width, self.options.vector_type)
-        return [embeddings, *self.plan.tables, failures_table()]
+        width, vector_type = self.tower.output_width, self.options.vector_type
+        embeddings = [embeddings_table(width, vector_type, name) for name in self.towers()]
+        return [*embeddings, *self.plan.tables, failures_table()]
 
     def recorded(self) -> dict[str, Any]:
         """Returns the options that the manifest records."""
@@ -44,9 +55,10 @@ def recorded(options: EmbedOptions) -> dict[str, Any]:
         "rows_per_shard": options.rows_per_shard,
         **batch_size,
         "vector_type": options.vector_type,
-        # These decide which rows there are; absent by default, as before they were options.
+        # These decide which rows and tables there are; absent by default, as before they were options.
         **({} if max_pixels == MAX_PIXELS else {"max_pixels": max_pixels}),
         **({} if options.limit is None else {"limit": options.limit}),
+        **({"views": options.views} if options.views else {}),
     }
 
 

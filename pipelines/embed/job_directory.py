@@ -39,6 +39,7 @@ _FLAGS = {
     "options.vector_type": "--dtype",
     **{f"options.{name.replace('-', '_')}": f"--{name}" for name in ("batch-size", "max-pixels", "rows-per-shard")},
     "options.limit": "--limit",
+    "options.views": "--views",
     "source.options.format": "--source-format",
     "source.options.sample_name": "--sample-name",
     **{f"source.options.columns.{name}": f"--{name}-column" for name in ("image", "text", "texts", "label", "key")},
@@ -88,7 +89,7 @@ class JobDirectory:
           ClaimError: it belongs to another job or dataset (each difference with both values).
         """
         if noted := self.noted():
-            self._claim.refuse_another({name: noted.get(name) for name in part}, part)
+            self._claim.refuse_another(_with_views({name: noted.get(name) for name in part}), _with_views(part))
 
     def claim(self, options: EmbedOptions, plan: Plan) -> None:
         """Stores a plan: the directory belongs to this job from now on.
@@ -109,9 +110,8 @@ class JobDirectory:
                 raise ClaimError(f"{self.folder.path}: cannot be made ({error.strerror}); {_ADVICE}") from error
         found = self.noted()
         assert found is not None, "a note is never removed before the dataset is published"
-        self._claim.refuse_another(
-            {**found, "options": _without(found["options"], asked["options"])}, {**found, **asked}
-        )
+        there = {**found, "options": _without(found["options"], asked["options"])}
+        self._claim.refuse_another(_with_views(there), _with_views({**found, **asked}))
 
     def note(self, asked: Mapping[str, Any], plan: Plan) -> None:
         """Notes a job's specification and plan, unless a job is noted."""
@@ -254,7 +254,7 @@ class JobDirectory:
             self.folder,
             shards=[marker.info for marker in ordered],
             tables=job.tables(),
-            towers={"embeddings": job.tower},
+            towers=job.towers(),
             source=job.plan.source,
             probes=number_in_dataset((marker.info, marker.probes) for marker in ordered),
             notes=job.plan.notes,
@@ -271,6 +271,11 @@ class JobDirectory:
         }
         found = (f"{table.name}/{name}" for table in tables for name in self.folder.find(table.name))
         self.folder.remove(*(name for name in found if name not in own))
+
+
+def _with_views(part: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a part of a specification with the number of views, which is recorded only if there are any."""
+    return {**part, "options": {"views": 0, **part["options"]}} if "options" in part else dict(part)
 
 
 def _without(options: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:

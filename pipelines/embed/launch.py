@@ -92,13 +92,16 @@ class Launch:
 
     def _set_runner(self, beam_flags: Sequence[str]) -> None:
         from lit_precompute.pipelines.engines import runners
-        from lit_precompute.pipelines.engines.submission import checked_flags
+        from lit_precompute.pipelines.engines.submission import checked_flags, requested_accelerator
 
         runners.check_runner(list(beam_flags))
         self._embeds_here = runners.embeds_here(beam_flags)
         options = self._options
         places = {"--source": options.source.path, "--output": options.output, "--weights": options.tower.weights}
         self._beam_flags = checked_flags(beam_flags, tower=options.tower.name, places=places)
+        requested = requested_accelerator(beam_flags)
+        if requested.kind != "cpu" and not self._embeds_here:
+            self._options = options.on(requested.kind, requested.num_devices)
 
     def _plan_here(
         self,

@@ -11,11 +11,11 @@ kept.
 import contextlib
 import dataclasses
 import threading
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 
 from lit_precompute.precompute.embedder import Embedder
-from lit_precompute.precompute.embedding import make_preparer
+from lit_precompute.precompute.embedding import TowerUse, make_preparer
 from lit_precompute.precompute.images.ahead import Preparer
 from lit_precompute.precompute.machine import device_kind
 from lit_precompute.precompute.options import DecodingOptions
@@ -119,16 +119,15 @@ class ProcessRegistry:
         key = options, batch_size
         return self._once("embedder", key, lambda: Embedder(self.tower(options), batch_size=batch_size))
 
-    def preparer(self, options: ImageTowerOptions, batch_size: int, decoding: DecodingOptions) -> Preparer:
-        """Returns what prepares the tower's images; it may own processes."""
-        embedder, num_workers = self.embedder(options, batch_size), decoding.count_workers()
+    def preparer(self, uses: Sequence[TowerUse], decoding: DecodingOptions) -> Preparer:
+        """Returns what prepares images for some towers of this registry; it may own processes."""
         return self._once(
             "preparer",
-            (options, batch_size, decoding),
+            (tuple(uses), decoding),
             lambda: make_preparer(
-                embedder,
+                uses,
                 decode_in=decoding.decode_in,
-                num_workers=num_workers,
+                num_workers=decoding.count_workers(),
                 max_pixels=decoding.max_pixels,
                 max_pixels_in_flight=decoding.max_pixels_in_flight,
             ),

@@ -11,21 +11,17 @@ from lit_precompute.pipelines.embed.attempts import Attempt, Attempts, SetAside
 from lit_precompute.pipelines.embed.counters import NUM_RETRIED
 from lit_precompute.pipelines.embed.errors import in_words, located
 from lit_precompute.pipelines.embed.failure_limit import FailureLimit
-from lit_precompute.pipelines.embed.job import BLOCK_ROWS, Job
+from lit_precompute.pipelines.embed.job import Job
 from lit_precompute.pipelines.embed.job_directory import JobDirectory
-from lit_precompute.pipelines.embed.keys import store_hashes
 from lit_precompute.pipelines.embed.launch_options import LaunchOptions
 from lit_precompute.pipelines.embed.markers import ShardMarker
 from lit_precompute.pipelines.embed.preparing import settled_job
 from lit_precompute.pipelines.embed.process_registry import PROCESS
 from lit_precompute.pipelines.embed.results import Result
-from lit_precompute.pipelines.embed.tally import Tally
-from lit_precompute.precompute.embedding import EmbeddedBatch, embed_examples
+from lit_precompute.pipelines.embed.unit_shard import UnitShard
+from lit_precompute.precompute.embedding import TowerUse, embed_examples
 from lit_precompute.precompute.sources.planning import Uniqueness
-from lit_precompute.precompute.sources.source import Example, WorkUnit, columns_of
-from lit_precompute.schemas import Note, ShardWriter
-from lit_precompute.schemas.probes import share_of_shard
-from lit_precompute.schemas.tables import EMBEDDING, EMBEDDINGS
+from lit_precompute.precompute.sources.source import Example, WorkUnit
 
 _NUM_RETRIED = Metrics.counter("lit-precompute", NUM_RETRIED)
 
@@ -106,38 +102,18 @@ class EmbedUnit(beam.DoFn):
 
     def _write_shard(self, job: Job, unit: WorkUnit) -> ShardMarker:
         self._check_stop()
-        reasons, notes = Tally(), Tally()
-        embedder = PROCESS.embedder(job.options.tower, job.batch_size)
-        preparer = PROCESS.preparer(job.options.tower, job.batch_size, job.options.decoding)
-        with ShardWriter(
-            self._directory.folder,
-            shard=unit.number,
-            tables=job.tables(),
-            block_rows=BLOCK_ROWS,
-            environment=PROCESS.environment(),
-        ) as writer:
+        options = job.options
+        embedder = PROCESS.embedder(options.tower, job.batch_size)
+        uses = [TowerUse(embedder=embedder, num_views=options.views, vector_type=options.vector_type)]
+        preparer = PROCESS.preparer(uses, options.decoding)
+        keys: list[str] = []
+        with UnitShard(self._directory, job, unit.number, PROCESS.environment()) as shard:
             with self._launch.files.unchanged([part.path for part in unit.files]):
-                keys: list[str] = []
-                examples = self._examples(job, unit, keys)
-                for batch in embed_examples(examples, embedder, preparer, job.options.vector_type):
+                for _, batch in embed_examples(self._examples(job, unit, keys), uses, preparer):
                     self._check_stop()
-                    _append(writer, job, batch)
+                    shard.append(batch)
                     self._progress.add(num_rows=len(batch.examples), num_failures=len(batch.failures))
-                    for failure in batch.failures:
-                        reasons.add(failure.reason, failure.key)
-                    for example in batch.examples:
-                        for note in example.notes:
-                            notes.add(note, example.key)
-            info = writer.finish([Note(what=what, count=count, first=key) for what, (count, key) in notes])
-        has_hashes = not job.plan.has_keys
-        if has_hashes:
-            store_hashes(self._directory.folder, unit.number, keys)
-        return ShardMarker(
-            info=info,
-            probes=writer.probes.draw(share_of_shard(unit.number, len(job.plan.units))),
-            reasons=dict(reasons),
-            has_hashes=has_hashes,
-        )
+            return shard.finish(keys)
 
     def _examples(self, job: Job, unit: WorkUnit, keys: list[str]) -> Iterator[Example]:
         """Yields a unit's rows; adds their keys to `keys`."""
@@ -162,13 +138,3 @@ def _describe(unit: WorkUnit, job: Job) -> str:
     first, last = unit.first_row + 1, unit.first_row + unit.num_rows
     rows = f"row {first:,}" if first == last else f"rows {first:,} to {last:,}"
     return f"{rows} of {job.plan.source.path}"
-
-
-def _append(writer: ShardWriter, job: Job, batch: EmbeddedBatch) -> None:
-    if batch.examples:
-        columns = {table.name: columns_of(batch.examples, table) for table in job.plan.tables}
-        keys = [example.key for example in batch.examples]
-        writer.append_rows(keys, {EMBEDDINGS: {EMBEDDING: batch.vectors}, **columns})
-    if batch.failures:
-        names = ("key", "source", "reason", "message")
-        writer.append("failures", {name: [getattr(failure, name) for failure in batch.failures] for name in names})

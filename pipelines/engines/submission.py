@@ -14,7 +14,15 @@ from lit_precompute.pipelines.engines.running import start as start_running
 from lit_precompute.pipelines.engines.staging import staging_flags
 from lit_precompute.schemas.storage import is_url
 
-__all__ = ["checked_flags", "is_template", "outlives_launcher", "record", "recorded_job", "start"]
+__all__ = [
+    "checked_flags",
+    "is_template",
+    "outlives_launcher",
+    "record",
+    "recorded_job",
+    "requested_accelerator",
+    "start",
+]
 
 _DATAFLOW = "DataflowRunner"
 

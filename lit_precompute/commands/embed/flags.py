@@ -4,8 +4,8 @@ import dataclasses
 import inspect
 import re
 import typing
-from collections.abc import Mapping
-from typing import Annotated, Any
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, NamedTuple
 
 import tyro
 
@@ -19,6 +19,29 @@ _NAMES = {
     "source.columns.named": "named-text",
 }
 NOTHING_FIXED: Mapping[str, Any] = {}
+
+
+class Flag(NamedTuple):
+    """A flag as its option declares it: `default` is `dataclasses.MISSING` where it has to be given."""
+
+    name: str
+    type: Any
+    default: Any
+    help: str
+
+
+def flags_of(options: type, names: Mapping[str, str] = _NAMES, prefix: str = "") -> Iterator[Flag]:
+    """Yields the flags that `flat_flags` gives to options; the arguments are the same."""
+    hints = typing.get_type_hints(options)
+    _, _, described = inspect.cleandoc(options.__doc__ or "").partition("Attributes:\n")
+    for field in dataclasses.fields(options):
+        path = prefix + field.name
+        if dataclasses.is_dataclass(hints[field.name]):
+            yield from flags_of(hints[field.name], names, f"{path}.")
+            continue
+        found = re.search(rf"^  {field.name}: (.*(?:\n {{4}}.*)*)", described, re.MULTILINE)
+        words = " ".join(found[1].split()) if found else ""
+        yield Flag(names.get(path, field.name.replace("_", "-")), hints[field.name], field.default, words)
 
 
 def flat_flags(
