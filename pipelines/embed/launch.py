@@ -129,7 +129,7 @@ class Launch:
         """Returns the units that this launch need not embed; of a finished dataset, if any are left to do."""
         if self._retry is None:
             return set() if self.is_finished else self._directory.markers.numbers()
-        return self._retry.finished - self._retry.units
+        return set(self._retry.finished - self._retry.units)
 
     def is_followed(self, *, wait: bool) -> bool:
         """Returns whether this process follows the job to its end.

@@ -130,6 +130,7 @@ class ProcessRegistry:
                 num_workers=decoding.count_workers(),
                 max_pixels=decoding.max_pixels,
                 max_pixels_in_flight=decoding.max_pixels_in_flight,
+                timeout_s=decoding.timeout_per_image,
             ),
         )
 

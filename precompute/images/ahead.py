@@ -11,9 +11,6 @@ keep up with a tower on CPUs, but any number are too slow for an accelerator, wh
 
 from __future__ import annotations
 
-import collections
-import concurrent.futures
-import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
@@ -21,10 +18,15 @@ import numpy as np
 
 from lit_precompute.precompute.images.decoding import EncodedImage, open_image
 from lit_precompute.precompute.images.errors import ImageError
-from lit_precompute.precompute.images.limits import LARGE_FILE_BYTES, MAX_PIXELS, PixelsInFlight
+from lit_precompute.precompute.images.libraries import host_tensorflow
+from lit_precompute.precompute.images.limits import LARGE_FILE_BYTES, MAX_PIXELS, TIMEOUT_S, PixelsInFlight
 from lit_precompute.precompute.images.preprocessing import MAX_RESIZED_PIXELS, largest_array, prepare
 from lit_precompute.precompute.images.reading import KeyedRead, LargeFileError
+from lit_precompute.precompute.images.timed_threads import TimedThreads, Work
 from lit_precompute.towers.preprocessing import JpegDecoding, Preprocessing
+
+# Stages of the work, in the words of the message.
+_READ, _DECODED = "read", "decoded"
 
 # An image, or the error that explains why there is none.
 Prepared = np.ndarray | ImageError
@@ -50,11 +52,12 @@ class Preparer(Protocol):
 
 
 def outcome_of(
-    read: KeyedRead, preprocessings: Sequence[Preprocessing], max_pixels: int, in_flight: PixelsInFlight
+    work: Work, read: KeyedRead, preprocessings: Sequence[Preprocessing], max_pixels: int, in_flight: PixelsInFlight
 ) -> Outcome:
     """Returns the prepared images of a read, or the errors that explain why there are none.
 
     Args:
+      work: is told what is being done, and what is held.
       read: returns the encoded image.
       preprocessings: how it is prepared.
       max_pixels: largest image that is decoded.
@@ -62,24 +65,34 @@ def outcome_of(
     """
     try:
         try:
-            data = read.read_image(LARGE_FILE_BYTES)
+            with work.stage_of(_READ):
+                data = read.read_image(LARGE_FILE_BYTES)
         except LargeFileError:
-            with in_flight.large_file():
-                return _outcome_of(read.read_image(), read.key, preprocessings, max_pixels, in_flight)
-        return _outcome_of(data, read.key, preprocessings, max_pixels, in_flight)
+            with work.holding(in_flight.large_file()):
+                with work.stage_of(_READ):
+                    data = read.read_image()
+                return _outcome_of(work, data, read.key, preprocessings, max_pixels, in_flight)
+        return _outcome_of(work, data, read.key, preprocessings, max_pixels, in_flight)
     except ImageError as error:
         return [error.without_traceback()] * len(preprocessings)
 
 
 def _outcome_of(
-    data: bytes, key: str, preprocessings: Sequence[Preprocessing], max_pixels: int, in_flight: PixelsInFlight
+    work: Work,
+    data: bytes,
+    key: str,
+    preprocessings: Sequence[Preprocessing],
+    max_pixels: int,
+    in_flight: PixelsInFlight,
 ) -> Outcome:
     found: dict[int, Prepared] = {}
     for jpeg in sorted({preprocessing.jpeg for preprocessing in preprocessings}):
         wanted = {place: each for place, each in enumerate(preprocessings) if each.jpeg == jpeg}
         try:
-            encoded = open_image(data, max_pixels=max_pixels)
-            with in_flight.holding(_pixels_held(encoded, list(wanted.values()))):
+            with work.stage_of(_DECODED):
+                encoded = open_image(data, max_pixels=max_pixels)
+            held = in_flight.holding(_pixels_held(encoded, list(wanted.values())))
+            with work.holding(held), work.stage_of(_DECODED):
                 found |= _prepared(encoded, key, jpeg, wanted)
         except ImageError as error:
             found |= dict.fromkeys(wanted, error.without_traceback())
@@ -113,6 +126,28 @@ def _pixels_held(encoded: EncodedImage, preprocessings: Iterable[Preprocessing])
     return encoded.num_pixels + 2 * min(largest, MAX_RESIZED_PIXELS)
 
 
+def timed_threads(
+    preprocessings: Sequence[Preprocessing],
+    *,
+    num_threads: int,
+    ahead: int,
+    max_pixels: int,
+    in_flight: PixelsInFlight,
+    timeout_s: float,
+) -> TimedThreads[KeyedRead, Outcome]:
+    """Returns threads that prepare images, each read and each decoding within `timeout_s`."""
+
+    def work_on(work: Work, read: KeyedRead) -> Outcome:
+        host_tensorflow()  # importing it takes seconds, which are not the first image's
+        return outcome_of(work, read, preprocessings, max_pixels, in_flight)
+
+    def too_slow(stage: str) -> Outcome:
+        words = f"could not be {stage} within {timeout_s:g} s (--timeout-per-image)"
+        return [ImageError("too-slow", words)] * len(preprocessings)
+
+    return TimedThreads(work_on, num_threads=num_threads, ahead=ahead, timeout_s=timeout_s, too_slow=too_slow)
+
+
 class PreparingThreads:
     """Threads of this process; see `Preparer`."""
 
@@ -124,6 +159,7 @@ class PreparingThreads:
         ahead: int,
         max_pixels: int = MAX_PIXELS,
         max_pixels_in_flight: int = MAX_PIXELS,
+        timeout_s: float = TIMEOUT_S,
     ):
         """Starts nothing yet.
 
@@ -133,27 +169,22 @@ class PreparingThreads:
           ahead: rows that may be in progress or waiting.
           max_pixels: largest image that is decoded.
           max_pixels_in_flight: pixels that all threads together may be decoding.
+          timeout_s: how long one image may take to be read, or to be decoded.
         """
         self.preprocessings = tuple(preprocessings)
-        self._with = (self.preprocessings, max_pixels, PixelsInFlight(max_pixels_in_flight))
-        self._num_workers, self._ahead = num_workers, ahead
+        self._threads = timed_threads(
+            self.preprocessings,
+            num_threads=num_workers,
+            ahead=ahead,
+            max_pixels=max_pixels,
+            in_flight=PixelsInFlight(max_pixels_in_flight),
+            timeout_s=timeout_s,
+        )
 
     def prepare(self, reads: Iterable[KeyedRead]) -> Iterator[Outcome]:
-        """See `Preparer.prepare`."""
-        waiting: collections.deque[concurrent.futures.Future[Outcome]] = collections.deque()
-        remaining = iter(reads)
-        with concurrent.futures.ThreadPoolExecutor(self._num_workers, "decode") as pool:
+        """See `Preparer.prepare`.
 
-            def submit(count: int) -> None:
-                for read in itertools.islice(remaining, count):
-                    waiting.append(pool.submit(outcome_of, read, *self._with))
-
-            try:
-                submit(self._ahead)
-                while waiting:
-                    future = waiting.popleft()
-                    submit(1)
-                    yield future.result()
-            finally:
-                for future in waiting:
-                    future.cancel()
+        Raises:
+          StuckError: too many reads or decodings do not end.
+        """
+        return self._threads.map(reads)
