@@ -56,7 +56,7 @@ class Augmentation:
         Raises:
           ValueError: a key is unknown or missing, or a value is not allowed.
         """
-        names = {field.name for field in dataclasses.fields(cls)}
-        if data.keys() != names:
-            raise ValueError(f"preprocessing.augmentation: the keys must be {sorted(names)}, got {sorted(data)}")
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in data.items()})
+        names = sorted(field.name for field in dataclasses.fields(cls))
+        if sorted(data) != names:
+            raise ValueError(f"preprocessing.augmentation: the keys must be {names}, got {sorted(data)}")
+        return cls(view=data["view"], area=data["area"], aspect=data["aspect"], flip=data["flip"])

@@ -150,8 +150,11 @@ class Preprocessing:
             raise ValueError(f"preprocessing.value_range: kind must be one of {sorted(VALUE_RANGES)}, got {kind!r}")
         made = VALUE_RANGES[kind]
         _check_keys("preprocessing.value_range", values, [field.name for field in dataclasses.fields(made)])
-        values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-        return cls(**{**data, "value_range": made(**values), "augmentation": augmentation})
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+        }
+        fields: dict[str, Any] = {**data, "value_range": made(**values), "augmentation": augmentation}
+        return cls(**fields)
 
     def of_view(self, number: int) -> Preprocessing:
         """Returns the preprocessing of a random view of the image, as towers are trained on them (`augmentation`)."""

@@ -67,10 +67,3 @@ class ImageTower:
             num_parameters=self.num_parameters,
             fingerprint=self.fingerprint(),
         )
-
-
-def card_of_view(card: TowerCard, view: int) -> TowerCard:
-    """Returns the card of a tower's random view of this number, from 1, whose preprocessing and fingerprint differ."""
-    preprocessing = Preprocessing.from_json(card.preprocessing).of_view(view).to_json()
-    hashed = fingerprint.fingerprint(card.architecture, preprocessing, card.weights_sha256)
-    return card.model_copy(update={"preprocessing": preprocessing, "fingerprint": hashed})

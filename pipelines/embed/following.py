@@ -15,14 +15,20 @@ _STOP_S = 60.0
 
 
 class EmbedStopped(Exception):  # noqa: N818 -- requested, so not an error
-    """The job was stopped on request; finished shards are kept."""
+    """The job was stopped on request; finished shards are kept.
+
+    Attributes:
+      is_hanging: whether a unit does not end, in a read for example, and would keep this process from ending.
+    """
+
+    is_hanging = False
 
 
 def follow(
     output: str,
     start: Callable[[], "RunningJob"],
     watch: Watch,
-    retried_before: Callable[[], int],
+    num_retried_here: Callable[[], int],
     report: Callable[[EmbedProgress], None],
     should_stop: Callable[[], bool],
 ) -> int:
@@ -32,7 +38,7 @@ def follow(
       output: the job's.
       start: starts it.
       watch: how far it is.
-      retried_before: returns how many reads were tried again in this process.
+      num_retried_here: returns how many reads this process has tried again.
       report: called about twice a second.
       should_stop: called as often; True stops a job in this process after the current batch, and cancels another.
 
@@ -52,18 +58,25 @@ def follow(
             if should_stop() and not progress.is_stop_requested:
                 progress.request_stop()
                 job.cancel()
-            report(watch.look(progress.num_rows, progress.num_failures, retried_before()))
+            report(watch.look(progress.num_rows, progress.num_failures, num_retried_here()))
 
-        state = job.wait(look)
+        try:
+            state = job.wait(look)
+        except KeyboardInterrupt:  # in a notebook
+            progress.request_stop()
+            job.cancel()
+            progress.wait_for_units(_STOP_S)
+            raise
         if state == "done":
             return max(0, job.metrics().get(NUM_RETRIED, 0) - (num_retried() - before))
         is_stopped = progress.is_stop_requested
         # Runners do not wait for the other units; a thread at work while the interpreter ends would abort it.
         progress.request_stop()
-        progress.wait_for_units(_STOP_S)
-        if is_stopped:
-            raise EmbedStopped("finished shards are kept: run the same command again to resume") from job.exception
-        raise _in_words(job, output) from job.exception
+        have_ended = progress.wait_for_units(_STOP_S)
+        words = "finished shards are kept: run the same command again to resume"
+        error = EmbedStopped(words) if is_stopped else _in_words(job, output)
+        error.is_hanging = not have_ended
+        raise error from job.exception
 
 
 def _in_words(job: "RunningJob", output: str) -> EmbedError:

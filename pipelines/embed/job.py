@@ -9,7 +9,8 @@ from lit_precompute.precompute.images.limits import MAX_PIXELS
 from lit_precompute.schemas import TableSchema, TowerCard, embeddings_table, failures_table
 from lit_precompute.schemas.manifest.manifest import FORMAT_VERSION
 from lit_precompute.schemas.tables import EMBEDDINGS
-from lit_precompute.towers.tower import card_of_view
+from lit_precompute.towers.fingerprint import fingerprint
+from lit_precompute.towers.preprocessing import Preprocessing
 
 BLOCK_ROWS = 1024
 
@@ -32,7 +33,7 @@ class Job:
         views = range(1, self.options.views + 1)
         return {
             EMBEDDINGS: self.tower,
-            **{f"{EMBEDDINGS}-view{view}": card_of_view(self.tower, view) for view in views},
+            **{f"{EMBEDDINGS}-view{view}": _card_of_view(self.tower, view) for view in views},
         }
 
     def tables(self) -> list[TableSchema]:
@@ -69,3 +70,10 @@ def specification(options: EmbedOptions, plan: Plan) -> dict[str, Any]:
         "source": plan.describe()["source"],
         "options": recorded(options),
     }
+
+
+def _card_of_view(card: TowerCard, view: int) -> TowerCard:
+    """Returns a tower's card for a random view, whose preprocessing and fingerprint differ."""
+    preprocessing = Preprocessing.from_json(card.preprocessing).of_view(view).to_json()
+    hashed = fingerprint(card.architecture, preprocessing, card.weights_sha256)
+    return card.model_copy(update={"preprocessing": preprocessing, "fingerprint": hashed})

@@ -22,7 +22,8 @@ from lit_precompute.pipelines.embed.errors import located
 from lit_precompute.pipelines.embed.groups import Group, group_units
 from lit_precompute.pipelines.embed.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.launch_options import LaunchOptions
-from lit_precompute.pipelines.embed.plan import make_plan
+from lit_precompute.pipelines.embed.options import EmbedOptions
+from lit_precompute.pipelines.embed.plan import Plan, make_plan
 from lit_precompute.pipelines.embed.withdrawal import withdraw
 from lit_precompute.precompute.sources.planning import check_repeats, repeated_hashes
 from lit_precompute.precompute.sources.source import FileLook, ListedFile
@@ -82,9 +83,12 @@ class LookIntoFiles(beam.DoFn):
 
 
 class FindRepeats(beam.DoFn):
-    """Takes (bucket, all of its hashes); yields (hash, the numbers of the files that have it) for those that repeat."""
+    """Takes (bucket, all of its hashes); yields (hash, the numbers of the files that have it) for those that repeat.
 
-    def process(self, element: tuple[int, Iterable[tuple[int, bytes]]]) -> Iterator[tuple[bytes, list[int]]]:
+    The hashes of shards have (dataset, shard) in the place of a file's number.
+    """
+
+    def process(self, element: tuple[Any, Iterable[tuple[Any, bytes]]]) -> Iterator[tuple[bytes, list[Any]]]:
         """Compares the hashes of one bucket."""
         parts = list(element[1])
         repeated = sorted(repeated_hashes(part for _, part in parts))[:_MAX_REPEATS]
@@ -108,17 +112,12 @@ class StorePlan(beam.DoFn):
         options, source = self._launch.embed, self._launch.source
         directory = JobDirectory(options.output)
         looks: list[FileLook] = [look for _, look in sorted(element[1]["looks"], key=lambda pair: pair[0])]
-        finished: set[int] = set()
         with located(f"planning {source.path}", options.output):
             survey = source.survey(looks)
             self._check_repeats(looks, dict(element[1]["repeats"]))
             files = read_listing(directory.folder, self._listing)
             plan = make_plan(source, files, looks, survey, rows_per_unit=options.rows_per_shard, limit=options.limit)
-            if options.retry_failures and directory.is_published() and not withdraw(directory, options, plan):
-                return
-            directory.claim(options, plan)
-            if options.retry_failures:
-                finished = directory.markers.numbers()
+            finished = set.intersection(*(_claimed(dataset, plan) for dataset in self._launch.datasets))
         missing = [unit for unit in range(len(plan.units)) if unit not in finished]
         yield from group_units(missing, is_limited=options.max_failures is not None)
 
@@ -128,3 +127,15 @@ class StorePlan(beam.DoFn):
         numbers = sorted({number for those in repeats.values() for number in those})
         keys = (key for number in numbers for part in looks[number].slices for key in source.keys(part))
         check_repeats(keys, frozenset(repeats), source.on_repeated_keys)
+
+
+def _claimed(options: EmbedOptions, plan: Plan) -> set[int]:
+    """Stores the plan of a dataset; returns the units that are finished there, which only a retry finds."""
+    directory = JobDirectory(options.output)
+    if not options.retry_failures:
+        directory.claim(options, plan)
+        return set()
+    if directory.is_published() and not withdraw(directory, options, plan):
+        return set(range(len(plan.units)))
+    directory.claim(options, plan)
+    return directory.markers.numbers()

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 from lit_precompute.pipelines.embed.job import Job, JobError
 from lit_precompute.pipelines.embed.job_directory import JobDirectory
-from lit_precompute.pipelines.embed.launch_options import LaunchOptions
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.embed.plan import Plan
 from lit_precompute.pipelines.embed.process_registry import PROCESS
@@ -43,8 +42,8 @@ def prepare_here(
     return tower, batch_size
 
 
-def settled_job(launch: LaunchOptions, directory: JobDirectory) -> Job:
-    """Returns the job, in a worker: the first one settles what the launcher could not know.
+def settled_job(options: EmbedOptions, directory: JobDirectory) -> Job:
+    """Returns the job of a dataset, in a worker: the first one settles what the launcher could not know.
 
     Raises:
       JobError: no plan was stored.
@@ -53,11 +52,11 @@ def settled_job(launch: LaunchOptions, directory: JobDirectory) -> Job:
     plan = directory.plan()
     if plan is None:
         raise JobError(f"{directory.folder.path}: the job's plan is missing: another program has removed it")
-    tower, batch_size = prepare_here(launch.embed, directory, plan, say=lambda words: None)
+    tower, batch_size = prepare_here(options, directory, plan, say=lambda words: None)
     directory.settle_tower(tower.card())
-    if launch.embed.batch_size is None:
+    if options.batch_size is None:
         batch_size = directory.settle_batch_size(batch_size)
-    return Job(options=launch.embed, plan=plan, tower=tower.card(), batch_size=batch_size)
+    return Job(options=options, plan=plan, tower=tower.card(), batch_size=batch_size)
 
 
 def _choose(tower: ImageTower, num_rows: int | None, rows_per_shard: int, say: Callable[[str], None]) -> int:

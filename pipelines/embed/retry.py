@@ -37,6 +37,7 @@ class Retry:
       num_attempted: their rows that failed for reasons that may pass.
       num_failed: their rows that failed for any reason.
       num_staying: rows of all units that failed for reasons that do not pass.
+      digest: of the finished dataset's manifest; "" of an unfinished job.
     """
 
     units: frozenset[int]
@@ -44,6 +45,11 @@ class Retry:
     num_attempted: int
     num_failed: int
     num_staying: int
+    digest: str = ""
+
+    def is_of(self, directory: JobDirectory) -> bool:
+        """Returns whether the finished dataset is still the one that was found."""
+        return bool(self.digest) and directory.is_published() and Manifest.read(directory.folder).digest == self.digest
 
     def begin(self, directory: JobDirectory, options: EmbedOptions, plan: Plan | None) -> None:
         """Makes the units that are embedded again unfinished ones.
@@ -79,9 +85,10 @@ def find_retry(
       JobError: the finished dataset cannot be taken back into a job, or more rows than allowed would fail again.
     """
     if directory.is_published():
-        retry = _of(published_markers(directory.folder, Manifest.read(directory.folder)))
+        manifest = Manifest.read(directory.folder)
+        retry = _of(published_markers(directory.folder, manifest), manifest.digest)
     else:
-        retry = _of(directory.markers.read_many(sorted(directory.markers.numbers())))
+        retry = _of(directory.markers.read_many(sorted(directory.markers.numbers())), digest="")
     if retry is None:
         say("no row has failed for a reason that may pass")
         return None
@@ -109,7 +116,7 @@ def forget_failures(directory: JobDirectory) -> bool:
     return True
 
 
-def _of(markers: Iterable[ShardMarker]) -> Retry | None:
+def _of(markers: Iterable[ShardMarker], digest: str) -> Retry | None:
     units, finished = set[int](), set[int]()
     counts: collections.Counter[str] = collections.Counter()
     for marker in markers:
@@ -127,4 +134,5 @@ def _of(markers: Iterable[ShardMarker]) -> Retry | None:
         num_attempted=counts["passing"],
         num_failed=counts["failed"],
         num_staying=counts["staying"],
+        digest=digest,
     )

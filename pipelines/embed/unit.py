@@ -1,29 +1,25 @@
-"""The work of one unit: embeds its rows and writes its shard. This is what Beam's workers run."""
+"""The work of one unit: embeds its rows and writes its shard, in each dataset. This is what Beam's workers run."""
 
 import contextlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import apache_beam as beam
-from apache_beam.metrics.metric import Metrics
 
-from lit_precompute.pipelines.embed.attempts import Attempt, Attempts, SetAside
-from lit_precompute.pipelines.embed.counters import NUM_RETRIED
-from lit_precompute.pipelines.embed.errors import in_words, located
-from lit_precompute.pipelines.embed.failure_limit import FailureLimit
+from lit_precompute.pipelines.embed.errors import located
 from lit_precompute.pipelines.embed.job import Job
-from lit_precompute.pipelines.embed.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.launch_options import LaunchOptions
 from lit_precompute.pipelines.embed.markers import ShardMarker
-from lit_precompute.pipelines.embed.preparing import settled_job
 from lit_precompute.pipelines.embed.process_registry import PROCESS
+from lit_precompute.pipelines.embed.reporting.recorder import Recorder, count_leftovers
 from lit_precompute.pipelines.embed.results import Result
 from lit_precompute.pipelines.embed.unit_shard import UnitShard
-from lit_precompute.precompute.embedding import TowerUse, embed_examples
+from lit_precompute.pipelines.embed.worker_dataset import WorkerDataset
+from lit_precompute.precompute.embedding import embed_examples
 from lit_precompute.precompute.sources.planning import Uniqueness
 from lit_precompute.precompute.sources.source import Example, WorkUnit
 
-_NUM_RETRIED = Metrics.counter("lit-precompute", NUM_RETRIED)
+_NO_FAILURES: Mapping[int, int] = {}
 
 
 class StopRequestedError(RuntimeError):
@@ -31,89 +27,96 @@ class StopRequestedError(RuntimeError):
 
 
 class EmbedUnit(beam.DoFn):
-    """Takes numbers of units; yields what became of each, once the shard's files and its marker are in the output."""
+    """Takes numbers of units; yields what became of each, once a shard's files and its marker are in the output.
+
+    Where several towers embed the same rows, those whose shard is missing do it in one pass over the images.
+    """
 
     def __init__(self, launch: LaunchOptions):
-        """Takes what is pickled for the workers; the plan, the tower and the batch size are read there."""
+        """Takes what is pickled for the workers; the plan, the towers and the batch sizes are read there."""
         self._launch = launch
 
     def setup(self) -> None:
-        """Opens the output; everything else waits for the first unit, when the plan is there for sure."""
-        self._directory = JobDirectory(self._launch.embed.output)
-        self._attempts = Attempts(self._directory.folder, self._launch.name)
-        self._job: Job | None = None
+        """Opens the outputs; everything else waits for the first unit, when the plan is there for sure."""
+        self._datasets = [WorkerDataset(self._launch, number) for number in range(len(self._launch.datasets))]
+        PROCESS.make_room(len(self._datasets))
+        self._progress = PROCESS.progress(self._launch.embed.output)
 
-    def process(self, element: int, num_failures: int = 0) -> Iterator[bytes]:
+    def process(self, element: int, num_failures: Mapping[int, int] = _NO_FAILURES) -> Iterator[bytes]:
         """Embeds one unit.
 
         Args:
           element: its number.
-          num_failures: rows that failed in the groups of units before this one; 0 if there is no limit.
+          num_failures: for each dataset, rows that failed in the groups of units before this one; none if there is no
+            limit.
         """
-        options = self._launch.embed
-        # A faster launcher on the same output may have published it.
-        if self._directory.is_published() or self._directory.is_stop_requested():
+        output = self._launch.embed.output
+        datasets = [dataset for dataset in self._datasets if dataset.is_open()]
+        recorder = Recorder(self._launch.name)
+        with located("starting a worker", output), recorder.times.phases.during("starting"):
+            for dataset in datasets:
+                dataset.settle()
+        datasets = [each for each in datasets if not each.is_limit_exceeded(num_failures.get(each.number, 0))]
+        if not datasets:
             return
-        if self._job is None:
-            with located("starting a worker", options.output):
-                self._job = settled_job(self._launch, self._directory)
-                self._progress = PROCESS.progress(options.output)
-        if FailureLimit.parse(options.max_failures, self._job.plan.num_rows).is_exceeded(num_failures):
-            return
-        if marker := self._directory.markers.read(element):  # another attempt was faster
-            yield Result.finished(marker).to_bytes()
-            return
-        unit = self._job.plan.units[element]
-        with located(_describe(unit, self._job), options.output):
-            attempt = self._attempts.begin(element)
-            if isinstance(attempt, SetAside):
-                yield Result.set_aside(attempt).to_bytes()
-                return
+        unit = datasets[0].job.plan.units[element]
+        with located(_describe(unit, datasets[0].job), output):
+            begun = {dataset: dataset.begin(element) for dataset in datasets}
+            yield from (result.to_bytes() for result in begun.values() if result)
+            todo = [dataset for dataset, result in begun.items() if not result]
             try:
                 with self._progress.unit():
-                    marker = self._embed(self._job, unit)
+                    markers = self._embed(unit, todo, recorder)
             except Exception as error:
-                with contextlib.suppress(OSError):  # a full disk, for example, which is what has to be said
-                    self._end_badly(attempt, error)
+                for dataset in todo:
+                    dataset.end_badly(error, is_stop_requested=self._progress.is_stop_requested)
                 raise
-        _NUM_RETRIED.inc(PROCESS.take_retried())
-        if marker is not None:
-            yield Result.finished(marker).to_bytes()
+        count_leftovers()
+        yield from (Result.finished(marker, dataset.number).to_bytes() for dataset, marker in markers.items())
 
-    def _end_badly(self, attempt: Attempt, error: Exception) -> None:
-        if self._progress.is_stop_requested:
-            self._attempts.forget(attempt)
-        else:
-            cause = in_words(error, self._launch.embed.output)
-            self._attempts.fail(attempt, cause.sentence)
-
-    def _embed(self, job: Job, unit: WorkUnit) -> ShardMarker | None:
-        """Writes the unit's shard and its marker; None if another launcher has swept its files away."""
+    def _embed(
+        self, unit: WorkUnit, datasets: Sequence[WorkerDataset], recorder: Recorder
+    ) -> dict[WorkerDataset, ShardMarker]:
+        """Writes the unit's shards and their markers; of none whose files another launcher has swept away."""
+        if not datasets:
+            return {}
         try:
-            marker = self._write_shard(job, unit)
-            self._directory.markers.write(marker)
+            markers = self._write_shards(unit, datasets, recorder)
+            for dataset, marker in markers.items():
+                dataset.mark(marker)
         except FileNotFoundError:
-            if not self._directory.is_published():
+            left = [dataset for dataset in datasets if not dataset.directory.is_published()]
+            if len(left) == len(datasets):
                 raise
-            return None
-        if self._directory.is_published():  # a moment ago: nothing may remain of an unfinished job
-            self._directory.sweep()
-        return marker
+            return self._embed(unit, left, Recorder(self._launch.name))
+        return markers
 
-    def _write_shard(self, job: Job, unit: WorkUnit) -> ShardMarker:
+    def _write_shards(
+        self, unit: WorkUnit, datasets: Sequence[WorkerDataset], recorder: Recorder
+    ) -> dict[WorkerDataset, ShardMarker]:
         self._check_stop()
-        options = job.options
-        embedder = PROCESS.embedder(options.tower, job.batch_size)
-        uses = [TowerUse(embedder=embedder, num_views=options.views, vector_type=options.vector_type)]
-        preparer = PROCESS.preparer(uses, options.decoding)
-        keys: list[str] = []
-        with UnitShard(self._directory, job, unit.number, PROCESS.environment()) as shard:
+        phases, decoding = recorder.times.phases, self._launch.embed.decoding
+        with phases.during("starting"):
+            preparer = PROCESS.preparer([each.use() for each in self._datasets if each.is_settled], decoding)
+            uses, keys = [dataset.use() for dataset in datasets], list[str]()
+            for use in uses:
+                use.embedder.compile()
+        with contextlib.ExitStack() as stack:
+            shards = [
+                stack.enter_context(UnitShard(each.directory, each.job, unit.number, PROCESS.environment()))
+                for each in datasets
+            ]
             with self._launch.files.unchanged([part.path for part in unit.files]):
-                for _, batch in embed_examples(self._examples(job, unit, keys), uses, preparer):
+                examples = self._examples(datasets[0].job, unit, keys)
+                for number, batch in embed_examples(examples, uses, preparer, recorder.times):
                     self._check_stop()
-                    shard.append(batch)
+                    with phases.during("writing"):
+                        shards[number].append(batch)
                     self._progress.add(num_rows=len(batch.examples), num_failures=len(batch.failures))
-            return shard.finish(keys)
+                    recorder.add(datasets, number, batch)
+            with phases.during("writing"):
+                markers = {dataset: shard.finish(keys) for dataset, shard in zip(datasets, shards, strict=True)}
+        return recorder.finish(markers, decoding)
 
     def _examples(self, job: Job, unit: WorkUnit, keys: list[str]) -> Iterator[Example]:
         """Yields a unit's rows; adds their keys to `keys`."""

@@ -22,12 +22,15 @@ from lit_precompute.precompute.images.libraries import host_tensorflow
 from lit_precompute.precompute.images.limits import LARGE_FILE_BYTES, MAX_PIXELS, TIMEOUT_S, PixelsInFlight
 from lit_precompute.precompute.images.preprocessing import MAX_RESIZED_PIXELS, largest_array, prepare
 from lit_precompute.precompute.images.reading import KeyedRead, LargeFileError
+from lit_precompute.precompute.images.spent import Spent
 from lit_precompute.precompute.images.timed_threads import TimedThreads, Work
 from lit_precompute.towers.preprocessing import JpegDecoding, Preprocessing
 
 # Stages of the work, in the words of the message.
 _READ, _DECODED = "read", "decoded"
 
+# A read, and what counts what decoders spend on it.
+CountedRead = tuple[KeyedRead, Spent]
 # An image, or the error that explains why there is none.
 Prepared = np.ndarray | ImageError
 # What became of a read: one of these for each preprocessing.
@@ -35,24 +38,32 @@ Outcome = Sequence[Prepared]
 
 
 class Preparer(Protocol):
-    """Workers that read, decode and prepare images.
+    """Workers that read, decode and prepare images."""
 
-    Attributes:
-      preprocessings: how each image is prepared.
-    """
+    @property
+    def preprocessings(self) -> Sequence[Preprocessing]:
+        """How each image is prepared."""
+        ...
 
-    preprocessings: Sequence[Preprocessing]
-
-    def prepare(self, reads: Iterable[KeyedRead]) -> Iterator[Outcome]:
+    def prepare(self, reads: Iterable[KeyedRead], spent: Spent | None = None) -> Iterator[Outcome]:
         """Yields for each read, and each preprocessing, an image, uint8 [size, size, 3], or why there is none.
 
         Images are valid until the next outcome is requested. A bounded number of reads are taken ahead.
+
+        Args:
+          reads: what reads the images.
+          spent: counts what the workers spend on them.
         """
         ...
 
 
 def outcome_of(
-    work: Work, read: KeyedRead, preprocessings: Sequence[Preprocessing], max_pixels: int, in_flight: PixelsInFlight
+    work: Work,
+    read: KeyedRead,
+    preprocessings: Sequence[Preprocessing],
+    max_pixels: int,
+    in_flight: PixelsInFlight,
+    spent: Spent,
 ) -> Outcome:
     """Returns the prepared images of a read, or the errors that explain why there are none.
 
@@ -62,17 +73,19 @@ def outcome_of(
       preprocessings: how it is prepared.
       max_pixels: largest image that is decoded.
       in_flight: shared by all decoders; the image waits until its pixels fit.
+      spent: counts what this decoder spends on it.
     """
+    given = read.key, preprocessings, max_pixels, in_flight, spent
     try:
         try:
             with work.stage_of(_READ):
-                data = read.read_image(LARGE_FILE_BYTES)
+                data = spent.read(read.read_image, LARGE_FILE_BYTES)
         except LargeFileError:
             with work.holding(in_flight.large_file()):
                 with work.stage_of(_READ):
-                    data = read.read_image()
-                return _outcome_of(work, data, read.key, preprocessings, max_pixels, in_flight)
-        return _outcome_of(work, data, read.key, preprocessings, max_pixels, in_flight)
+                    data = spent.read(read.read_image)
+                return _outcome_of(work, data, *given)
+        return _outcome_of(work, data, *given)
     except ImageError as error:
         return [error.without_traceback()] * len(preprocessings)
 
@@ -84,15 +97,17 @@ def _outcome_of(
     preprocessings: Sequence[Preprocessing],
     max_pixels: int,
     in_flight: PixelsInFlight,
+    spent: Spent,
 ) -> Outcome:
     found: dict[int, Prepared] = {}
-    for jpeg in sorted({preprocessing.jpeg for preprocessing in preprocessings}):
+    decodings: list[JpegDecoding] = list(dict.fromkeys(each.jpeg for each in preprocessings))
+    for jpeg in decodings:
         wanted = {place: each for place, each in enumerate(preprocessings) if each.jpeg == jpeg}
         try:
-            with work.stage_of(_DECODED):
+            with work.stage_of(_DECODED), spent.decoding():
                 encoded = open_image(data, max_pixels=max_pixels)
-            held = in_flight.holding(_pixels_held(encoded, list(wanted.values())))
-            with work.holding(held), work.stage_of(_DECODED):
+                num_pixels = _pixels_held(encoded, list(wanted.values()))
+            with work.holding(in_flight.holding(num_pixels)), work.stage_of(_DECODED), spent.decoding():
                 found |= _prepared(encoded, key, jpeg, wanted)
         except ImageError as error:
             found |= dict.fromkeys(wanted, error.without_traceback())
@@ -134,12 +149,13 @@ def timed_threads(
     max_pixels: int,
     in_flight: PixelsInFlight,
     timeout_s: float,
-) -> TimedThreads[KeyedRead, Outcome]:
+) -> TimedThreads[CountedRead, Outcome]:
     """Returns threads that prepare images, each read and each decoding within `timeout_s`."""
 
-    def work_on(work: Work, read: KeyedRead) -> Outcome:
+    def work_on(work: Work, counted: CountedRead) -> Outcome:
         host_tensorflow()  # importing it takes seconds, which are not the first image's
-        return outcome_of(work, read, preprocessings, max_pixels, in_flight)
+        read, spent = counted
+        return outcome_of(work, read, preprocessings, max_pixels, in_flight, spent)
 
     def too_slow(stage: str) -> Outcome:
         words = f"could not be {stage} within {timeout_s:g} s (--timeout-per-image)"
@@ -181,10 +197,11 @@ class PreparingThreads:
             timeout_s=timeout_s,
         )
 
-    def prepare(self, reads: Iterable[KeyedRead]) -> Iterator[Outcome]:
+    def prepare(self, reads: Iterable[KeyedRead], spent: Spent | None = None) -> Iterator[Outcome]:
         """See `Preparer.prepare`.
 
         Raises:
           StuckError: too many reads or decodings do not end.
         """
-        return self._threads.map(reads)
+        spent = spent or Spent()
+        return self._threads.map((read, spent) for read in reads)

@@ -62,7 +62,8 @@ def fetch(
             return files.cat_file(path, start=start, end=stop, **more)
         from fsspec.asyn import sync
 
-        return sync(files.loop, files._cat_file, path, start=start, end=stop, timeout=timeout_s, **more)
+        data: Any = sync(files.loop, files._cat_file, path, start=start, end=stop, timeout=timeout_s, **more)
+        return data
     except Exception as error:
         if start is not None and http_status(s3_cause(error)) == _OUT_OF_RANGE:
             return b""

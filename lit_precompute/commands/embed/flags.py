@@ -45,7 +45,11 @@ def flags_of(options: type, names: Mapping[str, str] = _NAMES, prefix: str = "")
 
 
 def flat_flags(
-    options: type, names: Mapping[str, str] = _NAMES, prefix: str = "", fixed: Mapping[str, Any] = NOTHING_FIXED
+    options: type,
+    names: Mapping[str, str] = _NAMES,
+    prefix: str = "",
+    fixed: Mapping[str, Any] = NOTHING_FIXED,
+    defaults: Mapping[str, Any] = NOTHING_FIXED,
 ) -> Any:
     """Returns the options' type, annotated so that tyro gives each field, nested ones included, one flat flag.
 
@@ -56,6 +60,7 @@ def flat_flags(
       names: flags by dotted field path; other flags are named like their field.
       prefix: dotted path of the field that contains these options, with a trailing dot.
       fixed: values of fields that have no flag.
+      defaults: values of flags that need not be given though their fields have no default, by dotted field path.
     """
     hints = typing.get_type_hints(options)
     parameters: list[inspect.Parameter] = []
@@ -64,12 +69,12 @@ def flat_flags(
             continue
         path, default = prefix + field.name, field.default
         if dataclasses.is_dataclass(hints[field.name]):
-            annotation = flat_flags(hints[field.name], names, f"{path}.")
+            annotation = flat_flags(hints[field.name], names, f"{path}.", defaults=defaults)
         else:
             flag = names.get(path, field.name.replace("_", "-"))
             annotation = Annotated[hints[field.name], tyro.conf.arg(name=flag)]
         if default is dataclasses.MISSING:
-            default = inspect.Parameter.empty
+            default = defaults.get(path, inspect.Parameter.empty)
         kind = inspect.Parameter.KEYWORD_ONLY
         parameters.append(inspect.Parameter(field.name, kind, default=default, annotation=annotation))
 

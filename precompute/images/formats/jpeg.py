@@ -9,29 +9,39 @@ import numpy as np
 from PIL import JpegImagePlugin
 
 from lit_precompute.precompute.images.errors import ImageError
-from lit_precompute.precompute.images.formats.frame import OTHER_PROCESSES, find_frame
+from lit_precompute.precompute.images.formats.frame import OTHER_PROCESSES, Frame, find_frame, plain_frame
 from lit_precompute.precompute.images.formats.opened import OpenedImage, orientation_of
-from lit_precompute.precompute.images.formats.rgb import upright
+from lit_precompute.precompute.images.formats.rgb import UPRIGHT, upright
 from lit_precompute.precompute.images.formats.turbojpeg import decode_intact
-from lit_precompute.precompute.images.libraries import host_tensorflow
+from lit_precompute.precompute.images.libraries import PILLOW_WARNINGS_IGNORED, host_tensorflow
 from lit_precompute.towers.preprocessing import JpegDecoding
 
 
 def open_jpeg(data: bytes) -> OpenedImage:
     """Returns a JPEG; its size and orientation are Pillow's, its pixels those of TensorFlow."""
-    try:
-        image = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
-    except SyntaxError:
-        _refuse_other_processes(data)
-        raise
-    width, height = image.size
-    decode = functools.partial(_decode, data, orientation_of(image))
+    if frame := plain_frame(data):
+        width, height, orientation = frame.width, frame.height, UPRIGHT
+    else:
+        frame = find_frame(data)
+        width, height, orientation = _opened_with_pillow(data)
+    decode = functools.partial(_decode, data, frame, orientation)
     return OpenedImage(width=width, height=height, decode=decode)
 
 
-def _decode(data: bytes, orientation: int, jpeg: JpegDecoding) -> np.ndarray:
+def _opened_with_pillow(data: bytes) -> tuple[int, int, int]:
+    """Returns width, height and orientation."""
+    with PILLOW_WARNINGS_IGNORED:
+        try:
+            image = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
+        except SyntaxError:
+            _refuse_other_processes(data)
+            raise
+        return *image.size, orientation_of(image)
+
+
+def _decode(data: bytes, frame: Frame | None, orientation: int, jpeg: JpegDecoding) -> np.ndarray:
     """Returns the pixels as TensorFlow decodes them: grey repeated, CMYK converted, Adobe's inversion applied."""
-    pixels = decode_intact(data, find_frame(data), jpeg)
+    pixels = decode_intact(data, frame, jpeg)
     return upright(_by_tensorflow(data, jpeg) if pixels is None else pixels, orientation)
 
 

@@ -6,6 +6,7 @@ and arithmetic coding, files of which anything is missing or damaged, processors
 
 from __future__ import annotations
 
+import functools
 import platform
 import re
 
@@ -47,22 +48,27 @@ def _scans_are_complete(data: bytes, frame: Frame) -> bool:
 
     Otherwise libjpeg smooths what is missing, each of its versions in its own way.
     """
-    missing: dict[int, bytearray] = {}  # of each component, the lowest bit so far of its coefficients
-    place = 2
+    place, headers = 2, list[bytes]()
     while match := _MARKER.search(data, place):
         place, marker = match.start(), data[match.start() + 1]
         if marker == _END_OF_IMAGE:
             break
-        length = int.from_bytes(data[place + 2 : place + 4], "big")
-        segment = data[place + 4 : place + 2 + length]
-        place += 2 + length
-        if marker != _START_OF_SCAN:
-            continue
-        if not segment or len(segment) != 4 + 2 * segment[0]:
+        end = place + 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+        if marker == _START_OF_SCAN:
+            headers.append(data[place + 4 : end])
+        place = end
+    return _are_complete(tuple(headers), frame.num_components)
+
+
+@functools.lru_cache(maxsize=64)  # encoders have one script each
+def _are_complete(headers: tuple[bytes, ...], num_components: int) -> bool:
+    missing: dict[int, bytearray] = {}  # of each component, the lowest bit so far of its coefficients
+    for header in headers:
+        if not header or len(header) != 4 + 2 * header[0]:
             return False
-        first, last, low = segment[-3], segment[-2], segment[-1] & 15
+        first, last, low = header[-3], header[-2], header[-1] & 15
         if not first <= last <= 63:
             return False
-        for component in segment[1:-3:2]:
+        for component in header[1:-3:2]:
             missing.setdefault(component, bytearray(b"\xff" * 64))[first : last + 1] = bytes([low]) * (last - first + 1)
-    return len(missing) == frame.num_components and not any(map(any, missing.values()))
+    return len(missing) == num_components and not any(map(any, missing.values()))

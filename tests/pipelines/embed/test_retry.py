@@ -104,11 +104,11 @@ def test_a_finished_dataset_gets_the_bytes_of_an_undisturbed_job(tmp_path, serve
     launch = Launch(_again(options), say=said.append)
     manifest = launch.run()
     assert files_of(tmp_path / "out") == expected
-    assert (said, launch.retried_rows(manifest)) == (
+    assert (said, launch.datasets[0].retry.outcome(manifest)) == (
         ["attempting 3 failed rows again: 2 shards will be embedded again"],
         (3, 3),
     )
-    assert launch.num_embedded(manifest) == 16
+    assert launch.datasets[0].num_embedded(manifest) == 16
     # Only the rows of these shards were read.
     numbers = {int(path.strip("/").removesuffix(".png")) for _, path, _ in server.asked}
     assert numbers == {*range(8, 16), *range(24, 32)}
@@ -126,8 +126,8 @@ def test_an_unfinished_job_gets_them_too(tmp_path, monkeypatch, server, options,
     launch = Launch(_again(unfinished))
     manifest = launch.run()
     assert files_of(tmp_path / "unfinished") == expected
-    assert launch.retried_rows(manifest) == (3, 3)
-    assert launch.num_embedded(manifest) == 24
+    assert launch.datasets[0].retry.outcome(manifest) == (3, 3)
+    assert launch.datasets[0].num_embedded(manifest) == 24
 
 
 def _fail(*_):
@@ -140,7 +140,7 @@ def test_without_such_failures_nothing_changes(jobs, server, expected):
     launch = Launch(_again(options), say=said.append)
     assert launch.is_finished
     assert said == ["no row has failed for a reason that may pass"]
-    assert launch.retried_rows(launch.run()) is None
+    assert launch.datasets[0].retry is None
     assert files_of(folder / "whole") == expected
 
 
