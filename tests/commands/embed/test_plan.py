@@ -112,7 +112,7 @@ def test_a_hundred_thousand_files_in_a_store_take_less_than_a_minute(monkeypatch
     ("command", "message"),
     [
         (("--tower", NAME), "--source is missing"),
-        (("--source", "captions.tsv"), "--tower: give the name of an image tower"),
+        (("--source", "captions.tsv"), "--tower is missing"),
         (
             ("--source", "captions.tsv", "--tower", NAME, "--towers", "a,b"),
             f"--tower {NAME} and --towers a,b: give one",
