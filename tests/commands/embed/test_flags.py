@@ -112,6 +112,7 @@ def test_each_flag_reaches_its_option():
         limit=7,
         device="cpu",
         num_devices=8,
+        views=2,
     )
 
 
