@@ -9,6 +9,7 @@ flight bounds memory.
 import collections
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
 
 import jax
 
@@ -19,6 +20,7 @@ from lit_precompute.precompute.images.processes import PreparingProcesses
 from lit_precompute.precompute.images.reading import KeyedRead
 from lit_precompute.precompute.options import DecodeIn
 from lit_precompute.precompute.sources.source import Example
+from lit_precompute.precompute.timing import EmbedTimes
 from lit_precompute.precompute.tower_batches import EmbeddedBatch, TowerBatches
 from lit_precompute.schemas.vectors import VectorType
 from lit_precompute.towers.preprocessing import SIGNED_RANGE, Preprocessing
@@ -47,6 +49,13 @@ class TowerUse:
         return [own, *(own.of_view(number) for number in range(1, self.num_views + 1))]
 
 
+def where_to_decode(decode_in: DecodeIn) -> Literal["threads", "processes"]:
+    """Returns the kind of workers that decode; "auto" is decided by this process's devices."""
+    if decode_in == "auto":
+        return "threads" if jax.default_backend() == "cpu" else "processes"
+    return decode_in
+
+
 def make_preparer(
     uses: Sequence[TowerUse],
     *,
@@ -65,9 +74,7 @@ def make_preparer(
       max_pixels: largest image that is decoded.
       max_pixels_in_flight: pixels that all of the workers together may be decoding.
     """
-    if decode_in == "auto":
-        decode_in = "threads" if jax.default_backend() == "cpu" else "processes"
-    kind = {"threads": PreparingThreads, "processes": PreparingProcesses}[decode_in]
+    kind = {"threads": PreparingThreads, "processes": PreparingProcesses}[where_to_decode(decode_in)]
     return kind(
         list(dict.fromkeys(_on_host(each) for use in uses for each in use.preprocessings())),
         num_workers=num_workers,
@@ -78,7 +85,7 @@ def make_preparer(
 
 
 def embed_examples(
-    examples: Iterable[Example], uses: Sequence[TowerUse], preparer: Preparer
+    examples: Iterable[Example], uses: Sequence[TowerUse], preparer: Preparer, times: EmbedTimes | None = None
 ) -> Iterator[tuple[int, EmbeddedBatch]]:
     """Yields batches of up to `batch_size` rows, each with the number of its tower; those of a tower are in order.
 
@@ -86,16 +93,19 @@ def embed_examples(
       examples: rows of one unit.
       uses: towers, some or all of those that the preparer was made for.
       preparer: reads and prepares the images.
+      times: counts where the time goes.
     """
-    batches = [TowerBatches(use.embedder, 1 + use.num_views, use.vector_type) for use in uses]
+    times = times or EmbedTimes()
+    batches = [TowerBatches(use.embedder, 1 + use.num_views, use.vector_type, times) for use in uses]
     places = [[preparer.preprocessings.index(_on_host(each)) for each in use.preprocessings()] for use in uses]
-    for example, outcome in _prepared(examples, preparer):
-        for number, (tower, own) in enumerate(zip(batches, places, strict=True)):
-            for batch in tower.add(example, [outcome[place] for place in own]):
+    with times.device.watching():
+        for example, outcome in _prepared(examples, preparer, times):
+            for number, (tower, own) in enumerate(zip(batches, places, strict=True)):
+                for batch in tower.add(example, [outcome[place] for place in own]):
+                    yield number, batch
+        for number, tower in enumerate(batches):
+            for batch in tower.end():
                 yield number, batch
-    for number, tower in enumerate(batches):
-        for batch in tower.end():
-            yield number, batch
 
 
 def _on_host(preprocessing: Preprocessing) -> Preprocessing:
@@ -103,15 +113,15 @@ def _on_host(preprocessing: Preprocessing) -> Preprocessing:
     return dataclasses.replace(preprocessing, value_range=SIGNED_RANGE)
 
 
-def _prepared(examples: Iterable[Example], preparer: Preparer) -> Iterator[tuple[Example, Outcome]]:
+def _prepared(examples: Iterable[Example], preparer: Preparer, times: EmbedTimes) -> Iterator[tuple[Example, Outcome]]:
     """Yields each row, without its encoded image, with what the image was prepared to."""
     waiting: collections.deque[Example] = collections.deque()
 
     def reads() -> Iterator[KeyedRead]:
-        for example in examples:
+        for example in times.phases.each("reading_rows", examples):
             # Rows wait for their batch, and some sources' reads hold the encoded image.
             waiting.append(example.without_image())
             yield KeyedRead(example.key, example.read_image)
 
-    for outcome in preparer.prepare(reads()):
+    for outcome in times.phases.each("waiting_for_images", preparer.prepare(reads(), times.decoders)):
         yield waiting.popleft(), outcome

@@ -18,6 +18,7 @@ from lit_precompute.precompute.embedder import Embedder
 from lit_precompute.precompute.images.ahead import Prepared
 from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.sources.source import Example
+from lit_precompute.precompute.timing import EmbedTimes
 from lit_precompute.schemas.vectors import VectorType, storable, why_not_storable
 
 _BATCHES_ON_DEVICE = 2
@@ -55,14 +56,16 @@ class _PreparedBatch(NamedTuple):
 class TowerBatches:
     """The rows of one unit on their way through a tower."""
 
-    def __init__(self, embedder: Embedder, num_images: int, vector_type: VectorType):
+    def __init__(self, embedder: Embedder, num_images: int, vector_type: VectorType, times: EmbedTimes):
         """Starts with no rows.
 
         Args:
           embedder: the tower.
           num_images: images of each row: one and the number of views.
           vector_type: the type that embeddings will be stored in.
+          times: counts when the device is waited for, and when it is busy; it watches the device.
         """
+        self._times = times
         self._embedder, self._num_images = embedder, num_images
         self._vector_type: VectorType = vector_type
         self._on_device: collections.deque[tuple[_PreparedBatch, list[jax.Array]]] = collections.deque()
@@ -98,14 +101,17 @@ class TowerBatches:
 
     def _start(self) -> Iterator[EmbeddedBatch]:
         """Starts to embed the batch; yields one that is complete, if the device has enough to do."""
-        vectors = [self._embedder.start(images) for images in self._batch.images]
+        num_rows, device = len(self._batch.examples), self._times.device
+        with self._times.phases.during("waiting_for_device"):
+            vectors = [device.start(num_rows, self._embedder.start, images) for images in self._batch.images]
         self._on_device.append((self._batch, vectors))
         complete = [self._finish(*self._on_device.popleft())] if len(self._on_device) > _BATCHES_ON_DEVICE else []
         self._batch = self._new_batch()
         yield from complete
 
     def _finish(self, batch: _PreparedBatch, vectors: Sequence[jax.Array]) -> EmbeddedBatch:
-        found = np.stack([np.asarray(each)[: len(batch.examples)] for each in vectors])
+        with self._times.phases.during("waiting_for_device"):
+            found = np.stack([np.asarray(each)[: len(batch.examples)] for each in vectors])
         for images in batch.images:
             self._embedder.give_back(images)
         fits = np.stack([storable(each, self._vector_type) for each in found])

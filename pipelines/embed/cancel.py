@@ -36,7 +36,7 @@ def cancel(output: str) -> Iterator[str]:
 def _cancel(directory: JobDirectory) -> Iterator[str]:
     path = directory.folder.path
     directory.request_stop()
-    for launch in directory.launches():
+    for launch in directory.launches().values():
         if (job := recorded_job(launch)) is not None and job.cancel():
             yield f"{path}: asked {launch['runner']} to cancel {launch['job_id']}"
     yield f"{path}: workers stop after their current unit; finished shards are kept, and its command resumes the job"

@@ -6,6 +6,7 @@ into the source, then those that need no tower, then the others. Nothing here pr
 """
 
 import dataclasses
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from lit_precompute.pipelines.embed.launched_dataset import LaunchedDataset, lea
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.embed.plan import Plan
 from lit_precompute.pipelines.embed.progress import EmbedProgress, Watch
+from lit_precompute.pipelines.embed.reporting.job_report import read_report
 from lit_precompute.precompute.extra import check_embed_extra
 from lit_precompute.schemas import Manifest
 from lit_precompute.schemas.storage import absolute, num_retried
@@ -205,11 +207,18 @@ class Launch:
             self._embed(report, should_stop)
         return [dataset.manifest() for dataset in self.datasets]
 
+    def bottleneck(self) -> str:
+        """Returns what was the bottleneck of the finished job, and what to change; "" if nothing stands out."""
+        reports = (read_report(dataset.directory.folder) for dataset in self._open)
+        verdicts = [report.verdict for report in reports if report]
+        return next((verdict.sentence for verdict in verdicts if verdict.is_significant), "")
+
     def start(self) -> "RunningJob":
         """Starts the job and returns, at once or when its engine has accepted it; `run` also waits for its end."""
         from lit_precompute.pipelines.embed import graph
         from lit_precompute.pipelines.embed.look import store_listing
         from lit_precompute.pipelines.engines import runners, submission
+        from lit_precompute.pipelines.engines.notebooks import as_in_a_script
 
         for dataset in self._open:
             dataset.directory.take_back_stop()
@@ -222,15 +231,21 @@ class Launch:
             files=self._source.versions,
         )
         pipeline = runners.new_pipeline(self._beam_flags)
-        if self.plan is not None:
-            graph.build_planned(pipeline, launch, len(self.plan.units), [dataset.finished for dataset in self._open])
-        else:
-            listing = store_listing(first.directory.folder, self._source.files)
-            graph.build(pipeline, launch, listing, len(self._source.files))
+        with as_in_a_script():
+            if self.plan is not None:
+                finished = [dataset.finished for dataset in self._open]
+                graph.build_planned(pipeline, launch, len(self.plan.units), finished)
+            else:
+                listing = store_listing(first.directory.folder, self._source.files)
+                graph.build(pipeline, launch, listing, len(self._source.files))
+        # First noted before it can end: the last step removes the notes.
+        note = {"runner": runners.runner_name(self._beam_flags), "began": time.time()}
+        for dataset in self._open:
+            dataset.note_launch(launch.name, note)
         job = submission.start(pipeline, self._beam_flags)
         if not self._embeds_here:
             for dataset in self._open:
-                dataset.directory.note_launch(launch.name, submission.record(job))
+                dataset.note_launch(launch.name, {**note, **submission.record(job)})
         return job
 
     def _embed(self, report: Callable[[EmbedProgress], None], should_stop: Callable[[], bool]) -> None:
@@ -248,7 +263,13 @@ class Launch:
                     job.cancel()
                 report(self._watch.look(progress.num_rows, progress.num_failures, self.num_retried))
 
-            state = job.wait(look)
+            try:
+                state = job.wait(look)
+            except KeyboardInterrupt:  # in a notebook
+                progress.request_stop()
+                job.cancel()
+                progress.wait_for_units(_STOP_S)
+                raise
             self._num_retried_elsewhere = max(0, job.metrics().get(NUM_RETRIED, 0) - (num_retried() - before))
             if state == "done":
                 return
@@ -267,27 +288,3 @@ class Launch:
             return EmbedError(cause.sentence)
         resume = "" if cause.is_final else ". Finished shards are kept: run the same command again to resume"
         return EmbedError(f"the job stopped: {cause.sentence}{resume}", is_bug=cause.is_bug)
-
-
-def embed(
-    options: EmbedOptions,
-    *,
-    beam_flags: Sequence[str] = (),
-    report: Callable[[EmbedProgress], None] = lambda progress: None,
-    should_stop: Callable[[], bool] = lambda: False,
-) -> Manifest:
-    """Embeds a source and returns the dataset's manifest; resumes a job that was stopped.
-
-    Args:
-      options: what to embed.
-      beam_flags: Beam's pipeline options, such as `--runner=DataflowRunner`; without a runner the job runs in this
-        process.
-      report: called about twice a second, from another thread.
-      should_stop: called as often; True stops a job in this process after the current batch.
-
-    Raises:
-      ValueError, OSError: the source, tower, weights, options or output cannot be used.
-      EmbedError: a worker failed, or more rows failed than allowed, or all; finished shards are kept.
-      EmbedStopped: `should_stop` returned True.
-    """
-    return Launch(options, beam_flags=beam_flags).run(report, should_stop)

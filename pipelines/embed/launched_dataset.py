@@ -1,6 +1,7 @@
 """One dataset of a launch: what one tower makes of the source, and how much of it earlier launches have made."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from lit_precompute.pipelines.embed.errors import EmbedError
 from lit_precompute.pipelines.embed.found_source import check_source
@@ -81,6 +82,12 @@ class LaunchedDataset:
             return False
         self.directory.markers.remove(finished)
         return True
+
+    def note_launch(self, name: str, record: Mapping[str, Any]) -> None:
+        """Notes when a launch began, and how it can be found at its engine."""
+        self.directory.note_launch(name, record)
+        if self.directory.is_published():  # a moment ago: nothing may remain of an unfinished job
+            self.directory.sweep()
 
     def count_rows(self, plan: Plan | None) -> int:
         """Returns the rows of the units that earlier launches have finished, as far as they are known."""

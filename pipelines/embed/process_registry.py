@@ -10,10 +10,10 @@ towers and embedders as many as a job embeds with.
 
 import contextlib
 import dataclasses
-import functools
 import threading
+import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from lit_precompute.precompute.embedder import Embedder
 from lit_precompute.precompute.embedding import TowerUse, make_preparer
@@ -28,6 +28,13 @@ from lit_precompute.towers.tower import ImageTower
 
 # Modules that embeddings depend on, each with the distribution that usually provides it.
 _LIBRARIES = {"jax": "jax", "tensorflow": "tensorflow-cpu", "PIL": "pillow"}
+
+
+class Load(NamedTuple):
+    """A tower that was put on the devices: the seconds that it took, and the bytes of its parameters."""
+
+    seconds: float
+    num_bytes: int
 
 
 class JobProgress:
@@ -85,6 +92,8 @@ class ProcessRegistry:
         self._loaded: dict[str, dict[Hashable, Any]] = {}
         self._num_towers = 1
         self._num_retried = 0
+        self._loads: list[Load] = []
+        self._load_s: dict[ImageTowerOptions, float] = {}
 
     @contextlib.contextmanager
     def launching(self, output: str, progress: JobProgress) -> Iterator[None]:
@@ -119,13 +128,32 @@ class ProcessRegistry:
 
     def tower(self, options: ImageTowerOptions) -> ImageTower:
         """Returns the loaded tower."""
-        load = functools.partial(load_tower, **dataclasses.asdict(options))
+
+        def load() -> ImageTower:
+            started_s = time.perf_counter()
+            tower = load_tower(**dataclasses.asdict(options))
+            self._load_s[options] = time.perf_counter() - started_s
+            return tower
+
         return self._once("tower", options, load, most=self._num_towers)
 
     def embedder(self, options: ImageTowerOptions, batch_size: int) -> Embedder:
         """Returns the embedder: the tower on the devices."""
-        load = functools.partial(Embedder, self.tower(options), batch_size=batch_size)
+
+        def load() -> Embedder:
+            tower, started_s = self.tower(options), time.perf_counter()
+            embedder = Embedder(tower, batch_size=batch_size)
+            load_s = self._load_s.pop(options, 0.0) + time.perf_counter() - started_s
+            self._loads.append(Load(load_s, sum(parameter.nbytes for parameter in tower.parameters.values())))
+            return embedder
+
         return self._once("embedder", (options, batch_size), load, most=self._num_towers)
+
+    def take_loads(self) -> list[Load]:
+        """Returns the towers that were loaded since the last call."""
+        with self._loading:
+            loads, self._loads = self._loads, []
+            return loads
 
     def preparer(self, uses: Sequence[TowerUse], decoding: DecodingOptions) -> Preparer:
         """Returns what prepares images for some towers of this registry; it may own processes."""

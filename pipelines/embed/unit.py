@@ -5,14 +5,13 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
 import apache_beam as beam
-from apache_beam.metrics.metric import Metrics
 
-from lit_precompute.pipelines.embed.counters import NUM_RETRIED
 from lit_precompute.pipelines.embed.errors import located
 from lit_precompute.pipelines.embed.job import Job
 from lit_precompute.pipelines.embed.launch_options import LaunchOptions
 from lit_precompute.pipelines.embed.markers import ShardMarker
 from lit_precompute.pipelines.embed.process_registry import PROCESS
+from lit_precompute.pipelines.embed.reporting.recorder import Recorder, count_leftovers
 from lit_precompute.pipelines.embed.results import Result
 from lit_precompute.pipelines.embed.unit_shard import UnitShard
 from lit_precompute.pipelines.embed.worker_dataset import WorkerDataset
@@ -20,7 +19,6 @@ from lit_precompute.precompute.embedding import embed_examples
 from lit_precompute.precompute.sources.planning import Uniqueness
 from lit_precompute.precompute.sources.source import Example, WorkUnit
 
-_NUM_RETRIED = Metrics.counter("lit-precompute", NUM_RETRIED)
 _NO_FAILURES: Mapping[int, int] = {}
 
 
@@ -54,7 +52,8 @@ class EmbedUnit(beam.DoFn):
         """
         output = self._launch.embed.output
         datasets = [dataset for dataset in self._datasets if dataset.is_open()]
-        with located("starting a worker", output):
+        recorder = Recorder(self._launch.name)
+        with located("starting a worker", output), recorder.times.phases.during("starting"):
             for dataset in datasets:
                 dataset.settle()
         datasets = [each for each in datasets if not each.is_limit_exceeded(num_failures.get(each.number, 0))]
@@ -67,46 +66,57 @@ class EmbedUnit(beam.DoFn):
             todo = [dataset for dataset, result in begun.items() if not result]
             try:
                 with self._progress.unit():
-                    markers = self._embed(unit, todo)
+                    markers = self._embed(unit, todo, recorder)
             except Exception as error:
                 for dataset in todo:
                     dataset.end_badly(error, is_stop_requested=self._progress.is_stop_requested)
                 raise
-        _NUM_RETRIED.inc(PROCESS.take_retried())
+        count_leftovers()
         yield from (Result.finished(marker, dataset.number).to_bytes() for dataset, marker in markers.items())
 
-    def _embed(self, unit: WorkUnit, datasets: Sequence[WorkerDataset]) -> dict[WorkerDataset, ShardMarker]:
+    def _embed(
+        self, unit: WorkUnit, datasets: Sequence[WorkerDataset], recorder: Recorder
+    ) -> dict[WorkerDataset, ShardMarker]:
         """Writes the unit's shards and their markers; of none whose files another launcher has swept away."""
         if not datasets:
             return {}
         try:
-            markers = self._write_shards(unit, datasets)
+            markers = self._write_shards(unit, datasets, recorder)
             for dataset, marker in markers.items():
                 dataset.mark(marker)
         except FileNotFoundError:
             left = [dataset for dataset in datasets if not dataset.directory.is_published()]
             if len(left) == len(datasets):
                 raise
-            return self._embed(unit, left)
+            return self._embed(unit, left, Recorder(self._launch.name))
         return markers
 
-    def _write_shards(self, unit: WorkUnit, datasets: Sequence[WorkerDataset]) -> dict[WorkerDataset, ShardMarker]:
+    def _write_shards(
+        self, unit: WorkUnit, datasets: Sequence[WorkerDataset], recorder: Recorder
+    ) -> dict[WorkerDataset, ShardMarker]:
         self._check_stop()
-        preparer = PROCESS.preparer(
-            [dataset.use() for dataset in self._datasets if dataset.is_settled], self._launch.embed.decoding
-        )
-        uses, keys = [dataset.use() for dataset in datasets], list[str]()
+        phases, decoding = recorder.times.phases, self._launch.embed.decoding
+        with phases.during("starting"):
+            preparer = PROCESS.preparer([each.use() for each in self._datasets if each.is_settled], decoding)
+            uses, keys = [dataset.use() for dataset in datasets], list[str]()
+            for use in uses:
+                use.embedder.compile()
         with contextlib.ExitStack() as stack:
             shards = [
                 stack.enter_context(UnitShard(each.directory, each.job, unit.number, PROCESS.environment()))
                 for each in datasets
             ]
             with self._launch.files.unchanged([part.path for part in unit.files]):
-                for number, batch in embed_examples(self._examples(datasets[0].job, unit, keys), uses, preparer):
+                examples = self._examples(datasets[0].job, unit, keys)
+                for number, batch in embed_examples(examples, uses, preparer, recorder.times):
                     self._check_stop()
-                    shards[number].append(batch)
+                    with phases.during("writing"):
+                        shards[number].append(batch)
                     self._progress.add(num_rows=len(batch.examples), num_failures=len(batch.failures))
-            return {dataset: shard.finish(keys) for dataset, shard in zip(datasets, shards, strict=True)}
+                    recorder.add(datasets, number, batch)
+            with phases.during("writing"):
+                markers = {dataset: shard.finish(keys) for dataset, shard in zip(datasets, shards, strict=True)}
+        return recorder.finish(markers, decoding)
 
     def _examples(self, job: Job, unit: WorkUnit, keys: list[str]) -> Iterator[Example]:
         """Yields a unit's rows; adds their keys to `keys`."""

@@ -83,6 +83,17 @@ class WorkerDataset:
             else:
                 self._attempts.fail(self._attempt, in_words(error, self._options.output).sentence)
 
+    @property
+    def num_attempts(self) -> int:
+        """Attempts at the unit so far, this one included."""
+        assert self._attempt is not None, "has begun"
+        return self._attempt.order
+
+    def give_sign(self, *, began: float, num_rows: int) -> None:
+        """Records that the attempt goes on; see `Attempts.give_sign`."""
+        assert self._attempt is not None, "has begun"
+        self._attempts.give_sign(self._attempt, began=began, num_rows=num_rows)
+
     def mark(self, marker: ShardMarker) -> None:
         """Marks a shard as finished."""
         self.directory.markers.write(marker)

@@ -261,7 +261,7 @@ def _of_timing(name: str, timing: Timing, is_here: bool) -> list[str]:
     of = f"{counted(timing.num_rows, 'row')} in {timing.seconds:.1f} s on {where}"
     notes = [
         f"{name}: measured here: {of}, batch {timing.batch_size}; the tower alone {timing.tower_rate:,.0f}, decoding "
-        f"alone {timing.decoding_rate:,.0f} images/s, so that {timing.limit} is the limit"
+        f"alone {timing.decoding_rate:,.0f} rows/s, so that {timing.limit} is the limit"
     ]
     if not is_here:
         notes.append(f"{name}: the job's machines are other ones: --rate gives theirs")

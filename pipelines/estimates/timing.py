@@ -38,7 +38,7 @@ class Timing:
       batch_size: images per batch.
       device: what embedded.
       num_cores: of this machine.
-      tower_rate: rows per second of the tower alone, with all views.
+      tower_rate: rows per second of the tower alone.
       decoding_rate: rows per second of reading and decoding alone.
     """
 
@@ -84,16 +84,16 @@ def time_rows(
       DeviceError: this machine has other devices than those asked for.
       DoesNotFitError: a batch does not fit the devices' memory.
     """
-    check_device(options.device)
+    check_device(options.device, options.num_devices)
     made = untrained_tower(tower)
     begun_s = clock()
     batch_size = options.batch_size or probe(made, num_rows=num_rows)[-1].batch_size
     embedder = Embedder(made, batch_size=batch_size)
     try_batch(embedder)
     decoding = options.decoding
-    use = TowerUse(embedder=embedder, num_views=options.views, vector_type=options.vector_type)
+    uses = [TowerUse(embedder=embedder, num_views=options.views, vector_type=options.vector_type)]
     preparer = make_preparer(
-        [use],
+        uses,
         decode_in=decoding.decode_in,
         num_workers=decoding.count_workers(),
         max_pixels=decoding.max_pixels,
@@ -104,7 +104,7 @@ def time_rows(
         _prepare(preparer, rows[: decoding.count_workers()])
         set_up_s = clock() - begun_s
         begun_s = clock()
-        num_failures = sum(len(batch.failures) for _, batch in embed_examples(rows, [use], preparer))
+        num_failures = sum(len(batch.failures) for _, batch in embed_examples(rows, uses, preparer))
         seconds = clock() - begun_s
         begun_s = clock()
         _prepare(preparer, rows)

@@ -24,6 +24,7 @@ from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.images.limits import LARGE_FILE_BYTES, MAX_PIXELS, PixelsInFlight
 from lit_precompute.precompute.images.preprocessing import MAX_RESIZED_PIXELS, largest_array, prepare
 from lit_precompute.precompute.images.reading import KeyedRead, LargeFileError
+from lit_precompute.precompute.images.spent import Spent
 from lit_precompute.towers.preprocessing import JpegDecoding, Preprocessing
 
 # An image, or the error that explains why there is none.
@@ -40,16 +41,20 @@ class Preparer(Protocol):
         """How each image is prepared."""
         ...
 
-    def prepare(self, reads: Iterable[KeyedRead]) -> Iterator[Outcome]:
+    def prepare(self, reads: Iterable[KeyedRead], spent: Spent | None = None) -> Iterator[Outcome]:
         """Yields for each read, and each preprocessing, an image, uint8 [size, size, 3], or why there is none.
 
         Images are valid until the next outcome is requested. A bounded number of reads are taken ahead.
+
+        Args:
+          reads: what reads the images.
+          spent: counts what the workers spend on them.
         """
         ...
 
 
 def outcome_of(
-    read: KeyedRead, preprocessings: Sequence[Preprocessing], max_pixels: int, in_flight: PixelsInFlight
+    read: KeyedRead, preprocessings: Sequence[Preprocessing], max_pixels: int, in_flight: PixelsInFlight, spent: Spent
 ) -> Outcome:
     """Returns the prepared images of a read, or the errors that explain why there are none.
 
@@ -58,28 +63,37 @@ def outcome_of(
       preprocessings: how it is prepared.
       max_pixels: largest image that is decoded.
       in_flight: shared by all decoders; the image waits until its pixels fit.
+      spent: counts what this decoder spends on it.
     """
+    given = read.key, preprocessings, max_pixels, in_flight, spent
     try:
         try:
-            data = read.read_image(LARGE_FILE_BYTES)
+            data = spent.read(read.read_image, LARGE_FILE_BYTES)
         except LargeFileError:
             with in_flight.large_file():
-                return _outcome_of(read.read_image(), read.key, preprocessings, max_pixels, in_flight)
-        return _outcome_of(data, read.key, preprocessings, max_pixels, in_flight)
+                return _outcome_of(spent.read(read.read_image), *given)
+        return _outcome_of(data, *given)
     except ImageError as error:
         return [error.without_traceback()] * len(preprocessings)
 
 
 def _outcome_of(
-    data: bytes, key: str, preprocessings: Sequence[Preprocessing], max_pixels: int, in_flight: PixelsInFlight
+    data: bytes,
+    key: str,
+    preprocessings: Sequence[Preprocessing],
+    max_pixels: int,
+    in_flight: PixelsInFlight,
+    spent: Spent,
 ) -> Outcome:
     found: dict[int, Prepared] = {}
     decodings: list[JpegDecoding] = list(dict.fromkeys(each.jpeg for each in preprocessings))
     for jpeg in decodings:
         wanted = {place: each for place, each in enumerate(preprocessings) if each.jpeg == jpeg}
         try:
-            encoded = open_image(data, max_pixels=max_pixels)
-            with in_flight.holding(_pixels_held(encoded, list(wanted.values()))):
+            with spent.decoding():
+                encoded = open_image(data, max_pixels=max_pixels)
+                num_pixels = _pixels_held(encoded, list(wanted.values()))
+            with in_flight.holding(num_pixels), spent.decoding():
                 found |= _prepared(encoded, key, jpeg, wanted)
         except ImageError as error:
             found |= dict.fromkeys(wanted, error.without_traceback())
@@ -138,15 +152,16 @@ class PreparingThreads:
         self._with = (self.preprocessings, max_pixels, PixelsInFlight(max_pixels_in_flight))
         self._num_workers, self._ahead = num_workers, ahead
 
-    def prepare(self, reads: Iterable[KeyedRead]) -> Iterator[Outcome]:
+    def prepare(self, reads: Iterable[KeyedRead], spent: Spent | None = None) -> Iterator[Outcome]:
         """See `Preparer.prepare`."""
+        given = *self._with, spent or Spent()
         waiting: collections.deque[concurrent.futures.Future[Outcome]] = collections.deque()
         remaining = iter(reads)
         with concurrent.futures.ThreadPoolExecutor(self._num_workers, "decode") as pool:
 
             def submit(count: int) -> None:
                 for read in itertools.islice(remaining, count):
-                    waiting.append(pool.submit(outcome_of, read, *self._with))
+                    waiting.append(pool.submit(outcome_of, read, *given))
 
             try:
                 submit(self._ahead)

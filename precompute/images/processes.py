@@ -32,6 +32,7 @@ from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.images.libraries import host_tensorflow
 from lit_precompute.precompute.images.limits import MAX_PIXELS, PixelsInFlight
 from lit_precompute.precompute.images.reading import KeyedRead
+from lit_precompute.precompute.images.spent import DecoderTotals, Spent
 from lit_precompute.schemas.storage import count_retried, num_retried
 from lit_precompute.towers.preprocessing import Preprocessing
 
@@ -45,10 +46,11 @@ _Errors = list[list[ImageError | None]]
 
 
 class _Outcomes(NamedTuple):
-    """What a process returns for a chunk: errors, and how many reads were tried again."""
+    """What a process returns for a chunk: errors, how many reads were tried again, and what it has spent on them."""
 
     errors: _Errors
     num_retried: int
+    spent: DecoderTotals
 
 
 class _Chunk(NamedTuple):
@@ -95,17 +97,17 @@ class PreparingProcesses:
         """Ends the processes when they have finished their current chunks."""
         self._pool.shutdown()
 
-    def prepare(self, reads: Iterable[KeyedRead]) -> Iterator[Outcome]:
+    def prepare(self, reads: Iterable[KeyedRead], spent: Spent | None = None) -> Iterator[Outcome]:
         """See `Preparer.prepare`.
 
         Raises:
           RuntimeError: a process was killed from outside.
         """
-        remaining, under_way = iter(reads), collections.deque[_Chunk]()
+        remaining, under_way, spent = iter(reads), collections.deque[_Chunk](), spent or Spent()
         try:
             while self._submit_while_there_are_slots(remaining, under_way):
                 chunk = under_way[0]
-                for slot, errors in zip(chunk.slots, self._result(chunk), strict=True):
+                for slot, errors in zip(chunk.slots, self._result(chunk, spent), strict=True):
                     yield [error or images[slot] for images, error in zip(self._images, errors, strict=True)]
                 self._give_back(under_way.popleft().slots)
         finally:
@@ -147,7 +149,7 @@ class PreparingProcesses:
             self._free += slots
             self._change.notify_all()
 
-    def _result(self, chunk: _Chunk) -> _Errors:
+    def _result(self, chunk: _Chunk, spent: Spent) -> _Errors:
         try:
             outcomes = chunk.future.result()
         except concurrent.futures.process.BrokenProcessPool as error:
@@ -157,6 +159,7 @@ class PreparingProcesses:
                 "--decode-workers, or --decode-in threads"
             ) from error
         count_retried(outcomes.num_retried)
+        spent.add(outcomes.spent)
         return outcomes.errors
 
     def _replace(self, broken: concurrent.futures.ProcessPoolExecutor) -> None:
@@ -218,11 +221,11 @@ def _end_with_parent() -> None:
 
 def _prepare(reads: list[KeyedRead], slots: list[int]) -> _Outcomes:
     """Writes images to their slots."""
-    num_retried_before, errors = num_retried(), _Errors()
+    num_retried_before, errors, spent = num_retried(), _Errors(), Spent()
     for read, slot in zip(reads, slots, strict=True):
-        outcome = outcome_of(read, _preprocessings, _max_pixels, _in_flight)
+        outcome = outcome_of(read, _preprocessings, _max_pixels, _in_flight, spent)
         errors.append([image if isinstance(image, ImageError) else None for image in outcome])
         for images, image in zip(_images, outcome, strict=True):
             if not isinstance(image, ImageError):
                 images[slot] = image
-    return _Outcomes(errors, num_retried() - num_retried_before)
+    return _Outcomes(errors, num_retried() - num_retried_before, spent.totals)

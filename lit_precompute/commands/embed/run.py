@@ -11,7 +11,7 @@ import rich.console
 from lit_precompute.commands.console import duration, fail, is_debugging
 from lit_precompute.commands.embed.beam_flags import check_beam_flags
 from lit_precompute.commands.embed.flags import flat_flags
-from lit_precompute.commands.progress import ProgressDisplay
+from lit_precompute.commands.progress import Display, ProgressDisplay
 from lit_precompute.commands.stopping import INTERRUPTED, StopRequest, interruptible
 from lit_precompute.pipelines.embed.errors import EmbedError
 from lit_precompute.pipelines.embed.launch import EmbedProgress, EmbedStopped, Launch
@@ -91,7 +91,7 @@ class Run:
 
 def _run(launch: Launch, console: rich.console.Console) -> None:
     if not launch.is_finished:
-        console.print(_describe_job(launch))
+        console.print(describe_job(launch))
     started_s = time.monotonic()
     stop = StopRequest(console, after="this batch", stop_at_once=_exit_at_once)
     with stop, ProgressDisplay(console) as display:
@@ -109,11 +109,13 @@ def _run(launch: Launch, console: rich.console.Console) -> None:
         num_embedded = 0 if dataset.is_finished else manifest.ledger.rows_read - dataset.count_rows(launch.plan)
         num_retried = launch.num_retried if dataset is launch.datasets[-1] else 0
         say_result(console, dataset.options.output, manifest, seconds, num_embedded, num_retried)
+    if bottleneck := launch.bottleneck():
+        console.print(bottleneck)
 
 
 def _submit(launch: Launch, console: rich.console.Console, output: str) -> None:
     """Starts a job and returns: its engine does the rest."""
-    console.print(_describe_job(launch))
+    console.print(describe_job(launch))
     job = launch.start()
     if job.job_id is None:
         console.print(f"{job.runner}: the template is written; a job of it writes to {output}")
@@ -122,7 +124,7 @@ def _submit(launch: Launch, console: rich.console.Console, output: str) -> None:
     console.print(f"next:  lit-embed status {output}   |   lit-embed cancel {output}")
 
 
-def _describe_job(launch: Launch) -> str:
+def describe_job(launch: Launch) -> str:
     """Returns what is about to be embedded, in one line."""
     plan, towers = launch.plan, ", ".join(dataset.options.tower.name for dataset in launch.datasets)
     if plan is None:
@@ -143,13 +145,13 @@ def _exit_at_once() -> None:
     os._exit(INTERRUPTED)  # the runner's threads would keep the process alive
 
 
-def show_download(display: ProgressDisplay, name: str, num_bytes: int, all_bytes: int) -> None:
+def show_download(display: Display, name: str, num_bytes: int, all_bytes: int) -> None:
     """Shows the download of a weights file; `all_bytes` is 0 when the size is unknown."""
     size = f"{num_bytes / 1e6:,.1f}/{all_bytes / 1e6:,.1f} MB" if all_bytes else f"{num_bytes / 1e6:,.1f} MB"
     display.show(f"fetching {name}  {size}", num_bytes, all_bytes or None, task=name)
 
 
-def show_looks(display: ProgressDisplay, num_files: int, all_files: int) -> None:
+def show_looks(display: Display, num_files: int, all_files: int) -> None:
     """Shows how many of the source's files were looked into."""
     if all_files > 1:
         display.show(f"looking into files  {num_files:,}/{all_files:,}", num_files, all_files, task="looking")

@@ -61,9 +61,9 @@ def _stopped_before_the_first_batch(options):
     preparer = PROCESS.preparer([use], options.decoding)
     prepare = preparer.prepare
 
-    def prepare_later(reads):
+    def prepare_later(reads, spent=None):
         assert asked.wait(30)
-        return prepare(reads)
+        return prepare(reads, spent)
 
     def should_stop():
         return True
