@@ -31,8 +31,7 @@ OTHERS = {
 }
 # Single modules that may import more than their folder.
 ALSO = {
-    "precompute/sources/webdataset/compression.py": {"pyarrow"},
-    "precompute/sources/table/streams.py": {"pyarrow"},
+    "precompute/sources/decompression.py": {"pyarrow"},
     "schemas/storage/": {"fsspec", "aiohttp", "gcsfs"},
     "precompute/sources/records/": {"array_record", "google", "google_crc32c"},
     "pipelines/engines/": {"packaging", "grpc", "dask", "distributed"},

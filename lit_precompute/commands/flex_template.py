@@ -13,7 +13,7 @@ import json
 import sys
 import types
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 from lit_precompute.commands import embed
@@ -41,7 +41,7 @@ def metadata() -> dict[str, Any]:
     return {
         "name": "lit-embed",
         "description": "Embeds images with a locked image tower, once, and stores the embeddings with their texts.",
-        "parameters": [*map(_parameter, flags_of(EmbedOptions)), _IMAGE],
+        "parameters": [*map(_parameter, _flags()), _IMAGE],
     }
 
 
@@ -54,7 +54,7 @@ def arguments_of(parameters: Sequence[str]) -> list[str]:
     Raises:
       ValueError: a switch is neither true nor false.
     """
-    ours = {_name(flag): flag for flag in flags_of(EmbedOptions)}
+    ours = {_name(flag): flag for flag in _flags()}
     arguments, beam_flags = list[str](), list[str]()
     for parameter in parameters:
         name, _, value = parameter.removeprefix("--").partition("=")
@@ -73,6 +73,13 @@ def launch() -> None:
     embed.main()
 
 
+def _flags() -> Iterator[Flag]:
+    """Yields the flags of `lit-embed run` that a template's user may give."""
+    for flag in flags_of(EmbedOptions):
+        yield flag._replace(default="") if flag.name == "tower" else flag
+    yield Flag("towers", str, "", "Several towers in place of one, in one pass: NAME[@WEIGHTS][+OPTION=VALUE],...")
+
+
 def _parameter(flag: Flag) -> dict[str, Any]:
     """Returns what Dataflow and its console have to know of a flag."""
     kind = _kind(flag)
@@ -87,7 +94,7 @@ def _parameter(flag: Flag) -> dict[str, Any]:
         about = {"paramType": "NUMBER", "regexes": [_WHOLE_NUMBER]}
     elif flag.name in _PLACES:
         about["regexes"] = [f"({_URL})?" if _is_optional(flag) else _URL]
-    if flag.default is not None and flag.default is not dataclasses.MISSING and flag.default != ():
+    if flag.default not in (None, dataclasses.MISSING, (), ""):
         about["defaultValue"] = str(flag.default).lower() if kind is bool else str(flag.default)
     words = f"{flag.help} Separate several by {_BETWEEN}" if kind is tuple else flag.help
     label = flag.name.replace("-", " ").capitalize()

@@ -103,7 +103,7 @@ class Launch:
         self._embeds_here = runners.embeds_here(beam_flags)
         tower, *other_towers = (dataset.options.tower.name for dataset in self.datasets)
         options = self.datasets[0].options
-        places = {"--source": options.source.path, "--output": options.output}
+        places: dict[str, str | None] = {"--source": options.source.path, "--output": options.output}
         for dataset in self.datasets:
             used = dataset.options.tower
             places["--weights" if not other_towers else f"--towers {used.name}@"] = used.weights

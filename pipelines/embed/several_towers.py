@@ -34,7 +34,7 @@ def with_each_tower(options: EmbedOptions, towers: str) -> list[EmbedOptions]:
         raise ValueError(f"--weights {options.tower.weights}: with --towers, weights follow a name: NAME@WEIGHTS")
     found: dict[str, EmbedOptions] = {}
     for text in towers.split(","):
-        tower, folder = _read(text, options.tower)
+        tower, folder = read_tower(text, options.tower)
         if folder in found:
             raise ValueError(f"--towers {towers}: two datasets would be {folder} in {options.output}; run one alone")
         output = open_folder(absolute(options.output)).join(folder)
@@ -60,8 +60,12 @@ def outputs_in(output: str) -> Iterator[str]:
             yield inside
 
 
-def _read(text: str, shared: ImageTowerOptions) -> tuple[ImageTowerOptions, str]:
-    """Returns one tower, and the name of its folder."""
+def read_tower(text: str, shared: ImageTowerOptions) -> tuple[ImageTowerOptions, str]:
+    """Returns one tower of `--towers`, and the name of its folder.
+
+    Raises:
+      ValueError: it is not written as `NAME[@WEIGHTS][+OPTION=VALUE...]`, or has a value that is not allowed.
+    """
     rest, own = text.strip(), dict[str, str]()
     while option := _OPTION.match(rest):
         own = {option["name"]: option["value"], **own}

@@ -61,9 +61,9 @@ class Duration:
     """How long a job takes.
 
     Attributes:
-      images_per_second: of one machine.
+      images_per_second: of one machine; each view of an image counts.
       set_up_s: seconds until a machine embeds.
-      shard_s: seconds that a shard takes, on a machine that works on one at a time.
+      shard_s: seconds that a shard takes, if it has the machine to itself.
       machines: how many there are.
       hours: until the job ends.
       machine_hours: of all machines together.
@@ -147,9 +147,10 @@ def estimate_tower(
 
     name, entry = configured(tower)
     described = describe(name, entry)
-    vectors = _written(source, [vector_bytes(source.rows, entry.config.output_width, options.vector_type)])
+    each = vector_bytes(source.rows, entry.config.output_width, options.vector_type)
+    vectors = _written(source, [each] * (1 + options.views))
     words = _written(source, words_bytes(source.rows, source.tables))
-    rate = timing.rate if timing is not None else rate
+    rate = rate if timing is None else timing.rate * (1 + options.views)
     duration = None if rate is None else _duration(rate, source, options, request, timing)
     month = request.prices.storage.bucket_gb_month
     return TowerEstimate(
@@ -163,7 +164,9 @@ def estimate_tower(
         duration=duration,
         costs=() if duration is None or not request.machine.type else _costs(duration, source, request),
         stored_month=None if month is None else (vectors + words) / 1e9 * month,
-        epochs=None if duration is None else _epochs(duration, (vectors + words) / source.num_rows, request),
+        epochs=None
+        if duration is None
+        else _epochs(duration, vectors / source.num_rows, words / source.num_rows, options, request),
     )
 
 
@@ -176,7 +179,8 @@ def _duration(
     rate: float, source: SourceEstimate, options: EmbedOptions, request: Request, timing: Timing | None
 ) -> Duration:
     set_up_s = (0.0 if request.machine.is_here else START_UP_S) + (timing.set_up_s if timing else 0.0)
-    work_h, set_up_h = source.num_rows / rate / 3600, set_up_s / 3600
+    images = source.num_rows * (1 + options.views)
+    work_h, set_up_h = images / rate / 3600, set_up_s / 3600
     machines = request.machines or 1
     if request.hours is not None:
         if request.hours <= set_up_h:
@@ -188,7 +192,7 @@ def _duration(
     return Duration(
         images_per_second=rate,
         set_up_s=set_up_s,
-        shard_s=min(options.rows_per_shard, source.num_rows) / rate,
+        shard_s=images / source.num_units / rate,
         machines=machines,
         hours=work_h / machines + set_up_h,
         machine_hours=work_h + machines * set_up_h,
@@ -209,11 +213,22 @@ def _shuffled_bytes(source: SourceEstimate) -> float:
     return source.num_rows * _KEY_BYTES + (len(source.files) + source.num_units) * _RECORD_BYTES
 
 
-def _epochs(duration: Duration, row_bytes: float, request: Request) -> Epochs:
+def _epochs(duration: Duration, vectors: float, words: float, options: EmbedOptions, request: Request) -> Epochs:
+    """Returns when it pays.
+
+    Args:
+      duration: of the job.
+      vectors: bytes of a row in all tables of embeddings; an epoch reads one of them.
+      words: bytes of its texts and labels.
+      options: the job.
+      request: what is wanted.
+    """
+    views = 1 + options.views
     seconds = ImageSeconds(
         image=1 / duration.images_per_second,
-        row=row_bytes / READ_BYTES_PER_S,
+        row=(vectors / views + words) / READ_BYTES_PER_S,
         text=1 / request.tune_rate if request.tune_rate else 0.0,
+        views=views,
     )
     return Epochs(
         pays_after=seconds.pays_after(), speed_ups={number: seconds.speed_up(number) for number in request.epochs}

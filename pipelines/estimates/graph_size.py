@@ -31,7 +31,7 @@ def graph_bytes(
     launch = LaunchOptions(embed=options, source=source, name=uuid.uuid4().hex, files=PlannedFiles.of(paths, paths))
     pipeline = beam.Pipeline(runner=FnApiRunner())
     if looks_here:
-        graph.build_planned(pipeline, launch, num_units, set())
+        graph.build_planned(pipeline, launch, num_units, [set()])
     else:
         graph.build(pipeline, launch, f"files-{'0' * 16}.jsonl.gz", len(files))
     return pipeline.to_runner_api().ByteSize()

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 from lit_precompute.pipelines.embed.options import EmbedOptions
+from lit_precompute.pipelines.embed.several_towers import read_tower
 from lit_precompute.pipelines.estimates.estimate import (
     READ_BYTES_PER_S,
     START_UP_S,
@@ -199,11 +200,10 @@ def towers_of(names: str, options: ImageTowerOptions) -> list[ImageTowerOptions]
     Raises:
       ValueError: a name is missing, or given twice.
     """
-    towers: list[ImageTowerOptions] = []
-    for each in names.split(","):
-        name, _, weights = each.strip().partition("@")
-        towers.append(dataclasses.replace(options, name=name, weights=weights or options.weights))
-    if not all(tower.name for tower in towers):
+    given = names.split(",")
+    towers = [read_tower(each, options)[0] for each in given if each.strip()]
+    towers = [dataclasses.replace(tower, weights=tower.weights or options.weights) for tower in towers]
+    if len(towers) < len(given):
         raise ValueError("--tower is missing: give a name of `lit-embed towers`, or several as --towers a,b")
     if len(set(towers)) < len(towers):
         raise ValueError(f"--towers {names}: a tower is given twice")
@@ -261,7 +261,7 @@ def _of_timing(name: str, timing: Timing, is_here: bool) -> list[str]:
     of = f"{counted(timing.num_rows, 'row')} in {timing.seconds:.1f} s on {where}"
     notes = [
         f"{name}: measured here: {of}, batch {timing.batch_size}; the tower alone {timing.tower_rate:,.0f}, decoding "
-        f"alone {timing.decoding_rate:,.0f} images/s, so that {timing.limit} is the limit"
+        f"alone {timing.decoding_rate:,.0f} rows/s, so that {timing.limit} is the limit"
     ]
     if not is_here:
         notes.append(f"{name}: the job's machines are other ones: --rate gives theirs")

@@ -70,18 +70,8 @@ def machine_of(beam_flags: Sequence[str]) -> Machine:
         is_on_dataflow=is_on_dataflow,
         type=(worker.machine_type or "").rpartition("/")[2],
         accelerator=requested.part("type"),
-        num_accelerators=_count(requested.part("count"), requested.part("topology")),
+        num_accelerators=requested.num_devices or 0,
         disk_gb=disk,
         region=options.view_as(GoogleCloudOptions).region or "",
         most=next((number for number in workers if number), None),
     )
-
-
-def _count(count: str, topology: str) -> int:
-    """Returns how many accelerators a machine has: `2`, or a topology such as `2x4`."""
-    if count.isdigit():
-        return int(count)
-    number = 1
-    for side in topology.split("x"):
-        number *= int(side) if side.isdigit() else 0
-    return number

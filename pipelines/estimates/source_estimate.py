@@ -130,6 +130,8 @@ def _peek(source: Source, files: Sequence[ListedFile], first_rows: int) -> list[
 def _basis(files: Sequence[ListedFile], peeked: Sequence[tuple[ListedFile, Peek]], *, is_exact: bool) -> str:
     if is_exact:
         return "counted"
+    if len(files) == 1:
+        return "estimated from its first rows and its size"
     by = "sizes" if all(file.num_bytes is not None for file in files) else "number"
     return f"estimated from the first rows of {counted(len(peeked), 'file')} and the {by} of all {len(files):,}"
 

@@ -14,9 +14,10 @@ import numpy as np
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.precompute.batch_size import probe, try_batch
 from lit_precompute.precompute.embedder import Embedder
-from lit_precompute.precompute.embedding import embed_examples, make_preparer
+from lit_precompute.precompute.embedding import TowerUse, embed_examples, make_preparer
 from lit_precompute.precompute.images.ahead import Preparer
 from lit_precompute.precompute.images.processes import PreparingProcesses
+from lit_precompute.precompute.images.reading import KeyedRead
 from lit_precompute.precompute.machine import check_device, device_kind
 from lit_precompute.precompute.sources.source import Example
 from lit_precompute.towers.loading import untrained_tower
@@ -37,8 +38,8 @@ class Timing:
       batch_size: images per batch.
       device: what embedded.
       num_cores: of this machine.
-      tower_rate: images per second of the tower alone.
-      decoding_rate: images per second of reading and decoding alone.
+      tower_rate: rows per second of the tower alone.
+      decoding_rate: rows per second of reading and decoding alone.
     """
 
     num_rows: int
@@ -83,15 +84,16 @@ def time_rows(
       DeviceError: this machine has other devices than those asked for.
       DoesNotFitError: a batch does not fit the devices' memory.
     """
-    check_device(options.device)
+    check_device(options.device, options.num_devices)
     made = untrained_tower(tower)
     begun_s = clock()
     batch_size = options.batch_size or probe(made, num_rows=num_rows)[-1].batch_size
     embedder = Embedder(made, batch_size=batch_size)
     try_batch(embedder)
     decoding = options.decoding
+    uses = [TowerUse(embedder=embedder, num_views=options.views, vector_type=options.vector_type)]
     preparer = make_preparer(
-        embedder,
+        uses,
         decode_in=decoding.decode_in,
         num_workers=decoding.count_workers(),
         max_pixels=decoding.max_pixels,
@@ -102,8 +104,7 @@ def time_rows(
         _prepare(preparer, rows[: decoding.count_workers()])
         set_up_s = clock() - begun_s
         begun_s = clock()
-        batches = embed_examples(rows, embedder, preparer, options.vector_type)
-        num_failures = sum(len(batch.failures) for batch in batches)
+        num_failures = sum(len(batch.failures) for _, batch in embed_examples(rows, uses, preparer))
         seconds = clock() - begun_s
         begun_s = clock()
         _prepare(preparer, rows)
@@ -119,14 +120,14 @@ def time_rows(
         batch_size=batch_size,
         device=device_kind(),
         num_cores=os.cpu_count() or 1,
-        tower_rate=_tower_rate(embedder, clock),
+        tower_rate=_tower_rate(embedder, clock) / (1 + options.views),
         decoding_rate=len(rows) / decoding_s,
     )
 
 
 def _prepare(preparer: Preparer, rows: Sequence[Example]) -> None:
     """Reads and decodes rows."""
-    for _ in preparer.prepare(row.read_image for row in rows):
+    for _ in preparer.prepare(KeyedRead(row.key, row.read_image) for row in rows):
         pass
 
 

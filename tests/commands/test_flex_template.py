@@ -29,7 +29,7 @@ def test_each_flag_of_lit_embed_is_a_parameter_that_explains_itself():
     for name, parameter in PARAMETERS.items():
         assert re.fullmatch(r"[a-z][a-z0-9_]*", name)
         assert parameter["label"] and re.search(r"\w+ \w+", parameter["helpText"]), name
-        assert parameter["isOptional"] == (name not in ("source", "tower", "output"))
+        assert parameter["isOptional"] == (name not in ("source", "output"))
 
 
 def _fits(name, value):

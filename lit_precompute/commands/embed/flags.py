@@ -67,7 +67,7 @@ def flat_flags(
     for field in dataclasses.fields(options):
         if field.name in fixed:
             continue
-        path, default = prefix + field.name, defaults.get(prefix + field.name, field.default)
+        path, default = prefix + field.name, field.default
         if dataclasses.is_dataclass(hints[field.name]):
             annotation = flat_flags(hints[field.name], names, f"{path}.", defaults=defaults)
         else:

@@ -44,7 +44,7 @@ class Plan:
     sample: int = 0
     """Time this many rows here: really read, decoded and embedded, by towers with random weights."""
     rate: str = ""
-    """Images per second of one machine, instead of --sample: one number, or one for each tower: 900,310."""
+    """Images per second of one machine, views counted, instead of --sample: one number, or one a tower: 900,310."""
     machines: int | None = None
     """How many machines; by default as --max_num_workers says, or 1."""
     hours: float | None = None

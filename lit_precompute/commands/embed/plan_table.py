@@ -73,14 +73,18 @@ def _figures(tower: TowerEstimate, currency: str, vector_type: str) -> dict[str,
             "machine hours": f"{took.machine_hours:,.2f}",
         }
     for cost in tower.costs:
-        figures[f"{currency}, {cost.tariff}"] = "no price" if cost.total is None else f"{cost.total:,.2f}"
+        figures[f"{currency}, {cost.tariff}"] = "no price" if cost.total is None else _money(cost.total)
     if tower.costs and tower.stored_month is not None:
-        figures[f"{currency} a month, stored"] = f"{tower.stored_month:,.2f}"
+        figures[f"{currency} a month, stored"] = _money(tower.stored_month)
     if (epochs := tower.epochs) is not None:
         figures["pays after epochs"] = "never" if epochs.pays_after is None else f"{epochs.pays_after:,.2f}"
         for number, speed_up in epochs.speed_ups.items():
             figures[f"speed-up, {counted(number, 'epoch')}"] = f"{speed_up:,.2f}"
     return figures
+
+
+def _money(amount: float) -> str:
+    return f"{amount:,.2f}" if amount >= 1 else f"{amount:.4f}"
 
 
 def _size(num_bytes: float) -> str:

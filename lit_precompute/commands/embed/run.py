@@ -82,7 +82,7 @@ class Run:
         options = dataclasses.replace(options, source=parse_spec(options.source.path, options.source))
         if self.towers is None:
             if not tower:
-                raise ValueError("--tower: give the name of an image tower (lit-embed towers lists them)")
+                raise ValueError("--tower is missing: give a name of `lit-embed towers`, or several as --towers a,b")
             return [options]
         if tower:
             raise ValueError(f"--tower {tower} and --towers {self.towers}: give one; --towers lists several towers")

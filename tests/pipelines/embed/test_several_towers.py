@@ -160,7 +160,7 @@ def test_options_of_each_tower(source, tmp_path, monkeypatch):
     ("change", "message"),
     [
         (["--tower", FIRST, "--towers", SECOND], f"--tower {FIRST} and --towers {SECOND}: give one"),
-        ([], "--tower: give the name of an image tower"),
+        ([], "--tower is missing: give a name of"),
         (["--towers", f"{FIRST},{FIRST}@other.npz"], f"two datasets would be {FIRST} in "),
         (["--towers", f"{FIRST},"], r"must be NAME[@WEIGHTS][+OPTION=VALUE], separated by commas, got ''"),
         (["--towers", f"{FIRST}+pooling=all+resolution=wide"], "+resolution=wide: resolution must be"),

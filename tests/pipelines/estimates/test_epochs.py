@@ -43,3 +43,10 @@ def test_it_pays_where_both_cost_the_same_whatever_the_text_costs(seconds):
 def test_a_tower_that_is_faster_than_reading_rows_never_pays():
     assert SIZES[0].pays_after() is None
     assert SIZES[0].speed_up(1000) < 1
+
+
+def test_views_are_all_embedded_before_the_first_epoch():
+    """Four views: 4 x 10 + 8 x (2 + 0.5) = 60 seconds against 8 x (10 + 2) = 96."""
+    seconds = ImageSeconds(image=10.0, text=2.0, row=0.5, views=4)
+    assert seconds.speed_up(8) == pytest.approx(96 / 60)
+    assert seconds.speed_up(seconds.pays_after()) == pytest.approx(1)

@@ -74,6 +74,15 @@ def test_towers_stand_side_by_side(options):
     assert (tiny.costs, tiny.words_bytes) == ((), large.words_bytes)
 
 
+def test_each_view_costs_as_much_as_an_image(options):
+    plain = _estimate(options, rate="100", machines=1).towers[0]
+    views = _estimate(dataclasses.replace(options, views=3), rate="100", machines=1).towers[0]
+    assert views.duration.hours == pytest.approx(4 * plain.duration.hours)
+    assert views.vector_bytes == 4 * plain.vector_bytes
+    assert views.words_bytes == plain.words_bytes
+    assert views.epochs.pays_after == pytest.approx(4 * plain.epochs.pays_after)
+
+
 def test_epochs_count_the_text_side_if_its_rate_is_given(options):
     alone = _estimate(options, rate="100", epochs=(1, 10)).towers[0].epochs
     together = _estimate(options, rate="100", tune_rate=100.0, epochs=(1, 10)).towers[0].epochs
@@ -99,6 +108,8 @@ def test_a_sample_is_really_embedded(options, tmp_path):
     assert found.towers[0].duration.images_per_second == pytest.approx(20 / timing.seconds)
     assert found.towers[0].duration.set_up_s == timing.set_up_s > 0
     assert any(f"{NAME}: 3 rows of these would fail" in note for note in found.notes)
+    views = _estimate(dataclasses.replace(bad, views=1), sample=20).towers[0]
+    assert views.duration.images_per_second == pytest.approx(2 * 20 / views.timing.seconds)
 
 
 def test_what_the_price_file_lacks_is_named(options):
