@@ -9,7 +9,8 @@ import threading
 import pytest
 
 from lit_precompute.pipelines.embed.errors import EmbedError
-from lit_precompute.pipelines.embed.launch import EmbedStopped, Launch
+from lit_precompute.pipelines.embed.following import EmbedStopped
+from lit_precompute.pipelines.embed.launch import Launch
 from lit_precompute.pipelines.embed.markers import Markers
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.embed.process_registry import PROCESS
