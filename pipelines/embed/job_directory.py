@@ -215,6 +215,7 @@ class JobDirectory:
     def sweep(self) -> None:
         """Removes what only an unfinished job needs. A launcher that still writes there will sweep as well."""
         self.folder.remove_folder(WORK_FOLDER)
+        self.folder.remove_unfinished()
 
     def note_launch(self, name: str, record: Mapping[str, Any]) -> None:
         """Notes how a launch can be found at its engine."""

@@ -82,6 +82,11 @@ class LocalFolder:
     def remove_folder(self, name: str) -> None:
         shutil.rmtree(self._path / name, ignore_errors=True)
 
+    def remove_unfinished(self) -> None:
+        for path in self._path.glob(".*"):
+            if is_unfinished(path.name):
+                path.unlink(missing_ok=True)
+
     def scratch(self) -> pathlib.Path:
         # On the same file system, so that publishing is a rename.
         folder = self._path / WORK_FOLDER / "temporary"
