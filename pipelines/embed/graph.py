@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 import apache_beam as beam
 from apache_beam.pvalue import AsSingleton, PCollection
 
+from lit_precompute.pipelines.embed.errors import located
 from lit_precompute.pipelines.embed.groups import Group, count_groups, group_units
 from lit_precompute.pipelines.embed.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.keys import DealHashes
@@ -36,8 +37,9 @@ class ReadResults(beam.DoFn):
 
     def process(self, element: Sequence[int]) -> Iterator[bytes]:
         """Reads the markers of some shards."""
-        for marker in JobDirectory(self._output).markers.read_many(element):
-            yield Result.finished(marker).to_bytes()
+        with located("reading what earlier launches have finished", self._output):
+            for marker in JobDirectory(self._output).markers.read_many(element):
+                yield Result.finished(marker).to_bytes()
 
 
 def build_planned(

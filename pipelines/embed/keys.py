@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import apache_beam as beam
 import numpy as np
 
+from lit_precompute.pipelines.embed.errors import located
 from lit_precompute.pipelines.embed.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.markers import ShardMarker
 from lit_precompute.pipelines.embed.results import Result
@@ -42,7 +43,8 @@ class DealHashes(beam.DoFn):
         if marker is None or not marker.has_hashes:
             return
         unit = marker.info.shard
-        hashes = np.frombuffer(JobDirectory(self._output).folder.read(f"{_FOLDER}/{unit:05d}"), np.uint64)
+        with located("comparing keys", self._output):
+            hashes = np.frombuffer(JobDirectory(self._output).folder.read(f"{_FOLDER}/{unit:05d}"), np.uint64)
         buckets = hashes % np.uint64(_NUM_BUCKETS)
         for bucket in np.unique(buckets):
             yield int(bucket), (unit, hashes[buckets == bucket].tobytes())

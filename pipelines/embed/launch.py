@@ -65,6 +65,24 @@ class Launch:
         self._options = options = dataclasses.replace(options, output=absolute(options.output))
         self._num_retried_before, self._num_retried_elsewhere = num_retried(), 0
         check_embed_extra()
+        was_published = JobDirectory(options.output).is_published()
+        try:
+            self._prepare(beam_flags, on_fetch, on_look, say)
+        except Exception:
+            if was_published or not JobDirectory(options.output).is_published():
+                raise
+            # Another launcher has published meanwhile, and removed what this one compared with.
+            self._prepare(beam_flags, on_fetch, on_look, say)
+        self._watch = Watch(self._directory, self.plan, self._finished)
+
+    def _prepare(
+        self,
+        beam_flags: Sequence[str],
+        on_fetch: Callable[[str, int, int], None] | None,
+        on_look: Callable[[int, int], None],
+        say: Callable[[str], None],
+    ) -> None:
+        options = self._options
         self._directory = JobDirectory(options.output)
         self._directory.check_usable()
         if noted := self._directory.noted():
@@ -81,7 +99,6 @@ class Launch:
         elif self._forget_failures():
             say("no row was embedded so far: starting again")
         self._finished = set() if self.is_finished else self._directory.markers.numbers()
-        self._watch = Watch(self._directory, self.plan, self._finished)
 
     @property
     def num_done_before(self) -> int:

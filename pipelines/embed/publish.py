@@ -32,29 +32,35 @@ class Publish(beam.DoFn):
         self._launch = launch
 
     def process(self, element: tuple[None, Mapping[str, Iterable[Any]]]) -> Iterator[int]:
-        """Yields the dataset's number of rows."""
-        output = self._launch.embed.output
-        directory = JobDirectory(output)
-        if directory.is_published():  # by another launcher on the same output
+        """Yields the dataset's number of rows; nothing if another launcher on the same output has published it."""
+        directory = JobDirectory(self._launch.embed.output)
+        with located("publishing the dataset", self._launch.embed.output):
+            if not directory.is_published():
+                try:
+                    yield self._publish(directory, element[1])
+                    return
+                except Exception:
+                    if not directory.is_published():
+                        raise
             directory.sweep()
-            return
-        with located("publishing the dataset", output):
-            results = [Result.from_bytes(data) for data in element[1]["results"]]
-            markers = {result.marker.info.shard: result.marker for result in results if result.marker}
-            plan = directory.plan()
-            assert plan is not None, "units were embedded after it was stored"
-            lost = [unit for unit in range(len(plan.units)) if unit not in markers]
-            # Another launcher may have finished them; and engines may deal the results to several groups.
-            markers |= {marker.info.shard: marker for marker in directory.markers.read_many(lost)}
-            aside = [result.aside for result in results if result.aside and result.aside.unit not in markers]
-            if reason := why_not_publishable(self._launch.embed, plan, markers, aside):
-                for each in aside:
-                    Attempts(directory.folder, self._launch.name).forget_unit(each.unit)
-                raise NotPublishedError(reason)
-            self._launch.files.check()
-            what_to_do = self._launch.source.on_repeated_keys
-            check_shards(directory.folder, plan.tables, markers, dict(element[1]["repeats"]), what_to_do)
-            yield directory.publish(directory.job(self._launch.embed, plan), markers.values()).num_rows
+
+    def _publish(self, directory: JobDirectory, element: Mapping[str, Iterable[Any]]) -> int:
+        results = [Result.from_bytes(data) for data in element["results"]]
+        markers = {result.marker.info.shard: result.marker for result in results if result.marker}
+        plan = directory.plan()
+        assert plan is not None, "units were embedded after it was stored"
+        lost = [unit for unit in range(len(plan.units)) if unit not in markers]
+        # Another launcher may have finished them; and engines may deal the results to several groups.
+        markers |= {marker.info.shard: marker for marker in directory.markers.read_many(lost)}
+        aside = [result.aside for result in results if result.aside and result.aside.unit not in markers]
+        if reason := why_not_publishable(self._launch.embed, plan, markers, aside):
+            for each in aside:
+                Attempts(directory.folder, self._launch.name).forget_unit(each.unit)
+            raise NotPublishedError(reason)
+        self._launch.files.check()
+        what_to_do = self._launch.source.on_repeated_keys
+        check_shards(directory.folder, plan.tables, markers, dict(element["repeats"]), what_to_do)
+        return directory.publish(directory.job(self._launch.embed, plan), markers.values()).num_rows
 
 
 def why_not_publishable(

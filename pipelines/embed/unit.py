@@ -70,10 +70,18 @@ class EmbedUnit(beam.DoFn):
           element: its number.
           num_failures: rows that failed in the groups of units before this one; 0 if there is no limit.
         """
+        with located(f"unit {element}", self._launch.embed.output):
+            if self._directory.is_published() or self._directory.is_stop_requested():
+                return
+            try:
+                yield from self._attempt(element, num_failures)
+            except Exception:
+                if not self._directory.is_published():
+                    raise
+                self._directory.sweep()  # a faster launcher on the same output has removed what this attempt needed
+
+    def _attempt(self, element: int, num_failures: int) -> Iterator[bytes]:
         options = self._launch.embed
-        # A faster launcher on the same output may have published it.
-        if self._directory.is_published() or self._directory.is_stop_requested():
-            return
         if self._job is None:
             with located("starting a worker", options.output):
                 self._job = settled_job(self._launch, self._directory)
@@ -97,8 +105,7 @@ class EmbedUnit(beam.DoFn):
                     self._end_badly(attempt, error)
                 raise
         _NUM_RETRIED.inc(PROCESS.take_retried())
-        if marker is not None:
-            yield Result.finished(marker).to_bytes()
+        yield Result.finished(marker).to_bytes()
 
     def _end_badly(self, attempt: Attempt, error: Exception) -> None:
         if self._progress.is_stop_requested:
@@ -107,15 +114,10 @@ class EmbedUnit(beam.DoFn):
             cause = in_words(error, self._launch.embed.output)
             self._attempts.fail(attempt, cause.sentence)
 
-    def _embed(self, job: Job, unit: WorkUnit) -> ShardMarker | None:
-        """Writes the unit's shard and its marker; None if another launcher has swept its files away."""
-        try:
-            marker = self._write_shard(job, unit)
-            self._directory.markers.write(marker)
-        except FileNotFoundError:
-            if not self._directory.is_published():
-                raise
-            return None
+    def _embed(self, job: Job, unit: WorkUnit) -> ShardMarker:
+        """Writes the unit's shard and its marker."""
+        marker = self._write_shard(job, unit)
+        self._directory.markers.write(marker)
         if self._directory.is_published():  # a moment ago: nothing may remain of an unfinished job
             self._directory.sweep()
         return marker
