@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import shutil
+import tempfile
 
 _NO_ROOM = {errno.ENOSPC: "no space left", errno.EDQUOT: "the quota is used up"}
 # Control characters but for line breaks and tabs, marks that change the direction of text, and halves of characters.
@@ -33,9 +34,9 @@ def os_error_in_words(error: OSError, folder: str | None = None) -> str:
 
     Args:
       error: the error.
-      folder: where files were being written, for errors that name no file.
+      folder: where files were being written, for errors that name no file; those for a store are made here first.
     """
-    place = error.filename or folder
+    place = error.filename or (tempfile.gettempdir() if folder and "://" in folder else folder)
     if error.errno in _NO_ROOM and place is not None:
         file_system = _file_system(pathlib.Path(str(place)))
         if error.errno == errno.ENOSPC and (most := _files_if_used_up(file_system)):

@@ -11,6 +11,7 @@ import os
 import pathlib
 import signal
 import sys
+import tempfile
 import traceback
 
 import gcsfs  # noqa: F401
@@ -51,6 +52,7 @@ def _start(request):
 
 def _run(request, folder):
     os.environ.update(request["environment"])
+    tempfile.tempdir = None  # found again in this environment
     aim = request["aim"] and points.Aim(**request["aim"])
     journal = points.watch(folder / "journal", aim)
     register_tiny_tower()

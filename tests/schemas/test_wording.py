@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import tempfile
 import types
 
 import pytest
@@ -54,6 +55,9 @@ def test_a_full_disk_is_named_by_its_file_system(tmp_path, monkeypatch, name):
     full = OSError(errno.ENOSPC, "No space left on device", name)
     expected = f"no space left on the file system at {mounted} ({size}), writing {name or 'out'}"
     assert os_error_in_words(full, "out") == expected
+    place = tempfile.gettempdir()  # of files that are to be uploaded
+    if name is None:
+        assert os_error_in_words(full, "gs://bucket/out").endswith(f" MB in all), writing {place}")
     quota = OSError(errno.EDQUOT, "Disk quota exceeded", name)
     assert os_error_in_words(quota, "out") == expected.replace("no space left", "the quota is used up")
 
