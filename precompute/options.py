@@ -34,7 +34,11 @@ class DecodingOptions:
 
     def count_workers(self) -> int:
         """Returns the number of threads or processes on this machine."""
-        return self.decode_workers or max(2, os.cpu_count() or 2)
+        if self.decode_workers:
+            return self.decode_workers
+        # Those that this process may use: schedulers and `taskset` give it some of the machine's.
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        return max(2, cores or 2)
 
 
 def check_count(flag: str, value: int | None, *, most: int = _MOST) -> None:

@@ -82,9 +82,12 @@ class LookIntoFiles(beam.DoFn):
 
 
 class FindRepeats(beam.DoFn):
-    """Takes (bucket, all of its hashes); yields (hash, the numbers of the files that have it) for those that repeat."""
+    """Takes (bucket, all of its hashes); yields (hash, the numbers of the files that have it) for those that repeat.
 
-    def process(self, element: tuple[int, Iterable[tuple[int, bytes]]]) -> Iterator[tuple[bytes, list[int]]]:
+    The hashes of shards have (dataset, shard) in the place of a file's number.
+    """
+
+    def process(self, element: tuple[Any, Iterable[tuple[Any, bytes]]]) -> Iterator[tuple[bytes, list[Any]]]:
         """Compares the hashes of one bucket."""
         parts = list(element[1])
         repeated = sorted(repeated_hashes(part for _, part in parts))[:_MAX_REPEATS]
@@ -110,7 +113,8 @@ class StorePlan(beam.DoFn):
             self._check_repeats(looks, dict(element[1]["repeats"]))
             files = read_listing(directory.folder, self._listing)
             plan = make_plan(source, files, looks, survey, rows_per_unit=options.rows_per_shard, limit=options.limit)
-            directory.claim(options, plan)
+            for dataset in self._launch.datasets:
+                JobDirectory(dataset.output).claim(dataset, plan)
         yield from group_units(range(len(plan.units)), is_limited=options.max_failures is not None)
 
     def _check_repeats(self, looks: Sequence[FileLook], repeats: Mapping[bytes, Sequence[int]]) -> None:

@@ -90,7 +90,10 @@ def lock_file(path: pathlib.Path) -> TextIO:
     Raises:
       BlockingIOError: another process holds the lock.
     """
-    file = path.open("w")
+    try:
+        file = path.open("a")
+    except PermissionError:  # another user's, for example in /tmp
+        file = path.open()
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

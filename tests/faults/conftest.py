@@ -52,7 +52,7 @@ def weights(tmp_path_factory):
     return write_weights(tmp_path_factory.mktemp("weights") / "weights.npz")
 
 
-@pytest.fixture(scope="module", params=["disk", "gs", "s3"])
+@pytest.fixture(scope="package", params=["disk", "gs", "s3"])
 def undisturbed(request, tmp_path_factory, forks, weights):
     """An undisturbed job on disk, in a fake GCS and in a fake S3; commands have temporary files of their own there."""
     folder = tmp_path_factory.mktemp("place")

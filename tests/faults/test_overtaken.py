@@ -34,6 +34,7 @@ def test_a_zombie_that_finishes_after_the_publication_changes_nothing_and_leaves
         ended = zombie.wait()
         assert ended.status == 0, (aim, ended.said)
         assert content_of(output) == undisturbed.content, aim
+        # Small counts hit other phases in each kind of place.
         if stopped.total() >= scaled(NUM_ZOMBIES[undisturbed.kind]):
             break
     counted.update({f"zombies stopped while {phase}": count for phase, count in stopped.items()})

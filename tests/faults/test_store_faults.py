@@ -36,7 +36,7 @@ def impatient(monkeypatch):
     """Shortens the pauses between attempts, and how long a server may be silent."""
     connect = asking.connect
     monkeypatch.setattr(Patience, "pause_s", lambda self, attempt, wait_s: 0.001)
-    monkeypatch.setattr(asking, "connect", lambda url, timeout_s: connect(url, 1.0))
+    monkeypatch.setattr(asking, "connect", lambda url, timeout_s: connect(url, 0.5))
 
 
 @pytest.fixture

@@ -64,7 +64,14 @@ def test_a_full_disk_is_named_by_its_file_system(tmp_path, monkeypatch, name):
 
 @pytest.mark.parametrize(
     ("free", "files", "free_files", "is_of_files"),
-    [(40, 8, 0, True), (40, 1000, 3, True), (0, 8, 0, False), (1, 8, 8, False), (40, 0, 0, False)],
+    [
+        (40, 8, 0, True),
+        (40, 1000, 3, True),
+        (100, 1000, 999, False),
+        (0, 8, 0, False),
+        (1, 8, 8, False),
+        (40, 0, 0, False),
+    ],
 )
 def test_a_disk_without_room_for_another_file_says_so(tmp_path, monkeypatch, free, files, free_files, is_of_files):
     """What is scarcer ran out; some file systems, such as btrfs, have no bound on files and say 0."""

@@ -11,13 +11,15 @@ import rich.console
 from lit_precompute.commands.console import duration, fail, is_debugging
 from lit_precompute.commands.embed.beam_flags import check_beam_flags
 from lit_precompute.commands.embed.flags import flat_flags
-from lit_precompute.commands.progress import ProgressDisplay
+from lit_precompute.commands.progress import Display, ProgressDisplay
 from lit_precompute.commands.stopping import INTERRUPTED, StopRequest, interruptible
 from lit_precompute.pipelines.embed.errors import EmbedError
 from lit_precompute.pipelines.embed.launch import EmbedProgress, EmbedStopped, Launch
 from lit_precompute.pipelines.embed.options import EmbedOptions
+from lit_precompute.pipelines.embed.several_towers import with_each_tower
 from lit_precompute.precompute.sources.spec_text import parse_spec
 from lit_precompute.schemas import Manifest
+from lit_precompute.schemas.storage import absolute
 from lit_precompute.schemas.wording import counted
 
 _HOW_TO_RESUME = "finished shards are kept: run the same command again to resume"
@@ -25,7 +27,7 @@ _HOW_TO_RESUME = "finished shards are kept: run the same command again to resume
 if TYPE_CHECKING:
     _Options = EmbedOptions
 else:
-    _Options = flat_flags(EmbedOptions)
+    _Options = flat_flags(EmbedOptions, defaults={"tower.name": ""})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,6 +42,9 @@ class Run:
     """
 
     options: _Options
+    towers: str | None = None
+    """Several towers instead of --tower, in one pass over the images: NAME[@WEIGHTS][+OPTION=VALUE],... (options:
+    resolution, resize, pooling, compute-type). The dataset of each is a folder of --output, named after the tower."""
     wait: bool = True
     """Wait until the job has ended; --no-wait returns once its engine has accepted it."""
 
@@ -56,10 +61,11 @@ class Run:
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         with interruptible(_HOW_TO_RESUME):
             check_beam_flags(beam_flags)
-            source = parse_spec(self.options.source.path, self.options.source)
+            options, *others = self._of_each_tower()
             with ProgressDisplay(console) as display:
                 launch = Launch(
-                    dataclasses.replace(self.options, source=source),
+                    options,
+                    others=others,
                     beam_flags=beam_flags,
                     on_fetch=lambda name, done, total: show_download(display, name, done, total),
                     on_look=lambda done, total: show_looks(display, done, total),
@@ -68,17 +74,29 @@ class Run:
             if launch.is_followed(wait=self.wait):
                 _run(launch, console)
             else:
-                _submit(launch, console)
+                _submit(launch, console, absolute(self.options.output))
+
+    def _of_each_tower(self) -> list[EmbedOptions]:
+        """Returns what to embed with each tower."""
+        options, tower = self.options, self.options.tower.name
+        options = dataclasses.replace(options, source=parse_spec(options.source.path, options.source))
+        if self.towers is None:
+            if not tower:
+                raise ValueError("--tower is missing: give a name of `lit-embed towers`, or several as --towers a,b")
+            return [options]
+        if tower:
+            raise ValueError(f"--tower {tower} and --towers {self.towers}: give one; --towers lists several towers")
+        return with_each_tower(options, self.towers)
 
 
 def _run(launch: Launch, console: rich.console.Console) -> None:
     if not launch.is_finished:
-        console.print(_describe_job(launch))
+        console.print(describe_job(launch))
     started_s = time.monotonic()
     stop = StopRequest(console, after="this batch", stop_at_once=_exit_at_once)
     with stop, ProgressDisplay(console) as display:
         try:
-            manifest = launch.run(
+            manifests = launch.run_all(
                 lambda progress: display.show(describe(progress), progress.num_done, progress.num_rows),
                 lambda: _quietly(stop()),
             )
@@ -86,29 +104,34 @@ def _run(launch: Launch, console: rich.console.Console) -> None:
             fail(f"interrupted; {_HOW_TO_RESUME}", INTERRUPTED)
         except EmbedError as error:
             fail(error, status=1, with_traceback=error.is_bug)
-    num_embedded = 0 if launch.is_finished else manifest.ledger.rows_read - launch.num_done_before
-    say_result(console, launch.output, manifest, time.monotonic() - started_s, num_embedded, launch.num_retried)
+    seconds = time.monotonic() - started_s
+    for dataset, manifest in zip(launch.datasets, manifests, strict=True):
+        num_embedded = 0 if dataset.is_finished else manifest.ledger.rows_read - dataset.count_rows(launch.plan)
+        num_retried = launch.num_retried if dataset is launch.datasets[-1] else 0
+        say_result(console, dataset.options.output, manifest, seconds, num_embedded, num_retried)
+    if bottleneck := launch.bottleneck():
+        console.print(bottleneck)
 
 
-def _submit(launch: Launch, console: rich.console.Console) -> None:
+def _submit(launch: Launch, console: rich.console.Console, output: str) -> None:
     """Starts a job and returns: its engine does the rest."""
-    console.print(_describe_job(launch))
+    console.print(describe_job(launch))
     job = launch.start()
     if job.job_id is None:
-        console.print(f"{job.runner}: the template is written; a job of it writes to {launch.output}")
+        console.print(f"{job.runner}: the template is written; a job of it writes to {output}")
         return
     console.print(f"{job.runner}: submitted as {job.job_id}{f', {job.link}' if job.link else ''}")
-    console.print(f"next:  lit-embed status {launch.output}   |   lit-embed cancel {launch.output}")
+    console.print(f"next:  lit-embed status {output}   |   lit-embed cancel {output}")
 
 
-def _describe_job(launch: Launch) -> str:
+def describe_job(launch: Launch) -> str:
     """Returns what is about to be embedded, in one line."""
-    plan = launch.plan
+    plan, towers = launch.plan, ", ".join(dataset.options.tower.name for dataset in launch.datasets)
     if plan is None:
-        return f"{launch.tower_name}: {counted(launch.num_files, 'file')} of {launch.source_path}"
+        return f"{towers}: {counted(launch.num_files, 'file')} of {launch.source_path}"
     resuming = f", resuming after {launch.num_done_before:,}" if launch.num_done_before else ""
     rows = f"{'unknown' if plan.num_rows is None else counted(plan.num_rows, 'row')} of {plan.source.path}"
-    return f"{launch.tower_name}: {rows} ({plan.extent}) in {counted(len(plan.units), 'shard')}{resuming}"
+    return f"{towers}: {rows} ({plan.extent}) in {counted(len(plan.units), 'shard')}{resuming}"
 
 
 def _quietly(is_stop_requested: bool) -> bool:
@@ -122,13 +145,13 @@ def _exit_at_once() -> None:
     os._exit(INTERRUPTED)  # the runner's threads would keep the process alive
 
 
-def show_download(display: ProgressDisplay, name: str, num_bytes: int, all_bytes: int) -> None:
+def show_download(display: Display, name: str, num_bytes: int, all_bytes: int) -> None:
     """Shows the download of a weights file; `all_bytes` is 0 when the size is unknown."""
     size = f"{num_bytes / 1e6:,.1f}/{all_bytes / 1e6:,.1f} MB" if all_bytes else f"{num_bytes / 1e6:,.1f} MB"
     display.show(f"fetching {name}  {size}", num_bytes, all_bytes or None, task=name)
 
 
-def show_looks(display: ProgressDisplay, num_files: int, all_files: int) -> None:
+def show_looks(display: Display, num_files: int, all_files: int) -> None:
     """Shows how many of the source's files were looked into."""
     if all_files > 1:
         display.show(f"looking into files  {num_files:,}/{all_files:,}", num_files, all_files, task="looking")

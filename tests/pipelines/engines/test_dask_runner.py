@@ -9,6 +9,8 @@ pytest.importorskip("distributed", reason="the extra `dask` is not installed")
 from dask import distributed
 
 from lit_precompute.pipelines.embed.errors import in_words
+from lit_precompute.pipelines.embed.reporting.job_report import read_report
+from lit_precompute.schemas.storage import open_folder
 from tests.engines import jobs, stand_in
 from tests.engines.servers import Servers
 from tests.pipelines.embed.making import arguments, run, write_source
@@ -84,6 +86,11 @@ def test_lit_embed_on_two_processes_here_gives_the_bytes_of_a_job_in_this_one(tm
     assert run(monkeypatch, *arguments(table, tmp_path / "alone", **given)) == 0
     assert run(monkeypatch, *arguments(table, tmp_path / "out", **given), "--runner=DaskRunner") == 0
     assert files_of(tmp_path / "out") == files_of(tmp_path / "alone")
+    report, alone = (read_report(open_folder(tmp_path / name)) for name in ("out", "alone"))
+    assert [launch.runner for launch in report.launches] == ["DaskRunner"]
+    assert (report.rows_read, report.num_units, report.num_attempts) == (25, 4, 4)
+    assert (report.bytes_read, report.bytes_written) == (alone.bytes_read, alone.bytes_written)
+    assert report.seconds.decoding > 0 and report.seconds.device > 0
     assert capfd.readouterr().err == ""
 
 
