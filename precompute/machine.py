@@ -24,6 +24,8 @@ def check_device(device: Device, num_devices: int | None = None) -> None:
     Raises:
       DeviceError: JAX found other devices, or another process of this machine embeds on them.
     """
+    import jax
+
     found = _backend(device)
     if device not in ("auto", found):
         raise DeviceError(f"--device {device} was asked for, and JAX found only {_in_words()}; {_how_to(device)}")
