@@ -44,6 +44,7 @@ class JobProgress:
         """Starts at zero."""
         self._lock = threading.Lock()
         self._stop = threading.Event()
+        self._stopped_s: float | None = None
         self._units = 0
         self._unit_ended = threading.Condition()
         self.num_rows = 0
@@ -62,7 +63,12 @@ class JobProgress:
 
     def request_stop(self) -> None:
         """Stops the job's units in this process after the current batch."""
+        self._stopped_s = self._stopped_s or time.monotonic()
         self._stop.set()
+
+    def is_hanging(self, timeout_s: float) -> bool:
+        """Returns whether a unit of this process has gone on for so long after the request to stop."""
+        return self._units > 0 and self._stopped_s is not None and time.monotonic() > self._stopped_s + timeout_s
 
     @contextlib.contextmanager
     def unit(self) -> Iterator[None]:
