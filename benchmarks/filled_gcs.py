@@ -1,7 +1,7 @@
 """The tests' fake GCS with objects in it from the start, run by `benchmarks/stores.py` in .venv-servers.
 
-Takes a number of small objects `gs://source/train/00000.tar`, and a folder whose files become `gs://job/...`. A listing is
-kept until an object is added, so that a page costs the server what it contains, as with a real store.
+Takes a number of small objects `gs://source/train/00000.tar`, and a folder whose files become `gs://job/...`. A listing
+is kept until an object is added, so that a page costs the server what it contains, as with a real store.
 """
 
 import pathlib

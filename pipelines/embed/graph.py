@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import apache_beam as beam
 from apache_beam.pvalue import AsSingleton, PCollection
 
+from lit_precompute.pipelines.embed.errors import located
 from lit_precompute.pipelines.embed.groups import Group, count_groups, group_units
 from lit_precompute.pipelines.embed.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.keys import DealHashes
@@ -38,8 +39,10 @@ class ReadResults(beam.DoFn):
     def process(self, element: tuple[int, Sequence[int]]) -> Iterator[bytes]:
         """Reads the markers of some shards."""
         dataset, units = element
-        for marker in JobDirectory(self._launch.datasets[dataset].output).markers.read_many(units):
-            yield Result.finished(marker, dataset).to_bytes()
+        output = self._launch.datasets[dataset].output
+        with located("reading what earlier launches have finished", output):
+            for marker in JobDirectory(output).markers.read_many(units):
+                yield Result.finished(marker, dataset).to_bytes()
 
 
 def build_planned(

@@ -232,6 +232,7 @@ class JobDirectory:
         """Removes what only an unfinished job needs. A launcher that still writes there will sweep as well."""
         self.folder.remove_folder(WORK_FOLDER)
         self._note = None
+        self.folder.remove_unfinished()
 
     def note_launch(self, name: str, record: Mapping[str, Any]) -> None:
         """Notes when a launch began, and how it can be found at its engine."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import apache_beam as beam
 import numpy as np
 
+from lit_precompute.pipelines.embed.errors import located
 from lit_precompute.pipelines.embed.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.launch_options import LaunchOptions
 from lit_precompute.pipelines.embed.markers import ShardMarker
@@ -43,8 +44,9 @@ class DealHashes(beam.DoFn):
         if result.marker is None or not result.marker.has_hashes:
             return
         shard = result.dataset, result.marker.info.shard
-        folder = JobDirectory(self._launch.datasets[result.dataset].output).folder
-        hashes = np.frombuffer(folder.read(f"{_FOLDER}/{shard[1]:05d}"), np.uint64)
+        output = self._launch.datasets[result.dataset].output
+        with located("comparing keys", output):
+            hashes = np.frombuffer(JobDirectory(output).folder.read(f"{_FOLDER}/{shard[1]:05d}"), np.uint64)
         buckets = hashes % np.uint64(_NUM_BUCKETS)
         for bucket in np.unique(buckets):
             yield (result.dataset, int(bucket)), (shard, hashes[buckets == bucket].tobytes())

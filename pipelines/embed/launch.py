@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from lit_precompute.pipelines.embed.following import follow
 from lit_precompute.pipelines.embed.found_source import check_listing, find_source, look_here
 from lit_precompute.pipelines.embed.launch_options import LaunchOptions
-from lit_precompute.pipelines.embed.launched_dataset import LaunchedDataset, leading
+from lit_precompute.pipelines.embed.launched_dataset import LaunchedDataset, find_published, leading
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.embed.plan import Plan
 from lit_precompute.pipelines.embed.progress import EmbedProgress, Watch
@@ -61,7 +61,24 @@ class Launch:
         """
         self._num_retried_before, self._num_retried_elsewhere = num_retried(), 0
         check_embed_extra()
-        given = (dataclasses.replace(each, output=absolute(each.output)) for each in (options, *others))
+        given = [dataclasses.replace(each, output=absolute(each.output)) for each in (options, *others)]
+        published = find_published(given)
+        try:
+            self._prepare(given, beam_flags, on_fetch, on_look, say)
+        except Exception:
+            if find_published(given) == published:
+                raise
+            # Another launcher has published meanwhile, and removed what this one compared with.
+            self._prepare(given, beam_flags, on_fetch, on_look, say)
+
+    def _prepare(
+        self,
+        given: Sequence[EmbedOptions],
+        beam_flags: Sequence[str],
+        on_fetch: Callable[[str, int, int], None] | None,
+        on_look: Callable[[int, int], None],
+        say: Callable[[str], None],
+    ) -> None:
         self.datasets = [LaunchedDataset(each) for each in given]
         lead = leading(self.datasets)
         self._source = find_source(lead.options, lead.directory)

@@ -1,6 +1,6 @@
 """One dataset of a launch: what one tower makes of the source, and how much of it earlier launches have made."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lit_precompute.pipelines.embed.errors import EmbedError
@@ -129,3 +129,8 @@ def leading(datasets: list[LaunchedDataset]) -> LaunchedDataset:
     with_plan = (dataset for dataset in datasets if dataset.directory.plan())
     finished = (dataset for dataset in datasets if dataset.directory.is_published())
     return next(with_plan, None) or next(finished, datasets[0])
+
+
+def find_published(options: Sequence[EmbedOptions]) -> list[bool]:
+    """Returns for each output whether its dataset is complete."""
+    return [JobDirectory(each.output).is_published() for each in options]

@@ -65,7 +65,8 @@ class LookIntoFiles(beam.DoFn):
     def setup(self) -> None:
         """Reads the listing."""
         folder = JobDirectory(self._launch.embed.output).folder
-        self._files = read_listing(folder, self._listing)
+        with located("reading the list of files", self._launch.embed.output):
+            self._files = read_listing(folder, self._listing)
 
     def process(self, element: tuple[int, int]) -> Iterator[Any]:
         """Looks into some files."""

@@ -42,19 +42,33 @@ class Publish(beam.DoFn):
             own_results = [result for result in results if result.dataset == number]
             with located("publishing the dataset", options.output):
                 try:
-                    yield from self._publish(options, own_results, own_repeats)
+                    yield from self._publish_once(options, own_results, own_repeats)
                 except NotPublishedError as error:
                     reasons.append(f"{options.output}: {error}" if self._launch.others else str(error))
         if reasons:
             raise NotPublishedError("; ".join(reasons))
 
-    def _publish(
+    def _publish_once(
         self, options: EmbedOptions, results: Sequence[Result], repeats: Mapping[bytes, Sequence[int]]
     ) -> Iterator[int]:
+        """Yields the number of rows; nothing if another launcher on the same output has published, even meanwhile."""
         directory = JobDirectory(options.output)
-        if directory.is_published():  # by another launcher on the same output
-            directory.sweep()
-            return
+        if not directory.is_published():
+            try:
+                yield self._publish(directory, options, results, repeats)
+                return
+            except Exception:
+                if not directory.is_published():
+                    raise
+        directory.sweep()
+
+    def _publish(
+        self,
+        directory: JobDirectory,
+        options: EmbedOptions,
+        results: Sequence[Result],
+        repeats: Mapping[bytes, Sequence[int]],
+    ) -> int:
         markers = {result.marker.info.shard: result.marker for result in results if result.marker}
         plan = directory.plan()
         assert plan is not None, "units were embedded after it was stored"
@@ -68,7 +82,7 @@ class Publish(beam.DoFn):
             raise NotPublishedError(reason)
         self._launch.files.check()
         check_shards(directory.folder, plan.tables, markers, repeats, self._launch.source.on_repeated_keys)
-        yield directory.publish(directory.job(options, plan), markers.values()).num_rows
+        return directory.publish(directory.job(options, plan), markers.values()).num_rows
 
 
 def why_not_publishable(

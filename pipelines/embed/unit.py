@@ -50,46 +50,51 @@ class EmbedUnit(beam.DoFn):
           num_failures: for each dataset, rows that failed in the groups of units before this one; none if there is no
             limit.
         """
-        output = self._launch.embed.output
-        datasets = [dataset for dataset in self._datasets if dataset.is_open()]
-        recorder = Recorder(self._launch.name)
+        with located(f"unit {element}", self._launch.embed.output):
+            datasets = [dataset for dataset in self._datasets if dataset.is_open()]
+            try:
+                results = self._attempt(element, datasets, num_failures)
+            except Exception:
+                overtaken = [dataset for dataset in datasets if dataset.directory.is_published()]
+                if not overtaken:
+                    raise
+                for dataset in overtaken:  # a faster launcher on the same output has removed what was needed
+                    dataset.directory.sweep()
+                results = list(self.process(element, num_failures))
+        yield from results
+
+    def _attempt(self, element: int, datasets: Sequence[WorkerDataset], num_failures: Mapping[int, int]) -> list[bytes]:
+        """Returns what became of a unit in each dataset."""
+        output, recorder = self._launch.embed.output, Recorder(self._launch.name)
         with located("starting a worker", output), recorder.times.phases.during("starting"):
             for dataset in datasets:
                 dataset.settle()
         datasets = [each for each in datasets if not each.is_limit_exceeded(num_failures.get(each.number, 0))]
         if not datasets:
-            return
+            return []
         unit = datasets[0].job.plan.units[element]
         with located(_describe(unit, datasets[0].job), output):
             begun = {dataset: dataset.begin(element) for dataset in datasets}
-            yield from (result.to_bytes() for result in begun.values() if result)
+            results = [result for result in begun.values() if result]
             todo = [dataset for dataset, result in begun.items() if not result]
             try:
                 with self._progress.unit():
-                    markers = self._embed(unit, todo, recorder)
+                    results += self._embed(unit, todo, recorder)
             except Exception as error:
                 for dataset in todo:
                     dataset.end_badly(error, is_stop_requested=self._progress.is_stop_requested)
                 raise
         count_leftovers()
-        yield from (Result.finished(marker, dataset.number).to_bytes() for dataset, marker in markers.items())
+        return [result.to_bytes() for result in results]
 
-    def _embed(
-        self, unit: WorkUnit, datasets: Sequence[WorkerDataset], recorder: Recorder
-    ) -> dict[WorkerDataset, ShardMarker]:
-        """Writes the unit's shards and their markers; of none whose files another launcher has swept away."""
+    def _embed(self, unit: WorkUnit, datasets: Sequence[WorkerDataset], recorder: Recorder) -> list[Result]:
+        """Writes the unit's shards and their markers."""
         if not datasets:
-            return {}
-        try:
-            markers = self._write_shards(unit, datasets, recorder)
-            for dataset, marker in markers.items():
-                dataset.mark(marker)
-        except FileNotFoundError:
-            left = [dataset for dataset in datasets if not dataset.directory.is_published()]
-            if len(left) == len(datasets):
-                raise
-            return self._embed(unit, left, Recorder(self._launch.name))
-        return markers
+            return []
+        markers = self._write_shards(unit, datasets, recorder)
+        for dataset, marker in markers.items():
+            dataset.mark(marker)
+        return [Result.finished(marker, dataset.number) for dataset, marker in markers.items()]
 
     def _write_shards(
         self, unit: WorkUnit, datasets: Sequence[WorkerDataset], recorder: Recorder

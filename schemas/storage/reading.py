@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from lit_precompute.schemas.storage.asking import ask, check_bucket
 from lit_precompute.schemas.storage.file_systems import local_path
+from lit_precompute.schemas.storage.globbing import matching
 from lit_precompute.schemas.storage.names import is_url
 from lit_precompute.schemas.storage.publishing import publish, unique_name
 from lit_precompute.schemas.storage.remote_bytes import STORES, RemoteBytes, StoredBytes, remote_bytes
@@ -71,7 +72,7 @@ def find_described(pattern: str, *, patience: Patience = DEFAULT_PATIENCE) -> di
         return {name: describe_local(name) for name in found}
 
     def find(files: Any, path: str) -> dict[str, FoundFile]:
-        found = files.glob(path, detail=True)
+        found = matching(files, path)
         if not found:
             check_bucket(pattern, files, path)
         return {_url_of(name, pattern, files): describe(found[name]) for name in sorted(found)}

@@ -67,7 +67,7 @@ class Run:
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         with interruptible(_HOW_TO_RESUME):
             check_beam_flags(beam_flags)
-            options, *others = self._of_each_tower()
+            options, *others = of_each_tower(self.options, self.towers)
             with ProgressDisplay(console) as display:
                 launch = Launch(
                     options,
@@ -82,17 +82,22 @@ class Run:
             else:
                 _submit(launch, console, absolute(self.options.output))
 
-    def _of_each_tower(self) -> list[EmbedOptions]:
-        """Returns what to embed with each tower."""
-        options, tower = self.options, self.options.tower.name
-        options = dataclasses.replace(options, source=parse_spec(options.source.path, options.source))
-        if self.towers is None:
-            if not tower:
-                raise ValueError("--tower is missing: give a name of `lit-embed towers`, or several as --towers a,b")
-            return [options]
-        if tower:
-            raise ValueError(f"--tower {tower} and --towers {self.towers}: give one; --towers lists several towers")
-        return with_each_tower(options, self.towers)
+
+def of_each_tower(options: EmbedOptions, towers: str | None) -> list[EmbedOptions]:
+    """Returns what to embed with each tower: with that of `--tower`, or those of `--towers`.
+
+    Raises:
+      ValueError: neither is given, or both, or they are not written as they should be.
+    """
+    tower = options.tower.name
+    options = dataclasses.replace(options, source=parse_spec(options.source.path, options.source))
+    if towers is None:
+        if not tower:
+            raise ValueError("--tower is missing: give a name of `lit-embed towers`, or several as --towers a,b")
+        return [options]
+    if tower:
+        raise ValueError(f"--tower {tower} and --towers {towers}: give one; --towers lists several towers")
+    return with_each_tower(options, towers)
 
 
 def _run(launch: Launch, console: rich.console.Console) -> None:
