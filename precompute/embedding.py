@@ -15,7 +15,7 @@ import jax
 
 from lit_precompute.precompute.embedder import Embedder
 from lit_precompute.precompute.images.ahead import Outcome, Preparer, PreparingThreads
-from lit_precompute.precompute.images.limits import MAX_PIXELS
+from lit_precompute.precompute.images.limits import MAX_PIXELS, TIMEOUT_S
 from lit_precompute.precompute.images.processes import PreparingProcesses
 from lit_precompute.precompute.images.reading import KeyedRead
 from lit_precompute.precompute.options import DecodeIn
@@ -63,6 +63,7 @@ def make_preparer(
     num_workers: int,
     max_pixels: int = MAX_PIXELS,
     max_pixels_in_flight: int = MAX_PIXELS,
+    timeout_s: float = TIMEOUT_S,
 ) -> Preparer:
     """Returns the workers that read images and prepare them for some towers, in each distinct way once.
 
@@ -73,6 +74,7 @@ def make_preparer(
       num_workers: number of threads or processes.
       max_pixels: largest image that is decoded.
       max_pixels_in_flight: pixels that all of the workers together may be decoding.
+      timeout_s: how long one image may take to be read, or to be decoded.
     """
     kind = {"threads": PreparingThreads, "processes": PreparingProcesses}[where_to_decode(decode_in)]
     return kind(
@@ -81,6 +83,7 @@ def make_preparer(
         ahead=_BATCHES_AHEAD * max(use.embedder.batch_size for use in uses),
         max_pixels=max_pixels,
         max_pixels_in_flight=max_pixels_in_flight,
+        timeout_s=timeout_s,
     )
 
 

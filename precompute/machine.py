@@ -26,7 +26,7 @@ def check_device(device: Device, num_devices: int | None = None) -> None:
     """
     import jax
 
-    found = jax.default_backend()
+    found = _backend(device)
     if device not in ("auto", found):
         raise DeviceError(f"--device {device} was asked for, and JAX found only {_in_words()}; {_how_to(device)}")
     if device == "auto" and found == "cpu" and (kind := _sign_of_accelerator()):
@@ -41,6 +41,17 @@ def check_device(device: Device, num_devices: int | None = None) -> None:
         )
     if found != "cpu":
         take_devices(found)
+
+
+def _backend(device: Device) -> str:
+    import jax
+
+    try:
+        return jax.default_backend()
+    except (RuntimeError, AssertionError) as error:  # JAX asserts it where JAX_PLATFORMS=cuda and its plugin is missing
+        platforms = os.environ.get("JAX_PLATFORMS", "")
+        why = str(error) or _how_to(device if device in _SIGNS else "gpu")
+        raise DeviceError(f"JAX finds no device with JAX_PLATFORMS={platforms}: {why}") from error
 
 
 def device_kind() -> str:

@@ -14,6 +14,7 @@ import rich.segment
 import rich.table
 import rich.text
 
+from lit_precompute.commands.arguments import stray_words
 from lit_precompute.commands.pipes import end_quietly, is_output_closed
 from lit_precompute.precompute.extra import EMBED_MODULES, needs_embed_extra
 from lit_precompute.schemas.wording import is_full_disk, one_line, os_error_in_words, visible
@@ -88,7 +89,7 @@ def errors_as_messages() -> Iterator[None]:
 def refuse_flags(command: str, flags: Sequence[str]) -> None:
     """Raises ValueError if a command that takes no flags of Beam's got unknown ones."""
     if flags:
-        raise ValueError(f"unknown options {' '.join(flags)}; see {command} --help")
+        raise ValueError(stray_words(flags) or f"unknown options {' '.join(flags)}; see {command} --help")
 
 
 def find_modules_here() -> None:

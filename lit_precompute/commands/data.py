@@ -10,6 +10,7 @@ import rich.console
 import rich.table
 import tyro
 
+from lit_precompute.commands.arguments import expand_homes, refuse_repeated
 from lit_precompute.commands.console import (
     DEBUG_HELP,
     card,
@@ -204,7 +205,10 @@ def describe_environments(manifest: Manifest) -> list[tuple[str, str]]:
 def main() -> None:
     """Entry point of `lit-data`; exits with 0, 1 (faults found) or 2 (wrong input)."""
     take_debug_flag(sys.argv)
+    expand_homes(sys.argv)
     commands = Annotated[Info, tyro.conf.subcommand("info")] | Annotated[Verify, tyro.conf.subcommand("verify")]
+    with errors_as_messages():
+        refuse_repeated(sys.argv)
     command = tyro.cli(commands, prog="lit-data", description=f"{__doc__}\n\n{DEBUG_HELP}")
     with errors_as_messages():
         sys.exit(command.run(make_console()))

@@ -10,6 +10,7 @@ import rich.console
 import rich.table
 import tyro
 
+from lit_precompute.commands.arguments import expand_homes, refuse_repeated
 from lit_precompute.commands.console import (
     DEBUG_HELP,
     duration,
@@ -230,11 +231,14 @@ def _say_differences(console: rich.console.Console, differences: dict[str, dict[
 def main() -> None:
     """Entry point of `lit-eval`; exits with 0, 1 (a full disk), 2 (wrong input) or 130 (interrupted)."""
     take_debug_flag(sys.argv)
+    expand_homes(sys.argv)
     commands = (
         Annotated[ZeroShot, tyro.conf.subcommand("zero-shot")]
         | Annotated[Retrieval, tyro.conf.subcommand("retrieval")]
         | Annotated[Show, tyro.conf.subcommand("show")]
     )
+    with errors_as_messages():
+        refuse_repeated(sys.argv)
     command = tyro.cli(
         commands, prog="lit-eval", description=f"{__doc__}\n\n{DEBUG_HELP}", config=(tyro.conf.OmitSubcommandPrefixes,)
     )

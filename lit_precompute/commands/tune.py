@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import rich.console
 
+from lit_precompute.commands.arguments import expand_homes, refuse_repeated
 from lit_precompute.commands.console import (
     card,
     duration,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 def main() -> None:
     """Entry point of `lit-tune`; exits with 0, 1 (training failed), 2 (wrong input) or 130 (interrupted)."""
     take_debug_flag(sys.argv)
+    expand_homes(sys.argv)
     # Warnings of libraries, without log prefixes.
     logging.basicConfig(format="note: %(message)s", level=logging.WARNING)
     if not is_debugging():  # Orbax's threads log tracebacks of errors that are raised here, too
@@ -41,6 +43,7 @@ def main() -> None:
             logging.getLogger(name).setLevel(logging.CRITICAL)
     with interruptible("run the same command again to resume from the last checkpoint"), errors_as_messages():
         find_modules_here()
+        refuse_repeated(sys.argv)
         arguments = parse(sys.argv[1:])
         with EmbeddingDataset.open(arguments.dataset, tables=TABLES_READ) as dataset:
             _tune(dataset, arguments)

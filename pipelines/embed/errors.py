@@ -38,7 +38,10 @@ class EmbedError(RuntimeError):
 
     Attributes:
       is_bug: whether the cause was not foreseen, so that its traceback should be shown.
+      is_hanging: whether a unit does not end, in a read for example, and would keep this process from ending.
     """
+
+    is_hanging = False
 
     def __init__(self, message: str, *, is_bug: bool = False):
         """Takes the message."""

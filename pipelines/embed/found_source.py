@@ -8,10 +8,12 @@ from lit_precompute.pipelines.embed.moved_source import check_same_source, under
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.embed.plan import Plan, make_plan
 from lit_precompute.pipelines.embed.planned_files import PlannedFiles
+from lit_precompute.precompute.sources.folders.source import FolderSource
 from lit_precompute.precompute.sources.looking import look_into
 from lit_precompute.precompute.sources.opening import make_source
 from lit_precompute.precompute.sources.source import ListedFile, Source
 from lit_precompute.schemas.claims import ClaimError
+from lit_precompute.schemas.storage import absolute
 
 
 class FoundSource(NamedTuple):
@@ -35,8 +37,11 @@ def find_source(options: EmbedOptions, directory: JobDirectory) -> FoundSource:
 
     Raises:
       SourceError: there is no such source.
+      ClaimError: the output would be in it.
     """
     source = make_source(options.source)
+    if isinstance(source, FolderSource) and directory.noted() is None:
+        _refuse_inside(directory.folder.path, source.path)
     files = source.files()
     paths = [file.path for file in files]
     plan = directory.plan()
@@ -98,6 +103,16 @@ def check_listing(found: FoundSource, directory: JobDirectory) -> None:
         f"{directory.folder.path}: belongs to another job: the files of {found.source.path} are not those of "
         f"{first.path} when the output was begun, or have changed since; choose another --output"
     )
+
+
+def _refuse_inside(output: str, folder: str) -> None:
+    """Raises ClaimError if an output would be in a folder that is listed with all that is below."""
+    source = absolute(folder, what="--source", writing=False)
+    if f"{output}/".startswith(f"{source}/"):
+        raise ClaimError(
+            f"{output}: is in the folder of images that is to be embedded, {folder}, which must not change meanwhile; "
+            "choose another --output"
+        )
 
 
 def _is_unchanged(plan: Plan, files: Sequence[ListedFile]) -> bool:

@@ -68,7 +68,8 @@ class JobDirectory:
             advice_damaged=_ADVICE,
             flags=_FLAGS,
         )
-        self._note: dict[str, Any] | None = None  # like the specification of a finished job, it never changes
+        # Like the specification of a finished job, it never changes while it is there.
+        self._note: dict[str, Any] | None = None
         self._finished: dict[str, Any] | None = None
 
     def check_usable(self) -> None:
@@ -103,11 +104,8 @@ class JobDirectory:
         asked = specification(options, plan)
         if self.noted() is None:
             self._claim.refuse_foreign_files()
-            data = plan.to_bytes()
-            note = {**asked, "plan": plan.describe(), "units": name_of(data)}
             try:
-                self.folder.write(f"{WORK_FOLDER}/{note['units']}", data)
-                self._claim.create(note)
+                self.note(asked, plan)
             except OSError as error:
                 if is_full_disk(error):
                     raise
@@ -122,6 +120,13 @@ class JobDirectory:
                 f"{self.folder.path}: its units were cut in another way, by another version of this package; resume it "
                 "alone (--tower, --output), or choose another --output"
             )
+
+    def note(self, asked: Mapping[str, Any], plan: Plan) -> None:
+        """Notes a job's specification and plan, unless a job is noted."""
+        data = plan.to_bytes()
+        note = {**asked, "plan": plan.describe(), "units": name_of(data)}
+        self.folder.write(f"{WORK_FOLDER}/{note['units']}", data)
+        self._claim.create(note)
 
     def noted(self) -> dict[str, Any] | None:
         """Returns the specification of the job that owns the directory, finished or not; None if no job does.
@@ -226,6 +231,7 @@ class JobDirectory:
     def sweep(self) -> None:
         """Removes what only an unfinished job needs. A launcher that still writes there will sweep as well."""
         self.folder.remove_folder(WORK_FOLDER)
+        self._note = None
         self.folder.remove_unfinished()
 
     def note_launch(self, name: str, record: Mapping[str, Any]) -> None:

@@ -11,8 +11,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from lit_precompute.pipelines.embed.counters import NUM_RETRIED
-from lit_precompute.pipelines.embed.errors import EmbedError, in_words, without_stacks
+from lit_precompute.pipelines.embed.following import follow
 from lit_precompute.pipelines.embed.found_source import check_listing, find_source, look_here
 from lit_precompute.pipelines.embed.launch_options import LaunchOptions
 from lit_precompute.pipelines.embed.launched_dataset import LaunchedDataset, find_published, leading
@@ -26,12 +25,6 @@ from lit_precompute.schemas.storage import absolute, num_retried
 
 if TYPE_CHECKING:  # it imports Beam
     from lit_precompute.pipelines.engines.running import RunningJob
-
-_STOP_S = 60.0
-
-
-class EmbedStopped(Exception):  # noqa: N818 -- requested, so not an error
-    """The job was stopped on request; finished shards are kept."""
 
 
 class Launch:
@@ -95,7 +88,7 @@ class Launch:
         else:
             self._check_elsewhere()
         for dataset in self.datasets:
-            dataset.look_at_shards(say)
+            dataset.look_at_shards(self.plan, self._said_of(dataset, say))
         self._open = [dataset for dataset in self.datasets if not dataset.is_finished]
         self.is_finished = not self._open
         self._watch = Watch(
@@ -221,7 +214,10 @@ class Launch:
     ) -> list[Manifest]:
         """Does what `run` does; returns the manifest of each of `datasets`."""
         if not self.is_finished:
-            self._embed(report, should_stop)
+            output = self._open[0].options.output
+            self._num_retried_elsewhere = follow(
+                output, self.start, self._watch, lambda: self.num_retried, report, should_stop
+            )
         return [dataset.manifest() for dataset in self.datasets]
 
     def bottleneck(self) -> str:
@@ -238,7 +234,7 @@ class Launch:
         from lit_precompute.pipelines.engines.notebooks import as_in_a_script
 
         for dataset in self._open:
-            dataset.directory.take_back_stop()
+            dataset.begin(self.plan)
         first, *others = self._open
         launch = LaunchOptions(
             embed=first.options,
@@ -264,44 +260,3 @@ class Launch:
             for dataset in self._open:
                 dataset.note_launch(launch.name, {**note, **submission.record(job)})
         return job
-
-    def _embed(self, report: Callable[[EmbedProgress], None], should_stop: Callable[[], bool]) -> None:
-        from lit_precompute.pipelines.embed.process_registry import PROCESS, JobProgress
-
-        progress = JobProgress()
-        with PROCESS.launching(self._open[0].options.output, progress), without_stacks():
-            PROCESS.take_retried()  # those of planning
-            before = num_retried()
-            job = self.start()
-
-            def look() -> None:
-                if should_stop() and not progress.is_stop_requested:
-                    progress.request_stop()
-                    job.cancel()
-                report(self._watch.look(progress.num_rows, progress.num_failures, self.num_retried))
-
-            try:
-                state = job.wait(look)
-            except KeyboardInterrupt:  # in a notebook
-                progress.request_stop()
-                job.cancel()
-                progress.wait_for_units(_STOP_S)
-                raise
-            self._num_retried_elsewhere = max(0, job.metrics().get(NUM_RETRIED, 0) - (num_retried() - before))
-            if state == "done":
-                return
-            is_stopped = progress.is_stop_requested
-            # Runners do not wait for the other units; a thread at work while the interpreter ends would abort it.
-            progress.request_stop()
-            progress.wait_for_units(_STOP_S)
-            if is_stopped:
-                raise EmbedStopped("finished shards are kept: run the same command again to resume") from job.exception
-            raise self._in_words(job) from job.exception
-
-    def _in_words(self, job: "RunningJob") -> EmbedError:
-        error = job.exception or RuntimeError(f"the job was {job.state()}")
-        cause = in_words(error, self._open[0].options.output, job.error())
-        if cause.says_all:
-            return EmbedError(cause.sentence)
-        resume = "" if cause.is_final else ". Finished shards are kept: run the same command again to resume"
-        return EmbedError(f"the job stopped: {cause.sentence}{resume}", is_bug=cause.is_bug)

@@ -9,6 +9,7 @@ from lit_precompute.pipelines.embed.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.embed.plan import Plan
 from lit_precompute.pipelines.embed.progress import count_rows
+from lit_precompute.pipelines.embed.retry import Retry, find_retry, forget_failures
 from lit_precompute.schemas import Manifest, TowerCard
 from lit_precompute.schemas.writing.publishing import check_files
 
@@ -19,8 +20,9 @@ class LaunchedDataset:
     Attributes:
       options: what to embed.
       directory: its output.
-      is_finished: whether it is complete.
-      finished: units that have a marker.
+      is_finished: whether it is complete, and stays so.
+      finished: units that this launch need not embed, if it is not.
+      retry: what is embedded again because rows failed there, if that was asked for and there are any.
     """
 
     def __init__(self, options: EmbedOptions):
@@ -31,6 +33,7 @@ class LaunchedDataset:
         """
         self.options, self.directory = options, JobDirectory(options.output)
         self.is_finished, self.finished = False, set[int]()
+        self.retry: Retry | None = None
         self._settled: tuple[TowerCard, int] | None = None
         self.directory.check_usable()
         if noted := self.directory.noted():
@@ -61,37 +64,48 @@ class LaunchedDataset:
             if self.options.batch_size is None:
                 self.directory.settle_batch_size(batch_size)
 
-    def look_at_shards(self, say: Callable[[str], None]) -> None:
-        """Finds what earlier launches have finished."""
-        self.is_finished = self.directory.is_published()
-        if self.is_finished:
-            self.directory.sweep()  # left over by a kill between publishing and sweeping
-            return
-        if self._forget_failures():
-            say("no row was embedded so far: starting again")
-        self.finished = self.directory.markers.numbers()
+    def look_at_shards(self, plan: Plan | None, say: Callable[[str], None]) -> None:
+        """Finds what earlier launches have finished; changes nothing of it.
 
-    def _forget_failures(self) -> bool:
-        """Forgets the finished shards if none of them holds a row; returns whether it did.
-
-        What made every row fail, such as a folder that was not mounted, may have been mended since.
+        Raises:
+          JobError: rows that failed cannot be attempted again.
         """
-        finished = self.directory.markers.numbers()
-        markers = map(self.directory.markers.read, sorted(finished))
-        if not finished or any(marker and marker.info.num_rows for marker in markers):
-            return False
-        self.directory.markers.remove(finished)
-        return True
+        is_published = self.directory.is_published()
+        if is_published:
+            self.directory.sweep()  # left over by a kill between publishing and sweeping
+        elif forget_failures(self.directory):
+            say("no row was embedded so far: starting again")
+        if self.options.retry_failures:
+            self.retry = find_retry(self.directory, self.options, plan, say)
+        self.is_finished = is_published and self.retry is None
+        if self.retry is not None:
+            self.finished = set(self.retry.finished - self.retry.units)
+        elif not is_published:
+            self.finished = self.directory.markers.numbers()
+
+    def begin(self, plan: Plan | None) -> None:
+        """Makes units that are embedded again unfinished ones, and takes back a request to stop."""
+        self.directory.take_back_stop()
+        if self.retry is not None:
+            self.retry.begin(self.directory, self.options, plan)
 
     def note_launch(self, name: str, record: Mapping[str, Any]) -> None:
         """Notes when a launch began, and how it can be found at its engine."""
         self.directory.note_launch(name, record)
-        if self.directory.is_published():  # a moment ago: nothing may remain of an unfinished job
-            self.directory.sweep()
+        awaits_withdrawal = self.retry is not None and self.retry.is_of(self.directory)
+        if self.directory.is_published() and not awaits_withdrawal:
+            self.directory.sweep()  # published a moment ago: nothing may remain of an unfinished job
 
     def count_rows(self, plan: Plan | None) -> int:
         """Returns the rows of the units that earlier launches have finished, as far as they are known."""
         return count_rows(plan, self.finished)
+
+    def num_embedded(self, manifest: Manifest) -> int:
+        """Returns how many rows this launch has embedded or found to fail, once the dataset is published."""
+        if self.is_finished:
+            return 0
+        rows_read = manifest.shards.rows_read
+        return int(rows_read.sum()) - int(rows_read[sorted(self.finished)].sum())
 
     def manifest(self) -> Manifest:
         """Returns the manifest of the complete dataset.

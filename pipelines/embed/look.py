@@ -22,7 +22,9 @@ from lit_precompute.pipelines.embed.errors import located
 from lit_precompute.pipelines.embed.groups import Group, group_units
 from lit_precompute.pipelines.embed.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.launch_options import LaunchOptions
-from lit_precompute.pipelines.embed.plan import make_plan
+from lit_precompute.pipelines.embed.options import EmbedOptions
+from lit_precompute.pipelines.embed.plan import Plan, make_plan
+from lit_precompute.pipelines.embed.withdrawal import withdraw
 from lit_precompute.precompute.sources.planning import check_repeats, repeated_hashes
 from lit_precompute.precompute.sources.source import FileLook, ListedFile
 from lit_precompute.schemas.storage import WORK_FOLDER, Folder
@@ -97,7 +99,10 @@ class FindRepeats(beam.DoFn):
 
 
 class StorePlan(beam.DoFn):
-    """Takes all looks and repeats; stores the plan, and yields the groups of units to embed."""
+    """Takes all looks and repeats; stores the plan, and yields the groups of units to embed.
+
+    A finished dataset of which failures are retried becomes an unfinished job first: the plan was needed for that.
+    """
 
     def __init__(self, launch: LaunchOptions, listing: str):
         """Takes the launch and the name of the listing."""
@@ -113,9 +118,9 @@ class StorePlan(beam.DoFn):
             self._check_repeats(looks, dict(element[1]["repeats"]))
             files = read_listing(directory.folder, self._listing)
             plan = make_plan(source, files, looks, survey, rows_per_unit=options.rows_per_shard, limit=options.limit)
-            for dataset in self._launch.datasets:
-                JobDirectory(dataset.output).claim(dataset, plan)
-        yield from group_units(range(len(plan.units)), is_limited=options.max_failures is not None)
+            finished = set.intersection(*(_claimed(dataset, plan) for dataset in self._launch.datasets))
+        missing = [unit for unit in range(len(plan.units)) if unit not in finished]
+        yield from group_units(missing, is_limited=options.max_failures is not None)
 
     def _check_repeats(self, looks: Sequence[FileLook], repeats: Mapping[bytes, Sequence[int]]) -> None:
         """Compares keys of equal hashes: of a billion keys, some have by chance."""
@@ -123,3 +128,15 @@ class StorePlan(beam.DoFn):
         numbers = sorted({number for those in repeats.values() for number in those})
         keys = (key for number in numbers for part in looks[number].slices for key in source.keys(part))
         check_repeats(keys, frozenset(repeats), source.on_repeated_keys)
+
+
+def _claimed(options: EmbedOptions, plan: Plan) -> set[int]:
+    """Stores the plan of a dataset; returns the units that are finished there, which only a retry finds."""
+    directory = JobDirectory(options.output)
+    if not options.retry_failures:
+        directory.claim(options, plan)
+        return set()
+    if directory.is_published() and not withdraw(directory, options, plan):
+        return set(range(len(plan.units)))
+    directory.claim(options, plan)
+    return directory.markers.numbers()

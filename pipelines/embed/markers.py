@@ -8,15 +8,16 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from lit_precompute.pipelines.embed.reporting.unit_report import UnitReport
+from lit_precompute.precompute.images.errors import MAY_PASS
 from lit_precompute.schemas import Probe, ShardInfo
 from lit_precompute.schemas.storage import WORK_FOLDER, Folder
 
 _SHARDS = f"{WORK_FOLDER}/shards"
 # Requests of a store that wait for each other would take hours for a hundred thousand markers.
-_READERS = 32
+_CONNECTIONS = 32
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,11 @@ class ShardMarker:
     reasons: dict[str, tuple[int, str]]
     has_hashes: bool = False
     report: UnitReport | None = None
+
+    @property
+    def num_passing(self) -> int:
+        """Rows that failed for reasons that may pass."""
+        return sum(count for reason, (count, _) in self.reasons.items() if reason in MAY_PASS)
 
     def to_bytes(self) -> bytes:
         """Returns the marker as JSON."""
@@ -73,6 +79,12 @@ class Markers:
         """Marks a shard as finished."""
         self._folder.write(_name(marker.info.shard), marker.to_bytes())
 
+    def write_many(self, markers: Iterable[ShardMarker]) -> None:
+        """Marks shards as finished."""
+        with concurrent.futures.ThreadPoolExecutor(_CONNECTIONS) as writers:
+            for _ in writers.map(self.write, markers):
+                pass
+
     def read(self, shard: int) -> ShardMarker | None:
         """Returns a shard's marker; None if it is not finished."""
         try:
@@ -82,7 +94,7 @@ class Markers:
 
     def read_many(self, shards: Collection[int]) -> Iterator[ShardMarker]:
         """Yields the markers of those shards that are finished, in the order given."""
-        with concurrent.futures.ThreadPoolExecutor(_READERS) as readers:
+        with concurrent.futures.ThreadPoolExecutor(_CONNECTIONS) as readers:
             for marker in readers.map(self.read, shards):
                 if marker is not None:
                     yield marker

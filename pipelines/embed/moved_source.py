@@ -6,17 +6,24 @@ same bytes.
 """
 
 import dataclasses
+import functools
+import glob
 import pathlib
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import BinaryIO
 
 from lit_precompute.pipelines.embed.plan import CONTENT
+from lit_precompute.precompute.sources.folders.source import FolderSource
 from lit_precompute.precompute.sources.opening import make_source
 from lit_precompute.precompute.sources.source import ListedFile, Source
 from lit_precompute.precompute.sources.spec import SourceSpec
 from lit_precompute.schemas import SourceInfo
 from lit_precompute.schemas.claims import ClaimError
-from lit_precompute.schemas.storage import FoundFile, beside, open_file
+from lit_precompute.schemas.storage import FoundFile, find_described, is_url, open_file
+
+# A character that is meant as it is, as glob.escape writes it.
+_ESCAPED = re.compile(r"\[(.)\]")
 
 
 def under_first_names(
@@ -31,9 +38,11 @@ def under_first_names(
     """
     if len(files) != len(first.files):
         return None
-    names = _FirstNames(first.path, tuple(file.path for file in first.files), spec.path, tuple(files))
+    names = _FirstNames(tuple(file.path for file in first.files), tuple(files))
     renamed = dataclasses.replace(spec, path=first.path, format=first.options.get("format", first.kind))
     source = make_source(renamed, opener=names.open, find=names.find)
+    if isinstance(source, FolderSource):  # its files are folders, which are listed
+        source = dataclasses.replace(source, now=names.now)
     pairs = zip(files, names.first, strict=True)
     return source, [dataclasses.replace(file, path=path) for file, path in pairs]
 
@@ -61,25 +70,52 @@ def check_same_source(output: str, path: str, source: SourceInfo, first: SourceI
 
 @dataclasses.dataclass(frozen=True)
 class _FirstNames:
-    """Opens files where they are now by the names that they had first."""
+    """Finds files where they are now by the names that they had first."""
 
-    first_path: str
     first: tuple[str, ...]
-    now_path: str
-    now: tuple[ListedFile, ...]
+    files: tuple[ListedFile, ...]
+
+    def now(self, path: str) -> str:
+        """Returns where a file of the source is, or what is in it or beside it: the images of a folder or a table."""
+        if (file := self._by_name.get(path)) is not None:
+            return file.path
+        if (folder := self._folders.get(f"{path}/")) is not None:
+            return folder.rstrip("/")
+        for end in (place for place in range(len(path), 0, -1) if path[place - 1] == "/"):
+            if (folder := self._folders.get(path[:end])) is not None:
+                return folder + path[end:]
+        return path if path.startswith("/") or is_url(path) else self._folders.get("", "") + path
 
     def open(self, path: str) -> BinaryIO:
-        """Opens a file of the source, or an image beside a table."""
-        for first, now in zip(self.first, self.now, strict=True):
-            if path == first:
-                return open_file(now.path)
-        folder = "".join(self.first_path.rpartition("/")[:2])
-        return open_file(beside(self.now_path, path.removeprefix(folder)))
+        """Opens a file of the source, or what is in it or beside it."""
+        return open_file(self.now(path))
 
     def find(self, pattern: str) -> dict[str, FoundFile]:
-        """Returns the source's files that a pattern matches."""
-        return {
-            path: FoundFile(now.num_bytes or 0, now.version)
-            for path, now in zip(self.first, self.now, strict=True)
+        """Returns the source's files that a pattern matches, or else what is in a folder beside them."""
+        found = {
+            path: FoundFile(file.num_bytes or 0, file.version)
+            for path, file in self._by_name.items()
             if pathlib.PurePath(path).match(pattern)
         }
+        folder, _, name = pattern.rpartition("/")
+        if found or not folder:
+            return found
+        folder = _ESCAPED.sub(r"\1", folder)
+        now = self.now(folder)
+        there = find_described(f"{glob.escape(now)}/{name}")
+        return {folder + path[len(now) :]: file for path, file in there.items()}
+
+    @functools.cached_property
+    def _by_name(self) -> Mapping[str, ListedFile]:
+        return dict(zip(self.first, self.files, strict=True))
+
+    @functools.cached_property
+    def _folders(self) -> Mapping[str, str]:
+        """Where folders are now, by their first names; both with a slash at the end, or empty."""
+        pairs = [(first, file.path) for first, file in self._by_name.items()]
+        around = {_folder_of(first): _folder_of(now) for first, now in pairs}
+        return around | {f"{first}/": f"{now}/" for first, now in pairs}
+
+
+def _folder_of(path: str) -> str:
+    return "".join(path.rpartition("/")[:2])

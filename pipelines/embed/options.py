@@ -30,6 +30,8 @@ class EmbedOptions:
       max_failures: Exit with status 1 if more rows fail: a count (100) or a share (0.5%); by default never.
       views: Random views of each image (crop and flip), each embedded to a table of its own beside `embeddings`.
       limit: Rows to embed, at most, from the first on; by default all.
+      retry_failures: Embed again the shards with rows that failed for reasons that may pass: `missing`, `unreadable`,
+        `too-slow`; of a finished dataset, too, which is an unfinished job meanwhile.
       device: What embeds; `auto` takes what there is, but refuses a CPU on a machine with an accelerator.
       num_devices: How many of them each process has to find; by default it takes all there are.
     """
@@ -44,6 +46,7 @@ class EmbedOptions:
     max_failures: str | None = None
     views: int = 0
     limit: int | None = None
+    retry_failures: bool = False
     device: Device = "auto"
     num_devices: int | None = None
 

@@ -76,10 +76,10 @@ class JobProgress:
                 self._units -= 1
                 self._unit_ended.notify_all()
 
-    def wait_for_units(self, timeout_s: float) -> None:
-        """Waits until no unit is in progress in this process, but not longer than this."""
+    def wait_for_units(self, timeout_s: float) -> bool:
+        """Waits until no unit is in progress in this process, but not longer than this; returns whether none is."""
         with self._unit_ended:
-            self._unit_ended.wait_for(lambda: self._units == 0, timeout_s)
+            return self._unit_ended.wait_for(lambda: self._units == 0, timeout_s)
 
 
 class ProcessRegistry:
@@ -166,6 +166,7 @@ class ProcessRegistry:
                 num_workers=decoding.count_workers(),
                 max_pixels=decoding.max_pixels,
                 max_pixels_in_flight=decoding.max_pixels_in_flight,
+                timeout_s=decoding.timeout_per_image,
             ),
         )
 

@@ -1,34 +1,18 @@
 """The shard of one dataset that a unit becomes: rows in, a marker out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 
 from lit_precompute.pipelines.embed.job import BLOCK_ROWS, Job
 from lit_precompute.pipelines.embed.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.keys import store_hashes
 from lit_precompute.pipelines.embed.markers import ShardMarker
+from lit_precompute.pipelines.embed.tally import Tally
 from lit_precompute.precompute.sources.source import columns_of
 from lit_precompute.precompute.tower_batches import EmbeddedBatch
 from lit_precompute.schemas import Environment, Note, ShardWriter
 from lit_precompute.schemas.probes import share_of_shard
 from lit_precompute.schemas.tables import EMBEDDING
-
-
-class Tally:
-    """How often each of some words occurred, and the key of the first row it did."""
-
-    def __init__(self) -> None:
-        """Starts empty."""
-        self._found: dict[str, tuple[int, str]] = {}
-
-    def add(self, what: str, key: str) -> None:
-        """Counts one occurrence."""
-        count, first = self._found.get(what, (0, key))
-        self._found[what] = count + 1, first
-
-    def __iter__(self) -> Iterator[tuple[str, tuple[int, str]]]:
-        """Yields (what, (count, first key)), sorted."""
-        return iter(sorted(self._found.items()))
 
 
 class UnitShard:

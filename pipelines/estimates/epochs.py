@@ -7,9 +7,9 @@ of a training step (the text tower, forward and backward, and the loss), and for
     recomputing     E (image + text)
 
 An image is embedded once, in V views (one, unless views are asked for), and only if an epoch comes to it. Up to one
-epoch the ratio is constant and below one, the nearer to one the costlier the tower; beyond it grows with the epochs
-and the tower. The paper measured above one for large towers in one epoch as well, because training without the image
-tower in memory has room for larger batches: that is left out here. Epochs count over all experiments that share the
+epoch the ratio is constant and below one, the nearer to one the costlier the tower; beyond it grows with the epochs and
+the tower. The paper measured above one for large towers in one epoch as well, because training without the image tower
+in memory has room for larger batches: that is left out here. Epochs count over all experiments that share the
 embeddings.
 
 Source: arXiv:2111.07991, appendix E.

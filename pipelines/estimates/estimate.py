@@ -16,7 +16,6 @@ from lit_precompute.pipelines.estimates.row_bytes import dataset_bytes, vector_b
 from lit_precompute.pipelines.estimates.source_estimate import SourceEstimate
 from lit_precompute.pipelines.estimates.timing import Timing
 from lit_precompute.towers.loading import configured
-from lit_precompute.towers.options import ImageTowerOptions
 
 # Seconds until a new machine embeds: it starts, installs what the job stages or pulls its image, and loads the tower.
 START_UP_S = 180.0
@@ -122,9 +121,8 @@ class TowerEstimate:
 
 
 def estimate_tower(
-    tower: ImageTowerOptions,
-    source: SourceEstimate,
     options: EmbedOptions,
+    source: SourceEstimate,
     request: Request,
     *,
     rate: float | None = None,
@@ -133,9 +131,8 @@ def estimate_tower(
     """Returns the job with one tower.
 
     Args:
-      tower: the tower.
+      options: the tower, and how it embeds.
       source: what is embedded.
-      options: how it is embedded.
       request: machines and prices.
       rate: images per second of one machine, if given.
       timing: what was measured instead.
@@ -145,7 +142,7 @@ def estimate_tower(
     """
     from lit_precompute.towers.catalogue import describe
 
-    name, entry = configured(tower)
+    name, entry = configured(options.tower)
     described = describe(name, entry)
     each = vector_bytes(source.rows, entry.config.output_width, options.vector_type)
     vectors = _written(source, [each] * (1 + options.views))

@@ -16,22 +16,28 @@ LIMIT_BYTES = 10_000_000
 
 
 def graph_bytes(
-    options: EmbedOptions, source: Source, files: Sequence[ListedFile], *, num_units: int, looks_here: bool
+    jobs: Sequence[EmbedOptions], source: Source, files: Sequence[ListedFile], *, num_units: int, looks_here: bool
 ) -> int:
     """Returns the bytes of the graph in Beam's own form.
 
     Args:
-      options: what would be embedded.
+      jobs: what would be embedded, with each tower.
       source: the source.
       files: its files.
       num_units: shards to embed.
       looks_here: whether the launcher looks into the files, so that the graph has only the other phase.
     """
     paths = [file.path for file in files]
-    launch = LaunchOptions(embed=options, source=source, name=uuid.uuid4().hex, files=PlannedFiles.of(paths, paths))
+    launch = LaunchOptions(
+        embed=jobs[0],
+        others=tuple(jobs[1:]),
+        source=source,
+        name=uuid.uuid4().hex,
+        files=PlannedFiles.of(paths, paths),
+    )
     pipeline = beam.Pipeline(runner=FnApiRunner())
     if looks_here:
-        graph.build_planned(pipeline, launch, num_units, [set()])
+        graph.build_planned(pipeline, launch, num_units, [set() for _ in jobs])
     else:
         graph.build(pipeline, launch, f"files-{'0' * 16}.jsonl.gz", len(files))
     return pipeline.to_runner_api().ByteSize()

@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 from lit_precompute.pipelines.embed.options import EmbedOptions
-from lit_precompute.pipelines.embed.several_towers import read_tower
 from lit_precompute.pipelines.estimates.estimate import (
     READ_BYTES_PER_S,
     START_UP_S,
@@ -21,7 +20,6 @@ from lit_precompute.precompute.sources.files import Finder, Opener
 from lit_precompute.schemas.storage import find_described, open_file
 from lit_precompute.schemas.wording import counted
 from lit_precompute.towers.loading import configured
-from lit_precompute.towers.options import ImageTowerOptions
 
 _MIN_BATCHES = 4
 
@@ -30,7 +28,6 @@ _MIN_BATCHES = 4
 class Wanted:
     """What is to be estimated, as the command's flags say it."""
 
-    towers: str
     sample: int = 0
     rate: str = ""
     machines: int | None = None
@@ -120,7 +117,7 @@ class JobEstimate:
 
 
 def estimate_job(
-    options: EmbedOptions,
+    jobs: Sequence[EmbedOptions],
     wanted: Wanted,
     *,
     prices: Prices,
@@ -132,7 +129,7 @@ def estimate_job(
     """Returns what a job will be.
 
     Args:
-      options: the job; its tower's name is taken from `wanted`.
+      jobs: the job with each tower; they differ in towers and outputs alone.
       wanted: what is to be estimated.
       prices: the price file.
       beam_flags: Beam's pipeline options.
@@ -147,10 +144,9 @@ def estimate_job(
     from lit_precompute.pipelines.estimates.machines import machine_of
 
     machine = machine_of(beam_flags)
-    towers = towers_of(wanted.towers, options.tower)
-    rates = wanted.rates(len(towers))
-    for tower in towers:
-        configured(tower)  # before the source is read
+    rates, options = wanted.rates(len(jobs)), jobs[0]
+    for job in jobs:
+        configured(job.tower)  # before the source is read
     request = Request(
         machine=machine,
         prices=prices,
@@ -169,13 +165,14 @@ def estimate_job(
         find=find,
     )
     found: list[TowerEstimate] = []
-    for number, (tower, rate) in enumerate(zip(towers, rates, strict=True)):
+    for number, (job, rate) in enumerate(zip(jobs, rates, strict=True)):
         timing = None
         if wanted.sample:
-            report(tower.name, number, len(towers))
-            timing = time_rows(source.rows[: wanted.sample], tower, options, num_rows=source.num_rows)
-        found.append(estimate_tower(tower, source, options, request, rate=rate, timing=timing))
-    size = graph_bytes(options, source.source, source.files, num_units=source.num_units, looks_here=machine.is_here)
+            report(job.tower.name, number, len(jobs))
+            timing = time_rows(source.rows[: wanted.sample], job, num_rows=source.num_rows)
+        found.append(estimate_tower(job, source, request, rate=rate, timing=timing))
+    num_units = source.num_units
+    size = graph_bytes(jobs, source.source, source.files, num_units=num_units, looks_here=machine.is_here)
     notes = [*source.notes, *_notes(wanted, request, source, found)]
     if size > LIMIT_BYTES:
         notes.append(f"the graph is larger than Dataflow takes ({LIMIT_BYTES / 1e6:,.0f} MB): make fewer, larger files")
@@ -192,22 +189,6 @@ def estimate_job(
         towers=tuple(found),
         notes=tuple(notes),
     )
-
-
-def towers_of(names: str, options: ImageTowerOptions) -> list[ImageTowerOptions]:
-    """Returns the towers that a user names, "a,b" or "a@weights,b", each with the other options.
-
-    Raises:
-      ValueError: a name is missing, or given twice.
-    """
-    given = names.split(",")
-    towers = [read_tower(each, options)[0] for each in given if each.strip()]
-    towers = [dataclasses.replace(tower, weights=tower.weights or options.weights) for tower in towers]
-    if len(towers) < len(given):
-        raise ValueError("--tower is missing: give a name of `lit-embed towers`, or several as --towers a,b")
-    if len(set(towers)) < len(towers):
-        raise ValueError(f"--towers {names}: a tower is given twice")
-    return towers
 
 
 def _summary(options: EmbedOptions, source: SourceEstimate) -> SourceSummary:

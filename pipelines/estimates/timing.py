@@ -21,7 +21,6 @@ from lit_precompute.precompute.images.reading import KeyedRead
 from lit_precompute.precompute.machine import check_device, device_kind
 from lit_precompute.precompute.sources.source import Example
 from lit_precompute.towers.loading import untrained_tower
-from lit_precompute.towers.options import ImageTowerOptions
 
 _TOWER_S = 1.0
 
@@ -65,7 +64,6 @@ class Timing:
 
 def time_rows(
     rows: Sequence[Example],
-    tower: ImageTowerOptions,
     options: EmbedOptions,
     *,
     num_rows: int,
@@ -75,8 +73,7 @@ def time_rows(
 
     Args:
       rows: some of the source's.
-      tower: the tower.
-      options: how they are decoded and embedded.
+      options: the tower, and how they are decoded and embedded.
       num_rows: of the source, by which a job chooses its batch size.
       clock: tells seconds.
 
@@ -85,7 +82,7 @@ def time_rows(
       DoesNotFitError: a batch does not fit the devices' memory.
     """
     check_device(options.device, options.num_devices)
-    made = untrained_tower(tower)
+    made = untrained_tower(options.tower)
     begun_s = clock()
     batch_size = options.batch_size or probe(made, num_rows=num_rows)[-1].batch_size
     embedder = Embedder(made, batch_size=batch_size)

@@ -11,9 +11,6 @@ keep up with a tower on CPUs, but any number are too slow for an accelerator, wh
 
 from __future__ import annotations
 
-import collections
-import concurrent.futures
-import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
@@ -21,12 +18,19 @@ import numpy as np
 
 from lit_precompute.precompute.images.decoding import EncodedImage, open_image
 from lit_precompute.precompute.images.errors import ImageError
-from lit_precompute.precompute.images.limits import LARGE_FILE_BYTES, MAX_PIXELS, PixelsInFlight
+from lit_precompute.precompute.images.libraries import host_tensorflow
+from lit_precompute.precompute.images.limits import LARGE_FILE_BYTES, MAX_PIXELS, TIMEOUT_S, PixelsInFlight
 from lit_precompute.precompute.images.preprocessing import MAX_RESIZED_PIXELS, largest_array, prepare
 from lit_precompute.precompute.images.reading import KeyedRead, LargeFileError
 from lit_precompute.precompute.images.spent import Spent
+from lit_precompute.precompute.images.timed_threads import TimedThreads, Work
 from lit_precompute.towers.preprocessing import JpegDecoding, Preprocessing
 
+# Stages of the work, in the words of the message.
+_READ, _DECODED = "read", "decoded"
+
+# A read, and what counts what decoders spend on it.
+CountedRead = tuple[KeyedRead, Spent]
 # An image, or the error that explains why there is none.
 Prepared = np.ndarray | ImageError
 # What became of a read: one of these for each preprocessing.
@@ -54,11 +58,17 @@ class Preparer(Protocol):
 
 
 def outcome_of(
-    read: KeyedRead, preprocessings: Sequence[Preprocessing], max_pixels: int, in_flight: PixelsInFlight, spent: Spent
+    work: Work,
+    read: KeyedRead,
+    preprocessings: Sequence[Preprocessing],
+    max_pixels: int,
+    in_flight: PixelsInFlight,
+    spent: Spent,
 ) -> Outcome:
     """Returns the prepared images of a read, or the errors that explain why there are none.
 
     Args:
+      work: is told what is being done, and what is held.
       read: returns the encoded image.
       preprocessings: how it is prepared.
       max_pixels: largest image that is decoded.
@@ -68,16 +78,20 @@ def outcome_of(
     given = read.key, preprocessings, max_pixels, in_flight, spent
     try:
         try:
-            data = spent.read(read.read_image, LARGE_FILE_BYTES)
+            with work.stage_of(_READ):
+                data = spent.read(read.read_image, LARGE_FILE_BYTES)
         except LargeFileError:
-            with in_flight.large_file():
-                return _outcome_of(spent.read(read.read_image), *given)
-        return _outcome_of(data, *given)
+            with work.holding(in_flight.large_file()):
+                with work.stage_of(_READ):
+                    data = spent.read(read.read_image)
+                return _outcome_of(work, data, *given)
+        return _outcome_of(work, data, *given)
     except ImageError as error:
         return [error.without_traceback()] * len(preprocessings)
 
 
 def _outcome_of(
+    work: Work,
     data: bytes,
     key: str,
     preprocessings: Sequence[Preprocessing],
@@ -90,10 +104,10 @@ def _outcome_of(
     for jpeg in decodings:
         wanted = {place: each for place, each in enumerate(preprocessings) if each.jpeg == jpeg}
         try:
-            with spent.decoding():
+            with work.stage_of(_DECODED), spent.decoding():
                 encoded = open_image(data, max_pixels=max_pixels)
                 num_pixels = _pixels_held(encoded, list(wanted.values()))
-            with in_flight.holding(num_pixels), spent.decoding():
+            with work.holding(in_flight.holding(num_pixels)), work.stage_of(_DECODED), spent.decoding():
                 found |= _prepared(encoded, key, jpeg, wanted)
         except ImageError as error:
             found |= dict.fromkeys(wanted, error.without_traceback())
@@ -127,6 +141,29 @@ def _pixels_held(encoded: EncodedImage, preprocessings: Iterable[Preprocessing])
     return encoded.num_pixels + 2 * min(largest, MAX_RESIZED_PIXELS)
 
 
+def timed_threads(
+    preprocessings: Sequence[Preprocessing],
+    *,
+    num_threads: int,
+    ahead: int,
+    max_pixels: int,
+    in_flight: PixelsInFlight,
+    timeout_s: float,
+) -> TimedThreads[CountedRead, Outcome]:
+    """Returns threads that prepare images, each read and each decoding within `timeout_s`."""
+
+    def work_on(work: Work, counted: CountedRead) -> Outcome:
+        host_tensorflow()  # importing it takes seconds, which are not the first image's
+        read, spent = counted
+        return outcome_of(work, read, preprocessings, max_pixels, in_flight, spent)
+
+    def too_slow(stage: str) -> Outcome:
+        words = f"could not be {stage} within {timeout_s:g} s (--timeout-per-image)"
+        return [ImageError("too-slow", words)] * len(preprocessings)
+
+    return TimedThreads(work_on, num_threads=num_threads, ahead=ahead, timeout_s=timeout_s, too_slow=too_slow)
+
+
 class PreparingThreads:
     """Threads of this process; see `Preparer`."""
 
@@ -138,6 +175,7 @@ class PreparingThreads:
         ahead: int,
         max_pixels: int = MAX_PIXELS,
         max_pixels_in_flight: int = MAX_PIXELS,
+        timeout_s: float = TIMEOUT_S,
     ):
         """Starts nothing yet.
 
@@ -147,28 +185,23 @@ class PreparingThreads:
           ahead: rows that may be in progress or waiting.
           max_pixels: largest image that is decoded.
           max_pixels_in_flight: pixels that all threads together may be decoding.
+          timeout_s: how long one image may take to be read, or to be decoded.
         """
         self.preprocessings = tuple(preprocessings)
-        self._with = (self.preprocessings, max_pixels, PixelsInFlight(max_pixels_in_flight))
-        self._num_workers, self._ahead = num_workers, ahead
+        self._threads = timed_threads(
+            self.preprocessings,
+            num_threads=num_workers,
+            ahead=ahead,
+            max_pixels=max_pixels,
+            in_flight=PixelsInFlight(max_pixels_in_flight),
+            timeout_s=timeout_s,
+        )
 
     def prepare(self, reads: Iterable[KeyedRead], spent: Spent | None = None) -> Iterator[Outcome]:
-        """See `Preparer.prepare`."""
-        given = *self._with, spent or Spent()
-        waiting: collections.deque[concurrent.futures.Future[Outcome]] = collections.deque()
-        remaining = iter(reads)
-        with concurrent.futures.ThreadPoolExecutor(self._num_workers, "decode") as pool:
+        """See `Preparer.prepare`.
 
-            def submit(count: int) -> None:
-                for read in itertools.islice(remaining, count):
-                    waiting.append(pool.submit(outcome_of, read, *given))
-
-            try:
-                submit(self._ahead)
-                while waiting:
-                    future = waiting.popleft()
-                    submit(1)
-                    yield future.result()
-            finally:
-                for future in waiting:
-                    future.cancel()
+        Raises:
+          StuckError: too many reads or decodings do not end.
+        """
+        spent = spent or Spent()
+        return self._threads.map((read, spent) for read in reads)

@@ -27,12 +27,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lit_precompute.precompute.images.ahead import Outcome, outcome_of
+from lit_precompute.precompute.images.ahead import CountedRead, Outcome, timed_threads
 from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.images.libraries import host_tensorflow
-from lit_precompute.precompute.images.limits import MAX_PIXELS, PixelsInFlight
+from lit_precompute.precompute.images.limits import MAX_PIXELS, TIMEOUT_S, PixelsInFlight
 from lit_precompute.precompute.images.reading import KeyedRead
 from lit_precompute.precompute.images.spent import DecoderTotals, Spent
+from lit_precompute.precompute.images.timed_threads import StuckError, TimedThreads
 from lit_precompute.schemas.storage import count_retried, num_retried
 from lit_precompute.towers.preprocessing import Preprocessing
 
@@ -72,6 +73,7 @@ class PreparingProcesses:
         ahead: int,
         max_pixels: int = MAX_PIXELS,
         max_pixels_in_flight: int = MAX_PIXELS,
+        timeout_s: float = TIMEOUT_S,
     ):
         """Starts the processes in the background; they take seconds to be ready.
 
@@ -81,6 +83,7 @@ class PreparingProcesses:
           ahead: rows that may be in progress or waiting; raised where processes would have to wait.
           max_pixels: largest image that is decoded.
           max_pixels_in_flight: pixels that all processes together may be decoding.
+          timeout_s: how long one image may take to be read, or to be decoded.
         """
         self.preprocessings = tuple(preprocessings)
         self._context = _context()
@@ -88,7 +91,7 @@ class PreparingProcesses:
         num_bytes = num_slots * sum(3 * each.size**2 for each in preprocessings)
         memory = self._context.RawArray(ctypes.c_uint8, num_bytes)
         self._images = _images_in(memory, preprocessings)
-        self._begin_with = (memory, self.preprocessings, max_pixels)
+        self._begin_with = (memory, self.preprocessings, max_pixels, timeout_s)
         self._num_workers, self._max_pixels_in_flight = num_workers, max_pixels_in_flight
         self._free, self._change = list(range(num_slots)), threading.Condition()
         self._pool = self._new_pool()
@@ -102,6 +105,7 @@ class PreparingProcesses:
 
         Raises:
           RuntimeError: a process was killed from outside.
+          StuckError: too many reads or decodings of a process do not end.
         """
         remaining, under_way, spent = iter(reads), collections.deque[_Chunk](), spent or Spent()
         try:
@@ -152,6 +156,11 @@ class PreparingProcesses:
     def _result(self, chunk: _Chunk, spent: Spent) -> _Errors:
         try:
             outcomes = chunk.future.result()
+        except StuckError:
+            # The processes end once they have finished their chunks, and what they are stuck in ends with them.
+            chunk.pool.shutdown(wait=False)
+            self._replace(chunk.pool)
+            raise
         except concurrent.futures.process.BrokenProcessPool as error:
             self._replace(chunk.pool)
             raise RuntimeError(
@@ -195,18 +204,30 @@ def _images_in(memory: Any, preprocessings: Sequence[Preprocessing]) -> list[np.
 
 
 _images: list[np.ndarray]
-_preprocessings: Sequence[Preprocessing]
-_max_pixels: int
-_in_flight: PixelsInFlight
+_threads: TimedThreads[CountedRead, Outcome]
 
 
-def _begin(memory: Any, preprocessings: Sequence[Preprocessing], max_pixels: int, in_flight: PixelsInFlight) -> None:
+def _begin(
+    memory: Any,
+    preprocessings: Sequence[Preprocessing],
+    max_pixels: int,
+    timeout_s: float,
+    in_flight: PixelsInFlight,
+) -> None:
     """Initialises a process of the pool."""
-    global _images, _preprocessings, _max_pixels, _in_flight  # noqa: PLW0603 -- how a pool passes state to its processes
+    global _images, _threads  # noqa: PLW0603 -- how a pool passes state to its processes
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _images = _images_in(memory, preprocessings)
-    _preprocessings, _max_pixels, _in_flight = preprocessings, max_pixels, in_flight
+    # One thread is at work at a time; others would be those that are stuck.
+    _threads = timed_threads(
+        preprocessings,
+        num_threads=1,
+        ahead=_CHUNK,
+        max_pixels=max_pixels,
+        in_flight=in_flight,
+        timeout_s=timeout_s,
+    )
     threads = host_tensorflow().config.threading
     threads.set_intra_op_parallelism_threads(1)  # else as many in each process as there are cores
     threads.set_inter_op_parallelism_threads(1)
@@ -222,8 +243,7 @@ def _end_with_parent() -> None:
 def _prepare(reads: list[KeyedRead], slots: list[int]) -> _Outcomes:
     """Writes images to their slots."""
     num_retried_before, errors, spent = num_retried(), _Errors(), Spent()
-    for read, slot in zip(reads, slots, strict=True):
-        outcome = outcome_of(read, _preprocessings, _max_pixels, _in_flight, spent)
+    for slot, outcome in zip(slots, _threads.map((read, spent) for read in reads), strict=True):
         errors.append([image if isinstance(image, ImageError) else None for image in outcome])
         for images, image in zip(_images, outcome, strict=True):
             if not isinstance(image, ImageError):

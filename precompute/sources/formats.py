@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from lit_precompute.precompute.sources.files import Finder, Opener
-from lit_precompute.precompute.sources.listing import expand_braces, has_marks, without_shard
+from lit_precompute.precompute.sources.listing import expand_braces, has_marks, is_web, without_shard
 from lit_precompute.precompute.sources.source import Source, SourceError
 from lit_precompute.precompute.sources.spec import SourceSpec
 from lit_precompute.schemas.storage import FoundFile
@@ -101,7 +101,7 @@ def recognise(spec: SourceSpec, formats: Sequence[Format], find: Finder) -> Reco
     """Returns the format of a source: as given, else by its path's ending, else by what is in the folder.
 
     Raises:
-      SourceError: there is no such format, or the path shows none.
+      SourceError: there is no such format, the path shows none, or its folder shows several.
     """
     all_names = ", ".join(name for format in formats for name in format.names)
     if spec.format is not None:
@@ -115,12 +115,62 @@ def recognise(spec: SourceSpec, formats: Sequence[Format], find: Finder) -> Reco
     place = Place(spec.path, find)
     for format in formats:
         if name := format.found_in(place):
+            _check_alone(place, name, formats)
             return Recognised(format, name, "by the files in it")
+    if not is_web(spec.path):
+        _check_holds_files(place)
     described = ", ".join(format.described for format in formats)
     raise SourceError(
-        f"{spec.path}: unknown format; a source is {described}, or a folder or pattern of them; for any other file "
-        f"name, set --source-format to one of {all_names}"
+        f"{spec.path}: unknown format; {_hint(spec.path)}a source is {described}, or a folder or pattern of them; for "
+        f"any other file name, set --source-format to one of {all_names}"
     )
+
+
+def _check_alone(place: Place, chosen: str, formats: Sequence[Format]) -> None:
+    """Checks that the files of one format are all that a folder has of rows; files beside them may bear their names.
+
+    Raises:
+      SourceError: files of another format would be left out.
+    """
+    names = [name for name, file in place.inside.items() if not file.is_folder and not name.startswith(".")]
+    kinds = {name: kind for format in formats for name in names if (kind := format.named(name))}
+    stems = {name.partition(".")[0] for name, kind in kinds.items() if kind == chosen}
+    # 00000.parquet beside 00000.tar is img2dataset's list of what it tried to download.
+    others = [name for name in kinds if kinds[name] != chosen and name.partition(".")[0] not in stems]
+    if stems and others:
+        pattern = _pattern(place.path, next(name for name in kinds if kinds[name] == chosen))
+        raise SourceError(
+            f"{place.path}: the folder has files of {chosen} and others, such as {others[0]}, which would be left out: "
+            f"give a pattern, such as {pattern}, or --source-format {chosen} to leave them out"
+        )
+
+
+def _pattern(path: str, name: str) -> str:
+    folder = path if not has_marks(path) else path.rpartition("/")[0]
+    return f"'{folder.rstrip('/')}/*.{name.partition('.')[2]}'"
+
+
+def _check_holds_files(place: Place) -> None:
+    """Raises SourceError if there is nothing at a path, or an empty folder."""
+    if place.inside:
+        return
+    if has_marks(place.path):
+        raise SourceError(f"{place.path}: no such files")
+    found = place.find(glob.escape(place.path.rstrip("/")))
+    if not found:
+        raise SourceError(f"{place.path}: no such file or folder; check the path")
+    if any(file.is_folder for file in found.values()):
+        raise SourceError(f"{place.path}: the folder is empty; hidden files do not count")
+
+
+def _hint(path: str) -> str:
+    """Returns what to do with a kind of file that is often taken for a source, and is none."""
+    lower = path.lower()
+    if lower.endswith(".json"):
+        return "write JSON as lines, one object for each image (.jsonl); "
+    if lower.endswith((".jpg", ".jpeg", ".png", ".webp")):
+        return "give the folder of an image, or a table that lists it; "
+    return ""
 
 
 def check_options(spec: SourceSpec, chosen: Recognised, formats: Sequence[Format]) -> None:

@@ -47,7 +47,7 @@ class ShardInfo(StrictModel):
     num_failures: Count
     files: dict[str, FileInfo]
     environment: Environment
-    notes: list[Note] = []
+    notes: list[Note] = pydantic.Field(default_factory=list)
 
 
 class SourceFile(StrictModel):

@@ -1,5 +1,8 @@
 """What a process checks before it embeds; other devices than those of the CPU are simulated."""
 
+import subprocess
+import sys
+
 import jax
 import pytest
 
@@ -45,3 +48,19 @@ def test_accelerators_are_taken(monkeypatch, temporary):
     monkeypatch.setattr(jax, "default_backend", lambda: "tpu")
     check_device("auto")
     assert {path.name for path in temporary.iterdir()} == {"lit-embed-tpu-0.lock", "lit-embed-tpu-1.lock"}
+
+
+def test_a_platform_that_jax_does_not_have_is_one_sentence(monkeypatch):
+    """JAX has chosen its devices in this process already, so that another one is asked."""
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda")
+    code = """if True:
+        from lit_precompute.precompute.device_locks import DeviceError
+        from lit_precompute.precompute.machine import check_device
+        try:
+            check_device("auto")
+        except DeviceError as error:
+            print(error)
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("JAX finds no device with JAX_PLATFORMS=cuda: ")
+    assert len(done.stdout.splitlines()) == 1

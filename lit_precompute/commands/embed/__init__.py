@@ -5,6 +5,7 @@ from typing import Annotated
 
 import tyro
 
+from lit_precompute.commands.arguments import expand_homes, refuse_repeated
 from lit_precompute.commands.console import (
     DEBUG_HELP,
     errors_as_messages,
@@ -24,6 +25,7 @@ from lit_precompute.commands.pipes import quiet_when_pipe_closes
 def main() -> None:
     """Entry point of `lit-embed`; exits with 0, 1 (the job failed), 2 (wrong input) or 130 (interrupted)."""
     take_debug_flag(sys.argv)
+    expand_homes(sys.argv)
     commands = (
         Annotated[Run, tyro.conf.subcommand("run")]
         | Annotated[Plan, tyro.conf.subcommand("plan")]
@@ -40,5 +42,6 @@ def main() -> None:
             return_unknown_args=True,
             config=(tyro.conf.OmitSubcommandPrefixes,),
         )
+        refuse_repeated(sys.argv, beam_flags)
         find_modules_here()
         command.run(make_console(), beam_flags)

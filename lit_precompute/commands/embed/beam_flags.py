@@ -4,6 +4,9 @@ import argparse
 from collections.abc import Sequence
 from typing import NoReturn
 
+from lit_precompute.commands.arguments import stray_words
+from lit_precompute.commands.embed.flags import did_you_mean, flag_names
+from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.engines.flags import runner_of, without_job_server_flags
 
 
@@ -39,5 +42,7 @@ def check_beam_flags(flags: Sequence[str]) -> None:
     _, unknown = beam_parser().parse_known_args(list(flags))
     if unknown := without_job_server_flags(unknown, runner=runner_of(flags)):
         raise ValueError(
-            f"unknown options {' '.join(unknown)}: neither lit-embed nor Apache Beam has them; see lit-embed run --help"
+            stray_words(unknown)
+            or f"unknown options {' '.join(unknown)}: neither lit-embed nor Apache Beam has them"
+            f"{did_you_mean(unknown[0], flag_names(EmbedOptions)) or '; see lit-embed run --help'}"
         )

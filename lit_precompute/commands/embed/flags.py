@@ -1,10 +1,11 @@
 """Nested options as flat flags: `--resolution`, not `--options.tower.resolution`."""
 
 import dataclasses
+import difflib
 import inspect
 import re
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
 import tyro
@@ -18,6 +19,7 @@ _NAMES = {
     **{f"source.columns.{name}": f"{name}-column" for name in ("image", "text", "texts", "label", "key")},
     "source.columns.named": "named-text",
 }
+_SIMILAR = 0.75  # of 1, so that --batchsize is like --batch-size, and --source is like nothing of Beam's
 NOTHING_FIXED: Mapping[str, Any] = {}
 
 
@@ -86,3 +88,23 @@ def flat_flags(
     # One line per field: tyro keeps a docstring's line breaks.
     make.__doc__ = re.sub(r"\n {4,}", " ", inspect.cleandoc(options.__doc__ or ""))
     return Annotated[options, tyro.conf.arg(name="", constructor=make)]
+
+
+def flag_names(options: type, names: Mapping[str, str] = _NAMES, prefix: str = "") -> list[str]:
+    """Returns the flags that `flat_flags` makes of the options, with their dashes."""
+    hints = typing.get_type_hints(options)
+    found: list[str] = []
+    for field in dataclasses.fields(options):
+        path = prefix + field.name
+        if dataclasses.is_dataclass(hints[field.name]):
+            found += flag_names(hints[field.name], names, f"{path}.")
+        else:
+            found.append(f"--{names.get(path, field.name.replace('_', '-'))}")
+    return found
+
+
+def did_you_mean(flag: str, known: Sequence[str]) -> str:
+    """Returns "; did you mean --batch-size?" for a flag that is much like a known one, else ""."""
+    name = flag.partition("=")[0].replace("_", "-")
+    likely = difflib.get_close_matches(name, known, n=1, cutoff=_SIMILAR)
+    return f"; did you mean {likely[0]}?" if likely else ""

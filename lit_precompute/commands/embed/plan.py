@@ -10,6 +10,7 @@ import rich.console
 from lit_precompute.commands.console import is_debugging, print_json
 from lit_precompute.commands.embed.beam_flags import check_beam_flags
 from lit_precompute.commands.embed.flags import flat_flags
+from lit_precompute.commands.embed.run import of_each_tower
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.precompute.extra import check_embed_extra
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
     _Options = EmbedOptions
 else:
-    # What is not written to needs no name, and towers may be named by --towers.
-    _Options = flat_flags(EmbedOptions, defaults={"output": "output", "tower.name": "", "source.path": ""})
+    # What is not written to needs no name; --print-prices needs no source.
+    _Options = flat_flags(EmbedOptions, defaults={"output": "planned-output", "tower.name": "", "source.path": ""})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,8 +40,8 @@ class Plan:
     """
 
     options: _Options
-    towers: str = ""
-    """Several towers side by side, instead of --tower: names with commas between them."""
+    towers: str | None = None
+    """Several towers side by side, instead of --tower: NAME[@WEIGHTS][+OPTION=VALUE],... as for `lit-embed run`."""
     sample: int = 0
     """Time this many rows here: really read, decoded and embedded, by towers with random weights."""
     rate: str = ""
@@ -88,10 +89,8 @@ class Plan:
     def _estimate(self, console: rich.console.Console, beam_flags: list[str]) -> "JobEstimate":
         from lit_precompute.pipelines.estimates.job import Wanted, estimate_job
         from lit_precompute.pipelines.estimates.prices import read_prices
-        from lit_precompute.precompute.sources.spec_text import parse_spec
 
         wanted = Wanted(
-            towers=self.towers or self.options.tower.name,
             sample=self.sample,
             rate=self.rate,
             machines=self.machines,
@@ -102,13 +101,11 @@ class Plan:
         )
         if not self.options.source.path:
             raise ValueError("--source is missing: give a path, a pattern, a folder or a URL")
-        if self.towers and self.options.tower.name:
-            raise ValueError("--tower and --towers are both given: give one of them")
+        jobs = of_each_tower(self.options, self.towers)
         prices = read_prices(self.prices)
-        source = parse_spec(self.options.source.path, self.options.source)
         with ProgressDisplay(rich.console.Console(stderr=True) if self.json else console) as display:
             return estimate_job(
-                dataclasses.replace(self.options, source=source),
+                jobs,
                 wanted,
                 prices=prices,
                 beam_flags=beam_flags,

@@ -1,9 +1,12 @@
 """`lit-embed run`: runs the embedding job, shows its progress and reports the result."""
 
+import contextlib
 import dataclasses
 import logging
 import os
+import sys
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import rich.console
@@ -14,8 +17,11 @@ from lit_precompute.commands.embed.flags import flat_flags
 from lit_precompute.commands.progress import Display, ProgressDisplay
 from lit_precompute.commands.stopping import INTERRUPTED, StopRequest, interruptible
 from lit_precompute.pipelines.embed.errors import EmbedError
-from lit_precompute.pipelines.embed.launch import EmbedProgress, EmbedStopped, Launch
+from lit_precompute.pipelines.embed.following import EmbedStopped
+from lit_precompute.pipelines.embed.launch import Launch
 from lit_precompute.pipelines.embed.options import EmbedOptions
+from lit_precompute.pipelines.embed.progress import EmbedProgress
+from lit_precompute.pipelines.embed.retry import RetriedRows
 from lit_precompute.pipelines.embed.several_towers import with_each_tower
 from lit_precompute.precompute.sources.spec_text import parse_spec
 from lit_precompute.schemas import Manifest
@@ -61,7 +67,7 @@ class Run:
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         with interruptible(_HOW_TO_RESUME):
             check_beam_flags(beam_flags)
-            options, *others = self._of_each_tower()
+            options, *others = of_each_tower(self.options, self.towers)
             with ProgressDisplay(console) as display:
                 launch = Launch(
                     options,
@@ -76,17 +82,22 @@ class Run:
             else:
                 _submit(launch, console, absolute(self.options.output))
 
-    def _of_each_tower(self) -> list[EmbedOptions]:
-        """Returns what to embed with each tower."""
-        options, tower = self.options, self.options.tower.name
-        options = dataclasses.replace(options, source=parse_spec(options.source.path, options.source))
-        if self.towers is None:
-            if not tower:
-                raise ValueError("--tower is missing: give a name of `lit-embed towers`, or several as --towers a,b")
-            return [options]
-        if tower:
-            raise ValueError(f"--tower {tower} and --towers {self.towers}: give one; --towers lists several towers")
-        return with_each_tower(options, self.towers)
+
+def of_each_tower(options: EmbedOptions, towers: str | None) -> list[EmbedOptions]:
+    """Returns what to embed with each tower: with that of `--tower`, or those of `--towers`.
+
+    Raises:
+      ValueError: neither is given, or both, or they are not written as they should be.
+    """
+    tower = options.tower.name
+    options = dataclasses.replace(options, source=parse_spec(options.source.path, options.source))
+    if towers is None:
+        if not tower:
+            raise ValueError("--tower is missing: give a name of `lit-embed towers`, or several as --towers a,b")
+        return [options]
+    if tower:
+        raise ValueError(f"--tower {tower} and --towers {towers}: give one; --towers lists several towers")
+    return with_each_tower(options, towers)
 
 
 def _run(launch: Launch, console: rich.console.Console) -> None:
@@ -100,17 +111,33 @@ def _run(launch: Launch, console: rich.console.Console) -> None:
                 lambda progress: display.show(describe(progress), progress.num_done, progress.num_rows),
                 lambda: _quietly(stop()),
             )
-        except EmbedStopped:
-            fail(f"interrupted; {_HOW_TO_RESUME}", INTERRUPTED)
+        except EmbedStopped as stopped:
+            with _ending_at_once(stopped.is_hanging):
+                fail(f"interrupted; {_HOW_TO_RESUME}", INTERRUPTED)
         except EmbedError as error:
-            fail(error, status=1, with_traceback=error.is_bug)
+            with _ending_at_once(error.is_hanging):
+                fail(error, status=1, with_traceback=error.is_bug)
     seconds = time.monotonic() - started_s
     for dataset, manifest in zip(launch.datasets, manifests, strict=True):
-        num_embedded = 0 if dataset.is_finished else manifest.ledger.rows_read - dataset.count_rows(launch.plan)
+        num_embedded = dataset.num_embedded(manifest)
         num_retried = launch.num_retried if dataset is launch.datasets[-1] else 0
         say_result(console, dataset.options.output, manifest, seconds, num_embedded, num_retried)
+        if dataset.retry is not None:
+            console.print(describe_retry(dataset.retry.outcome(manifest)))
     if bottleneck := launch.bottleneck():
         console.print(bottleneck)
+
+
+@contextlib.contextmanager
+def _ending_at_once(is_hanging: bool) -> Iterator[None]:
+    """Ends the process where the block exits, if a unit does not end: the interpreter would wait for it."""
+    try:
+        yield
+    except SystemExit as end:
+        if is_hanging:
+            sys.stderr.flush()
+            os._exit(int(end.code or 0))
+        raise
 
 
 def _submit(launch: Launch, console: rich.console.Console, output: str) -> None:
@@ -168,6 +195,14 @@ def describe(progress: EmbedProgress) -> str:
         words += f"  {progress.rows_per_second:,.0f} rows/s  {duration(left_s)} left"
     words += f"  {progress.num_failures:,} failed" if progress.num_failures else ""
     return words + (f"  {counted(progress.num_retried, 'read')} retried" if progress.num_retried else "")
+
+
+def describe_retry(retried: RetriedRows) -> str:
+    """Returns one line with what came of rows that were attempted again."""
+    attempted = f"{counted(retried.num_attempted, 'row')} attempted again"
+    if retried.num_more < 0:
+        return f"{attempted}; {counted(-retried.num_more, 'row')} more than before failed"
+    return f"{attempted}; {retried.num_more:,} of them now have embeddings"
 
 
 def say_result(

@@ -6,8 +6,6 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-import jax
-
 from lit_precompute.pipelines.embed import counters
 from lit_precompute.pipelines.embed.attempts import SIGN_EVERY_S
 from lit_precompute.pipelines.embed.markers import ShardMarker
@@ -17,6 +15,7 @@ from lit_precompute.pipelines.embed.reporting.unit_report import Machine, UnitRe
 from lit_precompute.pipelines.embed.reporting.worker import worker_name
 from lit_precompute.pipelines.embed.worker_dataset import WorkerDataset
 from lit_precompute.precompute.embedding import where_to_decode
+from lit_precompute.precompute.machine import num_devices
 from lit_precompute.precompute.options import DecodingOptions
 from lit_precompute.precompute.timing import EmbedTimes
 from lit_precompute.precompute.tower_batches import EmbeddedBatch
@@ -94,7 +93,7 @@ def count_leftovers() -> None:
 def _machine(device: str, decoding: DecodingOptions) -> Machine:
     return Machine(
         device=device,
-        num_devices=jax.local_device_count(),
+        num_devices=num_devices(),
         cores=os.cpu_count() or 1,
         decode_in=where_to_decode(decoding.decode_in),
         decode_workers=decoding.count_workers(),

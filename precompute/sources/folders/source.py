@@ -13,7 +13,7 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from lit_precompute.precompute.images.errors import ImageError, Reason
@@ -42,12 +42,17 @@ _TEXTS_AHEAD, _READING_THREADS = 64, 16
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FolderSource:
-    """See `Source`. Made by `make_folder`."""
+    """See `Source`. Made by `make_folder`.
+
+    Attributes:
+      now: returns where a folder is that may have moved; the opener follows by itself.
+    """
 
     path: str
     kind: str
     columns: SourceColumns
     opener: Opener
+    now: Callable[[str], str] = str
 
     @property
     def options(self) -> Mapping[str, Any]:
@@ -61,7 +66,7 @@ class FolderSource:
 
     def files(self) -> list[ListedFile]:
         """Returns the folders."""
-        names = _list(self.path, below=False)
+        names = _list(self.now(self.path), below=False)
         folders = [name for name in names.folders if not is_hidden(name)]
         if odd := next((name for name in folders if key_of(name) != name), None):
             raise SourceError(f"{self.path}: the name of the folder {key_of(odd)} is not UTF-8; rename it")
@@ -73,7 +78,7 @@ class FolderSource:
 
     def look(self, file: ListedFile, rows_per_slice: int) -> FileLook:
         """Lists a folder."""
-        images = _images_in(self._root, file.path, self._suffixes)
+        images = _images_in(self.now(self._root), self.now(file.path), self._suffixes)
         num_rows, version = len(images.names), images.version()
         starts = range(0, num_rows, rows_per_slice)
         stops = [min(start + rows_per_slice, num_rows) for start in starts]
@@ -135,14 +140,14 @@ class FolderSource:
         return IMAGE_SUFFIXES if is_default else (self.columns.image.lower().removeprefix("."),)
 
     def _images_of(self, part: FileSlice) -> Images:
-        return _listed_once(self._root, part.path, self._suffixes, part.version)
+        return _listed_once(self.now(self._root), self.now(part.path), self._suffixes, part.version)
 
     def _key(self, folder: str, name: str) -> str:
         return key_of(f"{folder}/{name}"[len(self._root) + 1 :])
 
     def _hidden_folders(self, folder: str) -> Iterator[Note]:
         if folder == self._root and (
-            hidden := [name for name in _list(folder, below=False).folders if is_hidden(name)]
+            hidden := [name for name in _list(self.now(folder), below=False).folders if is_hidden(name)]
         ):
             yield Note(what="hidden folder, or one of the system, left out", count=len(hidden), first=key_of(hidden[0]))
 

@@ -137,7 +137,7 @@ def test_the_sheet_shows_images_texts_and_faults(table, monkeypatch, capsys, tmp
     ("command", "message"),
     [
         (("gone.csv",), r"gone.csv: cannot be opened"),
-        (("x.xyz",), "unknown format; a source is "),
+        (("x.xyz",), "x.xyz: no such file or folder; check the path"),
         (("t.tsv?imag=file",), "unknown name 'imag'"),
         (("t.tsv?text=a", "--text-column", "b"), "text is 'a', but 'b' by --text-column: give it once"),
         (("t.tsv", "--sheet", "sheet.png"), "--sheet must end in .html, got 'sheet.png'"),

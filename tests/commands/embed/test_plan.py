@@ -37,7 +37,7 @@ def test_the_table_has_a_column_for_each_tower(table, monkeypatch, capsys):
     assert "rows     30, counted" in said
     assert "shards   4 shards of up to 8 rows" in said
     assert "of the 10.0 MB that Dataflow takes" in said
-    assert not list(table.parent.glob("output*"))
+    assert not list(table.parent.glob("planned-output*"))
 
 
 def test_a_command_line_of_run_is_taken(table, monkeypatch, capsys):
@@ -112,8 +112,11 @@ def test_a_hundred_thousand_files_in_a_store_take_less_than_a_minute(monkeypatch
     ("command", "message"),
     [
         (("--tower", NAME), "--source is missing"),
-        (("--source", "captions.tsv"), "--tower is missing"),
-        (("--source", "captions.tsv", "--tower", NAME, "--towers", "a,b"), "--tower and --towers are both given"),
+        (("--source", "captions.tsv"), "--tower is missing: give a name of"),
+        (
+            ("--source", "captions.tsv", "--tower", NAME, "--towers", "a,b"),
+            f"--tower {NAME} and --towers a,b: give one",
+        ),
         (("--source", "gone.tsv", "--tower", NAME), "gone.tsv: cannot be opened"),
         (("--source", "captions.tsv", "--tower", NAME, "--prices", "gone.toml"), "gone.toml: No such file"),
         (("--source", "captions.tsv", "--tower", NAME, "--machine_tpe=x"), "unknown options --machine_tpe=x"),

@@ -9,7 +9,8 @@ import threading
 import pytest
 
 from lit_precompute.pipelines.embed.errors import EmbedError
-from lit_precompute.pipelines.embed.launch import EmbedStopped, Launch
+from lit_precompute.pipelines.embed.following import EmbedStopped
+from lit_precompute.pipelines.embed.launch import Launch
 from lit_precompute.pipelines.embed.markers import Markers
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.embed.process_registry import PROCESS
@@ -17,6 +18,7 @@ from lit_precompute.precompute.embedding import TowerUse
 from lit_precompute.precompute.options import DecodingOptions
 from lit_precompute.precompute.sources.spec import SourceSpec
 from lit_precompute.schemas.checking.verification import verify
+from lit_precompute.schemas.claims import ClaimError
 from lit_precompute.towers.options import ImageTowerOptions
 from tests.pipelines.embed.making import write_source
 from tests.schemas.making import files_of
@@ -73,6 +75,17 @@ def _stopped_before_the_first_batch(options):
         Launch(options).run(lambda progress: asked.set(), should_stop)  # reports after it has asked should_stop
     finally:
         del preparer.prepare
+
+
+@pytest.mark.parametrize("inside", ["source/out", "source"])
+def test_an_output_in_the_folder_of_images_is_refused_before_any_work(options, tmp_path, inside):
+    source = dataclasses.replace(options.source, path=f"{tmp_path}/source/", format="folder")
+    output = tmp_path / inside
+    with pytest.raises(
+        ClaimError, match=f"{output}: (is in the folder of images that is to be|contains files that do)"
+    ):
+        Launch(dataclasses.replace(options, source=source, output=str(output)))
+    assert not (tmp_path / "source/out").exists()
 
 
 def test_too_many_failures_are_an_error_that_lists_them(options):

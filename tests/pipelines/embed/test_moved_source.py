@@ -5,6 +5,8 @@ import pathlib
 import shutil
 import tarfile
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from lit_precompute.pipelines.embed.job_directory import JobDirectory
@@ -34,6 +36,34 @@ def _write_tars(folder):
                     file.addfile(info, io.BytesIO(data))
 
 
+def _write_images(folder):
+    for place in (folder, folder / "below"):
+        place.mkdir()
+        for number in range(8):
+            (place / f"{number}.png").write_bytes(draw_image(number) if number else b"no image")
+            (place / f"{number}.txt").write_text("words")
+
+
+def _write_classes(folder):
+    for name in ("cat", "dog"):
+        (folder / name).mkdir(parents=True)
+        for number in range(8):
+            (folder / name / f"{number}.png").write_bytes(draw_image(number) if number else b"no image")
+
+
+def _write_img2dataset(folder):
+    for shard in ("00000", "00001"):
+        (folder / shard).mkdir(parents=True)
+        keys = [f"{shard}{number:04d}" for number in range(8)]
+        for number, key in enumerate(keys):
+            (folder / shard / f"{key}.webp").write_bytes(draw_image(number) if number else b"no image")
+        columns = {"key": keys, "caption": ["words"] * 8, "status": ["success"] * 8, "error_message": [""] * 8}
+        columns |= {name: [40] * 8 for name in ("width", "height", "original_width", "original_height")}
+        pq.write_table(pa.table(columns), folder / f"{shard}.parquet")
+
+
+_WRITERS = {"tars": _write_tars, "images": _write_images, "classes": _write_classes, "img2dataset": _write_img2dataset}
+
 # The kind of source; its path in `tmp_path` at the first launch; the folder to work in, and the path, at the second.
 # Before the second launch `data` is also reachable as `moved/data`.
 PLACES = {
@@ -50,6 +80,9 @@ PLACES = {
     "tars by a range": ("tars", "{here}/data/{{00..02}}.tar", "data", "{{00..02}}.tar"),
     "a folder of tars, then moved": ("tars", "data", ".", "moved/data"),
     "a folder of tars, then a pattern": ("tars", "data", ".", "moved/data/0?.tar"),
+    "a folder of images, then renamed": ("images", "data", ".", "moved/photos/"),
+    "class folders, then renamed": ("classes", "{here}/data/", ".", "moved/photos"),
+    "img2dataset's files, then renamed": ("img2dataset", "data", ".", "moved/photos"),
 }
 
 
@@ -62,7 +95,7 @@ def test_the_same_content_elsewhere_is_the_same_job(tmp_path, monkeypatch, capsy
     if kind == "table":
         write_source(tmp_path / "data", 20)
     else:
-        _write_tars(tmp_path / "data")
+        _WRITERS[kind](tmp_path / "data")
 
     def launch(source, output):
         return run(monkeypatch, *arguments(pathlib.Path(source), tmp_path / output, weights, rows_per_shard=7))
@@ -79,6 +112,8 @@ def test_the_same_content_elsewhere_is_the_same_job(tmp_path, monkeypatch, capsy
         shutil.move(tmp_path / "data", tmp_path / "moved/data")
         if second.endswith("words.tsv"):
             (tmp_path / "moved/data/captions.tsv").rename(tmp_path / second)
+        if "photos" in second:
+            (tmp_path / "moved/data").rename(tmp_path / second)
     monkeypatch.chdir(tmp_path / folder)
     assert launch(second, "out") == 0
     assert files_of(tmp_path / "out") == files_of(tmp_path / "whole")

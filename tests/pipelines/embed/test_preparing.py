@@ -24,6 +24,12 @@ def _not_yet(*_, **__):
     raise RuntimeError("not yet")
 
 
+def test_a_device_that_is_not_there_is_wrong_input_and_leaves_nothing(tmp_path, monkeypatch, source, capsys):
+    assert run(monkeypatch, *arguments(source, tmp_path / "out", device="tpu")) == 2
+    assert capsys.readouterr().err.startswith("error: --device tpu was asked for, and JAX found only")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_batch_size_that_is_not_given_is_chosen_once_and_kept(tmp_path, monkeypatch, source, capsys):
     command = arguments(source, tmp_path / "out")
     place = command.index("--batch-size")

@@ -8,9 +8,11 @@ import pytest
 from PIL import Image
 
 from lit_precompute.pipelines.embed.job_directory import JobDirectory
+from lit_precompute.pipelines.embed.reporting.job_report import read_report
 from lit_precompute.precompute.images import ahead
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.checking.verification import verify
+from lit_precompute.schemas.storage import open_folder
 from tests.pipelines.embed import second_tower
 from tests.pipelines.embed.making import BAD, arguments, run, write_source
 from tests.schemas.making import files_of
@@ -86,6 +88,8 @@ def test_one_pass_gives_the_datasets_of_two_jobs_and_decodes_each_image_once(sou
         with EmbeddingDataset.open(tmp_path / "out" / folder) as dataset:
             failed = dataset.failures().to_pylist()
         assert len(failed) == num_failures
+        report = read_report(open_folder(tmp_path / "out" / folder))
+        assert (report.rows_read, report.rows_failed) == (NUM_IMAGES + len(BAD), num_failures)
         assert ("strip.png" in {row["key"] for row in failed}) == (folder == FOLDER)
 
 

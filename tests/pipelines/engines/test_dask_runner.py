@@ -94,6 +94,29 @@ def test_lit_embed_on_two_processes_here_gives_the_bytes_of_a_job_in_this_one(tm
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.slow
+def test_failed_rows_are_attempted_again_on_two_processes(tmp_path, monkeypatch, capfd):
+    """The launcher reads no source: the worker that has the plan takes the finished dataset back into a job."""
+    (tmp_path / "towers_of_dask.py").write_text(_TOWERS)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{ROOT}")
+    table = write_source(tmp_path / "source", 20)
+    given = {"weights": write_weights(tmp_path / "weights.npz"), "tower": f"towers_of_dask:{NAME}"}
+    assert run(monkeypatch, *arguments(table, tmp_path / "alone", **given)) == 0
+    image = tmp_path / "source/017.png"
+    image.rename(tmp_path / "away.png")
+    assert run(monkeypatch, *arguments(table, tmp_path / "out", **given)) == 0
+    (tmp_path / "away.png").rename(image)
+    capfd.readouterr()
+    command = [*arguments(table, tmp_path / "out", **given), "--retry-failures", "--runner=DaskRunner"]
+    assert run(monkeypatch, *command) == 0
+    said, errors = capfd.readouterr()
+    assert errors == ""
+    assert "2 rows attempted again; 1 of them now have embeddings" in said  # bad/missing.png stays missing
+    assert "9 rows in " in said  # two shards, of eight rows and of one
+    assert files_of(tmp_path / "out") == files_of(tmp_path / "alone")
+
+
 def test_a_worker_is_killed_in_the_middle_and_the_other_goes_on(address, tmp_path):
     """The last one: the cluster has one worker less then."""
     assert jobs.check_killed_worker(_flags(address), tmp_path, patience_s=LIMIT_S)

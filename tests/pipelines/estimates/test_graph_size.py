@@ -16,7 +16,7 @@ OPTIONS = EmbedOptions(source=SourceSpec("fake"), tower=ImageTowerOptions(name="
 
 def _bytes(num_files, *, num_units=10, looks_here=False):
     files = [ListedFile(path=f"gs://bucket/{number:06}.tar") for number in range(num_files)]
-    return graph_bytes(OPTIONS, FakeSource({}), files, num_units=num_units, looks_here=looks_here)
+    return graph_bytes([OPTIONS], FakeSource({}), files, num_units=num_units, looks_here=looks_here)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")

@@ -5,8 +5,9 @@ import dataclasses
 import pytest
 
 from lit_precompute.pipelines.embed.options import EmbedOptions
+from lit_precompute.pipelines.embed.several_towers import with_each_tower
 from lit_precompute.pipelines.estimates.estimate import START_UP_S
-from lit_precompute.pipelines.estimates.job import Wanted, estimate_job, towers_of
+from lit_precompute.pipelines.estimates.job import Wanted, estimate_job
 from lit_precompute.pipelines.estimates.prices import read_prices
 from lit_precompute.precompute.sources.spec import SourceSpec
 from lit_precompute.towers.options import ImageTowerOptions
@@ -30,8 +31,9 @@ def options(tmp_path_factory):
 
 
 def _estimate(options, *beam_flags, **wanted):
-    wanted = Wanted(**{"towers": NAME, **wanted})
-    return estimate_job(options, wanted, prices=read_prices(), beam_flags=beam_flags)
+    towers = wanted.pop("towers", NAME)
+    jobs = with_each_tower(dataclasses.replace(options, tower=ImageTowerOptions(name="")), towers)
+    return estimate_job(jobs, Wanted(**wanted), prices=read_prices(), beam_flags=beam_flags)
 
 
 def test_hours_and_dollars_on_dataflow_by_hand(options):
@@ -135,7 +137,6 @@ def test_another_region_is_noted(options):
         ({"machines": 0}, "--machines must be >= 1, got 0"),
         ({"hours": 0.0}, "--hours must be > 0, got 0"),
         ({"epochs": (0,)}, "--epochs must be >= 1, got 0"),
-        ({"towers": ""}, "--tower is missing"),
         ({"towers": "nothing-like-it"}, "unknown tower 'nothing-like-it'"),
     ],
 )
@@ -147,12 +148,3 @@ def test_wrong_wishes_are_errors(options, wanted, message):
 def test_too_few_hours_for_any_number_of_machines_are_an_error(options):
     with pytest.raises(ValueError, match=r"--hours 0.01: a machine needs 3.0 minutes until it embeds; give more"):
         _estimate(options, *DATAFLOW, rate="1", hours=0.01)
-
-
-def test_towers_have_the_other_options_and_weights_of_their_own():
-    given = ImageTowerOptions(name="", weights="w.npz", resolution=64)
-    first, second = towers_of("a@hf://x, b", given)
-    assert (first.name, first.weights, first.resolution) == ("a", "hf://x", 64)
-    assert (second.name, second.weights) == ("b", "w.npz")
-    with pytest.raises(ValueError, match="--towers a,a: a tower is given twice"):
-        towers_of("a,a", given)

@@ -61,6 +61,50 @@ def test_a_folder_of_several_formats_is_refused_with_what_to_do(tmp_path):
     assert len(rows_of(look(tmp_path, format="csv"))) == 1
 
 
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("absent", "absent: no such file or folder; check the path$"),
+        ("absent/", "absent/: no such file or folder; check the path$"),
+        ("empty", "empty: the folder is empty; hidden files do not count$"),
+        ("*.data", r"\*\.data: no such files$"),
+        (
+            "coco.json",
+            r"coco.json: unknown format; write JSON as lines, one object for each image \(\.jsonl\); a source is",
+        ),
+        ("cat.JPG", "cat.JPG: unknown format; give the folder of an image, or a table that lists it; a source is"),
+        ("t.xls", r"t\.xls: unknown format; a source is a \.tar file, "),
+    ],
+)
+def test_a_path_that_is_no_source_is_refused_with_what_is_wrong(tmp_path, path, message):
+    (tmp_path / "empty").mkdir()
+    for name in ("coco.json", "cat.JPG", "t.xls"):
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(SourceError, match=message):
+        make_source(SourceSpec(f"{tmp_path}/{path}"))
+
+
+def test_rows_in_another_format_are_not_left_out_in_silence(tmp_path):
+    for name in ("0.tar", "1.tar", "t.csv"):
+        (tmp_path / name).touch()
+    message = (
+        r"the folder has files of webdataset and others, such as t\.csv, which would be left out: give a pattern, such "
+        r"as '.*/\*\.tar', or --source-format webdataset to leave them out$"
+    )
+    with pytest.raises(SourceError, match=message):
+        recognise_source(SourceSpec(str(tmp_path)))
+    assert recognise_source(SourceSpec(str(tmp_path), format="webdataset")).name == "webdataset"
+    assert recognise_source(SourceSpec(f"{tmp_path}/*.tar")).name == "webdataset"
+
+
+@pytest.mark.parametrize("data", ["tar", "tfrecord"])
+def test_what_bears_the_names_of_the_files_belongs_to_them(tmp_path, data):
+    """As img2dataset writes them."""
+    for name in (f"00000.{data}", "00000.parquet", "00000_stats.json", f"00001.{data}", "00001.parquet", ".hidden.csv"):
+        (tmp_path / name).touch()
+    assert recognise_source(SourceSpec(str(tmp_path))).name == {"tar": "webdataset"}.get(data, data)
+
+
 def test_files_without_rows_among_others_are_fine_and_alone_are_not(tmp_path):
     (tmp_path / "a.csv").write_text("path,text\n")
     with pytest.raises(SourceError, match="no rows; a table needs at least one after its header"):

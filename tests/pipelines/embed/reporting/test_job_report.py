@@ -14,7 +14,7 @@ from lit_precompute.precompute.sources.table import source as table_source
 from lit_precompute.schemas import ShardWriter
 from lit_precompute.schemas.checking.verification import verify
 from lit_precompute.schemas.storage import DatasetError, open_folder
-from tests.pipelines.embed.making import BAD, arguments, run, write_source
+from tests.pipelines.embed.making import BAD, arguments, draw_image, run, write_source
 from tests.schemas.making import files_of
 
 pytestmark = [
@@ -78,6 +78,18 @@ def test_it_is_no_part_of_the_dataset(tmp_path, monkeypatch, source):
     assert verify(tmp_path / "one") == []
     assert run(monkeypatch, *arguments(source, tmp_path / "one")) == 0  # finished, all the same
     assert read_report(open_folder(tmp_path / "one")) is None
+
+
+def test_a_retry_of_failed_rows_times_what_it_embeds_again_and_counts_all_rows(tmp_path, monkeypatch):
+    table = write_source(tmp_path / "source")
+    assert run(monkeypatch, *arguments(table, tmp_path / "out")) == 0
+    (tmp_path / "source/bad/missing.png").write_bytes(draw_image(1))
+    assert run(monkeypatch, *arguments(table, tmp_path / "out"), "--retry-failures") == 0
+    report = _report(tmp_path / "out")
+    assert (report.rows_read, report.rows_embedded, report.rows_failed) == (45, 41, 4)
+    assert (report.num_units, report.num_timed) == (6, 1)
+    assert sum(launch.num_rows for launch in report.launches) == 8
+    assert verify(tmp_path / "out") == []
 
 
 def _slower(function, seconds):
