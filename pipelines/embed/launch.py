@@ -97,7 +97,7 @@ class Launch:
         from lit_precompute.pipelines.engines import runners
         from lit_precompute.pipelines.engines.submission import checked_flags
 
-        runners.check_runner(list(beam_flags))
+        runners.check_runner(beam_flags)
         self._embeds_here = runners.embeds_here(beam_flags)
         options = self._options
         places = {"--source": options.source.path, "--output": options.output, "--weights": options.tower.weights}

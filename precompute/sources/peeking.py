@@ -59,8 +59,14 @@ class HasFields(Protocol):
         ...
 
 
-def peek_into(source: Source, file: ListedFile, max_rows: int) -> Peek:
+def peek_into(source: Source, file: ListedFile, max_rows: int, *, is_alone: bool = True) -> Peek:
     """Returns the beginning of a file.
+
+    Args:
+      source: the source.
+      file: one of its files.
+      max_rows: rows to read, at most.
+      is_alone: whether it has no other files: without rows, a file among others is fine.
 
     Raises:
       StorageError: a server or store does not answer.
@@ -71,13 +77,15 @@ def peek_into(source: Source, file: ListedFile, max_rows: int) -> Peek:
             return source.peek(file, max_rows)
         if isinstance(source, HasFields):
             fields = source.fields(file)
-        return dataclasses.replace(_look(source, file, max_rows), fields=fields)
+        return dataclasses.replace(_look(source, file, max_rows, is_alone=is_alone), fields=fields)
     except SourceError as error:
         return Peek(fields=fields, fault=str(error))
 
 
-def _look(source: Source, file: ListedFile, max_rows: int) -> Peek:
+def _look(source: Source, file: ListedFile, max_rows: int, *, is_alone: bool) -> Peek:
     look = source.look(file, max_rows)
+    if not look.slices and not is_alone:
+        return Peek(num_rows=0, is_exact=True)
     survey = source.survey([look])
     rows = (row for part in look.slices for row in source.read(part, survey.tables))
     known = [part.num_rows for part in look.slices if part.num_rows is not None]
