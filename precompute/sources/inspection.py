@@ -189,7 +189,8 @@ def _all_rows(files: Sequence[ListedFile], peeks: Sequence[Peek]) -> tuple[int |
 def _odd_rows(sample: Sequence[Example], on_repeated_keys: str) -> list[str]:
     found: list[str] = []
     of_all = f"of the {counted(len(sample), 'row')} read"
-    if empty := sum(not row.texts and not any(row.named.values()) for row in sample):
+    empty = sum(not row.texts and not any(row.named.values()) for row in sample)
+    if empty and not (empty == len(sample) and all(row.label for row in sample)):  # labels alone are to evaluate with
         found.append(f"rows without a text: {empty:,} {of_all}")
     key, times = next(iter(collections.Counter(row.key for row in sample).most_common(1)), ("", 0))
     if times > 1:
