@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help environment demo test test-fast test-slow format lint types servers dataflow containers oracles engines bench docs lock clean
+.PHONY: help environment demo test test-fast test-slow format lint types servers dataflow containers oracles engines faults bench docs lock clean
 
 help:
 	@echo "make demo     embed, tune and evaluate on real images; about two minutes after set-up"
@@ -11,6 +11,7 @@ help:
 	@echo "make containers  run what the workers' image for CPUs runs, without Docker"
 	@echo "make oracles  recompute the reference outputs with torch and transformers, and compare"
 	@echo "make engines  run jobs on local clusters of Spark and Flink, and on Prism (needs Java 17, Maven and Go)"
+	@echo "make faults   kill, pause and starve jobs in full counts; make test has a tenth (SEED=N repeats a run)"
 	@echo "make bench    run the benchmarks against peers and floors"
 	@echo "make docs     build the documentation into build/site"
 
@@ -64,6 +65,11 @@ oracles:
 engines: environment
 	@$(PYTHON) requirements/make_environment.py .venv-engines requirements/engines.txt --on .venv
 	.venv-engines/bin/python -m pytest tests/engines
+
+# With a seed that is drawn and printed; `make faults SEED=N` draws the same faults again.
+SEED ?= random
+faults: environment servers
+	$(BIN)/python -m pytest tests/faults --faults-scale 1 --faults-seed $(SEED)
 
 # The peers that benchmarks compare with also have their own environments.
 bench: environment

@@ -17,9 +17,10 @@ for _folder in _FOLDERS:
 
 # What only embedding needs: 1.5 GB. Reading, tuning and evaluating work without it.
 _EMBED = [
-    "apache-beam>=2.70,<3",
+    "apache-beam>=2.72,<3",
     "google-crc32c>=1.5,<2",
     "packaging>=24",
+    'simplejpeg>=1.9,<2; platform_machine == "x86_64"',
     'tensorflow-cpu>=2.20,<2.22; sys_platform == "linux" and platform_machine == "x86_64"',
     'tensorflow>=2.20,<2.22; sys_platform != "linux" or platform_machine != "x86_64"',
 ]
@@ -39,6 +40,7 @@ setuptools.setup(
     python_requires=">=3.11,<3.14",
     packages=_PACKAGES,
     package_dir=_PACKAGE_DIR,
+    package_data={f"{_FACE}.pipelines.estimates": ["prices.toml"]},
     install_requires=[
         "array-record>=0.8,<0.9",
         "flax>=0.12,<0.13",

@@ -16,10 +16,13 @@ import sys
 import tempfile
 import time
 
+import numpy as np
+
 from demo import data
 from lit_precompute.precompute.images.ahead import Preparer, PreparingThreads
 from lit_precompute.precompute.images.preprocessing import load
 from lit_precompute.precompute.images.processes import PreparingProcesses
+from lit_precompute.precompute.images.reading import KeyedRead
 from lit_precompute.precompute.sources.files import read_image
 from lit_precompute.schemas.storage import open_file
 from lit_precompute.towers.preprocessing import Preprocessing
@@ -34,9 +37,11 @@ def rate(preparer: Preparer, files: list[str]) -> tuple[float, float]:
     """Returns images per second, and this process's own CPU time per image in microseconds."""
     started, own_started = time.perf_counter(), time.process_time()
     slot = None
-    for outcome in preparer.prepare(functools.partial(read_image, open_file, file) for file in files):
-        slot = outcome.copy() if slot is None else slot
-        slot[:] = outcome  # as when filling a batch
+    reads = (KeyedRead(file, functools.partial(read_image, open_file, file)) for file in files)
+    for (image,) in preparer.prepare(reads):
+        assert isinstance(image, np.ndarray)
+        slot = image.copy() if slot is None else slot
+        slot[:] = image  # as when filling a batch
     seconds, own_seconds = time.perf_counter() - started, time.process_time() - own_started
     return len(files) / seconds, 1e6 * own_seconds / len(files)
 
@@ -51,8 +56,8 @@ def alone(files: list[str]) -> float:
 
 def compare(files: list[str], num_workers: int) -> float:
     """Prints the rates; returns this process's own microseconds per image from processes."""
-    threads = PreparingThreads(PREPROCESSING, num_workers=num_workers, ahead=AHEAD)
-    processes = PreparingProcesses(PREPROCESSING, num_workers=num_workers, ahead=AHEAD)
+    threads = PreparingThreads([PREPROCESSING], num_workers=num_workers, ahead=AHEAD)
+    processes = PreparingProcesses([PREPROCESSING], num_workers=num_workers, ahead=AHEAD)
     rate(threads, files), rate(processes, files)  # warm-up
     rounds = [(alone(files), rate(threads, files), rate(processes, files)) for _ in range(ROUNDS)]
     processes.close()

@@ -8,6 +8,7 @@ import argparse
 import importlib
 import importlib.util
 import os
+import platform
 import subprocess
 import sys
 
@@ -20,6 +21,7 @@ MODULES = (
     "tensorflow",
     "lit_precompute.commands.embed",
     "lit_precompute.pipelines.embed.unit",
+    *(["simplejpeg"] if platform.machine() == "x86_64" else []),
 )
 PLUGINS = {"cpu": (), "cuda": ("jax_plugins.xla_cuda12", "jax_cuda12_plugin"), "tpu": ("libtpu",)}
 

@@ -8,7 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lit_precompute.pipelines.embed.launch import embed as embed
+    from lit_precompute.embedding import embed as embed
     from lit_precompute.pipelines.embed.options import EmbedOptions as EmbedOptions
     from lit_precompute.pipelines.embed_images import EmbedImages as EmbedImages
     from lit_precompute.pipelines.embed_images import JaxTowerHandler as JaxTowerHandler
@@ -88,7 +88,7 @@ _HOMES = {
     "link": "towers.weights.naming:link",
     "layers": "towers.layers",
     # Embedding
-    "embed": "pipelines.embed.launch:embed",
+    "embed": "embedding:embed",
     "EmbedImages": "pipelines.embed_images:EmbedImages",
     "EmbedOptions": "pipelines.embed.options:EmbedOptions",
     "JaxTowerHandler": "pipelines.embed_images:JaxTowerHandler",

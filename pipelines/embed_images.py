@@ -20,15 +20,19 @@ from apache_beam.pvalue import PCollection, TaggedOutput
 
 from lit_precompute.pipelines.embed.process_registry import PROCESS
 from lit_precompute.precompute.embedder import Embedder
-from lit_precompute.precompute.embedding import embed_examples
+from lit_precompute.precompute.embedding import TowerUse, embed_examples
+from lit_precompute.precompute.images.decoding import decode
+from lit_precompute.precompute.images.preprocessing import prepare
 from lit_precompute.precompute.machine import Device, check_device
 from lit_precompute.precompute.options import DecodingOptions, check_count, check_type
 from lit_precompute.precompute.sources.files import read_image
 from lit_precompute.precompute.sources.source import Example
 from lit_precompute.schemas.storage import open_file
+from lit_precompute.towers.loading import find_preprocessing
 from lit_precompute.towers.options import ImageTowerOptions
 
 FAILURES = "failures"
+_preprocessing = functools.lru_cache(find_preprocessing)
 
 
 class EmbedImages(beam.PTransform):
@@ -79,13 +83,13 @@ class _EmbedBatch(beam.DoFn):
 
     def setup(self) -> None:
         check_device(self._device)
-        self._embedder = PROCESS.embedder(self._tower, self._batch_size)
-        self._preparer = PROCESS.preparer(self._tower, self._batch_size, self._decoding)
+        self._uses = [TowerUse(embedder=PROCESS.embedder(self._tower, self._batch_size))]
+        self._preparer = PROCESS.preparer(self._uses, self._decoding)
 
     def process(self, element: Sequence[tuple[str, bytes | str]]) -> Iterator[Any]:
         examples = (_example(key, image) for key, image in element)
-        for batch in embed_examples(examples, self._embedder, self._preparer):
-            for example, vector in zip(batch.examples, batch.vectors, strict=True):
+        for _, batch in embed_examples(examples, self._uses, self._preparer):
+            for example, vector in zip(batch.examples, batch.vectors[0], strict=True):
                 yield example.key, np.array(vector)
             for failure in batch.failures:
                 yield TaggedOutput(FAILURES, failure)
@@ -107,7 +111,7 @@ def _given(image: bytes, max_bytes: int | None = None) -> bytes:
 class JaxTowerHandler(ModelHandler[np.ndarray, PredictionResult, Embedder]):
     """An image tower for RunInference: elements are prepared images, uint8 [resolution, resolution, 3].
 
-    `prepare(decode(data), tower.preprocessing)` prepares one; `EmbedImages` does it for encoded images.
+    `prepare` prepares one. `EmbedImages` also reads images, and lists those that cannot be read or decoded.
     """
 
     def __init__(self, tower: ImageTowerOptions, *, batch_size: int = 64, device: Device = "auto"):
@@ -121,6 +125,14 @@ class JaxTowerHandler(ModelHandler[np.ndarray, PredictionResult, Embedder]):
         super().__init__()
         self._tower, self._batch_size = tower, batch_size
         self._device: Device = device
+
+    def prepare(self, data: bytes) -> np.ndarray:
+        """Returns an encoded image as the tower takes it; needs no weights.
+
+        Raises:
+          ImageError: it cannot be decoded.
+        """
+        return prepare(decode(data), _preprocessing(self._tower))
 
     def load_model(self) -> Embedder:
         """Returns the tower on this worker's devices."""

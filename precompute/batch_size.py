@@ -27,6 +27,8 @@ _LARGEST = 1024
 _ON_CPU, _ON_ACCELERATOR = (8, 20.0), (64, 120.0)
 # Batches longer than a second or so gain nothing, and stopping has to wait for them.
 _LONGEST_BATCH_S = 2.0
+# Batches never cross units: with fewer to a unit, decoding and the devices wait for each other, or padding is embedded.
+_BATCHES_PER_UNIT = 4
 
 
 class DoesNotFitError(ValueError):
@@ -65,18 +67,23 @@ def choose(
     return [*(one for one in seen if one is not chosen), chosen]
 
 
-def probe(tower: ImageTower, *, num_rows: int | None) -> list[Measured]:
+def probe(tower: ImageTower, *, num_rows: int | None, rows_per_unit: int = sys.maxsize) -> list[Measured]:
     """Returns the batch sizes that were measured with the tower on this process's devices, the chosen one last.
 
     Args:
       tower: the tower to run.
       num_rows: number of images, if it is known; much larger batches are not tried.
+      rows_per_unit: images that are embedded together; nor are batches of more than a quarter of them.
 
     Raises:
       DoesNotFitError: not even the smallest batch fits the devices' memory.
     """
-    smallest, most_s = _ON_CPU if jax.default_backend() == "cpu" else _ON_ACCELERATOR
-    return choose(_measure(tower, num_rows or sys.maxsize, smallest * jax.local_device_count()), most_s=most_s)
+    each, most_s = _ON_CPU if jax.default_backend() == "cpu" else _ON_ACCELERATOR
+    smallest = each * jax.local_device_count()
+    largest = min(_LARGEST * jax.local_device_count(), rows_per_unit // _BATCHES_PER_UNIT)
+    if num_rows is not None:
+        largest = min(largest, 2 * num_rows - 1)
+    return choose(_measure(tower, smallest, max(smallest, largest)), most_s=most_s)
 
 
 def try_batch(embedder: Embedder) -> None:
@@ -105,9 +112,9 @@ def _memory_in_words(batch_size: int) -> Iterator[None]:
         ) from error
 
 
-def _measure(tower: ImageTower, num_rows: int, smallest: int) -> Iterator[Measured]:
+def _measure(tower: ImageTower, smallest: int, largest: int) -> Iterator[Measured]:
     batch_size = smallest
-    while batch_size <= _LARGEST * jax.local_device_count() and batch_size < 2 * max(num_rows, smallest):
+    while batch_size <= largest:
         embedder = Embedder(tower, batch_size=batch_size)
         shape = embedder.take_batch().shape
         images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)

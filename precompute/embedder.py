@@ -50,6 +50,10 @@ class Embedder:
         """Images in the compiled shape: the batch size, rounded up to a multiple of the number of devices."""
         return -(-self.batch_size // len(self._devices)) * len(self._devices)
 
+    def compile(self) -> None:
+        """Compiles the tower, which otherwise happens when the first batch is started."""
+        _ = self._function
+
     @functools.cached_property
     def _function(self) -> Callable[[Any, Any], jax.Array]:
         """The function, compiled ahead of time, so that no other shape is ever compiled."""

@@ -1,154 +1,130 @@
-"""Embedding the rows of one unit, read and prepared ahead of the device.
+"""Embedding the rows of one unit, read and prepared ahead of the device, with one tower or several.
 
-Promises: rows keep their order; batches never cross units and have one shape, so that the tower compiles once and a
-unit's embeddings depend on that unit alone; an image that cannot be read, and an embedding that the stored type cannot
-hold, become a `Failure`, never an exception. The number of rows in flight bounds memory.
+Promises: rows keep their order; batches never cross units and have one shape, so that each tower compiles once and a
+unit's embeddings depend on that unit and tower alone, whichever other towers embed it as well; an image that cannot be
+read, and an embedding that the stored type cannot hold, become a `Failure`, never an exception. The number of rows in
+flight bounds memory.
 """
 
 import collections
 import dataclasses
-import itertools
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
 
 import jax
-import numpy as np
 
 from lit_precompute.precompute.embedder import Embedder
 from lit_precompute.precompute.images.ahead import Outcome, Preparer, PreparingThreads
-from lit_precompute.precompute.images.errors import ImageError
-from lit_precompute.precompute.images.limits import MAX_PIXELS
+from lit_precompute.precompute.images.limits import MAX_PIXELS, TIMEOUT_S
 from lit_precompute.precompute.images.processes import PreparingProcesses
-from lit_precompute.precompute.images.reading import ReadImage
+from lit_precompute.precompute.images.reading import KeyedRead
 from lit_precompute.precompute.options import DecodeIn
 from lit_precompute.precompute.sources.source import Example
-from lit_precompute.schemas.vectors import VectorType, storable, why_not_storable
+from lit_precompute.precompute.timing import EmbedTimes
+from lit_precompute.precompute.tower_batches import EmbeddedBatch, TowerBatches
+from lit_precompute.schemas.vectors import VectorType
+from lit_precompute.towers.preprocessing import SIGNED_RANGE, Preprocessing
 
-# Batches whose images are being decoded while the device works, and batches on the device.
+# Batches whose images are being decoded while the device works.
 _BATCHES_AHEAD = 2
-_BATCHES_ON_DEVICE = 2
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Failure:
-    """A row that could not be embedded: its key, its source, the reason in one word and in a sentence."""
+class TowerUse:
+    """A tower, and what it embeds of each image.
 
-    key: str
-    source: str
-    reason: str
-    message: str
+    Attributes:
+      embedder: the tower on the devices, and its batch size.
+      num_views: random views of each image, beside the tower's own preprocessing.
+      vector_type: the type that embeddings will be stored in; one that it cannot hold is a failure.
+    """
+
+    embedder: Embedder
+    num_views: int = 0
+    vector_type: VectorType = "float32"
+
+    def preprocessings(self) -> list[Preprocessing]:
+        """Returns how each image is prepared: the tower's own preprocessing, then the views."""
+        own = self.embedder.tower.preprocessing
+        return [own, *(own.of_view(number) for number in range(1, self.num_views + 1))]
 
 
-class _PreparedBatch(NamedTuple):
-    """Rows with their images at the start of a batch, and the failures among the rows before them."""
-
-    examples: list[Example]
-    images: np.ndarray
-    failures: list[Failure]
-
-
-class EmbeddedBatch(NamedTuple):
-    """Rows with their embeddings, float32 [n, width], and the failures among them and the rows before them."""
-
-    examples: list[Example]
-    vectors: np.ndarray
-    failures: list[Failure]
+def where_to_decode(decode_in: DecodeIn) -> Literal["threads", "processes"]:
+    """Returns the kind of workers that decode; "auto" is decided by this process's devices."""
+    if decode_in == "auto":
+        return "threads" if jax.default_backend() == "cpu" else "processes"
+    return decode_in
 
 
 def make_preparer(
-    embedder: Embedder,
+    uses: Sequence[TowerUse],
     *,
     decode_in: DecodeIn,
     num_workers: int,
     max_pixels: int = MAX_PIXELS,
     max_pixels_in_flight: int = MAX_PIXELS,
+    timeout_s: float = TIMEOUT_S,
 ) -> Preparer:
-    """Returns the workers that read and prepare an embedder's images.
+    """Returns the workers that read images and prepare them for some towers, in each distinct way once.
 
     Args:
-      embedder: the tower, and its batch size.
-      decode_in: the kind of workers; "auto" means threads for a tower on CPUs, which needs the cores itself, and
+      uses: the towers, and what they embed.
+      decode_in: the kind of workers; "auto" means threads for towers on CPUs, which need the cores themselves, and
         processes for an accelerator.
       num_workers: number of threads or processes.
       max_pixels: largest image that is decoded.
       max_pixels_in_flight: pixels that all of the workers together may be decoding.
+      timeout_s: how long one image may take to be read, or to be decoded.
     """
-    if decode_in == "auto":
-        decode_in = "threads" if jax.default_backend() == "cpu" else "processes"
-    kind = {"threads": PreparingThreads, "processes": PreparingProcesses}[decode_in]
-    ahead = _BATCHES_AHEAD * embedder.batch_size
+    kind = {"threads": PreparingThreads, "processes": PreparingProcesses}[where_to_decode(decode_in)]
     return kind(
-        embedder.tower.preprocessing,
+        list(dict.fromkeys(_on_host(each) for use in uses for each in use.preprocessings())),
         num_workers=num_workers,
-        ahead=ahead,
+        ahead=_BATCHES_AHEAD * max(use.embedder.batch_size for use in uses),
         max_pixels=max_pixels,
         max_pixels_in_flight=max_pixels_in_flight,
+        timeout_s=timeout_s,
     )
 
 
 def embed_examples(
-    examples: Iterable[Example], embedder: Embedder, preparer: Preparer, vector_type: VectorType = "float32"
-) -> Iterator[EmbeddedBatch]:
-    """Yields batches of up to `batch_size` rows, in order.
+    examples: Iterable[Example], uses: Sequence[TowerUse], preparer: Preparer, times: EmbedTimes | None = None
+) -> Iterator[tuple[int, EmbeddedBatch]]:
+    """Yields batches of up to `batch_size` rows, each with the number of its tower; those of a tower are in order.
 
     Args:
       examples: rows of one unit.
-      embedder: the tower.
-      preparer: reads and prepares its images.
-      vector_type: the type that embeddings will be stored in; one that it cannot hold is a failure.
+      uses: towers, some or all of those that the preparer was made for.
+      preparer: reads and prepares the images.
+      times: counts where the time goes.
     """
-    on_device: collections.deque[tuple[_PreparedBatch, jax.Array]] = collections.deque()
-    for batch in _batches(_prepared(examples, preparer), embedder):
-        on_device.append((batch, embedder.start(batch.images)))
-        if len(on_device) > _BATCHES_ON_DEVICE:
-            yield _finish(embedder, *on_device.popleft(), vector_type)
-    while on_device:
-        yield _finish(embedder, *on_device.popleft(), vector_type)
+    times = times or EmbedTimes()
+    batches = [TowerBatches(use.embedder, 1 + use.num_views, use.vector_type, times) for use in uses]
+    places = [[preparer.preprocessings.index(_on_host(each)) for each in use.preprocessings()] for use in uses]
+    with times.device.watching():
+        for example, outcome in _prepared(examples, preparer, times):
+            for number, (tower, own) in enumerate(zip(batches, places, strict=True)):
+                for batch in tower.add(example, [outcome[place] for place in own]):
+                    yield number, batch
+        for number, tower in enumerate(batches):
+            for batch in tower.end():
+                yield number, batch
 
 
-def _finish(embedder: Embedder, batch: _PreparedBatch, vectors: jax.Array, vector_type: VectorType) -> EmbeddedBatch:
-    found = np.asarray(vectors)[: len(batch.examples)]
-    embedder.give_back(batch.images)
-    fits = storable(found, vector_type)
-    if fits.all():
-        return EmbeddedBatch(batch.examples, found, batch.failures)
-    failures = [
-        Failure(
-            key=example.key,
-            source=example.source,
-            reason="not-finite",
-            message=f"the embedding cannot be stored: {why_not_storable(vector, vector_type)}",
-        )
-        for example, vector in zip(itertools.compress(batch.examples, ~fits), found[~fits], strict=True)
-    ]
-    return EmbeddedBatch(list(itertools.compress(batch.examples, fits)), found[fits], batch.failures + failures)
+def _on_host(preprocessing: Preprocessing) -> Preprocessing:
+    """Returns the part of a preprocessing that gives uint8 pixels: the value range is computed on the device."""
+    return dataclasses.replace(preprocessing, value_range=SIGNED_RANGE)
 
 
-def _prepared(examples: Iterable[Example], preparer: Preparer) -> Iterator[tuple[Example, Outcome]]:
-    """Yields each row with its prepared image or the error that explains why there is none."""
+def _prepared(examples: Iterable[Example], preparer: Preparer, times: EmbedTimes) -> Iterator[tuple[Example, Outcome]]:
+    """Yields each row, without its encoded image, with what the image was prepared to."""
     waiting: collections.deque[Example] = collections.deque()
 
-    def reads() -> Iterator[ReadImage]:
-        for example in examples:
-            waiting.append(example)
-            yield example.read_image
+    def reads() -> Iterator[KeyedRead]:
+        for example in times.phases.each("reading_rows", examples):
+            # Rows wait for their batch, and some sources' reads hold the encoded image.
+            waiting.append(example.without_image())
+            yield KeyedRead(example.key, example.read_image)
 
-    for outcome in preparer.prepare(reads()):
+    for outcome in times.phases.each("waiting_for_images", preparer.prepare(reads(), times.decoders)):
         yield waiting.popleft(), outcome
-
-
-def _batches(prepared: Iterable[tuple[Example, Outcome]], embedder: Embedder) -> Iterator[_PreparedBatch]:
-    batch = _PreparedBatch([], embedder.take_batch(), [])
-    for example, outcome in prepared:
-        if isinstance(outcome, ImageError):
-            failure = Failure(key=example.key, source=example.source, reason=outcome.reason, message=str(outcome))
-            batch.failures.append(failure)
-            continue
-        batch.images[len(batch.examples)] = outcome
-        batch.examples.append(example)
-        if len(batch.examples) == embedder.batch_size:
-            yield batch
-            batch = _PreparedBatch([], embedder.take_batch(), [])
-    if batch.examples or batch.failures:
-        batch.images[len(batch.examples) :] = 0  # instead of another unit's images
-        yield batch

@@ -1,37 +1,31 @@
 """The machine of a process that embeds: its devices are those that were asked for, and no other process has them."""
 
-import contextlib
-import hashlib
 import os
 import pathlib
-import tempfile
-from typing import Literal, TextIO
+from typing import Literal
 
-from lit_precompute.schemas.storage import lock_file
+from lit_precompute.precompute.device_locks import DeviceError, take_devices
 from lit_precompute.schemas.wording import counted
 
 Device = Literal["auto", "cpu", "gpu", "tpu"]
 # What the drivers of accelerators leave on a machine that has them.
 _SIGNS = {"gpu": ("/dev/nvidia0", "/dev/kfd"), "tpu": ("/dev/accel0", "/dev/vfio/0")}
-_VISIBLE = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "TPU_VISIBLE_DEVICES")
-_held: list[TextIO] = []  # locks, until the process ends
 
 
-class DeviceError(ValueError):
-    """The process cannot use the devices that were asked for."""
-
-
-def check_device(device: Device) -> None:
+def check_device(device: Device, num_devices: int | None = None) -> None:
     """Checks this process's devices, and takes its accelerators for itself.
 
     JAX falls back to CPUs without an error if an accelerator's driver or package is missing: a job would take weeks.
 
     Args:
       device: what was asked for; "auto" takes what there is, but no CPU where an accelerator is.
+      num_devices: how many; None takes what there is.
 
     Raises:
       DeviceError: JAX found other devices, or another process of this machine embeds on them.
     """
+    import jax
+
     found = _backend(device)
     if device not in ("auto", found):
         raise DeviceError(f"--device {device} was asked for, and JAX found only {_in_words()}; {_how_to(device)}")
@@ -40,8 +34,13 @@ def check_device(device: Device) -> None:
             f"this machine has a {kind.upper()}, but JAX found only {_in_words()}; {_how_to(kind)}; "
             "--device cpu embeds on the CPU all the same"
         )
-    if found != "cpu" and not _held:
-        _held.append(_lock(found))
+    if num_devices is not None and num_devices != jax.local_device_count():
+        raise DeviceError(
+            f"{counted(num_devices, 'device')} {'was' if num_devices == 1 else 'were'} asked for (--num-devices), and "
+            f"JAX found {_in_words()}; {_how_to_have(num_devices, found)}"
+        )
+    if found != "cpu":
+        take_devices(found)
 
 
 def _backend(device: Device) -> str:
@@ -62,10 +61,17 @@ def device_kind() -> str:
     return jax.devices()[0].device_kind
 
 
+def num_devices() -> int:
+    """Returns how many devices this process has."""
+    import jax
+
+    return jax.local_device_count()
+
+
 def _in_words() -> str:
     import jax
 
-    devices = jax.devices()
+    devices = jax.local_devices()
     return f"{counted(len(devices), 'device')} of kind {devices[0].device_kind}"
 
 
@@ -74,19 +80,18 @@ def _how_to(device: str) -> str:
     return f"install lit-precompute[{extra}] and the driver there" if extra else "unset JAX_PLATFORMS"
 
 
+def _how_to_have(num_devices: int, found: str) -> str:
+    import jax
+
+    if found == "cpu":
+        return "a CPU is one device, however many cores it has"
+    if num_devices < jax.local_device_count():
+        return "CUDA_VISIBLE_DEVICES selects those that a process uses"
+    return "see whether the driver shows them all (nvidia-smi) and what CUDA_VISIBLE_DEVICES hides"
+
+
 def _sign_of_accelerator() -> str | None:
     if "cpu" in os.environ.get("JAX_PLATFORMS", "").split(","):
         return None  # someone has asked for it
     places = ((kind, pathlib.Path(path)) for kind, paths in _SIGNS.items() for path in paths)
     return next((kind for kind, path in places if path.exists()), None)
-
-
-def _lock(kind: str) -> TextIO:
-    visible = hashlib.sha256("/".join(os.environ.get(name, "") for name in _VISIBLE).encode()).hexdigest()[:8]
-    path = pathlib.Path(tempfile.gettempdir()) / f"lit-embed-{kind}-{visible}.lock"
-    with contextlib.suppress(BlockingIOError):
-        return lock_file(path)
-    raise DeviceError(
-        f"another process of this machine embeds on its {kind.upper()}s ({path} is locked): one process drives all of "
-        "them; on Dataflow, give --experiments=no_use_multiple_sdk_containers"
-    )

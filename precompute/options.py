@@ -5,7 +5,7 @@ import numbers
 import os
 from typing import Literal
 
-from lit_precompute.precompute.images.limits import MAX_PIXELS, MAX_SIDE
+from lit_precompute.precompute.images.limits import MAX_PIXELS, MAX_SIDE, TIMEOUT_S
 
 _MOST = 2**31 - 1
 DecodeIn = Literal["auto", "threads", "processes"]
@@ -21,21 +21,30 @@ class DecodingOptions:
       max_pixels: Largest image that is decoded, in pixels; a larger one is a failure (`too-large`).
       max_pixels_in_flight: Pixels that all threads or processes together may be decoding, at 7 to 12 bytes each; a
         larger image is decoded alone.
+      timeout_per_image: Seconds that an image may take to be read, or to be decoded; one that takes longer is a failure
+        (`too-slow`).
     """
 
     decode_in: DecodeIn = "auto"
     decode_workers: int | None = None
     max_pixels: int = MAX_PIXELS
     max_pixels_in_flight: int = MAX_PIXELS
+    timeout_per_image: float = TIMEOUT_S
 
     def __post_init__(self):
         check_count("--decode-workers", self.decode_workers)
         check_count("--max-pixels", self.max_pixels, most=MAX_SIDE**2)
         check_count("--max-pixels-in-flight", self.max_pixels_in_flight, most=MAX_SIDE**2)
+        if not 0 < self.timeout_per_image < float("inf"):
+            raise ValueError(f"--timeout-per-image must be a number of seconds above 0, got {self.timeout_per_image}")
 
     def count_workers(self) -> int:
         """Returns the number of threads or processes on this machine."""
-        return self.decode_workers or max(2, os.cpu_count() or 2)
+        if self.decode_workers:
+            return self.decode_workers
+        # Those that this process may use: schedulers and `taskset` give it some of the machine's.
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        return max(2, cores or 2)
 
 
 def check_type(name: str, value: object, kind: type, example: str) -> None:

@@ -31,13 +31,21 @@ def decode(data: bytes, schema: pa.Schema, where: str) -> pa.RecordBatch:
     return batch
 
 
-def decode_list(data: bytes, schema: pa.Schema, where: str) -> pa.RecordBatch:
+def decode_list(data: bytes, schema: pa.Schema, where: str, *, last: pa.Field | None = None) -> pa.RecordBatch:
     """Returns the record batch of a list beside the manifest, every value of which is checked to be one.
+
+    Args:
+      data: the list.
+      schema: its columns.
+      where: the list, for errors.
+      last: one more column that it may have.
 
     Raises:
       DatasetError: `data` is not a block, or has a different schema; the message begins with `where`.
     """
     batch = _first_batch(data, where)
+    if last is not None and batch.num_columns == len(schema) + 1:
+        schema = schema.append(last)
     _check_schema(batch, schema, where)
     try:
         batch.validate(full=True)

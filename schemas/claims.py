@@ -45,16 +45,9 @@ class Claim:
     advice_damaged: str
     flags: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
-    def make(self, description: Mapping[str, Any]) -> None:
-        """Writes the note, or checks that the existing one equals the description.
-
-        Raises:
-          ClaimError: the folder belongs to another (each difference with both values), or contains other files.
-        """
-        if not self.is_made():
-            self.refuse_foreign_files()
-            self.folder.create(self.note, _encoded(description))
-        self.refuse_another(self.read(), description)
+    def create(self, description: Mapping[str, Any]) -> None:
+        """Writes the note unless there is one: of several at once the first stays."""
+        self.folder.create(self.note, _encoded(description))
 
     def is_made(self) -> bool:
         """Returns whether there is a note."""

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pathlib
+import re
 from collections.abc import Callable
 from typing import Protocol
 
@@ -35,6 +36,11 @@ def earlier_shard_file_name(table: str, shard: int, num_shards: int) -> str:
 def list_name(what: str, sha256: str) -> str:
     """Returns the name of a list beside the manifest: by its content, so that no manifest meets another's list."""
     return f"{what}-{sha256[:16]}.arrow"
+
+
+def is_list_name(name: str) -> bool:
+    """Returns whether a file beside a manifest is named like a list."""
+    return re.fullmatch(r"(shards|source)-[0-9a-f]{16}\.arrow", name) is not None
 
 
 def attachment_name(name: str) -> str:

@@ -5,8 +5,10 @@ import os
 import pathlib
 import re
 import shutil
+import tempfile
 
 _NO_ROOM = {errno.ENOSPC: "no space left", errno.EDQUOT: "the quota is used up"}
+_FEW = 20  # less than one in so many is left
 # Control characters but for line breaks and tabs, marks that change the direction of text, and halves of characters.
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]|\r(?!\n)"
@@ -33,9 +35,9 @@ def os_error_in_words(error: OSError, folder: str | None = None) -> str:
 
     Args:
       error: the error.
-      folder: where files were being written, for errors that name no file.
+      folder: where files were being written, for errors that name no file; those for a store are made here first.
     """
-    place = error.filename or folder
+    place = error.filename or (tempfile.gettempdir() if folder and "://" in folder else folder)
     if error.errno in _NO_ROOM and place is not None:
         file_system = _file_system(pathlib.Path(str(place)))
         if error.errno == errno.ENOSPC and (most := _files_if_used_up(file_system)):
@@ -66,10 +68,11 @@ def is_full_disk(error: BaseException | None) -> bool:
 def _files_if_used_up(file_system: pathlib.Path) -> int:
     """Returns how many files a file system can hold if these, not its bytes, are what ran out; otherwise 0.
 
-    What was half written has been removed by now, so that there may be a little of both.
+    What was half written has been removed by now, so that there may be a little of both, or all of its bytes.
     """
     found = os.statvfs(file_system)
-    return found.f_files if found.f_favail * found.f_blocks < found.f_bavail * found.f_files else 0
+    are_few = found.f_favail * _FEW < found.f_files
+    return found.f_files if are_few and found.f_favail * found.f_blocks < found.f_bavail * found.f_files else 0
 
 
 def _file_system(path: pathlib.Path) -> pathlib.Path:

@@ -16,6 +16,11 @@ from tests.stores.servers import bucket, gcs_bucket, gcs_server, s3_bucket, s3_s
 signatures.check_modules("lit_precompute.towers", "lit_precompute.precompute", "lit_precompute.tune")
 
 
+def pytest_addoption(parser):
+    parser.addoption("--faults-scale", type=float, default=0.1, help="of tests/faults: 1 for the full counts")
+    parser.addoption("--faults-seed", default="1", help="of tests/faults: a word, or `random`; printed at the end")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def cache_of_the_tests(tmp_path_factory):
     """Keeps the tests, and the commands that they run, out of the user's cache."""

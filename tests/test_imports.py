@@ -31,12 +31,12 @@ OTHERS = {
 }
 # Single modules that may import more than their folder.
 ALSO = {
-    "precompute/sources/webdataset/compression.py": {"pyarrow"},
-    "precompute/sources/table/streams.py": {"pyarrow"},
+    "precompute/sources/decompression.py": {"pyarrow"},
     "schemas/storage/": {"fsspec", "aiohttp", "gcsfs"},
     "precompute/sources/records/": {"array_record", "google", "google_crc32c"},
     "pipelines/engines/": {"packaging", "grpc", "dask", "distributed"},
     "precompute/sources/columnar/": {"pyarrow"},
+    "precompute/images/formats/turbojpeg.py": {"simplejpeg"},
     "tune/evaluation/show": {"PIL", "precompute", "matplotlib"},
     "tune/training/plots.py": {"matplotlib"},
     "lit_precompute/commands/embed/sheet.py": {"PIL"},

@@ -71,7 +71,9 @@ def wheel(source, tmp_path_factory):
 
 
 def _modules_on_disk():
+    """Returns every module, and the price file of `lit-embed plan`."""
     inner = [path.relative_to(ROOT).as_posix() for name in FOLDERS for path in (ROOT / name).rglob("*.py")]
+    inner += [path.relative_to(ROOT).as_posix() for name in FOLDERS for path in (ROOT / name).rglob("*.toml")]
     face = [path.relative_to(ROOT).as_posix() for path in (ROOT / FACE).rglob("*.py")]
     return sorted(face + [f"{FACE}/{path}" for path in inner])
 

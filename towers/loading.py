@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
+from collections.abc import Mapping
 
+import jax
 import numpy as np
 
-from lit_precompute.towers.family import Family, TowerConfig
+from lit_precompute.towers.family import Entry
 from lit_precompute.towers.fingerprint import hash_weights
 from lit_precompute.towers.options import ComputeType, ImageTowerOptions, ResizeMode
 from lit_precompute.towers.preprocessing import Preprocessing
@@ -50,19 +51,54 @@ def load_tower(
       ValueError: no such tower, pooling or resolution, or a tower that has no published weights.
       WeightsError: the file cannot be had or read, or does not hold this tower's parameters.
     """
-    name, entry = resolve_tower(name)
-    family = entry.family
-    if pooling is not None and pooling not in family.poolings:
-        raise ValueError(f"tower {name!r}: pooling must be one of {list(family.poolings)}, got {pooling!r}")
+    choices = ImageTowerOptions(
+        name=name, resolution=resolution, resize=resize, pooling=pooling, compute_type=compute_type
+    )
+    name, entry = configured(choices)
+    return _build(name, entry, find_file(name, weights))
+
+
+def configured(options: ImageTowerOptions) -> tuple[str, Entry]:
+    """Returns the registered name of a tower, and its entry at the resolution, pooling and so on that are asked for.
+
+    Raises:
+      ValueError: no such tower, pooling or resolution.
+    """
+    name, entry = resolve_tower(options.name)
+    poolings = entry.family.poolings
+    if options.pooling is not None and options.pooling not in poolings:
+        raise ValueError(f"tower {name!r}: pooling must be one of {list(poolings)}, got {options.pooling!r}")
     config = dataclasses.replace(
         entry.config,
-        resolution=entry.config.resolution if resolution is None else resolution,
-        pooling=entry.config.pooling if pooling is None else pooling,
-        compute_type=compute_type,
+        resolution=entry.config.resolution if options.resolution is None else options.resolution,
+        pooling=entry.config.pooling if options.pooling is None else options.pooling,
+        compute_type=options.compute_type,
     )
-    return _build(
-        name, family, config, preprocessing_at(entry.preprocessing, config.resolution, resize), find_file(name, weights)
-    )
+    preprocessing = preprocessing_at(entry.preprocessing, config.resolution, options.resize)
+    return name, dataclasses.replace(entry, config=config, preprocessing=preprocessing)
+
+
+def untrained_tower(options: ImageTowerOptions) -> ImageTower:
+    """Returns a tower with random parameters: as fast as with its weights, and of no other use.
+
+    Raises:
+      ValueError: no such tower, pooling or resolution.
+    """
+    name, entry = configured(options)
+    shapes = entry.family.parameter_shapes(entry.config)
+    drawn = entry.family.initialise(shapes, jax.random.key(0))
+    return _tower(name, entry, {name: np.asarray(values) for name, values in drawn.items()}, weights_sha256="")
+
+
+def find_preprocessing(options: ImageTowerOptions) -> Preprocessing:
+    """Returns how a tower's images are prepared, without its weights.
+
+    Raises:
+      ValueError: no such tower or resolution.
+    """
+    _, entry = resolve_tower(options.name)
+    resolution = entry.config.resolution if options.resolution is None else options.resolution
+    return preprocessing_at(entry.preprocessing, resolution, options.resize)
 
 
 def find_file(name: str, weights: str | None = None, *, progress: Progress | None = None) -> str:
@@ -88,26 +124,30 @@ def find_file(name: str, weights: str | None = None, *, progress: Progress | Non
     return find_weights(place, sha256=sha256, progress=progress)
 
 
-def _build(
-    name: str, family: Family[Any], config: TowerConfig, preprocessing: Preprocessing, weights: str
-) -> ImageTower:
+def _build(name: str, entry: Entry, weights: str) -> ImageTower:
+    family, config = entry.family, entry.config
     shapes = family.parameter_shapes(config)
     renamed = read_names(family.namings(config), read_weights(weights), shapes)
     config = family.adapt(config, renamed)
     shapes = family.parameter_shapes(config)
     parameters = match_parameters(family.fit(config, renamed), shapes, f"{weights} for {name!r}")
+    sha256 = hash_weights({name: np.asarray(renamed[name], np.float32) for name in shapes if name in renamed})
+    return _tower(name, dataclasses.replace(entry, config=config), parameters, sha256)
+
+
+def _tower(name: str, entry: Entry, parameters: Mapping[str, np.ndarray], weights_sha256: str) -> ImageTower:
+    family, config = entry.family, entry.config
+    shapes = family.parameter_shapes(config)
     return ImageTower(
         name=name,
         architecture={"family": family.name, **config.to_json()},
-        preprocessing=preprocessing,
+        preprocessing=entry.preprocessing,
         pooling=config.pooling,
         output_width=config.output_width,
         num_parameters=sum(
             math.prod(shape) for parameter, shape in shapes.items() if not family.is_statistic(parameter)
         ),
-        weights_sha256=hash_weights(
-            {name: np.asarray(renamed[name], np.float32) for name in shapes if name in renamed}
-        ),
+        weights_sha256=weights_sha256,
         parameters=parameters,
         apply=family.tower(config).apply,
     )

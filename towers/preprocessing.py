@@ -15,6 +15,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 from jaxtyping import Float32
 
+from lit_precompute.towers.augmentation import Augmentation
+
 Resize = Literal["square", "short_side"]
 Crop = Literal["none", "central"]
 Resampler = Literal["tensorflow", "pillow"]
@@ -100,6 +102,7 @@ class Preprocessing:
       crop: "central" cuts size x size from the middle (offset rounded down); "none" keeps the whole resized image.
       value_range: from 0..255 to the values that the tower expects.
       jpeg: "fast" decodes JPEGs as tf.io.decode_image does (big_vision), "accurate" as Pillow does (torch).
+      augmentation: of a random view, the part of the image that is taken before the resize, and the flip after it.
     """
 
     size: int
@@ -111,6 +114,7 @@ class Preprocessing:
     crop: Crop = "none"
     value_range: ValueRange = SIGNED_RANGE
     jpeg: JpegDecoding = "fast"
+    augmentation: Augmentation | None = None
 
     def __post_init__(self):
         if self.resize_size is None:
@@ -119,13 +123,16 @@ class Preprocessing:
 
     def to_json(self) -> dict[str, Any]:
         """Returns plain JSON; `from_json` reads it back to an equal object."""
-        plain = dataclasses.asdict(self)
+        plain = dataclasses.asdict(dataclasses.replace(self, augmentation=None))
+        # Absent without one, as before there were any: no card changes.
+        del plain["augmentation"]
+        augmentation = {"augmentation": self.augmentation.to_json()} if self.augmentation else {}
         kind = next(name for name, made in VALUE_RANGES.items() if isinstance(self.value_range, made))
         values = {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in dataclasses.asdict(self.value_range).items()
         }
-        return {**plain, "value_range": {"kind": kind, **values}}
+        return {**plain, "value_range": {"kind": kind, **values}, **augmentation}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Preprocessing:
@@ -134,15 +141,25 @@ class Preprocessing:
         Raises:
           ValueError: a key is unknown or missing, or a value is not allowed.
         """
-        _check_keys("preprocessing", data, [field.name for field in dataclasses.fields(cls)])
+        names = [field.name for field in dataclasses.fields(cls) if field.name != "augmentation"]
+        _check_keys("preprocessing", data, [*names, *({"augmentation"} & data.keys())])
+        augmentation = Augmentation.from_json(data["augmentation"]) if "augmentation" in data else None
         values = dict(data["value_range"])
         kind = values.pop("kind", None)
         if kind not in VALUE_RANGES:
             raise ValueError(f"preprocessing.value_range: kind must be one of {sorted(VALUE_RANGES)}, got {kind!r}")
         made = VALUE_RANGES[kind]
         _check_keys("preprocessing.value_range", values, [field.name for field in dataclasses.fields(made)])
-        values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-        return cls(**{**data, "value_range": made(**values)})
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+        }
+        fields: dict[str, Any] = {**data, "value_range": made(**values), "augmentation": augmentation}
+        return cls(**fields)
+
+    def of_view(self, number: int) -> Preprocessing:
+        """Returns the preprocessing of a random view of the image, as towers are trained on them (`augmentation`)."""
+        augmentation = Augmentation(view=number)
+        return dataclasses.replace(self, resize="square", resize_size=self.size, crop="none", augmentation=augmentation)
 
 
 def _check_keys(where: str, data: Mapping[str, Any], expected: list[str]) -> None:
@@ -164,6 +181,8 @@ def _check(preprocessing: Preprocessing) -> None:
     assert resized is not None
     if size < 1 or resized < 1:
         raise ValueError(f"preprocessing: size and resize_size must be >= 1, got {size} and {resized}")
+    if preprocessing.augmentation and preprocessing.crop != "none":
+        raise ValueError("preprocessing: a random view is a crop already; set crop='none'")
     if preprocessing.crop == "none" and (preprocessing.resize != "square" or size != resized):
         raise ValueError(
             f"preprocessing: without a crop the resize must be to the square of size {size}, "

@@ -9,7 +9,7 @@ _AT_HOME = re.compile(r"(--[\w.-]+=)?(~(?:/.*)?)", re.DOTALL)
 
 
 def expand_homes(arguments: list[str]) -> None:
-    """Puts the home folder for `~` where the shell does not: in `--output=~/o`, and in quotes."""
+    """Puts the home folder for `~` where the shell does not: in `--output=~/o` and in a quoted '~/data/*.tar'."""
     for position, argument in enumerate(arguments):
         if match := _AT_HOME.fullmatch(argument):
             arguments[position] = (match[1] or "") + os.path.expanduser(match[2])  # noqa: PTH111 -- keeps what is behind

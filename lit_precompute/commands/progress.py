@@ -1,13 +1,24 @@
-"""Progress of every long command: a bar on a terminal, lines in a log."""
+"""Progress of everything that takes long: a bar on a terminal or below a notebook's cell, lines in a log."""
 
+import html
+import importlib
 import time
 from collections.abc import Callable
 from types import TracebackType
+from typing import Any, Protocol
 
 import rich.console
 import rich.progress
 
 _LINE_EVERY_S = 10.0
+
+
+class Display(Protocol):
+    """Something that shows progress."""
+
+    def show(self, words: str, done: float, total: float | None, *, task: str = "") -> None:
+        """See `ProgressDisplay.show`."""
+        ...
 
 
 class ProgressDisplay:
@@ -56,3 +67,39 @@ class ProgressDisplay:
             self._bars.start()
             self._tasks[task] = self._bars.add_task(words, total=total)
         self._bars.update(self._tasks[task], description=words, completed=done, total=total)
+
+
+def is_notebook() -> bool:
+    """Returns whether this process is the kernel of a notebook."""
+    return rich.console.Console().is_jupyter
+
+
+class NotebookDisplay:
+    """A bar per task below a notebook's cell. Needs no widgets: what was displayed is updated."""
+
+    def __init__(self) -> None:
+        """Displays nothing before the first `show`."""
+        # Only a notebook's kernel has it.
+        self._display: Callable[..., Any] = importlib.import_module("IPython.display").display
+        self._handles: dict[str, Any] = {}
+        self._shown: dict[str, dict[str, str]] = {}
+
+    def __enter__(self) -> "NotebookDisplay":
+        """Returns itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leaves the bars as they are."""
+
+    def show(self, words: str, done: float, total: float | None, *, task: str = "") -> None:
+        """See `ProgressDisplay.show`."""
+        value = f' value="{done:g}" max="{total:g}"' if total else ""
+        bar = f"<progress{value}></progress> <code>{html.escape(words)}</code>"
+        shown = {"text/plain": words, "text/html": bar}
+        if task not in self._handles:
+            self._handles[task] = self._display(shown, raw=True, display_id=True)
+        elif shown != self._shown[task]:
+            self._handles[task].update(shown, raw=True)
+        self._shown[task] = shown

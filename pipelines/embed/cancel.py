@@ -4,12 +4,15 @@ from collections.abc import Iterator
 
 from lit_precompute.pipelines.embed.job import JobError
 from lit_precompute.pipelines.embed.job_directory import JobDirectory
+from lit_precompute.pipelines.embed.several_towers import outputs_in
 from lit_precompute.pipelines.engines.submission import recorded_job
 from lit_precompute.schemas.storage import absolute
 
 
 def cancel(output: str) -> Iterator[str]:
     """Asks a job's workers to stop after their current unit; yields what was done, a line each.
+
+    At an output of several towers, it stops all of their datasets.
 
     Raises:
       JobError: there is no unfinished job.
@@ -18,11 +21,22 @@ def cancel(output: str) -> Iterator[str]:
     path = directory.folder.path
     if directory.is_published():
         raise JobError(f"{path}: the job is finished; nothing is left to stop")
-    launches = list(directory.launches())
-    if directory.plan() is None and not launches:
-        raise JobError(f"{path}: no job has begun here; check the path")
+    if directory.was_begun():
+        yield from _cancel(directory)
+        return
+    inside = [JobDirectory(each) for each in outputs_in(path)]
+    unfinished = [each for each in inside if not each.is_published()]
+    if not unfinished:
+        what = "all jobs here are finished; nothing is left to stop" if inside else "no job has begun here"
+        raise JobError(f"{path}: {what}{'' if inside else '; check the path'}")
+    for each in unfinished:
+        yield from _cancel(each)
+
+
+def _cancel(directory: JobDirectory) -> Iterator[str]:
+    path = directory.folder.path
     directory.request_stop()
-    for launch in launches:
+    for launch in directory.launches().values():
         if (job := recorded_job(launch)) is not None and job.cancel():
             yield f"{path}: asked {launch['runner']} to cancel {launch['job_id']}"
     yield f"{path}: workers stop after their current unit; finished shards are kept, and its command resumes the job"

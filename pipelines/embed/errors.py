@@ -38,7 +38,10 @@ class EmbedError(RuntimeError):
 
     Attributes:
       is_bug: whether the cause was not foreseen, so that its traceback should be shown.
+      is_hanging: whether a unit does not end, in a read for example, and would keep this process from ending.
     """
+
+    is_hanging = False
 
     def __init__(self, message: str, *, is_bug: bool = False):
         """Takes the message."""
@@ -62,13 +65,14 @@ class Cause(NamedTuple):
     says_all: bool = False
 
 
-_KINDS = "|".join(kind.__name__ for kind in (WorkerError, WorkerBugError, WorkerSourceError, NotPublishedError))
+_WORDED = (WorkerError, WorkerBugError, WorkerSourceError, NotPublishedError)
+_KINDS = "|".join(kind.__name__ for kind in _WORDED)
 _FOUND = re.compile(rf"^(?:\w+\.)*({_KINDS}): (.*?)(?: \[while running .*\])?$", re.MULTILINE)
 
 
 @contextlib.contextmanager
 def located(where: str, output: str) -> Iterator[None]:
-    """Raises an error of the block as one sentence that begins with `where`.
+    """Raises an error of the block as one sentence that begins with `where`, or the `where` of a block within.
 
     Args:
       where: what was being done.
@@ -76,7 +80,7 @@ def located(where: str, output: str) -> Iterator[None]:
     """
     try:
         yield
-    except NotPublishedError:
+    except _WORDED:
         raise
     except Exception as error:  # of any type: a custom tower's, a driver's
         cause = in_words(error, output)

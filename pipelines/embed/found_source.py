@@ -73,10 +73,19 @@ def look_here(
         rows_per_unit=options.rows_per_shard,
         limit=options.limit,
     )
+    check_source(directory, options, plan)
+    return found._replace(plan=directory.plan() or plan)
+
+
+def check_source(directory: JobDirectory, options: EmbedOptions, plan: Plan) -> None:
+    """Compares what was found in the source with what the owner of an output found.
+
+    Raises:
+      ClaimError: the content, or how it is read, differs.
+    """
     if (first := directory.first_source()) is not None:
         check_same_source(directory.folder.path, options.source.path, plan.source, first)
         directory.check({"source": plan.describe()["source"]})
-    return found._replace(plan=directory.plan() or plan)
 
 
 def check_listing(found: FoundSource, directory: JobDirectory) -> None:

@@ -9,11 +9,13 @@ Promises: only numbers, looks, hashes and results pass through shuffles, never e
 depend on the source's; it is the same on every runner.
 """
 
-from collections.abc import Iterator, Sequence
+import collections
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import apache_beam as beam
 from apache_beam.pvalue import AsSingleton, PCollection
 
+from lit_precompute.pipelines.embed.errors import located
 from lit_precompute.pipelines.embed.groups import Group, count_groups, group_units
 from lit_precompute.pipelines.embed.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.keys import DealHashes
@@ -28,20 +30,23 @@ _MARKERS_PER_ELEMENT = 500
 
 
 class ReadResults(beam.DoFn):
-    """Takes numbers of units that earlier launches have finished; yields their results."""
+    """Takes (dataset, units that earlier launches have finished there); yields their results."""
 
-    def __init__(self, output: str):
-        """Takes the output."""
-        self._output = output
+    def __init__(self, launch: LaunchOptions):
+        """Takes the launch."""
+        self._launch = launch
 
-    def process(self, element: Sequence[int]) -> Iterator[bytes]:
+    def process(self, element: tuple[int, Sequence[int]]) -> Iterator[bytes]:
         """Reads the markers of some shards."""
-        for marker in JobDirectory(self._output).markers.read_many(element):
-            yield Result.finished(marker).to_bytes()
+        dataset, units = element
+        output = self._launch.datasets[dataset].output
+        with located("reading what earlier launches have finished", output):
+            for marker in JobDirectory(output).markers.read_many(units):
+                yield Result.finished(marker, dataset).to_bytes()
 
 
 def build_planned(
-    pipeline: beam.Pipeline, launch: LaunchOptions, num_units: int, finished: set[int]
+    pipeline: beam.Pipeline, launch: LaunchOptions, num_units: int, finished: Sequence[set[int]]
 ) -> PCollection[int]:
     """Adds the graph of a job whose plan is stored; returns what `Publish` yields.
 
@@ -49,12 +54,13 @@ def build_planned(
       pipeline: the pipeline.
       launch: the launch.
       num_units: units of the plan.
-      finished: those that have a marker.
+      finished: for each dataset, those that have a marker.
     """
-    missing = [unit for unit in range(num_units) if unit not in finished]
+    everywhere = set.intersection(*finished)
+    missing = [unit for unit in range(num_units) if unit not in everywhere]
     groups = list(group_units(missing, is_limited=launch.embed.max_failures is not None))
     num_groups = 1 + max((group.number for group in groups), default=0)
-    return _embed(pipeline, launch, pipeline | "Units" >> beam.Create(groups), num_groups, sorted(finished))
+    return _embed(pipeline, launch, pipeline | "Units" >> beam.Create(groups), num_groups, everywhere)
 
 
 def build(pipeline: beam.Pipeline, launch: LaunchOptions, listing: str, num_files: int) -> PCollection[int]:
@@ -67,7 +73,7 @@ def build(pipeline: beam.Pipeline, launch: LaunchOptions, listing: str, num_file
       num_files: its length.
     """
     num_groups = count_groups(is_limited=launch.embed.max_failures is not None)
-    return _embed(pipeline, launch, look(pipeline, launch, listing, num_files), num_groups, finished=[])
+    return _embed(pipeline, launch, look(pipeline, launch, listing, num_files), num_groups, finished=set())
 
 
 def look(pipeline: beam.Pipeline, launch: LaunchOptions, listing: str, num_files: int) -> PCollection[Group]:
@@ -92,15 +98,20 @@ def _embed(
     launch: LaunchOptions,
     groups: PCollection[Group],
     num_groups: int,
-    finished: Sequence[int],
+    finished: set[int],
 ) -> PCollection[int]:
-    """Adds what embeds groups of units and publishes the dataset."""
-    parts = [finished[start : start + _MARKERS_PER_ELEMENT] for start in range(0, len(finished), _MARKERS_PER_ELEMENT)]
+    """Adds what embeds groups of units, those not finished in every dataset, and publishes the datasets."""
+    numbers, starts = sorted(finished), range(0, len(finished), _MARKERS_PER_ELEMENT)
+    parts = [
+        (number, numbers[start : start + _MARKERS_PER_ELEMENT])
+        for number in range(len(launch.datasets))
+        for start in starts
+    ]
     results = [
         pipeline
         | "Finished" >> beam.Create(parts)
         | "SpreadFinished" >> beam.Reshuffle()
-        | "ReadResults" >> beam.ParDo(ReadResults(launch.embed.output))
+        | "ReadResults" >> beam.ParDo(ReadResults(launch))
     ]
     is_limited = launch.embed.max_failures is not None
     for number in range(num_groups):
@@ -115,7 +126,7 @@ def _embed(
     all_results = results | "Results" >> beam.Flatten()
     repeats = (
         all_results
-        | "DealHashes" >> beam.ParDo(DealHashes(launch.embed.output))
+        | "DealHashes" >> beam.ParDo(DealHashes(launch))
         | "HashesByBucket" >> beam.GroupByKey()
         | "FindRepeatedKeys" >> beam.ParDo(FindRepeats())
     )
@@ -127,11 +138,23 @@ def _embed(
 
 
 def _count_failures(number: int, results: Sequence[PCollection[bytes]]) -> AsSingleton:
-    """Returns how many rows have failed before a group, as a side input: the group waits for it."""
+    """Returns how many rows of each dataset failed before a group, as a side input: the group waits for it."""
     total = (
         tuple(results)
         | f"Before{number}" >> beam.Flatten()
-        | f"Failures{number}" >> beam.Map(lambda data: Result.from_bytes(data).num_failures)
-        | f"Sum{number}" >> beam.CombineGlobally(sum)
+        | f"Failures{number}" >> beam.Map(_failures_of)
+        | f"Sum{number}" >> beam.CombineGlobally(_add_up)
     )
     return AsSingleton(total)
+
+
+def _failures_of(data: bytes) -> dict[int, int]:
+    result = Result.from_bytes(data)
+    return {result.dataset: result.num_failures}
+
+
+def _add_up(counts: Iterable[Mapping[int, int]]) -> dict[int, int]:
+    total: collections.Counter[int] = collections.Counter()
+    for each in counts:
+        total.update(each)
+    return dict(total)

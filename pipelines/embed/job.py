@@ -8,6 +8,9 @@ from lit_precompute.pipelines.embed.plan import Plan
 from lit_precompute.precompute.images.limits import MAX_PIXELS
 from lit_precompute.schemas import TableSchema, TowerCard, embeddings_table, failures_table
 from lit_precompute.schemas.manifest.manifest import FORMAT_VERSION
+from lit_precompute.schemas.tables import EMBEDDINGS
+from lit_precompute.towers.fingerprint import fingerprint
+from lit_precompute.towers.preprocessing import Preprocessing
 
 BLOCK_ROWS = 1024
 
@@ -25,10 +28,19 @@ class Job:
     tower: TowerCard
     batch_size: int
 
+    def towers(self) -> dict[str, TowerCard]:
+        """Returns the card of each table of embeddings: `embeddings`, then those of the views."""
+        views = range(1, self.options.views + 1)
+        return {
+            EMBEDDINGS: self.tower,
+            **{f"{EMBEDDINGS}-view{view}": _card_of_view(self.tower, view) for view in views},
+        }
+
     def tables(self) -> list[TableSchema]:
         """Returns the tables of every shard."""
-        embeddings = embeddings_table(self.tower.output_width, self.options.vector_type)
-        return [embeddings, *self.plan.tables, failures_table()]
+        width, vector_type = self.tower.output_width, self.options.vector_type
+        embeddings = [embeddings_table(width, vector_type, name) for name in self.towers()]
+        return [*embeddings, *self.plan.tables, failures_table()]
 
     def recorded(self) -> dict[str, Any]:
         """Returns the options that the manifest records."""
@@ -44,9 +56,10 @@ def recorded(options: EmbedOptions) -> dict[str, Any]:
         "rows_per_shard": options.rows_per_shard,
         **batch_size,
         "vector_type": options.vector_type,
-        # These decide which rows there are; absent by default, as before they were options.
+        # These decide which rows and tables there are; absent by default, as before they were options.
         **({} if max_pixels == MAX_PIXELS else {"max_pixels": max_pixels}),
         **({} if options.limit is None else {"limit": options.limit}),
+        **({"views": options.views} if options.views else {}),
     }
 
 
@@ -57,3 +70,10 @@ def specification(options: EmbedOptions, plan: Plan) -> dict[str, Any]:
         "source": plan.describe()["source"],
         "options": recorded(options),
     }
+
+
+def _card_of_view(card: TowerCard, view: int) -> TowerCard:
+    """Returns a tower's card for a random view, whose preprocessing and fingerprint differ."""
+    preprocessing = Preprocessing.from_json(card.preprocessing).of_view(view).to_json()
+    hashed = fingerprint(card.architecture, preprocessing, card.weights_sha256)
+    return card.model_copy(update={"preprocessing": preprocessing, "fingerprint": hashed})

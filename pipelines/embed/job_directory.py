@@ -4,23 +4,25 @@
     _work/job.json              what is embedded, and how; created once: from then on the output belongs to this job
     _work/tower.json            the tower's card, created by the first process that has loaded it
     _work/batch-size.json       likewise, if none is given
-    _work/attempts/00003-1      an attempt at a unit
-    _work/shards/00003.json     marks a finished shard; written after the shard's files
-    _work/launches/NAME.json    a launch: its engine, and how to find the job there
+    _work/attempts/00003-1      an attempt at a unit; written again now and then while it goes on
+    _work/shards/00003.json     marks a finished shard, and says how the work went; written after the shard's files
+    _work/launches/NAME.json    a launch: when it began, its engine, and how to find the job there
     _work/stop                  a request to stop, by `lit-embed cancel`
+    job-report.json             how the job went, over all its launches; not part of the dataset
     manifest.json               written last; then `_work` is removed
 
 Promises: an output belongs to one job; another tower, source or option is refused, with both values in the message.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lit_precompute.pipelines.embed.job import BLOCK_ROWS, Job, specification
 from lit_precompute.pipelines.embed.markers import Markers, ShardMarker
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.embed.plan import Plan, name_of
+from lit_precompute.pipelines.embed.reporting.job_report import make_report, write_report
 from lit_precompute.schemas import Manifest, ShardInfo, SourceInfo, TableSchema, TowerCard, publish_manifest
 from lit_precompute.schemas.claims import Claim, ClaimError, place_in_the_way
 from lit_precompute.schemas.dataset_files import shard_file_name
@@ -39,6 +41,7 @@ _FLAGS = {
     "options.vector_type": "--dtype",
     **{f"options.{name.replace('-', '_')}": f"--{name}" for name in ("batch-size", "max-pixels", "rows-per-shard")},
     "options.limit": "--limit",
+    "options.views": "--views",
     "source.options.format": "--source-format",
     "source.options.sample_name": "--sample-name",
     **{f"source.options.columns.{name}": f"--{name}-column" for name in ("image", "text", "texts", "label", "key")},
@@ -65,7 +68,8 @@ class JobDirectory:
             advice_damaged=_ADVICE,
             flags=_FLAGS,
         )
-        self._note: dict[str, Any] | None = None  # like the specification of a finished job, it never changes
+        # Like the specification of a finished job, it never changes while it is there.
+        self._note: dict[str, Any] | None = None
         self._finished: dict[str, Any] | None = None
 
     def check_usable(self) -> None:
@@ -88,7 +92,7 @@ class JobDirectory:
           ClaimError: it belongs to another job or dataset (each difference with both values).
         """
         if noted := self.noted():
-            self._claim.refuse_another({name: noted.get(name) for name in part}, part)
+            self._claim.refuse_another(_with_views({name: noted.get(name) for name in part}), _with_views(part))
 
     def claim(self, options: EmbedOptions, plan: Plan) -> None:
         """Stores a plan: the directory belongs to this job from now on.
@@ -100,11 +104,8 @@ class JobDirectory:
         asked = specification(options, plan)
         if self.noted() is None:
             self._claim.refuse_foreign_files()
-            data = plan.to_bytes()
-            note = {**asked, "plan": plan.describe(), "units": name_of(data)}
             try:
-                self.folder.write(f"{WORK_FOLDER}/{note['units']}", data)
-                self.folder.create(_NOTE, (json.dumps(note, indent=1) + "\n").encode())
+                self.note(asked, plan)
             except OSError as error:
                 if is_full_disk(error):
                     raise
@@ -112,9 +113,20 @@ class JobDirectory:
                 raise ClaimError(f"{self.folder.path}: cannot be made ({error.strerror}); {_ADVICE}") from error
         found = self.noted()
         assert found is not None, "a note is never removed before the dataset is published"
-        self._claim.refuse_another(
-            {**found, "options": _without(found["options"], asked["options"])}, {**found, **asked}
-        )
+        there = {**found, "options": _without(found["options"], asked["options"])}
+        self._claim.refuse_another(_with_views(there), _with_views({**found, **asked}))
+        if (stored := self.plan()) is not None and stored.units != plan.units:
+            raise ClaimError(
+                f"{self.folder.path}: its units were cut in another way, by another version of this package; resume it "
+                "alone (--tower, --output), or choose another --output"
+            )
+
+    def note(self, asked: Mapping[str, Any], plan: Plan) -> None:
+        """Notes a job's specification and plan, unless a job is noted."""
+        data = plan.to_bytes()
+        note = {**asked, "plan": plan.describe(), "units": name_of(data)}
+        self.folder.write(f"{WORK_FOLDER}/{note['units']}", data)
+        self._claim.create(note)
 
     def noted(self) -> dict[str, Any] | None:
         """Returns the specification of the job that owns the directory, finished or not; None if no job does.
@@ -208,6 +220,10 @@ class JobDirectory:
         plan = self.plan()
         return plan.source if plan else None
 
+    def was_begun(self) -> bool:
+        """Returns whether an unfinished job owns the directory, or a launch of one is planning it."""
+        return self._read_note() is not None or bool(self.launches())
+
     def is_published(self) -> bool:
         """Returns whether the dataset is complete."""
         return self.folder.exists(MANIFEST_NAME)
@@ -215,15 +231,18 @@ class JobDirectory:
     def sweep(self) -> None:
         """Removes what only an unfinished job needs. A launcher that still writes there will sweep as well."""
         self.folder.remove_folder(WORK_FOLDER)
+        self._note = None
+        self.folder.remove_unfinished()
 
     def note_launch(self, name: str, record: Mapping[str, Any]) -> None:
-        """Notes how a launch can be found at its engine."""
+        """Notes when a launch began, and how it can be found at its engine."""
         self.folder.write(f"{_LAUNCHES}/{name}.json", json.dumps(record).encode())
 
-    def launches(self) -> Iterator[dict[str, Any]]:
-        """Yields what launches have noted, in order of their names."""
-        for name in sorted(self.folder.find(_LAUNCHES)):
-            yield json.loads(self.folder.read(f"{_LAUNCHES}/{name}"))
+    def launches(self) -> dict[str, dict[str, Any]]:
+        """Returns what launches have noted, by their names, the earliest first."""
+        names = [name.removesuffix(".json") for name in self.folder.find(_LAUNCHES)]
+        found = {name: json.loads(self.folder.read(f"{_LAUNCHES}/{name}.json")) for name in sorted(names)}
+        return dict(sorted(found.items(), key=lambda one: one[1].get("began", 0.0)))
 
     def request_stop(self) -> None:
         """Asks the job's workers, wherever they are, to stop after their current unit."""
@@ -238,7 +257,7 @@ class JobDirectory:
         return self.folder.exists(_STOP)
 
     def publish(self, job: Job, markers: Iterable[ShardMarker]) -> Manifest:
-        """Writes the manifest of the finished shards, of which none may be missing, and removes the work folder.
+        """Writes the job's report and the manifest of its shards, and removes the work folder. No shard may be missing.
 
         Raises:
           DatasetError: files differ from their markers.
@@ -246,14 +265,15 @@ class JobDirectory:
         ordered = sorted(markers, key=lambda marker: marker.info.shard)
         assert len(ordered) == len(job.plan.units), "the caller looks for missing shards, and names them"
         self._remove_strays(job.tables(), [marker.info for marker in ordered])
+        write_report(self.folder, make_report(ordered, self.launches()))
         manifest = publish_manifest(
             self.folder,
             shards=[marker.info for marker in ordered],
             tables=job.tables(),
-            towers={"embeddings": job.tower},
+            towers=job.towers(),
             source=job.plan.source,
             probes=number_in_dataset((marker.info, marker.probes) for marker in ordered),
-            notes=[*job.plan.notes, *(note for marker in ordered for note in marker.notes)],
+            notes=job.plan.notes,
             job=job.recorded(),
             block_rows=BLOCK_ROWS,
         )
@@ -267,6 +287,11 @@ class JobDirectory:
         }
         found = (f"{table.name}/{name}" for table in tables for name in self.folder.find(table.name))
         self.folder.remove(*(name for name in found if name not in own))
+
+
+def _with_views(part: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a part of a specification with the number of views, which is recorded only if there are any."""
+    return {**part, "options": {"views": 0, **part["options"]}} if "options" in part else dict(part)
 
 
 def _without(options: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Keys that only reading tells, of compressed tars and records: compared across units before the dataset is published.
 
-    results -> DealHashes -> (bucket, hashes) -> FindRepeats -> Publish
+    results -> DealHashes -> (dataset and bucket, hashes) -> FindRepeats -> Publish
 
 Promises: 8 bytes a key pass through shuffles; keys of equal hashes are compared themselves. Sources whose keys are
 known from looking are checked before anything is embedded, and cost nothing here.
@@ -11,7 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import apache_beam as beam
 import numpy as np
 
+from lit_precompute.pipelines.embed.errors import located
 from lit_precompute.pipelines.embed.job_directory import JobDirectory
+from lit_precompute.pipelines.embed.launch_options import LaunchOptions
 from lit_precompute.pipelines.embed.markers import ShardMarker
 from lit_precompute.pipelines.embed.results import Result
 from lit_precompute.precompute.sources.planning import check_repeats, hash_keys
@@ -30,22 +32,24 @@ def store_hashes(folder: Folder, unit: int, keys: Sequence[str]) -> None:
 
 
 class DealHashes(beam.DoFn):
-    """Takes results; yields (bucket, (unit, hashes)) of the shards whose hashes were stored."""
+    """Takes results; yields ((dataset, bucket), ((dataset, unit), hashes)) of the shards whose hashes were stored."""
 
-    def __init__(self, output: str):
-        """Takes the output."""
-        self._output = output
+    def __init__(self, launch: LaunchOptions):
+        """Takes the launch."""
+        self._launch = launch
 
-    def process(self, element: bytes) -> Iterator[tuple[int, tuple[int, bytes]]]:
+    def process(self, element: bytes) -> Iterator[tuple[tuple[int, int], tuple[tuple[int, int], bytes]]]:
         """Deals the hashes of one shard."""
-        marker = Result.from_bytes(element).marker
-        if marker is None or not marker.has_hashes:
+        result = Result.from_bytes(element)
+        if result.marker is None or not result.marker.has_hashes:
             return
-        unit = marker.info.shard
-        hashes = np.frombuffer(JobDirectory(self._output).folder.read(f"{_FOLDER}/{unit:05d}"), np.uint64)
+        shard = result.dataset, result.marker.info.shard
+        output = self._launch.datasets[result.dataset].output
+        with located("comparing keys", output):
+            hashes = np.frombuffer(JobDirectory(output).folder.read(f"{_FOLDER}/{shard[1]:05d}"), np.uint64)
         buckets = hashes % np.uint64(_NUM_BUCKETS)
         for bucket in np.unique(buckets):
-            yield int(bucket), (unit, hashes[buckets == bucket].tobytes())
+            yield (result.dataset, int(bucket)), (shard, hashes[buckets == bucket].tobytes())
 
 
 def check_shards(

@@ -6,44 +6,40 @@ into the source, then those that need no tower, then the others. Nothing here pr
 """
 
 import dataclasses
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from lit_precompute.pipelines.embed.counters import NUM_RETRIED
-from lit_precompute.pipelines.embed.errors import EmbedError, in_words, without_stacks
+from lit_precompute.pipelines.embed.following import follow
 from lit_precompute.pipelines.embed.found_source import check_listing, find_source, look_here
-from lit_precompute.pipelines.embed.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.launch_options import LaunchOptions
+from lit_precompute.pipelines.embed.launched_dataset import LaunchedDataset, find_published, leading
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.embed.plan import Plan
 from lit_precompute.pipelines.embed.progress import EmbedProgress, Watch
+from lit_precompute.pipelines.embed.reporting.job_report import read_report
 from lit_precompute.precompute.extra import check_embed_extra
 from lit_precompute.schemas import Manifest
 from lit_precompute.schemas.storage import absolute, num_retried
-from lit_precompute.schemas.writing.publishing import check_files
 
 if TYPE_CHECKING:  # it imports Beam
     from lit_precompute.pipelines.engines.running import RunningJob
 
-_STOP_S = 60.0
-
-
-class EmbedStopped(Exception):  # noqa: N818 -- requested, so not an error
-    """The job was stopped on request; finished shards are kept."""
-
 
 class Launch:
-    """A planned job with its output directory, ready to run.
+    """A planned job with its outputs, ready to run: one dataset, or one for each of several towers.
 
     Attributes:
-      is_finished: whether its dataset is complete already.
+      datasets: one for each tower.
+      is_finished: whether all of them are complete already.
     """
 
     def __init__(
         self,
         options: EmbedOptions,
         *,
+        others: Sequence[EmbedOptions] = (),
         beam_flags: Sequence[str] = (),
         on_fetch: Callable[[str, int, int], None] | None = None,
         on_look: Callable[[int, int], None] = lambda done, total: None,
@@ -53,6 +49,7 @@ class Launch:
 
         Args:
           options: what to embed.
+          others: the same with other towers and outputs, to embed in one pass over the images.
           beam_flags: Beam's pipeline options; without a runner the job runs in this process.
           on_fetch: called with (name, bytes so far, total bytes or 0) while weights are downloaded.
           on_look: called with (files so far, all files) while this process looks into the source.
@@ -62,26 +59,41 @@ class Launch:
           ValueError, OSError: the source, tower, weights, options or output cannot be used.
           ModuleNotFoundError: the extra `embed` is not installed.
         """
-        self._options = options = dataclasses.replace(options, output=absolute(options.output))
         self._num_retried_before, self._num_retried_elsewhere = num_retried(), 0
         check_embed_extra()
-        self._directory = JobDirectory(options.output)
-        self._directory.check_usable()
-        if noted := self._directory.noted():
-            self._directory.check({"options": {**noted["options"], **options.recorded()}})
-        self._source = find_source(options, self._directory)
+        given = [dataclasses.replace(each, output=absolute(each.output)) for each in (options, *others)]
+        published = find_published(given)
+        try:
+            self._prepare(given, beam_flags, on_fetch, on_look, say)
+        except Exception:
+            if find_published(given) == published:
+                raise
+            # Another launcher has published meanwhile, and removed what this one compared with.
+            self._prepare(given, beam_flags, on_fetch, on_look, say)
+
+    def _prepare(
+        self,
+        given: Sequence[EmbedOptions],
+        beam_flags: Sequence[str],
+        on_fetch: Callable[[str, int, int], None] | None,
+        on_look: Callable[[int, int], None],
+        say: Callable[[str], None],
+    ) -> None:
+        self.datasets = [LaunchedDataset(each) for each in given]
+        lead = leading(self.datasets)
+        self._source = find_source(lead.options, lead.directory)
         self._set_runner(beam_flags)
         if self._embeds_here:
-            self._plan_here(on_fetch, on_look, say)
+            self._plan_here(lead, on_fetch, on_look, say)
         else:
-            check_listing(self._source, self._directory)
-        self.is_finished = self._directory.is_published()
-        if self.is_finished:
-            self._directory.sweep()  # left over by a kill between publishing and sweeping
-        elif self._forget_failures():
-            say("no row was embedded so far: starting again")
-        self._finished = set() if self.is_finished else self._directory.markers.numbers()
-        self._watch = Watch(self._directory, self.plan, self._finished)
+            self._check_elsewhere()
+        for dataset in self.datasets:
+            dataset.look_at_shards(self.plan, self._said_of(dataset, say))
+        self._open = [dataset for dataset in self.datasets if not dataset.is_finished]
+        self.is_finished = not self._open
+        self._watch = Watch(
+            [dataset.directory for dataset in self._open], self.plan, [dataset.finished for dataset in self._open]
+        )
 
     @property
     def num_done_before(self) -> int:
@@ -95,47 +107,57 @@ class Launch:
 
     def _set_runner(self, beam_flags: Sequence[str]) -> None:
         from lit_precompute.pipelines.engines import runners
-        from lit_precompute.pipelines.engines.submission import checked_flags
+        from lit_precompute.pipelines.engines.submission import checked_flags, requested_accelerator
 
         runners.check_runner(beam_flags)
         self._embeds_here = runners.embeds_here(beam_flags)
-        options = self._options
-        places = {"--source": options.source.path, "--output": options.output, "--weights": options.tower.weights}
-        self._beam_flags = checked_flags(beam_flags, tower=options.tower.name, places=places)
+        tower, *other_towers = (dataset.options.tower.name for dataset in self.datasets)
+        options = self.datasets[0].options
+        places: dict[str, str | None] = {"--source": options.source.path, "--output": options.output}
+        for dataset in self.datasets:
+            used = dataset.options.tower
+            places["--weights" if not other_towers else f"--towers {used.name}@"] = used.weights
+        self._beam_flags = checked_flags(beam_flags, tower=tower, other_towers=other_towers, places=places)
+        requested = requested_accelerator(beam_flags)
+        if requested.kind != "cpu" and not self._embeds_here:
+            for dataset in self.datasets:
+                dataset.options = dataset.options.on(requested.kind, requested.num_devices)
 
     def _plan_here(
         self,
+        lead: LaunchedDataset,
         on_fetch: Callable[[str, int, int], None] | None,
         on_look: Callable[[int, int], None],
         say: Callable[[str], None],
     ) -> None:
-        """Does in this process what the first worker would do: looks, loads the tower, chooses the batch size."""
+        """Does in this process what the first worker would do: looks, loads towers, chooses batch sizes."""
         from lit_precompute.towers.loading import find_file
 
-        options = self._options
-        find_file(options.tower.name, options.tower.weights, progress=on_fetch)
-        self._source = look_here(self._source, options, self._directory, on_look)
-        from lit_precompute.pipelines.embed import preparing  # imports JAX
+        for dataset in self.datasets:
+            find_file(dataset.options.tower.name, dataset.options.tower.weights, progress=on_fetch)
+        self._source = look_here(self._source, lead.options, lead.directory, on_look)
+        from lit_precompute.pipelines.embed.process_registry import PROCESS  # imports JAX
 
         assert self._source.plan is not None
-        tower, batch_size = preparing.prepare_here(options, self._directory, self._source.plan, say)
-        self._directory.claim(options, self._source.plan)
-        if not self._directory.is_published():
-            self._directory.settle_tower(tower.card())
-            if options.batch_size is None:
-                self._directory.settle_batch_size(batch_size)
+        PROCESS.make_room(len(self.datasets))
+        for dataset in self.datasets:
+            dataset.prepare_here(self._source.plan, self._said_of(dataset, say))
+        for dataset in self.datasets:
+            dataset.claim(self._source.plan)
 
-    def _forget_failures(self) -> bool:
-        """Forgets the finished shards if none of them holds a row; returns whether it did.
+    def _said_of(self, dataset: LaunchedDataset, say: Callable[[str], None]) -> Callable[[str], None]:
+        """Returns what says something of a dataset, by the name of its tower if there are others."""
+        if len(self.datasets) == 1:
+            return say
+        return lambda words: say(f"{dataset.options.tower.name}: {words}")
 
-        What made every row fail, such as a folder that was not mounted, may have been mended since.
-        """
-        finished = self._directory.markers.numbers()
-        markers = map(self._directory.markers.read, sorted(finished))
-        if not finished or any(marker and marker.info.num_rows for marker in markers):
-            return False
-        self._directory.markers.remove(finished)
-        return True
+    def _check_elsewhere(self) -> None:
+        """Checks what can be checked where only workers look into the files and load the towers."""
+        for dataset in self.datasets:
+            check_listing(self._source, dataset.directory)
+        if self._source.plan is not None and len(self.datasets) > 1:
+            for dataset in self.datasets:  # those that were begun have it; workers find it in the others
+                dataset.claim(self._source.plan)
 
     def is_followed(self, *, wait: bool) -> bool:
         """Returns whether this process follows the job to its end.
@@ -153,24 +175,14 @@ class Launch:
         return self.is_finished or (wait and not submission.is_template(self._beam_flags))
 
     @property
-    def output(self) -> str:
-        """The output's absolute path or URL."""
-        return self._options.output
-
-    @property
     def source_path(self) -> str:
         """Where the source is, as it was given."""
-        return self._options.source.path
+        return self.datasets[0].options.source.path
 
     @property
     def num_files(self) -> int:
         """Files of the source."""
         return len(self._source.files)
-
-    @property
-    def tower_name(self) -> str:
-        """Name of the tower."""
-        return self._options.tower.name
 
     @property
     def plan(self) -> Plan | None:
@@ -182,7 +194,7 @@ class Launch:
         report: Callable[[EmbedProgress], None] = lambda progress: None,
         should_stop: Callable[[], bool] = lambda: False,
     ) -> Manifest:
-        """Embeds the missing units and returns the manifest.
+        """Embeds the missing units and returns the manifest, of several datasets the first one's.
 
         Args:
           report: called about twice a second.
@@ -193,90 +205,58 @@ class Launch:
           EmbedError: a worker failed, or more rows failed than allowed, or all; finished shards are kept.
           EmbedStopped: `should_stop` returned True.
         """
+        return self.run_all(report, should_stop)[0]
+
+    def run_all(
+        self,
+        report: Callable[[EmbedProgress], None] = lambda progress: None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> list[Manifest]:
+        """Does what `run` does; returns the manifest of each of `datasets`."""
         if not self.is_finished:
-            self._embed(report, should_stop)
-        if not self._directory.is_published():
-            raise EmbedError("the job ended before the dataset was published; run the same command again to resume")
-        manifest = Manifest.read(self._options.output)
-        check_files(self._directory.folder, manifest.shards, manifest.tables, manifest.references)
-        return manifest
+            output = self._open[0].options.output
+            self._num_retried_elsewhere = follow(
+                output, self.start, self._watch, lambda: self.num_retried, report, should_stop
+            )
+        return [dataset.manifest() for dataset in self.datasets]
+
+    def bottleneck(self) -> str:
+        """Returns what was the bottleneck of the finished job, and what to change; "" if nothing stands out."""
+        reports = (read_report(dataset.directory.folder) for dataset in self._open)
+        verdicts = [report.verdict for report in reports if report]
+        return next((verdict.sentence for verdict in verdicts if verdict.is_significant), "")
 
     def start(self) -> "RunningJob":
         """Starts the job and returns, at once or when its engine has accepted it; `run` also waits for its end."""
         from lit_precompute.pipelines.embed import graph
         from lit_precompute.pipelines.embed.look import store_listing
         from lit_precompute.pipelines.engines import runners, submission
+        from lit_precompute.pipelines.engines.notebooks import as_in_a_script
 
-        self._directory.take_back_stop()
+        for dataset in self._open:
+            dataset.begin(self.plan)
+        first, *others = self._open
         launch = LaunchOptions(
-            embed=self._options, source=self._source.source, name=uuid.uuid4().hex, files=self._source.versions
+            embed=first.options,
+            others=tuple(dataset.options for dataset in others),
+            source=self._source.source,
+            name=uuid.uuid4().hex,
+            files=self._source.versions,
         )
         pipeline = runners.new_pipeline(self._beam_flags)
-        if self.plan is not None:
-            graph.build_planned(pipeline, launch, len(self.plan.units), self._finished)
-        else:
-            listing = store_listing(self._directory.folder, self._source.files)
-            graph.build(pipeline, launch, listing, len(self._source.files))
+        with as_in_a_script():
+            if self.plan is not None:
+                finished = [dataset.finished for dataset in self._open]
+                graph.build_planned(pipeline, launch, len(self.plan.units), finished)
+            else:
+                listing = store_listing(first.directory.folder, self._source.files)
+                graph.build(pipeline, launch, listing, len(self._source.files))
+        # First noted before it can end: the last step removes the notes.
+        note = {"runner": runners.runner_name(self._beam_flags), "began": time.time()}
+        for dataset in self._open:
+            dataset.note_launch(launch.name, note)
         job = submission.start(pipeline, self._beam_flags)
         if not self._embeds_here:
-            self._directory.note_launch(launch.name, submission.record(job))
+            for dataset in self._open:
+                dataset.note_launch(launch.name, {**note, **submission.record(job)})
         return job
-
-    def _embed(self, report: Callable[[EmbedProgress], None], should_stop: Callable[[], bool]) -> None:
-        from lit_precompute.pipelines.embed.process_registry import PROCESS, JobProgress
-
-        progress = JobProgress()
-        with PROCESS.launching(self._options.output, progress), without_stacks():
-            PROCESS.take_retried()  # those of planning
-            before = num_retried()
-            job = self.start()
-
-            def look() -> None:
-                if should_stop() and not progress.is_stop_requested:
-                    progress.request_stop()
-                    job.cancel()
-                report(self._watch.look(progress.num_rows, progress.num_failures, self.num_retried))
-
-            state = job.wait(look)
-            self._num_retried_elsewhere = max(0, job.metrics().get(NUM_RETRIED, 0) - (num_retried() - before))
-            if state == "done":
-                return
-            is_stopped = progress.is_stop_requested
-            # Runners do not wait for the other units; a thread at work while the interpreter ends would abort it.
-            progress.request_stop()
-            progress.wait_for_units(_STOP_S)
-            if is_stopped:
-                raise EmbedStopped("finished shards are kept: run the same command again to resume") from job.exception
-            raise self._in_words(job) from job.exception
-
-    def _in_words(self, job: "RunningJob") -> EmbedError:
-        error = job.exception or RuntimeError(f"the job was {job.state()}")
-        cause = in_words(error, self._options.output, job.error())
-        if cause.says_all:
-            return EmbedError(cause.sentence)
-        resume = "" if cause.is_final else ". Finished shards are kept: run the same command again to resume"
-        return EmbedError(f"the job stopped: {cause.sentence}{resume}", is_bug=cause.is_bug)
-
-
-def embed(
-    options: EmbedOptions,
-    *,
-    beam_flags: Sequence[str] = (),
-    report: Callable[[EmbedProgress], None] = lambda progress: None,
-    should_stop: Callable[[], bool] = lambda: False,
-) -> Manifest:
-    """Embeds a source and returns the dataset's manifest; resumes a job that was stopped.
-
-    Args:
-      options: what to embed.
-      beam_flags: Beam's pipeline options, such as `--runner=DataflowRunner`; without a runner the job runs in this
-        process.
-      report: called about twice a second, from another thread.
-      should_stop: called as often; True stops a job in this process after the current batch.
-
-    Raises:
-      ValueError, OSError: the source, tower, weights, options or output cannot be used.
-      EmbedError: a worker failed, or more rows failed than allowed, or all; finished shards are kept.
-      EmbedStopped: `should_stop` returned True.
-    """
-    return Launch(options, beam_flags=beam_flags).run(report, should_stop)

@@ -22,7 +22,9 @@ from lit_precompute.pipelines.embed.errors import located
 from lit_precompute.pipelines.embed.groups import Group, group_units
 from lit_precompute.pipelines.embed.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.launch_options import LaunchOptions
-from lit_precompute.pipelines.embed.plan import make_plan
+from lit_precompute.pipelines.embed.options import EmbedOptions
+from lit_precompute.pipelines.embed.plan import Plan, make_plan
+from lit_precompute.pipelines.embed.withdrawal import withdraw
 from lit_precompute.precompute.sources.planning import check_repeats, repeated_hashes
 from lit_precompute.precompute.sources.source import FileLook, ListedFile
 from lit_precompute.schemas.storage import WORK_FOLDER, Folder
@@ -63,7 +65,8 @@ class LookIntoFiles(beam.DoFn):
     def setup(self) -> None:
         """Reads the listing."""
         folder = JobDirectory(self._launch.embed.output).folder
-        self._files = read_listing(folder, self._listing)
+        with located("reading the list of files", self._launch.embed.output):
+            self._files = read_listing(folder, self._listing)
 
     def process(self, element: tuple[int, int]) -> Iterator[Any]:
         """Looks into some files."""
@@ -81,9 +84,12 @@ class LookIntoFiles(beam.DoFn):
 
 
 class FindRepeats(beam.DoFn):
-    """Takes (bucket, all of its hashes); yields (hash, the numbers of the files that have it) for those that repeat."""
+    """Takes (bucket, all of its hashes); yields (hash, the numbers of the files that have it) for those that repeat.
 
-    def process(self, element: tuple[int, Iterable[tuple[int, bytes]]]) -> Iterator[tuple[bytes, list[int]]]:
+    The hashes of shards have (dataset, shard) in the place of a file's number.
+    """
+
+    def process(self, element: tuple[Any, Iterable[tuple[Any, bytes]]]) -> Iterator[tuple[bytes, list[Any]]]:
         """Compares the hashes of one bucket."""
         parts = list(element[1])
         repeated = sorted(repeated_hashes(part for _, part in parts))[:_MAX_REPEATS]
@@ -93,7 +99,10 @@ class FindRepeats(beam.DoFn):
 
 
 class StorePlan(beam.DoFn):
-    """Takes all looks and repeats; stores the plan, and yields the groups of units to embed."""
+    """Takes all looks and repeats; stores the plan, and yields the groups of units to embed.
+
+    A finished dataset of which failures are retried becomes an unfinished job first: the plan was needed for that.
+    """
 
     def __init__(self, launch: LaunchOptions, listing: str):
         """Takes the launch and the name of the listing."""
@@ -109,8 +118,9 @@ class StorePlan(beam.DoFn):
             self._check_repeats(looks, dict(element[1]["repeats"]))
             files = read_listing(directory.folder, self._listing)
             plan = make_plan(source, files, looks, survey, rows_per_unit=options.rows_per_shard, limit=options.limit)
-            directory.claim(options, plan)
-        yield from group_units(range(len(plan.units)), is_limited=options.max_failures is not None)
+            finished = set.intersection(*(_claimed(dataset, plan) for dataset in self._launch.datasets))
+        missing = [unit for unit in range(len(plan.units)) if unit not in finished]
+        yield from group_units(missing, is_limited=options.max_failures is not None)
 
     def _check_repeats(self, looks: Sequence[FileLook], repeats: Mapping[bytes, Sequence[int]]) -> None:
         """Compares keys of equal hashes: of a billion keys, some have by chance."""
@@ -118,3 +128,15 @@ class StorePlan(beam.DoFn):
         numbers = sorted({number for those in repeats.values() for number in those})
         keys = (key for number in numbers for part in looks[number].slices for key in source.keys(part))
         check_repeats(keys, frozenset(repeats), source.on_repeated_keys)
+
+
+def _claimed(options: EmbedOptions, plan: Plan) -> set[int]:
+    """Stores the plan of a dataset; returns the units that are finished there, which only a retry finds."""
+    directory = JobDirectory(options.output)
+    if not options.retry_failures:
+        directory.claim(options, plan)
+        return set()
+    if directory.is_published() and not withdraw(directory, options, plan):
+        return set(range(len(plan.units)))
+    directory.claim(options, plan)
+    return directory.markers.numbers()

@@ -11,6 +11,9 @@ from lit_precompute.schemas import VectorType
 from lit_precompute.schemas.vectors import VECTOR_TYPES
 from lit_precompute.towers.options import ImageTowerOptions
 
+# A batch of each is on the device and on the host.
+_MAX_VIEWS = 100
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EmbedOptions:
@@ -25,8 +28,12 @@ class EmbedOptions:
       vector_type: Type that embeddings are stored in; int8 has a scale per row. docs/format.md compares them.
       decoding: How images are read and decoded.
       max_failures: Exit with status 1 if more rows fail: a count (100) or a share (0.5%); by default never.
+      views: Random views of each image (crop and flip), each embedded to a table of its own beside `embeddings`.
       limit: Rows to embed, at most, from the first on; by default all.
+      retry_failures: Embed again the shards with rows that failed for reasons that may pass: `missing`, `unreadable`,
+        `too-slow`; of a finished dataset, too, which is an unfinished job meanwhile.
       device: What embeds; `auto` takes what there is, but refuses a CPU on a machine with an accelerator.
+      num_devices: How many of them each process has to find; by default it takes all there are.
     """
 
     source: SourceSpec
@@ -37,8 +44,11 @@ class EmbedOptions:
     vector_type: VectorType = "float16"
     decoding: DecodingOptions = dataclasses.field(default_factory=DecodingOptions)
     max_failures: str | None = None
+    views: int = 0
     limit: int | None = None
+    retry_failures: bool = False
     device: Device = "auto"
+    num_devices: int | None = None
 
     def __post_init__(self):
         check_type("source", self.source, SourceSpec, "SourceSpec('captions.tsv')")
@@ -47,6 +57,9 @@ class EmbedOptions:
         check_count("--batch-size", self.batch_size)
         check_count("--rows-per-shard", self.rows_per_shard)
         check_count("--limit", self.limit)
+        if not 0 <= self.views <= _MAX_VIEWS:
+            raise ValueError(f"--views must be from 0 to {_MAX_VIEWS}, got {self.views}")
+        check_count("--num-devices", self.num_devices)
         if self.device not in get_args(Device):
             raise ValueError(f"--device must be one of {', '.join(get_args(Device))}, got {self.device!r}")
         if self.vector_type not in VECTOR_TYPES:
@@ -55,7 +68,12 @@ class EmbedOptions:
             raise ValueError("--output must name a directory, got ''")
         FailureLimit.parse(self.max_failures, num_rows=0)
 
+    def on(self, device: Device, num_devices: int | None) -> "EmbedOptions":
+        """Returns the options for machines that are asked for with an accelerator, which workers then have to find."""
+        given = device if self.device == "auto" else self.device
+        return dataclasses.replace(self, device=given, num_devices=self.num_devices or num_devices)
+
     def recorded(self) -> dict[str, Any]:
         """Returns the options that a job records, as far as they are given: the batch size may be chosen later."""
-        given = {"rows_per_shard": self.rows_per_shard, "vector_type": self.vector_type}
+        given = {"rows_per_shard": self.rows_per_shard, "vector_type": self.vector_type, "views": self.views}
         return given if self.batch_size is None else {**given, "batch_size": self.batch_size}

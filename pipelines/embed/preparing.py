@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 from lit_precompute.pipelines.embed.job import Job, JobError
 from lit_precompute.pipelines.embed.job_directory import JobDirectory
-from lit_precompute.pipelines.embed.launch_options import LaunchOptions
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.embed.plan import Plan
 from lit_precompute.pipelines.embed.process_registry import PROCESS
 from lit_precompute.precompute.batch_size import probe, try_batch
-from lit_precompute.precompute.machine import check_device
+from lit_precompute.precompute.machine import check_device, num_devices
+from lit_precompute.schemas.wording import counted
 from lit_precompute.towers.tower import ImageTower
 
 
@@ -27,18 +27,23 @@ def prepare_here(
     Raises:
       WeightsError, ValueError: weights or options cannot be used, or the output belongs to another job.
     """
-    check_device(options.device)
+    check_device(options.device, options.num_devices)
     tower = PROCESS.tower(options.tower)
     directory.check({"tower": tower.card().model_dump()} if "tower" in (directory.noted() or {}) else {})
     known = options.batch_size or directory.settled_batch_size()
-    batch_size = known or _choose(tower, plan.num_rows, say)
+    batch_size = known or _choose(tower, plan.num_rows, options.rows_per_shard, say)
+    if batch_size > options.rows_per_shard:
+        say(
+            f"a batch of {batch_size} on {counted(num_devices(), 'device')} is larger than --rows-per-shard "
+            f"{options.rows_per_shard}, which no batch crosses: the rest of it is padding; give more rows per shard"
+        )
     if directory.noted() is None:
         try_batch(PROCESS.embedder(options.tower, batch_size))  # the job will keep its batch size: it must work
     return tower, batch_size
 
 
-def settled_job(launch: LaunchOptions, directory: JobDirectory) -> Job:
-    """Returns the job, in a worker: the first one settles what the launcher could not know.
+def settled_job(options: EmbedOptions, directory: JobDirectory) -> Job:
+    """Returns the job of a dataset, in a worker: the first one settles what the launcher could not know.
 
     Raises:
       JobError: no plan was stored.
@@ -47,16 +52,16 @@ def settled_job(launch: LaunchOptions, directory: JobDirectory) -> Job:
     plan = directory.plan()
     if plan is None:
         raise JobError(f"{directory.folder.path}: the job's plan is missing: another program has removed it")
-    tower, batch_size = prepare_here(launch.embed, directory, plan, say=lambda words: None)
+    tower, batch_size = prepare_here(options, directory, plan, say=lambda words: None)
     directory.settle_tower(tower.card())
-    if launch.embed.batch_size is None:
+    if options.batch_size is None:
         batch_size = directory.settle_batch_size(batch_size)
-    return Job(options=launch.embed, plan=plan, tower=tower.card(), batch_size=batch_size)
+    return Job(options=options, plan=plan, tower=tower.card(), batch_size=batch_size)
 
 
-def _choose(tower: ImageTower, num_rows: int | None, say: Callable[[str], None]) -> int:
+def _choose(tower: ImageTower, num_rows: int | None, rows_per_shard: int, say: Callable[[str], None]) -> int:
     """Returns a batch size that a trial on this process's devices found to be good."""
-    *others, chosen = probe(tower, num_rows=num_rows)
+    *others, chosen = probe(tower, num_rows=num_rows, rows_per_unit=rows_per_shard)
     tried = ", ".join(
         f"{one.batch_size}: {one.rate:,.0f}" for one in sorted([*others, chosen], key=lambda m: m.batch_size)
     )

@@ -4,18 +4,19 @@ Functions that run in workers are pickled, and a local runner blocks its launche
 process share state here, by the job's output. Workers elsewhere have their own registry; their launcher sees only
 finished shards.
 
-Promises: thread-safe; tower, embedder and preparer are loaded once for all threads, and only the latest of each is
-kept.
+Promises: thread-safe; towers, embedders and preparers are loaded once for all threads, and only the latest are kept: of
+towers and embedders as many as a job embeds with.
 """
 
 import contextlib
 import dataclasses
 import threading
-from collections.abc import Callable, Hashable, Iterator
-from typing import Any
+import time
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from lit_precompute.precompute.embedder import Embedder
-from lit_precompute.precompute.embedding import make_preparer
+from lit_precompute.precompute.embedding import TowerUse, make_preparer
 from lit_precompute.precompute.images.ahead import Preparer
 from lit_precompute.precompute.machine import device_kind
 from lit_precompute.precompute.options import DecodingOptions
@@ -27,6 +28,13 @@ from lit_precompute.towers.tower import ImageTower
 
 # Modules that embeddings depend on, each with the distribution that usually provides it.
 _LIBRARIES = {"jax": "jax", "tensorflow": "tensorflow-cpu", "PIL": "pillow"}
+
+
+class Load(NamedTuple):
+    """A tower that was put on the devices: the seconds that it took, and the bytes of its parameters."""
+
+    seconds: float
+    num_bytes: int
 
 
 class JobProgress:
@@ -68,10 +76,10 @@ class JobProgress:
                 self._units -= 1
                 self._unit_ended.notify_all()
 
-    def wait_for_units(self, timeout_s: float) -> None:
-        """Waits until no unit is in progress in this process, but not longer than this."""
+    def wait_for_units(self, timeout_s: float) -> bool:
+        """Waits until no unit is in progress in this process, but not longer than this; returns whether none is."""
         with self._unit_ended:
-            self._unit_ended.wait_for(lambda: self._units == 0, timeout_s)
+            return self._unit_ended.wait_for(lambda: self._units == 0, timeout_s)
 
 
 class ProcessRegistry:
@@ -81,8 +89,11 @@ class ProcessRegistry:
         """Starts empty."""
         self._lock, self._loading = threading.Lock(), threading.RLock()
         self._jobs: dict[str, JobProgress] = {}
-        self._loaded: dict[str, tuple[Hashable, Any]] = {}
+        self._loaded: dict[str, dict[Hashable, Any]] = {}
+        self._num_towers = 1
         self._num_retried = 0
+        self._loads: list[Load] = []
+        self._load_s: dict[ImageTowerOptions, float] = {}
 
     @contextlib.contextmanager
     def launching(self, output: str, progress: JobProgress) -> Iterator[None]:
@@ -106,39 +117,67 @@ class ProcessRegistry:
             before, self._num_retried = self._num_retried, num_retried()
             return self._num_retried - before
 
+    def make_room(self, num_towers: int) -> None:
+        """Keeps this many towers and embedders from now on: those of one job."""
+        with self._loading:
+            self._num_towers = num_towers
+
     def environment(self) -> Environment:
         """Returns what embeds here: the devices and the libraries that embeddings depend on."""
         return self._once("environment", (), lambda: current_environment(device_kind(), _LIBRARIES))
 
     def tower(self, options: ImageTowerOptions) -> ImageTower:
         """Returns the loaded tower."""
-        return self._once("tower", options, lambda: load_tower(**dataclasses.asdict(options)))
+
+        def load() -> ImageTower:
+            started_s = time.perf_counter()
+            tower = load_tower(**dataclasses.asdict(options))
+            self._load_s[options] = time.perf_counter() - started_s
+            return tower
+
+        return self._once("tower", options, load, most=self._num_towers)
 
     def embedder(self, options: ImageTowerOptions, batch_size: int) -> Embedder:
         """Returns the embedder: the tower on the devices."""
-        key = options, batch_size
-        return self._once("embedder", key, lambda: Embedder(self.tower(options), batch_size=batch_size))
 
-    def preparer(self, options: ImageTowerOptions, batch_size: int, decoding: DecodingOptions) -> Preparer:
-        """Returns what prepares the tower's images; it may own processes."""
-        embedder, num_workers = self.embedder(options, batch_size), decoding.count_workers()
+        def load() -> Embedder:
+            tower, started_s = self.tower(options), time.perf_counter()
+            embedder = Embedder(tower, batch_size=batch_size)
+            load_s = self._load_s.pop(options, 0.0) + time.perf_counter() - started_s
+            self._loads.append(Load(load_s, sum(parameter.nbytes for parameter in tower.parameters.values())))
+            return embedder
+
+        return self._once("embedder", (options, batch_size), load, most=self._num_towers)
+
+    def take_loads(self) -> list[Load]:
+        """Returns the towers that were loaded since the last call."""
+        with self._loading:
+            loads, self._loads = self._loads, []
+            return loads
+
+    def preparer(self, uses: Sequence[TowerUse], decoding: DecodingOptions) -> Preparer:
+        """Returns what prepares images for some towers of this registry; it may own processes."""
         return self._once(
             "preparer",
-            (options, batch_size, decoding),
+            (tuple(uses), decoding),
             lambda: make_preparer(
-                embedder,
+                uses,
                 decode_in=decoding.decode_in,
-                num_workers=num_workers,
+                num_workers=decoding.count_workers(),
                 max_pixels=decoding.max_pixels,
                 max_pixels_in_flight=decoding.max_pixels_in_flight,
+                timeout_s=decoding.timeout_per_image,
             ),
         )
 
-    def _once(self, kind: str, key: Hashable, load: Callable[[], Any]) -> Any:
+    def _once(self, kind: str, key: Hashable, load: Callable[[], Any], *, most: int = 1) -> Any:
         with self._loading:
-            if kind not in self._loaded or self._loaded[kind][0] != key:
-                self._loaded[kind] = (key, load())
-            return self._loaded[kind][1]
+            loaded = self._loaded.setdefault(kind, {})
+            value = loaded.pop(key, None)
+            while len(loaded) >= most:
+                del loaded[next(iter(loaded))]  # before the next is loaded: both may not fit the memory
+            loaded[key] = value if value is not None else load()  # the last one used is the last
+            return loaded[key]
 
 
 PROCESS = ProcessRegistry()

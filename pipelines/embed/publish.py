@@ -24,7 +24,8 @@ _MAX_NAMED = 5
 class Publish(beam.DoFn):
     """Takes the results of all units and hashes of keys that repeat; publishes, or says why it cannot.
 
-    A source of which a local file has changed since it was listed is an error, too.
+    Of several datasets, each that is complete is published, whatever the others lack. A source of which a local file
+    has changed since it was listed is an error, too.
     """
 
     def __init__(self, launch: LaunchOptions):
@@ -32,29 +33,56 @@ class Publish(beam.DoFn):
         self._launch = launch
 
     def process(self, element: tuple[None, Mapping[str, Iterable[Any]]]) -> Iterator[int]:
-        """Yields the dataset's number of rows."""
-        output = self._launch.embed.output
-        directory = JobDirectory(output)
-        if directory.is_published():  # by another launcher on the same output
-            directory.sweep()
-            return
-        with located("publishing the dataset", output):
-            results = [Result.from_bytes(data) for data in element[1]["results"]]
-            markers = {result.marker.info.shard: result.marker for result in results if result.marker}
-            plan = directory.plan()
-            assert plan is not None, "units were embedded after it was stored"
-            lost = [unit for unit in range(len(plan.units)) if unit not in markers]
-            # Another launcher may have finished them; and engines may deal the results to several groups.
-            markers |= {marker.info.shard: marker for marker in directory.markers.read_many(lost)}
-            aside = [result.aside for result in results if result.aside and result.aside.unit not in markers]
-            if reason := why_not_publishable(self._launch.embed, plan, markers, aside):
-                for each in aside:
-                    Attempts(directory.folder, self._launch.name).forget_unit(each.unit)
-                raise NotPublishedError(reason)
-            self._launch.files.check()
-            what_to_do = self._launch.source.on_repeated_keys
-            check_shards(directory.folder, plan.tables, markers, dict(element[1]["repeats"]), what_to_do)
-            yield directory.publish(directory.job(self._launch.embed, plan), markers.values()).num_rows
+        """Yields each dataset's number of rows."""
+        results = [Result.from_bytes(data) for data in element[1]["results"]]
+        repeats = list(element[1]["repeats"])
+        reasons: list[str] = []
+        for number, options in enumerate(self._launch.datasets):
+            own_repeats = {each: [unit for _, unit in shards] for each, shards in repeats if shards[0][0] == number}
+            own_results = [result for result in results if result.dataset == number]
+            with located("publishing the dataset", options.output):
+                try:
+                    yield from self._publish_once(options, own_results, own_repeats)
+                except NotPublishedError as error:
+                    reasons.append(f"{options.output}: {error}" if self._launch.others else str(error))
+        if reasons:
+            raise NotPublishedError("; ".join(reasons))
+
+    def _publish_once(
+        self, options: EmbedOptions, results: Sequence[Result], repeats: Mapping[bytes, Sequence[int]]
+    ) -> Iterator[int]:
+        """Yields the number of rows; nothing if another launcher on the same output has published, even meanwhile."""
+        directory = JobDirectory(options.output)
+        if not directory.is_published():
+            try:
+                yield self._publish(directory, options, results, repeats)
+                return
+            except Exception:
+                if not directory.is_published():
+                    raise
+        directory.sweep()
+
+    def _publish(
+        self,
+        directory: JobDirectory,
+        options: EmbedOptions,
+        results: Sequence[Result],
+        repeats: Mapping[bytes, Sequence[int]],
+    ) -> int:
+        markers = {result.marker.info.shard: result.marker for result in results if result.marker}
+        plan = directory.plan()
+        assert plan is not None, "units were embedded after it was stored"
+        lost = [unit for unit in range(len(plan.units)) if unit not in markers]
+        # Another launcher may have finished them; and engines may deal the results to several groups.
+        markers |= {marker.info.shard: marker for marker in directory.markers.read_many(lost)}
+        aside = [result.aside for result in results if result.aside and result.aside.unit not in markers]
+        if reason := why_not_publishable(options, plan, markers, aside):
+            for each in aside:
+                Attempts(directory.folder, self._launch.name).forget_unit(each.unit)
+            raise NotPublishedError(reason)
+        self._launch.files.check()
+        check_shards(directory.folder, plan.tables, markers, repeats, self._launch.source.on_repeated_keys)
+        return directory.publish(directory.job(options, plan), markers.values()).num_rows
 
 
 def why_not_publishable(

@@ -1,49 +1,25 @@
-"""The work of one unit: embeds its rows and writes its shard. This is what Beam's workers run."""
+"""The work of one unit: embeds its rows and writes its shard, in each dataset. This is what Beam's workers run."""
 
 import contextlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import apache_beam as beam
-from apache_beam.metrics.metric import Metrics
 
-from lit_precompute.pipelines.embed.attempts import Attempt, Attempts, SetAside
-from lit_precompute.pipelines.embed.counters import NUM_RETRIED
-from lit_precompute.pipelines.embed.errors import in_words, located
-from lit_precompute.pipelines.embed.failure_limit import FailureLimit
-from lit_precompute.pipelines.embed.job import BLOCK_ROWS, Job
-from lit_precompute.pipelines.embed.job_directory import JobDirectory
-from lit_precompute.pipelines.embed.keys import store_hashes
+from lit_precompute.pipelines.embed.errors import located
+from lit_precompute.pipelines.embed.job import Job
 from lit_precompute.pipelines.embed.launch_options import LaunchOptions
 from lit_precompute.pipelines.embed.markers import ShardMarker
-from lit_precompute.pipelines.embed.preparing import settled_job
 from lit_precompute.pipelines.embed.process_registry import PROCESS
+from lit_precompute.pipelines.embed.reporting.recorder import Recorder, count_leftovers
 from lit_precompute.pipelines.embed.results import Result
-from lit_precompute.precompute.embedding import EmbeddedBatch, embed_examples
+from lit_precompute.pipelines.embed.unit_shard import UnitShard
+from lit_precompute.pipelines.embed.worker_dataset import WorkerDataset
+from lit_precompute.precompute.embedding import embed_examples
 from lit_precompute.precompute.sources.planning import Uniqueness
-from lit_precompute.precompute.sources.source import Example, WorkUnit, columns_of
-from lit_precompute.schemas import Note, ShardWriter
-from lit_precompute.schemas.probes import share_of_shard
-from lit_precompute.schemas.tables import EMBEDDING, EMBEDDINGS
+from lit_precompute.precompute.sources.source import Example, WorkUnit
 
-_NUM_RETRIED = Metrics.counter("lit-precompute", NUM_RETRIED)
-
-
-class Tally:
-    """How often each of some words occurred, and the key of the first row it did."""
-
-    def __init__(self) -> None:
-        """Starts empty."""
-        self._found: dict[str, tuple[int, str]] = {}
-
-    def add(self, what: str, key: str) -> None:
-        """Counts one occurrence."""
-        count, first = self._found.get(what, (0, key))
-        self._found[what] = count + 1, first
-
-    def __iter__(self) -> Iterator[tuple[str, tuple[int, str]]]:
-        """Yields (what, (count, first key)), sorted."""
-        return iter(sorted(self._found.items()))
+_NO_FAILURES: Mapping[int, int] = {}
 
 
 class StopRequestedError(RuntimeError):
@@ -51,110 +27,101 @@ class StopRequestedError(RuntimeError):
 
 
 class EmbedUnit(beam.DoFn):
-    """Takes numbers of units; yields what became of each, once the shard's files and its marker are in the output."""
+    """Takes numbers of units; yields what became of each, once a shard's files and its marker are in the output.
+
+    Where several towers embed the same rows, those whose shard is missing do it in one pass over the images.
+    """
 
     def __init__(self, launch: LaunchOptions):
-        """Takes what is pickled for the workers; the plan, the tower and the batch size are read there."""
+        """Takes what is pickled for the workers; the plan, the towers and the batch sizes are read there."""
         self._launch = launch
 
     def setup(self) -> None:
-        """Opens the output; everything else waits for the first unit, when the plan is there for sure."""
-        self._directory = JobDirectory(self._launch.embed.output)
-        self._attempts = Attempts(self._directory.folder, self._launch.name)
-        self._job: Job | None = None
+        """Opens the outputs; everything else waits for the first unit, when the plan is there for sure."""
+        self._datasets = [WorkerDataset(self._launch, number) for number in range(len(self._launch.datasets))]
+        PROCESS.make_room(len(self._datasets))
+        self._progress = PROCESS.progress(self._launch.embed.output)
 
-    def process(self, element: int, num_failures: int = 0) -> Iterator[bytes]:
+    def process(self, element: int, num_failures: Mapping[int, int] = _NO_FAILURES) -> Iterator[bytes]:
         """Embeds one unit.
 
         Args:
           element: its number.
-          num_failures: rows that failed in the groups of units before this one; 0 if there is no limit.
+          num_failures: for each dataset, rows that failed in the groups of units before this one; none if there is no
+            limit.
         """
-        options = self._launch.embed
-        # A faster launcher on the same output may have published it.
-        if self._directory.is_published() or self._directory.is_stop_requested():
-            return
-        if self._job is None:
-            with located("starting a worker", options.output):
-                self._job = settled_job(self._launch, self._directory)
-                self._progress = PROCESS.progress(options.output)
-        if FailureLimit.parse(options.max_failures, self._job.plan.num_rows).is_exceeded(num_failures):
-            return
-        if marker := self._directory.markers.read(element):  # another attempt was faster
-            yield Result.finished(marker).to_bytes()
-            return
-        unit = self._job.plan.units[element]
-        with located(_describe(unit, self._job), options.output):
-            attempt = self._attempts.begin(element)
-            if isinstance(attempt, SetAside):
-                yield Result.set_aside(attempt).to_bytes()
-                return
+        with located(f"unit {element}", self._launch.embed.output):
+            datasets = [dataset for dataset in self._datasets if dataset.is_open()]
+            try:
+                results = self._attempt(element, datasets, num_failures)
+            except Exception:
+                overtaken = [dataset for dataset in datasets if dataset.directory.is_published()]
+                if not overtaken:
+                    raise
+                for dataset in overtaken:  # a faster launcher on the same output has removed what was needed
+                    dataset.directory.sweep()
+                results = list(self.process(element, num_failures))
+        yield from results
+
+    def _attempt(self, element: int, datasets: Sequence[WorkerDataset], num_failures: Mapping[int, int]) -> list[bytes]:
+        """Returns what became of a unit in each dataset."""
+        output, recorder = self._launch.embed.output, Recorder(self._launch.name)
+        with located("starting a worker", output), recorder.times.phases.during("starting"):
+            for dataset in datasets:
+                dataset.settle()
+        datasets = [each for each in datasets if not each.is_limit_exceeded(num_failures.get(each.number, 0))]
+        if not datasets:
+            return []
+        unit = datasets[0].job.plan.units[element]
+        with located(_describe(unit, datasets[0].job), output):
+            begun = {dataset: dataset.begin(element) for dataset in datasets}
+            results = [result for result in begun.values() if result]
+            todo = [dataset for dataset, result in begun.items() if not result]
             try:
                 with self._progress.unit():
-                    marker = self._embed(self._job, unit)
+                    results += self._embed(unit, todo, recorder)
             except Exception as error:
-                with contextlib.suppress(OSError):  # a full disk, for example, which is what has to be said
-                    self._end_badly(attempt, error)
+                for dataset in todo:
+                    dataset.end_badly(error, is_stop_requested=self._progress.is_stop_requested)
                 raise
-        _NUM_RETRIED.inc(PROCESS.take_retried())
-        if marker is not None:
-            yield Result.finished(marker).to_bytes()
+        count_leftovers()
+        return [result.to_bytes() for result in results]
 
-    def _end_badly(self, attempt: Attempt, error: Exception) -> None:
-        if self._progress.is_stop_requested:
-            self._attempts.forget(attempt)
-        else:
-            cause = in_words(error, self._launch.embed.output)
-            self._attempts.fail(attempt, cause.sentence)
+    def _embed(self, unit: WorkUnit, datasets: Sequence[WorkerDataset], recorder: Recorder) -> list[Result]:
+        """Writes the unit's shards and their markers."""
+        if not datasets:
+            return []
+        markers = self._write_shards(unit, datasets, recorder)
+        for dataset, marker in markers.items():
+            dataset.mark(marker)
+        return [Result.finished(marker, dataset.number) for dataset, marker in markers.items()]
 
-    def _embed(self, job: Job, unit: WorkUnit) -> ShardMarker | None:
-        """Writes the unit's shard and its marker; None if another launcher has swept its files away."""
-        try:
-            marker = self._write_shard(job, unit)
-            self._directory.markers.write(marker)
-        except FileNotFoundError:
-            if not self._directory.is_published():
-                raise
-            return None
-        if self._directory.is_published():  # a moment ago: nothing may remain of an unfinished job
-            self._directory.sweep()
-        return marker
-
-    def _write_shard(self, job: Job, unit: WorkUnit) -> ShardMarker:
+    def _write_shards(
+        self, unit: WorkUnit, datasets: Sequence[WorkerDataset], recorder: Recorder
+    ) -> dict[WorkerDataset, ShardMarker]:
         self._check_stop()
-        reasons, notes = Tally(), Tally()
-        embedder = PROCESS.embedder(job.options.tower, job.batch_size)
-        preparer = PROCESS.preparer(job.options.tower, job.batch_size, job.options.decoding)
-        with ShardWriter(
-            self._directory.folder,
-            shard=unit.number,
-            tables=job.tables(),
-            block_rows=BLOCK_ROWS,
-            environment=PROCESS.environment(),
-        ) as writer:
+        phases, decoding = recorder.times.phases, self._launch.embed.decoding
+        with phases.during("starting"):
+            preparer = PROCESS.preparer([each.use() for each in self._datasets if each.is_settled], decoding)
+            uses, keys = [dataset.use() for dataset in datasets], list[str]()
+            for use in uses:
+                use.embedder.compile()
+        with contextlib.ExitStack() as stack:
+            shards = [
+                stack.enter_context(UnitShard(each.directory, each.job, unit.number, PROCESS.environment()))
+                for each in datasets
+            ]
             with self._launch.files.unchanged([part.path for part in unit.files]):
-                keys: list[str] = []
-                examples = self._examples(job, unit, keys)
-                for batch in embed_examples(examples, embedder, preparer, job.options.vector_type):
+                examples = self._examples(datasets[0].job, unit, keys)
+                for number, batch in embed_examples(examples, uses, preparer, recorder.times):
                     self._check_stop()
-                    _append(writer, job, batch)
+                    with phases.during("writing"):
+                        shards[number].append(batch)
                     self._progress.add(num_rows=len(batch.examples), num_failures=len(batch.failures))
-                    for failure in batch.failures:
-                        reasons.add(failure.reason, failure.key)
-                    for example in batch.examples:
-                        for note in example.notes:
-                            notes.add(note, example.key)
-            info = writer.finish()
-        has_hashes = not job.plan.has_keys
-        if has_hashes:
-            store_hashes(self._directory.folder, unit.number, keys)
-        return ShardMarker(
-            info=info,
-            probes=writer.probes.draw(share_of_shard(unit.number, len(job.plan.units))),
-            reasons=dict(reasons),
-            notes=[Note(what=what, count=count, first=key) for what, (count, key) in notes],
-            has_hashes=has_hashes,
-        )
+                    recorder.add(datasets, number, batch)
+            with phases.during("writing"):
+                markers = {dataset: shard.finish(keys) for dataset, shard in zip(datasets, shards, strict=True)}
+        return recorder.finish(markers, decoding)
 
     def _examples(self, job: Job, unit: WorkUnit, keys: list[str]) -> Iterator[Example]:
         """Yields a unit's rows; adds their keys to `keys`."""
@@ -179,13 +146,3 @@ def _describe(unit: WorkUnit, job: Job) -> str:
     first, last = unit.first_row + 1, unit.first_row + unit.num_rows
     rows = f"row {first:,}" if first == last else f"rows {first:,} to {last:,}"
     return f"{rows} of {job.plan.source.path}"
-
-
-def _append(writer: ShardWriter, job: Job, batch: EmbeddedBatch) -> None:
-    if batch.examples:
-        columns = {table.name: columns_of(batch.examples, table) for table in job.plan.tables}
-        keys = [example.key for example in batch.examples]
-        writer.append_rows(keys, {EMBEDDINGS: {EMBEDDING: batch.vectors}, **columns})
-    if batch.failures:
-        names = ("key", "source", "reason", "message")
-        writer.append("failures", {name: [getattr(failure, name) for failure in batch.failures] for name in names})

@@ -7,6 +7,7 @@
 Source: cloud.google.com/dataflow/docs, "GPU support", "TPU support" and "Troubleshoot your Dataflow TPU job".
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -52,6 +53,13 @@ class Requested(NamedTuple):
     kind: Accelerator
     text: str = ""
     is_hint: bool = False
+
+    @property
+    def num_devices(self) -> int | None:
+        """How many of them JAX finds on each machine; None if the text does not say."""
+        if self.part("topology"):
+            return math.prod(int(side) for side in self.part("topology").split("x") if side.isdigit())
+        return int(self.part("count")) if self.part("count").isdigit() else None
 
     def part(self, name: str) -> str:
         """Returns the value of one of its parts, such as `type`; "" if there is none."""

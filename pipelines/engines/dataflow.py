@@ -18,6 +18,7 @@ from apache_beam.options.pipeline_options import (
 )
 
 from lit_precompute.pipelines.engines.accelerators import check_accelerator, requested_accelerator
+from lit_precompute.pipelines.engines.requirements import Accelerator
 from lit_precompute.schemas.storage import is_url
 
 ONE_PROCESS = "no_use_multiple_sdk_containers"
@@ -48,7 +49,7 @@ def dataflow_flags(beam_flags: Sequence[str], *, places: Mapping[str, str | None
     requested = requested_accelerator(beam_flags)
     worker = options.view_as(WorkerOptions)
     check_accelerator(requested, worker.machine_type)
-    needed = _DISK_BASE + (_DISK_OF_ACCELERATOR if requested.kind != "cpu" else 0) + math.ceil(weights_bytes / 1e9)
+    needed = disk_size_gb(requested.kind, weights_bytes)
     if worker.disk_size_gb and worker.disk_size_gb < needed:
         raise ValueError(
             f"--disk_size_gb={worker.disk_size_gb}: workers need {needed} GB for the image, packages and weights"
@@ -63,6 +64,11 @@ def dataflow_flags(beam_flags: Sequence[str], *, places: Mapping[str, str | None
     if not worker.disk_size_gb and needed > _DISK_BASE:
         added.append(f"--disk_size_gb={needed}")
     return added
+
+
+def disk_size_gb(accelerator: Accelerator, weights_bytes: int) -> int:
+    """Returns the gigabytes that a worker's disk needs, and has unless the user asks for more."""
+    return _DISK_BASE + (_DISK_OF_ACCELERATOR if accelerator != "cpu" else 0) + math.ceil(weights_bytes / 1e9)
 
 
 def _check_cloud(cloud: GoogleCloudOptions) -> None:

@@ -37,6 +37,7 @@ _LENT_BY_DEFAULT = {
     "SparkRunner": lambda options: str(options.view_as(SparkRunnerOptions).spark_master_url).startswith("local"),
     "PrismRunner": lambda options: True,
 }
+_OWN_WORKER = "lit-embed-worker"
 _LOOPBACK = ("localhost", "127.", "[::1]")
 
 
@@ -116,6 +117,16 @@ def _is_loopback(address: str | None) -> bool:
     if not address or ":" not in address:
         return True
     return address.rpartition("//")[2].startswith(_LOOPBACK)
+
+
+def installs_staged_packages(beam_flags: Sequence[str]) -> bool:
+    """Returns whether workers elsewhere install what a job stages.
+
+    Dask's, and those of `lit-embed-worker`, work in the environment that they were started in.
+    """
+    portable = _options(beam_flags).view_as(PortableOptions)
+    commands = [portable.environment_config or "", *(portable.environment_options or [])]
+    return runner_name(beam_flags) != "DaskRunner" and not any(_OWN_WORKER in command for command in commands)
 
 
 def check_places(beam_flags: Sequence[str], places: Mapping[str, str | None]) -> None:

@@ -31,16 +31,20 @@ def staging_flags(
     beam_flags: Sequence[str],
     *,
     tower: str,
+    other_towers: Sequence[str] = (),
     urls: Sequence[str] = (),
     accelerator: Accelerator = "cpu",
+    is_installed: bool = True,
 ) -> list[str]:
     """Returns the flags to add so that workers elsewhere can import this package and the user's tower.
 
     Args:
       beam_flags: Beam's pipeline options, as the user gave them.
       tower: the tower's name; of `module:name`, the module is staged.
+      other_towers: names of others that the same job embeds with.
       urls: what the workers open: each store needs its driver.
       accelerator: what the workers embed on.
+      is_installed: whether workers install what is staged; if not, nothing is.
 
     Raises:
       ValueError: the tower's module cannot be staged.
@@ -48,11 +52,12 @@ def staging_flags(
     setup = PipelineOptions(list(beam_flags)).view_as(SetupOptions)
     has_image = bool(setup.view_as(WorkerOptions).sdk_container_image)
     wheels = []
-    if not has_image and not _is_staged_by_user(setup):
+    if is_installed and not has_image and not _is_staged_by_user(setup):
         wheels.append(package_wheel(requirements(accelerator, urls)))
-    module = module_of(tower)
-    if module and not _is_below(setup.setup_file, module):
-        wheels.append(module_wheel(module, with_requirements=not has_image))
+    modules = dict.fromkeys(module for name in (tower, *other_towers) if (module := module_of(name)))
+    own = [module for module in modules if not _is_below(setup.setup_file, module)]
+    if is_installed and own:
+        wheels.append(module_wheel(own, with_requirements=not has_image))
     flags = [f"--extra_package={wheel}" for wheel in wheels]
     if setup.save_main_session is None:
         # Beam would pickle the launcher's __main__, a notebook's too, for functions that only it has. Ours are modules.
@@ -78,22 +83,23 @@ def package_wheel(requires: Sequence[str], folder: pathlib.Path | None = None) -
     )
 
 
-def module_wheel(module: str, *, with_requirements: bool = True, folder: pathlib.Path | None = None) -> pathlib.Path:
-    """Returns a wheel of the user's module with the user's other modules that it imports.
+def module_wheel(
+    modules: Sequence[str], *, with_requirements: bool = True, folder: pathlib.Path | None = None
+) -> pathlib.Path:
+    """Returns a wheel of the user's modules with the user's other modules that they import.
 
     Args:
-      module: its dotted name.
-      with_requirements: whether packages that it imports are installed, too.
+      modules: their dotted names.
+      with_requirements: whether packages that they import are installed, too.
       folder: where the wheel is kept; by default in the cache.
 
     Raises:
-      ValueError: it cannot be staged.
+      ValueError: one cannot be staged.
     """
-    found = find_user_modules(module)
-    requires = found.requires if with_requirements else []
-    return write_wheel(
-        folder or staged_packages_folder(), name=_USERS, version="0", files=found.files, requires=requires
-    )
+    found = [find_user_modules(module) for module in modules]
+    files = {name: path for each in found for name, path in each.files.items()}
+    requires = sorted({each for one in found for each in one.requires}) if with_requirements else []
+    return write_wheel(folder or staged_packages_folder(), name=_USERS, version="0", files=files, requires=requires)
 
 
 def _own_files() -> Iterator[tuple[str, pathlib.Path]]:

@@ -1,7 +1,9 @@
 """Images read, decoded and prepared ahead of their consumer, in threads or in processes.
 
 Promises: outcomes come in the order of the reads; an image that cannot be used is an outcome, never an exception; any
-other error of a read is raised in the place of its outcome. Threads and processes give the same bytes.
+other error of a read is raised in the place of its outcome. Threads and processes give the same bytes. However many
+towers and views an image is prepared for, it is read once, and decoded once (or twice, where towers want JPEGs decoded
+in different ways).
 
 Threads share one interpreter lock, which decoding acquires and releases dozens of times for each image: a few threads
 keep up with a tower on CPUs, but any number are too slow for an accelerator, which needs `processes`.
@@ -9,80 +11,157 @@ keep up with a tower on CPUs, but any number are too slow for an accelerator, wh
 
 from __future__ import annotations
 
-import collections
-import concurrent.futures
-import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
 
 from lit_precompute.precompute.images.decoding import EncodedImage, open_image
 from lit_precompute.precompute.images.errors import ImageError
-from lit_precompute.precompute.images.limits import LARGE_FILE_BYTES, MAX_PIXELS, PixelsInFlight
+from lit_precompute.precompute.images.libraries import host_tensorflow
+from lit_precompute.precompute.images.limits import LARGE_FILE_BYTES, MAX_PIXELS, TIMEOUT_S, PixelsInFlight
 from lit_precompute.precompute.images.preprocessing import MAX_RESIZED_PIXELS, largest_array, prepare
-from lit_precompute.precompute.images.reading import LargeFileError, ReadImage
-from lit_precompute.towers.preprocessing import Preprocessing
+from lit_precompute.precompute.images.reading import KeyedRead, LargeFileError
+from lit_precompute.precompute.images.spent import Spent
+from lit_precompute.precompute.images.timed_threads import TimedThreads, Work
+from lit_precompute.towers.preprocessing import JpegDecoding, Preprocessing
 
-Outcome = np.ndarray | ImageError
+# Stages of the work, in the words of the message.
+_READ, _DECODED = "read", "decoded"
+
+# A read, and what counts what decoders spend on it.
+CountedRead = tuple[KeyedRead, Spent]
+# An image, or the error that explains why there is none.
+Prepared = np.ndarray | ImageError
+# What became of a read: one of these for each preprocessing.
+Outcome = Sequence[Prepared]
 
 
 class Preparer(Protocol):
     """Workers that read, decode and prepare images."""
 
-    def prepare(self, reads: Iterable[ReadImage]) -> Iterator[Outcome]:
-        """Yields for each read its image, uint8 [size, size, 3], or the error that explains why there is none.
+    @property
+    def preprocessings(self) -> Sequence[Preprocessing]:
+        """How each image is prepared."""
+        ...
 
-        An image is valid until the next outcome is requested. A bounded number of reads are taken ahead.
+    def prepare(self, reads: Iterable[KeyedRead], spent: Spent | None = None) -> Iterator[Outcome]:
+        """Yields for each read, and each preprocessing, an image, uint8 [size, size, 3], or why there is none.
+
+        Images are valid until the next outcome is requested. A bounded number of reads are taken ahead.
+
+        Args:
+          reads: what reads the images.
+          spent: counts what the workers spend on them.
         """
         ...
 
 
 def outcome_of(
-    read_image: ReadImage, preprocessing: Preprocessing, max_pixels: int, in_flight: PixelsInFlight
+    work: Work,
+    read: KeyedRead,
+    preprocessings: Sequence[Preprocessing],
+    max_pixels: int,
+    in_flight: PixelsInFlight,
+    spent: Spent,
 ) -> Outcome:
-    """Returns the prepared image of a read, or the error that explains why there is none.
+    """Returns the prepared images of a read, or the errors that explain why there are none.
 
     Args:
-      read_image: returns the encoded image.
-      preprocessing: how it is prepared.
+      work: is told what is being done, and what is held.
+      read: returns the encoded image.
+      preprocessings: how it is prepared.
       max_pixels: largest image that is decoded.
       in_flight: shared by all decoders; the image waits until its pixels fit.
+      spent: counts what this decoder spends on it.
     """
+    given = read.key, preprocessings, max_pixels, in_flight, spent
     try:
         try:
-            data = read_image(LARGE_FILE_BYTES)
+            with work.stage_of(_READ):
+                data = spent.read(read.read_image, LARGE_FILE_BYTES)
         except LargeFileError:
-            with in_flight.large_file():
-                return _outcome_of(read_image(), preprocessing, max_pixels, in_flight)
-        return _outcome_of(data, preprocessing, max_pixels, in_flight)
+            with work.holding(in_flight.large_file()):
+                with work.stage_of(_READ):
+                    data = spent.read(read.read_image)
+                return _outcome_of(work, data, *given)
+        return _outcome_of(work, data, *given)
     except ImageError as error:
-        return error.without_traceback()
+        return [error.without_traceback()] * len(preprocessings)
 
 
-def _outcome_of(data: bytes, preprocessing: Preprocessing, max_pixels: int, in_flight: PixelsInFlight) -> Outcome:
+def _outcome_of(
+    work: Work,
+    data: bytes,
+    key: str,
+    preprocessings: Sequence[Preprocessing],
+    max_pixels: int,
+    in_flight: PixelsInFlight,
+    spent: Spent,
+) -> Outcome:
+    found: dict[int, Prepared] = {}
+    decodings: list[JpegDecoding] = list(dict.fromkeys(each.jpeg for each in preprocessings))
+    for jpeg in decodings:
+        wanted = {place: each for place, each in enumerate(preprocessings) if each.jpeg == jpeg}
+        try:
+            with work.stage_of(_DECODED), spent.decoding():
+                encoded = open_image(data, max_pixels=max_pixels)
+                num_pixels = _pixels_held(encoded, list(wanted.values()))
+            with work.holding(in_flight.holding(num_pixels)), work.stage_of(_DECODED), spent.decoding():
+                found |= _prepared(encoded, key, jpeg, wanted)
+        except ImageError as error:
+            found |= dict.fromkeys(wanted, error.without_traceback())
+    return [found[place] for place in range(len(preprocessings))]
+
+
+def _prepared(
+    encoded: EncodedImage, key: str, jpeg: JpegDecoding, wanted: Mapping[int, Preprocessing]
+) -> dict[int, Prepared]:
+    """Returns the images that were prepared from one decoding of an image, by their places."""
     try:
-        encoded = open_image(data, max_pixels=max_pixels)
-        with in_flight.holding(_pixels_held(encoded, preprocessing)):
-            return _prepared(encoded, preprocessing)
+        image = encoded.decode(jpeg)
     except ImageError as error:
-        return error.without_traceback()
+        return dict.fromkeys(wanted, error.without_traceback())
+    return {place: _prepare(image, preprocessing, key) for place, preprocessing in wanted.items()}
 
 
-def _prepared(encoded: EncodedImage, preprocessing: Preprocessing) -> Outcome:
+def _prepare(image: np.ndarray, preprocessing: Preprocessing, key: str) -> Prepared:
     try:
-        return prepare(encoded.decode(preprocessing.jpeg), preprocessing)
+        return prepare(image, preprocessing, key)
     except ImageError as error:
         return error.without_traceback()
 
 
-def _pixels_held(encoded: EncodedImage, preprocessing: Preprocessing) -> int:
-    """Returns the pixels that an image counts with: those that are decoded, and those that its resize makes."""
-    # The sides may yet be exchanged by the orientation.
+def _pixels_held(encoded: EncodedImage, preprocessings: Iterable[Preprocessing]) -> int:
+    """Returns the pixels that an image counts with: those that are decoded, and those that a resize makes."""
+    # The sides may yet be exchanged by the orientation. A part of the image makes no more pixels than the whole.
     shapes = (encoded.height, encoded.width), (encoded.width, encoded.height)
-    num_resized = min(max(largest_array(*shape, preprocessing) for shape in shapes), MAX_RESIZED_PIXELS)
+    largest = max(largest_array(*shape, preprocessing) for shape in shapes for preprocessing in preprocessings)
     # Resized pixels are floats, of 12 bytes and 3 for the result; decoding takes 7 bytes a pixel, in some formats 12.
-    return encoded.num_pixels + 2 * num_resized
+    return encoded.num_pixels + 2 * min(largest, MAX_RESIZED_PIXELS)
+
+
+def timed_threads(
+    preprocessings: Sequence[Preprocessing],
+    *,
+    num_threads: int,
+    ahead: int,
+    max_pixels: int,
+    in_flight: PixelsInFlight,
+    timeout_s: float,
+) -> TimedThreads[CountedRead, Outcome]:
+    """Returns threads that prepare images, each read and each decoding within `timeout_s`."""
+
+    def work_on(work: Work, counted: CountedRead) -> Outcome:
+        host_tensorflow()  # importing it takes seconds, which are not the first image's
+        read, spent = counted
+        return outcome_of(work, read, preprocessings, max_pixels, in_flight, spent)
+
+    def too_slow(stage: str) -> Outcome:
+        words = f"could not be {stage} within {timeout_s:g} s (--timeout-per-image)"
+        return [ImageError("too-slow", words)] * len(preprocessings)
+
+    return TimedThreads(work_on, num_threads=num_threads, ahead=ahead, timeout_s=timeout_s, too_slow=too_slow)
 
 
 class PreparingThreads:
@@ -90,41 +169,39 @@ class PreparingThreads:
 
     def __init__(
         self,
-        preprocessing: Preprocessing,
+        preprocessings: Sequence[Preprocessing],
         *,
         num_workers: int,
         ahead: int,
         max_pixels: int = MAX_PIXELS,
         max_pixels_in_flight: int = MAX_PIXELS,
+        timeout_s: float = TIMEOUT_S,
     ):
         """Starts nothing yet.
 
         Args:
-          preprocessing: how images are prepared.
+          preprocessings: how each image is prepared.
           num_workers: number of threads, in each use.
-          ahead: images that may be in progress or waiting.
+          ahead: rows that may be in progress or waiting.
           max_pixels: largest image that is decoded.
           max_pixels_in_flight: pixels that all threads together may be decoding.
+          timeout_s: how long one image may take to be read, or to be decoded.
         """
-        self._with = (preprocessing, max_pixels, PixelsInFlight(max_pixels_in_flight))
-        self._num_workers, self._ahead = num_workers, ahead
+        self.preprocessings = tuple(preprocessings)
+        self._threads = timed_threads(
+            self.preprocessings,
+            num_threads=num_workers,
+            ahead=ahead,
+            max_pixels=max_pixels,
+            in_flight=PixelsInFlight(max_pixels_in_flight),
+            timeout_s=timeout_s,
+        )
 
-    def prepare(self, reads: Iterable[ReadImage]) -> Iterator[Outcome]:
-        """See `Preparer.prepare`."""
-        waiting: collections.deque[concurrent.futures.Future[Outcome]] = collections.deque()
-        remaining = iter(reads)
-        with concurrent.futures.ThreadPoolExecutor(self._num_workers, "decode") as pool:
+    def prepare(self, reads: Iterable[KeyedRead], spent: Spent | None = None) -> Iterator[Outcome]:
+        """See `Preparer.prepare`.
 
-            def submit(count: int) -> None:
-                for read_image in itertools.islice(remaining, count):
-                    waiting.append(pool.submit(outcome_of, read_image, *self._with))
-
-            try:
-                submit(self._ahead)
-                while waiting:
-                    future = waiting.popleft()
-                    submit(1)
-                    yield future.result()
-            finally:
-                for future in waiting:
-                    future.cancel()
+        Raises:
+          StuckError: too many reads or decodings do not end.
+        """
+        spent = spent or Spent()
+        return self._threads.map((read, spent) for read in reads)

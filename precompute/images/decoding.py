@@ -10,10 +10,9 @@ Pillow's process-wide settings are not changed, and colour profiles are not appl
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import UInt8
@@ -33,18 +32,35 @@ from lit_precompute.towers.preprocessing import JpegDecoding
 
 Opener = Callable[[bytes], OpenedImage]
 
+
+def _quiet(opener: Opener) -> Opener:
+    """Returns an opener during which, and during the decoding of what it opened, Pillow does not warn."""
+
+    def open_quietly(data: bytes) -> OpenedImage:
+        with PILLOW_WARNINGS_IGNORED:
+            opened = opener(data)
+
+        def decode_quietly(jpeg: JpegDecoding) -> np.ndarray:
+            with PILLOW_WARNINGS_IGNORED:
+                return opened.decode(jpeg)
+
+        return dataclasses.replace(opened, decode=decode_quietly)
+
+    return open_quietly
+
+
 # How a file begins -> its format. Formats are named, so that no other of Pillow's parsers gets the bytes.
 _FORMATS: tuple[tuple[bytes, str, Opener], ...] = (
     (b"\xff\xd8\xff", "JPEG", open_jpeg),
-    (b"\x89PNG\r\n\x1a\n", "PNG", open_png),
-    (b"RIFF", "WEBP", open_webp),
-    (b"GIF87a", "GIF", open_gif),
-    (b"GIF89a", "GIF", open_gif),
-    (b"BM", "BMP", functools.partial(open_with_pillow, BmpImagePlugin.BmpImageFile)),
-    (b"II*\0", "TIFF", open_tiff),
-    (b"MM\0*", "TIFF", open_tiff),
-    (b"II+\0", "TIFF", open_tiff),
-    (b"MM\0+", "TIFF", open_tiff),
+    (b"\x89PNG\r\n\x1a\n", "PNG", _quiet(open_png)),
+    (b"RIFF", "WEBP", _quiet(open_webp)),
+    (b"GIF87a", "GIF", _quiet(open_gif)),
+    (b"GIF89a", "GIF", _quiet(open_gif)),
+    (b"BM", "BMP", _quiet(functools.partial(open_with_pillow, BmpImagePlugin.BmpImageFile))),
+    (b"II*\0", "TIFF", _quiet(open_tiff)),
+    (b"MM\0*", "TIFF", _quiet(open_tiff)),
+    (b"II+\0", "TIFF", _quiet(open_tiff)),
+    (b"MM\0+", "TIFF", _quiet(open_tiff)),
     (NPY_MAGIC, "NPY", open_npy),
 )
 # How images of unsupported formats begin (at the offset), so that errors can name the format.
@@ -61,6 +77,7 @@ _OTHER_FORMATS = (
     (0, b"\0\0\1\0", "icon"),
     (12, b"CgBI", "Apple's variant of PNG"),
 )
+_FAULTS = (*DAMAGE, Image.DecompressionBombError)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,8 +103,12 @@ class EncodedImage:
         Raises:
           ImageError: with the reason "unsupported" or "truncated".
         """
-        with _faults_named(self.format):
+        try:
             return self._decode(jpeg)
+        except ImageError:
+            raise
+        except _FAULTS as error:
+            raise _named(error, self.format) from error
 
 
 def decode(
@@ -116,8 +137,12 @@ def open_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> EncodedImage:
     if not data:
         raise ImageError("empty", "the file has no bytes")
     name, opener = _format(data)
-    with _faults_named(name):
+    try:
         opened = opener(data)
+    except ImageError:
+        raise
+    except _FAULTS as error:
+        raise _named(error, name) from error
     width, height = opened.width, opened.height
     if width * height > max_pixels:
         raise ImageError("too-large", f"declares {width} x {height} pixels; at most {max_pixels:,} are decoded")
@@ -137,15 +162,8 @@ def _format(data: bytes) -> tuple[str, Opener]:
     raise ImageError("not-a-picture", f"no known image format begins with {data[:16]!r} ({len(data)} bytes)")
 
 
-@contextlib.contextmanager
-def _faults_named(format: str) -> Iterator[None]:
-    """Gives what readers raise on damaged bytes a reason."""
-    with PILLOW_WARNINGS_IGNORED:
-        try:
-            yield
-        except Image.DecompressionBombError as error:
-            raise ImageError("too-large", str(error)) from error
-        except ImageError:
-            raise
-        except DAMAGE as error:
-            raise ImageError("truncated", f"{format} is cut off or damaged: {error}") from error
+def _named(error: Exception, format: str) -> ImageError:
+    """Returns what a reader raised on damaged bytes, with a reason."""
+    if isinstance(error, Image.DecompressionBombError):
+        return ImageError("too-large", str(error))
+    return ImageError("truncated", f"{format} is cut off or damaged: {error}")

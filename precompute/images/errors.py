@@ -6,7 +6,11 @@ import struct
 import zlib
 from typing import Literal
 
-Reason = Literal["empty", "not-a-picture", "truncated", "too-large", "unsupported", "missing", "unreadable"]
+Reason = Literal["empty", "not-a-picture", "truncated", "too-large", "unsupported", "missing", "unreadable", "too-slow"]
+
+# Reasons that say nothing about an image's bytes, so that another read may go well: a file that is there by now, a
+# permission that was given, a disk that answers again. The other reasons are about bytes, which stay as they are.
+MAY_PASS: frozenset[Reason] = frozenset({"missing", "unreadable", "too-slow"})
 
 # What Pillow's parsers and those here raise on damaged bytes; the fuzz test searches for others.
 DAMAGE = (

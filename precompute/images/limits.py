@@ -15,6 +15,10 @@ MAX_PIXELS = 178_956_970
 MAX_SIDE = 1_000_000
 # Encoded images above this are read by one decoder at a time; below it, each decoder may hold one while it waits.
 LARGE_FILE_BYTES = 32 << 20
+# How long one image may take to be read, or to be decoded. A server that does not answer stops the job after four
+# minutes at most (`Patience`): an outage is no image's fault, and must be noticed first. 600 s are also enough for an
+# image of the largest size that is decoded, on a slow line or a busy machine.
+TIMEOUT_S = 600.0
 
 
 class PixelsInFlight:

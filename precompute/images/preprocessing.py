@@ -4,7 +4,7 @@ Promises: `prepare` (host) and `normalise` (device) equal big_vision's `resize`,
 `value_range` and `vgg_value_range` byte for byte, because the host part calls the same TensorFlow kernels and the
 device part looks up the 256 possible values in a table that NumPy computed in float32.
 
-Not here: bytes to pixels (`decoding`), and random crops or flips (views are embedded as separate tables).
+Not here: bytes to pixels (`decoding`), and what is drawn of a random view (`augmenting`).
 
 Source: github.com/google-research/big_vision, big_vision/pp/ops_image.py and ops_general.py (2024).
 """
@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float32, UInt8
 
+from lit_precompute.precompute.images.augmenting import draw_view
 from lit_precompute.precompute.images.decoding import decode
 from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.images.limits import MAX_PIXELS
@@ -37,14 +38,28 @@ def load(
 
 
 def prepare(
-    image: UInt8[np.ndarray, "h w 3"], preprocessing: Preprocessing
+    image: UInt8[np.ndarray, "h w 3"], preprocessing: Preprocessing, key: str = ""
 ) -> UInt8[np.ndarray, "{preprocessing.size} {preprocessing.size} 3"]:
-    """Returns a decoded image resized and cropped.
+    """Returns a decoded image resized and cropped; of a random view, cropped, resized and flipped.
+
+    Args:
+      image: the decoded image.
+      preprocessing: what the tower expects.
+      key: of the row, which determines its random views.
 
     Raises:
       ImageError: "too-large", the image is so narrow that keeping its aspect ratio would need over 2**26 pixels.
     """
     assert image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3, (image.dtype, image.shape)
+    if preprocessing.augmentation is None:
+        return _resize_and_crop(image, preprocessing)
+    view = draw_view(key, image.shape[0], image.shape[1], preprocessing.augmentation)
+    part = image[view.top : view.top + view.height, view.left : view.left + view.width]
+    resized = _resize_and_crop(part, preprocessing)
+    return np.ascontiguousarray(resized[:, ::-1] if view.is_flipped else resized)
+
+
+def _resize_and_crop(image: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
     height, width = _resized_shape(image.shape[0], image.shape[1], preprocessing)
     num_made = largest_array(image.shape[0], image.shape[1], preprocessing)
     if num_made > MAX_RESIZED_PIXELS:

@@ -5,8 +5,9 @@ pass through pipes. The memory has no name, so that a kill leaves nothing behind
 however it ends; when one of them dies, the pool is replaced at the next use. Reads that were tried again are counted as
 if this process had made them.
 
-How: a slot of the shared memory holds one image. A chunk of reads takes a slot each and returns them when its last
-outcome has been used. Several threads may prepare at once: whichever holds slots can continue without more.
+How: a slot of the shared memory holds the images of one read, one for each preprocessing. A chunk of reads takes a slot
+each and returns them when its last outcome has been used. Several threads may prepare at once: whichever holds slots
+can continue without more.
 """
 
 from __future__ import annotations
@@ -21,16 +22,18 @@ import multiprocessing.connection
 import os
 import signal
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from lit_precompute.precompute.images.ahead import Outcome, outcome_of
+from lit_precompute.precompute.images.ahead import CountedRead, Outcome, timed_threads
 from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.images.libraries import host_tensorflow
-from lit_precompute.precompute.images.limits import MAX_PIXELS, PixelsInFlight
-from lit_precompute.precompute.images.reading import ReadImage
+from lit_precompute.precompute.images.limits import MAX_PIXELS, TIMEOUT_S, PixelsInFlight
+from lit_precompute.precompute.images.reading import KeyedRead
+from lit_precompute.precompute.images.spent import DecoderTotals, Spent
+from lit_precompute.precompute.images.timed_threads import StuckError, TimedThreads
 from lit_precompute.schemas.storage import count_retried, num_retried
 from lit_precompute.towers.preprocessing import Preprocessing
 
@@ -39,14 +42,16 @@ _CHUNK = 8
 # Minimum chunks for each process, so that none waits for its next.
 _CHUNKS_EACH = 2
 
-_Errors = list[ImageError | None]
+# For each read, and each preprocessing, why there is no image; None if there is one.
+_Errors = list[list[ImageError | None]]
 
 
 class _Outcomes(NamedTuple):
-    """What a process returns for a chunk: for each read its error or None, and how many reads were tried again."""
+    """What a process returns for a chunk: errors, how many reads were tried again, and what it has spent on them."""
 
     errors: _Errors
     num_retried: int
+    spent: DecoderTotals
 
 
 class _Chunk(NamedTuple):
@@ -62,28 +67,31 @@ class PreparingProcesses:
 
     def __init__(
         self,
-        preprocessing: Preprocessing,
+        preprocessings: Sequence[Preprocessing],
         *,
         num_workers: int,
         ahead: int,
         max_pixels: int = MAX_PIXELS,
         max_pixels_in_flight: int = MAX_PIXELS,
+        timeout_s: float = TIMEOUT_S,
     ):
         """Starts the processes in the background; they take seconds to be ready.
 
         Args:
-          preprocessing: how images are prepared.
+          preprocessings: how each image is prepared.
           num_workers: number of processes.
-          ahead: images that may be in progress or waiting; raised where processes would have to wait.
+          ahead: rows that may be in progress or waiting; raised where processes would have to wait.
           max_pixels: largest image that is decoded.
           max_pixels_in_flight: pixels that all processes together may be decoding.
+          timeout_s: how long one image may take to be read, or to be decoded.
         """
+        self.preprocessings = tuple(preprocessings)
         self._context = _context()
         num_slots = -(-max(ahead, _CHUNKS_EACH * _CHUNK * num_workers) // _CHUNK) * _CHUNK
-        shape = (num_slots, preprocessing.size, preprocessing.size, 3)
-        memory = self._context.RawArray(ctypes.c_uint8, int(np.prod(shape)))
-        self._images = np.frombuffer(memory, np.uint8).reshape(shape)
-        self._begin_with = (memory, preprocessing, max_pixels)
+        num_bytes = num_slots * sum(3 * each.size**2 for each in preprocessings)
+        memory = self._context.RawArray(ctypes.c_uint8, num_bytes)
+        self._images = _images_in(memory, preprocessings)
+        self._begin_with = (memory, self.preprocessings, max_pixels, timeout_s)
         self._num_workers, self._max_pixels_in_flight = num_workers, max_pixels_in_flight
         self._free, self._change = list(range(num_slots)), threading.Condition()
         self._pool = self._new_pool()
@@ -92,18 +100,19 @@ class PreparingProcesses:
         """Ends the processes when they have finished their current chunks."""
         self._pool.shutdown()
 
-    def prepare(self, reads: Iterable[ReadImage]) -> Iterator[Outcome]:
+    def prepare(self, reads: Iterable[KeyedRead], spent: Spent | None = None) -> Iterator[Outcome]:
         """See `Preparer.prepare`.
 
         Raises:
           RuntimeError: a process was killed from outside.
+          StuckError: too many reads or decodings of a process do not end.
         """
-        remaining, under_way = iter(reads), collections.deque[_Chunk]()
+        remaining, under_way, spent = iter(reads), collections.deque[_Chunk](), spent or Spent()
         try:
             while self._submit_while_there_are_slots(remaining, under_way):
                 chunk = under_way[0]
-                for slot, error in zip(chunk.slots, self._result(chunk), strict=True):
-                    yield self._images[slot] if error is None else error
+                for slot, errors in zip(chunk.slots, self._result(chunk, spent), strict=True):
+                    yield [error or images[slot] for images, error in zip(self._images, errors, strict=True)]
                 self._give_back(under_way.popleft().slots)
         finally:
             # A slot is free once no process writes to it any more.
@@ -112,7 +121,7 @@ class PreparingProcesses:
                 self._give_back(chunk.slots)
 
     def _submit_while_there_are_slots(
-        self, remaining: Iterator[ReadImage], under_way: collections.deque[_Chunk]
+        self, remaining: Iterator[KeyedRead], under_way: collections.deque[_Chunk]
     ) -> bool:
         """Returns whether anything is in progress afterwards; waits for slots only if nothing is."""
         while slots := self._take(wait=not under_way):
@@ -123,7 +132,7 @@ class PreparingProcesses:
             under_way.append(self._submit(reads, slots[: len(reads)]))
         return bool(under_way)
 
-    def _submit(self, reads: list[ReadImage], slots: list[int]) -> _Chunk:
+    def _submit(self, reads: list[KeyedRead], slots: list[int]) -> _Chunk:
         pool = self._pool
         try:
             return _Chunk(slots, pool, pool.submit(_prepare, reads, slots))
@@ -144,9 +153,14 @@ class PreparingProcesses:
             self._free += slots
             self._change.notify_all()
 
-    def _result(self, chunk: _Chunk) -> _Errors:
+    def _result(self, chunk: _Chunk, spent: Spent) -> _Errors:
         try:
             outcomes = chunk.future.result()
+        except StuckError:
+            # The processes end once they have finished their chunks, and what they are stuck in ends with them.
+            chunk.pool.shutdown(wait=False)
+            self._replace(chunk.pool)
+            raise
         except concurrent.futures.process.BrokenProcessPool as error:
             self._replace(chunk.pool)
             raise RuntimeError(
@@ -154,6 +168,7 @@ class PreparingProcesses:
                 "--decode-workers, or --decode-in threads"
             ) from error
         count_retried(outcomes.num_retried)
+        spent.add(outcomes.spent)
         return outcomes.errors
 
     def _replace(self, broken: concurrent.futures.ProcessPoolExecutor) -> None:
@@ -179,19 +194,40 @@ def _context() -> Any:
     return context
 
 
-_images: np.ndarray
-_preprocessing: Preprocessing
-_max_pixels: int
-_in_flight: PixelsInFlight
+def _images_in(memory: Any, preprocessings: Sequence[Preprocessing]) -> list[np.ndarray]:
+    """Returns for each preprocessing the part of the memory with its images, uint8 [slots, size, size, 3]."""
+    sizes = [3 * each.size**2 for each in preprocessings]
+    num_slots = len(memory) // sum(sizes)
+    ends = np.cumsum([num_slots * size for size in sizes])
+    parts = np.split(np.frombuffer(memory, np.uint8), ends[:-1])
+    return [part.reshape(-1, each.size, each.size, 3) for part, each in zip(parts, preprocessings, strict=True)]
 
 
-def _begin(memory: Any, preprocessing: Preprocessing, max_pixels: int, in_flight: PixelsInFlight) -> None:
+_images: list[np.ndarray]
+_threads: TimedThreads[CountedRead, Outcome]
+
+
+def _begin(
+    memory: Any,
+    preprocessings: Sequence[Preprocessing],
+    max_pixels: int,
+    timeout_s: float,
+    in_flight: PixelsInFlight,
+) -> None:
     """Initialises a process of the pool."""
-    global _images, _preprocessing, _max_pixels, _in_flight  # noqa: PLW0603 -- how a pool passes state to its processes
+    global _images, _threads  # noqa: PLW0603 -- how a pool passes state to its processes
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _images = np.frombuffer(memory, np.uint8).reshape(-1, preprocessing.size, preprocessing.size, 3)
-    _preprocessing, _max_pixels, _in_flight = preprocessing, max_pixels, in_flight
+    _images = _images_in(memory, preprocessings)
+    # One thread is at work at a time; others would be those that are stuck.
+    _threads = timed_threads(
+        preprocessings,
+        num_threads=1,
+        ahead=_CHUNK,
+        max_pixels=max_pixels,
+        in_flight=in_flight,
+        timeout_s=timeout_s,
+    )
     threads = host_tensorflow().config.threading
     threads.set_intra_op_parallelism_threads(1)  # else as many in each process as there are cores
     threads.set_inter_op_parallelism_threads(1)
@@ -204,14 +240,12 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _prepare(reads: list[ReadImage], slots: list[int]) -> _Outcomes:
+def _prepare(reads: list[KeyedRead], slots: list[int]) -> _Outcomes:
     """Writes images to their slots."""
-    num_retried_before, errors = num_retried(), list[ImageError | None]()
-    for read_image, slot in zip(reads, slots, strict=True):
-        outcome = outcome_of(read_image, _preprocessing, _max_pixels, _in_flight)
-        if isinstance(outcome, ImageError):
-            errors.append(outcome)
-        else:
-            _images[slot] = outcome
-            errors.append(None)
-    return _Outcomes(errors, num_retried() - num_retried_before)
+    num_retried_before, errors, spent = num_retried(), _Errors(), Spent()
+    for slot, outcome in zip(slots, _threads.map((read, spent) for read in reads), strict=True):
+        errors.append([image if isinstance(image, ImageError) else None for image in outcome])
+        for images, image in zip(_images, outcome, strict=True):
+            if not isinstance(image, ImageError):
+                images[slot] = image
+    return _Outcomes(errors, num_retried() - num_retried_before, spent.totals)

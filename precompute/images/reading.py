@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class LargeFileError(Exception):
@@ -20,3 +20,10 @@ class ReadImage(Protocol):
           LargeFileError: it is known to be longer than `max_bytes`; nothing of it was read.
         """
         ...
+
+
+class KeyedRead(NamedTuple):
+    """How a row's image is read, with the row's key, which its random views are drawn from."""
+
+    key: str
+    read_image: ReadImage

@@ -34,6 +34,33 @@ another OSError that says so if this file cannot be read, and `StorageError` if 
 Finder = Callable[[str], Mapping[str, FoundFile]]
 """Returns the files and folders that match a glob pattern, sorted by path; may be empty."""
 
+
+class FoundOnce:
+    """A finder that gives what was found when the format of a source was recognised, instead of listing it again.
+
+    Each listing is given once; whoever asks later, or in another process, gets a new one.
+    """
+
+    def __init__(self, find: Finder):
+        """Takes what lists."""
+        self._find = find
+        self._found: dict[str, Mapping[str, FoundFile]] = {}
+
+    def first(self, pattern: str) -> Mapping[str, FoundFile]:
+        """Lists, and keeps what it found for the next question."""
+        self._found[pattern] = found = self._find(pattern)
+        return found
+
+    def __call__(self, pattern: str) -> Mapping[str, FoundFile]:
+        """Returns what matches the pattern."""
+        found = self._found.pop(pattern, None)
+        return self._find(pattern) if found is None else found
+
+    def __reduce__(self) -> tuple[type[FoundOnce], tuple[Finder]]:
+        """Leaves listings behind."""
+        return FoundOnce, (self._find,)
+
+
 # The errors of a file that exists but cannot be read. Everything else (a lost connection, too many open files) is not
 # about the image: it is raised, so that the unit is retried.
 _UNREADABLE = {errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EIO, errno.EINVAL}

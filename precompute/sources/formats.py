@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from lit_precompute.precompute.sources.files import Finder, Opener
-from lit_precompute.precompute.sources.listing import ends_in, expand_braces, has_marks, is_web
+from lit_precompute.precompute.sources.listing import expand_braces, has_marks, is_web, without_shard
 from lit_precompute.precompute.sources.source import Source, SourceError
 from lit_precompute.precompute.sources.spec import SourceSpec
 from lit_precompute.schemas.storage import FoundFile
@@ -66,7 +66,10 @@ class Format:
 
     def named(self, path: str) -> str | None:
         """Returns the name of the format that a path's ending shows, if any."""
-        return next((name for ending, name in self.endings.items() if ends_in(path, ending)), None)
+        end = without_shard(path)
+        if not end.endswith(tuple(self.endings)):
+            return None
+        return next(name for ending, name in self.endings.items() if end.endswith(ending))
 
     def found_in(self, place: Place) -> str | None:
         """Returns the name of the format that the contents of a folder show, if any.

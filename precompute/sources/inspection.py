@@ -15,8 +15,8 @@ from lit_precompute.precompute.images.decoding import open_image
 from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.sources.files import Finder, Opener
 from lit_precompute.precompute.sources.opening import recognise_source
-from lit_precompute.precompute.sources.peeking import Peek, peek_into
-from lit_precompute.precompute.sources.source import Example, ListedFile
+from lit_precompute.precompute.sources.peeking import Peek, estimate_rows, peek_into
+from lit_precompute.precompute.sources.source import Example
 from lit_precompute.precompute.sources.spec import SourceSpec
 from lit_precompute.precompute.sources.suggestions import suggest_columns
 from lit_precompute.precompute.sources.values import short
@@ -120,7 +120,7 @@ def inspect_source(
     rows = tuple(_with_image(row) for row in sample[:num_rows])
     fields = next((peek.fields for peek in peeks if peek.fields), {})
     sizes = [file.num_bytes for file in files]
-    estimate, is_exact = _all_rows(files, peeks)
+    estimate, is_exact = estimate_rows(files, list(zip(files, peeks, strict=False)))
     return Inspection(
         path=spec.path,
         format=recognised.name,
@@ -169,21 +169,6 @@ def _image(row: Example) -> InspectedImage:
     return InspectedImage(
         num_bytes=len(data), format=opened.format, width=opened.width, height=opened.height, data=data
     )
-
-
-def _all_rows(files: Sequence[ListedFile], peeks: Sequence[Peek]) -> tuple[int | None, bool]:
-    """Returns how many rows all files have, and whether that is known."""
-    known = [peek.num_rows for peek in peeks]
-    if not peeks or any(num_rows is None for num_rows in known):
-        return None, False
-    seen = sum(num_rows or 0 for num_rows in known)
-    if len(peeks) == len(files):
-        return seen, all(peek.is_exact for peek in peeks)
-    sizes = [file.num_bytes for file in files]
-    size_seen = sum(size or 0 for size in sizes[: len(peeks)])
-    if None in sizes or not size_seen:
-        return round(seen * len(files) / len(peeks)), False
-    return round(seen * sum(size or 0 for size in sizes) / size_seen), False
 
 
 def _odd_rows(sample: Sequence[Example], on_repeated_keys: str) -> list[str]:

@@ -18,6 +18,7 @@ from lit_precompute.schemas.storage import WEB_SCHEMES, FoundFile, is_url
 
 MAX_FILES = 10_000_000
 _BRACES = re.compile(r"\{([^{}]*)\}")
+_MARK = re.compile(r"[*?\[{]")
 _RANGE = re.compile(r"(\d{1,18})\.\.(\d{1,18})")
 # At the end of the name of one of several files: data.tfrecord-00002-of-00010
 _SHARD = re.compile(r"-\d+-of-\d+$")
@@ -63,7 +64,20 @@ def in_folder(folder: str, find: Finder, endings: Collection[str]) -> list[Liste
 
 def ends_in(path: str, *endings: str) -> bool:
     """Returns whether a path has one of some endings, in any case, before the number of a shard if it has one."""
-    return _SHARD.sub("", path.lower()).endswith(endings)
+    return without_shard(path).endswith(endings)
+
+
+def without_shard(path: str) -> str:
+    """Returns a path in lower case, without the number of a shard if it has one."""
+    return _SHARD.sub("", path.lower())
+
+
+def relative_name(given: str, path: str) -> str:
+    """Returns the name of a file relative to what a user gave: a folder, a pattern, or the file itself."""
+    folder = given.rstrip("/") + "/"
+    if not path.startswith(folder) and has_marks(given):
+        folder = _MARK.split(given)[0].rpartition("/")[0] + "/"
+    return path.removeprefix(folder) if path.startswith(folder) else path.rpartition("/")[2]
 
 
 def has_marks(path: str) -> bool:

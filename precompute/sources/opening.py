@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from lit_precompute.precompute.sources.columnar.format import FORMAT as COLUMNAR
-from lit_precompute.precompute.sources.files import Finder, Opener
+from lit_precompute.precompute.sources.files import Finder, FoundOnce, Opener
 from lit_precompute.precompute.sources.folders.format import FORMAT as FOLDER
 from lit_precompute.precompute.sources.formats import Recognised, check_options, recognise
 from lit_precompute.precompute.sources.looking import look_into
@@ -61,8 +61,9 @@ def make_source(spec: SourceSpec, *, opener: Opener = open_file, find: Finder = 
     Raises:
       SourceError: unknown format, or options that are not for it.
     """
-    recognised = recognise_source(spec, find=find)
-    return recognised.format.make(spec, recognised.name, opener, find)
+    once = FoundOnce(find)
+    recognised = recognise_source(spec, find=once.first)
+    return recognised.format.make(spec, recognised.name, opener, once)
 
 
 def find_examples(source: Source, keys: Iterable[str]) -> Iterator[Example]:

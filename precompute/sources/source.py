@@ -51,11 +51,19 @@ class Example:
     named: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     more: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
 
+    def without_image(self) -> Example:
+        """Returns the row without what reads its image, which may hold the encoded image."""
+        return dataclasses.replace(self, read_image=_read_already)
+
     def values(self, table: str) -> Mapping[str, Any]:
         """Returns the row's values in one of the source's tables, by column, without the key."""
         captions = {"texts": list(self.texts), **{name: list(texts) for name, texts in self.named.items()}}
         known: dict[str, dict[str, Any]] = {"captions": captions, "labels": {"label": self.label}}
         return {**known, **self.more}[table]
+
+
+def _read_already(max_bytes: int | None = None) -> bytes:
+    raise AssertionError(f"an image is read once (max_bytes={max_bytes})")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

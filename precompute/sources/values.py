@@ -7,6 +7,7 @@ up. The caller passes `fault`, which makes the error and adds the place.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import math
@@ -21,6 +22,16 @@ _LARGEST_EXACT = 2**53  # above, a float no longer holds every whole number
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ODD_SPACE = re.compile(r"^\s|\s$|\s/|/\s|\s\s|[^\S ]")
 _KINDS = {bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Words:
+    """The texts, named texts and the label of an image, and notes about what was left out of them."""
+
+    texts: tuple[str, ...] = ()
+    named: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    label: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def parse_json(text: str, fault: Fault, hint: str = "") -> Any:

@@ -19,7 +19,7 @@ from lit_precompute.schemas.manifest import Manifest
 from lit_precompute.schemas.manifest.parts import ShardFile
 from lit_precompute.schemas.reading.table_files import TableFiles, TableLocator
 from lit_precompute.schemas.reading.table_reader import TableReader
-from lit_precompute.schemas.storage import MANIFEST_NAME, DatasetError, Folder
+from lit_precompute.schemas.storage import JOB_REPORT_NAME, MANIFEST_NAME, DatasetError, Folder
 from lit_precompute.schemas.tables import EMBEDDINGS, KEY, TableSchema
 from lit_precompute.schemas.wording import counted
 
@@ -72,7 +72,11 @@ class _Verification:
     def _stray_files(self) -> Iterator[str]:
         """Yields a fault for each file in the dataset's own folder that is not the dataset's."""
         manifest = self._manifest
-        expected = {MANIFEST_NAME, *(list_name(what, info.sha256) for what, info in manifest.lists.items())}
+        expected = {
+            MANIFEST_NAME,
+            JOB_REPORT_NAME,
+            *(list_name(what, info.sha256) for what, info in manifest.lists.items()),
+        }
         expected |= {attachment_name(name) for name in manifest.attachments}
         own = {table.name for table in manifest.tables if table.reference is None}
         for name in sorted(self._folder.find()):

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from lit_precompute.schemas.manifest.parts import Environment, ShardInfo
+from lit_precompute.schemas.manifest.parts import Environment, Note, ShardInfo
 from lit_precompute.schemas.manifest.shard_list import NO_FILE, FileColumns, Ints, ShardList
 from lit_precompute.schemas.storage import DatasetError
 from lit_precompute.schemas.tables import TableSchema
@@ -35,11 +35,14 @@ class _Collected:
         rows: list[tuple[int, ...]] = []
         hashes: list[bytes] = []
         environments: dict[str, tuple[int, Environment]] = {}
+        notes = dict[int, Sequence[Note]]()
         for info in shards:
             self._check(info)
             number, _ = environments.setdefault(
                 info.environment.model_dump_json(), (len(environments), info.environment)
             )
+            if info.notes:
+                notes[info.shard] = info.notes
             files = [info.files.get(name) for name in self._names]
             sizes = (file.bytes if file else 0 for file in files)
             rows.append((info.shard, info.rows_read, info.num_rows, info.num_failures, number, *sizes))
@@ -62,6 +65,7 @@ class _Collected:
             },
             aligned={each.name: each.aligned for each in self._tables},
             block_rows=self._block_rows,
+            notes=notes,
         )
 
     def _check(self, info: ShardInfo) -> None:

@@ -27,8 +27,19 @@ class Environment(StrictModel):
     libraries: dict[str, str]
 
 
+class Note(StrictModel):
+    """Something in the source that was left out without losing a row, such as a caption that is not a string.
+
+    `count` says how often, `first` where: the key of a row, or a place in a file.
+    """
+
+    what: str
+    count: int = pydantic.Field(ge=1)
+    first: str
+
+
 class ShardInfo(StrictModel):
-    """One finished shard; `files` by table, without those tables that have no rows in it."""
+    """One finished shard; `files` by table, without those tables that have no rows in it; `notes` about its rows."""
 
     shard: Count
     rows_read: Count
@@ -36,6 +47,7 @@ class ShardInfo(StrictModel):
     num_failures: Count
     files: dict[str, FileInfo]
     environment: Environment
+    notes: list[Note] = pydantic.Field(default_factory=list)
 
 
 class SourceFile(StrictModel):
@@ -61,17 +73,6 @@ class Ledger(StrictModel):
     rows_read: int = pydantic.Field(ge=0, lt=1 << 62)
     rows_written: Count
     rows_failed: Count
-
-
-class Note(StrictModel):
-    """Something in the source that was left out without losing a row, such as a caption that is not a string.
-
-    `count` says how often, `first` where: the key of a row, or a place in a file.
-    """
-
-    what: str
-    count: int = pydantic.Field(ge=1)
-    first: str
 
 
 class Probe(StrictModel):

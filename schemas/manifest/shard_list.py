@@ -14,7 +14,8 @@ import pyarrow as pa
 
 from lit_precompute.schemas import blocks
 from lit_precompute.schemas.dataset_files import NO_FILE_SHA256, earlier_shard_file_name, shard_file_name
-from lit_precompute.schemas.manifest.parts import Environment, FileInfo, ShardFile, ShardInfo
+from lit_precompute.schemas.manifest.parts import Environment, FileInfo, Note, ShardFile, ShardInfo
+from lit_precompute.schemas.manifest.shard_notes import NOTES, decode_notes, encode_notes
 from lit_precompute.schemas.storage import DatasetError
 from lit_precompute.schemas.tables import TableSchema
 
@@ -46,6 +47,7 @@ class ShardList(collections.abc.Sequence[ShardInfo]):
       files: by table.
       aligned: whether a table's rows are the dataset's, by table.
       block_rows: rows of every block but a shard's last.
+      notes: about rows of a shard, by shard; only of those that have any.
       has_earlier_names: whether the files are named as in format versions 1 and 2.
     """
 
@@ -57,6 +59,7 @@ class ShardList(collections.abc.Sequence[ShardInfo]):
     files: Mapping[str, FileColumns]
     aligned: Mapping[str, bool]
     block_rows: int
+    notes: Mapping[int, Sequence[Note]] = dataclasses.field(default_factory=dict)
     has_earlier_names: bool = False
 
     def __len__(self) -> int:
@@ -80,6 +83,7 @@ class ShardList(collections.abc.Sequence[ShardInfo]):
             num_failures=int(self.num_failures[shard]),
             files={table: file.info for table, file in files.items() if file is not None},
             environment=self.environments[int(self.environment[shard])],
+            notes=list(self.notes.get(shard, ())),
         )
 
     def __iter__(self) -> Iterator[ShardInfo]:
@@ -109,6 +113,11 @@ class ShardList(collections.abc.Sequence[ShardInfo]):
         """Returns the rows of a table by shard, int64 [n]."""
         return self.num_rows if self.aligned[table] else self.num_failures
 
+    def all_notes(self) -> Iterator[Note]:
+        """Yields the notes of all shards, in order."""
+        for shard in sorted(self.notes):
+            yield from self.notes[shard]
+
     def table_bytes(self, table: str) -> int:
         """Returns the size of all files of a table."""
         return sum(self.files[table].num_bytes.tolist())
@@ -122,7 +131,11 @@ class ShardList(collections.abc.Sequence[ShardInfo]):
                 pa.binary(32), len(self), [None, pa.py_buffer(np.ascontiguousarray(columns.sha256))]
             )
             arrays += [pa.array(columns.num_bytes, type=pa.int64()), hashes]
-        batch = pa.RecordBatch.from_arrays(arrays, schema=_schema(list(self.files)))
+        schema = _schema(list(self.files))
+        if self.notes:
+            arrays.append(encode_notes(self.notes, len(self)))
+            schema = schema.append(NOTES)
+        batch = pa.RecordBatch.from_arrays(arrays, schema=schema)
         return blocks.encode(batch, compress=True)
 
     @classmethod
@@ -140,7 +153,8 @@ class ShardList(collections.abc.Sequence[ShardInfo]):
         Raises:
           DatasetError: it is damaged, or breaks a rule; the message begins with `where`.
         """
-        batch = blocks.decode_list(data, _schema([table.name for table in tables]), where)
+        schema = _schema([table.name for table in tables])
+        batch = blocks.decode_list(data, schema, where, last=NOTES)
         files = {
             table.name: FileColumns(_ints(batch, f"{table.name}.bytes"), _hashes(batch, f"{table.name}.sha256"))
             for table in tables
@@ -155,6 +169,7 @@ class ShardList(collections.abc.Sequence[ShardInfo]):
             files=files,
             aligned=aligned,
             block_rows=block_rows,
+            notes=decode_notes(batch.column(len(schema)), where) if batch.num_columns > len(schema) else {},
         )
         shards.check(where, own=[table.name for table in tables if table.reference is None])
         return shards

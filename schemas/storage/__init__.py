@@ -19,6 +19,7 @@ from lit_precompute.schemas.storage.folders import open_folder as open_folder
 from lit_precompute.schemas.storage.listing import Names as Names
 from lit_precompute.schemas.storage.listing import list_names as list_names
 from lit_precompute.schemas.storage.names import HOW_TO_MEND as HOW_TO_MEND
+from lit_precompute.schemas.storage.names import JOB_REPORT_NAME as JOB_REPORT_NAME
 from lit_precompute.schemas.storage.names import MANIFEST_NAME as MANIFEST_NAME
 from lit_precompute.schemas.storage.names import WORK_FOLDER as WORK_FOLDER
 from lit_precompute.schemas.storage.names import DatasetError as DatasetError

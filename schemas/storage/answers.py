@@ -30,7 +30,7 @@ _REDIRECTED = "TooManyRedirects"  # aiohttp's and requests'
 _WORDS = {
     _REDIRECTED: "the server redirects too often",
     "ClientPayloadError": "the connection ended early",
-    "FSTimeoutError": "the server did not answer in time",
+    **dict.fromkeys(("FSTimeoutError", "ReadTimeoutError", "ConnectTimeoutError"), "the server did not answer in time"),
 }
 
 

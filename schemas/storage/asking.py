@@ -44,11 +44,26 @@ def ask(url: str, question: Callable[[Any, str], Answer], patience: Patience) ->
     return with_patience(url, attempt, patience)
 
 
-def fetch(files: Any, path: str, start: int | None = None, stop: int | None = None) -> bytes:
-    """Returns a file's bytes [start, stop) by one request; fewer where the file ends."""
+def fetch(
+    files: Any, path: str, start: int | None = None, stop: int | None = None, *, timeout_s: float | None = None
+) -> bytes:
+    """Returns a file's bytes [start, stop) by one request; fewer where the file ends.
+
+    Args:
+      files: the file system.
+      path: of the file within it.
+      start: None: its beginning.
+      stop: None: its end.
+      timeout_s: how long the request may take, however steadily bytes arrive; None: as long as they do.
+    """
     more = {"max_concurrency": 1} if files.protocol == S3_SCHEMES else {}  # otherwise it asks for the size first
     try:
-        return files.cat_file(path, start=start, end=stop, **more)
+        if timeout_s is None or not files.async_impl:
+            return files.cat_file(path, start=start, end=stop, **more)
+        from fsspec.asyn import sync
+
+        data: Any = sync(files.loop, files._cat_file, path, start=start, end=stop, timeout=timeout_s, **more)
+        return data
     except Exception as error:
         if start is not None and http_status(s3_cause(error)) == _OUT_OF_RANGE:
             return b""

@@ -67,6 +67,10 @@ class Folder(Protocol):
         """Removes everything below a folder in it."""
         ...
 
+    def remove_unfinished(self) -> None:
+        """Removes what killed processes have left of files directly in the folder; no listing shows it."""
+        ...
+
     def scratch(self) -> pathlib.Path:
         """Returns a local folder, which exists, for files that will be uploaded."""
         ...

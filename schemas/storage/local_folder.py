@@ -13,7 +13,7 @@ import pathlib
 import shutil
 
 from lit_precompute.schemas.storage.names import WORK_FOLDER
-from lit_precompute.schemas.storage.publishing import is_unfinished, publish, unique_name, write_bytes_atomically
+from lit_precompute.schemas.storage.publishing import is_unfinished, publish, temporary_beside, write_bytes_atomically
 from lit_precompute.schemas.storage.reading import FoundFile, describe_local
 
 # What systems say of a link where the file system has none.
@@ -48,15 +48,12 @@ class LocalFolder:
     def create(self, name: str, data: bytes) -> bool:
         path = self._path / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(unique_name(f".{path.name}"))
-        try:
+        with temporary_beside(path) as temporary:
             with temporary.open("wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
             return _give_name(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
 
     def upload(self, local: pathlib.Path, name: str) -> None:
         publish(local, self._path / name)
@@ -81,6 +78,11 @@ class LocalFolder:
 
     def remove_folder(self, name: str) -> None:
         shutil.rmtree(self._path / name, ignore_errors=True)
+
+    def remove_unfinished(self) -> None:
+        for path in self._path.glob(".*"):
+            if is_unfinished(path.name):
+                path.unlink(missing_ok=True)
 
     def scratch(self) -> pathlib.Path:
         # On the same file system, so that publishing is a rename.

@@ -5,6 +5,7 @@ Promises: a published file appears whole or not at all, even if the process is k
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -12,7 +13,7 @@ import pathlib
 import re
 import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TextIO
 
 _UNFINISHED = re.compile(r"\..+\.[0-9a-f]{32}", re.DOTALL)  # `unique_name` of a hidden one
@@ -39,11 +40,21 @@ def write_bytes_atomically(path: str | os.PathLike[str], content: bytes) -> None
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    with temporary_beside(path) as temporary:
+        temporary.write_bytes(content)
+        publish(temporary, path)
+
+
+@contextlib.contextmanager
+def temporary_beside(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yields the name of a temporary file beside `path` and removes it; errors about it, or about no file, name `path`.
+
+    A full disk's is about no file.
+    """
     temporary = path.with_name(unique_name(f".{path.name}"))
     try:
         try:
-            temporary.write_bytes(content)
-            publish(temporary, path)
+            yield temporary
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
@@ -79,7 +90,10 @@ def lock_file(path: pathlib.Path) -> TextIO:
     Raises:
       BlockingIOError: another process holds the lock.
     """
-    file = path.open("w")
+    try:
+        file = path.open("a")
+    except PermissionError:  # another user's, for example in /tmp
+        file = path.open()
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -75,7 +75,7 @@ class StoredBytes:
         """See `RemoteBytes`."""
 
     def _piece(self, files: Any, path: str, start: int, stop: int) -> bytes:
-        data = fetch(files, path, start, stop)
+        data = fetch(files, path, start, stop, timeout_s=self._patience.max_part_s)
         if len(data) < stop - start:  # the end, or less than was sent
             expected = max(min(stop, files.info(path)["size"]) - start, 0)
             if len(data) < expected:

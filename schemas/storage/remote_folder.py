@@ -7,6 +7,7 @@ that takes a second object under a name for its first is refused.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import pathlib
@@ -112,6 +113,10 @@ class RemoteFolder:
 
     def remove_folder(self, name: str) -> None:
         self.remove(*(f"{name}/{each}" for each in self.find(name)))
+
+    def remove_unfinished(self) -> None:
+        with contextlib.suppress(FileNotFoundError):  # no such folder
+            self._ask("", store_of(self.path).remove_unfinished)
 
     def scratch(self) -> pathlib.Path:
         folder = pathlib.Path(tempfile.gettempdir()) / f"lit-precompute-{os.getuid()}"

@@ -31,8 +31,10 @@ class Patience:
       max_attempts: attempts at one read.
       first_pause_s: longest pause after the first attempt; it doubles with each further one.
       max_pause_s: longest pause, also where the server asks for more (Retry-After).
-      max_total_s: no attempt begins later than this after the first.
+      max_total_s: no attempt begins later than this after the first, except the second.
       timeout_s: how long a connection may be silent.
+      max_part_s: how long a store may take to send a part of a file, also if it is never silent. Parts have up to 16
+        MiB, so that this is met by a line of 28 KB/s.
       clock: returns seconds.
       sleep: waits for so many seconds.
       draw: returns a random number in [0, 1); half of each pause is random, so that many readers do not return at once.
@@ -43,6 +45,7 @@ class Patience:
     max_pause_s: float = 30.0
     max_total_s: float = 120.0
     timeout_s: float = 60.0
+    max_part_s: float = 600.0
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     draw: Callable[[], float] = random.random
@@ -79,7 +82,8 @@ def with_patience(url: str, attempt: Callable[[], Result], patience: Patience = 
                 raise answer.as_error(url) from error
             pause_s = patience.pause_s(number, answer.wait_s)
             passed_s = patience.clock() - started_s
-            if number == patience.max_attempts or passed_s + pause_s > patience.max_total_s:
+            is_late = passed_s + pause_s > patience.max_total_s
+            if number == patience.max_attempts or (is_late and number > 1):
                 words = f"{answer.words}, after {number} attempts in {passed_s:.0f} s"
                 raise Answer(kind="later", words=words).as_error(url) from error
             if number == 1:

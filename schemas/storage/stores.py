@@ -23,7 +23,7 @@ from typing import Any, Protocol, cast
 
 from lit_precompute.schemas.storage.answers import StorageError
 from lit_precompute.schemas.storage.drivers import GCS_SCHEMES, S3_SCHEMES
-from lit_precompute.schemas.storage.publishing import unique_name
+from lit_precompute.schemas.storage.publishing import is_unfinished, unique_name
 
 WRITABLE = "a local path, gs://, s3:// or hdfs://"
 _PART_BYTES = 16 << 20  # a multiple of 256 KiB, as GCS asks for
@@ -55,6 +55,9 @@ class Store(Protocol):
         """Removes objects; those that are not there are ignored."""
         ...
 
+    def remove_unfinished(self, files: Any, path: str) -> None:
+        """Removes what killed processes have left of files directly in a folder, where a store shows such files."""
+
 
 def store_of(url: str) -> Store:
     """Returns how to write to the store of a URL.
@@ -74,7 +77,7 @@ def is_writable(url: str) -> bool:
     return "::" not in url and url.partition("://")[0] in (*_STORES, "file", "local")
 
 
-class _Gcs:
+class _Gcs(Store):
     """See `Store`."""
 
     def put(self, files: Any, path: str, data: bytes, attempt: str) -> None:
@@ -99,7 +102,7 @@ class _Gcs:
                     raise answer
 
 
-class _S3:
+class _S3(Store):
     """See `Store`."""
 
     def put(self, files: Any, path: str, data: bytes, attempt: str) -> None:
@@ -125,7 +128,7 @@ class _S3:
                 raise refused(errno.EACCES, f"{error.get('Key')}: {error.get('Message')} ({error.get('Code')})")
 
 
-class _Memory:
+class _Memory(Store):
     """See `Store`."""
 
     _lock = threading.Lock()
@@ -148,7 +151,7 @@ class _Memory:
         _remove_one_by_one(files, paths)
 
 
-class _Hdfs:
+class _Hdfs(Store):
     """See `Store`. A file is seen while it is written, so it is written beside its name; a rename is one step.
 
     A rename whose answer was lost is not the caller's concern: the name node remembers what it answered.
@@ -176,6 +179,9 @@ class _Hdfs:
 
     def remove(self, files: Any, paths: Sequence[str]) -> None:
         _remove_one_by_one(files, paths)
+
+    def remove_unfinished(self, files: Any, path: str) -> None:
+        _remove_one_by_one(files, filter(is_unfinished, files.ls(path, detail=False)))
 
     @contextlib.contextmanager
     def _written(self, files: Any, path: str, write: Callable[[str], object]) -> Iterator[str]:

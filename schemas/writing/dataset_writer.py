@@ -77,6 +77,7 @@ class DatasetWriter:
         _check_tables(self._tables)
         check_towers("", self._tables, self._towers)
         self._folder.remove_folder(WORK_FOLDER)
+        self._folder.remove_unfinished()
         _remove_shards(self._folder, self._tables)
         self._source, self._job = source, dict(job or {})
         self._rows_per_shard, self._block_rows = rows_per_shard, block_rows

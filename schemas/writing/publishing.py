@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from lit_precompute.schemas.dataset_files import attachment_name, dataset_folder, list_name
+from lit_precompute.schemas.dataset_files import attachment_name, dataset_folder, is_list_name, list_name
 from lit_precompute.schemas.manifest.collecting import collect_shards
 from lit_precompute.schemas.manifest.document import Document, check_attachment_names, check_towers, digest
 from lit_precompute.schemas.manifest.manifest import FORMAT_VERSION, Manifest
@@ -19,7 +19,7 @@ from lit_precompute.schemas.manifest.shard_list import ShardList
 from lit_precompute.schemas.manifest.source import SHARD_LIST, SOURCE_LIST
 from lit_precompute.schemas.manifest.source_list import SourceFileList
 from lit_precompute.schemas.reading.table_files import TableLocator
-from lit_precompute.schemas.storage import MANIFEST_NAME, DatasetError, Folder
+from lit_precompute.schemas.storage import MANIFEST_NAME, Folder, list_names
 from lit_precompute.schemas.tables import TableSchema
 from lit_precompute.schemas.tower_card import TowerCard
 
@@ -48,7 +48,8 @@ def publish_manifest(
       towers: the card of each table of embeddings: `embeddings`, and those named `embeddings-NAME`.
       source: what was embedded.
       probes: rows with their float32 embeddings, ascending (schemas/probes.py); without any there is no receipt.
-      notes: what was left out of the source without losing a row; those of one kind are added up.
+      notes: what was left out of the source without losing a row, beside the shards' own notes; those of one kind are
+        added up.
       job: options of the producer, as JSON.
       block_rows: rows of every block but a shard's last.
       order: `source` or `shuffled`.
@@ -80,7 +81,7 @@ def publish_manifest(
         "tables": [table.to_json() for table in tables],
         "environments": [environment.model_dump() for environment in shard_list.environments],
         "ledger": Ledger(rows_read=written + failed, rows_written=written, rows_failed=failed).model_dump(),
-        "notes": [note.model_dump() for note in add_up(notes)],
+        "notes": [note.model_dump() for note in add_up([*notes, *shard_list.all_notes()])],
         "probes": [probe.model_dump() for probe in probes],
         "attachments": {name: _describe(data) for name, data in attachments.items()},
         "references": [reference.model_dump() for reference in references],
@@ -121,26 +122,24 @@ def add_up(notes: Iterable[Note]) -> list[Note]:
 def _write(
     folder: Folder, content: Mapping[str, Any], lists: Mapping[str, bytes], attachments: Mapping[str, bytes]
 ) -> None:
-    """Writes the manifest after what it names; then removes the lists of a manifest that it replaces."""
+    """Writes the manifest after what it names; lists of other manifests are removed, of one that it replaces last."""
     for name, data in attachments.items():
         folder.write(attachment_name(name), data)
     names = {what: list_name(what, _describe(data)["sha256"]) for what, data in lists.items()}
     for what, data in lists.items():
         folder.write(names[what], data)
-    replaced = _lists_there(folder)
+    is_first = not folder.exists(MANIFEST_NAME)
+    others = _lists_there(folder) - set(names.values())
+    if is_first:
+        folder.remove(*others)  # of a manifest that was withdrawn, or never written because its publisher was killed
     folder.write(MANIFEST_NAME, (json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
-    folder.remove(*(replaced - set(names.values())))
+    if not is_first:
+        folder.remove(*others)
 
 
 def _lists_there(folder: Folder) -> set[str]:
-    """Returns the names of the lists that the manifest there has, if there is a manifest."""
-    if not folder.exists(MANIFEST_NAME):
-        return set()
-    try:
-        lists = Manifest.read(folder).lists
-    except DatasetError:
-        return set()
-    return {list_name(what, info.sha256) for what, info in lists.items()}
+    """Returns the names of all lists in a dataset's folder."""
+    return {name for name in list_names(folder.path).files if is_list_name(name)}
 
 
 def _describe(data: bytes) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from types import TracebackType
 
 from lit_precompute.schemas.dataset_files import dataset_folder, shard_file_name
 from lit_precompute.schemas.manifest.environments import current_environment
-from lit_precompute.schemas.manifest.parts import Environment, FileInfo, ShardInfo
+from lit_precompute.schemas.manifest.parts import Environment, FileInfo, Note, ShardInfo
 from lit_precompute.schemas.probes import ProbeSampler
 from lit_precompute.schemas.storage import DatasetError, Folder, file_sha256
 from lit_precompute.schemas.storage.publishing import unique_name
@@ -86,8 +86,11 @@ class ShardWriter:
         for table in self._keys:
             self.append(table, {KEY: keys, **columns[table]})
 
-    def finish(self) -> ShardInfo:
+    def finish(self, notes: Sequence[Note] = ()) -> ShardInfo:
         """Closes, checks and publishes the files.
+
+        Args:
+          notes: what was left out of the shard's rows.
 
         Raises:
           DatasetError: the keys of aligned tables differ.
@@ -103,6 +106,7 @@ class ShardWriter:
             num_failures=num_failures,
             files=files,
             environment=self._environment or current_environment(),
+            notes=list(notes),
         )
 
     def abort(self) -> None:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from lit_precompute.pipelines.engines.staging import staging_flags
 from lit_precompute.schemas import EmbeddingDataset
-from lit_precompute.schemas.storage import open_folder
+from lit_precompute.schemas.storage import JOB_REPORT_NAME, open_folder
 from tests.isolation.worker import isolated_worker
 
 pytestmark = pytest.mark.slow
@@ -68,7 +68,7 @@ def test_an_isolated_worker_writes_what_this_machine_writes(launcher, gcs_server
         assert _embed(launcher, source, store, f"{store}/here").returncode == 0
         away, here = open_folder(f"{store}/away"), open_folder(f"{store}/here")
         assert sorted(away.find()) == sorted(here.find())
-        assert [name for name in away.find() if away.read(name) != here.read(name)] == []
+        assert [name for name in away.find() if away.read(name) != here.read(name)] == [JOB_REPORT_NAME]
         with EmbeddingDataset.open(f"{store}/away") as dataset:
             rows = dataset.rows(0, 3, ["key", "embedding"])
         found = dict(zip(rows["key"].to_pylist(), np.asarray(rows["embedding"])[:, 0].tolist(), strict=True))

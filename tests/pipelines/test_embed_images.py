@@ -1,5 +1,7 @@
 """Embedding images in pipelines of users' own: the vectors of the tower, image by image."""
 
+import dataclasses
+
 import apache_beam as beam
 import numpy as np
 import pytest
@@ -61,11 +63,11 @@ def test_bytes_and_paths_become_embeddings_and_bad_images_failures(tmp_path, tow
 
 
 def test_run_inference_takes_a_tower(tower):
-    preprocessing = load_tower(NAME, tower.weights).preprocessing
-    images = [prepare(decode(draw_image(number)), preprocessing) for number in range(6)]
+    handler = JaxTowerHandler(tower, batch_size=4)
+    images = [handler.prepare(draw_image(number)) for number in range(6)]
     expected = {image.tobytes(): _expected(tower, draw_image(number)) for number, image in enumerate(images)}
     with test_pipeline.TestPipeline(runner="FnApiRunner") as pipeline:
-        results = pipeline | beam.Create(images) | RunInference(JaxTowerHandler(tower, batch_size=4))
+        results = pipeline | beam.Create(images) | RunInference(handler)
         found = results | beam.Map(lambda result: (result.example.tobytes(), result.inference))
         assert_that(found, _all_close(expected))
 
@@ -80,3 +82,14 @@ def test_inference_arguments_are_refused(tower):
 def test_a_batch_size_that_is_not_positive_is_refused(tower, batch_size):
     with pytest.raises(ValueError, match="batch_size must be >= 1"):
         EmbedImages(tower, batch_size=batch_size)
+
+
+def test_an_image_is_prepared_as_the_tower_will_take_it(tower):
+    """Without weights, whatever the resolution and the resizing."""
+    square = dataclasses.replace(tower, resolution=24, resize="square")
+    preprocessing = load_tower(NAME, tower.weights, resolution=16, resize="square").preprocessing
+    at_24 = dataclasses.replace(preprocessing, size=24, resize_size=24)
+    data = draw_image(3)
+    found = JaxTowerHandler(dataclasses.replace(square, weights=None), batch_size=2).prepare(data)
+    assert found.shape == (24, 24, 3)
+    np.testing.assert_array_equal(found, prepare(decode(data), at_24))

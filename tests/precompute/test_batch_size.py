@@ -52,6 +52,12 @@ def test_a_probe_tries_no_batch_much_larger_than_the_job(tower):
     assert {one.batch_size for one in seen} <= {16, 32}  # eight for each of the two devices, then twice that
 
 
+def test_a_probe_tries_no_batch_that_a_unit_does_not_fill_four_times(tower):
+    assert {one.batch_size for one in probe(tower, num_rows=None, rows_per_unit=127)} == {16}
+    tried = {one.batch_size for one in probe(tower, num_rows=1_000_000, rows_per_unit=128)}
+    assert tried <= {16, 32}
+
+
 def test_a_batch_that_does_not_fit_ends_the_probe(tower, monkeypatch):
     def start(self, images):
         if self.batch_size > 16:

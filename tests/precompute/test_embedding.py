@@ -12,10 +12,13 @@ from PIL import Image
 
 from lit_precompute.precompute import embedding
 from lit_precompute.precompute.embedder import Embedder
-from lit_precompute.precompute.embedding import embed_examples, make_preparer
+from lit_precompute.precompute.embedding import TowerUse, embed_examples, make_preparer
+from lit_precompute.precompute.images import ahead
 from lit_precompute.precompute.images.errors import ImageError
+from lit_precompute.precompute.images.preprocessing import prepare
 from lit_precompute.precompute.sources.source import Example
 from lit_precompute.towers.loading import load_tower
+from lit_precompute.towers.preprocessing import Scale
 from tests.precompute.images.reads import read_by
 from tests.towers.tiny_tower import NAME, PATCH, SIZE, register_tiny_tower, write_weights
 
@@ -44,9 +47,20 @@ def _example(number, read=None):
     )
 
 
-def _embedding(tower, batch_size, threads):
-    embedder = Embedder(tower, batch_size=batch_size)
-    return embedder, make_preparer(embedder, decode_in="threads", num_workers=threads)
+def _preparer(*uses, threads=2):
+    return make_preparer(uses, decode_in="threads", num_workers=threads)
+
+
+def _embed(examples, tower, batch_size, threads, **use):
+    """Yields the batches of one tower, whose embeddings are of one view."""
+    use = TowerUse(embedder=Embedder(tower, batch_size=batch_size), **use)
+    return _of_one_view(embed_examples(examples, [use], _preparer(use, threads=threads)))
+
+
+def _of_one_view(batches):
+    for number, batch in batches:
+        assert number == 0 and len(batch.vectors) == 1
+        yield batch._replace(vectors=batch.vectors[0])
 
 
 def _batch(embedder, *images):
@@ -67,7 +81,7 @@ def _expected(number):
 @pytest.mark.parametrize("threads", [1, 7])
 @pytest.mark.parametrize("count", [0, 1, 4, 5, 23])
 def test_rows_keep_their_order_whatever_the_threads(tower, threads, count):
-    batches = list(embed_examples(map(_example, range(count)), *_embedding(tower, 4, threads)))
+    batches = list(_embed(map(_example, range(count)), tower, 4, threads))
     assert [example.key for batch in batches for example in batch.examples] == [f"k{number}" for number in range(count)]
     assert [len(batch.examples) for batch in batches] == [4] * (count // 4) + [count % 4] * (count % 4 > 0)
     for number, vector in enumerate(vector for batch in batches for vector in batch.vectors):
@@ -80,7 +94,7 @@ def test_failures_are_reported_and_leave_no_gap(tower):
 
     reads = {1: gone, 2: lambda: b"", 5: lambda: b"not an image", 6: lambda: _png(6)[:40]}
     examples = [_example(number, reads.get(number)) for number in range(8)]
-    batches = list(embed_examples(examples, *_embedding(tower, 3, 2)))
+    batches = list(_embed(examples, tower, 3, 2))
     failures = [failure for batch in batches for failure in batch.failures]
     assert [(failure.key, failure.source, failure.reason) for failure in failures] == [
         ("k1", "1.png", "missing"),
@@ -112,7 +126,7 @@ def test_an_embedding_that_cannot_be_stored_is_a_failure(tower, value, vector_ty
 
     odd = dataclasses.replace(tower, apply=apply)
     examples = [_example(number, stream.getvalue if number in (1, 5, 6) else None) for number in range(8)]
-    batches = list(embed_examples(examples, *_embedding(odd, 4, 2), vector_type))
+    batches = list(_embed(examples, odd, 4, 2, vector_type=vector_type))
     failures = [failure for batch in batches for failure in batch.failures]
     assert [(failure.key, failure.source, failure.reason) for failure in failures] == [
         (f"k{number}", f"{number}.png", "not-finite") for number in (1, 5, 6)
@@ -120,12 +134,84 @@ def test_an_embedding_that_cannot_be_stored_is_a_failure(tower, value, vector_ty
     assert all(f"the embedding cannot be stored: {message}" in failure.message for failure in failures)
     assert [[example.key for example in batch.examples] for batch in batches] == [["k0", "k2", "k3"], ["k4", "k7"]]
     found = np.concatenate([batch.vectors for batch in batches])
-    undisturbed = np.concatenate([batch.vectors for batch in embed_examples(examples, *_embedding(tower, 4, 2))])
+    undisturbed = np.concatenate([batch.vectors for batch in _embed(examples, tower, 4, 2)])
     np.testing.assert_array_equal(found, undisturbed[[0, 2, 3, 4, 7]])
 
 
+def test_views_are_batches_of_the_same_function_and_a_row_fails_with_any_of_them(tower):
+    """Images are white on the left; some views lie in the white part, of which the embedding is not finite."""
+    image = np.zeros((40, 60, 3), np.uint8)
+    image[:, :30] = 255
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, "PNG")
+    shapes = []
+
+    def apply(parameters, images):
+        shapes.append(images.shape)
+        is_white = (images >= 1).all(axis=(1, 2, 3))
+        return tower.apply(parameters, images) + jnp.where(is_white, jnp.nan, 0)[:, None]
+
+    use = TowerUse(embedder=Embedder(dataclasses.replace(tower, apply=apply), batch_size=4), num_views=2)
+    examples = [_example(number, stream.getvalue) for number in range(30)]
+    batches = [batch for _, batch in embed_examples(examples, [use], _preparer(use))]
+    prepared = {
+        example.key: [prepare(image, each, example.key) for each in use.preprocessings()] for example in examples
+    }
+    white = {key: [bool((each == 255).all()) for each in images] for key, images in prepared.items()}
+    failures = {failure.key: failure.message for batch in batches for failure in batch.failures}
+    assert set(failures) == {key for key, views in white.items() if any(views)}
+    assert 2 < len(failures) < 28
+    for key, message in failures.items():
+        view = white[key].index(True)
+        assert message.startswith(f"the embedding of view {view} cannot be stored: 12 of 12 numbers are NaN")
+    for batch in batches:
+        for row, example in enumerate(batch.examples):
+            for view, pixels in enumerate(prepared[example.key]):
+                expected = np.asarray(use.embedder.start(_batch(use.embedder, pixels)))[0]
+                np.testing.assert_allclose(batch.vectors[view, row], expected, rtol=1e-6, atol=1e-6)
+    assert shapes == [(2, SIZE, SIZE, 3)]
+
+
+def test_two_towers_share_one_decoding_and_each_has_its_own_batches_and_failures(tower, monkeypatch):
+    """The second squeezes to the same pixels; the third needs others, and finds a strip too narrow for them."""
+    decoded, opened = [], ahead.open_image
+
+    def count(data, **options):
+        decoded.append(data)
+        return opened(data, **options)
+
+    monkeypatch.setattr(ahead, "open_image", count)
+    stream = io.BytesIO()
+    Image.fromarray(np.zeros((1, 70_000, 3), np.uint8)).save(stream, "PNG")
+    ranged = dataclasses.replace(
+        tower, preprocessing=dataclasses.replace(tower.preprocessing, value_range=Scale(low=0))
+    )
+    keeping = dataclasses.replace(tower.preprocessing, resize="short_side", resize_size=1024, crop="central")
+    narrow = dataclasses.replace(tower, preprocessing=keeping)
+    uses = [TowerUse(embedder=Embedder(each, batch_size=size)) for each, size in ((tower, 4), (ranged, 3), (narrow, 5))]
+    preparer = _preparer(*uses)
+    assert len(preparer.preprocessings) == 2
+    examples = [_example(number, stream.getvalue if number == 1 else None) for number in range(8)]
+    found = list(embed_examples(examples, uses, preparer))
+    assert len(decoded) == 8
+    for number, use in enumerate(uses):
+        alone = [batch for _, batch in embed_examples(examples, [use], _preparer(use))]
+        together = [batch for place, batch in found if place == number]
+        for one, other in zip(together, alone, strict=True):
+            assert [example.key for example in one.examples] == [example.key for example in other.examples]
+            np.testing.assert_array_equal(one.vectors, other.vectors)
+            assert one.failures == other.failures
+        assert [each.key for batch in together for each in batch.failures] == (["k1"] if number == 2 else [])
+
+
+def test_rows_that_wait_for_their_batch_do_not_hold_their_encoded_images(tower):
+    ((example,),) = [batch.examples for batch in _embed([_example(0)], tower, 4, 1)]
+    with pytest.raises(AssertionError, match="read once"):
+        example.read_image()
+
+
 def test_only_failures_give_one_batch_without_rows(tower):
-    (batch,) = embed_examples([_example(0, lambda: b"")], *_embedding(tower, 3, 1))
+    (batch,) = _embed([_example(0, lambda: b"")], tower, 3, 1)
     assert batch.examples == [] and batch.vectors.shape == (0, 12) and len(batch.failures) == 1
 
 
@@ -134,7 +220,7 @@ def test_another_error_of_a_read_is_raised(tower):
         raise ConnectionError("the store went away")
 
     with pytest.raises(ConnectionError, match="went away"):
-        list(embed_examples([_example(0, lost)], *_embedding(tower, 2, 2)))
+        list(_embed([_example(0, lost)], tower, 2, 2))
 
 
 def test_one_shape_is_compiled(tower):
@@ -144,10 +230,7 @@ def test_one_shape_is_compiled(tower):
         shapes.append(images.shape)  # runs once per trace
         return tower.apply(parameters, images)
 
-    embedder = Embedder(dataclasses.replace(tower, apply=apply), batch_size=4)
-    list(
-        embed_examples(map(_example, range(11)), embedder, make_preparer(embedder, decode_in="threads", num_workers=2))
-    )
+    list(_embed(map(_example, range(11)), dataclasses.replace(tower, apply=apply), 4, 2))
     assert shapes == [(2, SIZE, SIZE, 3)]  # each of the two devices takes half of a batch
 
 
@@ -160,10 +243,10 @@ def test_a_reused_batch_leaves_nothing_in_the_next_unit(tower):
             started.append((id(batch), batch.copy()))
             return super().start(batch)
 
-    embedder = Watched(tower, batch_size=4)
-    preparer = make_preparer(embedder, decode_in="threads", num_workers=2)
+    use = TowerUse(embedder=Watched(tower, batch_size=4))
+    preparer = _preparer(use)
     for _ in range(2):
-        batches = embed_examples(map(_example, range(21)), embedder, preparer)
+        batches = _of_one_view(embed_examples(map(_example, range(21)), [use], preparer))
         vectors = [vector for batch in batches for vector in batch.vectors]
         for number, vector in enumerate(vectors):
             np.testing.assert_allclose(vector, _expected(number), rtol=1e-5, atol=1e-6)
@@ -176,7 +259,8 @@ def test_images_are_decoded_in_processes_for_an_accelerator(tower, monkeypatch, 
     for name in ("threads", "processes"):
         monkeypatch.setattr(embedding, f"Preparing{name.title()}", lambda *_, name=name, **given: (name, given))
     monkeypatch.setattr(jax, "default_backend", lambda: backend)
-    found, made = make_preparer(Embedder(tower, batch_size=4), decode_in="auto", num_workers=3)
+    use = TowerUse(embedder=Embedder(tower, batch_size=4))
+    found, made = make_preparer([use], decode_in="auto", num_workers=3)
     assert found == kind
     assert made["num_workers"] == 3 and made["ahead"] == 8
 
@@ -189,7 +273,7 @@ def test_few_rows_are_read_ahead(tower):
             taken.append(number)
             yield _example(number)
 
-    batches = embed_examples(examples(), *_embedding(tower, 4, 2))
+    batches = _embed(examples(), tower, 4, 2)
     next(batches)
     assert len(taken) <= 4 * (1 + 2 + 2) + 1
     batches.close()

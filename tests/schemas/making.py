@@ -21,6 +21,7 @@ from lit_precompute.schemas import (
     publish_manifest,
 )
 from lit_precompute.schemas.manifest.document import digest
+from lit_precompute.schemas.storage import JOB_REPORT_NAME
 
 WIDTH = 6
 SOURCE = SourceInfo(kind="table", path="captions.tsv", files=[])
@@ -131,5 +132,6 @@ def replace_list(directory, what, data):
 
 
 def files_of(directory):
-    """Returns every file's bytes by relative path."""
-    return {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+    """Returns every file's bytes by relative path, but for the report of the job: two runs differ in it."""
+    files = {str(path.relative_to(directory)): path for path in directory.rglob("*") if path.is_file()}
+    return {name: path.read_bytes() for name, path in files.items() if name != JOB_REPORT_NAME}

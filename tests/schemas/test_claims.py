@@ -19,6 +19,13 @@ def _claim(folder, note="note.json", **fields):
     return Claim(folder=folder, note=note, kind="job", own_prefix="_work", **advice | fields)
 
 
+def _make(claim, description):
+    """Claims as a job does: checks, writes the note unless there is one, compares."""
+    claim.refuse_foreign_files()
+    claim.create(description)
+    claim.refuse_another(claim.read(), description)
+
+
 @pytest.fixture(params=["local", "memory", "gs", "s3"])
 def folder(request, tmp_path):
     if request.param == "local":
@@ -34,28 +41,28 @@ def claim(request, folder):
 
 
 def test_a_claim_may_be_made_again(claim):
-    claim.make(DESCRIPTION)
-    claim.make(DESCRIPTION)
+    _make(claim, DESCRIPTION)
+    _make(claim, DESCRIPTION)
     assert claim.read() == DESCRIPTION
     assert list(claim.folder.find()) == [claim.note]
 
 
 def test_another_description_is_refused_with_both_values(claim):
-    claim.make(DESCRIPTION)
+    _make(claim, DESCRIPTION)
     other = DESCRIPTION | {"tower": {"name": "b", "width": 8}, "files": [{"path": "x", "bytes": 2}], "more": True}
     message = (
         r"out: belongs to another job: files\.0\.bytes is 1 there, 2 was requested; "
         r"more is None there, True was requested; tower\.name is 'a' there, 'b' was requested\. Take another directory"
     )
     with pytest.raises(ClaimError, match=message):
-        claim.make(other)
+        _make(claim, other)
     assert claim.read() == DESCRIPTION
 
 
 def test_many_differences_are_counted(claim):
-    claim.make({str(number): 0 for number in range(12)})
+    _make(claim, {str(number): 0 for number in range(12)})
     with pytest.raises(ClaimError, match=r"; 5 is 0 there, 1 was requested; and 4 more\. Take another directory"):
-        claim.make({str(number): 1 for number in range(12)})
+        _make(claim, {str(number): 1 for number in range(12)})
 
 
 def test_foreign_files_are_refused_and_own_ones_ignored(claim):
@@ -64,13 +71,13 @@ def test_foreign_files_are_refused_and_own_ones_ignored(claim):
     claim.folder.write("thesis.tex", b"mine")
     claim.folder.write("figures/1.png", b"mine")
     message = r"out: contains files that do not belong to a job \(figures, thesis\.tex\); take an empty directory"
-    for refuse in (claim.refuse_foreign_files, lambda: claim.make(DESCRIPTION)):
+    for refuse in (claim.refuse_foreign_files, lambda: _make(claim, DESCRIPTION)):
         with pytest.raises(ClaimError, match=message):
             refuse()
     assert not claim.is_made()
     claim.folder.remove("thesis.tex", "figures/1.png")
     claim.folder.remove_folder("figures")
-    claim.make(DESCRIPTION)
+    _make(claim, DESCRIPTION)
     claim.folder.write("result", b"made by the job")
     claim.refuse_foreign_files()
 
@@ -80,7 +87,7 @@ def test_of_claims_at_once_the_first_note_stays(folder):
 
     def attempt(number):
         try:
-            claim.make({"number": number})
+            _make(claim, {"number": number})
         except ClaimError:
             return None
         return number
@@ -92,11 +99,11 @@ def test_of_claims_at_once_the_first_note_stays(folder):
 
 
 def test_a_rewritten_note_is_the_one_that_counts(claim):
-    claim.make(DESCRIPTION)
+    _make(claim, DESCRIPTION)
     claim.rewrite(DESCRIPTION | {"seed": 7})
-    claim.make(DESCRIPTION | {"seed": 7})
+    _make(claim, DESCRIPTION | {"seed": 7})
     with pytest.raises(ClaimError, match="seed is 7 there, 0 was requested"):
-        claim.make(DESCRIPTION)
+        _make(claim, DESCRIPTION)
 
 
 @pytest.mark.parametrize(
@@ -109,9 +116,9 @@ def test_a_rewritten_note_is_the_one_that_counts(claim):
     ],
 )
 def test_a_damaged_note_is_one_sentence(claim, content, message):
-    claim.make(DESCRIPTION)
+    _make(claim, DESCRIPTION)
     claim.folder.write(claim.note, content.encode("utf-8", "surrogateescape"))
-    for use in (claim.read, lambda: claim.make(DESCRIPTION)):
+    for use in (claim.read, lambda: _make(claim, DESCRIPTION)):
         with pytest.raises(ClaimError, match=rf"note\.json: {message}.*; take a third directory$"):
             use()
 

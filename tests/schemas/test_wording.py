@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import tempfile
 import types
 
 import pytest
@@ -54,13 +55,23 @@ def test_a_full_disk_is_named_by_its_file_system(tmp_path, monkeypatch, name):
     full = OSError(errno.ENOSPC, "No space left on device", name)
     expected = f"no space left on the file system at {mounted} ({size}), writing {name or 'out'}"
     assert os_error_in_words(full, "out") == expected
+    place = tempfile.gettempdir()  # of files that are to be uploaded
+    if name is None:
+        assert os_error_in_words(full, "gs://bucket/out").endswith(f" MB in all), writing {place}")
     quota = OSError(errno.EDQUOT, "Disk quota exceeded", name)
     assert os_error_in_words(quota, "out") == expected.replace("no space left", "the quota is used up")
 
 
 @pytest.mark.parametrize(
     ("free", "files", "free_files", "is_of_files"),
-    [(40, 8, 0, True), (40, 1000, 3, True), (0, 8, 0, False), (1, 8, 8, False), (40, 0, 0, False)],
+    [
+        (40, 8, 0, True),
+        (40, 1000, 3, True),
+        (100, 1000, 999, False),
+        (0, 8, 0, False),
+        (1, 8, 8, False),
+        (40, 0, 0, False),
+    ],
 )
 def test_a_disk_without_room_for_another_file_says_so(tmp_path, monkeypatch, free, files, free_files, is_of_files):
     """What is scarcer ran out; some file systems, such as btrfs, have no bound on files and say 0."""

@@ -15,6 +15,7 @@
 | stale | a listing has nothing yet |
 """
 
+import collections
 import contextlib
 import dataclasses
 import http.client
@@ -29,6 +30,7 @@ import urllib.parse
 from tests.stores.servers import StoreServer
 
 _SLICES = 20
+_IN_A_ROW = 3  # faults of a storm for one path, so that patience overcomes it
 _HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "expect", "keep-alive"}
 
 
@@ -154,12 +156,13 @@ def _nothing(scheme):
 
 
 class StoreProxy:
-    """`passed` has every request, in order; `fail` scripts what happens to the next ones."""
+    """`passed` has every request, in order; `fail` scripts what happens to the next ones, `storm` draws it."""
 
     def __init__(self, server):
         self.server, self.upstream = server, urllib.parse.urlsplit(server.address).netloc
         self.passed, self.stopped = [], threading.Event()
         self._faults, self._lock = [], threading.Lock()
+        self._storm, self._struck = None, collections.Counter()
         self._http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self._http.daemon_threads = True
         self._http.handle_error = lambda *_: None  # a client that goes away
@@ -173,10 +176,18 @@ class StoreProxy:
         with self._lock:
             self._faults += [fault] * times
 
+    def storm(self, fault, share, generator):
+        """Lets a fault happen to a random share of all requests that it hits, but not to the same one for ever."""
+        with self._lock:
+            self._storm = fault, share, generator
+            self._struck.clear()
+
     def heal(self):
-        """Drops the faults that have not happened."""
+        """Drops the faults that have not happened, and ends a storm; returns how many that has had."""
         with self._lock:
             self._faults.clear()
+            self._storm = None
+            return self._struck.total()
 
     @property
     def num_left(self):
@@ -190,7 +201,14 @@ class StoreProxy:
                 if fault.hits(request):
                     del self._faults[place]
                     return fault.kind
-        return ""
+            if self._storm is None:
+                return ""
+            fault, share, generator = self._storm
+            what = request.method, request.path
+            if not fault.hits(request) or self._struck[what] == _IN_A_ROW or generator.random() >= share:
+                return ""
+            self._struck[what] += 1
+            return fault.kind
 
     def count(self, request):
         with self._lock:

@@ -114,11 +114,13 @@ class _Server(http.server.ThreadingHTTPServer):
         """Says nothing about a client that went away."""
 
 
-def main():
+def main(fill=lambda storage: None):
+    """Serves; `fill` may put objects into the storage first."""
     emulator._read_data, emulator.Response = _read_all, _Response
     emulated.Storage._write_config_to_file = lambda _: None  # the objects of a test, again for each of them
     logging.disable()
     storage = emulated.Storage(use_memory_fs=True)
+    fill(storage)
     server = _Server(("127.0.0.1", 0), lambda *arguments: _Handler(storage, *arguments))
     lifeline.serve(server.server_port, server.serve_forever)
 

@@ -74,11 +74,11 @@ class StoreServer:
 
 
 @contextlib.contextmanager
-def _started(scheme, script):
-    """Yields a server that is stopped afterwards; it also ends when this process does."""
+def started(scheme, script, *arguments):
+    """Yields the server of a script here, or a path; it is stopped afterwards, and ends when this process does."""
     if not _PYTHON.exists():
         pytest.fail("the stores' environment is missing; `make test` sets it up, as does `make servers`", pytrace=False)
-    command = [str(_PYTHON), str(pathlib.Path(__file__).with_name(script))]
+    command = [str(_PYTHON), str(pathlib.Path(__file__).parent / script), *map(str, arguments)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         try:
             port = process.stdout.readline() if select.select([process.stdout], [], [], _SECONDS)[0] else b""
@@ -90,13 +90,13 @@ def _started(scheme, script):
 
 @pytest.fixture(scope="session")
 def gcs_server():
-    with _started("gs", "run_gcs.py") as server:
+    with started("gs", "run_gcs.py") as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def s3_server():
-    with _started("s3", "run_s3.py") as server:
+    with started("s3", "run_s3.py") as server:
         yield server
 
 

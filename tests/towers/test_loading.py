@@ -11,7 +11,8 @@ import scipy.ndimage
 
 from lit_precompute.towers.image import efficientnet, vit
 from lit_precompute.towers.image.vit.positions import resize_positions
-from lit_precompute.towers.loading import load_tower
+from lit_precompute.towers.loading import load_tower, untrained_tower
+from lit_precompute.towers.options import ImageTowerOptions
 from lit_precompute.towers.registry import find_tower, tower_names
 from lit_precompute.towers.weights.errors import WeightsError
 from tests.oracles import efficientnet as efficientnet_oracle
@@ -197,3 +198,15 @@ def test_unknown_names_and_choices_are_refused(tmp_path):
         load_tower("vit_b16", path, pooling="middle")
     assert {"efficientnet-lite0", "vit_b16", "vit_G14"} <= set(tower_names())
     assert efficientnet.FAMILY.name != vit.FAMILY.name
+
+
+def test_an_untrained_tower_has_the_shape_of_the_loaded_one():
+    options = ImageTowerOptions(name="vit_ti16", resolution=32, pooling="average", compute_type="bfloat16")
+    tower = untrained_tower(options)
+    images = np.zeros((2, 32, 32, 3), np.float32)
+    assert (tower.preprocessing.size, tower.pooling, tower.weights_sha256) == (32, "average", "")
+    embeddings = np.asarray(tower.apply(tower.parameters, images))
+    assert embeddings.shape == (2, tower.output_width)
+    assert np.isfinite(embeddings).all()
+    with pytest.raises(ValueError, match="pooling must be one of"):
+        untrained_tower(ImageTowerOptions(name="vit_ti16", pooling="none of these"))

@@ -14,6 +14,7 @@ from lit_precompute.commands.console import (
     take_debug_flag,
 )
 from lit_precompute.commands.embed.inspect import Inspect
+from lit_precompute.commands.embed.plan import Plan
 from lit_precompute.commands.embed.run import Run
 from lit_precompute.commands.embed.status import Cancel, Status
 from lit_precompute.commands.embed.towers import Towers
@@ -27,6 +28,7 @@ def main() -> None:
     expand_homes(sys.argv)
     commands = (
         Annotated[Run, tyro.conf.subcommand("run")]
+        | Annotated[Plan, tyro.conf.subcommand("plan")]
         | Annotated[Status, tyro.conf.subcommand("status")]
         | Annotated[Cancel, tyro.conf.subcommand("cancel")]
         | Annotated[Inspect, tyro.conf.subcommand("inspect")]

@@ -17,6 +17,17 @@ class _Parser(argparse.ArgumentParser):
         raise ValueError(f"{message} (an option of Apache Beam)")
 
 
+def beam_parser() -> argparse.ArgumentParser:
+    """Returns a parser of all flags that Beam defines."""
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    parser = _Parser(add_help=False, allow_abbrev=False, conflict_handler="resolve")
+    for options in PipelineOptions.__subclasses__():
+        if add_arguments := options.__dict__.get("_add_argparse_args"):
+            add_arguments.__func__(options, parser)
+    return parser
+
+
 def check_beam_flags(flags: Sequence[str]) -> None:
     """Raises on flags that Beam does not define, of which Beam itself would only warn, and on wrong values.
 
@@ -25,16 +36,10 @@ def check_beam_flags(flags: Sequence[str]) -> None:
     """
     if not flags:
         return  # importing Beam takes seconds
-    from apache_beam.options.pipeline_options import PipelineOptions
-
     from lit_precompute.pipelines.engines.runners import with_runner
 
     flags = with_runner(flags)  # makes the flags of its own runner known to Beam
-    parser = _Parser(add_help=False, allow_abbrev=False, conflict_handler="resolve")
-    for options in PipelineOptions.__subclasses__():
-        if add_arguments := options.__dict__.get("_add_argparse_args"):
-            add_arguments.__func__(options, parser)
-    _, unknown = parser.parse_known_args(list(flags))
+    _, unknown = beam_parser().parse_known_args(list(flags))
     if unknown := without_job_server_flags(unknown, runner=runner_of(flags)):
         raise ValueError(
             stray_words(unknown)

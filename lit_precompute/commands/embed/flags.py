@@ -5,8 +5,8 @@ import difflib
 import inspect
 import re
 import typing
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, NamedTuple
 
 import tyro
 
@@ -23,8 +23,35 @@ _SIMILAR = 0.75  # of 1, so that --batchsize is like --batch-size, and --source 
 NOTHING_FIXED: Mapping[str, Any] = {}
 
 
+class Flag(NamedTuple):
+    """A flag as its option declares it: `default` is `dataclasses.MISSING` where it has to be given."""
+
+    name: str
+    type: Any
+    default: Any
+    help: str
+
+
+def flags_of(options: type, names: Mapping[str, str] = _NAMES, prefix: str = "") -> Iterator[Flag]:
+    """Yields the flags that `flat_flags` gives to options; the arguments are the same."""
+    hints = typing.get_type_hints(options)
+    _, _, described = inspect.cleandoc(options.__doc__ or "").partition("Attributes:\n")
+    for field in dataclasses.fields(options):
+        path = prefix + field.name
+        if dataclasses.is_dataclass(hints[field.name]):
+            yield from flags_of(hints[field.name], names, f"{path}.")
+            continue
+        found = re.search(rf"^  {field.name}: (.*(?:\n {{4}}.*)*)", described, re.MULTILINE)
+        words = " ".join(found[1].split()) if found else ""
+        yield Flag(names.get(path, field.name.replace("_", "-")), hints[field.name], field.default, words)
+
+
 def flat_flags(
-    options: type, names: Mapping[str, str] = _NAMES, prefix: str = "", fixed: Mapping[str, Any] = NOTHING_FIXED
+    options: type,
+    names: Mapping[str, str] = _NAMES,
+    prefix: str = "",
+    fixed: Mapping[str, Any] = NOTHING_FIXED,
+    defaults: Mapping[str, Any] = NOTHING_FIXED,
 ) -> Any:
     """Returns the options' type, annotated so that tyro gives each field, nested ones included, one flat flag.
 
@@ -35,6 +62,7 @@ def flat_flags(
       names: flags by dotted field path; other flags are named like their field.
       prefix: dotted path of the field that contains these options, with a trailing dot.
       fixed: values of fields that have no flag.
+      defaults: values of flags that need not be given though their fields have no default, by dotted field path.
     """
     hints = typing.get_type_hints(options)
     parameters: list[inspect.Parameter] = []
@@ -43,12 +71,12 @@ def flat_flags(
             continue
         path, default = prefix + field.name, field.default
         if dataclasses.is_dataclass(hints[field.name]):
-            annotation = flat_flags(hints[field.name], names, f"{path}.")
+            annotation = flat_flags(hints[field.name], names, f"{path}.", defaults=defaults)
         else:
             flag = names.get(path, field.name.replace("_", "-"))
             annotation = Annotated[hints[field.name], tyro.conf.arg(name=flag)]
         if default is dataclasses.MISSING:
-            default = inspect.Parameter.empty
+            default = defaults.get(path, inspect.Parameter.empty)
         kind = inspect.Parameter.KEYWORD_ONLY
         parameters.append(inspect.Parameter(field.name, kind, default=default, annotation=annotation))
 

@@ -1,9 +1,12 @@
 """`lit-embed run`: runs the embedding job, shows its progress and reports the result."""
 
+import contextlib
 import dataclasses
 import logging
 import os
+import sys
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import rich.console
@@ -11,13 +14,18 @@ import rich.console
 from lit_precompute.commands.console import duration, fail, is_debugging
 from lit_precompute.commands.embed.beam_flags import check_beam_flags
 from lit_precompute.commands.embed.flags import flat_flags
-from lit_precompute.commands.progress import ProgressDisplay
+from lit_precompute.commands.progress import Display, ProgressDisplay
 from lit_precompute.commands.stopping import INTERRUPTED, StopRequest, interruptible
 from lit_precompute.pipelines.embed.errors import EmbedError
-from lit_precompute.pipelines.embed.launch import EmbedProgress, EmbedStopped, Launch
+from lit_precompute.pipelines.embed.following import EmbedStopped
+from lit_precompute.pipelines.embed.launch import Launch
 from lit_precompute.pipelines.embed.options import EmbedOptions
+from lit_precompute.pipelines.embed.progress import EmbedProgress
+from lit_precompute.pipelines.embed.retry import RetriedRows
+from lit_precompute.pipelines.embed.several_towers import with_each_tower
 from lit_precompute.precompute.sources.spec_text import parse_spec
 from lit_precompute.schemas import Manifest
+from lit_precompute.schemas.storage import absolute
 from lit_precompute.schemas.wording import counted
 
 _HOW_TO_RESUME = "finished shards are kept: run the same command again to resume"
@@ -25,7 +33,7 @@ _HOW_TO_RESUME = "finished shards are kept: run the same command again to resume
 if TYPE_CHECKING:
     _Options = EmbedOptions
 else:
-    _Options = flat_flags(EmbedOptions)
+    _Options = flat_flags(EmbedOptions, defaults={"tower.name": ""})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,6 +48,9 @@ class Run:
     """
 
     options: _Options
+    towers: str | None = None
+    """Several towers instead of --tower, in one pass over the images: NAME[@WEIGHTS][+OPTION=VALUE],... (options:
+    resolution, resize, pooling, compute-type). The dataset of each is a folder of --output, named after the tower."""
     wait: bool = True
     """Wait until the job has ended; --no-wait returns once its engine has accepted it."""
 
@@ -56,10 +67,11 @@ class Run:
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         with interruptible(_HOW_TO_RESUME):
             check_beam_flags(beam_flags)
-            source = parse_spec(self.options.source.path, self.options.source)
+            options, *others = of_each_tower(self.options, self.towers)
             with ProgressDisplay(console) as display:
                 launch = Launch(
-                    dataclasses.replace(self.options, source=source),
+                    options,
+                    others=others,
                     beam_flags=beam_flags,
                     on_fetch=lambda name, done, total: show_download(display, name, done, total),
                     on_look=lambda done, total: show_looks(display, done, total),
@@ -68,47 +80,85 @@ class Run:
             if launch.is_followed(wait=self.wait):
                 _run(launch, console)
             else:
-                _submit(launch, console)
+                _submit(launch, console, absolute(self.options.output))
+
+
+def of_each_tower(options: EmbedOptions, towers: str | None) -> list[EmbedOptions]:
+    """Returns what to embed with each tower: with that of `--tower`, or those of `--towers`.
+
+    Raises:
+      ValueError: neither is given, or both, or they are not written as they should be.
+    """
+    tower = options.tower.name
+    options = dataclasses.replace(options, source=parse_spec(options.source.path, options.source))
+    if towers is None:
+        if not tower:
+            raise ValueError("--tower is missing: give a name of `lit-embed towers`, or several as --towers a,b")
+        return [options]
+    if tower:
+        raise ValueError(f"--tower {tower} and --towers {towers}: give one; --towers lists several towers")
+    return with_each_tower(options, towers)
 
 
 def _run(launch: Launch, console: rich.console.Console) -> None:
     if not launch.is_finished:
-        console.print(_describe_job(launch))
+        console.print(describe_job(launch))
     started_s = time.monotonic()
     stop = StopRequest(console, after="this batch", stop_at_once=_exit_at_once)
     with stop, ProgressDisplay(console) as display:
         try:
-            manifest = launch.run(
+            manifests = launch.run_all(
                 lambda progress: display.show(describe(progress), progress.num_done, progress.num_rows),
                 lambda: _quietly(stop()),
             )
-        except EmbedStopped:
-            fail(f"interrupted; {_HOW_TO_RESUME}", INTERRUPTED)
+        except EmbedStopped as stopped:
+            with _ending_at_once(stopped.is_hanging):
+                fail(f"interrupted; {_HOW_TO_RESUME}", INTERRUPTED)
         except EmbedError as error:
-            fail(error, status=1, with_traceback=error.is_bug)
-    num_embedded = 0 if launch.is_finished else manifest.ledger.rows_read - launch.num_done_before
-    say_result(console, launch.output, manifest, time.monotonic() - started_s, num_embedded, launch.num_retried)
+            with _ending_at_once(error.is_hanging):
+                fail(error, status=1, with_traceback=error.is_bug)
+    seconds = time.monotonic() - started_s
+    for dataset, manifest in zip(launch.datasets, manifests, strict=True):
+        num_embedded = dataset.num_embedded(manifest)
+        num_retried = launch.num_retried if dataset is launch.datasets[-1] else 0
+        say_result(console, dataset.options.output, manifest, seconds, num_embedded, num_retried)
+        if dataset.retry is not None:
+            console.print(describe_retry(dataset.retry.outcome(manifest)))
+    if bottleneck := launch.bottleneck():
+        console.print(bottleneck)
 
 
-def _submit(launch: Launch, console: rich.console.Console) -> None:
+@contextlib.contextmanager
+def _ending_at_once(is_hanging: bool) -> Iterator[None]:
+    """Ends the process where the block exits, if a unit does not end: the interpreter would wait for it."""
+    try:
+        yield
+    except SystemExit as end:
+        if is_hanging:
+            sys.stderr.flush()
+            os._exit(int(end.code or 0))
+        raise
+
+
+def _submit(launch: Launch, console: rich.console.Console, output: str) -> None:
     """Starts a job and returns: its engine does the rest."""
-    console.print(_describe_job(launch))
+    console.print(describe_job(launch))
     job = launch.start()
     if job.job_id is None:
-        console.print(f"{job.runner}: the template is written; a job of it writes to {launch.output}")
+        console.print(f"{job.runner}: the template is written; a job of it writes to {output}")
         return
     console.print(f"{job.runner}: submitted as {job.job_id}{f', {job.link}' if job.link else ''}")
-    console.print(f"next:  lit-embed status {launch.output}   |   lit-embed cancel {launch.output}")
+    console.print(f"next:  lit-embed status {output}   |   lit-embed cancel {output}")
 
 
-def _describe_job(launch: Launch) -> str:
+def describe_job(launch: Launch) -> str:
     """Returns what is about to be embedded, in one line."""
-    plan = launch.plan
+    plan, towers = launch.plan, ", ".join(dataset.options.tower.name for dataset in launch.datasets)
     if plan is None:
-        return f"{launch.tower_name}: {counted(launch.num_files, 'file')} of {launch.source_path}"
+        return f"{towers}: {counted(launch.num_files, 'file')} of {launch.source_path}"
     resuming = f", resuming after {launch.num_done_before:,}" if launch.num_done_before else ""
     rows = f"{'unknown' if plan.num_rows is None else counted(plan.num_rows, 'row')} of {plan.source.path}"
-    return f"{launch.tower_name}: {rows} ({plan.extent}) in {counted(len(plan.units), 'shard')}{resuming}"
+    return f"{towers}: {rows} ({plan.extent}) in {counted(len(plan.units), 'shard')}{resuming}"
 
 
 def _quietly(is_stop_requested: bool) -> bool:
@@ -122,13 +172,13 @@ def _exit_at_once() -> None:
     os._exit(INTERRUPTED)  # the runner's threads would keep the process alive
 
 
-def show_download(display: ProgressDisplay, name: str, num_bytes: int, all_bytes: int) -> None:
+def show_download(display: Display, name: str, num_bytes: int, all_bytes: int) -> None:
     """Shows the download of a weights file; `all_bytes` is 0 when the size is unknown."""
     size = f"{num_bytes / 1e6:,.1f}/{all_bytes / 1e6:,.1f} MB" if all_bytes else f"{num_bytes / 1e6:,.1f} MB"
     display.show(f"fetching {name}  {size}", num_bytes, all_bytes or None, task=name)
 
 
-def show_looks(display: ProgressDisplay, num_files: int, all_files: int) -> None:
+def show_looks(display: Display, num_files: int, all_files: int) -> None:
     """Shows how many of the source's files were looked into."""
     if all_files > 1:
         display.show(f"looking into files  {num_files:,}/{all_files:,}", num_files, all_files, task="looking")
@@ -145,6 +195,14 @@ def describe(progress: EmbedProgress) -> str:
         words += f"  {progress.rows_per_second:,.0f} rows/s  {duration(left_s)} left"
     words += f"  {progress.num_failures:,} failed" if progress.num_failures else ""
     return words + (f"  {counted(progress.num_retried, 'read')} retried" if progress.num_retried else "")
+
+
+def describe_retry(retried: RetriedRows) -> str:
+    """Returns one line with what came of rows that were attempted again."""
+    attempted = f"{counted(retried.num_attempted, 'row')} attempted again"
+    if retried.num_more < 0:
+        return f"{attempted}; {counted(-retried.num_more, 'row')} more than before failed"
+    return f"{attempted}; {retried.num_more:,} of them now have embeddings"
 
 
 def say_result(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import rich.console
 import tyro
 
-from lit_precompute.commands.console import fail, refuse_flags
+from lit_precompute.commands.console import duration, fail, refuse_flags
 from lit_precompute.schemas.wording import counted
 
 if TYPE_CHECKING:  # it imports Beam
@@ -23,7 +23,7 @@ class Status:
     """
 
     output: tyro.conf.Positional[str]
-    """The job's --output."""
+    """The job's --output, or the folder of one of its datasets."""
     json: bool = False
     """Print JSON for programs."""
 
@@ -34,15 +34,15 @@ class Status:
           ValueError: the output cannot be read, or there are unknown flags.
         """
         refuse_flags("lit-embed status", unknown_flags)
-        from lit_precompute.pipelines.embed.status import read_status, to_json
+        from lit_precompute.pipelines.embed.status import read_statuses, to_json
 
-        status = read_status(self.output)
+        statuses = read_statuses(self.output)
         if self.json:
-            console.out(to_json(status))
-        elif status.state == "none":
-            fail(f"{status.output}: no job has begun here; check the path", status=1)
+            console.out(to_json(statuses))
+        elif statuses[0].state == "none":
+            fail(f"{statuses[0].output}: no job has begun here; check the path", status=1)
         else:
-            console.print(describe(status), highlight=False)
+            console.print("\n".join(map(describe, statuses)), highlight=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +85,35 @@ def describe(status: "JobStatus") -> str:
     for reason, count in status.failures.items():
         lines.append(f"failed     {count:,} {reason}")
     for launch in status.launches:
-        lines.append(f"launch     {' '.join(str(value) for value in launch.values() if value)}")
+        place = " ".join(str(launch[name]) for name in ("runner", "job_id", "link") if launch.get(name))
+        lines.append(f"launch     {place or 'unknown'}{f', {began}' if (began := launch.get('began')) else ''}")
+    lines += _pace(status)
+    if status.bottleneck:
+        lines.append(f"note       {status.bottleneck}")
     if status.is_stop_requested:
         lines.append("stopping   workers were asked to stop after their current unit")
     return "\n".join(lines)
+
+
+def _pace(status: "JobStatus") -> list[str]:
+    """Returns how fast a job is or was, and when it was last heard of."""
+    lines: list[str] = []
+    if status.last_sign_s is not None:
+        ago = f"last sign of life {duration(status.last_sign_s)} ago"
+        if status.is_running:
+            workers = counted(status.num_workers, "worker") if status.num_workers else "no worker yet"
+            lines.append(f"running    {workers}, {ago}")
+        else:
+            lines.append(f"silent     {ago}: it has stopped, unless it is starting or a unit hangs")
+    rates = [
+        f"{rate:,.1f} rows/s {when}"
+        for rate, when in (
+            (status.recent_rows_per_second, "in the last 5 minutes" if status.is_running else "in its last 5 minutes"),
+            (status.rows_per_second, "" if status.state == "finished" else "since the latest launch"),
+        )
+        if rate is not None
+    ]
+    if rates:
+        left = f"; {duration(status.seconds_left)} left" if status.seconds_left is not None else ""
+        lines.append(f"rate       {', '.join(rates).rstrip()}{left}")
+    return lines

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from lit_precompute.precompute.images.errors import DAMAGE
-from lit_precompute.precompute.images.formats.rgb import to_rgb, upright
+from lit_precompute.precompute.images.formats.rgb import UPRIGHT, to_rgb, upright
 from lit_precompute.precompute.images.libraries import freeing
 from lit_precompute.towers.preprocessing import JpegDecoding
 
@@ -54,6 +54,6 @@ def decode_with_pillow(image: Any) -> UInt8[np.ndarray, "height width 3"]:
 def orientation_of(image: Any) -> int:
     """Returns the EXIF (else XMP) orientation of Pillow's image, 1 if there is none or it cannot be read."""
     try:
-        return image.getexif().get(_ORIENTATION_TAG, 1)
+        return image.getexif().get(_ORIENTATION_TAG, UPRIGHT)
     except DAMAGE:
-        return 1  # the pixels are intact; damaged metadata does not cost the image
+        return UPRIGHT  # the pixels are intact; damaged metadata does not cost the image

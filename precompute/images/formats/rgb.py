@@ -16,6 +16,8 @@ from lit_precompute.precompute.images.errors import ImageError
 # Conversions multiply the memory of what they convert: of a strip, about 25 MB.
 _STRIP_PIXELS = 1 << 20
 
+UPRIGHT = 1  # EXIF's orientation of an image that is stored as it is seen
+
 _PLAIN_MODES = frozenset({"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr"})
 _ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 _DEEP_MODES = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from PIL import TiffImagePlugin
 
-from lit_precompute.precompute.images.formats.jpeg import find_frame
+from lit_precompute.precompute.images.formats.frame import find_frame
 from lit_precompute.precompute.images.formats.opened import OpenedImage
 from lit_precompute.precompute.images.formats.rgb import to_rgb
 from lit_precompute.precompute.images.libraries import freeing

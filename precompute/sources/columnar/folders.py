@@ -16,7 +16,7 @@ from typing import Any
 
 from lit_precompute.precompute.sources.columnar.format import DEPTHS, endings_of
 from lit_precompute.precompute.sources.files import Finder, Opener, open_first
-from lit_precompute.precompute.sources.listing import has_marks, in_folder, list_files
+from lit_precompute.precompute.sources.listing import has_marks, in_folder, list_files, relative_name
 from lit_precompute.precompute.sources.source import ListedFile, SourceError
 from lit_precompute.precompute.sources.spec import SourceSpec
 from lit_precompute.precompute.sources.values import listed
@@ -36,12 +36,9 @@ def list_source(spec: SourceSpec, kind: str, opener: Opener, find: Finder) -> li
     return files if spec.split is None else _of_splits(files, spec.path, spec.split)
 
 
-def relative_name(given: str, path: str) -> str:
+def relative_stem(given: str, path: str) -> str:
     """Returns a file's name without its ending, after the folders that it is in below what the user gave."""
-    fixed = re.split(r"[*?\[{]", given, maxsplit=1)[0].rpartition("/")[0] if has_marks(given) else given.rstrip("/")
-    name = path.removeprefix(f"{fixed}/")
-    name = name if name != path else path.rpartition("/")[2]
-    folder, slash, last = name.rpartition("/")
+    folder, slash, last = relative_name(given, path).rpartition("/")
     return f"{folder}{slash}{last.rpartition('.')[0] or last}"
 
 
@@ -71,11 +68,11 @@ def _of_splits(files: Sequence[ListedFile], given: str, wanted: str) -> list[Lis
         found = [
             file
             for file in files
-            for *folders, last in [relative_name(given, file.path).split("/")]
+            for *folders, last in [relative_stem(given, file.path).split("/")]
             if split in folders or name.fullmatch(last)
         ]
         if not found:
-            names = listed(relative_name(given, file.path) for file in files)
+            names = listed(relative_stem(given, file.path) for file in files)
             raise SourceError(f"{given}: no file of the split {split!r}, which --split names; there are {names}")
         chosen += found
     return chosen

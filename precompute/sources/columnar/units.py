@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from lit_precompute.precompute.sources.columnar.arrow import ArrowFile
 from lit_precompute.precompute.sources.columnar.fields import first_values
 from lit_precompute.precompute.sources.columnar.file import ColumnarFile, Group
-from lit_precompute.precompute.sources.columnar.folders import list_source, relative_name
+from lit_precompute.precompute.sources.columnar.folders import list_source, relative_stem
 from lit_precompute.precompute.sources.columnar.layout import find_layout
 from lit_precompute.precompute.sources.columnar.parquet import ParquetFile
 from lit_precompute.precompute.sources.columnar.reading import RowReader
@@ -148,7 +148,7 @@ class ColumnarSource:
         opened = _OPENED[self.kind](stream, path)
         is_beside = self.kind == "img2dataset-files"
         layout = find_layout(opened.schema, self.spec.columns, path, images_beside=is_beside)
-        name = relative_name(self.path, path)
+        name = relative_stem(self.path, path)
         rows = RowReader(file=opened, layout=layout, path=path, name=name, opener=self.opener, find=self.find)
         return opened, rows
 

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 from lit_precompute.precompute.images.errors import ImageError, Reason
 from lit_precompute.precompute.sources.files import Opener, read_image
 from lit_precompute.precompute.sources.folders.names import IMAGE_SUFFIXES, Images, find_images, is_hidden, key_of
-from lit_precompute.precompute.sources.folders.words import Words, read_words
+from lit_precompute.precompute.sources.folders.words import read_words
 from lit_precompute.precompute.sources.planning import hash_keys
 from lit_precompute.precompute.sources.source import (
     Example,
@@ -31,6 +31,7 @@ from lit_precompute.precompute.sources.source import (
     source_tables,
 )
 from lit_precompute.precompute.sources.spec import SourceColumns, SourceSpec
+from lit_precompute.precompute.sources.values import Words
 from lit_precompute.schemas import Note, TableSchema
 from lit_precompute.schemas.storage import Names, StorageError, list_names
 from lit_precompute.schemas.wording import counted

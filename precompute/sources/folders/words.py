@@ -6,7 +6,6 @@ is read as it is meant.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +14,7 @@ from lit_precompute.precompute.images.reading import LargeFileError
 from lit_precompute.precompute.sources.files import Opener, read_image
 from lit_precompute.precompute.sources.spec import SourceColumns
 from lit_precompute.precompute.sources.values import (
+    Words,
     is_python,
     parse_json_as_it_is,
     read_label,
@@ -24,16 +24,6 @@ from lit_precompute.precompute.sources.values import (
 )
 
 _MAX_BYTES = 16 << 20
-
-
-@dataclasses.dataclass(frozen=True)
-class Words:
-    """The texts and the label of an image, and notes about what was left out of them."""
-
-    texts: tuple[str, ...] = ()
-    named: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
-    label: str = ""
-    notes: tuple[str, ...] = ()
 
 
 def read_words(paths: Mapping[str, str], opener: Opener, columns: SourceColumns) -> Words:

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lit_precompute.precompute.sources.files import Finder, Opener, open_first
-from lit_precompute.precompute.sources.listing import list_files
+from lit_precompute.precompute.sources.listing import list_files, relative_name
 from lit_precompute.precompute.sources.planning import hash_keys
 from lit_precompute.precompute.sources.records.array_records import ArrayRecordFiles
 from lit_precompute.precompute.sources.records.examples import Record, make_example, parse_record, record_key
@@ -31,7 +30,6 @@ from lit_precompute.schemas.wording import counted
 RECORD_FILES = {"tfrecord": TFRecordFiles, "array-record": ArrayRecordFiles}
 # Records of each file in which planning looks for features.
 _NUM_FIRST = 8
-_MARK = re.compile(r"[*?\[{]")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -144,14 +142,6 @@ class RecordSource:
 
     def _numbered_key(self, path: str, number: int) -> str:
         return f"{relative_name(self.path, path)}/{number}"
-
-
-def relative_name(given: str, path: str) -> str:
-    """Returns the name of a file relative to what a user gave: a folder, a pattern, or the file itself."""
-    folder = given.rstrip("/") + "/"
-    if not path.startswith(folder):
-        folder = _MARK.split(given)[0].rpartition("/")[0] + "/"
-    return path.removeprefix(folder) if path.startswith(folder) else path.rpartition("/")[2]
 
 
 def make_records(spec: SourceSpec, name: str, opener: Opener, find: Finder) -> RecordSource:

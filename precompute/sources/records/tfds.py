@@ -13,9 +13,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from lit_precompute.precompute.sources.files import Finder, Opener
+from lit_precompute.precompute.sources.listing import relative_name
 from lit_precompute.precompute.sources.records.examples import Record
 from lit_precompute.precompute.sources.records.features import Features, first_of
-from lit_precompute.precompute.sources.records.source import RECORD_FILES, RecordSource, relative_name
+from lit_precompute.precompute.sources.records.source import RECORD_FILES, RecordSource
 from lit_precompute.precompute.sources.records.tfds_info import (
     FEATURES_NAME,
     INFO_NAME,

@@ -132,17 +132,18 @@ class TableSource:
                 f"and have {num_rows} now; the table changed: start again with a new output directory"
             )
 
-    def peek(self, file: ListedFile, max_rows: int) -> Peek:
+    def peek(self, file: ListedFile, max_rows: int, max_counted: int) -> Peek:
         """Returns the first rows of a table; see `Peekable`."""
-        return peek_table(
+        peek = peek_table(
             file,
-            max_rows,
+            max_counted,
             format=self.format,
             gather=self.gather,
             opener=self.opener,
             layout_of=self._layout,
             example_of=self._example,
         )
+        return dataclasses.replace(peek, rows=peek.rows[:max_rows])
 
     def _layout(self, lines: Lines) -> Layout:
         """Returns the table's layout; reads the header, if it has one."""

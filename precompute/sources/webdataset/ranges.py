@@ -11,13 +11,13 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import functools
-import io
 import os
 import threading
 from collections.abc import Callable
 from typing import BinaryIO
 
 from lit_precompute.precompute.sources.files import Opener
+from lit_precompute.precompute.sources.webdataset.forward_stream import ForwardStream
 from lit_precompute.schemas.storage import WEB_SCHEMES, is_url, local_path, open_file, read_range
 
 Fetch = Callable[[int, int], bytes]
@@ -65,7 +65,7 @@ def store_fetch(opener: Opener, path: str) -> Fetch | None:
     return functools.partial(read_range, path, **options)
 
 
-class RangeStream(io.RawIOBase):
+class RangeStream(ForwardStream):
     """The bytes [start, stop) of a file, by position in the file; read forwards."""
 
     def __init__(self, fetch: Fetch, start: int, stop: int, *, num_threads: int = _THREADS):
@@ -85,18 +85,6 @@ class RangeStream(io.RawIOBase):
         # Where each piece begins and ends, and its bytes; one after the other.
         self._pieces: collections.deque[tuple[int, int, concurrent.futures.Future[bytes]]] = collections.deque()
 
-    def readable(self) -> bool:
-        """Returns True."""
-        return True
-
-    def seekable(self) -> bool:
-        """Returns True."""
-        return True
-
-    def tell(self) -> int:
-        """Returns the position."""
-        return self._position
-
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
         """Moves the position; fetches nothing."""
         assert whence == os.SEEK_SET, "a part of a file is read by position"
@@ -108,23 +96,19 @@ class RangeStream(io.RawIOBase):
         wanted = self._stop - self._position if size < 0 else min(size, self._stop - self._position)
         if not self._run[0] <= self._position <= self._run[1] + _LONGEST_GAP_BYTES:
             self._jump()
-        found: list[bytes] = []
-        while wanted > 0:
-            start, piece = self._piece()
-            data = piece[self._position - start : self._position - start + wanted]
-            if not data:
-                break
-            found.append(data)
-            wanted -= len(data)
-            self._position += len(data)
-            self._run = (self._run[0], self._position)
-        return found[0] if len(found) == 1 else b"".join(found)
+        return self._gather(wanted)
 
     def close(self) -> None:
         """Ends the threads; pieces that no thread has begun are not fetched."""
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._pieces.clear()
         super().close()
+
+    def _next(self, size: int) -> bytes:
+        start, piece = self._piece()
+        data = piece[self._position - start : self._position - start + size]
+        self._run = (self._run[0], self._position + len(data))
+        return data
 
     def _jump(self) -> None:
         """Begins a new run: takes back what no thread has begun to fetch, and fetches little at first."""

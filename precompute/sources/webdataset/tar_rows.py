@@ -12,11 +12,12 @@ from typing import Any, NoReturn
 from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.sources.source import Example, SourceError
 from lit_precompute.precompute.sources.spec import SourceColumns
+from lit_precompute.precompute.sources.values import Words
 from lit_precompute.precompute.sources.webdataset.format import TAR_ENDINGS
 from lit_precompute.precompute.sources.webdataset.member_files import MemberFile
 from lit_precompute.precompute.sources.webdataset.tar_members import shown
 from lit_precompute.precompute.sources.webdataset.tar_samples import Sample, SampleRule, is_compound_image
-from lit_precompute.precompute.sources.webdataset.tar_words import Words, read_words
+from lit_precompute.precompute.sources.webdataset.tar_words import read_words
 from lit_precompute.schemas.wording import counted
 
 

@@ -8,13 +8,19 @@ Not here: finding samples (`tar_samples`) and reading members (`member_files`).
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.sources.spec import SourceColumns
-from lit_precompute.precompute.sources.values import is_python, parse_json_as_it_is, read_label, read_texts, short
+from lit_precompute.precompute.sources.values import (
+    Words,
+    is_python,
+    parse_json_as_it_is,
+    read_label,
+    read_texts,
+    short,
+)
 from lit_precompute.precompute.sources.webdataset.tar_members import Member, shown
 
 ReadMember = Callable[[Member], bytes]
@@ -24,16 +30,6 @@ ReadMember = Callable[[Member], bytes]
 TEXT_SUFFIXES = ("txt", "text")
 LABEL_SUFFIXES = ("cls", "class")
 JSON_SUFFIXES = ("json", "jsn")
-
-
-@dataclasses.dataclass(frozen=True)
-class Words:
-    """The texts, named texts and the label of a sample, and notes about what was left out of them."""
-
-    texts: tuple[str, ...] = ()
-    named: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
-    label: str = ""
-    notes: tuple[str, ...] = ()
 
 
 def read_words(parts: Mapping[str, Member], read: ReadMember, columns: SourceColumns) -> Words:

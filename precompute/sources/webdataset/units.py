@@ -20,6 +20,7 @@ import numpy as np
 
 from lit_precompute.precompute.sources.files import Finder, Opener, open_first
 from lit_precompute.precompute.sources.listing import list_files
+from lit_precompute.precompute.sources.peeking import Peek
 from lit_precompute.precompute.sources.planning import cut_slices
 from lit_precompute.precompute.sources.source import (
     Example,
@@ -31,6 +32,7 @@ from lit_precompute.precompute.sources.source import (
 )
 from lit_precompute.precompute.sources.spec import SourceSpec
 from lit_precompute.precompute.sources.webdataset.format import TAR_ENDINGS
+from lit_precompute.precompute.sources.webdataset.peeking import peek_tar
 from lit_precompute.precompute.sources.webdataset.survey import survey_tars
 from lit_precompute.precompute.sources.webdataset.tar_links import follow_all, with_links
 from lit_precompute.precompute.sources.webdataset.tar_members import Member
@@ -84,14 +86,18 @@ class WebdatasetSource:
 
     def look(self, file: ListedFile, rows_per_slice: int) -> FileLook:
         """Reads the headers of a tar, and some JSON; see `Source.look`."""
+        return self._look(file, rows_per_slice)
+
+    def _look(self, file: ListedFile, rows_per_slice: int, most: int | None = None) -> FileLook:
+        """Looks into a tar, or only at its first samples if `most` is given."""
         prefix = key_prefix(file.path, self.spec.key_folders)
         with open_tar(
             self.opener, file.path, jumps=True, keeps=functools.partial(self.rule.is_any_of, JSON_SUFFIXES)
         ) as tar:
             is_one_slice = self.spec.whole_tars or tar.compression is not None
             max_samples = _MAX_SAMPLES if tar.compression else _MAX_SAMPLES_OF_WHOLE
-            limits = {"max_samples": max_samples, "max_bytes": _MAX_BYTES} if is_one_slice else {}
-            sought = dataclasses.replace(self._sought, **limits)
+            limits = (max_samples, _MAX_BYTES) if is_one_slice else (most, None)
+            sought = dataclasses.replace(self._sought, max_samples=limits[0], max_bytes=limits[1])
             scan = scan_tar(tar, file.path, prefix, sought, {})
             targets: Mapping[int, Member] = {}
             if scan.num_links and not is_one_slice:
@@ -114,6 +120,11 @@ class WebdatasetSource:
             notes=() if is_one_slice else scan.notes(),  # its reader notes them
             findings=scan.findings(),
         )
+
+    def peek(self, file: ListedFile, max_rows: int, max_counted: int) -> Peek:
+        """Returns the first samples of a tar; see `Peekable`."""
+        look = functools.partial(self._look, file, max(max_rows, 1), max_counted)
+        return peek_tar(self, look, max_rows, self.fields(file))
 
     def fields(self, file: ListedFile) -> Mapping[str, str]:
         """Returns the suffixes of the first sample's members, with their sizes; see `HasFields`."""

@@ -16,7 +16,7 @@ from tests.pipelines.embed.making import run
 # Flags with their defaults; users' scripts depend on them.
 FLAGS = {
     "source": "(required)",
-    "tower": "(required)",
+    "tower": "''",  # or --towers
     "output": "(required)",
     "weights": "None",
     "resolution": "None",
@@ -44,10 +44,12 @@ FLAGS = {
     "whole-tars": "False",
     "split": "None",
     "limit": "None",
+    "views": "0",
     "device": "auto",
+    "num-devices": "None",
 }
 # Of the command, not of the job.
-OWN_FLAGS = {"wait": "True"}
+OWN_FLAGS = {"wait": "True", "towers": "None"}
 
 
 def parse(*arguments):
@@ -76,6 +78,7 @@ def test_each_flag_reaches_its_option():
     columns = {"image": "file", "text": "caption", "texts": "captions", "label": "class", "key": "id"}
     others = {"batch-size": 8, "rows-per-shard": 9, "dtype": "int8", "max-failures": "5%", "source-format": "tsv"}
     others |= {"sample-name": "last-dot", "key-folders": 2, "split": "train", "limit": 7, "device": "cpu"}
+    others |= {"num-devices": 8, "views": 2}
     decoding = {"decode-in": "processes", "decode-workers": 3, "max-pixels": 5000, "max-pixels-in-flight": 9000}
     given = tower | {f"{name}-column": value for name, value in columns.items()} | others | decoding
     switches = ["--gather", "--whole-tars", "--named-text", "title=TITLE", "tags=KEYWORDS"]
@@ -108,6 +111,8 @@ def test_each_flag_reaches_its_option():
         max_failures="5%",
         limit=7,
         device="cpu",
+        num_devices=8,
+        views=2,
     )
 
 

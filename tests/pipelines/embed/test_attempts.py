@@ -28,7 +28,8 @@ def test_errors_count_within_a_launch_and_are_forgiven_by_the_next(folder):
         assert attempt == Attempt(0, number)
         attempts.fail(attempt, f"the disk is full, {number}")
     assert attempts.begin(0) == SetAside(0, "the disk is full, 3")
-    assert Attempts(folder, "second").begin(0) == Attempt(0, 1)
+    again = Attempts(folder, "second").begin(0)
+    assert (again.number, again.order) == (1, 2)
 
 
 def test_an_attempt_that_is_taken_back_does_not_count(folder):
@@ -52,4 +53,17 @@ def test_attempts_are_listed_with_what_the_last_one_said(folder):
     attempts.fail(attempts.begin(12), "no such bucket")
     attempts.begin(12)
     attempts.fail(attempts.begin(4), "permission denied")
-    assert attempts.find() == {4: (1, "permission denied"), 12: (2, "")}
+    assert {unit: (found.number, found.error) for unit, found in attempts.find().items()} == {
+        4: (1, "permission denied"),
+        12: (2, ""),
+    }
+    assert {*attempts.find(without=[4])} == {12}
+
+
+def test_a_long_attempt_gives_signs_of_life(folder):
+    times = iter([100.0, 100.0, 160.0])
+    attempts = Attempts(folder, "launch", clock=lambda: next(times))
+    attempt = attempts.begin(5)
+    assert attempts.find()[5][3:] == (100.0, 100.0, 0)
+    attempts.give_sign(attempt, began=99.0, num_rows=640)
+    assert attempts.find()[5][3:] == (99.0, 160.0, 640)

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lit_precompute.embedding import embed
 from lit_precompute.pipelines.embed import found_source
 from lit_precompute.pipelines.embed.job_directory import JobDirectory
-from lit_precompute.pipelines.embed.launch import embed
 from lit_precompute.pipelines.embed.markers import Markers
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.embed.process_registry import ProcessRegistry

@@ -1,6 +1,5 @@
-"""A job killed at any moment is resumed by the same command and gives the same bytes."""
+"""Interrupts, and two launchers on one output; kills are in tests/faults."""
 
-import json
 import os
 import pathlib
 import signal
@@ -15,33 +14,7 @@ from tests.pipelines.embed.making import arguments, write_source
 from tests.schemas.making import files_of
 from tests.towers.tiny_tower import NAME, write_weights
 
-NUM_KILLS = 22
 ROOT = pathlib.Path(__file__).parents[3]
-
-
-@pytest.mark.slow
-def test_killed_at_random_moments_a_job_gives_the_bytes_of_an_undisturbed_run(tmp_path):
-    table = write_source(tmp_path / "source", 200)
-    weights = write_weights(tmp_path / "weights.npz")
-    command = [sys.executable, "-W", "ignore", "-m", "tests.pipelines.embed.kill_at_random"]
-    result = subprocess.run(
-        [*command, str(table), weights, str(tmp_path / "out"), str(NUM_KILLS), "7"],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-    )
-    assert result.returncode == 0, result.stderr
-    outcome = json.loads(result.stdout.splitlines()[-1])
-    assert outcome["statuses"][-1] == 0
-    killed = outcome["statuses"].count(-signal.SIGKILL)
-    assert killed >= 20, outcome
-    # The kills were spread over the work: before any shard, between shards, and after the last.
-    assert len({count for count in outcome["finished"] if count >= 0}) >= 5, outcome
-    expected = files_of(tmp_path / "out-undisturbed")
-    for directory in [tmp_path / "out", *tmp_path.glob("out-finished-*")]:
-        assert verify(directory) == []
-        assert files_of(directory) == expected
 
 
 @pytest.mark.slow

@@ -9,10 +9,12 @@ import threading
 import pytest
 
 from lit_precompute.pipelines.embed.errors import EmbedError
-from lit_precompute.pipelines.embed.launch import EmbedStopped, Launch
+from lit_precompute.pipelines.embed.following import EmbedStopped
+from lit_precompute.pipelines.embed.launch import Launch
 from lit_precompute.pipelines.embed.markers import Markers
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.embed.process_registry import PROCESS
+from lit_precompute.precompute.embedding import TowerUse
 from lit_precompute.precompute.options import DecodingOptions
 from lit_precompute.precompute.sources.spec import SourceSpec
 from lit_precompute.schemas.checking.verification import verify
@@ -56,12 +58,14 @@ def test_a_stopped_job_is_resumed_by_the_next_launch(options, tmp_path):
 def _stopped_before_the_first_batch(options):
     """Runs the job, holding its images back until it knows of the stop."""
     asked = threading.Event()
-    preparer = PROCESS.preparer(options.tower, options.batch_size, options.decoding)
+    embedder = PROCESS.embedder(options.tower, options.batch_size)
+    use = TowerUse(embedder=embedder, vector_type=options.vector_type)
+    preparer = PROCESS.preparer([use], options.decoding)
     prepare = preparer.prepare
 
-    def prepare_later(reads):
+    def prepare_later(reads, spent=None):
         assert asked.wait(30)
-        return prepare(reads)
+        return prepare(reads, spent)
 
     def should_stop():
         return True

@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from lit_precompute.pipelines.embed.process_registry import JobProgress, ProcessRegistry
+from lit_precompute.precompute.embedding import TowerUse
 from lit_precompute.precompute.options import DecodingOptions
 from lit_precompute.towers.options import ImageTowerOptions
 from tests.towers.tiny_tower import NAME, register_tiny_tower, write_weights
@@ -60,7 +61,7 @@ def test_everything_is_loaded_once_for_all_threads(tower_options):
 
     def load(_):
         embedder = registry.embedder(tower_options, 4)
-        return registry.tower(tower_options), embedder, registry.preparer(tower_options, 4, decoding)
+        return registry.tower(tower_options), embedder, registry.preparer([TowerUse(embedder=embedder)], decoding)
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         loaded = list(pool.map(load, range(8)))

@@ -70,3 +70,17 @@ def test_machines_that_fit(flag, machine):
 def test_what_dataflow_would_refuse_is_refused_here(flag, machine, message):
     with pytest.raises(ValueError, match=message):
         check_accelerator(requested_accelerator([flag]), machine)
+
+
+@pytest.mark.parametrize(
+    ("flag", "count"),
+    [
+        (OPTION + "type:nvidia-h100-80gb;count:8;install-nvidia-driver", 8),
+        (HINT + L4, 1),
+        (OPTION + V5E, 4),
+        (OPTION + "type:tpu-v6e-slice;topology:2x4", 8),
+        ("--num_workers=2", None),
+    ],
+)
+def test_how_many_a_worker_has_to_find(flag, count):
+    assert requested_accelerator([flag]).num_devices == count

@@ -9,6 +9,8 @@ pytest.importorskip("distributed", reason="the extra `dask` is not installed")
 from dask import distributed
 
 from lit_precompute.pipelines.embed.errors import in_words
+from lit_precompute.pipelines.embed.reporting.job_report import read_report
+from lit_precompute.schemas.storage import open_folder
 from tests.engines import jobs, stand_in
 from tests.engines.servers import Servers
 from tests.pipelines.embed.making import arguments, run, write_source
@@ -84,7 +86,35 @@ def test_lit_embed_on_two_processes_here_gives_the_bytes_of_a_job_in_this_one(tm
     assert run(monkeypatch, *arguments(table, tmp_path / "alone", **given)) == 0
     assert run(monkeypatch, *arguments(table, tmp_path / "out", **given), "--runner=DaskRunner") == 0
     assert files_of(tmp_path / "out") == files_of(tmp_path / "alone")
+    report, alone = (read_report(open_folder(tmp_path / name)) for name in ("out", "alone"))
+    assert [launch.runner for launch in report.launches] == ["DaskRunner"]
+    assert (report.rows_read, report.num_units, report.num_attempts) == (25, 4, 4)
+    assert (report.bytes_read, report.bytes_written) == (alone.bytes_read, alone.bytes_written)
+    assert report.seconds.decoding > 0 and report.seconds.device > 0
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.slow
+def test_failed_rows_are_attempted_again_on_two_processes(tmp_path, monkeypatch, capfd):
+    """The launcher reads no source: the worker that has the plan takes the finished dataset back into a job."""
+    (tmp_path / "towers_of_dask.py").write_text(_TOWERS)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{ROOT}")
+    table = write_source(tmp_path / "source", 20)
+    given = {"weights": write_weights(tmp_path / "weights.npz"), "tower": f"towers_of_dask:{NAME}"}
+    assert run(monkeypatch, *arguments(table, tmp_path / "alone", **given)) == 0
+    image = tmp_path / "source/017.png"
+    image.rename(tmp_path / "away.png")
+    assert run(monkeypatch, *arguments(table, tmp_path / "out", **given)) == 0
+    (tmp_path / "away.png").rename(image)
+    capfd.readouterr()
+    command = [*arguments(table, tmp_path / "out", **given), "--retry-failures", "--runner=DaskRunner"]
+    assert run(monkeypatch, *command) == 0
+    said, errors = capfd.readouterr()
+    assert errors == ""
+    assert "2 rows attempted again; 1 of them now have embeddings" in said  # bad/missing.png stays missing
+    assert "9 rows in " in said  # two shards, of eight rows and of one
+    assert files_of(tmp_path / "out") == files_of(tmp_path / "alone")
 
 
 def test_a_worker_is_killed_in_the_middle_and_the_other_goes_on(address, tmp_path):

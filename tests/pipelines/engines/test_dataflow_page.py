@@ -11,13 +11,15 @@ import tyro
 
 from lit_precompute.commands.embed.beam_flags import check_beam_flags
 from lit_precompute.commands.embed.flags import flat_flags
+from lit_precompute.commands.flex_template import arguments_of, metadata
 from lit_precompute.pipelines.embed.options import EmbedOptions
+from lit_precompute.pipelines.engines.dataflow import dataflow_flags
 from tests.containers.dockerfile import ROOT, TARGETS
 
 pytestmark = pytest.mark.slow
 
 PAGE = (pathlib.Path(ROOT) / "docs/dataflow.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(r"^    ((?:lit-embed|docker) (?:.*\\\n)*.*)$", PAGE, re.MULTILINE)
+COMMANDS = re.findall(r"^    ((?:lit-embed|docker|gcloud) (?:.*\\\n)*.*)$", PAGE, re.MULTILINE)
 RUNS = [command for command in COMMANDS if command.startswith("lit-embed run ")]
 SET_HERE = ("--runner", "--project", "--region", "--temp_location")
 
@@ -70,9 +72,34 @@ def test_a_command_is_accepted_and_its_job_is_what_it_says(described, command):
 
 
 def test_the_images_are_targets_of_the_dockerfile():
-    assert set(re.findall(r"/lit:(\w+)", PAGE)) | set(re.findall(r"--target (\w+)", PAGE)) <= set(TARGETS)
-    (build,) = (command for command in COMMANDS if command.startswith("docker build"))
-    assert (ROOT / re.search(r"--file (\S+)", build)[1]).exists()
+    targets = {*TARGETS, "template"}
+    assert set(re.findall(r"/lit:(\w+)", PAGE)) | set(re.findall(r"--target (\w+)", PAGE)) <= targets
+    builds = [command for command in COMMANDS if command.startswith("docker build")]
+    assert len(builds) == 2
+    assert all((ROOT / re.search(r"--file (\S+)", build)[1]).exists() for build in builds)
+
+
+def test_the_flex_template_is_run_with_parameters_that_it_has():
+    """gcloud's own flags reach Beam by the names of Google's launcher."""
+    (command,) = (command for command in COMMANDS if command.startswith("gcloud dataflow flex-template run "))
+    flags = [flag.partition("=")[::2] for flag in shlex.split(command.replace("\\\n", " "))[5:]]
+    parameters = dict(value.split("=", 1) for flag, value in flags if flag == "--parameters")
+    described = {one["name"]: one for one in metadata()["parameters"]}
+    assert all(re.fullmatch(described[name].get("regexes", [".*"])[0], value) for name, value in parameters.items())
+    assert {name for name, one in described.items() if not one["isOptional"]} <= parameters.keys()
+    names = {"worker-machine-type": "machine_type", "max-workers": "max_num_workers"}
+    names |= {"additional-experiments": "experiments"}
+    of_beam = {
+        names.get(flag[2:], flag[2:].replace("-", "_")): value for flag, value in flags if flag != "--parameters"
+    }
+    del of_beam["template_file_gcs_location"]
+    given = [f"--{name}={value}" for name, value in ({"runner": "DataflowRunner"} | of_beam | parameters).items()]
+    arguments = arguments_of(given)
+    options, beam_flags = _parsed(shlex.join(["lit-embed", *(part for part in arguments if part != "--no-wait")]))
+    check_beam_flags(beam_flags)
+    assert len(beam_flags) == len(of_beam) + 2  # the runner, the image
+    added = dataflow_flags(beam_flags, places={"--source": options.source.path, "--output": options.output})
+    assert "--disk_size_gb=50" in added
 
 
 def test_the_readmes_command_is_the_pages():

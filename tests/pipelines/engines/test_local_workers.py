@@ -10,6 +10,8 @@ import shutil
 
 import pytest
 
+from lit_precompute.pipelines.embed.reporting.job_report import read_report
+from lit_precompute.schemas.storage import open_folder
 from tests.pipelines.embed.making import arguments, run, write_source
 from tests.schemas.making import files_of
 from tests.towers.tiny_tower import NAME, write_weights
@@ -61,6 +63,11 @@ def test_a_good_job_prints_no_error_and_gives_the_same_bytes(launch, tmp_path, m
     assert launch("alone") == (0, "")
     assert launch("out", *_workers(mode)) == (0, "")
     assert files_of(tmp_path / "out") == files_of(tmp_path / "alone")
+    report, alone = (read_report(open_folder(tmp_path / name)) for name in ("out", "alone"))
+    assert [launch.runner for launch in report.launches] == ["FnApiRunner"]
+    assert (report.rows_read, report.num_units, report.num_attempts) == (25, 4, 4)
+    assert (report.bytes_read, report.bytes_written) == (alone.bytes_read, alone.bytes_written)
+    assert report.seconds.decoding > 0 and report.seconds.device > 0
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ from lit_precompute.pipelines.engines.runners import (
     check_places,
     check_runner,
     embeds_here,
+    installs_staged_packages,
     outlives_launcher,
     runner_name,
     shares_disk,
@@ -108,3 +109,27 @@ def test_a_local_path_is_refused_where_workers_do_not_share_the_disk():
 def test_a_runner_that_cannot_run_is_refused(flags, message):
     with pytest.raises(ValueError, match=message):
         check_runner(flags)
+
+
+@pytest.mark.parametrize(
+    ("flags", "installs"),
+    [
+        (["--runner=DaskRunner"], False),
+        (
+            [*ENDPOINT, "--environment_type=PROCESS", "--environment_options=process_command=/o/bin/lit-embed-worker"],
+            False,
+        ),
+        (
+            [*ENDPOINT, "--environment_type=PROCESS", '--environment_config={"command": "/o/bin/lit-embed-worker"}'],
+            False,
+        ),
+        (
+            [*ENDPOINT, "--environment_type=PROCESS", "--environment_options=process_command=/opt/apache/beam/boot"],
+            True,
+        ),
+        (ENDPOINT, True),
+        (["--runner=DataflowRunner"], True),
+    ],
+)
+def test_which_workers_install_what_is_staged(flags, installs):
+    assert installs_staged_packages(flags) == installs

@@ -86,3 +86,7 @@ def test_the_launchers_main_module_stays_here_unless_asked_for():
 
 def test_the_same_package_is_written_once():
     assert staging_flags([], tower="vit_b16") == staging_flags([], tower="vit_b16")
+
+
+def test_nothing_is_staged_for_workers_that_install_nothing():
+    assert staging_flags([], tower="compiled:tower", is_installed=False) == ["--no_save_main_session"]

@@ -2,6 +2,8 @@
 
 import functools
 
+from lit_precompute.precompute.images.reading import KeyedRead
+
 
 def _call(function, arguments, max_bytes=None):
     return function(*arguments)
@@ -10,3 +12,9 @@ def _call(function, arguments, max_bytes=None):
 def read_by(function, *arguments):
     """Returns a `ReadImage` that calls the function; it can be sent to a process if the function can."""
     return functools.partial(_call, function, arguments)
+
+
+def keyed(reads):
+    """Yields reads with keys, their numbers, as preparers take them."""
+    for number, read in enumerate(reads):
+        yield KeyedRead(str(number), read)

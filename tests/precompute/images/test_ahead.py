@@ -15,12 +15,13 @@ import pytest
 from PIL import Image
 
 from lit_precompute.precompute.images.ahead import PreparingThreads
+from lit_precompute.precompute.images.decoding import decode
 from lit_precompute.precompute.images.errors import ImageError
-from lit_precompute.precompute.images.preprocessing import load
+from lit_precompute.precompute.images.preprocessing import load, prepare
 from lit_precompute.precompute.images.processes import PreparingProcesses
 from lit_precompute.precompute.images.reading import LargeFileError
 from lit_precompute.towers.preprocessing import Preprocessing
-from tests.precompute.images.reads import read_by
+from tests.precompute.images.reads import keyed, read_by
 
 PREPROCESSING = Preprocessing(size=12)
 MOST_PIXELS = 1000
@@ -74,14 +75,14 @@ def _reads(count, read=_read):
 
 @pytest.fixture(scope="module")
 def processes():
-    pool = PreparingProcesses(PREPROCESSING, num_workers=2, ahead=20, max_pixels=MOST_PIXELS)
+    pool = PreparingProcesses([PREPROCESSING], num_workers=2, ahead=20, max_pixels=MOST_PIXELS)
     yield pool
     pool.close()
 
 
 @pytest.fixture
 def threads():
-    return PreparingThreads(PREPROCESSING, num_workers=3, ahead=20, max_pixels=MOST_PIXELS)
+    return PreparingThreads([PREPROCESSING], num_workers=3, ahead=20, max_pixels=MOST_PIXELS)
 
 
 @pytest.fixture(params=["threads", "processes"])
@@ -91,18 +92,25 @@ def preparer(request):
 
 def _outcomes(preparer, reads):
     """Images are valid until the next is asked for: copied here."""
-    return [outcome if isinstance(outcome, ImageError) else outcome.copy() for outcome in preparer.prepare(reads)]
+    return [image if isinstance(image, ImageError) else image.copy() for image in _prepare(preparer, reads)]
+
+
+def _prepare(preparer, reads):
+    """Yields what each read is prepared to, in one way."""
+    for outcome in preparer.prepare(keyed(reads)):
+        (image,) = outcome
+        yield image
 
 
 def test_an_error_keeps_nothing_of_what_was_decoded(threads):
     """Its traceback would keep a damaged image's pixels until its turn comes."""
-    (error,) = threads.prepare([read_by(_cut)])
+    (error,) = _prepare(threads, [read_by(_cut)])
     assert error.reason == "truncated"
     assert (error.__traceback__, error.__cause__, error.__context__) == (None, None, None)
 
 
 def test_images_above_the_pixels_in_flight_are_prepared_one_at_a_time():
-    threads = PreparingThreads(PREPROCESSING, num_workers=3, ahead=20, max_pixels_in_flight=1)
+    threads = PreparingThreads([PREPROCESSING], num_workers=3, ahead=20, max_pixels_in_flight=1)
     found = _outcomes(threads, _reads(50))
     for number, image in enumerate(found):
         np.testing.assert_array_equal(image, load(_png(number), PREPROCESSING))
@@ -114,6 +122,27 @@ def test_images_come_in_order_and_equal_those_prepared_singly(preparer, count):
     assert len(found) == count
     for number, image in enumerate(found):
         np.testing.assert_array_equal(image, load(_png(number), PREPROCESSING))
+
+
+@pytest.mark.parametrize("kind", [PreparingThreads, PreparingProcesses])
+def test_several_images_of_each_read(kind):
+    """Of other sizes, random views, decoded in another way; one that cannot be made is an error in its place."""
+    ways = [
+        PREPROCESSING,
+        Preprocessing(size=7, jpeg="accurate"),
+        PREPROCESSING.of_view(1),
+        Preprocessing(size=5, resize="short_side", resize_size=50_000_000, crop="central"),
+    ]
+    preparer = kind(ways, num_workers=2, ahead=4)
+    for number, (*images, error) in enumerate(preparer.prepare(keyed(_reads(12)))):
+        decoded = decode(_png(number))
+        for image, way in zip(images, ways, strict=False):
+            np.testing.assert_array_equal(image, prepare(decoded, way, str(number)))
+        assert isinstance(error, ImageError) and error.reason == "too-large"
+    for missing in preparer.prepare(keyed([read_by(_missing, 1)])):
+        assert [error.reason for error in missing] == ["missing"] * 4
+    if isinstance(preparer, PreparingProcesses):
+        preparer.close()
 
 
 def test_errors_come_in_the_places_of_their_images(preparer):
@@ -130,7 +159,7 @@ def test_errors_come_in_the_places_of_their_images(preparer):
 def test_an_image_with_too_many_pixels_is_too_large(preparer):
     stream = io.BytesIO()
     Image.new("RGB", (40, 40)).save(stream, "PNG")
-    (found,) = preparer.prepare([read_by(bytes, stream.getvalue())])
+    (found,) = _prepare(preparer, [read_by(bytes, stream.getvalue())])
     assert isinstance(found, ImageError) and found.reason == "too-large"
 
 
@@ -150,7 +179,7 @@ def test_a_bounded_number_of_reads_is_taken_ahead_and_an_early_end_frees_all_slo
 
     for _ in range(3):
         taken.clear()
-        outcomes = preparer.prepare(reads())
+        outcomes = _prepare(preparer, reads())
         next(outcomes)
         # Two processes have two chunks of eight each at least.
         assert len(taken) <= 2 * 2 * 8 + 1
@@ -159,7 +188,7 @@ def test_a_bounded_number_of_reads_is_taken_ahead_and_an_early_end_frees_all_slo
 
 
 def test_two_may_prepare_in_turns(preparer):
-    first, second = preparer.prepare(_reads(100)), preparer.prepare(_reads(100)[::-1])
+    first, second = _prepare(preparer, _reads(100)), _prepare(preparer, _reads(100)[::-1])
     next(first)  # holds all slots there are
     done = [np.array(outcome) for outcome in first]
     np.testing.assert_array_equal(done[-1], load(_png(99), PREPROCESSING))
@@ -174,7 +203,7 @@ def test_a_killed_process_is_an_error_and_the_next_use_has_others(processes):
 
 def test_a_process_killed_while_idle_is_replaced(processes):
     assert len(_outcomes(processes, _reads(3))) == 3
-    (process,) = processes.prepare([read_by(_tell_process)])
+    (process,) = _prepare(processes, [read_by(_tell_process)])
     os.kill(int(str(process)), signal.SIGKILL)
     time.sleep(0.5)  # until the pool has seen it
     assert len(_outcomes(processes, _reads(100))) == 100
@@ -214,7 +243,7 @@ def test_large_files_are_read_one_at_a_time_beside_small_ones(threads):
 
 @pytest.fixture
 def one_at_a_time():
-    pool = PreparingProcesses(PREPROCESSING, num_workers=2, ahead=20, max_pixels_in_flight=1)
+    pool = PreparingProcesses([PREPROCESSING], num_workers=2, ahead=20, max_pixels_in_flight=1)
     yield pool
     pool.close()
 
@@ -222,10 +251,10 @@ def one_at_a_time():
 @pytest.mark.parametrize("victim", [0, 1])
 def test_what_a_killed_process_held_or_waited_for_is_free_again(one_at_a_time, victim):
     """One process holds all pixels in flight, another waits for them, and either is killed."""
-    pids = sorted({int(str(outcome)) for outcome in one_at_a_time.prepare([read_by(_tell_process_slowly)] * 40)})
+    pids = sorted({int(str(outcome)) for outcome in _prepare(one_at_a_time, [read_by(_tell_process_slowly)] * 40)})
     assert len(pids) == 2
     reads = [read_by(bytes, _large_png())] * 64
-    outcomes = one_at_a_time.prepare(reads)
+    outcomes = _prepare(one_at_a_time, reads)
     next(outcomes)
     os.kill(pids[victim], signal.SIGKILL)
     with pytest.raises(RuntimeError, match="ended from outside"):
@@ -254,8 +283,8 @@ import sys, time
 from tests.precompute.images import test_ahead as here
 
 if __name__ == "__main__":
-    pool = here.PreparingProcesses(here.PREPROCESSING, num_workers=2, ahead=20)
-    outcomes = pool.prepare(here._reads(100_000, here._read_slowly))
+    pool = here.PreparingProcesses([here.PREPROCESSING], num_workers=2, ahead=20)
+    outcomes = here._prepare(pool, here._reads(100_000, here._read_slowly))
     next(outcomes)
     print("begun", flush=True)
     time.sleep(600)

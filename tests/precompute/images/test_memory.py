@@ -18,16 +18,17 @@ MAX_BYTES_PER_PIXEL = 8.5
 _DECODE = """
 import functools, resource, sys
 from lit_precompute.precompute.images.ahead import PreparingThreads
+from lit_precompute.precompute.images.reading import KeyedRead
 from lit_precompute.precompute.sources.files import read_image
 from lit_precompute.schemas.storage import open_file
 from lit_precompute.towers.preprocessing import Preprocessing
 
-small, *large = (functools.partial(read_image, open_file, path) for path in sys.argv[1:])
-threads = PreparingThreads(Preprocessing(size=32, antialias=True), num_workers=4, ahead=20)
+small, *large = (KeyedRead(path, functools.partial(read_image, open_file, path)) for path in sys.argv[1:])
+threads = PreparingThreads([Preprocessing(size=32, antialias=True)], num_workers=4, ahead=20)
 list(threads.prepare([small] * 8))
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 before = peak()
-outcomes = [type(outcome).__name__ for outcome in threads.prepare(large)]
+outcomes = [type(image).__name__ for (image,) in threads.prepare(large)]
 print(outcomes.count("ndarray"), outcomes.count("ImageError"), peak() - before)
 """
 

@@ -3,15 +3,17 @@
 import io
 import multiprocessing
 import sys
+import time
 from multiprocessing.connection import Connection
 
 import pytest
 from PIL import Image
 
 from lit_precompute.precompute.images.processes import PreparingProcesses
+from lit_precompute.precompute.images.spent import Spent
 from lit_precompute.schemas.storage import count_retried, num_retried
 from lit_precompute.towers.preprocessing import Preprocessing
-from tests.precompute.images.reads import read_by
+from tests.precompute.images.reads import keyed, read_by
 
 
 def _say_what_is_loaded(answers: Connection) -> None:
@@ -23,7 +25,7 @@ def _say_what_is_loaded(answers: Connection) -> None:
 )
 def test_the_fork_server_has_tensorflow_loaded():
     """A module to load before is named by a string; a stale name would fail silently, and cost each process seconds."""
-    PreparingProcesses(Preprocessing(size=8), num_workers=1, ahead=1).close()
+    PreparingProcesses([Preprocessing(size=8)], num_workers=1, ahead=1).close()
     context = multiprocessing.get_context("forkserver")
     answer, answers = context.Pipe(duplex=False)
     process = context.Process(target=_say_what_is_loaded, args=(answers,))
@@ -35,15 +37,18 @@ def test_the_fork_server_has_tensorflow_loaded():
 
 def _read_at_the_second_attempt(image: bytes) -> bytes:
     count_retried(1)  # what `schemas.storage` does
+    time.sleep(0.01)
     return image
 
 
-def test_reads_that_a_process_tried_again_are_counted_here():
+def test_reads_that_a_process_tried_again_and_what_it_spent_are_counted_here():
     stream = io.BytesIO()
     Image.new("RGB", (8, 8)).save(stream, "PNG")
-    processes = PreparingProcesses(Preprocessing(size=8), num_workers=2, ahead=8)
-    before = num_retried()
+    processes = PreparingProcesses([Preprocessing(size=8)], num_workers=2, ahead=8)
+    before, spent = num_retried(), Spent()
     reads = [read_by(_read_at_the_second_attempt, stream.getvalue())] * 20
-    assert len(list(processes.prepare(reads))) == 20
+    assert len(list(processes.prepare(keyed(reads), spent))) == 20
     assert num_retried() - before == 20
+    assert spent.totals.num_bytes == 20 * len(stream.getvalue())
+    assert spent.totals.read_s >= 20 * 0.01 and spent.totals.decode_s > 0
     processes.close()

@@ -1,3 +1,5 @@
+import pickle
+
 import pytest
 
 from lit_precompute.precompute.sources.formats import Format, Place, recognise
@@ -144,3 +146,21 @@ def test_a_format_of_ones_own_decides_by_what_is_in_the_folder(tmp_path):
     )
     recognised = recognise(SourceSpec(str(tmp_path)), (mine, *FORMATS), find_described)
     assert (recognised.name, recognised.how) == ("built", "by the files in it")
+
+
+def test_a_folder_is_listed_once_to_recognise_it_and_list_its_files(tmp_path):
+    for number in range(3):
+        (tmp_path / f"{number}.tar").write_bytes(bytes(1024))
+    asked = []
+
+    def find(pattern):
+        asked.append(pattern)
+        return find_described(pattern)
+
+    source = make_source(SourceSpec(str(tmp_path)), find=find)
+    assert len(source.files()) == 3
+    assert sum(pattern.endswith("/*") for pattern in asked) == 1
+    (tmp_path / "3.tar").write_bytes(bytes(1024))
+    assert len(source.files()) == 4
+    (tmp_path / "4.tar").write_bytes(bytes(1024))
+    assert len(pickle.loads(pickle.dumps(make_source(SourceSpec(str(tmp_path))))).files()) == 5

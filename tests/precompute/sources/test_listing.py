@@ -1,7 +1,7 @@
 import fsspec
 import pytest
 
-from lit_precompute.precompute.sources.listing import MAX_FILES, expand_braces, list_files
+from lit_precompute.precompute.sources.listing import MAX_FILES, expand_braces, list_files, relative_name
 from lit_precompute.precompute.sources.source import SourceError
 from lit_precompute.schemas.storage import find_described
 
@@ -94,3 +94,20 @@ def test_braces_are_expanded_in_the_order_written():
     assert expand_braces("x{8..10}") == ["x8", "x9", "x10"]
     with pytest.raises(SourceError, match=f"the braces mean 100,000,000 files, at most {MAX_FILES:,} are read"):
         expand_braces("{0..9999}{0..9999}")
+
+
+@pytest.mark.parametrize(
+    ("given", "path", "name"),
+    [
+        ("data", "data/a/b.parquet", "a/b.parquet"),
+        ("data/", "data/b.parquet", "b.parquet"),
+        ("data/b.parquet", "data/b.parquet", "b.parquet"),
+        ("data/*/b.parquet", "data/a/b.parquet", "a/b.parquet"),
+        ("*.parquet", "b.parquet", "b.parquet"),
+        ("gs://data/{0..3}.arrow", "gs://data/1.arrow", "1.arrow"),
+        ("data[1]", "data[1]/b.parquet", "b.parquet"),  # a folder of that name
+        ("https://host/a[1]/b.parquet", "https://host/a[1]/b.parquet", "b.parquet"),  # no pattern in an address
+    ],
+)
+def test_names_are_relative_to_what_was_given(given, path, name):
+    assert relative_name(given, path) == name

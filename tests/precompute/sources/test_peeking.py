@@ -6,6 +6,7 @@ from lit_precompute.precompute.sources.opening import make_source
 from lit_precompute.precompute.sources.peeking import Peek, peek_into
 from lit_precompute.precompute.sources.source import ListedFile, SourceError
 from lit_precompute.precompute.sources.spec import SourceSpec
+from tests.precompute.sources.webdataset.tars import write_tar
 
 
 def _source(tmp_path, rows=10):
@@ -74,3 +75,23 @@ def test_rows_before_a_fault_are_told(tmp_path):
     peek = peek_into(source, file, 100)
     assert (len(peek.rows), peek.is_exact) == (10, False)
     assert "line 12: the header has 2 fields, this row 3" in peek.fault
+
+
+def test_rows_may_be_counted_without_being_read(tmp_path):
+    source = _source(tmp_path, rows=500)
+    (file,) = source.files()
+    peek = peek_into(source, file, 2, 400)
+    assert _keys(peek) == ["0.png", "1.png"]
+    assert abs((peek.num_rows or 0) - 500) < 20
+    peek = peek_into(Looked(source), file, 0)
+    assert (peek.rows, peek.num_rows, peek.is_exact) == ((), 500, True)
+
+
+def test_files_of_which_only_reading_tells_the_rows_are_known_as_such(tmp_path):
+    path = write_tar(tmp_path / "a.tar", [(f"{number}.jpg", b"x") for number in range(5)])
+    for whole in (True, False):
+        source = make_source(SourceSpec(path, whole_tars=whole))
+        (file,) = source.files()
+        peek = peek_into(source, file, 3)
+        assert (len(peek.rows), peek.is_read_whole, peek.is_exact) == (3, whole, False)
+        assert peek_into(source, file, 9).is_exact

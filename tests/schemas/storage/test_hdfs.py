@@ -56,6 +56,14 @@ def test_what_is_written_is_read_and_found(folder, tmp_path):
     assert folder.find() == {}
 
 
+def test_what_a_killed_process_has_left_is_removed(folder, tmp_path):
+    folder.remove_unfinished()  # there is no such folder yet
+    folder.write("a", b"1")
+    (tmp_path / f"out/.manifest.json.{'0' * 32}").write_bytes(b"{")
+    folder.remove_unfinished()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a"]
+
+
 def test_of_many_one_creates(folder):
     with ThreadPoolExecutor(8) as threads:
         created = list(threads.map(lambda number: folder.create("note", b"%d" % number), range(8)))

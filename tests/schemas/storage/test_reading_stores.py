@@ -1,13 +1,22 @@
 """Reading from real stores: the same bytes as from a local file, whatever the order."""
 
+import dataclasses
+import functools
 import io
 import os
 import pickle
 import random
 import re
+import tarfile
+import time
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet as pq
 
+from lit_precompute.precompute.sources.looking import look_into
+from lit_precompute.precompute.sources.opening import make_source
+from lit_precompute.precompute.sources.spec import SourceSpec
 from lit_precompute.schemas.storage import (
     FoundFile,
     Patience,
@@ -20,6 +29,7 @@ from lit_precompute.schemas.storage import (
     open_folder,
     read_range,
 )
+from tests.stores.proxy import Fault, store_proxy
 
 QUICK = Patience(first_pause_s=0.001, max_pause_s=0.01, timeout_s=5, max_attempts=3)
 LONG = random.Random(0).randbytes(3 << 20)
@@ -55,6 +65,62 @@ def test_a_file_is_read_like_a_local_one_in_any_order(url):
         assert file.read() == LONG[-5:]
         file.seek(10)
         assert file.read() == LONG[10:]
+
+
+@pytest.fixture(params=["gcs_server", "s3_server"])
+def proxy(request):
+    with store_proxy(request.getfixturevalue(request.param)) as proxy:
+        yield proxy
+
+
+HASTY = dataclasses.replace(QUICK, timeout_s=0.5, max_part_s=1.5, max_attempts=2)
+
+
+def test_bytes_that_arrive_too_slowly_are_asked_for_again_and_then_given_up(proxy):
+    """The store is never silent, and would take half a minute."""
+    bucket = proxy.server.make_bucket()
+    open_folder(bucket).write("a", LONG)
+    proxy.fail(Fault("slow 30", "GET"))
+    assert read_range(f"{bucket}/a", 5, 90_000, patience=HASTY) == LONG[5:90_000]
+    assert proxy.num_left == 0
+    proxy.fail(Fault("slow 8", "GET"), times=10)
+    with pytest.raises(StorageError, match=r"/a: the server did not answer in time, after 2 attempts in [3-9] s"):
+        read_range(f"{bucket}/a", 5, 90_000, patience=HASTY)
+    proxy.heal()
+
+
+def _write_tar(path):
+    with tarfile.open(path, "w") as tar:
+        for number in range(200):
+            for name, data in ((f"{number:03d}.jpg", LONG[:20_000]), (f"{number:03d}.txt", b"text")):
+                member = tarfile.TarInfo(name)
+                member.size = len(data)
+                tar.addfile(member, io.BytesIO(data))
+
+
+def _write_parquet(path):
+    images = [LONG[number : number + 20_000] for number in range(200)]
+    pq.write_table(pa.table({"jpg": images, "text": ["text"] * 200}), path, row_group_size=200)
+
+
+@pytest.mark.parametrize("fault", ["hang", "slow 8"])
+@pytest.mark.parametrize(("name", "write"), [("a.tar", _write_tar), ("a.parquet", _write_parquet)])
+def test_a_unit_whose_reading_never_ends_fails_with_the_file_in_bounded_time(proxy, tmp_path, name, write, fault):
+    folder = open_folder(proxy.server.make_bucket())
+    write(folder.scratch() / name)
+    folder.upload(folder.scratch() / name, name)
+    source = make_source(SourceSpec(folder.join(name)), opener=functools.partial(open_file, patience=HASTY))
+    looked = look_into(source, 1000)
+    ((part,),) = [look.slices for look in looked.looks]
+    assert len([example.read_image() for example in source.read(part, looked.survey.tables)]) == 200
+    proxy.fail(Fault(fault, "GET"), times=1000)
+    started_s = time.monotonic()
+    with pytest.raises(
+        StorageError, match=rf"{folder.join(name)}: the server did not answer in time, after 2 attempts"
+    ):
+        _ = [example.read_image() for example in source.read(part, looked.survey.tables)]
+    assert time.monotonic() - started_s < 30
+    proxy.heal()
 
 
 def test_lines_are_read(bucket):
