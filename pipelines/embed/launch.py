@@ -109,7 +109,7 @@ class Launch:
         from lit_precompute.pipelines.engines import runners
         from lit_precompute.pipelines.engines.submission import checked_flags, requested_accelerator
 
-        runners.check_runner(list(beam_flags))
+        runners.check_runner(beam_flags)
         self._embeds_here = runners.embeds_here(beam_flags)
         tower, *other_towers = (dataset.options.tower.name for dataset in self.datasets)
         options = self.datasets[0].options

@@ -60,8 +60,11 @@ def check_runner(beam_flags: Sequence[str]) -> None:
     """Checks what Beam checks only when a pipeline is made.
 
     Raises:
+      TypeError: the flags are one string, or a mapping, of which Beam would take nothing.
       ValueError: there is no such runner, a package that it needs is not installed, or it needs other options.
     """
+    if isinstance(beam_flags, str | Mapping):
+        raise TypeError(f"beam_flags must be a list, such as ['--runner=DaskRunner'], got {beam_flags!r}")
     options = _options(beam_flags)
     name = str(options.view_as(StandardOptions).runner)
     try:
