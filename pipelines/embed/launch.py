@@ -66,7 +66,7 @@ class Launch:
         try:
             self._prepare(given, beam_flags, on_fetch, on_look, say)
         except Exception:
-            if find_published(given) == published:
+            if find_published(given) <= published:
                 raise
             # Another launcher has published meanwhile, and removed what this one compared with.
             self._prepare(given, beam_flags, on_fetch, on_look, say)

@@ -131,6 +131,6 @@ def leading(datasets: list[LaunchedDataset]) -> LaunchedDataset:
     return next(with_plan, None) or next(finished, datasets[0])
 
 
-def find_published(options: Sequence[EmbedOptions]) -> list[bool]:
-    """Returns for each output whether its dataset is complete."""
-    return [JobDirectory(each.output).is_published() for each in options]
+def find_published(options: Sequence[EmbedOptions]) -> set[str]:
+    """Returns the outputs whose dataset is complete."""
+    return {each.output for each in options if JobDirectory(each.output).is_published()}
