@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from lit_precompute.pipelines.embed.counters import NUM_RETRIED
 from lit_precompute.pipelines.embed.errors import EmbedError, in_words, without_stacks
-from lit_precompute.pipelines.embed.progress import EmbedProgress, Watch
+from lit_precompute.pipelines.embed.reporting.counters import NUM_RETRIED
+from lit_precompute.pipelines.embed.reporting.progress import EmbedProgress, Watch
 from lit_precompute.schemas.storage import num_retried
 
 if TYPE_CHECKING:  # it imports Beam
@@ -49,7 +49,7 @@ def follow(
       EmbedError: a worker failed, or more rows failed than allowed, or all; finished shards are kept.
       EmbedStopped: `should_stop` returned True.
     """
-    from lit_precompute.pipelines.embed.process_registry import PROCESS, JobProgress
+    from lit_precompute.pipelines.embed.workers.process_registry import PROCESS, JobProgress
 
     progress = JobProgress()
     with PROCESS.launching(output, progress), without_stacks():

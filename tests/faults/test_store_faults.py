@@ -2,7 +2,7 @@
 
 import pytest
 
-from lit_precompute.pipelines.embed.job_directory import JobDirectory
+from lit_precompute.pipelines.embed.directory.job_directory import JobDirectory
 from lit_precompute.schemas.storage import Patience, asking
 from tests.faults.jobs import NUM_UNITS, content_of, embed, make_source
 from tests.faults.points import seeded

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lit_precompute.pipelines.embed.job_directory import JobDirectory
+from lit_precompute.pipelines.embed.directory.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.reporting.job_report import read_report
 from lit_precompute.precompute.images import ahead
 from lit_precompute.schemas import EmbeddingDataset

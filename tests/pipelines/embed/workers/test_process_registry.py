@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from lit_precompute.pipelines.embed.process_registry import JobProgress, ProcessRegistry
+from lit_precompute.pipelines.embed.workers.process_registry import JobProgress, ProcessRegistry
 from lit_precompute.precompute.embedding import TowerUse
 from lit_precompute.precompute.options import DecodingOptions
 from lit_precompute.towers.options import ImageTowerOptions

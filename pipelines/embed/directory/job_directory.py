@@ -18,37 +18,21 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from lit_precompute.pipelines.embed.job import BLOCK_ROWS, Job, specification
-from lit_precompute.pipelines.embed.markers import Markers, ShardMarker
+from lit_precompute.pipelines.embed.directory.job_note import ADVICE, FLAGS, check_note, with_views, without_batch_size
+from lit_precompute.pipelines.embed.directory.markers import Markers, ShardMarker
+from lit_precompute.pipelines.embed.directory.publishing import publish_shards
+from lit_precompute.pipelines.embed.job import Job, specification
 from lit_precompute.pipelines.embed.options import EmbedOptions
-from lit_precompute.pipelines.embed.plan import Plan, name_of
-from lit_precompute.pipelines.embed.reporting.job_report import make_report, write_report
-from lit_precompute.schemas import Manifest, ShardInfo, SourceInfo, TableSchema, TowerCard, publish_manifest
+from lit_precompute.pipelines.embed.planning.plan import Plan, name_of
+from lit_precompute.schemas import Manifest, SourceInfo, TowerCard
 from lit_precompute.schemas.claims import Claim, ClaimError, place_in_the_way
-from lit_precompute.schemas.dataset_files import shard_file_name
-from lit_precompute.schemas.json_files import faults_of
 from lit_precompute.schemas.manifest.manifest import FORMAT_VERSION
-from lit_precompute.schemas.probes import number_in_dataset
 from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, open_folder
 from lit_precompute.schemas.wording import is_full_disk
 
 _LAUNCHES = f"{WORK_FOLDER}/launches"
 _NOTE, _STOP = f"{WORK_FOLDER}/job.json", f"{WORK_FOLDER}/stop"
 _TOWER, _BATCH_SIZE = f"{WORK_FOLDER}/tower.json", f"{WORK_FOLDER}/batch-size.json"
-_ADVICE = "choose another --output"
-# What users give the parts of a specification by.
-_FLAGS = {
-    "options.vector_type": "--dtype",
-    **{f"options.{name.replace('-', '_')}": f"--{name}" for name in ("batch-size", "max-pixels", "rows-per-shard")},
-    "options.limit": "--limit",
-    "options.views": "--views",
-    "source.options.format": "--source-format",
-    "source.options.sample_name": "--sample-name",
-    **{f"source.options.columns.{name}": f"--{name}-column" for name in ("image", "text", "texts", "label", "key")},
-    "source.options.columns.named": "--named-text",
-    "tower.name": "--tower",
-    "tower.pooling": "--pooling",
-}
 
 
 class JobDirectory:
@@ -65,8 +49,8 @@ class JobDirectory:
             own_prefix=WORK_FOLDER,
             advice_foreign="give an empty --output",
             advice_another="Give these values again to resume it, or choose another --output",
-            advice_damaged=_ADVICE,
-            flags=_FLAGS,
+            advice_damaged=ADVICE,
+            flags=FLAGS,
         )
         # Like the specification of a finished job, it never changes while it is there.
         self._note: dict[str, Any] | None = None
@@ -82,7 +66,7 @@ class JobDirectory:
             return
         if (place := place_in_the_way(self.folder)) is not None:
             why = "may not be written to" if place.is_dir() else "is a file"
-            raise ClaimError(f"{self.folder.path}: {place} {why}; {_ADVICE}")
+            raise ClaimError(f"{self.folder.path}: {place} {why}; {ADVICE}")
         self._claim.refuse_foreign_files()
 
     def check(self, part: Mapping[str, Any]) -> None:
@@ -92,7 +76,7 @@ class JobDirectory:
           ClaimError: it belongs to another job or dataset (each difference with both values).
         """
         if noted := self.noted():
-            self._claim.refuse_another(_with_views({name: noted.get(name) for name in part}), _with_views(part))
+            self._claim.refuse_another(with_views({name: noted.get(name) for name in part}), with_views(part))
 
     def claim(self, options: EmbedOptions, plan: Plan) -> None:
         """Stores a plan: the directory belongs to this job from now on.
@@ -110,11 +94,11 @@ class JobDirectory:
                 if is_full_disk(error):
                     raise
                 # /proc and /sys, for example, say that they may be written to.
-                raise ClaimError(f"{self.folder.path}: cannot be made ({error.strerror}); {_ADVICE}") from error
+                raise ClaimError(f"{self.folder.path}: cannot be made ({error.strerror}); {ADVICE}") from error
         found = self.noted()
         assert found is not None, "a note is never removed before the dataset is published"
-        there = {**found, "options": _without(found["options"], asked["options"])}
-        self._claim.refuse_another(_with_views(there), _with_views({**found, **asked}))
+        there = {**found, "options": without_batch_size(found["options"], asked["options"])}
+        self._claim.refuse_another(with_views(there), with_views({**found, **asked}))
         if (stored := self.plan()) is not None and stored.units != plan.units:
             raise ClaimError(
                 f"{self.folder.path}: its units were cut in another way, by another version of this package; resume it "
@@ -153,7 +137,7 @@ class JobDirectory:
                 note = self._claim.read()
             except FileNotFoundError:
                 return None
-            _check_note(self.folder.join(_NOTE), note)
+            check_note(self.folder.join(_NOTE), note)
             self._note = note
         return self._note
 
@@ -262,47 +246,6 @@ class JobDirectory:
         Raises:
           DatasetError: files differ from their markers.
         """
-        ordered = sorted(markers, key=lambda marker: marker.info.shard)
-        assert len(ordered) == len(job.plan.units), "the caller looks for missing shards, and names them"
-        self._remove_strays(job.tables(), [marker.info for marker in ordered])
-        write_report(self.folder, make_report(ordered, self.launches()))
-        manifest = publish_manifest(
-            self.folder,
-            shards=[marker.info for marker in ordered],
-            tables=job.tables(),
-            towers=job.towers(),
-            source=job.plan.source,
-            probes=number_in_dataset((marker.info, marker.probes) for marker in ordered),
-            notes=job.plan.notes,
-            job=job.recorded(),
-            block_rows=BLOCK_ROWS,
-        )
+        manifest = publish_shards(self.folder, job, markers, self.launches())
         self.sweep()
         return manifest
-
-    def _remove_strays(self, tables: Iterable[TableSchema], shards: Iterable[ShardInfo]) -> None:
-        """Removes what other attempts have left: one that found failures, in a shard which now has none."""
-        own = {
-            shard_file_name(name, info.shard, file.num_blocks) for info in shards for name, file in info.files.items()
-        }
-        found = (f"{table.name}/{name}" for table in tables for name in self.folder.find(table.name))
-        self.folder.remove(*(name for name in found if name not in own))
-
-
-def _with_views(part: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a part of a specification with the number of views, which is recorded only if there are any."""
-    return {**part, "options": {"views": 0, **part["options"]}} if "options" in part else dict(part)
-
-
-def _without(options: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns noted options, without a batch size that was chosen if none is asked for."""
-    return {name: value for name, value in options.items() if name != "batch_size" or name in asked}
-
-
-def _check_note(path: str, noted: Mapping[str, Any]) -> None:
-    """Raises ClaimError unless a job's note has the parts that a resumed job reads."""
-    for name in ("source", "options", "plan"):
-        if not isinstance(noted.get(name), dict):
-            raise ClaimError(f"{path}: {name} must be a JSON object, got {noted.get(name)!r:.80}; {_ADVICE}")
-    if faults := faults_of(SourceInfo, {**noted["source"], "files": []}, "source"):
-        raise ClaimError(f"{path}: {faults}; {_ADVICE}")

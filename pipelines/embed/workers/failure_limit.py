@@ -4,7 +4,7 @@ import collections
 import dataclasses
 from collections.abc import Iterable, Sequence
 
-from lit_precompute.pipelines.embed.markers import ShardMarker
+from lit_precompute.pipelines.embed.directory.markers import ShardMarker
 from lit_precompute.schemas import failures_table
 from lit_precompute.schemas.reading.table_reader import read_shard_table
 from lit_precompute.schemas.storage import open_folder

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from lit_precompute.pipelines.embed import preparing
-from lit_precompute.pipelines.embed.job_directory import JobDirectory
+from lit_precompute.pipelines.embed.directory.job_directory import JobDirectory
+from lit_precompute.pipelines.embed.workers import preparing
 from lit_precompute.schemas import EmbeddingDataset
 from tests.pipelines.embed.making import arguments, run, write_source
 

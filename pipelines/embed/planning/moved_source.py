@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import BinaryIO
 
-from lit_precompute.pipelines.embed.plan import CONTENT
+from lit_precompute.pipelines.embed.planning.plan import CONTENT
 from lit_precompute.precompute.sources.folders.source import FolderSource
 from lit_precompute.precompute.sources.opening import make_source
 from lit_precompute.precompute.sources.source import ListedFile, Source

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 import apache_beam as beam
 import numpy as np
 
+from lit_precompute.pipelines.embed.directory.job_directory import JobDirectory
+from lit_precompute.pipelines.embed.directory.markers import ShardMarker
+from lit_precompute.pipelines.embed.directory.results import Result
 from lit_precompute.pipelines.embed.errors import located
-from lit_precompute.pipelines.embed.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.launch_options import LaunchOptions
-from lit_precompute.pipelines.embed.markers import ShardMarker
-from lit_precompute.pipelines.embed.results import Result
 from lit_precompute.precompute.sources.planning import check_repeats, hash_keys
 from lit_precompute.schemas import TableSchema, failures_table
 from lit_precompute.schemas.reading.table_reader import read_shard_table

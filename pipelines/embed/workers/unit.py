@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import apache_beam as beam
 
+from lit_precompute.pipelines.embed.directory.markers import ShardMarker
+from lit_precompute.pipelines.embed.directory.results import Result
 from lit_precompute.pipelines.embed.errors import located
 from lit_precompute.pipelines.embed.job import Job
 from lit_precompute.pipelines.embed.launch_options import LaunchOptions
-from lit_precompute.pipelines.embed.markers import ShardMarker
-from lit_precompute.pipelines.embed.process_registry import PROCESS
 from lit_precompute.pipelines.embed.reporting.recorder import Recorder, count_leftovers
-from lit_precompute.pipelines.embed.results import Result
-from lit_precompute.pipelines.embed.unit_shard import UnitShard
-from lit_precompute.pipelines.embed.worker_dataset import WorkerDataset
+from lit_precompute.pipelines.embed.workers.process_registry import PROCESS
+from lit_precompute.pipelines.embed.workers.unit_shard import UnitShard
+from lit_precompute.pipelines.embed.workers.worker_dataset import WorkerDataset
 from lit_precompute.precompute.embedding import embed_examples
 from lit_precompute.precompute.sources.planning import Uniqueness
 from lit_precompute.precompute.sources.source import Example, WorkUnit

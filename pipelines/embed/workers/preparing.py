@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
+from lit_precompute.pipelines.embed.directory.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.job import Job, JobError
-from lit_precompute.pipelines.embed.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.options import EmbedOptions
-from lit_precompute.pipelines.embed.plan import Plan
-from lit_precompute.pipelines.embed.process_registry import PROCESS
+from lit_precompute.pipelines.embed.planning.plan import Plan
+from lit_precompute.pipelines.embed.workers.process_registry import PROCESS
 from lit_precompute.precompute.batch_size import probe, try_batch
 from lit_precompute.precompute.machine import check_device, num_devices
 from lit_precompute.schemas.wording import counted

@@ -14,12 +14,12 @@ Hashes of keys are not restored: the keys were compared when the dataset was pub
 import concurrent.futures
 from collections.abc import Iterator
 
+from lit_precompute.pipelines.embed.directory.job_directory import JobDirectory
+from lit_precompute.pipelines.embed.directory.markers import ShardMarker
 from lit_precompute.pipelines.embed.job import Job, JobError
-from lit_precompute.pipelines.embed.job_directory import JobDirectory
-from lit_precompute.pipelines.embed.markers import ShardMarker
 from lit_precompute.pipelines.embed.options import EmbedOptions
-from lit_precompute.pipelines.embed.plan import Plan
-from lit_precompute.pipelines.embed.tally import Tally
+from lit_precompute.pipelines.embed.planning.plan import Plan
+from lit_precompute.pipelines.embed.workers.tally import Tally
 from lit_precompute.schemas import Manifest, Probe, ShardInfo, failures_table
 from lit_precompute.schemas.manifest.manifest import FORMAT_VERSION
 from lit_precompute.schemas.reading.table_reader import read_shard_table

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lit_precompute.pipelines.embed.job_directory import JobDirectory
+from lit_precompute.pipelines.embed.directory.job_directory import JobDirectory
 from tests.pipelines.embed.making import arguments, draw_image, run, write_source
 from tests.schemas.making import files_of
 from tests.towers.tiny_tower import write_weights

@@ -3,8 +3,8 @@
 import json
 from typing import NamedTuple
 
-from lit_precompute.pipelines.embed.attempts import SetAside
-from lit_precompute.pipelines.embed.markers import ShardMarker
+from lit_precompute.pipelines.embed.directory.attempts import SetAside
+from lit_precompute.pipelines.embed.directory.markers import ShardMarker
 
 
 class Result(NamedTuple):

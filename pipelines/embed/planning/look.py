@@ -18,13 +18,13 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.pvalue import TaggedOutput
 
+from lit_precompute.pipelines.embed.directory.job_directory import JobDirectory
+from lit_precompute.pipelines.embed.directory.withdrawal import withdraw
 from lit_precompute.pipelines.embed.errors import located
-from lit_precompute.pipelines.embed.groups import Group, group_units
-from lit_precompute.pipelines.embed.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.launch_options import LaunchOptions
 from lit_precompute.pipelines.embed.options import EmbedOptions
-from lit_precompute.pipelines.embed.plan import Plan, make_plan
-from lit_precompute.pipelines.embed.withdrawal import withdraw
+from lit_precompute.pipelines.embed.planning.groups import Group, group_units
+from lit_precompute.pipelines.embed.planning.plan import Plan, make_plan
 from lit_precompute.precompute.sources.planning import check_repeats, repeated_hashes
 from lit_precompute.precompute.sources.source import FileLook, ListedFile
 from lit_precompute.schemas.storage import WORK_FOLDER, Folder

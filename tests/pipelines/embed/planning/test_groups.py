@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lit_precompute.pipelines.embed.groups import MAX_GROUPS, Group, group_units
+from lit_precompute.pipelines.embed.planning.groups import MAX_GROUPS, Group, group_units
 
 
 def test_without_a_limit_all_units_are_one_group():

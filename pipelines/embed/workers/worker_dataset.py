@@ -2,17 +2,17 @@
 
 import contextlib
 
-from lit_precompute.pipelines.embed.attempts import Attempt, Attempts, SetAside
+from lit_precompute.pipelines.embed.directory.attempts import Attempt, Attempts, SetAside
+from lit_precompute.pipelines.embed.directory.job_directory import JobDirectory
+from lit_precompute.pipelines.embed.directory.markers import ShardMarker
+from lit_precompute.pipelines.embed.directory.results import Result
 from lit_precompute.pipelines.embed.errors import in_words
-from lit_precompute.pipelines.embed.failure_limit import FailureLimit
 from lit_precompute.pipelines.embed.job import Job
-from lit_precompute.pipelines.embed.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.launch_options import LaunchOptions
-from lit_precompute.pipelines.embed.markers import ShardMarker
 from lit_precompute.pipelines.embed.options import EmbedOptions
-from lit_precompute.pipelines.embed.preparing import settled_job
-from lit_precompute.pipelines.embed.process_registry import PROCESS
-from lit_precompute.pipelines.embed.results import Result
+from lit_precompute.pipelines.embed.workers.failure_limit import FailureLimit
+from lit_precompute.pipelines.embed.workers.preparing import settled_job
+from lit_precompute.pipelines.embed.workers.process_registry import PROCESS
 from lit_precompute.precompute.embedding import TowerUse
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lit_precompute.pipelines.embed.failure_limit import FailureLimit
+from lit_precompute.pipelines.embed.workers.failure_limit import FailureLimit
 
 
 @pytest.mark.parametrize(("text", "rows"), [(None, None), ("0", 0), ("100", 100), ("0.5%", 5), ("100%", 1000)])

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from lit_precompute.pipelines.embed.plan import CONTENT, Plan, make_plan
+from lit_precompute.pipelines.embed.planning.plan import CONTENT, Plan, make_plan
 from lit_precompute.precompute.sources.looking import look_into
 from lit_precompute.precompute.sources.planning import join_slices
 from lit_precompute.precompute.sources.source import FileSlice, SourceError

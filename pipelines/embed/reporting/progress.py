@@ -4,8 +4,8 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from lit_precompute.pipelines.embed.job_directory import JobDirectory
-from lit_precompute.pipelines.embed.plan import Plan
+from lit_precompute.pipelines.embed.directory.job_directory import JobDirectory
+from lit_precompute.pipelines.embed.planning.plan import Plan
 
 # Listing the markers in a store takes a while; it may take at most this share of the time.
 _LISTING_SHARE, _LEAST_PAUSE_S = 0.05, 5.0

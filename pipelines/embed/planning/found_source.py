@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from lit_precompute.pipelines.embed.job_directory import JobDirectory
-from lit_precompute.pipelines.embed.moved_source import check_same_source, under_first_names
+from lit_precompute.pipelines.embed.directory.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.options import EmbedOptions
-from lit_precompute.pipelines.embed.plan import Plan, make_plan
-from lit_precompute.pipelines.embed.planned_files import PlannedFiles
+from lit_precompute.pipelines.embed.planning.moved_source import check_same_source, under_first_names
+from lit_precompute.pipelines.embed.planning.plan import Plan, make_plan
+from lit_precompute.pipelines.embed.planning.planned_files import PlannedFiles
 from lit_precompute.precompute.sources.folders.source import FolderSource
 from lit_precompute.precompute.sources.looking import look_into
 from lit_precompute.precompute.sources.opening import make_source

@@ -7,12 +7,12 @@ import re
 
 import pytest
 
+from lit_precompute.pipelines.embed.directory.markers import Markers
 from lit_precompute.pipelines.embed.errors import EmbedError
 from lit_precompute.pipelines.embed.launch import Launch
-from lit_precompute.pipelines.embed.markers import Markers
 from lit_precompute.pipelines.embed.options import EmbedOptions
-from lit_precompute.pipelines.embed.planned_files import PlannedFiles, version_of
-from lit_precompute.pipelines.embed.publish import Publish
+from lit_precompute.pipelines.embed.planning.planned_files import PlannedFiles, version_of
+from lit_precompute.pipelines.embed.workers.publish import Publish
 from lit_precompute.precompute.options import DecodingOptions
 from lit_precompute.precompute.sources.source import SourceError
 from lit_precompute.precompute.sources.spec import SourceSpec

@@ -6,11 +6,11 @@ import time
 import pytest
 
 from lit_precompute.commands.embed.status import describe
-from lit_precompute.pipelines.embed import attempts
-from lit_precompute.pipelines.embed.job_directory import JobDirectory
+from lit_precompute.pipelines.embed.directory import attempts
+from lit_precompute.pipelines.embed.directory.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.reporting import recorder
 from lit_precompute.pipelines.embed.reporting.recorder import Recorder
-from lit_precompute.pipelines.embed.status import read_status
+from lit_precompute.pipelines.embed.reporting.status import read_status
 from tests.pipelines.embed.making import arguments, run, write_source
 
 pytestmark = [

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lit_precompute.pipelines.embed.attempts import MAX_ATTEMPTS, Attempt, Attempts, SetAside
+from lit_precompute.pipelines.embed.directory.attempts import MAX_ATTEMPTS, Attempt, Attempts, SetAside
 from lit_precompute.schemas.storage import open_folder
 
 

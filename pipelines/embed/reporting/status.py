@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from lit_precompute.pipelines.embed.attempts import Attempts, FoundAttempt
-from lit_precompute.pipelines.embed.job_directory import JobDirectory
-from lit_precompute.pipelines.embed.markers import ShardMarker
-from lit_precompute.pipelines.embed.plan import Plan
+from lit_precompute.pipelines.embed.directory.attempts import Attempts, FoundAttempt
+from lit_precompute.pipelines.embed.directory.job_directory import JobDirectory
+from lit_precompute.pipelines.embed.directory.markers import ShardMarker
+from lit_precompute.pipelines.embed.planning.plan import Plan
 from lit_precompute.pipelines.embed.reporting.job_report import (
     JobReport,
     count_reasons,

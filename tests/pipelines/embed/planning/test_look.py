@@ -4,13 +4,13 @@ import pytest
 from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 
+from lit_precompute.pipelines.embed.directory.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.graph import look
-from lit_precompute.pipelines.embed.groups import Group
-from lit_precompute.pipelines.embed.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.launch_options import LaunchOptions
-from lit_precompute.pipelines.embed.look import store_listing
 from lit_precompute.pipelines.embed.options import EmbedOptions
-from lit_precompute.pipelines.embed.plan import make_plan
+from lit_precompute.pipelines.embed.planning.groups import Group
+from lit_precompute.pipelines.embed.planning.look import store_listing
+from lit_precompute.pipelines.embed.planning.plan import make_plan
 from lit_precompute.precompute.sources.looking import look_into
 from lit_precompute.precompute.sources.planning import hash_keys
 from lit_precompute.precompute.sources.spec import SourceSpec

@@ -6,16 +6,16 @@ from typing import Any
 
 import apache_beam as beam
 
-from lit_precompute.pipelines.embed.attempts import Attempts, SetAside
+from lit_precompute.pipelines.embed.directory.attempts import Attempts, SetAside
+from lit_precompute.pipelines.embed.directory.job_directory import JobDirectory
+from lit_precompute.pipelines.embed.directory.markers import ShardMarker
+from lit_precompute.pipelines.embed.directory.results import Result
 from lit_precompute.pipelines.embed.errors import NotPublishedError, located
-from lit_precompute.pipelines.embed.failure_limit import FailureLimit, describe_failures, example_of_failure
-from lit_precompute.pipelines.embed.job_directory import JobDirectory
-from lit_precompute.pipelines.embed.keys import check_shards
 from lit_precompute.pipelines.embed.launch_options import LaunchOptions
-from lit_precompute.pipelines.embed.markers import ShardMarker
 from lit_precompute.pipelines.embed.options import EmbedOptions
-from lit_precompute.pipelines.embed.plan import Plan
-from lit_precompute.pipelines.embed.results import Result
+from lit_precompute.pipelines.embed.planning.keys import check_shards
+from lit_precompute.pipelines.embed.planning.plan import Plan
+from lit_precompute.pipelines.embed.workers.failure_limit import FailureLimit, describe_failures, example_of_failure
 from lit_precompute.schemas.wording import counted
 
 _MAX_NAMED = 5

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from types import TracebackType
 
+from lit_precompute.pipelines.embed.directory.job_directory import JobDirectory
+from lit_precompute.pipelines.embed.directory.markers import ShardMarker
 from lit_precompute.pipelines.embed.job import BLOCK_ROWS, Job
-from lit_precompute.pipelines.embed.job_directory import JobDirectory
-from lit_precompute.pipelines.embed.keys import store_hashes
-from lit_precompute.pipelines.embed.markers import ShardMarker
-from lit_precompute.pipelines.embed.tally import Tally
+from lit_precompute.pipelines.embed.planning.keys import store_hashes
+from lit_precompute.pipelines.embed.workers.tally import Tally
 from lit_precompute.precompute.sources.source import columns_of
 from lit_precompute.precompute.tower_batches import EmbeddedBatch
 from lit_precompute.schemas import Environment, Note, ShardWriter
