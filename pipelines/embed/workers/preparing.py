@@ -7,7 +7,8 @@ from lit_precompute.pipelines.embed.job import Job, JobError
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.embed.planning.plan import Plan
 from lit_precompute.pipelines.embed.workers.process_registry import PROCESS
-from lit_precompute.precompute.batch_size import probe, try_batch
+from lit_precompute.precompute.batch_size import Measured, probe, try_batch
+from lit_precompute.precompute.images.libraries import bound_heaps
 from lit_precompute.precompute.machine import check_device, num_devices
 from lit_precompute.schemas.wording import counted
 from lit_precompute.towers.tower import ImageTower
@@ -27,11 +28,15 @@ def prepare_here(
     Raises:
       WeightsError, ValueError: weights or options cannot be used, or the output belongs to another job.
     """
+    bound_heaps()
     check_device(options.device, options.num_devices)
     tower = PROCESS.tower(options.tower)
     directory.check({"tower": tower.card().model_dump()} if "tower" in (directory.noted() or {}) else {})
-    known = options.batch_size or directory.settled_batch_size()
-    batch_size = known or _choose(tower, plan.num_rows, options.rows_per_shard, say)
+    batch_size = options.batch_size or directory.settled_batch_size()
+    if batch_size is None:
+        chosen = _choose(tower, plan.num_rows, options.rows_per_shard, say)
+        batch_size = chosen.batch_size
+        PROCESS.embedder(options.tower, batch_size, chosen.embedder)
     if batch_size > options.rows_per_shard:
         say(
             f"a batch of {batch_size} on {counted(num_devices(), 'device')} is larger than --rows-per-shard "
@@ -59,11 +64,11 @@ def settled_job(options: EmbedOptions, directory: JobDirectory) -> Job:
     return Job(options=options, plan=plan, tower=tower.card(), batch_size=batch_size)
 
 
-def _choose(tower: ImageTower, num_rows: int | None, rows_per_shard: int, say: Callable[[str], None]) -> int:
-    """Returns a batch size that a trial on this process's devices found to be good."""
+def _choose(tower: ImageTower, num_rows: int | None, rows_per_shard: int, say: Callable[[str], None]) -> Measured:
+    """Returns the batch size that a trial on this process's devices found to be good."""
     *others, chosen = probe(tower, num_rows=num_rows, rows_per_unit=rows_per_shard)
     tried = ", ".join(
         f"{one.batch_size}: {one.rate:,.0f}" for one in sorted([*others, chosen], key=lambda m: m.batch_size)
     )
     say(f"batch size {chosen.batch_size}, by trial (images/s at {tried}); --batch-size sets it")
-    return chosen.batch_size
+    return chosen

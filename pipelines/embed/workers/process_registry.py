@@ -143,12 +143,18 @@ class ProcessRegistry:
 
         return self._once("tower", options, load, most=self._num_towers)
 
-    def embedder(self, options: ImageTowerOptions, batch_size: int) -> Embedder:
-        """Returns the embedder: the tower on the devices."""
+    def embedder(self, options: ImageTowerOptions, batch_size: int, tried: Embedder | None = None) -> Embedder:
+        """Returns the embedder: the tower on the devices.
+
+        Args:
+          options: the tower.
+          batch_size: the shape that is compiled.
+          tried: an embedder of the two that a trial has compiled; it is kept instead of a new one.
+        """
 
         def load() -> Embedder:
             tower, started_s = self.tower(options), time.perf_counter()
-            embedder = Embedder(tower, batch_size=batch_size)
+            embedder = tried or Embedder(tower, batch_size=batch_size)
             load_s = self._load_s.pop(options, 0.0) + time.perf_counter() - started_s
             self._loads.append(Load(load_s, sum(parameter.nbytes for parameter in tower.parameters.values())))
             return embedder
