@@ -92,8 +92,7 @@ def bound_heaps() -> None:
     """Keeps glibc from making more than a heap for each core and a few others, unless the user has set a number.
 
     To be called before libraries start their threads. Each work unit is decoded in new threads, which get one heap
-    after the other, up to eight for each core: what earlier images left in them would be memory that grows with the
-    rows.
+    after the other, up to eight for each core: what earlier images left there would be memory that grows with the rows.
     """
     if "MALLOC_ARENA_MAX" in os.environ or "glibc.malloc.arena_max" in os.environ.get("GLIBC_TUNABLES", ""):
         return

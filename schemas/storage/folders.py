@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+from collections.abc import Sequence
 from typing import Protocol
 
 from lit_precompute.schemas.storage.file_systems import local_path
@@ -41,6 +42,10 @@ class Folder(Protocol):
         Raises:
           FileNotFoundError: there is no such file.
         """
+        ...
+
+    def read_many(self, names: Sequence[str]) -> list[bytes | None]:
+        """Returns the bytes of small files, many requested at once; None for each that is not there."""
         ...
 
     def write(self, name: str, data: bytes) -> None:

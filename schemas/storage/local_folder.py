@@ -11,6 +11,7 @@ import fcntl
 import os
 import pathlib
 import shutil
+from collections.abc import Sequence
 
 from lit_precompute.schemas.storage.names import WORK_FOLDER
 from lit_precompute.schemas.storage.publishing import is_unfinished, publish, temporary_beside, write_bytes_atomically
@@ -42,6 +43,15 @@ class LocalFolder:
     def read(self, name: str) -> bytes:
         return (self._path / name).read_bytes()
 
+    def read_many(self, names: Sequence[str]) -> list[bytes | None]:
+        def read(name: str) -> bytes | None:
+            try:
+                return self.read(name)
+            except FileNotFoundError:
+                return None
+
+        return list(map(read, names))
+
     def write(self, name: str, data: bytes) -> None:
         write_bytes_atomically(self._path / name, data)
 
@@ -62,14 +72,11 @@ class LocalFolder:
         root = self._path / name
         found: dict[str, FoundFile] = {}
         for folder, _, files in os.walk(root):
+            within = pathlib.Path(folder).relative_to(root).as_posix()
+            prefix = "" if within == "." else f"{within}/"
             for file in files:
-                path = pathlib.Path(folder, file)
-                if is_unfinished(file):
-                    continue
-                try:
-                    found[path.relative_to(root).as_posix()] = describe_local(path)
-                except FileNotFoundError:
-                    continue  # removed in the meantime
+                if not is_unfinished(file):
+                    found[prefix + file] = describe_local(f"{folder}/{file}")
         return found
 
     def remove(self, *names: str) -> None:

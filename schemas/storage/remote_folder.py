@@ -7,22 +7,25 @@ that takes a second object under a name for its first is refused.
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import errno
 import os
 import pathlib
 import tempfile
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from lit_precompute.schemas.storage.answers import StorageError
 from lit_precompute.schemas.storage.asking import ask, check_bucket, fetch
+from lit_precompute.schemas.storage.drivers import S3_SCHEMES
 from lit_precompute.schemas.storage.publishing import is_unfinished
 from lit_precompute.schemas.storage.reading import FoundFile, describe
 from lit_precompute.schemas.storage.retrying import Patience
 from lit_precompute.schemas.storage.stores import Store, store_of
 
+_READ_AT_ONCE, _READERS = 64, 32
 # Buckets that were seen to refuse a second object under a name, by this process.
 _seen_to_create: set[str] = set()
 
@@ -51,6 +54,28 @@ class RemoteFolder:
 
     def read(self, name: str) -> bytes:
         return self._ask(name, fetch)
+
+    def read_many(self, names: Sequence[str]) -> list[bytes | None]:
+        def attempt(files: Any, path: str) -> dict[str, Any]:
+            if not names or not files.async_impl:
+                return {}
+            more = (
+                {"max_concurrency": 1} if files.protocol == S3_SCHEMES else {}
+            )  # otherwise it asks for the size first
+            paths = {f"{path}/{name}": name for name in names}
+            found = files.cat(list(paths), on_error="return", batch_size=_READ_AT_ONCE, **more)
+            return {paths[each]: data for each, data in found.items() if isinstance(data, bytes) and each in paths}
+
+        def one(name: str) -> bytes | None:
+            try:
+                return found[name] if name in found else self.read(name)
+            except FileNotFoundError:
+                return None
+
+        found = self._ask("", attempt)
+        # Alone is read, patiently, what was not there or met an error; and all that a driver cannot request at once.
+        with concurrent.futures.ThreadPoolExecutor(_READERS) as readers:
+            return list(readers.map(one, names))
 
     def write(self, name: str, data: bytes) -> None:
         def attempt(files: Any, path: str) -> None:

@@ -17,7 +17,7 @@ from lit_precompute.schemas.storage import WORK_FOLDER, Folder
 
 _SHARDS = f"{WORK_FOLDER}/shards"
 # Requests of a store that wait for each other would take hours for a hundred thousand markers.
-_CONNECTIONS = 32
+_CONNECTIONS, _READ_AT_ONCE = 32, 500
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -94,10 +94,11 @@ class Markers:
 
     def read_many(self, shards: Collection[int]) -> Iterator[ShardMarker]:
         """Yields the markers of those shards that are finished, in the order given."""
-        with concurrent.futures.ThreadPoolExecutor(_CONNECTIONS) as readers:
-            for marker in readers.map(self.read, shards):
-                if marker is not None:
-                    yield marker
+        names = list(map(_name, shards))
+        for start in range(0, len(names), _READ_AT_ONCE):
+            for data in self._folder.read_many(names[start : start + _READ_AT_ONCE]):
+                if data is not None:
+                    yield ShardMarker.from_bytes(data)
 
     def remove(self, shards: Collection[int]) -> None:
         """Removes markers, so that their shards are embedded again."""

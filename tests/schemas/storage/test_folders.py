@@ -75,6 +75,23 @@ def test_what_is_written_is_read_found_and_removed(folder):
         folder.read("a/b c.json")
 
 
+def test_many_files_are_read_in_the_order_given(folder):
+    assert folder.read_many([]) == []
+    assert folder.read_many(["nowhere", "there/either"]) == [None, None]
+    for number in range(5):
+        folder.write(f"a/ü+{number}.json", bytes([number]) * number)
+    names = ["a/ü+3.json", "a/none.json", "a/ü+0.json", "a/ü+3.json"]
+    assert folder.read_many(names) == [b"\3\3\3", None, b"", b"\3\3\3"]
+
+
+def test_what_fails_once_among_many_is_read_again(proxy, far):
+    for number in range(3):
+        far.write(f"{number}.json", bytes([number]))
+    proxy.fail(Fault("status 503 SlowDown"))
+    assert far.read_many([f"{number}.json" for number in range(3)]) == [b"\0", b"\1", b"\2"]
+    assert proxy.num_left == 0
+
+
 def test_the_same_bytes_twice_do_no_harm(folder):
     for _ in range(2):
         _upload(folder, b"333", "a")
