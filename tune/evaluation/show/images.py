@@ -4,8 +4,8 @@ The manifest notes the source's path as the job was given it, perhaps relative t
 then the dataset may have moved, alone or together with the source.
 
 Promises: a source is taken from another place than the noted one only if its files have the sizes that the manifest
-notes, or, where its files are folders of images, if these are there; a folder that is given is never left. An image that
-is not found, or cannot be read, is left out, whatever its key and the manifest hold.
+notes, or, where its files are folders of images, if these are there; a folder that is given is never left. An image
+that is not found, or cannot be read, is left out, whatever its key and the manifest hold.
 """
 
 import contextlib
