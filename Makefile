@@ -72,9 +72,10 @@ faults: environment servers
 	$(BIN)/python -m pytest tests/faults --faults-scale 1 --faults-seed $(SEED)
 
 # The peers that benchmarks compare with also have their own environments.
-bench: environment
+bench: environment servers
 	@$(PYTHON) requirements/make_environment.py .venv-oracles requirements/oracles.txt
-	@$(PYTHON) requirements/make_environment.py .venv-bench requirements/bench.txt
+	@$(PYTHON) requirements/make_environment.py .venv-bench requirements/bench.txt --bare requirements/bench-bare.txt \
+		--on .venv-oracles
 	$(BIN)/python -m benchmarks
 
 docs: environment

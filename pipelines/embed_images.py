@@ -18,7 +18,7 @@ import numpy as np
 from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 from apache_beam.pvalue import PCollection, TaggedOutput
 
-from lit_precompute.pipelines.embed.process_registry import PROCESS
+from lit_precompute.pipelines.embed.workers.process_registry import PROCESS
 from lit_precompute.precompute.embedder import Embedder
 from lit_precompute.precompute.embedding import TowerUse, embed_examples
 from lit_precompute.precompute.images.decoding import decode

@@ -37,10 +37,11 @@ class DoesNotFitError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """A batch size and the seconds that one batch took."""
+    """A batch size and the seconds that one batch took, by an embedder that is compiled for it."""
 
     batch_size: int
     seconds: float
+    embedder: Embedder | None = dataclasses.field(default=None, compare=False, repr=False)
 
     @property
     def rate(self) -> float:
@@ -113,15 +114,15 @@ def _memory_in_words(batch_size: int) -> Iterator[None]:
 
 
 def _measure(tower: ImageTower, smallest: int, largest: int) -> Iterator[Measured]:
-    batch_size = smallest
+    batch_size, first = smallest, Embedder(tower, batch_size=smallest)
     while batch_size <= largest:
-        embedder = Embedder(tower, batch_size=batch_size)
+        embedder = first.of_size(batch_size)
         shape = embedder.take_batch().shape
         images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
         try:
             with _memory_in_words(batch_size):
                 np.asarray(embedder.start(images))  # compiles
-                measured = Measured(batch_size, _fastest_s(embedder, images))
+                measured = Measured(batch_size, _fastest_s(embedder, images), embedder)
         except DoesNotFitError:
             if batch_size == smallest:
                 raise

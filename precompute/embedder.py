@@ -9,6 +9,7 @@ as its images; a batch is freed because nothing refers to it.
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -44,6 +45,13 @@ class Embedder:
         self._copies = NamedSharding(mesh, PartitionSpec())
         self._unused: list[np.ndarray] = []
         self._parameters = jax.device_put(dict(tower.parameters), self._copies)
+
+    def of_size(self, batch_size: int) -> Embedder:
+        """Returns an embedder of the same tower for another batch size; both use the same copy of the parameters."""
+        other = copy.copy(self)
+        other.__dict__.pop("_function", None)
+        other.batch_size, other._unused = batch_size, []
+        return other
 
     @property
     def padded_size(self) -> int:

@@ -33,12 +33,12 @@ def complain_about_python():
     return None
 
 
-def digest(requirements, install_project, base=None):
+def digest(requirements, install_project, base=None, bare=None):
     """Returns one hash of what the environment is built from: the files' contents and the Python."""
     # Whatever Python runs this, an environment on another one has that one's.
     python = str((base / "bin" / "python").resolve()) if base else sys.executable
     ingredients = hashlib.sha256(sys.version.encode() + python.encode())
-    paths = [requirements] + ([pathlib.Path("setup.py")] if install_project else [])
+    paths = [requirements] + ([pathlib.Path("setup.py")] if install_project else []) + ([bare] if bare else [])
     if base and (base / MARKER).exists():
         paths.append(base / MARKER)
     for path in paths:
@@ -53,7 +53,7 @@ def see(environment, base):
     (packages / "base.pth").write_text(f"import site; site.addsitedir({str(others)!r})\n")
 
 
-def make(environment, requirements, install_project, base=None):
+def make(environment, requirements, install_project, base=None, bare=None):
     """Builds the environment from scratch."""
     if environment.exists():
         shutil.rmtree(str(environment))
@@ -67,6 +67,8 @@ def make(environment, requirements, install_project, base=None):
     if base:
         see(environment, base)
     subprocess.check_call([*install, "-r", str(requirements)])
+    if bare:
+        subprocess.check_call([*install, "--no-deps", "-r", str(bare)])
     if install_project:
         subprocess.check_call([*install, "--no-deps", "-e", "."])
 
@@ -77,18 +79,19 @@ def main():
     parser.add_argument("environment", type=pathlib.Path)
     parser.add_argument("requirements", type=pathlib.Path)
     parser.add_argument("--install-project", action="store_true", help="also install this project, editable")
+    parser.add_argument("--bare", type=pathlib.Path, metavar="FILE", help="also install these, without dependencies")
     parser.add_argument("--on", type=pathlib.Path, metavar="ENVIRONMENT", help="see the packages of this one, too")
     arguments = parser.parse_args()
     complaint = complain_about_python()
     if complaint:
         sys.exit(complaint)
     marker = arguments.environment / MARKER
-    wanted = digest(arguments.requirements, arguments.install_project, arguments.on)
+    wanted = digest(arguments.requirements, arguments.install_project, arguments.on, arguments.bare)
     if marker.exists() and marker.read_text() == wanted:
         return
     print(f"setting up {arguments.environment} (once; the first time takes some minutes)", flush=True)
     try:
-        make(arguments.environment, arguments.requirements, arguments.install_project, arguments.on)
+        make(arguments.environment, arguments.requirements, arguments.install_project, arguments.on, arguments.bare)
     except subprocess.CalledProcessError as error:
         sys.exit(
             "setting up {} failed: `{}` exited with status {}".format(

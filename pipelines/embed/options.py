@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any, get_args
 
-from lit_precompute.pipelines.embed.failure_limit import FailureLimit
+from lit_precompute.pipelines.embed.workers.failure_limit import FailureLimit
 from lit_precompute.precompute.machine import Device
 from lit_precompute.precompute.options import DecodingOptions, check_count, check_type
 from lit_precompute.precompute.sources.spec import SourceSpec

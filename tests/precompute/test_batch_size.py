@@ -4,6 +4,7 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from lit_precompute.precompute import batch_size
@@ -85,3 +86,19 @@ def test_a_towers_own_error_is_not_taken_for_a_lack_of_memory(tower):
 
     with pytest.raises(TypeError, match="no such thing"):
         probe(dataclasses.replace(tower, apply=broken), num_rows=10)
+
+
+def test_the_chosen_size_comes_with_what_was_compiled_for_it(tower):
+    chosen = probe(tower, num_rows=20)[-1]
+    assert chosen.embedder is not None and chosen.embedder.batch_size == chosen.batch_size
+    assert "_function" in vars(chosen.embedder), "compiled"
+
+
+def test_embedders_of_two_sizes_share_the_parameters_and_give_the_same_embeddings(tower):
+    first = Embedder(tower, batch_size=2)
+    second = first.of_size(3)
+    images = np.random.default_rng(0).integers(0, 256, second.take_batch().shape, np.uint8)
+    batch = first.take_batch()
+    batch[:] = images[: len(batch)]
+    np.testing.assert_allclose(first.start(batch)[:2], second.start(images)[:2], atol=1e-6)
+    assert second._parameters is first._parameters

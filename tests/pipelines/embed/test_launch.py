@@ -8,12 +8,12 @@ import threading
 
 import pytest
 
+from lit_precompute.pipelines.embed.directory.markers import Markers
 from lit_precompute.pipelines.embed.errors import EmbedError
 from lit_precompute.pipelines.embed.following import EmbedStopped
 from lit_precompute.pipelines.embed.launch import Launch
-from lit_precompute.pipelines.embed.markers import Markers
 from lit_precompute.pipelines.embed.options import EmbedOptions
-from lit_precompute.pipelines.embed.process_registry import PROCESS
+from lit_precompute.pipelines.embed.workers.process_registry import PROCESS
 from lit_precompute.precompute.embedding import TowerUse
 from lit_precompute.precompute.options import DecodingOptions
 from lit_precompute.precompute.sources.spec import SourceSpec

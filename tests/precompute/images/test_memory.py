@@ -79,3 +79,33 @@ def test_one_large_file_is_held_at_a_time(tmp_path):
     num_images, num_failures, num_bytes = _decode(small, *large)
     assert (num_images, num_failures) == (4, 0)
     assert num_bytes < (MAX_BYTES_PER_PIXEL + 3) * SIDE**2 + 4 * LARGE_FILE_BYTES
+
+
+# Prints how many heaps glibc has after threads that each needed one, on standard error.
+_HEAPS = """
+import ctypes, threading
+from lit_precompute.precompute.images.libraries import bound_heaps
+
+bound_heaps()
+begin = threading.Barrier(40)
+def allocate():
+    begin.wait()
+    ctypes.CDLL(None).malloc(1000)
+    begin.wait()
+threads = [threading.Thread(target=allocate) for _ in range(40)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+ctypes.CDLL(None).malloc_stats()
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="of glibc")
+def test_threads_share_a_few_heaps():
+    cores = os.cpu_count() or 1
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC", "GLIBC"))}
+    for more, most in (({}, cores + 2), ({"MALLOC_ARENA_MAX": "1"}, 1)):
+        command = [sys.executable, "-c", _HEAPS]
+        result = subprocess.run(command, check=True, capture_output=True, text=True, env=environment | more)
+        assert 1 <= result.stderr.count("Arena ") <= most
