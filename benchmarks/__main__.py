@@ -3,7 +3,19 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("contrastive_loss", "towers", "embed_job", "preparing", "loader", "tune_start")
+BENCHMARKS = (
+    "contrastive_loss",
+    "towers",
+    "decoding",
+    "embed_job",
+    "decode_job",
+    "preparing",
+    "planning",
+    "memory",
+    "first_batch",
+    "loader",
+    "tune_start",
+)
 
 
 def main() -> int:

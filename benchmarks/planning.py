@@ -13,6 +13,7 @@
 import argparse
 import contextlib
 import json
+import logging
 import pathlib
 import resource
 import shutil
@@ -176,6 +177,7 @@ def main() -> int:
     parser.add_argument("--units", type=int, default=NUM_UNITS)
     parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
     asked = parser.parse_args()
+    logging.disable(logging.WARNING)  # of Beam, about clouds
     if asked.child:
         sys.stdout.write(json.dumps(as_child(*asked.child)) + "\n")
         return 0

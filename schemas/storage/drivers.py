@@ -11,6 +11,7 @@ import errno
 import functools
 import inspect
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 from lit_precompute.schemas.storage.answers import StorageError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # slow to import, and not needed for local files
 WEB_SCHEMES = ("https://", "http://")
 GCS_SCHEMES = ("gs", "gcs")
 S3_SCHEMES = ("s3", "s3a")
+_PROXIES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
 _WITHOUT_HADOOP = "Unable to load lib"  # begins pyarrow's list of all the places where it looked for libjvm or libhdfs
 
 
@@ -70,7 +72,7 @@ def _of_gcs(timeout_s: float) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "use_listings_cache": False,
         "requests_timeout": _silence(timeout_s),
-        "session_kwargs": {"trust_env": True},
+        "session_kwargs": {"trust_env": _may_have_proxy()},
         # The store compares what arrived; gcsfs compares what the store says.
         "consistency": "md5",
     }
@@ -79,6 +81,12 @@ def _of_gcs(timeout_s: float) -> dict[str, Any]:
         settings["endpoint_url"] = endpoint if "://" in endpoint else f"http://{endpoint}"
         settings["token"] = "anon"
     return settings
+
+
+def _may_have_proxy() -> bool:
+    """Returns whether requests may have to go through a proxy. Looking for one, aiohttp reads ~/.netrc each time."""
+    # macOS and Windows have settings for the whole system, too.
+    return sys.platform != "linux" or any(name in os.environ for name in _PROXIES)
 
 
 def _of_s3(timeout_s: float) -> dict[str, Any]:
