@@ -24,7 +24,7 @@ import numpy as np
 from benchmarks import images, jobs
 from demo import data
 from lit_precompute.pipelines.embed.options import EmbedOptions
-from lit_precompute.pipelines.embed.process_registry import PROCESS
+from lit_precompute.pipelines.embed.workers.process_registry import PROCESS
 from lit_precompute.precompute.embedder import Embedder
 from lit_precompute.precompute.options import DecodingOptions
 from lit_precompute.precompute.sources.spec import SourceSpec

@@ -17,10 +17,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lit_precompute.pipelines.embed import process_registry
 from lit_precompute.pipelines.embed.launch import Launch
 from lit_precompute.pipelines.embed.options import EmbedOptions
-from lit_precompute.pipelines.embed.process_registry import JobProgress
+from lit_precompute.pipelines.embed.workers import process_registry
+from lit_precompute.pipelines.embed.workers.process_registry import JobProgress
 from lit_precompute.towers.family import Entry, Family, TowerConfig
 from lit_precompute.towers.loading import untrained_tower
 from lit_precompute.towers.options import ImageTowerOptions

@@ -26,9 +26,9 @@ import fsspec
 from PIL import Image
 
 from benchmarks import images
-from lit_precompute.pipelines.embed.job_directory import JobDirectory
+from lit_precompute.pipelines.embed.directory.job_directory import JobDirectory
+from lit_precompute.pipelines.embed.directory.markers import ShardMarker
 from lit_precompute.pipelines.embed.launch import Launch
-from lit_precompute.pipelines.embed.markers import ShardMarker
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.precompute.sources.spec import SourceSpec
 from lit_precompute.schemas import Manifest
@@ -59,9 +59,9 @@ def list_and_plan(source: str, output: str, num_files: int) -> dict[str, float]:
     import apache_beam as beam
 
     from lit_precompute.pipelines.embed import graph
-    from lit_precompute.pipelines.embed.found_source import check_listing, find_source
     from lit_precompute.pipelines.embed.launch_options import LaunchOptions
-    from lit_precompute.pipelines.embed.look import store_listing
+    from lit_precompute.pipelines.embed.planning.found_source import check_listing, find_source
+    from lit_precompute.pipelines.embed.planning.look import store_listing
     from lit_precompute.precompute.sources.webdataset import units  # noqa: F401 -- so that its import counts as one
 
     if source.startswith("memory://"):
@@ -131,7 +131,7 @@ def as_child(what: str, *arguments: str) -> dict[str, float]:
         return list_and_plan(arguments[0], arguments[1], int(arguments[2]))
     # What starting a process costs is another benchmark's.
     import lit_precompute.pipelines.embed.graph
-    import lit_precompute.pipelines.embed.preparing  # noqa: F401
+    import lit_precompute.pipelines.embed.workers.preparing  # noqa: F401
     from lit_precompute.precompute.images.libraries import host_tensorflow
 
     host_tensorflow()

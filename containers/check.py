@@ -20,7 +20,7 @@ MODULES = (
     "s3fs",
     "tensorflow",
     "lit_precompute.commands.embed",
-    "lit_precompute.pipelines.embed.unit",
+    "lit_precompute.pipelines.embed.workers.unit",
     *(["simplejpeg"] if platform.machine() == "x86_64" else []),
 )
 PLUGINS = {"cpu": (), "cuda": ("jax_plugins.xla_cuda12", "jax_cuda12_plugin"), "tpu": ("libtpu",)}

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # they import JAX
     from lit_precompute.pipelines.embed.options import EmbedOptions
-    from lit_precompute.pipelines.embed.progress import EmbedProgress
+    from lit_precompute.pipelines.embed.reporting.progress import EmbedProgress
     from lit_precompute.schemas import Manifest
 
 

@@ -18,13 +18,13 @@ import numpy as np
 from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 from apache_beam.pvalue import PCollection, TaggedOutput
 
-from lit_precompute.pipelines.embed.process_registry import PROCESS
+from lit_precompute.pipelines.embed.workers.process_registry import PROCESS
 from lit_precompute.precompute.embedder import Embedder
 from lit_precompute.precompute.embedding import TowerUse, embed_examples
 from lit_precompute.precompute.images.decoding import decode
 from lit_precompute.precompute.images.preprocessing import prepare
 from lit_precompute.precompute.machine import Device, check_device
-from lit_precompute.precompute.options import DecodingOptions, check_count
+from lit_precompute.precompute.options import DecodingOptions, check_count, check_type
 from lit_precompute.precompute.sources.files import read_image
 from lit_precompute.precompute.sources.source import Example
 from lit_precompute.schemas.storage import open_file
@@ -58,9 +58,11 @@ class EmbedImages(beam.PTransform):
           device: what embeds.
 
         Raises:
+          TypeError: `tower` is a name, say.
           ValueError: the batch size is not positive.
         """
         super().__init__()
+        check_type("tower", tower, ImageTowerOptions, "ImageTowerOptions(name='google/vit-base-patch16-224')")
         check_count("batch_size", batch_size)
         self._batch_size = batch_size
         self._embed = _EmbedBatch(tower, batch_size, decoding or DecodingOptions(), device)

@@ -1,6 +1,7 @@
 """Options of stage 1's own parts; needs no JAX."""
 
 import dataclasses
+import numbers
 import os
 from typing import Literal
 
@@ -46,8 +47,16 @@ class DecodingOptions:
         return max(2, cores or 2)
 
 
+def check_type(name: str, value: object, kind: type, example: str) -> None:
+    """Raises TypeError unless an option is of a type; a program may give a string, where commands make the type."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be {kind.__name__}, such as {example}, got {value!r}")
+
+
 def check_count(flag: str, value: int | None, *, most: int = _MOST) -> None:
     """Raises ValueError unless an option is None or in [1, `most`]; it is named by its flag."""
+    if value is not None and not isinstance(value, numbers.Integral):
+        raise TypeError(f"{flag} must be a whole number, got {value!r}")
     if value is not None and value < 1:
         raise ValueError(f"{flag} must be >= 1, got {value}")
     if value is not None and value > most:

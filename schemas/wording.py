@@ -8,7 +8,7 @@ import shutil
 import tempfile
 
 _NO_ROOM = {errno.ENOSPC: "no space left", errno.EDQUOT: "the quota is used up"}
-_FEW = 20  # less than one in so many is left
+_FEW = 8  # about as many files as a unit writes at once
 # Control characters but for line breaks and tabs, marks that change the direction of text, and halves of characters.
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]|\r(?!\n)"
@@ -71,7 +71,7 @@ def _files_if_used_up(file_system: pathlib.Path) -> int:
     What was half written has been removed by now, so that there may be a little of both, or all of its bytes.
     """
     found = os.statvfs(file_system)
-    are_few = found.f_favail * _FEW < found.f_files
+    are_few = found.f_favail < max(_FEW, found.f_files / 20)
     return found.f_files if are_few and found.f_favail * found.f_blocks < found.f_bavail * found.f_files else 0
 
 

@@ -23,6 +23,8 @@ from lit_precompute.towers.image.vit import published_contrastive, timm
 _PUBLISHED = (bit, convnext, efficientnet, mixer, vit, published_contrastive, timm)
 _ENTRIES: dict[str, Entry] = {}
 _ALIASES: dict[str, str] = {}
+_OWN = "`lit-embed towers` lists them; one of your own is named with its module, my_towers:NAME"
+_ON_PATH = "its folder must be on Python's path"
 # How Hugging Face's own libraries, timm and open_clip spell a repository.
 _HUB_PREFIXES = ("hf://", "hf-hub:", "hf_hub:", "https://huggingface.co/")
 
@@ -79,13 +81,15 @@ def resolve_tower(name: str) -> tuple[str, Entry]:
         try:
             importlib.import_module(module)
         except ModuleNotFoundError as error:
-            raise ValueError(f"tower {module}:{name}: {error}; its folder must be on Python's path") from error
+            how = f"write {module.removesuffix('.py')}:{name}" if module.endswith(".py") else _ON_PATH
+            raise ValueError(f"tower {module}:{name}: {error}; {how}") from error
     name = _ALIASES.get(name, name)
     if name in _ENTRIES:
         return name, _ENTRIES[name]
     known = {**_ALIASES, **dict.fromkeys(_ENTRIES)}
-    near = difflib.get_close_matches(name, known, n=5, cutoff=0.5) or tower_names()
-    raise ValueError(f"unknown tower {name!r}; did you mean one of {', '.join(near)}?")
+    near = difflib.get_close_matches(name, known, n=5, cutoff=0.5)
+    hint = f"did you mean one of {', '.join(near)}?" if near else _OWN
+    raise ValueError(f"unknown tower {name!r}; {hint}")
 
 
 def module_of(name: str) -> str:

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
+from lit_precompute.pipelines.embed.directory.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.job import JobError
-from lit_precompute.pipelines.embed.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.several_towers import outputs_in
 from lit_precompute.pipelines.engines.submission import recorded_job
 from lit_precompute.schemas.storage import absolute

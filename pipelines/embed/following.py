@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from lit_precompute.pipelines.embed.counters import NUM_RETRIED
 from lit_precompute.pipelines.embed.errors import EmbedError, in_words, without_stacks
-from lit_precompute.pipelines.embed.progress import EmbedProgress, Watch
+from lit_precompute.pipelines.embed.reporting.counters import NUM_RETRIED
+from lit_precompute.pipelines.embed.reporting.progress import EmbedProgress, Watch
 from lit_precompute.schemas.storage import num_retried
 
 if TYPE_CHECKING:  # it imports Beam
@@ -21,7 +21,10 @@ class EmbedStopped(Exception):  # noqa: N818 -- requested, so not an error
       is_hanging: whether a unit does not end, in a read for example, and would keep this process from ending.
     """
 
-    is_hanging = False
+    def __init__(self, *, is_hanging: bool):
+        """Says how to resume."""
+        super().__init__("finished shards are kept: run the same command again to resume")
+        self.is_hanging = is_hanging
 
 
 def follow(
@@ -46,7 +49,7 @@ def follow(
       EmbedError: a worker failed, or more rows failed than allowed, or all; finished shards are kept.
       EmbedStopped: `should_stop` returned True.
     """
-    from lit_precompute.pipelines.embed.process_registry import PROCESS, JobProgress
+    from lit_precompute.pipelines.embed.workers.process_registry import PROCESS, JobProgress
 
     progress = JobProgress()
     with PROCESS.launching(output, progress), without_stacks():
@@ -58,6 +61,8 @@ def follow(
             if should_stop() and not progress.is_stop_requested:
                 progress.request_stop()
                 job.cancel()
+            if progress.is_hanging(_STOP_S):
+                raise EmbedStopped(is_hanging=True)
             report(watch.look(progress.num_rows, progress.num_failures, num_retried_here()))
 
         try:
@@ -72,10 +77,11 @@ def follow(
         is_stopped = progress.is_stop_requested
         # Runners do not wait for the other units; a thread at work while the interpreter ends would abort it.
         progress.request_stop()
-        have_ended = progress.wait_for_units(_STOP_S)
-        words = "finished shards are kept: run the same command again to resume"
-        error = EmbedStopped(words) if is_stopped else _in_words(job, output)
-        error.is_hanging = not have_ended
+        is_hanging = not progress.wait_for_units(_STOP_S)
+        if is_stopped:
+            raise EmbedStopped(is_hanging=is_hanging) from job.exception
+        error = _in_words(job, output)
+        error.is_hanging = is_hanging
         raise error from job.exception
 
 

@@ -15,15 +15,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import apache_beam as beam
 from apache_beam.pvalue import AsSingleton, PCollection
 
+from lit_precompute.pipelines.embed.directory.job_directory import JobDirectory
+from lit_precompute.pipelines.embed.directory.results import Result
 from lit_precompute.pipelines.embed.errors import located
-from lit_precompute.pipelines.embed.groups import Group, count_groups, group_units
-from lit_precompute.pipelines.embed.job_directory import JobDirectory
-from lit_precompute.pipelines.embed.keys import DealHashes
 from lit_precompute.pipelines.embed.launch_options import LaunchOptions
-from lit_precompute.pipelines.embed.look import FILES_PER_ELEMENT, FindRepeats, LookIntoFiles, StorePlan
-from lit_precompute.pipelines.embed.publish import Publish
-from lit_precompute.pipelines.embed.results import Result
-from lit_precompute.pipelines.embed.unit import EmbedUnit
+from lit_precompute.pipelines.embed.planning.groups import Group, count_groups, group_units
+from lit_precompute.pipelines.embed.planning.keys import DealHashes
+from lit_precompute.pipelines.embed.planning.look import FILES_PER_ELEMENT, FindRepeats, LookIntoFiles, StorePlan
+from lit_precompute.pipelines.embed.workers.publish import Publish
+from lit_precompute.pipelines.embed.workers.unit import EmbedUnit
 
 # Markers that one worker reads at a time, on many connections.
 _MARKERS_PER_ELEMENT = 500

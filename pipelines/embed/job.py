@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 from lit_precompute.pipelines.embed.options import EmbedOptions
-from lit_precompute.pipelines.embed.plan import Plan
+from lit_precompute.pipelines.embed.planning.plan import Plan
 from lit_precompute.precompute.images.limits import MAX_PIXELS
 from lit_precompute.schemas import TableSchema, TowerCard, embeddings_table, failures_table
 from lit_precompute.schemas.manifest.manifest import FORMAT_VERSION

@@ -12,13 +12,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from lit_precompute.pipelines.embed.following import follow
-from lit_precompute.pipelines.embed.found_source import check_listing, find_source, look_here
 from lit_precompute.pipelines.embed.launch_options import LaunchOptions
 from lit_precompute.pipelines.embed.launched_dataset import LaunchedDataset, find_published, leading
 from lit_precompute.pipelines.embed.options import EmbedOptions
-from lit_precompute.pipelines.embed.plan import Plan
-from lit_precompute.pipelines.embed.progress import EmbedProgress, Watch
+from lit_precompute.pipelines.embed.planning.found_source import check_listing, find_source, look_here
+from lit_precompute.pipelines.embed.planning.plan import Plan
 from lit_precompute.pipelines.embed.reporting.job_report import read_report
+from lit_precompute.pipelines.embed.reporting.progress import EmbedProgress, Watch
 from lit_precompute.precompute.extra import check_embed_extra
 from lit_precompute.schemas import Manifest
 from lit_precompute.schemas.storage import absolute, num_retried
@@ -66,7 +66,7 @@ class Launch:
         try:
             self._prepare(given, beam_flags, on_fetch, on_look, say)
         except Exception:
-            if find_published(given) == published:
+            if find_published(given) <= published:
                 raise
             # Another launcher has published meanwhile, and removed what this one compared with.
             self._prepare(given, beam_flags, on_fetch, on_look, say)
@@ -109,7 +109,7 @@ class Launch:
         from lit_precompute.pipelines.engines import runners
         from lit_precompute.pipelines.engines.submission import checked_flags, requested_accelerator
 
-        runners.check_runner(list(beam_flags))
+        runners.check_runner(beam_flags)
         self._embeds_here = runners.embeds_here(beam_flags)
         tower, *other_towers = (dataset.options.tower.name for dataset in self.datasets)
         options = self.datasets[0].options
@@ -136,7 +136,7 @@ class Launch:
         for dataset in self.datasets:
             find_file(dataset.options.tower.name, dataset.options.tower.weights, progress=on_fetch)
         self._source = look_here(self._source, lead.options, lead.directory, on_look)
-        from lit_precompute.pipelines.embed.process_registry import PROCESS  # imports JAX
+        from lit_precompute.pipelines.embed.workers.process_registry import PROCESS  # imports JAX
 
         assert self._source.plan is not None
         PROCESS.make_room(len(self.datasets))
@@ -229,7 +229,7 @@ class Launch:
     def start(self) -> "RunningJob":
         """Starts the job and returns, at once or when its engine has accepted it; `run` also waits for its end."""
         from lit_precompute.pipelines.embed import graph
-        from lit_precompute.pipelines.embed.look import store_listing
+        from lit_precompute.pipelines.embed.planning.look import store_listing
         from lit_precompute.pipelines.engines import runners, submission
         from lit_precompute.pipelines.engines.notebooks import as_in_a_script
 

@@ -3,7 +3,7 @@
 import dataclasses
 
 from lit_precompute.pipelines.embed.options import EmbedOptions
-from lit_precompute.pipelines.embed.planned_files import PlannedFiles
+from lit_precompute.pipelines.embed.planning.planned_files import PlannedFiles
 from lit_precompute.precompute.sources.source import Source
 
 

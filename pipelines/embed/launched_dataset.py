@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from lit_precompute.pipelines.embed.directory.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.errors import EmbedError
-from lit_precompute.pipelines.embed.found_source import check_source
-from lit_precompute.pipelines.embed.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.options import EmbedOptions
-from lit_precompute.pipelines.embed.plan import Plan
-from lit_precompute.pipelines.embed.progress import count_rows
+from lit_precompute.pipelines.embed.planning.found_source import check_source
+from lit_precompute.pipelines.embed.planning.plan import Plan
+from lit_precompute.pipelines.embed.reporting.progress import count_rows
 from lit_precompute.pipelines.embed.retry import Retry, find_retry, forget_failures
 from lit_precompute.schemas import Manifest, TowerCard
 from lit_precompute.schemas.writing.publishing import check_files
@@ -45,7 +45,7 @@ class LaunchedDataset:
         Raises:
           WeightsError, ValueError: weights or options cannot be used, or the output belongs to another job.
         """
-        from lit_precompute.pipelines.embed import preparing  # imports JAX
+        from lit_precompute.pipelines.embed.workers import preparing  # imports JAX
 
         check_source(self.directory, self.options, plan)
         tower, batch_size = preparing.prepare_here(self.options, self.directory, plan, say)
@@ -131,6 +131,6 @@ def leading(datasets: list[LaunchedDataset]) -> LaunchedDataset:
     return next(with_plan, None) or next(finished, datasets[0])
 
 
-def find_published(options: Sequence[EmbedOptions]) -> list[bool]:
-    """Returns for each output whether its dataset is complete."""
-    return [JobDirectory(each.output).is_published() for each in options]
+def find_published(options: Sequence[EmbedOptions]) -> set[str]:
+    """Returns the outputs whose dataset is complete."""
+    return {each.output for each in options if JobDirectory(each.output).is_published()}

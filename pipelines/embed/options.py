@@ -3,9 +3,9 @@
 import dataclasses
 from typing import Any, get_args
 
-from lit_precompute.pipelines.embed.failure_limit import FailureLimit
+from lit_precompute.pipelines.embed.workers.failure_limit import FailureLimit
 from lit_precompute.precompute.machine import Device
-from lit_precompute.precompute.options import DecodingOptions, check_count
+from lit_precompute.precompute.options import DecodingOptions, check_count, check_type
 from lit_precompute.precompute.sources.spec import SourceSpec
 from lit_precompute.schemas import VectorType
 from lit_precompute.schemas.vectors import VECTOR_TYPES
@@ -51,6 +51,9 @@ class EmbedOptions:
     num_devices: int | None = None
 
     def __post_init__(self):
+        check_type("source", self.source, SourceSpec, "SourceSpec('captions.tsv')")
+        check_type("tower", self.tower, ImageTowerOptions, "ImageTowerOptions(name='google/vit-base-patch16-224')")
+        check_type("decoding", self.decoding, DecodingOptions, "DecodingOptions(decode_workers=8)")
         check_count("--batch-size", self.batch_size)
         check_count("--rows-per-shard", self.rows_per_shard)
         check_count("--limit", self.limit)

@@ -9,13 +9,13 @@ import dataclasses
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from lit_precompute.pipelines.embed.failure_limit import FailureLimit
+from lit_precompute.pipelines.embed.directory.job_directory import JobDirectory
+from lit_precompute.pipelines.embed.directory.markers import ShardMarker
+from lit_precompute.pipelines.embed.directory.withdrawal import published_markers, withdraw
 from lit_precompute.pipelines.embed.job import JobError
-from lit_precompute.pipelines.embed.job_directory import JobDirectory
-from lit_precompute.pipelines.embed.markers import ShardMarker
 from lit_precompute.pipelines.embed.options import EmbedOptions
-from lit_precompute.pipelines.embed.plan import Plan
-from lit_precompute.pipelines.embed.withdrawal import published_markers, withdraw
+from lit_precompute.pipelines.embed.planning.plan import Plan
+from lit_precompute.pipelines.embed.workers.failure_limit import FailureLimit
 from lit_precompute.schemas import Manifest
 from lit_precompute.schemas.wording import counted
 

@@ -10,7 +10,7 @@ import dataclasses
 import re
 from collections.abc import Iterator
 
-from lit_precompute.pipelines.embed.job_directory import JobDirectory
+from lit_precompute.pipelines.embed.directory.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.schemas.storage import MANIFEST_NAME, absolute, list_names, open_folder
 from lit_precompute.towers.options import ImageTowerOptions, OptionsError, read_options

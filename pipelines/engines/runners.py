@@ -38,6 +38,8 @@ _LENT_BY_DEFAULT = {
     "PrismRunner": lambda options: True,
 }
 _OWN_WORKER = "lit-embed-worker"
+# They ask for machines, which nobody sees missing where a job runs in this process.
+_OF_DATAFLOW = ("project", "region", "machine_type", "num_workers", "max_num_workers", "template_location")
 _LOOPBACK = ("localhost", "127.", "[::1]")
 
 
@@ -60,10 +62,19 @@ def check_runner(beam_flags: Sequence[str]) -> None:
     """Checks what Beam checks only when a pipeline is made.
 
     Raises:
+      TypeError: the flags are one string, or a mapping, of which Beam would take nothing.
       ValueError: there is no such runner, a package that it needs is not installed, or it needs other options.
     """
+    if isinstance(beam_flags, str | Mapping):
+        raise TypeError(f"beam_flags must be a list, such as ['--runner=DaskRunner'], got {beam_flags!r}")
     options = _options(beam_flags)
     name = str(options.view_as(StandardOptions).runner)
+    given = options.get_all_options(drop_default=True)
+    if runner_of(beam_flags) is None and (of_dataflow := [flag for flag in _OF_DATAFLOW if flag in given]):
+        raise ValueError(
+            f"--{of_dataflow[0]} asks Dataflow, but without --runner the job runs in this process: give "
+            "--runner=DataflowRunner, or leave it out"
+        )
     try:
         runner = create_runner(name)
     except (ValueError, ImportError, AttributeError) as error:

@@ -21,6 +21,8 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.runners.runner import PipelineResult, PipelineState
 from grpc import FutureTimeoutError, RpcError
 
+from lit_precompute.schemas.wording import one_line
+
 JobState = Literal["pending", "running", "done", "failed", "cancelled", "unknown"]
 ENDED: tuple[JobState, ...] = ("done", "failed", "cancelled")
 
@@ -39,6 +41,13 @@ _STATES: dict[str, JobState] = {
     PipelineState.UPDATED: "cancelled",  # replaced by another job
 }
 _BLOCKING = ("FnApiRunner", "SwitchingDirectRunner", "DirectRunner", "BundleBasedDirectRunner")
+# Runners that start a program, which they download unless it is here: what to give.
+_JAR = "give --{engine}_job_server_jar=FILE, or --runner=PortableRunner --job_endpoint=HOST:8099 (docs/engines.md)"
+_PROGRAMS = {
+    "PrismRunner": "give --prism_location=FILE (docs/engines.md)",
+    "FlinkRunner": _JAR.format(engine="flink"),
+    "SparkRunner": _JAR.format(engine="spark"),
+}
 
 
 class Service(Protocol):
@@ -173,7 +182,7 @@ def start(pipeline: beam.Pipeline, *, service_of: Callable[[Any], Service | None
       service_of: returns the engine's own view of a submitted job from Beam's result.
 
     Raises:
-      ConnectionError: no job server answers.
+      ConnectionError: no job server answers, or a program of the runner cannot be started.
       Exception: whatever else the runner raises if it does not accept the pipeline.
     """
     name = type(pipeline.runner).__name__
@@ -187,6 +196,10 @@ def start(pipeline: beam.Pipeline, *, service_of: Callable[[Any], Service | None
             f"--job_endpoint={portable.job_endpoint}: no job server answers there (--job_server_timeout: "
             f"{portable.job_server_timeout} s)"
         ) from error
+    except (RuntimeError, OSError, ValueError) as error:
+        if (how := _PROGRAMS.get(name)) is None:
+            raise
+        raise ConnectionError(f"--runner={name} cannot start the job: {one_line(str(error))}; {how}") from error
     return RunningJob(name, result, service=service_of(result))
 
 

@@ -9,7 +9,7 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from lit_precompute.pipelines.embed import graph
 from lit_precompute.pipelines.embed.launch_options import LaunchOptions
 from lit_precompute.pipelines.embed.options import EmbedOptions
-from lit_precompute.pipelines.embed.planned_files import PlannedFiles
+from lit_precompute.pipelines.embed.planning.planned_files import PlannedFiles
 from lit_precompute.precompute.sources.source import ListedFile, Source
 
 LIMIT_BYTES = 10_000_000

@@ -122,9 +122,10 @@ def _peek(source: Source, files: Sequence[ListedFile], first_rows: int) -> list[
     """Peeks into the first file, and into others that are spread over the listing."""
     others = [(len(files) - 1) * number // (_MAX_FILES - 1) for number in range(1, _MAX_FILES)]
     counted = _COUNTED_LINES if source.kind == "table" else _COUNTED
-    first = [(files[0], peek_into(source, files[0], first_rows, counted))]
+    is_alone = len(files) == 1
+    first = [(files[0], peek_into(source, files[0], first_rows, counted, is_alone=is_alone))]
     rest = [files[number] for number in dict.fromkeys(others) if number > 0]
-    return first + [(file, peek_into(source, file, 0, counted)) for file in rest]
+    return first + [(file, peek_into(source, file, 0, counted, is_alone=is_alone)) for file in rest]
 
 
 def _basis(files: Sequence[ListedFile], peeked: Sequence[tuple[ListedFile, Peek]], *, is_exact: bool) -> str:

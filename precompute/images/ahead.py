@@ -23,7 +23,8 @@ from lit_precompute.precompute.images.limits import LARGE_FILE_BYTES, MAX_PIXELS
 from lit_precompute.precompute.images.preprocessing import MAX_RESIZED_PIXELS, largest_array, prepare
 from lit_precompute.precompute.images.reading import KeyedRead, LargeFileError
 from lit_precompute.precompute.images.spent import Spent
-from lit_precompute.precompute.images.timed_threads import TimedThreads, Work
+from lit_precompute.precompute.images.timed_threads import TimedThreads
+from lit_precompute.precompute.images.work import Work
 from lit_precompute.towers.preprocessing import JpegDecoding, Preprocessing
 
 # Stages of the work, in the words of the message.

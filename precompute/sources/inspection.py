@@ -113,7 +113,7 @@ def inspect_source(
     files = source.files()
     peeks: list[Peek] = []
     for file in files[:_MAX_FILES]:
-        peeks.append(peek_into(source, file, _SAMPLE_ROWS))
+        peeks.append(peek_into(source, file, _SAMPLE_ROWS, is_alone=len(files) == 1))
         if peeks[-1].fault or sum(len(peek.rows) for peek in peeks) >= _SAMPLE_ROWS:
             break
     sample = [row for peek in peeks for row in peek.rows]
@@ -136,6 +136,8 @@ def inspect_source(
         oddities=(
             *(peek.fault for peek in peeks if peek.fault),
             *suggest_columns(spec.columns, fields, sample, " ".join(peek.fault for peek in peeks)),
+            *(["no rows"] if is_exact and not estimate else []),
+            *_odd_folders(spec.path, recognised.name, sample),
             *_odd_rows(sample, source.on_repeated_keys),
             *_odd_images(rows),
         ),
@@ -172,13 +174,27 @@ def _image(row: Example) -> InspectedImage:
 def _odd_rows(sample: Sequence[Example], on_repeated_keys: str) -> list[str]:
     found: list[str] = []
     of_all = f"of the {counted(len(sample), 'row')} read"
-    if empty := sum(not row.texts and not any(row.named.values()) for row in sample):
+    empty = sum(not row.texts and not any(row.named.values()) for row in sample)
+    if empty and not (empty == len(sample) and all(row.label for row in sample)):  # labels alone are to evaluate with
         found.append(f"rows without a text: {empty:,} {of_all}")
     key, times = next(iter(collections.Counter(row.key for row in sample).most_common(1)), ("", 0))
     if times > 1:
         found.append(f"the key {short(key)} is that of {times:,} rows {of_all}: {on_repeated_keys}")
     notes = collections.Counter(note for row in sample for note in row.notes)
     return found + [f"{note}: {times:,} {of_all}" for note, times in notes.items()]
+
+
+def _odd_folders(path: str, format: str, sample: Sequence[Example]) -> list[str]:
+    """Returns what to do if folders of images without texts are likely to be classes."""
+    folders = [row.key.split("/")[:-1] for row in sample]
+    if format != "folder" or not folders or not all(folders) or any(row.texts or row.label for row in sample):
+        return []
+    if all(len(names) > 1 for names in folders):
+        first = f"{path.rstrip('/')}/{folders[0][0]}"
+        return [
+            f"images in folders, without texts: if these are classes, give {first} with --source-format class-folders"
+        ]
+    return ["images in folders, without texts: if these are classes, give --source-format class-folders"]
 
 
 def _odd_images(rows: Sequence[InspectedRow]) -> list[str]:

@@ -66,7 +66,7 @@ class HasFields(Protocol):
         ...
 
 
-def peek_into(source: Source, file: ListedFile, max_rows: int, max_counted: int = 0) -> Peek:
+def peek_into(source: Source, file: ListedFile, max_rows: int, max_counted: int = 0, *, is_alone: bool = True) -> Peek:
     """Returns the beginning of a file.
 
     Args:
@@ -74,6 +74,7 @@ def peek_into(source: Source, file: ListedFile, max_rows: int, max_counted: int 
       file: the file.
       max_rows: rows to read, at most; 0 if only their number is wanted.
       max_counted: rows to guess the others' number from, if that costs less than reading them.
+      is_alone: whether it has no other files: without rows, a file among others is fine.
 
     Raises:
       StorageError: a server or store does not answer.
@@ -84,7 +85,10 @@ def peek_into(source: Source, file: ListedFile, max_rows: int, max_counted: int 
             return source.peek(file, max_rows, max(max_rows, max_counted))
         if isinstance(source, HasFields):
             fields = source.fields(file)
-        return dataclasses.replace(first_rows(source, source.look(file, max(max_rows, 1)), max_rows), fields=fields)
+        look = source.look(file, max(max_rows, 1))
+        if not look.slices and not is_alone:
+            return Peek(num_rows=0, is_exact=True, fields=fields)
+        return dataclasses.replace(first_rows(source, look, max_rows), fields=fields)
     except SourceError as error:
         return Peek(fields=fields, fault=str(error))
 

@@ -87,7 +87,8 @@ class SourceSpec:
 
     Attributes:
       path: A table (.csv, .tsv, .jsonl), webdataset tars (one, a folder, a pattern like data-{0000..0012}.tar),
-        TFRecord or ArrayRecord files, a folder that TFDS wrote, a folder of images.
+        Parquet, Arrow, TFRecord or ArrayRecord files, a folder that TFDS or Hugging Face's datasets wrote, a folder of
+        images.
       format: Format of the source if its name does not tell: tsv, quoted-tsv, semicolon-csv, webdataset, tfrecord,
         class-folders ...
       columns: Names of the source's columns.

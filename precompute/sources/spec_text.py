@@ -24,7 +24,7 @@ from lit_precompute.precompute.sources.opening import format_names
 from lit_precompute.precompute.sources.source import SourceError
 from lit_precompute.precompute.sources.spec import SourceColumns, SourceSpec
 from lit_precompute.precompute.sources.values import short
-from lit_precompute.schemas.storage import beside, is_url, open_file
+from lit_precompute.schemas.storage import beside, is_url, not_quite_a_url, open_file
 
 _PAIRS = re.compile(r"[\w.-]+=[^&]*(&[\w.-]+=[^&]*)*")
 _NAMED = "named."
@@ -110,6 +110,8 @@ def _split(text: str) -> tuple[str, dict[str, Any]]:
         path = before
     if not path:
         raise SourceError(f"--source {text}: a path is missing")
+    if not os.path.lexists(path) and (meant := not_quite_a_url(path)):
+        raise SourceError(f"--source {text}: {meant}")
     return path, settings
 
 

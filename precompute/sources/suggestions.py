@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from lit_precompute.precompute.sources.source import Example
 from lit_precompute.precompute.sources.spec import SourceColumns
 from lit_precompute.precompute.sources.values import short
+from lit_precompute.schemas.storage import WEB_SCHEMES
 
 _IMAGES = re.compile(
     r"(image|img|picture|photo|file|jpg|png|url)(_?(path|name|url|file))?|(file|img|image)names?", re.I
@@ -18,6 +19,7 @@ _IMAGES = re.compile(
 _TEXTS = re.compile(r"(alt_?text|alt|caption|text|title|description|prompt|sentence|headline|summary)s?(_?\d+)?", re.I)
 _LABELS = re.compile(r"(class|category|target|label)(_?(name|id))?|cls|species", re.I)
 _KEYS = re.compile(r"(\w+_)?(id|uid|uuid|key|hash|sha256|md5)", re.I)
+_NO_IMAGE = re.compile("no column of images|no record has an image")
 _IMAGE_VALUE = re.compile(r".+\.(jpe?g|png|webp|gif|bmp|tiff?)", re.I)
 
 
@@ -36,8 +38,14 @@ def suggest_columns(
     found = {text for row in sample[:1] for text in (*row.texts, row.label)}
     used = _used(columns, fields)
     unused = [name for name, value in fields.items() if name not in used and value not in found]
-    needs_image = columns.image not in fields and repr(columns.image) in faults
-    return list(_suggestions(fields, unused, sample, columns.image if needs_image else None))
+    unused = [name for name in unused if not looks_like_image(name)]  # a row in place of the header
+    needs_image = columns.image not in fields and (repr(columns.image) in faults or _NO_IMAGE.search(faults))
+    return list(_suggestions(fields, unused, sample, needs_image=bool(needs_image)))
+
+
+def looks_like_image(value: str) -> bool:
+    """Returns whether a value is the path or the address of an image, by its looks."""
+    return bool(_IMAGE_VALUE.fullmatch(value)) or value.startswith(WEB_SCHEMES)
 
 
 def _used(columns: SourceColumns, fields: Collection[str]) -> set[str]:
@@ -47,13 +55,13 @@ def _used(columns: SourceColumns, fields: Collection[str]) -> set[str]:
 
 
 def _suggestions(
-    fields: Mapping[str, str], unused: Sequence[str], sample: Sequence[Example], image: str | None
+    fields: Mapping[str, str], unused: Sequence[str], sample: Sequence[Example], *, needs_image: bool
 ) -> Iterator[str]:
-    if image is not None:
-        by_value = [name for name in unused if _IMAGE_VALUE.fullmatch(fields[name])]
+    if needs_image:
+        by_value = [name for name in unused if looks_like_image(fields[name])]
         for name in by_value[:1] or [name for name in unused if _IMAGES.fullmatch(name)][:1]:
             example = f"{short(name)} ({short(fields[name])})"
-            yield f"no column {image!r}: is {example} the image? {_flag('image', name)}"
+            yield f"no images are named: is {example} the image? {_flag('image', name)}"
     texts = [name for name in unused if _TEXTS.fullmatch(name)]
     if texts and not any(row.texts for row in sample):
         name = next((name for name in texts if "caption" in name.lower()), texts[0])

@@ -25,6 +25,7 @@ from lit_precompute.schemas.storage.names import WORK_FOLDER as WORK_FOLDER
 from lit_precompute.schemas.storage.names import DatasetError as DatasetError
 from lit_precompute.schemas.storage.names import beside as beside
 from lit_precompute.schemas.storage.names import is_url as is_url
+from lit_precompute.schemas.storage.names import not_quite_a_url as not_quite_a_url
 from lit_precompute.schemas.storage.names import refuse_url as refuse_url
 from lit_precompute.schemas.storage.paths import absolute as absolute
 from lit_precompute.schemas.storage.publishing import lock_file as lock_file

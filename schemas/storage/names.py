@@ -37,7 +37,7 @@ def refuse_url(what: str, path: str | os.PathLike[str]) -> None:
     refuse_drive(what, os.fspath(path))
     if match := _SCHEME.match(os.fspath(path)):
         scheme = match[1] or match[2]
-        hint = "leave out file://" if scheme == "file" else f"copy the files from or to {scheme}:// yourself"
+        hint = "leave out file://" if scheme == "file" else "only datasets, sources and weights are read in a store"
         raise DatasetError(f"{what} {os.fspath(path)}: must be a local path, got a {scheme}:// address; {hint}")
 
 
@@ -50,10 +50,16 @@ def refuse_drive(what: str, path: str) -> None:
         )
 
 
-def scheme_without_slashes(path: str) -> str:
-    """Returns the scheme of what looks like a URL that lost a slash, such as gs:/bucket; "" for any other path."""
-    match = None if is_url(path) else _SCHEME.match(path)
-    return (match[1] or match[2]) if match else ""
+def not_quite_a_url(path: str) -> str:
+    """Returns what to write instead of what looks like a URL, and is none: gs:/bucket or GS://bucket; "" otherwise."""
+    scheme, is_there, rest = path.partition("://")
+    if is_there:
+        return f"write {scheme.lower()}://{rest}" if _SCHEME.match(path) and scheme != scheme.lower() else ""
+    if (match := _SCHEME.match(path)) is None:
+        return ""
+    scheme = match[1] or match[2]
+    meant = f"{scheme.lower()}://{path[len(scheme) + 1 :].lstrip('/')}"
+    return f"a URL has two slashes after {scheme}:; write {meant}, or ./{path} if this is its name here"
 
 
 def beside(file: str, path: str) -> str:

@@ -7,7 +7,7 @@ import os
 import pathlib
 
 from lit_precompute.schemas.storage.file_systems import local_path
-from lit_precompute.schemas.storage.names import DatasetError, is_url, refuse_drive, scheme_without_slashes
+from lit_precompute.schemas.storage.names import DatasetError, is_url, not_quite_a_url, refuse_drive
 from lit_precompute.schemas.storage.stores import WRITABLE, is_writable
 
 _WITH_BUCKETS = {"gs": "bucket", "gcs": "bucket", "s3": "bucket", "s3a": "bucket", "http": "server", "https": "server"}
@@ -30,12 +30,9 @@ def absolute(path: str | os.PathLike[str], *, what: str = "--output", writing: b
         raise DatasetError(f"{what} {text!r}: must be a path or URL, got an empty one")
     if not is_url(text):
         refuse_drive(what, text)
-        if scheme := scheme_without_slashes(text):
-            meant = f"{scheme}://{text[len(scheme) + 1 :].lstrip('/')}"
-            raise DatasetError(
-                f"{what} {text}: a URL has two slashes after {scheme}:; write {meant}, "
-                f"or ./{text} if this is its name here"
-            )
+    if meant := not_quite_a_url(text):
+        raise DatasetError(f"{what} {text}: {meant}")
+    if not is_url(text):
         return str(pathlib.Path(text).absolute())
     if writing and not is_writable(text):
         kind = "a chained URL" if "::" in text else f"{text.partition('://')[0]}://"

@@ -21,10 +21,12 @@ import signal
 import threading
 import time
 
-from lit_precompute.pipelines.embed import found_source, launch, publish, unit
-from lit_precompute.pipelines.embed.attempts import Attempts
-from lit_precompute.pipelines.embed.job_directory import JobDirectory
-from lit_precompute.pipelines.embed.markers import Markers
+from lit_precompute.pipelines.embed import launch
+from lit_precompute.pipelines.embed.directory.attempts import Attempts
+from lit_precompute.pipelines.embed.directory.job_directory import JobDirectory
+from lit_precompute.pipelines.embed.directory.markers import Markers
+from lit_precompute.pipelines.embed.planning import found_source
+from lit_precompute.pipelines.embed.workers import publish, unit
 from lit_precompute.precompute.images import ahead
 from lit_precompute.precompute.sources.webdataset.units import WebdatasetSource
 from lit_precompute.schemas import ShardWriter

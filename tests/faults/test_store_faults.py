@@ -2,7 +2,7 @@
 
 import pytest
 
-from lit_precompute.pipelines.embed.job_directory import JobDirectory
+from lit_precompute.pipelines.embed.directory.job_directory import JobDirectory
 from lit_precompute.schemas.storage import Patience, asking
 from tests.faults.jobs import NUM_UNITS, content_of, embed, make_source
 from tests.faults.points import seeded
@@ -10,6 +10,7 @@ from tests.pipelines.embed.making import run
 from tests.stores.proxy import Fault, store_proxy
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:.*:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:.*:FutureWarning"),
 ]
@@ -67,7 +68,6 @@ def left(store, tmp_path):
 KINDS = ("status 429", "status 503", "reset", "lost", "cut", "slow 0.2", "half", "hang")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_job_in_a_storm_of_faults_gives_the_same_bytes(store, proxy, launch, left, kind, seed, scaled, counted):
     generator = seeded(seed, "storm", kind, proxy.server.scheme)

@@ -57,3 +57,12 @@ def test_a_hash_that_is_none(digits):
     entry = find_tower("vit_b16")
     with pytest.raises(ValueError, match="8 to 64 hexadecimal digits"):
         Entry(family=FAMILY, config=entry.config, preprocessing=entry.preprocessing, weights_sha256=digits)
+
+
+def test_a_module_in_place_of_a_tower_is_told_how_to_name_one():
+    with pytest.raises(
+        ValueError, match=r"unknown tower '_______'; `lit-embed towers` lists them; one of your own is named"
+    ):
+        resolve_tower("_______")
+    with pytest.raises(ValueError, match=r"tower my_towers\.py:mine: No module named .*; write my_towers:mine$"):
+        resolve_tower("my_towers.py:mine")

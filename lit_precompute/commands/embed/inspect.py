@@ -86,7 +86,7 @@ def _print(found: Inspection, console: rich.console.Console) -> None:
             [
                 ("source", found.path),
                 ("format", f"{found.format} ({found.recognised})"),
-                ("files", f"{counted(found.num_files, 'file')}{size}: {', '.join(found.files)}{more}"),
+                ("files", f"{counted(found.num_files, _noun(found))}{size}: {', '.join(found.files)}{more}"),
                 ("rows", _rows_in_words(found)),
             ]
         )
@@ -101,6 +101,10 @@ def _print(found: Inspection, console: rich.console.Console) -> None:
     console.print("\nnothing looks wrong" if not found.oddities else "\nlook at this")
     for oddity in found.oddities:
         console.print(f"  - {one_line(oddity)}")
+
+
+def _noun(found: Inspection) -> str:
+    return "folder" if found.format in ("folder", "class-folders") else "file"
 
 
 def _rows_in_words(found: Inspection) -> str:

@@ -20,7 +20,7 @@ from lit_precompute.pipelines.embed.errors import EmbedError
 from lit_precompute.pipelines.embed.following import EmbedStopped
 from lit_precompute.pipelines.embed.launch import Launch
 from lit_precompute.pipelines.embed.options import EmbedOptions
-from lit_precompute.pipelines.embed.progress import EmbedProgress
+from lit_precompute.pipelines.embed.reporting.progress import EmbedProgress
 from lit_precompute.pipelines.embed.retry import RetriedRows
 from lit_precompute.pipelines.embed.several_towers import with_each_tower
 from lit_precompute.precompute.sources.spec_text import parse_spec

@@ -10,7 +10,7 @@ from lit_precompute.commands.console import duration, fail, refuse_flags
 from lit_precompute.schemas.wording import counted
 
 if TYPE_CHECKING:  # it imports Beam
-    from lit_precompute.pipelines.embed.status import JobStatus
+    from lit_precompute.pipelines.embed.reporting.status import JobStatus
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Status:
           ValueError: the output cannot be read, or there are unknown flags.
         """
         refuse_flags("lit-embed status", unknown_flags)
-        from lit_precompute.pipelines.embed.status import read_statuses, to_json
+        from lit_precompute.pipelines.embed.reporting.status import read_statuses, to_json
 
         statuses = read_statuses(self.output)
         if self.json:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from lit_precompute.pipelines.embed.markers import ShardMarker
+from lit_precompute.pipelines.embed.directory.markers import ShardMarker
 from lit_precompute.pipelines.embed.reporting.intervals import Span, covered_s, idle_at_the_end_s
 from lit_precompute.pipelines.embed.reporting.unit_report import Machine, UnitReport, UnitSeconds
 from lit_precompute.pipelines.embed.reporting.verdict import Verdict, judge

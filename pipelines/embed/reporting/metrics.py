@@ -2,9 +2,9 @@
 
 from apache_beam.metrics.metric import Metrics
 
-from lit_precompute.pipelines.embed import counters
-from lit_precompute.pipelines.embed.process_registry import Load
+from lit_precompute.pipelines.embed.reporting import counters
 from lit_precompute.pipelines.embed.reporting.unit_report import UnitSeconds
+from lit_precompute.pipelines.embed.workers.process_registry import Load
 from lit_precompute.precompute.timing import EmbedTimes
 from lit_precompute.precompute.tower_batches import EmbeddedBatch
 

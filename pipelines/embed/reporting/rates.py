@@ -7,8 +7,8 @@ sign of life, and the recent rate.
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from lit_precompute.pipelines.embed.attempts import SIGN_EVERY_S, FoundAttempt
-from lit_precompute.pipelines.embed.markers import ShardMarker
+from lit_precompute.pipelines.embed.directory.attempts import SIGN_EVERY_S, FoundAttempt
+from lit_precompute.pipelines.embed.directory.markers import ShardMarker
 from lit_precompute.pipelines.embed.reporting.intervals import Span, rows_between
 
 # What embeds gives a sign each minute; a large upload, a first compilation or a busy store may hold up a few.

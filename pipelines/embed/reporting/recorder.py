@@ -6,14 +6,13 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from lit_precompute.pipelines.embed import counters
-from lit_precompute.pipelines.embed.attempts import SIGN_EVERY_S
-from lit_precompute.pipelines.embed.markers import ShardMarker
-from lit_precompute.pipelines.embed.process_registry import PROCESS
-from lit_precompute.pipelines.embed.reporting import metrics
+from lit_precompute.pipelines.embed.directory.attempts import SIGN_EVERY_S
+from lit_precompute.pipelines.embed.directory.markers import ShardMarker
+from lit_precompute.pipelines.embed.reporting import counters, metrics
 from lit_precompute.pipelines.embed.reporting.unit_report import Machine, UnitReport, UnitSeconds
 from lit_precompute.pipelines.embed.reporting.worker import worker_name
-from lit_precompute.pipelines.embed.worker_dataset import WorkerDataset
+from lit_precompute.pipelines.embed.workers.process_registry import PROCESS
+from lit_precompute.pipelines.embed.workers.worker_dataset import WorkerDataset
 from lit_precompute.precompute.embedding import where_to_decode
 from lit_precompute.precompute.machine import num_devices
 from lit_precompute.precompute.options import DecodingOptions

@@ -39,4 +39,12 @@ def _is_small(kind: pa.DataType) -> bool:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, list):
+        value = [_text(each) for each in value]
+    value = _text(value)
     return value if isinstance(value, str) and len(value) <= 60 else short(value)
+
+
+def _text(value: object) -> object:
+    """Returns a string; Arrow's are read as bytes, since they may be no UTF-8."""
+    return value.decode(errors="replace") if isinstance(value, bytes) else value

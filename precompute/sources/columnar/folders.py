@@ -86,7 +86,8 @@ def _datasets(spec: SourceSpec, opener: Opener) -> Iterator[str]:
     if splits is None:
         saved = _read_json(f"{folder}/state.json", opener).get("_split")
         if wanted and wanted != [saved]:
-            raise SourceError(f"{folder}: --split {spec.split} was asked for, and this is the split {saved!r} alone")
+            what = "a dataset without splits; leave it out" if saved is None else f"the split {saved!r} alone"
+            raise SourceError(f"{folder}: --split {spec.split} was asked for, and this is {what}")
         yield folder
         return
     if not isinstance(splits, list) or not all(isinstance(split, str) and _is_name(split) for split in splits):

@@ -18,6 +18,7 @@ from lit_precompute.precompute.sources.planning import hash_keys
 from lit_precompute.precompute.sources.records.array_records import ArrayRecordFiles
 from lit_precompute.precompute.sources.records.examples import Record, make_example, parse_record, record_key
 from lit_precompute.precompute.sources.records.features import Features, tables_of
+from lit_precompute.precompute.sources.records.fields import shown_features
 from lit_precompute.precompute.sources.records.files import RecordFiles
 from lit_precompute.precompute.sources.records.format import endings_of
 from lit_precompute.precompute.sources.records.tfrecords import TFRecordFiles
@@ -75,6 +76,11 @@ class RecordSource:
         key_feature = self.key_feature(records[0] if records else None)
         there = sorted({name for record in records for name in record.there})
         return dataclasses.replace(look, key_hashes=self.hashes(look, key_feature), findings={"features": there})
+
+    def fields(self, file: ListedFile) -> Mapping[str, str]:
+        """Returns the features of the first record; see `HasFields`."""
+        _, first = self.container.look(file, 1, num_records=None, num_first=1)
+        return shown_features(parse_record(first[0], file.path)) if first else {}
 
     def hashes(self, look: FileLook, key_feature: str | None) -> bytes:
         """Returns the hashes of a file's keys, if they are made of the numbers of its records, and these are known."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from lit_precompute.precompute.sources.source import SourceError
 from lit_precompute.precompute.sources.spec import SourceColumns
+from lit_precompute.precompute.sources.suggestions import looks_like_image
 from lit_precompute.precompute.sources.table.lines import NOT_UTF8, Lines
 from lit_precompute.precompute.sources.table.records import DIALECTS, Dialect, filled_lines, read_fields, read_records
 from lit_precompute.precompute.sources.table.rows import Row, checked_path, no_text
@@ -117,6 +118,11 @@ def read_header(lines: Lines, format: str, columns: SourceColumns) -> DelimitedL
 
     def index(name: str, option: str) -> int:
         if name not in names:
+            if odd := next(filter(looks_like_image, names), None):
+                raise lines.fault(
+                    f"no column {name!r}; the first line must name the columns, and {short(odd)} looks like an image: "
+                    f"put a line of names before it, such as {columns.image}{dialect.delimiter}{columns.text}"
+                )
             raise lines.fault(f"no column {name!r}; there are {listed(names)}; give its name as {option}")
         if names.count(name) > 1:
             raise lines.fault(f"column {name!r} occurs {names.count(name)} times; only {columns.text!r} may repeat")
@@ -158,3 +164,15 @@ def _check_separator(line: str, lines: Lines, format: str, columns: SourceColumn
                 f"no column {columns.image!r}; there are {listed(found)}; the table looks like {other}: "
                 f"read it with --source-format {other}"
             )
+    if DIALECTS[format].delimiter in line:
+        return
+    for other, dialect in DIALECTS.items():
+        if dialect.delimiter in line:
+            raise lines.fault(
+                f"no column {columns.image!r}; the line has no {DIALECTS[format].delimiter!r} but "
+                f"{dialect.delimiter!r}; the table looks like {other}: read it with --source-format {other}"
+            )
+    if "|" in line:
+        raise lines.fault(
+            f"no column {columns.image!r}; the line has '|' between its fields, which is not read: write commas or tabs"
+        )

@@ -30,6 +30,7 @@ FLAGS = {
     "decode-workers": "None",
     "max-pixels": "178956970",
     "max-pixels-in-flight": "178956970",
+    "timeout-per-image": "600.0",
     "max-failures": "None",
     "source-format": "None",
     "image-column": "path",
@@ -44,6 +45,7 @@ FLAGS = {
     "whole-tars": "False",
     "split": "None",
     "limit": "None",
+    "retry-failures": "False",
     "views": "0",
     "device": "auto",
     "num-devices": "None",
@@ -80,9 +82,11 @@ def test_each_flag_reaches_its_option():
     others |= {"sample-name": "last-dot", "key-folders": 2, "split": "train", "limit": 7, "device": "cpu"}
     others |= {"num-devices": 8, "views": 2}
     decoding = {"decode-in": "processes", "decode-workers": 3, "max-pixels": 5000, "max-pixels-in-flight": 9000}
+    decoding |= {"timeout-per-image": 2.5}
     given = tower | {f"{name}-column": value for name, value in columns.items()} | others | decoding
-    switches = ["--gather", "--whole-tars", "--named-text", "title=TITLE", "tags=KEYWORDS"]
-    assert {"source", "tower", "output", "gather", "whole-tars", "named-text", *given} == {*FLAGS}
+    switches = ["--gather", "--whole-tars", "--retry-failures", "--named-text", "title=TITLE", "tags=KEYWORDS"]
+    flags = {"source", "tower", "output", "gather", "whole-tars", "retry-failures", "named-text", *given}
+    assert flags == {*FLAGS}
     found = parse(*(part for flag, value in given.items() for part in (f"--{flag}", value)), *switches)
     assert found == EmbedOptions(
         source=SourceSpec(
@@ -104,12 +108,19 @@ def test_each_flag_reaches_its_option():
             pooling="map",
             compute_type="bfloat16",
         ),
-        decoding=DecodingOptions(decode_in="processes", decode_workers=3, max_pixels=5000, max_pixels_in_flight=9000),
+        decoding=DecodingOptions(
+            decode_in="processes",
+            decode_workers=3,
+            max_pixels=5000,
+            max_pixels_in_flight=9000,
+            timeout_per_image=2.5,
+        ),
         batch_size=8,
         rows_per_shard=9,
         vector_type="int8",
         max_failures="5%",
         limit=7,
+        retry_failures=True,
         device="cpu",
         num_devices=8,
         views=2,
@@ -121,6 +132,8 @@ def test_an_option_that_breaks_a_rule_says_which():
         parse("--text-column", "path")
     with pytest.raises(ValueError, match="--max-pixels must be >= 1, got 0"):
         parse("--max-pixels", "0")
+    with pytest.raises(ValueError, match=r"--timeout-per-image must be a number of seconds above 0, got 0\.0"):
+        parse("--timeout-per-image", "0")
     with pytest.raises(ValueError, match="--max-pixels-in-flight must be >= 1, got -1"):
         parse("--max-pixels-in-flight", "-1")
     with pytest.raises(ValueError, match=r"--max-pixels must be at most 1000000000000, got 10{20}"):

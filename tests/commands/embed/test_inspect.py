@@ -4,12 +4,15 @@ import gzip
 import json
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from tests import browser
 from tests.flaky_server import flaky_server
 from tests.pipelines.embed.making import run
+from tests.precompute.sources.records.written import example, write_tfrecord
 
 
 @pytest.fixture
@@ -149,3 +152,66 @@ def test_the_sheet_shows_images_texts_and_faults(table, monkeypatch, capsys, tmp
 def test_mistakes_are_one_message(table, monkeypatch, capsys, command, message):
     assert run(monkeypatch, "inspect", *command) == 2
     assert message in capsys.readouterr().err
+
+
+def _write_images(folder, names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8)).save(folder / name)
+
+
+def test_folders_are_counted_as_such_and_an_empty_one_is_nothing_odd(tmp_path, monkeypatch, capsys):
+    _write_images(tmp_path, ["0.png", "a/1.png"])
+    for name in ("0.txt", "a/1.txt"):
+        (tmp_path / name).write_text("words")
+    (tmp_path / "b").mkdir()
+    assert run(monkeypatch, "inspect", tmp_path) == 0
+    said = capsys.readouterr().out
+    assert "files   3 folders: " in said and "rows    2 " in said and "nothing looks wrong" in said
+
+
+@pytest.mark.parametrize(
+    ("names", "advice"),
+    [
+        (
+            ["train/cat/0.png", "train/dog/0.png", "val/cat/0.png"],
+            "give {here}/train with --source-format class-folders",
+        ),
+        (["cat/0.png", "cat/1.png", "dog/big/0.png"], "give --source-format class-folders"),
+    ],
+)
+def test_folders_that_may_be_classes_are_told(tmp_path, monkeypatch, capsys, names, advice):
+    _write_images(tmp_path, names)
+    (tmp_path / "README.md").touch()
+    found = _json(monkeypatch, capsys, tmp_path)
+    assert found["format"] == "folder"
+    assert f"if these are classes, {advice.format(here=tmp_path)}" in found["oddities"][0]
+
+
+def test_a_table_without_rows_is_odd(tmp_path, monkeypatch, capsys):
+    (tmp_path / "t.csv").write_text("path,text\n")
+    assert _json(monkeypatch, capsys, tmp_path / "t.csv")["oddities"] == ["no rows"]
+
+
+def test_a_row_in_place_of_the_header_is_not_taken_for_names(tmp_path, monkeypatch, capsys):
+    (tmp_path / "t.csv").write_text("0.png,a dog\n1.png,a cat\n")
+    (fault,) = _json(monkeypatch, capsys, tmp_path / "t.csv")["oddities"]
+    assert "'0.png' looks like an image: put a line of names before it, such as path,text" in fault
+
+
+def test_addresses_without_a_suffix_are_images(tmp_path, monkeypatch, capsys):
+    """As LAION's tables have them."""
+    pq.write_table(pa.table({"URL": ["http://h/0?w=1"], "TEXT": ["a dog"]}), tmp_path / "t.parquet")
+    oddities = _json(monkeypatch, capsys, tmp_path / "t.parquet")["oddities"]
+    assert "no images are named: is 'URL' ('http://h/0?w=1') the image? --image-column URL" in oddities
+
+
+def test_values_of_arrow_and_of_records_are_shown(tmp_path, monkeypatch, capsys):
+    with pa.ipc.new_file(tmp_path / "t.arrow", pa.schema({"img": pa.binary(), "caption": pa.string()})) as writer:
+        writer.write_batch(pa.record_batch({"img": [b"\xff"], "caption": ["ein Wörtchen"]}))
+    assert _json(monkeypatch, capsys, tmp_path / "t.arrow")["fields"] == {"img": "binary", "caption": "ein Wörtchen"}
+    features = {"picture": b"\xff\xd8", "words": ["a dog", "a pet"], "number": 7}
+    write_tfrecord(tmp_path / "t.tfrecord", [example(features)])
+    found = _json(monkeypatch, capsys, tmp_path / "t.tfrecord")
+    assert found["fields"] == {"number": "7", "picture": "2 bytes", "words": "['a dog', 'a pet']"}
+    assert "no images are named: is 'picture' ('2 bytes') the image? --image-column picture" in found["oddities"]

@@ -14,11 +14,11 @@ import pytest
 from PIL import Image
 
 from lit_precompute.embedding import embed
-from lit_precompute.pipelines.embed import found_source
-from lit_precompute.pipelines.embed.job_directory import JobDirectory
-from lit_precompute.pipelines.embed.markers import Markers
+from lit_precompute.pipelines.embed.directory.job_directory import JobDirectory
+from lit_precompute.pipelines.embed.directory.markers import Markers
 from lit_precompute.pipelines.embed.options import EmbedOptions
-from lit_precompute.pipelines.embed.process_registry import ProcessRegistry
+from lit_precompute.pipelines.embed.planning import found_source
+from lit_precompute.pipelines.embed.workers.process_registry import ProcessRegistry
 from lit_precompute.precompute.embedder import Embedder
 from lit_precompute.precompute.images.decoding import decode
 from lit_precompute.precompute.images.preprocessing import prepare

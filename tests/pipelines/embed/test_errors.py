@@ -64,6 +64,12 @@ def test_a_sentence_that_says_all_is_left_as_it_is():
     assert in_words(caught.value, "out") == Cause("2 shards are missing: 3, 5; run again", says_all=True)
 
 
+def test_the_innermost_place_is_named():
+    with pytest.raises(WorkerError, match=r"^rows 1 to 8: a: gone$"), located("unit 0", "out"):  # noqa: SIM117
+        with located("rows 1 to 8", "out"):
+            raise FileNotFoundError(2, "gone", "a")
+
+
 def test_only_beams_stacks_are_kept_off_standard_error(capsys):
     stack = 'Traceback (most recent call last):\n  File "apache_beam/runners/common.py", line 1\nKeyError: 3\n'
     other = stack.replace("apache_beam", "my_tower")

@@ -8,12 +8,12 @@ import threading
 
 import pytest
 
+from lit_precompute.pipelines.embed.directory.markers import Markers
 from lit_precompute.pipelines.embed.errors import EmbedError
 from lit_precompute.pipelines.embed.following import EmbedStopped
 from lit_precompute.pipelines.embed.launch import Launch
-from lit_precompute.pipelines.embed.markers import Markers
 from lit_precompute.pipelines.embed.options import EmbedOptions
-from lit_precompute.pipelines.embed.process_registry import PROCESS
+from lit_precompute.pipelines.embed.workers.process_registry import PROCESS
 from lit_precompute.precompute.embedding import TowerUse
 from lit_precompute.precompute.options import DecodingOptions
 from lit_precompute.precompute.sources.spec import SourceSpec
@@ -198,3 +198,22 @@ def test_a_disk_that_holds_no_more_files_is_told_from_one_without_room(options, 
             Launch(dataclasses.replace(options, output=str(small / "out"))).run()
     finally:
         subprocess.run(["umount", "-l", str(small)], check=True)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"source": "t.csv"}, r"source must be SourceSpec, such as SourceSpec\('captions.tsv'\), got 't.csv'"),
+        ({"tower": "vit_b16"}, "tower must be ImageTowerOptions, such as .*, got 'vit_b16'"),
+        ({"batch_size": "8"}, "--batch-size must be a whole number, got '8'"),
+    ],
+)
+def test_options_of_another_type_are_refused_where_they_are_made(options, changed, message):
+    with pytest.raises(TypeError, match=message):
+        dataclasses.replace(options, **changed)
+
+
+@pytest.mark.parametrize("flags", ["--runner=DaskRunner", {"runner": "DaskRunner"}])
+def test_flags_that_are_no_list_are_refused(options, flags):
+    with pytest.raises(TypeError, match=r"beam_flags must be a list, such as \['--runner=DaskRunner'\], got "):
+        Launch(options, beam_flags=flags)

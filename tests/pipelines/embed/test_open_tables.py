@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 
 from lit_precompute.embedding import embed
-from lit_precompute.pipelines.embed import found_source
 from lit_precompute.pipelines.embed.options import EmbedOptions
+from lit_precompute.pipelines.embed.planning import found_source
 from lit_precompute.precompute.sources.source import Source
 from lit_precompute.precompute.sources.spec import SourceSpec
 from lit_precompute.schemas import ColumnSchema, EmbeddingDataset, TableSchema

@@ -5,10 +5,10 @@ import functools
 
 import pytest
 
-from lit_precompute.pipelines.embed import found_source
 from lit_precompute.pipelines.embed.errors import EmbedError
 from lit_precompute.pipelines.embed.launch import Launch
 from lit_precompute.pipelines.embed.options import EmbedOptions
+from lit_precompute.pipelines.embed.planning import found_source
 from lit_precompute.precompute.options import DecodingOptions
 from lit_precompute.precompute.sources.spec import SourceSpec
 from lit_precompute.schemas.storage import Patience, open_file

@@ -8,13 +8,13 @@ import pytest
 from apache_beam.testing import test_pipeline
 
 from lit_precompute.pipelines.embed import graph
+from lit_precompute.pipelines.embed.directory.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.errors import EmbedError
 from lit_precompute.pipelines.embed.job import JobError
-from lit_precompute.pipelines.embed.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.launch import Launch
 from lit_precompute.pipelines.embed.launch_options import LaunchOptions
-from lit_precompute.pipelines.embed.look import store_listing
 from lit_precompute.pipelines.embed.options import EmbedOptions
+from lit_precompute.pipelines.embed.planning.look import store_listing
 from lit_precompute.precompute.options import DecodingOptions
 from lit_precompute.precompute.sources.opening import make_source
 from lit_precompute.precompute.sources.spec import SourceColumns, SourceSpec

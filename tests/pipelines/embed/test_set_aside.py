@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from lit_precompute.pipelines.embed.attempts import Attempts
-from lit_precompute.pipelines.embed.job_directory import JobDirectory
+from lit_precompute.pipelines.embed.directory.attempts import Attempts
+from lit_precompute.pipelines.embed.directory.job_directory import JobDirectory
 from lit_precompute.schemas.checking.verification import verify
 from lit_precompute.schemas.storage import open_folder
 from tests.pipelines.embed.making import arguments, run, write_source

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lit_precompute.pipelines.embed.job_directory import JobDirectory
+from lit_precompute.pipelines.embed.directory.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.reporting.job_report import read_report
 from lit_precompute.precompute.images import ahead
 from lit_precompute.schemas import EmbeddingDataset
@@ -192,3 +192,22 @@ def test_workers_elsewhere_embed_with_both_towers(source, alone, tmp_path, monke
     assert capfd.readouterr().err == ""
     found = {folder.name.rpartition(f"{module}-")[2]: files_of(folder) for folder in (tmp_path / "out").iterdir()}
     assert found == alone
+
+
+def test_failed_rows_are_attempted_again_in_each_dataset_that_has_them(source, alone, tmp_path, monkeypatch, capsys):
+    """One of them was made when an image was missing; the other is complete, and stays as it is."""
+    image = source.table.parent / "010.png"
+    image.rename(tmp_path / "away.png")
+    try:
+        assert run(monkeypatch, *source.alone(tmp_path / "out" / FOLDER, SECOND, views=1)) == 0
+    finally:
+        (tmp_path / "away.png").rename(image)
+    command = [*source.command(tmp_path / "out", views=1), "--retry-failures"]
+    assert run(monkeypatch, *command) == 0
+    said = capsys.readouterr().out
+    assert f"{SECOND}: attempting 2 failed rows again: 2 shards will be embedded again" in said
+    assert "2 rows attempted again; 1 of them now have embeddings" in said  # bad/missing.png stays missing
+    assert _files(tmp_path / "out") == alone
+    assert run(monkeypatch, *command) == 0
+    assert "1 row attempted again; 0 of them now have embeddings" in capsys.readouterr().out
+    assert _files(tmp_path / "out") == alone

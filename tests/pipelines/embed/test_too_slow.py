@@ -6,12 +6,19 @@ import sys
 
 import pytest
 
+from lit_precompute.pipelines.embed import following
+from lit_precompute.pipelines.embed.following import EmbedStopped
+from lit_precompute.pipelines.embed.launch import Launch
+from lit_precompute.pipelines.embed.options import EmbedOptions
+from lit_precompute.precompute.options import DecodingOptions
+from lit_precompute.precompute.sources.spec import SourceSpec
 from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.towers.options import ImageTowerOptions
 from tests.flaky_server import flaky_server
 from tests.pipelines.embed.making import arguments, draw_image, run, write_source
 from tests.pipelines.embed.test_kill import ROOT
 from tests.schemas.making import files_of
-from tests.towers.tiny_tower import write_weights
+from tests.towers.tiny_tower import NAME, register_tiny_tower, write_weights
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*:DeprecationWarning"),
@@ -40,6 +47,29 @@ def test_a_server_that_never_answers_for_one_image(tmp_path, monkeypatch, capsys
         assert run(monkeypatch, *command, "--retry-failures") == 0
         assert "1 row attempted again; 1 of them now have embeddings" in capsys.readouterr().out
         assert files_of(tmp_path / "out") == files_of(tmp_path / "alone")
+
+
+def test_a_stop_while_a_read_hangs(tmp_path, monkeypatch):
+    """The command ends the process in this case, instead of waiting for what does not end."""
+    table = write_source(tmp_path / "source", 20, bad=False)
+    (tmp_path / "source/010.png").unlink()
+    os.mkfifo(tmp_path / "source/010.png")
+    monkeypatch.setattr(following, "_STOP_S", 1.0)
+    options = EmbedOptions(
+        source=SourceSpec(str(table)),
+        tower=ImageTowerOptions(name=NAME, weights=write_weights(tmp_path / "weights.npz")),
+        output=str(tmp_path / "out"),
+        batch_size=4,
+        rows_per_shard=8,
+        decoding=DecodingOptions(decode_in="threads", decode_workers=2),
+    )
+    register_tiny_tower()
+    done = tmp_path / "out/_work/shards/00000.json"
+    with pytest.raises(EmbedStopped, match="run the same command again to resume") as caught:
+        Launch(options).run(should_stop=done.exists)
+    assert caught.value.is_hanging
+    with (tmp_path / "source/010.png").open("wb") as pipe:  # which lets the read end
+        pipe.write(draw_image(10))
 
 
 _PROGRAM = """

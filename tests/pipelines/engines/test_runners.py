@@ -104,6 +104,8 @@ def test_a_local_path_is_refused_where_workers_do_not_share_the_disk():
         (["--runner=no.such.Runner"], "--runner=no.such.Runner: No module named 'no'"),
         ([*ENDPOINT, "--environment_type=PROCESS"], "--runner=PortableRunner: .*process_command"),
         (["--runner=PortableRunner"], "--runner=PortableRunner needs the job server's address"),
+        (["--region=us-central1"], "--region asks Dataflow, but without --runner the job runs in this process"),
+        (["--max_num_workers", "50"], "--max_num_workers asks Dataflow.* give --runner=DataflowRunner, or leave it"),
     ],
 )
 def test_a_runner_that_cannot_run_is_refused(flags, message):

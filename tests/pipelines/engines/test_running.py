@@ -89,3 +89,28 @@ def test_an_interrupt_leaves_the_wait_and_the_job_goes_on(tmp_path):
 def test_a_job_server_that_does_not_answer_is_an_error_at_once(tmp_path):
     with pytest.raises(ConnectionError, match=r"--job_endpoint=127\.0\.0\.1:9: no job server answers there"):
         started([*PORTABLE[:1], "--job_endpoint=127.0.0.1:9", "--job_server_timeout=1"], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (
+            ["--runner=PrismRunner", "--prism_location={here}/prism"],
+            r"--runner=PrismRunner cannot start the job: .*/prism.*; give --prism_location=FILE",
+        ),
+        (
+            ["--runner=FlinkRunner", "--flink_job_server_jar={here}/server.jar"],
+            r"--runner=FlinkRunner cannot start the job: .*'java'; give --flink_job_server_jar=FILE, or --runner=Port",
+        ),
+        (
+            ["--runner=SparkRunner", "--spark_job_server_jar={here}/server.jar"],
+            r"--runner=SparkRunner cannot start the job: .*'java'; give --spark_job_server_jar=FILE, or --runner=Port",
+        ),
+    ],
+)
+def test_a_job_server_that_cannot_be_started_is_one_sentence_with_what_to_give(tmp_path, monkeypatch, flags, message):
+    """There is no Java, nor anything else, on the path."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "server.jar").touch()
+    with pytest.raises(ConnectionError, match=message):
+        started([flag.format(here=tmp_path) for flag in flags], tmp_path)

@@ -169,3 +169,16 @@ def test_every_value_can_be_written(text, key, gather):
     settings = {name: "true" if value is True else quoted(value) for name, value in settings_of(spec).items()}
     query = "&".join(f"{name}={value}" for name, value in settings.items())
     assert parse_spec(f"a.csv?{query}") == spec
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"), [("gs:/b/t.csv", "write gs://b/t.csv"), ("GS://b/t.csv", "write gs://b/t.csv")]
+)
+def test_a_url_that_lost_a_slash_is_refused_with_what_to_write(tmp_path, monkeypatch, text, meant):
+    with pytest.raises(SourceError, match=f"--source {text}: .*{meant}"):
+        parse_spec(text)
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / text
+    path.parent.mkdir(parents=True)
+    path.touch()
+    assert text.startswith("GS") or parse_spec(text) == SourceSpec(text)  # it is there

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from lit_precompute.schemas.storage import DatasetError, beside, refuse_url
+from lit_precompute.schemas.storage import DatasetError, beside, not_quite_a_url, refuse_url
 
 
 def test_paths_beside_a_file():
@@ -32,6 +32,19 @@ def test_paths_beside_a_file():
 def test_a_url_is_refused_where_only_a_path_can_be(path, scheme):
     with pytest.raises(DatasetError, match=rf"--output .*: must be a local path, got a {re.escape(scheme)}:// address"):
         refuse_url("--output", path)
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("gs:/b/a", "a URL has two slashes after gs:; write gs://b/a, or ./gs:/b/a if this is its name here"),
+        ("S3:b", "a URL has two slashes after S3:; write s3://b, or ./S3:b if this is its name here"),
+        ("GS://b/a", "write gs://b/a"),
+        *((path, "") for path in ("gs://b/a", "gs", "a:b", "./gs:/b", "12:30.csv", "https://h/a?b=GS://c")),
+    ],
+)
+def test_what_is_not_quite_a_url_is_told_with_what_to_write(path, meant):
+    assert not_quite_a_url(path) == meant
 
 
 def test_a_file_url_is_refused_with_the_way_out():

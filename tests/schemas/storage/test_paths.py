@@ -45,6 +45,7 @@ def test_what_is_only_read_may_be_anywhere():
             "--output gs:/b/a: a URL has two slashes after gs:; write gs://b/a, or ./gs:/b/a if this is its name",
         ),
         ("s3:b", "--output s3:b: a URL has two slashes after s3:; write s3://b, or ./s3:b if this is its name here"),
+        ("GS://b/o", "--output GS://b/o: write gs://b/o"),
         ("C:\\o", r"--output C:\o: must be a path of this machine, got the drive C: of Windows"),
         ("gs://", "--output gs://: names no bucket; write gs://BUCKET/..."),
         ("s3:///a", "--output s3:///a: names no bucket; write s3://BUCKET/..."),

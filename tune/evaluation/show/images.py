@@ -4,13 +4,14 @@ The manifest notes the source's path as the job was given it, perhaps relative t
 then the dataset may have moved, alone or together with the source.
 
 Promises: a source is taken from another place than the noted one only if its files have the sizes that the manifest
-notes; a folder that is given is never left. An image that is not found, or cannot be read, is left out, whatever its
-key and the manifest hold.
+notes, or, where its files are folders of images, if these are there; a folder that is given is never left. An image
+that is not found, or cannot be read, is left out, whatever its key and the manifest hold.
 """
 
 import contextlib
 import os
 import pathlib
+import stat
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -69,9 +70,15 @@ def _has_same_files(info: NotedSource, head: str, new_head: str) -> bool:
     if not info.files or not all(file.path.startswith(head) for file in info.files):
         return False
     with contextlib.suppress(OSError, ValueError):  # no such file, a folder that may not be read, no path at all
-        sizes = [pathlib.Path(new_head + file.path.removeprefix(head)).stat().st_size for file in info.files]
-        return sizes == [file.bytes for file in info.files]
+        return all(
+            _is_as_noted(pathlib.Path(new_head + file.path.removeprefix(head)), file.bytes) for file in info.files
+        )
     return False
+
+
+def _is_as_noted(path: pathlib.Path, num_bytes: int) -> bool:
+    found = path.stat()
+    return num_bytes == (0 if stat.S_ISDIR(found.st_mode) else found.st_size)
 
 
 def _read_folder(folder: pathlib.Path, keys: set[str]) -> Iterator[tuple[str, bytes]]:

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from lit_precompute.pipelines.embed.job_directory import JobDirectory
+from lit_precompute.pipelines.embed.directory.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.reporting import verdict
 from lit_precompute.pipelines.embed.reporting.job_report import read_report
 from lit_precompute.precompute.embedder import Embedder

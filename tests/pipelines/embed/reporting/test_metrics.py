@@ -8,11 +8,11 @@ import pytest
 from apache_beam.metrics.metric import MetricsFilter
 from apache_beam.ml.inference.base import RunInference
 
-from lit_precompute.pipelines.embed import counters
 from lit_precompute.pipelines.embed.launch import Launch
 from lit_precompute.pipelines.embed.options import EmbedOptions
-from lit_precompute.pipelines.embed.process_registry import PROCESS
+from lit_precompute.pipelines.embed.reporting import counters
 from lit_precompute.pipelines.embed.reporting.job_report import read_report
+from lit_precompute.pipelines.embed.workers.process_registry import PROCESS
 from lit_precompute.pipelines.embed_images import JaxTowerHandler
 from lit_precompute.precompute.options import DecodingOptions
 from lit_precompute.precompute.sources.spec import SourceSpec

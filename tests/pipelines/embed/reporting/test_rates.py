@@ -2,8 +2,8 @@
 
 import pytest
 
-from lit_precompute.pipelines.embed.attempts import FoundAttempt
-from lit_precompute.pipelines.embed.markers import ShardMarker
+from lit_precompute.pipelines.embed.directory.attempts import FoundAttempt
+from lit_precompute.pipelines.embed.directory.markers import ShardMarker
 from lit_precompute.pipelines.embed.reporting.rates import ALIVE_S, measure
 from lit_precompute.pipelines.embed.reporting.unit_report import Machine, UnitReport, UnitSeconds
 from lit_precompute.schemas import Environment, ShardInfo

@@ -203,3 +203,40 @@ def test_messages_stay_short_whatever_the_header_contains(read):
     ) as caught:
         read("a" * 200_000 + ",x" * 10_000 + "\n")
     assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "message"),
+    [
+        (
+            "open_clip.csv",
+            "filepath\ttitle",
+            r"the line has no ',' but '\\t'; the table looks like tsv: read it with --so",
+        ),
+        (
+            "euro.csv",
+            "datei;titel",
+            "the line has no ',' but ';'; the table looks like semicolon-csv: read it with --so",
+        ),
+        (
+            "commas.tsv",
+            "file,title",
+            r"the line has no '\\t' but ','; the table looks like csv: read it with --source-for",
+        ),
+        (
+            "flickr30k.csv",
+            "image|comment_number|comment",
+            r"the line has '\|' between its fields, which is not read: write",
+        ),
+        (
+            "list.csv",
+            "1.jpg",
+            "the first line must name the columns, and '1.jpg' looks like an image: put a line of na",
+        ),
+        ("cc3m.tsv", "a dog\thttp://h/1", r"names before it, such as path\ttext$"),
+    ],
+)
+def test_a_header_that_is_none_is_told_from_one_with_other_names(tmp_path, name, header, message):
+    (tmp_path / name).write_text(f"{header}\n")
+    with pytest.raises(SourceError, match=rf"line 1: no column 'path'; .*{message}"):
+        look(tmp_path / name)

@@ -55,6 +55,16 @@ def test_patterns_and_folders_of_tars_are_found(tmp_path, path):
     assert find_source(info, tmp_path / "out") is None
 
 
+def test_a_folder_of_images_is_found_by_its_folders(tmp_path):
+    for name in ("cat", "dog"):
+        put(tmp_path / f"data/{name}/1.png")
+    folders = [SourceFile(path=f"data/{name}", bytes=0) for name in ("cat", "dog")]
+    info = SourceInfo(kind="class-folders", path="data", files=folders, options={})
+    assert find_source(info, tmp_path / "out") == f"{tmp_path}/data"
+    (tmp_path / "data/dog").rename(tmp_path / "data/cow")
+    assert find_source(info, tmp_path / "out") is None
+
+
 def test_another_file_of_that_name_is_not_the_source(tmp_path, monkeypatch):
     """Neither around the dataset nor, if the true one is there, in the working folder."""
     put(tmp_path / "data/t.tsv", "something else")
