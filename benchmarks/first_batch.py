@@ -86,7 +86,8 @@ def run(arguments: list[str], began_s: float) -> dict[str, float]:
 
         jax.devices()
     with clock.part(PARTS[2]):
-        from lit_precompute.pipelines.embed import graph, preparing, process_registry
+        from lit_precompute.pipelines.embed import graph
+        from lit_precompute.pipelines.embed.workers import preparing, process_registry
 
         assert graph
     with clock.part(PARTS[3]):

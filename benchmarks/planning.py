@@ -129,9 +129,12 @@ def as_child(what: str, *arguments: str) -> dict[str, float]:
     """Measures one of the two."""
     if what == "list":
         return list_and_plan(arguments[0], arguments[1], int(arguments[2]))
+    # What starting a process costs is another benchmark's.
     import lit_precompute.pipelines.embed.graph
-    import lit_precompute.pipelines.embed.workers.preparing  # noqa: F401 -- a launcher of long jobs does not count its imports
+    import lit_precompute.pipelines.embed.workers.preparing  # noqa: F401
+    from lit_precompute.precompute.images.libraries import host_tensorflow
 
+    host_tensorflow()
     return resume(arguments[0], arguments[1], pathlib.Path(arguments[2]))
 
 
