@@ -1,7 +1,5 @@
 """Whole jobs on a store that fails, source and output: the same bytes, or a sentence and then the same bytes."""
 
-import re
-
 import pytest
 
 from lit_precompute.pipelines.embed.directory.job_directory import JobDirectory
@@ -78,9 +76,7 @@ def test_a_job_in_a_storm_of_faults_gives_the_same_bytes(store, proxy, launch, l
         proxy.storm(Fault(kind, method), 0.02 if kind == "hang" else _SHARE, generator)
         status, said = launch(f"{kind}-{number}".replace(" ", "-"))
         num_faults = proxy.heal()
-        if status:  # all attempts at one request met a fault, which happens in thousands of them
-            assert re.search(r"after \d+ attempts .* Finished shards are kept: run the same command again", said), said
-            assert launch(f"{kind}-{number}".replace(" ", "-"))[0] == 0
+        assert status == 0, said
         assert left(f"{kind}-{number}".replace(" ", "-")) == store[3]
         assert num_faults
         counted[f"faults of kind {kind.split(' ')[0]} {kind.split(' ')[1] if 'status' in kind else ''}"] += num_faults
