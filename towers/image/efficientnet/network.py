@@ -27,7 +27,9 @@ def apply(
     config: EfficientNetConfig, parameters: Parameters, images: Float32[Array, "n h w 3"]
 ) -> Float32[Array, "n {config.output_width}"]:
     """Returns embeddings of images in the tower's value range."""
-    layers = {name.rpartition("/")[0] for name in parameters}
+    layers = sorted(
+        {name.rpartition("/")[0] for name in parameters}
+    )  # one order: else no program is found in JAX's cache
     folded = {layer: _folded(parameters, layer, jnp.dtype(config.compute_type)) for layer in layers}
     return in_parts(lambda part: _features(config, folded, part), images, _IMAGES_AT_A_TIME)
 
