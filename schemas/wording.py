@@ -56,7 +56,9 @@ def is_full_disk(error: BaseException | None) -> bool:
 
     A library's own error contains the system's words.
     """
-    while error is not None:
+    seen = set[int]()
+    while error is not None and id(error) not in seen:  # two errors may name each other: a cause, and what it followed
+        seen.add(id(error))
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
             return True
         if any(os.strerror(number) in str(error) for number in _NO_ROOM):

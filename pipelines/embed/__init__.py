@@ -1,1 +1,1 @@
-"""The embedding job: its graph, the work of one unit, and the output directory from which a job resumes."""
+"""The embedding job: what launches it, and its graph."""

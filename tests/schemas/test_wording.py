@@ -8,7 +8,7 @@ import types
 
 import pytest
 
-from lit_precompute.schemas.wording import counted, os_error_in_words, visible
+from lit_precompute.schemas.wording import counted, is_full_disk, os_error_in_words, visible
 
 
 @pytest.mark.parametrize(("number", "words"), [(0, "0 rows"), (1, "1 row"), (1024, "1,024 rows")])
@@ -85,3 +85,12 @@ def test_a_disk_without_room_for_another_file_says_so(tmp_path, monkeypatch, fre
     if not is_of_files:
         what = f"no space left on the file system at {mounted} (0.1 MB in all)"
     assert os_error_in_words(full) == f"{what}, writing {tmp_path}/a"
+
+
+def test_a_full_disk_is_found_behind_other_errors_which_may_name_each_other():
+    """As drivers leave them that raise the error of another thread again."""
+    first, second = OSError("refused"), ValueError("not so")
+    first.__cause__, second.__context__ = second, first
+    assert not is_full_disk(first)
+    second.__cause__ = OSError(errno.ENOSPC, "No space left on device")
+    assert is_full_disk(first)

@@ -255,13 +255,18 @@ def test_no_unit_reads_the_marker_of_another(tmp_path, monkeypatch, source):
     for unit in (1, 4):
         (tmp_path / f"out/_work/shards/{unit:05d}.json").unlink()
     reads = collections.Counter()
-    read = Markers.read
+    read, read_many = Markers.read, Markers.read_many
 
     def count(self, shard):
         reads[shard] += 1
         return read(self, shard)
 
+    def count_many(self, shards):
+        reads.update(shards)
+        return read_many(self, shards)
+
     monkeypatch.setattr(Markers, "read", count)
+    monkeypatch.setattr(Markers, "read_many", count_many)
     assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 0
     first = {0: 1}  # whether all rows had failed
     assert reads == collections.Counter(dict.fromkeys(range(6), 1)) + collections.Counter(first)

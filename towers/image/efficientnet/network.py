@@ -27,9 +27,8 @@ def apply(
     config: EfficientNetConfig, parameters: Parameters, images: Float32[Array, "n h w 3"]
 ) -> Float32[Array, "n {config.output_width}"]:
     """Returns embeddings of images in the tower's value range."""
-    layers = sorted(
-        {name.rpartition("/")[0] for name in parameters}
-    )  # one order: else no program is found in JAX's cache
+    # In one order, or the program would differ between processes and never be found in JAX's persistent cache.
+    layers = sorted({name.rpartition("/")[0] for name in parameters})
     folded = {layer: _folded(parameters, layer, jnp.dtype(config.compute_type)) for layer in layers}
     return in_parts(lambda part: _features(config, folded, part), images, _IMAGES_AT_A_TIME)
 
