@@ -8,6 +8,10 @@ import numpy as np
 from PIL import Image
 
 from lit_precompute.commands import embed as command_line
+from lit_precompute.pipelines.embed.options import EmbedOptions
+from lit_precompute.precompute.options import DecodingOptions
+from lit_precompute.precompute.sources.spec import SourceSpec
+from lit_precompute.towers.options import ImageTowerOptions
 from tests.towers.tiny_tower import NAME, register_tiny_tower, write_weights
 
 BAD = {
@@ -76,3 +80,16 @@ def run(monkeypatch, *command):
     except SystemExit as end:
         return end.code
     return 0
+
+
+def tiny_options(tmp_path):
+    """Returns options of a small job with the tests' tiny tower, whose source and weights are written."""
+    register_tiny_tower()
+    return EmbedOptions(
+        source=SourceSpec(str(write_source(tmp_path / "source"))),
+        tower=ImageTowerOptions(name=NAME, weights=write_weights(tmp_path / "weights.npz")),
+        output=str(tmp_path / "out"),
+        batch_size=4,
+        rows_per_shard=8,
+        decoding=DecodingOptions(decode_in="threads", decode_workers=2),
+    )

@@ -10,17 +10,12 @@ import pytest
 from lit_precompute.pipelines.embed.directory.markers import Markers
 from lit_precompute.pipelines.embed.errors import EmbedError
 from lit_precompute.pipelines.embed.launch import Launch
-from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.embed.planning.planned_files import PlannedFiles, version_of
 from lit_precompute.pipelines.embed.workers.publish import Publish
-from lit_precompute.precompute.options import DecodingOptions
 from lit_precompute.precompute.sources.source import SourceError
-from lit_precompute.precompute.sources.spec import SourceSpec
-from lit_precompute.towers.options import ImageTowerOptions
-from tests.pipelines.embed.making import write_source
+from tests.pipelines.embed.making import tiny_options
 from tests.precompute.sources.webdataset.tars import write_tar
 from tests.schemas.making import files_of
-from tests.towers.tiny_tower import NAME, register_tiny_tower, write_weights
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*:DeprecationWarning"),
@@ -30,15 +25,7 @@ pytestmark = [
 
 @pytest.fixture
 def options(tmp_path):
-    register_tiny_tower()
-    return EmbedOptions(
-        source=SourceSpec(str(write_source(tmp_path / "source"))),
-        tower=ImageTowerOptions(name=NAME, weights=write_weights(tmp_path / "weights.npz")),
-        output=str(tmp_path / "out"),
-        batch_size=4,
-        rows_per_shard=8,
-        decoding=DecodingOptions(decode_in="threads", decode_workers=2),
-    )
+    return tiny_options(tmp_path)
 
 
 def _rewrite(path: str | pathlib.Path, old: bytes, new: bytes) -> None:
