@@ -428,9 +428,10 @@ def test_killed_again_and_again_ends_in_the_same_bits(dataset_path, unbroken, tm
 def test_an_interrupt_saves_and_says_how_to_resume(dataset_path, unbroken, tmp_path):
     """No checkpoint is due before the end: the one it resumes from was saved because of the signal."""
     output, saved = tmp_path / "run", 0
+    rarely = dataclasses.replace(EXECUTION, checkpoint_every_steps=1000)
     for number, lines in ((signal.SIGINT, 2), (signal.SIGTERM, 9)):
-        process = start(dataset_path, output, "--checkpoint-every-steps", "1000")
-        assert kill_when(process, lambda lines=lines: lines_in(output) >= lines, number)
+        process = start(dataset_path, output, execution=rarely)
+        assert kill_when(process, lambda lines=lines: lines_in(output) >= lines, number), finish(process)
         status, text, errors = finish(process)
         assert status == 130
         assert "Traceback" not in errors
