@@ -68,11 +68,21 @@ def test_eight_devices_share_each_batch_and_write_what_one_device_writes(tmp_pat
     assert _shards(tmp_path / "8") == _shards(tmp_path / "1")
 
 
-def test_a_second_process_is_refused_and_one_with_devices_of_its_own_is_not(tmp_path, source, monkeypatch):
-    """This process has four of eight GPUs; the others are embedded on, with a batch size by trial."""
+@pytest.fixture
+def four_gpus_taken(tmp_path, monkeypatch):
+    """This process has four of eight GPUs until the test ends."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("lit_precompute.precompute.device_locks._held", held := {})
     take("gpu", ["4", "5", "6", "7"])
+    yield
+    for file in held.values():
+        file.close()
+
+
+@pytest.mark.usefixtures("four_gpus_taken")
+def test_a_second_process_is_refused_and_one_with_devices_of_its_own_is_not(tmp_path, source):
+    """The other four are embedded on, with a batch size by trial."""
     command = arguments(source, tmp_path / "out")
     place = command.index("--batch-size")
     del command[place : place + 2]
