@@ -1,6 +1,7 @@
 """What the answers of a server or a store mean, mostly by real ones of a server of this machine."""
 
 import ftplib
+import functools
 import ssl
 
 import pytest
@@ -117,14 +118,15 @@ def test_a_malformed_url_is_about_this_file(url):
 
 
 @pytest.mark.parametrize(
-    ("url", "words"),
+    ("address", "words"),
     [
-        (f"{dead_address()}/a", "Connection refused"),
-        (f"{dead_address('ftp')}/a", "Connection refused"),
-        ("http://no-such-host.invalid/a", ".*"),
+        (dead_address, "Connection refused"),
+        (functools.partial(dead_address, "ftp"), "Connection refused"),
+        (lambda: "http://no-such-host.invalid", ".*"),
     ],
 )
-def test_a_dead_server_is_named(url, words):
+def test_a_dead_server_is_named(address, words):
+    url = f"{address()}/a"
     with pytest.raises(StorageError, match=rf"^{url}: {words}, after 3 attempts in \d s$"):
         _read(url)
     pattern = url.replace("/a", "/*.tar")
