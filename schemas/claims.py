@@ -8,13 +8,14 @@ import dataclasses
 import json
 import os
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lit_precompute.schemas.json_files import JsonFileError, parse_json_object
 from lit_precompute.schemas.storage import Folder, is_url, list_names
 
 _MAX_NAMED = 8
+_NOTHING: Mapping[str, Any] = {}
 
 
 class ClaimError(ValueError):
@@ -34,6 +35,7 @@ class Claim:
       advice_another: what to do if it belongs to another.
       advice_damaged: what to do if the note is damaged.
       flags: what the user knows values of the note by, where that differs from their dotted names.
+      consequences: values that follow from another one, as for `differences`.
     """
 
     folder: Folder
@@ -44,6 +46,7 @@ class Claim:
     advice_another: str
     advice_damaged: str
     flags: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    consequences: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
 
     def create(self, description: Mapping[str, Any]) -> None:
         """Writes the note unless there is one: of several at once the first stays."""
@@ -68,7 +71,7 @@ class Claim:
 
     def refuse_another(self, found: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
         """Raises ClaimError if the request differs from what the folder was found to belong to."""
-        words = list(differences(found, asked, self.flags).values())
+        words = list(differences(found, asked, self.flags, self.consequences).values())
         if words:
             more = f"; and {len(words) - _MAX_NAMED} more" if len(words) > _MAX_NAMED else ""
             raise ClaimError(
@@ -107,16 +110,44 @@ def place_in_the_way(folder: Folder) -> pathlib.Path | None:
 
 
 def differences(
-    found: Mapping[str, Any], asked: Mapping[str, Any], flags: Mapping[str, str] | None = None
+    found: Mapping[str, Any],
+    asked: Mapping[str, Any],
+    flags: Mapping[str, str] = _NOTHING,
+    consequences: Mapping[str, Sequence[str]] = _NOTHING,
 ) -> dict[str, str]:
-    """Returns, by dotted name, `name is V there, W was requested` for each value that differs; `flags` rename."""
-    flags = flags or {}
+    """Returns, by dotted name, `name is V there, W was requested` for each value that differs.
+
+    Args:
+      found: what is there.
+      asked: what was requested.
+      flags: names to use instead of dotted ones, of values or of all that begins with `name.`.
+      consequences: by name, the names of what follows from it and is not worth a word if it differs as well. A name
+        that ends in a dot stands for all that begins with it.
+    """
     there, requested = dict(_flatten(found)), dict(_flatten(asked))
+    names = [name for name in sorted({*there, *requested}) if there.get(name) != requested.get(name)]
     return {
-        name: f"{flags.get(name, name)} is {_short(there.get(name))} there, {_short(requested.get(name))} was requested"
-        for name in sorted({*there, *requested})
-        if there.get(name) != requested.get(name)
+        name: f"{_flag(name, flags)} is {_short(there.get(name))} there, {_short(requested.get(name))} was requested"
+        for name in names
+        if not any(_follows(name, cause, consequences) for cause in names)
     }
+
+
+def _flag(name: str, flags: Mapping[str, str]) -> str:
+    if name in flags:
+        return flags[name]
+    parent = next((parent for parent in flags if name.startswith(f"{parent}.")), None)
+    return name if parent is None else f"{flags[parent]} {name.removeprefix(f'{parent}.')}"
+
+
+def _follows(name: str, cause: str, consequences: Mapping[str, Sequence[str]]) -> bool:
+    """Returns whether a value follows from another one."""
+    follow = (each for named, names in consequences.items() if _covers(named, cause) for each in names)
+    return name != cause and any(_covers(each, name) for each in follow)
+
+
+def _covers(named: str, name: str) -> bool:
+    return name.startswith(named) if named.endswith(".") else name == named
 
 
 def _encoded(description: Mapping[str, Any]) -> bytes:

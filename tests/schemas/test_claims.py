@@ -131,6 +131,23 @@ def test_equal_descriptions_do_not_differ():
     }
 
 
+def test_what_follows_from_a_difference_is_not_named():
+    follows = {"name": ("width", "hash"), "size": ("crop.",), "crop.": ("hash",)}
+    found = {"name": "a", "width": 1, "size": 2, "crop": {"kind": "none", "share": 1.0}, "hash": "x"}
+    tower = found | {"name": "b", "width": 9, "hash": "y"}
+    assert list(differences(found, tower, consequences=follows)) == ["name"]
+    size = found | {"size": 3, "crop": {"kind": "central", "share": 0.5}, "hash": "y"}
+    assert list(differences(found, size, consequences=follows)) == ["size"]
+    crop = found | {"crop": {"kind": "central", "share": 0.5}, "hash": "y"}
+    assert list(differences(found, crop, consequences=follows)) == ["crop.kind", "crop.share"]
+    assert list(differences(found, found | {"hash": "y", "width": 9}, consequences=follows)) == ["hash", "width"]
+
+
+def test_parts_of_a_flags_value_are_named_after_the_flag():
+    found = differences({"named": {"title": "T"}}, {"named": {"title": "U"}}, {"named": "--named-text"})
+    assert list(found.values()) == ["--named-text title is 'T' there, 'U' was requested"]
+
+
 def test_what_is_in_the_way_of_a_folder(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     assert place_in_the_way(open_folder(tmp_path / "file/deeper/out")) == tmp_path / "file"

@@ -18,20 +18,26 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from lit_precompute.pipelines.embed.directory.job_note import ADVICE, FLAGS, check_note, with_views, without_batch_size
+from lit_precompute.pipelines.embed.directory.job_note import (
+    ADVICE,
+    check_note,
+    claim_of,
+    with_views,
+    without_batch_size,
+)
 from lit_precompute.pipelines.embed.directory.markers import Markers, ShardMarker
 from lit_precompute.pipelines.embed.directory.publishing import publish_shards
 from lit_precompute.pipelines.embed.job import Job, specification
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.embed.planning.plan import Plan, name_of
 from lit_precompute.schemas import Manifest, SourceInfo, TowerCard
-from lit_precompute.schemas.claims import Claim, ClaimError, place_in_the_way
+from lit_precompute.schemas.claims import ClaimError, place_in_the_way
 from lit_precompute.schemas.manifest.manifest import FORMAT_VERSION
 from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, open_folder
 from lit_precompute.schemas.wording import is_full_disk
 
 _LAUNCHES = f"{WORK_FOLDER}/launches"
-_NOTE, _STOP = f"{WORK_FOLDER}/job.json", f"{WORK_FOLDER}/stop"
+_STOP = f"{WORK_FOLDER}/stop"
 _TOWER, _BATCH_SIZE = f"{WORK_FOLDER}/tower.json", f"{WORK_FOLDER}/batch-size.json"
 
 
@@ -42,16 +48,7 @@ class JobDirectory:
         """Takes the path or URL; creates nothing yet."""
         self.folder = open_folder(output)
         self.markers = Markers(self.folder)
-        self._claim = Claim(
-            folder=self.folder,
-            note=_NOTE,
-            kind="job",
-            own_prefix=WORK_FOLDER,
-            advice_foreign="give an empty --output",
-            advice_another="Give these values again to resume it, or choose another --output",
-            advice_damaged=ADVICE,
-            flags=FLAGS,
-        )
+        self._claim = claim_of(self.folder)
         # Like the specification of a finished job, it never changes while it is there.
         self._note: dict[str, Any] | None = None
         self._finished: dict[str, Any] | None = None
@@ -137,7 +134,7 @@ class JobDirectory:
                 note = self._claim.read()
             except FileNotFoundError:
                 return None
-            check_note(self.folder.join(_NOTE), note)
+            check_note(self.folder.join(self._claim.note), note)
             self._note = note
         return self._note
 

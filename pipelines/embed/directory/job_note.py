@@ -4,23 +4,65 @@ from collections.abc import Mapping
 from typing import Any
 
 from lit_precompute.schemas import SourceInfo
-from lit_precompute.schemas.claims import ClaimError
+from lit_precompute.schemas.claims import Claim, ClaimError
 from lit_precompute.schemas.json_files import faults_of
+from lit_precompute.schemas.storage import WORK_FOLDER, Folder
 
 ADVICE = "choose another --output"
 # What users give the parts of a specification by.
-FLAGS = {
+_FLAGS = {
     "options.vector_type": "--dtype",
     **{f"options.{name.replace('-', '_')}": f"--{name}" for name in ("batch-size", "max-pixels", "rows-per-shard")},
     "options.limit": "--limit",
     "options.views": "--views",
     "source.options.format": "--source-format",
-    "source.options.sample_name": "--sample-name",
+    **{
+        f"source.options.{name.replace('-', '_')}": f"--{name}"
+        for name in ("gather", "key-folders", "sample-name", "split")
+    },
     **{f"source.options.columns.{name}": f"--{name}-column" for name in ("image", "text", "texts", "label", "key")},
     "source.options.columns.named": "--named-text",
     "tower.name": "--tower",
     "tower.pooling": "--pooling",
+    "tower.architecture.resolution": "--resolution",
+    "tower.architecture.compute_type": "--compute-type",
+    "tower.preprocessing.resize": "the resize of images (--resize)",
+    "tower.weights_sha256": "the SHA-256 of the weights (--weights)",
 }
+# What follows from a value that a user gives, and says nothing more to them.
+_CONSEQUENCES = {
+    "tower.name": ("tower.",),
+    "tower.pooling": (
+        "tower.architecture.pooling",
+        "tower.weights_sha256",  # of the parameters that this pooling needs
+        "tower.num_parameters",
+        "tower.output_width",
+    ),
+    "tower.architecture.resolution": (
+        "tower.preprocessing.size",
+        "tower.preprocessing.resize_size",
+        "tower.num_parameters",
+    ),
+    "tower.preprocessing.resize": ("tower.preprocessing.resize_size", "tower.preprocessing.crop"),
+    "tower.": ("tower.fingerprint",),
+    "source.kind": ("source.options.",),
+    "source.options.format": ("source.options.quotes",),
+}
+
+
+def claim_of(folder: Folder) -> Claim:
+    """Returns the claim of an output by the job that the note in it describes."""
+    return Claim(
+        folder=folder,
+        note=f"{WORK_FOLDER}/job.json",
+        kind="job",
+        own_prefix=WORK_FOLDER,
+        advice_foreign="give an empty --output",
+        advice_another="Give these values again to resume it, or choose another --output",
+        advice_damaged=ADVICE,
+        flags=_FLAGS,
+        consequences=_CONSEQUENCES,
+    )
 
 
 def with_views(part: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,6 +32,8 @@ from lit_precompute.towers.loading import load_tower
 from lit_precompute.towers.options import ImageTowerOptions
 from lit_precompute.towers.registry import find_tower, register, register_alias, tower_names
 from tests.pipelines.embed.making import BAD, arguments, draw_image, run, write_source
+from tests.pipelines.embed.second_tower import NAME as SECOND
+from tests.pipelines.embed.second_tower import write_second_weights
 from tests.schemas.making import files_of
 from tests.towers.tiny_tower import NAME, register_tiny_tower, write_weights
 
@@ -203,11 +205,18 @@ def test_another_tower_source_or_option_is_refused_with_both_values(tmp_path, mo
     before = files_of(output)
     other_source = write_source(tmp_path / "other", 10)
     other_weights = write_weights(tmp_path / "other.npz", seed=1)
+    second_weights = write_second_weights(tmp_path / "second.npz")
     changes = {
         "--dtype is 'float16' there, 'float32' was requested": arguments(source, output, dtype="float32"),
         "--rows-per-shard is 8 there, 9 was requested": arguments(source, output, rows_per_shard=9),
         "--max-pixels is None there, 999 was requested": arguments(source, output, max_pixels=999),
-        "tower.weights_sha256 is": arguments(source, output, other_weights),
+        "job: the SHA-256 of the weights (--weights) is": arguments(source, output, other_weights),
+        "job: --compute-type is 'float32' there, 'bfloat16' was requested. Give": arguments(
+            source, output, compute_type="bfloat16"
+        ),
+        f"job: --tower is '{NAME}' there, '{SECOND}' was requested. Give": arguments(
+            source, output, second_weights, tower=SECOND
+        ),
         f"the content of {other_source} differs from that of {source}, with which": arguments(other_source, output),
     }
     for message, command in changes.items():
