@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import rich.console
 import tyro
 
-from lit_precompute.commands.console import duration, fail, refuse_flags
+from lit_precompute.commands.console import duration, refuse_flags
 from lit_precompute.schemas.wording import counted
 
 if TYPE_CHECKING:  # it imports Beam
@@ -28,10 +28,10 @@ class Status:
     """Print JSON for programs."""
 
     def run(self, console: rich.console.Console, unknown_flags: list[str]) -> None:
-        """Prints the status; exits with 1 if there is no job.
+        """Prints the status.
 
         Raises:
-          ValueError: the output cannot be read, or there are unknown flags.
+          ValueError: there is no job, the output cannot be read, or there are unknown flags.
         """
         refuse_flags("lit-embed status", unknown_flags)
         from lit_precompute.pipelines.embed.reporting.status import read_statuses, to_json
@@ -39,9 +39,9 @@ class Status:
         statuses = read_statuses(self.output)
         if self.json:
             console.out(to_json(statuses))
-        elif statuses[0].state == "none":
-            fail(f"{statuses[0].output}: no job has begun here; check the path", status=1)
-        else:
+        if statuses[0].state == "none":
+            raise ValueError(f"{statuses[0].output}: no job has begun here; check the path")
+        if not self.json:
             console.print("\n".join(map(describe, statuses)), highlight=False)
 
 

@@ -54,8 +54,9 @@ def test_a_unit_that_was_killed_three_times_is_set_aside_and_everything_else_is_
 
 def test_the_status_of_a_job_before_while_and_after(tmp_path, monkeypatch, source, capsys):
     output = tmp_path / "out"
-    assert run(monkeypatch, "status", output) == 1
-    assert f"{output}: no job has begun here" in capsys.readouterr().err
+    for command in (["status"], ["status", "--json"], ["cancel"]):
+        assert run(monkeypatch, *command, output) == 2
+        assert f"{output}: no job has begun here; check the path" in capsys.readouterr().err
     publish = JobDirectory.publish
     monkeypatch.setattr(JobDirectory, "publish", _not_yet)
     assert run(monkeypatch, *arguments(source, output)) == 1

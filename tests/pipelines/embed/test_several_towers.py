@@ -140,7 +140,7 @@ def test_status_and_cancel_show_and_stop_all(source, tmp_path, monkeypatch, caps
     capsys.readouterr()
     assert run(monkeypatch, "cancel", output) == 2
     assert "all jobs here are finished" in capsys.readouterr().err
-    assert run(monkeypatch, "status", tmp_path) == 1
+    assert run(monkeypatch, "status", tmp_path) == 2
     assert "no job has begun here" in capsys.readouterr().err
 
 
