@@ -17,6 +17,7 @@ import rich.text
 from lit_precompute.commands.arguments import stray_words
 from lit_precompute.commands.pipes import end_quietly, is_output_closed
 from lit_precompute.precompute.extra import EMBED_MODULES, needs_embed_extra
+from lit_precompute.schemas.storage import telling_of_retries
 from lit_precompute.schemas.wording import is_full_disk, one_line, os_error_in_words, visible
 
 _DEBUG = "--debug"
@@ -70,10 +71,11 @@ def fail(message: object, status: int = 2, *, with_traceback: bool = False) -> N
 def errors_as_messages() -> Iterator[None]:
     """Turns wrong input (a tower, source, option, dataset, model or file) into one message and exit status 2.
 
-    The same goes for a missing extra.
+    The same goes for a missing extra. Says on standard error when a server is asked again and again.
     """
     try:
-        yield
+        with telling_of_retries(make_console(stderr=True).print):
+            yield
     except ModuleNotFoundError as error:
         if error.name not in EMBED_MODULES:
             raise

@@ -48,4 +48,5 @@ from lit_precompute.schemas.storage.retrying import DEFAULT_PATIENCE as DEFAULT_
 from lit_precompute.schemas.storage.retrying import Patience as Patience
 from lit_precompute.schemas.storage.retrying import count_retried as count_retried
 from lit_precompute.schemas.storage.retrying import num_retried as num_retried
+from lit_precompute.schemas.storage.retrying import telling_of_retries as telling_of_retries
 from lit_precompute.schemas.storage.retrying import with_patience as with_patience

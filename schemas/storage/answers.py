@@ -13,15 +13,25 @@ import errno
 import ftplib
 import http
 import os
+import socket
 import ssl
 from typing import Any
 
-from lit_precompute.schemas.storage.object_stores import Kind, is_forbidden, kind_in_store, s3_cause, words_in_store
+from lit_precompute.schemas.storage.object_stores import (
+    Kind,
+    is_forbidden,
+    kind_in_store,
+    s3_cause,
+    what_to_do,
+    words_in_store,
+)
 
 _MISSING = {404, 410}
 # About the moment, not the file: a slow request, one that came too early, too many of them.
 _LATER = {408, 425, 429}
 _PROXY_REFUSES = 407
+# Not EAI_AGAIN: that is a name server which does not answer.
+_UNKNOWN_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
 _UNKNOWN_CLASSES = 600  # and above: no status of HTTP
 _FTP_MISSING = "550"
 _OF_STATUS = "ClientResponseError"  # aiohttp's
@@ -47,11 +57,19 @@ class StorageError(OSError):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Answer:
-    """The meaning of an error: its kind, in words, and for "later" how long the server asks to wait."""
+    """The meaning of an error.
+
+    Attributes:
+      kind: what to do about it.
+      words: what happened.
+      wait_s: for "later", how long the server asks to wait.
+      is_unknown_host: whether the server's name is not known, which seldom passes: it is misspelt.
+    """
 
     kind: Kind
     words: str
     wait_s: float = 0.0
+    is_unknown_host: bool = False
 
     def as_error(self, url: str) -> OSError:
         """Returns the error to raise, whatever the file system."""
@@ -64,8 +82,9 @@ class Answer:
 
 def answer_of(error: Exception) -> Answer:
     """Returns the meaning of whatever a file system raised."""
+    is_unknown_host = _is_unknown_host(error)
     error = _decisive(error)
-    words, status = in_words(error), http_status(error)
+    words, status = in_words(error) + what_to_do(error), http_status(error)
     if status is not None:
         kind = kind_in_store(error) or _kind_of_status(status, error)
         if kind == "missing" and words_in_store(error):
@@ -76,7 +95,7 @@ def answer_of(error: Exception) -> Answer:
         words = "there is no such file"
     elif kind == "refused" and isinstance(error, ValueError) and not _is_bad_redirect(error):
         words = f"not a usable URL ({words})"
-    return Answer(kind=kind, words=words)
+    return Answer(kind=kind, words=words, is_unknown_host=is_unknown_host)
 
 
 def _kind_of(error: Exception) -> Kind:
@@ -163,6 +182,15 @@ def _kind_of_status(status: int, error: Exception) -> Kind:
     if status == _PROXY_REFUSES or type(error).__name__ == "ClientHttpProxyError":
         return "never"  # the proxy's answer, not the server's
     return "missing" if status in _MISSING else "refused"
+
+
+def _is_unknown_host(error: BaseException | None) -> bool:
+    """Returns whether an error comes from a name that no name server knows."""
+    while error is not None:
+        if isinstance(error, socket.gaierror):
+            return error.errno in _UNKNOWN_NAME
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _is_unreadable(error: BaseException | None) -> bool:

@@ -37,6 +37,30 @@ _S3_CODES: dict[str, Kind] = {
         "never",
     ),
 }
+_OF_CREDENTIALS = {code for code, kind in _S3_CODES.items() if kind == "never"} - {
+    "NoSuchBucket",
+    "RequestTimeTooSkewed",
+}
+# botocore's errors before any request, by name.
+_WITHOUT_CREDENTIALS = {
+    "CredentialRetrievalError",
+    "LoginTokenLoadError",
+    "NoAuthTokenError",
+    "NoCredentialsError",
+    "PartialCredentialsError",
+    "ProfileNotFound",
+    "SSOTokenLoadError",
+    "TokenRetrievalError",
+    "UnauthorizedSSOTokenError",
+}
+_FOR_S3 = (
+    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN, if they are temporary), or run `aws "
+    "configure` (AWS_PROFILE names another profile); FSSPEC_S3_ANON=true reads a public bucket without credentials"
+)
+_FOR_GCS = (
+    "run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to the path of a service "
+    "account's key; without credentials only public buckets can be read"
+)
 # botocore's, google-auth's and httpx's, by name: they are not ours to import. botocore's are not OSErrors.
 _CONNECTION_NAMES = {"ConnectionError", "HTTPClientError", "TransportError"}
 
@@ -51,14 +75,20 @@ def kind_in_store(error: Exception) -> Kind | None:
     """Returns the kind of an error that only a store raises; None for any other."""
     if code := _s3_code(error):
         return _S3_CODES.get(code)
-    if type(error).__module__.startswith("gcsfs"):
-        if type(error).__name__ == "ChecksumError":
-            return "later"
-        if str(getattr(error, "code", "")) == "401":
-            return "never"
+    if _is_of_gcs(error) and type(error).__name__ == "ChecksumError":
+        return "later"
+    if _is_unauthorized(error):
+        return "never"
     if any(one.__name__ in _CONNECTION_NAMES for one in type(error).__mro__):
         return "later"
     return None
+
+
+def what_to_do(error: BaseException) -> str:
+    """Returns what to do about an error of credentials, after a semicolon; "" for any other."""
+    if _s3_code(error) in _OF_CREDENTIALS or type(error).__name__ in _WITHOUT_CREDENTIALS:
+        return f"; {_FOR_S3}"
+    return f"; {_FOR_GCS}" if _is_unauthorized(error) else ""
 
 
 def is_forbidden(error: BaseException | None) -> bool:
@@ -70,6 +100,15 @@ def words_in_store(error: BaseException) -> str:
     """Returns the store's word for an S3 error, such as " (ExpiredToken)"; "" for any other."""
     code = _s3_code(error)
     return f" ({code})" if code and not code.isdecimal() else ""
+
+
+def _is_unauthorized(error: BaseException) -> bool:
+    """Returns whether GCS wants credentials, or others."""
+    return _is_of_gcs(error) and str(getattr(error, "code", "")) == "401"
+
+
+def _is_of_gcs(error: BaseException) -> bool:
+    return type(error).__module__.startswith("gcsfs")
 
 
 def _s3_code(error: BaseException) -> str:

@@ -6,19 +6,25 @@ it was tried. The reads that needed more than one attempt are counted, in each p
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import itertools
+import math
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from lit_precompute.schemas.storage.answers import Answer, StorageError, answer_of
 
 Result = TypeVar("Result")
 
+# At a server whose name is not known; a name server may overlook a name for a moment.
+_ATTEMPTS_AT_UNKNOWN_HOST = 3
+# After what passes at once, nothing is said; and not of each of the many reads that fail together.
+_SAID_FROM_ATTEMPT, _SAID_EVERY_S = 2, 5.0
 # Of the disk that a file is copied to, not of the server.
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 
@@ -83,16 +89,47 @@ def with_patience(url: str, attempt: Callable[[], Result], patience: Patience = 
             pause_s = patience.pause_s(number, answer.wait_s)
             passed_s = patience.clock() - started_s
             is_late = passed_s + pause_s > patience.max_total_s
-            if number == patience.max_attempts or (is_late and number > 1):
+            max_attempts = patience.max_attempts
+            if answer.is_unknown_host:
+                max_attempts = min(max_attempts, _ATTEMPTS_AT_UNKNOWN_HOST)
+            if number >= max_attempts or (is_late and number > 1):
                 words = f"{answer.words}, after {number} attempts in {passed_s:.0f} s"
+                words += "; check the server's name, and this machine's network" if answer.is_unknown_host else ""
                 raise Answer(kind="later", words=words).as_error(url) from error
             if number == 1:
                 count_retried(1)
+            if number >= _SAID_FROM_ATTEMPT:
+                line = f"{url}: {answer.words}; attempt {number + 1} of {max_attempts} in {pause_s:.0f} s"
+                _say(line, patience.clock())
         patience.sleep(pause_s)
     raise AssertionError("the last attempt returns or raises")
 
 
 _lock = threading.Lock()
+_listener: Callable[[str], None] | None = None
+_last_said_s = -math.inf
+
+
+@contextlib.contextmanager
+def telling_of_retries(say: Callable[[str], None]) -> Iterator[None]:
+    """Calls `say` in this process with a line, now and then, when a read is tried again and again."""
+    global _listener, _last_said_s  # noqa: PLW0603 -- reads in all threads tell of it
+    before, _listener, _last_said_s = _listener, say, -math.inf
+    try:
+        yield
+    finally:
+        _listener = before
+
+
+def _say(line: str, now_s: float) -> None:
+    global _last_said_s  # noqa: PLW0603
+    with _lock:
+        if _listener is None or now_s - _last_said_s < _SAID_EVERY_S:
+            return
+        _last_said_s = now_s
+        _listener(line)
+
+
 _num_retried = 0
 
 

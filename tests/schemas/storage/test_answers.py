@@ -2,11 +2,22 @@
 
 import ftplib
 import functools
+import os
+import re
 import ssl
 
+import fsspec
 import pytest
 
-from lit_precompute.schemas.storage import Patience, StorageError, find_files, num_retried, open_file, with_patience
+from lit_precompute.schemas.storage import (
+    Patience,
+    StorageError,
+    find_files,
+    num_retried,
+    open_file,
+    open_folder,
+    with_patience,
+)
 from tests.flaky_server import dead_address, flaky_server
 
 QUICK = Patience(first_pause_s=0.001, max_pause_s=0.01, timeout_s=0.3, max_attempts=3)
@@ -122,12 +133,12 @@ def test_a_malformed_url_is_about_this_file(url):
     [
         (dead_address, "Connection refused"),
         (functools.partial(dead_address, "ftp"), "Connection refused"),
-        (lambda: "http://no-such-host.invalid", ".*"),
+        (lambda: "http://no-such-host.invalid", "(?!Connection).*"),
     ],
 )
 def test_a_dead_server_is_named(address, words):
     url = f"{address()}/a"
-    with pytest.raises(StorageError, match=rf"^{url}: {words}, after 3 attempts in \d s$"):
+    with pytest.raises(StorageError, match=rf"^{url}: {words}, after 3 attempts in \d s"):
         _read(url)
     pattern = url.replace("/a", "/*.tar")
     with pytest.raises(StorageError, match=r"\*\.tar: .*, after 3 attempts"):
@@ -193,8 +204,34 @@ def test_errors_of_s3fs_and_their_cause(translated, status, code, expected):
 
 def test_credentials_that_expire_are_not_tried_again():
     before = num_retried()
-    assert str(_raised(_botocore(400, "ExpiredToken"))).endswith("the server says 400 Bad Request (ExpiredToken)")
+    said = str(_raised(_botocore(400, "ExpiredToken")))
+    assert "the server says 400 Bad Request (ExpiredToken); set AWS_ACCESS_KEY_ID" in said
     assert num_retried() == before
+
+
+def test_without_credentials_the_error_says_where_they_come_from(s3_bucket, monkeypatch, tmp_path):
+    """And the variable that it names reads a public bucket."""
+    open_folder(s3_bucket).write("a", b"public")
+    fsspec.filesystem("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"]).chmod(f"{s3_bucket}/a", "public-read")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    patience = Patience(timeout_s=31)  # a driver of its own, that has not seen the credentials
+    message = "Unable to locate credentials; set AWS_ACCESS_KEY_ID .* `aws configure` .*FSSPEC_S3_ANON=true"
+    with open_file(f"{s3_bucket}/a", patience=patience) as file, pytest.raises(StorageError, match=message):
+        file.read()
+    settings = {}
+    fsspec.config.set_conf_env(settings, {"FSSPEC_S3_ANON": "true"})
+    monkeypatch.setitem(fsspec.config.conf, "s3", settings["s3"])
+    with open_file(f"{s3_bucket}/a", patience=patience) as file:
+        assert file.read() == b"public"
+
+
+def test_a_bucket_that_wants_googles_credentials_says_how_to_get_them():
+    message = "gcloud auth application-default login.*GOOGLE_APPLICATION_CREDENTIALS"
+    assert re.search(message, str(_raised(_gcsfs(401))))
+    assert not re.search(message, str(_raised(_gcsfs(403))))
 
 
 def _gcsfs(code):

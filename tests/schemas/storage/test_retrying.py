@@ -1,10 +1,18 @@
 """Trying again: how often, after which pauses, what is given up at once, and what is counted."""
 
 import pickle
+import socket
 
 import pytest
 
-from lit_precompute.schemas.storage import Patience, StorageError, count_retried, num_retried, with_patience
+from lit_precompute.schemas.storage import (
+    Patience,
+    StorageError,
+    count_retried,
+    num_retried,
+    telling_of_retries,
+    with_patience,
+)
 from tests.flaky_server import FakeTime
 
 URL = "http://host/a.png"
@@ -93,3 +101,28 @@ def test_another_attempt_would_not_help(time, error, expected):
         with_patience(URL, _failing([error]), _patience(time))
     assert time.pauses_s == []
     assert caught.type is expected
+
+
+def test_a_host_that_no_name_server_knows_is_given_up_soon(time):
+    def attempt():
+        try:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        except OSError as error:
+            raise FileNotFoundError(URL) from error  # as fsspec does
+
+    with pytest.raises(StorageError, match=r"not known, after 3 attempts in 2 s; check the server's name"):
+        with_patience(URL, attempt, _patience(time))
+    assert time.pauses_s == [0.5, 1.0]
+    busy = socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+    with pytest.raises(StorageError, match=r"resolution, after 6 attempts in 16 s$"):
+        with_patience(URL, _failing([busy] * 6), _patience(time))
+
+
+def test_a_read_that_is_tried_again_and_again_is_said_now_and_then(time):
+    said = []
+    with telling_of_retries(said.append):
+        with_patience(URL, _failing([ConnectionResetError(104, "reset")]), _patience(time))
+        assert said == []  # the second attempt was enough
+        for _ in range(2):
+            with_patience(URL, _failing([ConnectionResetError(104, "reset")] * 4), _patience(time))
+    assert said == [f"{URL}: reset; attempt 3 of 6 in 1 s"] * 2
