@@ -5,6 +5,7 @@ runner (`LOOPBACK`). It *shares the disk* if its workers see this machine's fold
 and of clusters whose master is on this machine's loopback address.
 """
 
+import difflib
 import importlib
 import importlib.util
 import logging
@@ -31,6 +32,8 @@ from lit_precompute.pipelines.engines.flags import DASK, runner_of, uses_dask
 from lit_precompute.schemas.storage import is_url
 
 _HERE = ("FnApiRunner", "DirectRunner", "BundleBasedDirectRunner")
+_BEAMS = {name.lower().removesuffix("runner") for name in StandardOptions.KNOWN_RUNNER_NAMES}
+_NAMES = ("DaskRunner", "DataflowRunner", "FlinkRunner", "FnApiRunner", "PortableRunner", "PrismRunner", "SparkRunner")
 # Beam lends them a worker in this process unless told otherwise, if they start their own cluster.
 _LENT_BY_DEFAULT = {
     "FlinkRunner": lambda options: options.view_as(FlinkRunnerOptions).flink_master in ("[local]", "[auto]"),
@@ -44,7 +47,14 @@ _LOOPBACK = ("localhost", "127.", "[::1]")
 
 
 def with_runner(beam_flags: Sequence[str]) -> list[str]:
-    """Returns the flags with a runner that Beam finds: the one in this process by default."""
+    """Returns the flags with a runner that Beam finds: the one in this process by default.
+
+    Raises:
+      TypeError: the flags are one string, or a mapping, of which Beam would take nothing.
+      ValueError: they name Dask, which is not installed.
+    """
+    if isinstance(beam_flags, str | Mapping):
+        raise TypeError(f"beam_flags must be a list, such as ['--runner=DaskRunner'], got {beam_flags!r}")
     flags = list(beam_flags)
     if runner_of(flags) is None:
         return ["--runner=FnApiRunner", *flags]  # Beam's own default may download a program
@@ -65,8 +75,6 @@ def check_runner(beam_flags: Sequence[str]) -> None:
       TypeError: the flags are one string, or a mapping, of which Beam would take nothing.
       ValueError: there is no such runner, a package that it needs is not installed, or it needs other options.
     """
-    if isinstance(beam_flags, str | Mapping):
-        raise TypeError(f"beam_flags must be a list, such as ['--runner=DaskRunner'], got {beam_flags!r}")
     options = _options(beam_flags)
     name = str(options.view_as(StandardOptions).runner)
     given = options.get_all_options(drop_default=True)
@@ -75,6 +83,10 @@ def check_runner(beam_flags: Sequence[str]) -> None:
             f"--{of_dataflow[0]} asks Dataflow, but without --runner the job runs in this process: give "
             "--runner=DataflowRunner, or leave it out"
         )
+    if "." not in name and name.lower().removesuffix("runner") not in _BEAMS:
+        likely = difflib.get_close_matches(name, _NAMES, n=1)
+        meant = f"Did you mean {likely[0]}? " if likely else ""
+        raise ValueError(f"--runner={name}: there is no such runner. {meant}Give one of {', '.join(_NAMES)}")
     try:
         runner = create_runner(name)
     except (ValueError, ImportError, AttributeError) as error:

@@ -303,7 +303,7 @@ def test_no_unit_reads_the_marker_of_another(tmp_path, monkeypatch, source):
             {"text_column": "path"},
             "columns: names must differ and not be empty, got --image-column 'path', --text-column 'path'",
         ),
-        ({"runner": "FlankRunner"}, "--runner=FlankRunner: Unexpected pipeline runner: FlankRunner"),
+        ({"runner": "FlankRunner"}, "--runner=FlankRunner: there is no such runner. Did you mean FlinkRunner"),
     ],
 )
 def test_wrong_input_is_one_message_before_any_work(tmp_path, monkeypatch, source, capsys, options, message):

@@ -100,7 +100,12 @@ def test_a_local_path_is_refused_where_workers_do_not_share_the_disk():
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--runner=FlankRunner"], "--runner=FlankRunner: Unexpected pipeline runner: FlankRunner"),
+        (["--runner=FlankRunner"], "--runner=FlankRunner: there is no such runner. Did you mean FlinkRunner"),
+        (
+            ["--runner=DaskRunnr"],
+            "Did you mean DaskRunner[?] Give one of DaskRunner, DataflowRunner, FlinkRunner, FnApi",
+        ),
+        (["--runner=x"], "--runner=x: there is no such runner. Give one of DaskRunner"),
         (["--runner=no.such.Runner"], "--runner=no.such.Runner: No module named 'no'"),
         ([*ENDPOINT, "--environment_type=PROCESS"], "--runner=PortableRunner: .*process_command"),
         (["--runner=PortableRunner"], "--runner=PortableRunner needs the job server's address"),
