@@ -51,9 +51,11 @@ def refuse_drive(what: str, path: str) -> None:
 
 
 def not_quite_a_url(path: str) -> str:
-    """Returns what to write instead of what looks like a URL, and is none: gs:/bucket or GS://bucket; "" otherwise."""
+    """Returns what to write instead of what looks like a URL, and is none: gs:/b, GS://b or s3n://b; "" otherwise."""
     scheme, is_there, rest = path.partition("://")
     if is_there:
+        if scheme.lower() == "s3n":
+            return f"s3n:// is Hadoop's old name of s3://; write s3://{rest}"
         return f"write {scheme.lower()}://{rest}" if _SCHEME.match(path) and scheme != scheme.lower() else ""
     if (match := _SCHEME.match(path)) is None:
         return ""

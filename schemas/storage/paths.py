@@ -8,7 +8,7 @@ import pathlib
 
 from lit_precompute.schemas.storage.file_systems import local_path
 from lit_precompute.schemas.storage.names import DatasetError, is_url, not_quite_a_url, refuse_drive
-from lit_precompute.schemas.storage.stores import WRITABLE, is_writable
+from lit_precompute.schemas.storage.stores import is_writable, read_only
 
 _WITH_BUCKETS = {"gs": "bucket", "gcs": "bucket", "s3": "bucket", "s3a": "bucket", "http": "server", "https": "server"}
 
@@ -35,8 +35,7 @@ def absolute(path: str | os.PathLike[str], *, what: str = "--output", writing: b
     if not is_url(text):
         return str(pathlib.Path(text).absolute())
     if writing and not is_writable(text):
-        kind = "a chained URL" if "::" in text else f"{text.partition('://')[0]}://"
-        raise DatasetError(f"{what} {text}: {kind} can only be read from; write to {WRITABLE}")
+        raise DatasetError(f"{what} {text}: {read_only(text)}")
     if (local := local_path(text)) is not None:
         return str(local.absolute())
     return text if "::" in text else _normal(text, what, writing=writing)

@@ -25,7 +25,7 @@ from lit_precompute.schemas.storage.answers import StorageError
 from lit_precompute.schemas.storage.drivers import GCS_SCHEMES, S3_SCHEMES
 from lit_precompute.schemas.storage.publishing import is_unfinished, unique_name
 
-WRITABLE = "a local path, gs://, s3:// or hdfs://"
+_WRITABLE = "a local path, gs://, s3:// or hdfs://"
 _PART_BYTES = 16 << 20  # a multiple of 256 KiB, as GCS asks for
 _PARTS_AT_ONCE = 4
 # Where an object says which attempt created it.
@@ -67,9 +67,18 @@ def store_of(url: str) -> Store:
     """
     scheme = url.partition("://")[0]
     if "::" in url or scheme not in _STORES:
-        what = "a chained URL" if "::" in url else f"{scheme}://"
-        raise StorageError(errno.EROFS, f"{what} can only be read from; write to {WRITABLE}", url)
+        raise StorageError(errno.EROFS, read_only(url), url)
     return _STORES[scheme]
+
+
+def read_only(url: str) -> str:
+    """Returns why nothing can be written to a URL, and what to do instead."""
+    scheme = url.partition("://")[0]
+    what = "a chained URL" if "::" in url else f"{scheme}://"
+    words = f"{what} can only be read from; write to {_WRITABLE}"
+    if what == "hf://":
+        words += ", and copy the folder to the hub with `hf upload OWNER/NAME FOLDER --repo-type dataset`"
+    return words
 
 
 def is_writable(url: str) -> bool:

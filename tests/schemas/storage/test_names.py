@@ -40,6 +40,7 @@ def test_a_url_is_refused_where_only_a_path_can_be(path, scheme):
         ("gs:/b/a", "a URL has two slashes after gs:; write gs://b/a, or ./gs:/b/a if this is its name here"),
         ("S3:b", "a URL has two slashes after S3:; write s3://b, or ./S3:b if this is its name here"),
         ("GS://b/a", "write gs://b/a"),
+        ("s3n://b/a", "s3n:// is Hadoop's old name of s3://; write s3://b/a"),
         *((path, "") for path in ("gs://b/a", "gs", "a:b", "./gs:/b", "12:30.csv", "https://h/a?b=GS://c")),
     ],
 )

@@ -55,6 +55,12 @@ def test_what_is_only_read_may_be_anywhere():
             "a chained URL can only be read from; write to a local path, gs://, s3:// or hdfs://",
         ),
         ("https://h/a", "--output https://h/a: https:// can only be read from; write to a local path, gs://"),
+        ("s3n://b/a", "--output s3n://b/a: s3n:// is Hadoop's old name of s3://; write s3://b/a"),
+        (
+            "hf://datasets/me/d",
+            "hf:// can only be read from; write to a local path, gs://, s3:// or hdfs://, and copy the folder to the "
+            "hub with `hf upload OWNER/NAME FOLDER --repo-type dataset`",
+        ),
         ("sftp://h/a", "--output sftp://h/a: sftp:// can only be read from; write to"),
         ("foo://h/a", "--output foo://h/a: foo:// can only be read from; write to"),
     ],
