@@ -30,15 +30,17 @@ def embed(
         does interrupting the call, or a notebook's cell.
 
     Raises:
-      ValueError, OSError: the source, tower, weights, options or output cannot be used.
+      ValueError, OSError: the source, tower, weights, options, Beam's flags or output cannot be used.
       EmbedError: a worker failed, or more rows failed than allowed, or all; finished shards are kept.
       EmbedStopped: `should_stop` returned True.
     """
     from lit_precompute.commands.console import make_console
+    from lit_precompute.commands.embed.beam_flags import check_beam_flags
     from lit_precompute.commands.embed.run import describe, describe_job, show_download, show_looks
     from lit_precompute.commands.progress import NotebookDisplay, ProgressDisplay, is_notebook
     from lit_precompute.pipelines.embed.launch import Launch
 
+    check_beam_flags(beam_flags)
     console = make_console()
     if progress is False or (progress is None and not is_notebook()):
         return Launch(options, beam_flags=beam_flags).run(report, should_stop)

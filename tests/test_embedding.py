@@ -96,3 +96,20 @@ def test_an_interrupted_cell_stops_the_job_and_the_next_call_resumes_it(options)
     with pytest.raises(KeyboardInterrupt):
         lit.embed(options, report=interrupt)
     assert lit.embed(options).num_rows == 12
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (
+            ["--runner=FnApiRunner", "--bundel_size=1"],
+            "unknown options --bundel_size=1: neither lit-embed nor Apache Beam",
+        ),
+        (["--direct_num_workers=two"], "--direct_num_workers: invalid int value: 'two'"),
+    ],
+)
+def test_flags_that_beam_would_overlook_are_refused(options, flags, message):
+    with pytest.raises(ValueError, match=message):
+        lit.embed(options, beam_flags=flags)
+    with pytest.raises(TypeError, match="beam_flags must be a list"):
+        lit.embed(options, beam_flags=flags[0])
