@@ -15,7 +15,15 @@ from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.vectors import numpy_type
 from lit_precompute.towers.tokenizers import Tokenizer
 from lit_precompute.tune.data import random_draws
-from lit_precompute.tune.data.texts import RowTexts, TextOptions, TokenTable, encode_chosen, read_texts, row_texts
+from lit_precompute.tune.data.texts import (
+    RowTexts,
+    TextOptions,
+    TokenTable,
+    encode_chosen,
+    nothing_to_tune_on,
+    read_texts,
+    row_texts,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -71,9 +79,7 @@ def index_rows(dataset: EmbeddingDataset, options: TextOptions, rows: Int[np.nda
         num_selected += len(selected)
     row_numbers = np.concatenate(kept) if kept else np.zeros(0, np.int64)
     if not len(row_numbers):
-        raise ValueError(
-            f"{dataset.path}: none of the {num_selected:,} rows has a text, so there is nothing to tune on"
-        )
+        raise ValueError(nothing_to_tune_on(dataset, num_selected))
     return RowIndex(
         row_numbers=row_numbers,
         block_ranks=np.cumsum([0, *map(len, kept)]),

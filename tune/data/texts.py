@@ -107,6 +107,15 @@ def iterate_texts(dataset: EmbeddingDataset, rows: Int64[np.ndarray, " n"] | Non
         yield from row_texts(texts, TextOptions()).strings.to_pylist()
 
 
+def nothing_to_tune_on(dataset: EmbeddingDataset, num_rows: int) -> str:
+    """Returns what to do with a dataset of which so many rows, all that were asked for, have no text."""
+    return (
+        f"{dataset.path}: none of the {num_rows:,} rows has a text, so there is nothing to tune on; embed images that "
+        "have texts (a column of a table, a .txt beside each image: docs/sources.md). Images with labels alone serve "
+        "to evaluate a tuned model: lit-eval zero-shot"
+    )
+
+
 def read_texts(dataset: EmbeddingDataset, block: int) -> pa.ListArray:
     """Returns the column `texts` of a block.
 

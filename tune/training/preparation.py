@@ -3,6 +3,7 @@
 Promises: computed before the output is claimed, then saved there whole; a resumed run reads the same values back.
 """
 
+import itertools
 import pathlib
 
 import numpy as np
@@ -11,17 +12,25 @@ from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.storage import publish_folder
 from lit_precompute.towers.tokenizers import Tokenizer, load_tokenizer, train_tokenizer
 from lit_precompute.tune.config.recipe import Recipe
-from lit_precompute.tune.data.texts import iterate_texts
+from lit_precompute.tune.data.texts import iterate_texts, nothing_to_tune_on
 from lit_precompute.tune.model.image_side import Statistics
 from lit_precompute.tune.model.standardisation import vector_statistics
 from lit_precompute.tune.training.run_directory import RunDirectory
 
 
 def prepare_tokenizer(saved: pathlib.Path | None, dataset: EmbeddingDataset, recipe: Recipe) -> Tokenizer:
-    """Returns the tokenizer that this run has saved; otherwise the recipe's file, or one trained on the captions."""
+    """Returns the tokenizer that this run has saved; otherwise the recipe's file, or one trained on the captions.
+
+    Raises:
+      ValueError: the dataset has no texts, or the tokenizer cannot be made.
+    """
     if saved is not None and saved.exists():
         return load_tokenizer(str(saved))
-    return train_tokenizer(recipe.tokenizer, iterate_texts(dataset), lower_case=recipe.text.lower_case)
+    texts = iterate_texts(dataset)
+    if (first := next(texts, None)) is None:
+        raise ValueError(nothing_to_tune_on(dataset, dataset.num_rows))
+    texts = itertools.chain([first], texts)
+    return train_tokenizer(recipe.tokenizer, texts, lower_case=recipe.text.lower_case)
 
 
 def prepare_statistics(saved: pathlib.Path | None, dataset: EmbeddingDataset, recipe: Recipe) -> Statistics | None:

@@ -24,7 +24,7 @@ from lit_precompute.pipelines.embed.reporting.progress import EmbedProgress
 from lit_precompute.pipelines.embed.retry import RetriedRows
 from lit_precompute.pipelines.embed.several_towers import with_each_tower
 from lit_precompute.precompute.sources.spec_text import parse_spec
-from lit_precompute.schemas import Manifest
+from lit_precompute.schemas import EmbeddingDataset, Manifest
 from lit_precompute.schemas.storage import absolute
 from lit_precompute.schemas.wording import counted
 
@@ -227,4 +227,14 @@ def say_result(
         console.print(f"{failed} failed; the table `failures` lists them with reasons (see lit-data info)")
     for note in manifest.notes:
         console.print(f"{note.what}: {note.count:,} (first: {note.first})")
-    console.print(f"next:  lit-data info {output}   |   lit-tune --dataset {output} --output RUN")
+    console.print(f"next:  lit-data info {output}{_use_of(manifest, output)}")
+
+
+def _use_of(manifest: Manifest, output: str) -> str:
+    """Returns the command that uses a dataset: its texts, or else its labels."""
+    with EmbeddingDataset.open(output, tables=["captions"]) as dataset:
+        has_texts = any(dataset.read_block(0, ["texts"])["texts"].to_pylist())  # of its first rows
+    if has_texts:
+        return f"   |   lit-tune --dataset {output} --output RUN"
+    has_labels = any(table.name == "labels" for table in manifest.tables)
+    return f"   |   lit-eval zero-shot --model RUN/model --dataset {output}" if has_labels else ""
