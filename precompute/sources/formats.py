@@ -52,6 +52,8 @@ class Format:
       make: makes the source; imports what it needs when it is called.
       described: what a source of the format is, for a list of them: "a .csv, .tsv or .jsonl table".
       plural: what its options are for: "tables".
+      noun: what one of its files is, in a count of them.
+      words: what a source is, by its name, where the name alone does not say.
       options: the fields of `SourceSpec` that only some formats have, and this one has.
       in_folder: returns the name of the format if a folder holds it; by default files with its endings decide.
     """
@@ -61,6 +63,8 @@ class Format:
     make: MakeSource
     described: str
     plural: str
+    noun: str = "file"
+    words: Mapping[str, str] = dataclasses.field(default_factory=dict)
     options: frozenset[str] = frozenset()
     in_folder: Callable[[Place], str | None] | None = None
 

@@ -43,14 +43,19 @@ def list_files(path: str, find: Finder, endings: Collection[str]) -> list[Listed
     patterns = expand_braces(path)
     files: list[ListedFile] = []
     known = _listed_at_once(path, patterns, find)
+    absent: list[str] = []
     for pattern in patterns:
         if has_marks(pattern):
             for match, file in find(pattern).items():
                 files += in_folder(match, find, endings) if file.is_folder else [_listed(match, file)]
         elif known is None:
-            files += _one(pattern, _ask(pattern, find), find, endings)
+            there = _ask(pattern, find)
+            files += (some := _one(pattern, there, find, endings))
+            if not there and not is_web(pattern) and some == [ListedFile(path=pattern)]:
+                absent.append(pattern)
         else:
             files.append(_listed(pattern, known[pattern]))
+    _refuse_absent(path, patterns, absent)
     if not files:
         raise SourceError(f"{path}: no such files")
     return files
@@ -65,6 +70,11 @@ def in_folder(folder: str, find: Finder, endings: Collection[str]) -> list[Liste
 def ends_in(path: str, *endings: str) -> bool:
     """Returns whether a path has one of some endings, in any case, before the number of a shard if it has one."""
     return without_shard(path).endswith(endings)
+
+
+def in_any_case(ending: str) -> str:
+    """Returns a glob pattern of a lower-case ending, in any case: of .pq it is .[pP][qQ]."""
+    return "".join(f"[{letter}{letter.upper()}]" if letter.isalpha() else letter for letter in ending)
 
 
 def without_shard(path: str) -> str:
@@ -152,9 +162,14 @@ def _listed_at_once(path: str, names: Sequence[str], find: Finder) -> Mapping[st
     if len(names) <= _MAX_ASKED or not is_url(path) or is_web(path) or any(has_marks(name) for name in names):
         return None
     found = {_within(name): file for name, file in find(pattern).items()}
-    if absent := next((name for name in names if _within(name) not in found), None):
-        raise SourceError(f"{absent}: no such file; {path} names {len(names):,} files")
+    _refuse_absent(path, names, [name for name in names if _within(name) not in found])
     return {name: found[_within(name)] for name in names}
+
+
+def _refuse_absent(path: str, names: Sequence[str], absent: Sequence[str]) -> None:
+    if absent:
+        missing = f", {len(absent):,} of which are not there" if len(absent) > 1 else ""
+        raise SourceError(f"{absent[0]}: no such file; {path} names {len(names):,} files{missing}")
 
 
 def _within(url: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from lit_precompute.precompute.sources.columnar.format import FORMAT as COLUMNAR
 from lit_precompute.precompute.sources.files import Finder, FoundOnce, Opener
 from lit_precompute.precompute.sources.folders.format import FORMAT as FOLDER
-from lit_precompute.precompute.sources.formats import Recognised, check_options, recognise
+from lit_precompute.precompute.sources.formats import Format, Recognised, check_options, recognise
 from lit_precompute.precompute.sources.looking import look_into
 from lit_precompute.precompute.sources.records.format import RECORDS, TFDS
 from lit_precompute.precompute.sources.source import Example, Source, SourceError
@@ -19,6 +19,7 @@ from lit_precompute.precompute.sources.spec import SourceSpec
 from lit_precompute.precompute.sources.table.format import FORMAT as TABLE
 from lit_precompute.precompute.sources.webdataset.format import FORMAT as WEBDATASET
 from lit_precompute.schemas.storage import find_described, open_file
+from lit_precompute.schemas.wording import counted
 
 # Rows read at a time when looking up single rows.
 _LOOK_UP_ROWS = 4096
@@ -37,6 +38,25 @@ FORMATS = (
 def format_names() -> list[str]:
     """Returns the formats that `make_source` takes."""
     return [name for format in FORMATS for name in format.names]
+
+
+def files_in_words(name: str, num_files: int) -> str:
+    """Returns how many files a source has, by what they are: "3 tars".
+
+    Args:
+      name: of its format.
+      num_files: how many there are.
+    """
+    return counted(num_files, _format_of(name).noun)
+
+
+def format_in_words(name: str) -> str:
+    """Returns what a source of a format is: "webdataset", "folder of images"."""
+    return _format_of(name).words.get(name, name)
+
+
+def _format_of(name: str) -> Format:
+    return next(format for format in FORMATS if name in format.names)
 
 
 def recognise_source(spec: SourceSpec, *, find: Finder = find_described) -> Recognised:

@@ -12,6 +12,7 @@ from lit_precompute.commands.console import card, print_json, refuse_flags
 from lit_precompute.commands.embed.flags import flat_flags
 from lit_precompute.commands.embed.sheet import check_sheet, write_sheet
 from lit_precompute.precompute.sources.inspection import InspectedRow, Inspection, inspect_source
+from lit_precompute.precompute.sources.opening import files_in_words
 from lit_precompute.precompute.sources.spec import SourceSpec
 from lit_precompute.precompute.sources.spec_text import parse_spec
 from lit_precompute.schemas.wording import counted, one_line
@@ -52,7 +53,7 @@ class Inspect:
         """Prints what was found.
 
         Raises:
-          ValueError, OSError: no such source, or wrong options.
+          ValueError, OSError: no such source, no row of it can be read, or wrong options.
         """
         refuse_flags("lit-embed inspect", unknown_flags)
         if self.rows < 0:
@@ -68,6 +69,8 @@ class Inspect:
             _print(found, console)
             if self.sheet is not None:
                 console.print(f"{self.sheet}: {counted(len(found.rows), 'row')} with their images")
+        if not found.num_sampled:
+            raise ValueError(f"{self.source}: no row can be read")
 
 
 def to_json(found: Inspection) -> dict[str, Any]:
@@ -86,7 +89,7 @@ def _print(found: Inspection, console: rich.console.Console) -> None:
             [
                 ("source", found.path),
                 ("format", f"{found.format} ({found.recognised})"),
-                ("files", f"{counted(found.num_files, _noun(found))}{size}: {', '.join(found.files)}{more}"),
+                ("files", f"{files_in_words(found.format, found.num_files)}{size}: {', '.join(found.files)}{more}"),
                 ("rows", _rows_in_words(found)),
             ]
         )
@@ -101,10 +104,6 @@ def _print(found: Inspection, console: rich.console.Console) -> None:
     console.print("\nnothing looks wrong" if not found.oddities else "\nlook at this")
     for oddity in found.oddities:
         console.print(f"  - {one_line(oddity)}")
-
-
-def _noun(found: Inspection) -> str:
-    return "folder" if found.format in ("folder", "class-folders") else "file"
 
 
 def _rows_in_words(found: Inspection) -> str:

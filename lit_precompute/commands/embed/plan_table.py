@@ -9,6 +9,7 @@ import rich.table
 import rich.text
 
 from lit_precompute.commands.console import card, duration
+from lit_precompute.precompute.sources.opening import files_in_words, format_in_words
 from lit_precompute.schemas.wording import counted, one_line
 
 if TYPE_CHECKING:
@@ -26,11 +27,12 @@ def show(estimate: JobEstimate, console: rich.console.Console) -> None:
     image = "" if source.image_bytes is None else f", {_size(source.image_bytes)} an image"
     read = "not known" if source.read_bytes is None else f"{about}{_size(source.read_bytes)}{image}"
     shards = f"{about}{counted(source.num_shards, 'shard')} of up to {counted(estimate.rows_per_shard, 'row')}"
+    what = format_in_words(source.format)
     limit = f"of the {_size(estimate.graph_limit_bytes)} that Dataflow takes"
     console.print(
         card(
             [
-                ("source", f"{source.path} ({source.format}, {counted(source.num_files, 'file')})"),
+                ("source", f"{source.path} ({what}, {files_in_words(source.format, source.num_files)})"),
                 ("rows", f"{about}{source.num_rows:,}, {source.basis}"),
                 ("shards", shards),
                 ("reads", read),

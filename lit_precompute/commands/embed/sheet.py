@@ -17,6 +17,7 @@ from PIL import Image
 from lit_precompute.precompute.images.decoding import decode
 from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.sources.inspection import InspectedImage, InspectedRow, Inspection
+from lit_precompute.precompute.sources.opening import files_in_words
 from lit_precompute.schemas.storage import refuse_url, write_bytes_atomically
 from lit_precompute.schemas.wording import counted, visible
 
@@ -62,7 +63,8 @@ def make_sheet(found: Inspection) -> bytes:
     """Returns the page as a UTF-8 HTML file."""
     title = _shown(found.path)
     rows = "" if found.num_rows is None else f"{'' if found.is_exact else 'about '}{counted(found.num_rows, 'row')} in "
-    about = f"{_shown(found.format)}, {rows}{counted(found.num_files, 'file')}; the first {len(found.rows):,} rows"
+    rows += files_in_words(found.format, found.num_files)
+    about = f"{_shown(found.format)}, {rows}; the first {len(found.rows):,} rows"
     odd = "".join(f"<li>{_shown(oddity)}</li>" for oddity in found.oddities)
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'

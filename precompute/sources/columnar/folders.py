@@ -16,7 +16,7 @@ from typing import Any
 
 from lit_precompute.precompute.sources.columnar.format import DEPTHS, endings_of
 from lit_precompute.precompute.sources.files import Finder, Opener, open_first
-from lit_precompute.precompute.sources.listing import has_marks, in_folder, list_files, relative_name
+from lit_precompute.precompute.sources.listing import has_marks, in_any_case, in_folder, list_files, relative_name
 from lit_precompute.precompute.sources.source import ListedFile, SourceError
 from lit_precompute.precompute.sources.spec import SourceSpec
 from lit_precompute.precompute.sources.values import listed
@@ -48,7 +48,7 @@ def _plain_files(path: str, kind: str, find: Finder) -> list[ListedFile]:
         return list_files(path, find, endings)
     for depth in DEPTHS:
         below = f"{glob.escape(path.rstrip('/'))}/{depth}*"
-        found = {each: file for ending in endings for each, file in find(f"{below}{ending}").items()}
+        found = {each: file for ending in endings for each, file in find(below + in_any_case(ending)).items()}
         # What `datasets` keeps of its own steps beside a dataset in its cache.
         names = sorted(each for each in found if not each.rpartition("/")[2].startswith("cache-"))
         if names:

@@ -7,6 +7,7 @@ import glob
 from lit_precompute.precompute.sources.columnar.img2dataset import has_files
 from lit_precompute.precompute.sources.files import Finder, Opener
 from lit_precompute.precompute.sources.formats import Format, Place
+from lit_precompute.precompute.sources.listing import ends_in, in_any_case
 from lit_precompute.precompute.sources.source import Source
 from lit_precompute.precompute.sources.spec import SourceSpec
 
@@ -40,7 +41,8 @@ def _in_folder(place: Place) -> str | None:
     below = glob.escape(place.path.rstrip("/"))
     for depth in DEPTHS if folders else DEPTHS[:1]:
         for ending, name in _ENDINGS.items():
-            if any(file.endswith(ending) for file in files) if not depth else place.find(f"{below}/{depth}*{ending}"):
+            pattern = f"{below}/{depth}*{in_any_case(ending)}"
+            if place.find(pattern) if depth else any(ends_in(file, ending) for file in files):
                 return name
     return None
 

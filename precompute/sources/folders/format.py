@@ -59,5 +59,7 @@ FORMAT = Format(
     make=_make,
     described="a folder of images",
     plural="folders of images",
+    noun="folder",
+    words={"folder": "folder of images", "class-folders": "class folders"},
     in_folder=_found_in,
 )

@@ -29,5 +29,6 @@ FORMAT = Format(
     make=_make,
     described="a .csv, .tsv or .jsonl table",
     plural="tables",
+    noun="table",
     options=frozenset({"gather"}),
 )

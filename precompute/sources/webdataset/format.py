@@ -23,5 +23,6 @@ FORMAT = Format(
     make=_make,
     described="a .tar file",
     plural="tars",
+    noun="tar",
     options=frozenset({"sample_name", "key_folders", "whole_tars"}),
 )

@@ -36,8 +36,8 @@ def key_prefix(path: str, key_folders: int) -> str:
             "a path with all folders, or set a lower number"
         )
     name = path.rpartition("/")[2]
-    ending = next((ending for ending in TAR_ENDINGS if name.endswith(ending)), "")
-    return "/".join([*folders[len(folders) - key_folders :], name.removesuffix(ending)])
+    ending = next((ending for ending in TAR_ENDINGS if name.lower().endswith(ending)), "")
+    return "/".join([*folders[len(folders) - key_folders :], name[: len(name) - len(ending)]])
 
 
 def make_example(

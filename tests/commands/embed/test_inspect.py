@@ -29,13 +29,13 @@ def table(tmp_path, monkeypatch):
     return tmp_path / "t.tsv"
 
 
-def _json(monkeypatch, capsys, *command):
-    assert run(monkeypatch, "inspect", *command, "--json") == 0
+def _json(monkeypatch, capsys, *command, status=0):
+    assert run(monkeypatch, "inspect", *command, "--json") == status
     return json.loads(capsys.readouterr().out)
 
 
 def test_columns_that_are_not_named_are_shown_with_the_flags_to_give(table, monkeypatch, capsys):
-    assert run(monkeypatch, "inspect", "t.tsv") == 0
+    assert run(monkeypatch, "inspect", "t.tsv") == 2
     said = capsys.readouterr().out
     assert "format  tsv (by its name, t.tsv)" in said
     assert "  caption  a dog" in said
@@ -190,28 +190,37 @@ def test_folders_that_may_be_classes_are_told(tmp_path, monkeypatch, capsys, nam
 
 def test_a_table_without_rows_is_odd(tmp_path, monkeypatch, capsys):
     (tmp_path / "t.csv").write_text("path,text\n")
-    assert _json(monkeypatch, capsys, tmp_path / "t.csv")["oddities"] == ["no rows"]
+    assert _json(monkeypatch, capsys, tmp_path / "t.csv", status=2)["oddities"] == ["no rows"]
+
+
+def test_a_source_of_which_no_row_can_be_read_ends_with_2(tmp_path, monkeypatch, capsys):
+    (tmp_path / "t.tar").write_bytes(b"not a tar" * 100)
+    assert run(monkeypatch, "inspect", tmp_path / "t.tar") == 2
+    said = capsys.readouterr()
+    assert "files   1 tar, " in said.out and "look at this" in said.out
+    assert f"error: {tmp_path}/t.tar: no row can be read" in said.err
 
 
 def test_a_row_in_place_of_the_header_is_not_taken_for_names(tmp_path, monkeypatch, capsys):
     (tmp_path / "t.csv").write_text("0.png,a dog\n1.png,a cat\n")
-    (fault,) = _json(monkeypatch, capsys, tmp_path / "t.csv")["oddities"]
+    (fault,) = _json(monkeypatch, capsys, tmp_path / "t.csv", status=2)["oddities"]
     assert "'0.png' looks like an image: put a line of names before it, such as path,text" in fault
 
 
 def test_addresses_without_a_suffix_are_images(tmp_path, monkeypatch, capsys):
     """As LAION's tables have them."""
     pq.write_table(pa.table({"URL": ["http://h/0?w=1"], "TEXT": ["a dog"]}), tmp_path / "t.parquet")
-    oddities = _json(monkeypatch, capsys, tmp_path / "t.parquet")["oddities"]
+    oddities = _json(monkeypatch, capsys, tmp_path / "t.parquet", status=2)["oddities"]
     assert "no images are named: is 'URL' ('http://h/0?w=1') the image? --image-column URL" in oddities
 
 
 def test_values_of_arrow_and_of_records_are_shown(tmp_path, monkeypatch, capsys):
     with pa.ipc.new_file(tmp_path / "t.arrow", pa.schema({"img": pa.binary(), "caption": pa.string()})) as writer:
         writer.write_batch(pa.record_batch({"img": [b"\xff"], "caption": ["ein Wörtchen"]}))
-    assert _json(monkeypatch, capsys, tmp_path / "t.arrow")["fields"] == {"img": "binary", "caption": "ein Wörtchen"}
+    found = _json(monkeypatch, capsys, tmp_path / "t.arrow", status=2)
+    assert found["fields"] == {"img": "binary", "caption": "ein Wörtchen"}
     features = {"picture": b"\xff\xd8", "words": ["a dog", "a pet"], "number": 7}
     write_tfrecord(tmp_path / "t.tfrecord", [example(features)])
-    found = _json(monkeypatch, capsys, tmp_path / "t.tfrecord")
+    found = _json(monkeypatch, capsys, tmp_path / "t.tfrecord", status=2)
     assert found["fields"] == {"number": "7", "picture": "2 bytes", "words": "['a dog', 'a pet']"}
     assert "no images are named: is 'picture' ('2 bytes') the image? --image-column picture" in found["oddities"]

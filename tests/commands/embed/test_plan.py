@@ -29,15 +29,20 @@ def _json(monkeypatch, capsys, *command):
 
 def test_the_table_has_a_column_for_each_tower(table, monkeypatch, capsys):
     towers = ("--towers", f"{NAME},vit_b16", "--rate", "100,10", "--rows-per-shard", "8")
-    assert run(monkeypatch, "plan", "--source", table, *towers) == 0
+    assert run(monkeypatch, "plan", "--source", table.name, *towers) == 0
     said = capsys.readouterr().out
     lines = {line.split("  ")[0]: line.split() for line in said.splitlines()}
     assert lines["images/s of a machine"][-2:] == ["100.0", "10.0"]
     assert all(95 < float(speed_up) < 100 for speed_up in lines["speed-up, 100 epochs"][-2:])
-    assert "rows     30, counted" in said
+    assert "captions.tsv (tsv, 1 table)" in said and "rows     30, counted" in said
     assert "shards   4 shards of up to 8 rows" in said
     assert "of the 10.0 MB that Dataflow takes" in said
     assert not list(table.parent.glob("planned-output*"))
+
+
+def test_a_folder_is_called_one_of_images(table, monkeypatch, capsys):
+    assert run(monkeypatch, "plan", "--source", ".", "--source-format", "folder", "--tower", NAME) == 0
+    assert "  . (folder of images, 2 folders)" in capsys.readouterr().out
 
 
 def test_a_command_line_of_run_is_taken(table, monkeypatch, capsys):

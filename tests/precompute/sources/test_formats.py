@@ -1,6 +1,10 @@
+import functools
 import pickle
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from pyarrow import feather
 
 from lit_precompute.precompute.sources.formats import Format, Place, recognise
 from lit_precompute.precompute.sources.opening import FORMATS, format_names, make_source, recognise_source
@@ -28,6 +32,19 @@ def test_an_ending_is_recognised_without_any_request(path, name):
 
     recognised = recognise_source(SourceSpec(path), find=find)
     assert (recognised.name, recognised.how) == (name, f"by its name, {path.rpartition('/')[2]}")
+
+
+@pytest.mark.parametrize("folder", [".", "train", "a/b"])
+@pytest.mark.parametrize(("ending", "name"), [(".PARQUET", "parquet"), (".Pq", "parquet"), (".FEATHER", "arrow")])
+def test_endings_in_capitals_are_found_in_folders_as_well(tmp_path, folder, ending, name):
+    (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    table = pa.table({"path": [b"image"], "text": ["words"]})
+    write = (
+        pq.write_table if name == "parquet" else functools.partial(feather.write_feather, compression="uncompressed")
+    )
+    write(table, str(tmp_path / folder / f"up{ending}"))
+    assert recognise_source(SourceSpec(str(tmp_path))).name == name
+    assert [row.texts for row in rows_of(look(tmp_path))] == [("words",)]
 
 
 def test_a_folder_is_recognised_by_its_files_and_read_in_their_order(tmp_path):

@@ -88,6 +88,13 @@ def test_files_that_braces_name_cost_one_listing_of_a_store():
     store.rm("/many", recursive=True)
 
 
+def test_files_that_braces_name_have_to_be_there(root):
+    with pytest.raises(SourceError, match=r"a-2\.csv: no such file; .*a-\{0\.\.2\}\.csv names 3 files$"):
+        list_files(f"{root}/a-{{0..2}}.csv", find_described, ENDINGS)
+    with pytest.raises(SourceError, match=r"a-2\.csv: no such file; .* names 12 files, 10 of which are not there"):
+        list_files(f"{root}/a-{{0..11}}.csv", find_described, ENDINGS)
+
+
 def test_braces_are_expanded_in_the_order_written():
     assert expand_braces("a{b,c}d{1..2}") == ["abd1", "abd2", "acd1", "acd2"]
     assert expand_braces("x{08..10}") == ["x08", "x09", "x10"]

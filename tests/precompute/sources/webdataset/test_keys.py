@@ -34,6 +34,15 @@ def test_folders_are_part_of_keys_if_asked_for(parts):
     assert row.key == "data/cc3m/00000/000001"
 
 
+@pytest.mark.parametrize("name", ["up.TAR", "up.Tar.GZ", "up.tgz"])
+def test_an_ending_is_no_part_of_keys_in_any_case_of_letters(tmp_path, name):
+    data = pathlib.Path(write_tar(tmp_path / "t", [("0.jpg", b"x")])).read_bytes()
+    (tmp_path / "t").unlink()
+    (tmp_path / name).write_bytes(data if name.endswith("TAR") else gzip.compress(data))
+    for source in (tmp_path / name, tmp_path):
+        assert [row.key for row in all_rows(open_tars(str(source)))] == ["up/0"]
+
+
 def test_without_them_a_key_repeats_and_both_places_and_the_option_are_named(parts):
     with pytest.raises(SourceError) as caught:
         open_tars(f"{parts}/{{cc3m,cc12m}}/00000.tar")
