@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lit_precompute.precompute.options import DecodingOptions as DecodingOptions
     from lit_precompute.precompute.sources.spec import SourceColumns as SourceColumns
     from lit_precompute.precompute.sources.spec import SourceSpec as SourceSpec
+    from lit_precompute.precompute.sources.spec_text import parse_spec as parse_source
     from lit_precompute.schemas import ColumnSchema as ColumnSchema
     from lit_precompute.schemas import DatasetError as DatasetError
     from lit_precompute.schemas import DatasetWriter as DatasetWriter
@@ -95,6 +96,7 @@ _HOMES = {
     "DecodingOptions": "precompute.options:DecodingOptions",
     "SourceColumns": "precompute.sources.spec:SourceColumns",
     "SourceSpec": "precompute.sources.spec:SourceSpec",
+    "parse_source": "precompute.sources.spec_text:parse_spec",
     # Tuning
     "train": "tuning:train",
     "Recipe": "tune.config.recipe:Recipe",
@@ -164,6 +166,7 @@ __all__ = [
     "link",
     "load_image_tower",
     "nnx_function",
+    "parse_source",
     "register_image_tower",
     "register_text_tower",
     "retrieval",

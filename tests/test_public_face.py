@@ -54,7 +54,9 @@ def test_importing_the_package_imports_nothing_else():
     assert _imported_by("import lit_precompute") == {"lit_precompute"}
 
 
-@pytest.mark.parametrize("name", ["EmbeddingDataset", "DatasetWriter", "EmbedOptions", "embed", "RECIPES", "train"])
+@pytest.mark.parametrize(
+    "name", ["EmbeddingDataset", "DatasetWriter", "EmbedOptions", "parse_source", "embed", "RECIPES", "train"]
+)
 def test_names_that_need_no_jax_do_not_import_it(name):
     assert not _imported_by(f"from lit_precompute import {name}") & {"jax", "tensorflow", "apache_beam", "flax"}
 

@@ -51,7 +51,9 @@ class EmbedOptions:
     num_devices: int | None = None
 
     def __post_init__(self):
-        check_type("source", self.source, SourceSpec, "SourceSpec('captions.tsv')")
+        check_type(
+            "source", self.source, SourceSpec, "SourceSpec('captions.tsv') or parse_source('captions.tsv?text=TITLE')"
+        )
         check_type("tower", self.tower, ImageTowerOptions, "ImageTowerOptions(name='google/vit-base-patch16-224')")
         check_type("decoding", self.decoding, DecodingOptions, "DecodingOptions(decode_workers=8)")
         check_count("--batch-size", self.batch_size)
