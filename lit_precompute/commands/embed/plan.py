@@ -13,15 +13,17 @@ from lit_precompute.commands.embed.flags import flat_flags
 from lit_precompute.commands.embed.run import of_each_tower
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.pipelines.embed.options import EmbedOptions
+from lit_precompute.pipelines.estimates.wanted import Wanted
 from lit_precompute.precompute.extra import check_embed_extra
 
 if TYPE_CHECKING:
     from lit_precompute.pipelines.estimates.job import JobEstimate
 
-    _Options = EmbedOptions
+    _Options, _Wanted = EmbedOptions, Wanted
 else:
     # What is not written to needs no name; --print-prices needs no source.
     _Options = flat_flags(EmbedOptions, defaults={"output": "planned-output", "tower.name": "", "source.path": ""})
+    _Wanted = flat_flags(Wanted)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,23 +41,10 @@ class Plan:
         --dataflow_service_options="worker_accelerator=type:nvidia-l4;count:1;install-nvidia-driver" --machines 20
     """
 
+    wanted: _Wanted
     options: _Options
     towers: str | None = None
     """Several towers side by side, instead of --tower: NAME[@WEIGHTS][+OPTION=VALUE],... as for `lit-embed run`."""
-    sample: int = 0
-    """Time this many rows here: really read, decoded and embedded, by towers with random weights."""
-    rate: str = ""
-    """Images per second of one machine, views counted, instead of --sample: one number, or one a tower: 900,310."""
-    machines: int | None = None
-    """How many machines; by default as --max_num_workers says, or 1."""
-    hours: float | None = None
-    """In how many hours the job should end, instead of --machines."""
-    rows: int | None = None
-    """Rows of the source, where they are known and cannot be estimated."""
-    tune_rate: float | None = None
-    """Pairs per second of lit-tune on such a machine; without it, epochs are compared by their image side alone."""
-    epochs: tuple[int, ...] = (1, 10, 100)
-    """After how many epochs to show the speed-up of precomputing."""
     prices: str | None = None
     """A price file of your own; by default the one that is shipped."""
     print_prices: bool = False
@@ -87,18 +76,9 @@ class Plan:
             show(estimate, console)
 
     def _estimate(self, console: rich.console.Console, beam_flags: list[str]) -> "JobEstimate":
-        from lit_precompute.pipelines.estimates.job import Wanted, estimate_job
+        from lit_precompute.pipelines.estimates.job import estimate_job
         from lit_precompute.pipelines.estimates.prices import read_prices
 
-        wanted = Wanted(
-            sample=self.sample,
-            rate=self.rate,
-            machines=self.machines,
-            hours=self.hours,
-            rows=self.rows,
-            tune_rate=self.tune_rate,
-            epochs=self.epochs,
-        )
         if not self.options.source.path:
             raise ValueError("--source is missing: give a path, a pattern, a folder or a URL")
         jobs = of_each_tower(self.options, self.towers)
@@ -106,7 +86,7 @@ class Plan:
         with ProgressDisplay(rich.console.Console(stderr=True) if self.json else console) as display:
             return estimate_job(
                 jobs,
-                wanted,
+                self.wanted,
                 prices=prices,
                 beam_flags=beam_flags,
                 report=lambda name, done, total: display.show(f"timing {name}", done, total, task="timing"),

@@ -7,8 +7,9 @@ import pytest
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.embed.several_towers import with_each_tower
 from lit_precompute.pipelines.estimates.estimate import START_UP_S
-from lit_precompute.pipelines.estimates.job import Wanted, estimate_job
+from lit_precompute.pipelines.estimates.job import estimate_job
 from lit_precompute.pipelines.estimates.prices import read_prices
+from lit_precompute.pipelines.estimates.wanted import Wanted
 from lit_precompute.precompute.sources.spec import SourceSpec
 from lit_precompute.towers.options import ImageTowerOptions
 from tests.pipelines.embed.making import write_source
