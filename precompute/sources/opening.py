@@ -79,8 +79,10 @@ def make_source(spec: SourceSpec, *, opener: Opener = open_file, find: Finder = 
       find: lists what a glob pattern matches, as `opener` would open it.
 
     Raises:
-      SourceError: unknown format, or options that are not for it.
+      SourceError: no path, unknown format, or options that are not for it.
     """
+    if not spec.path:  # which the file system takes for the working directory
+        raise SourceError("a source's path is empty")
     once = FoundOnce(find)
     recognised = recognise_source(spec, find=once.first)
     return recognised.format.make(spec, recognised.name, opener, once)

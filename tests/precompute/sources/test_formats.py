@@ -181,3 +181,11 @@ def test_a_folder_is_listed_once_to_recognise_it_and_list_its_files(tmp_path):
     assert len(source.files()) == 4
     (tmp_path / "4.tar").write_bytes(bytes(1024))
     assert len(pickle.loads(pickle.dumps(make_source(SourceSpec(str(tmp_path))))).files()) == 5
+
+
+def test_no_path_is_not_the_working_directory(tmp_path, monkeypatch):
+    (tmp_path / "a.jpg").write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    assert make_source(SourceSpec(".")).files()
+    with pytest.raises(SourceError, match="^a source's path is empty$"):
+        make_source(SourceSpec(""))
