@@ -187,5 +187,5 @@ def test_no_path_is_not_the_working_directory(tmp_path, monkeypatch):
     (tmp_path / "a.jpg").write_bytes(b"")
     monkeypatch.chdir(tmp_path)
     assert make_source(SourceSpec(".")).files()
-    with pytest.raises(SourceError, match="^a source's path is empty$"):
+    with pytest.raises(SourceError, match=r"^a source's path is empty$"):
         make_source(SourceSpec(""))
