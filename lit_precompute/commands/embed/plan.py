@@ -19,7 +19,8 @@ from lit_precompute.precompute.extra import check_embed_extra
 if TYPE_CHECKING:
     from lit_precompute.pipelines.estimates.job import JobEstimate
 
-    _Options, _Wanted = EmbedOptions, Wanted
+    _Options = EmbedOptions
+    _Wanted = Wanted
 else:
     # What is not written to needs no name; --print-prices needs no source.
     _Options = flat_flags(EmbedOptions, defaults={"output": "planned-output", "tower.name": "", "source.path": ""})
