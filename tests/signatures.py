@@ -29,12 +29,12 @@ def _where_arrays_are_named(*, typechecker):
 
 
 def _hints(wrapped):
-    """Yields the hints of a function or of a class's fields; strings that mean something only later are left out."""
+    """Yields the hints of a function or of a class's fields; strings that mean something to type checkers alone are left out."""
     names = vars(sys.modules[wrapped.__module__])
     for hint in inspect.get_annotations(wrapped).values():
         try:
             yield eval(hint, dict(names)) if isinstance(hint, str) else hint
-        except NameError:
+        except (NameError, AttributeError):
             assert not _arrays_in_words(hint), f"{wrapped.__qualname__}: {hint} cannot be checked"
 
 
