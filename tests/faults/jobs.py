@@ -53,7 +53,7 @@ def embed(source, output, weights, **options):
 
 def embed_with(towers, source, output, **options):
     """Returns the command that embeds with several towers, given with their weights, in one pass."""
-    command = embed(source, output, "", **options)
+    command = embed(source, output, next(iter(towers.values())), **options)
     place = command.index("--tower")
     command[place : place + 4] = ["--towers", ",".join(f"{name}@{weights}" for name, weights in towers.items())]
     return command

@@ -58,12 +58,16 @@ assert found_source and unit  # imported before they are changed
 
 @dataclasses.dataclass(frozen=True)
 class Aim:
-    """When a process gets a signal: so many seconds after the beginning of a phase's operation, counted from 1."""
+    """When a process gets a signal: so many seconds after the beginning of a phase's operation, counted from 1.
+
+    So do the processes that it has started, unless it `is_alone`.
+    """
 
     phase: str
     number: int
     after_s: float = 0.0
     signal: int = signal.SIGKILL
+    is_alone: bool = False
 
 
 class Journal:
@@ -110,7 +114,8 @@ class Journal:
 
     def _carry_out(self):
         time.sleep(self._aim.after_s)
-        os.killpg(0, self._aim.signal)
+        send = os.kill if self._aim.is_alone else os.killpg
+        send(os.getpid(), self._aim.signal)
 
 
 def draw_aim(generator, seconds, phase, number=signal.SIGKILL):
