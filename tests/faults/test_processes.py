@@ -31,6 +31,7 @@ def test_processes_end_with_their_parent_and_leave_nothing(undisturbed, forks, s
         while (left := _processes_of(child.number)) or set(_SHARED.iterdir()) - shared:
             assert time.monotonic() < until, (left, set(_SHARED.iterdir()) - shared)
             time.sleep(0.05)
+        command, _ = undisturbed.command(f"processes-{number}")  # in threads, which are ready sooner
         ended = forks.run(*command)
         assert ended.status == 0, ended.said
         assert content_of(output) == undisturbed.content, aim
