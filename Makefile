@@ -33,14 +33,17 @@ dataflow: environment
 containers: dataflow
 	$(BIN)/python -m tests.containers cpu
 
+# A process for each core; the tests of a file stay together and share what it sets up.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
 test: environment servers dataflow
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-fast: environment servers dataflow
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-slow: environment servers dataflow
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow
 
 format: environment
 	$(BIN)/ruff format .
@@ -69,7 +72,7 @@ engines: environment
 # With a seed that is drawn and printed; `make faults SEED=N` draws the same faults again.
 SEED ?= random
 faults: environment servers
-	$(BIN)/python -m pytest tests/faults --faults-scale 1 --faults-seed $(SEED)
+	$(PYTEST) tests/faults --faults-scale 1 --faults-seed $(SEED)
 
 # The peers that benchmarks compare with also have their own environments.
 bench: environment servers

@@ -79,6 +79,7 @@ setuptools.setup(
             "hypothesis>=6.130,<7",
             "mkdocs>=1.6,<2",
             "pytest>=8.3,<10",
+            "pytest-xdist>=3.8,<4",
             "ruff>=0.12,<0.16",
             "scikit-learn>=1.6,<2",
             # The demo's images, names and weights; the README gives their licences.

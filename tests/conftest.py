@@ -11,14 +11,16 @@ import jax
 import pytest
 
 from tests import signatures
+from tests.faults.counts import (  # noqa: F401 -- hooks
+    pytest_addoption,
+    pytest_configure,
+    pytest_sessionfinish,
+    pytest_terminal_summary,
+    pytest_testnodedown,
+)
 from tests.stores.servers import bucket, gcs_bucket, gcs_server, s3_bucket, s3_server  # noqa: F401 -- fixtures
 
 signatures.check_modules("lit_precompute.towers", "lit_precompute.precompute", "lit_precompute.tune")
-
-
-def pytest_addoption(parser):
-    parser.addoption("--faults-scale", type=float, default=0.1, help="of tests/faults: 1 for the full counts")
-    parser.addoption("--faults-seed", default="1", help="of tests/faults: a word, or `random`; printed at the end")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -95,7 +95,8 @@ class SourceSpec:
       sample_name: Where the names in tars are cut into a sample's name and a suffix; last-dot if names contain dots.
       gather: One caption a row: consecutive rows of a table with the same image (or key) become one, with all texts.
       key_folders: How many of a tar's folders are part of the keys: 1 if cc3m/00000.tar and cc12m/00000.tar differ.
-      whole_tars: Read each tar whole as one work unit, without looking at its headers first; for tars in a store.
+      whole_tars: Read each tar as one work unit, without looking through its headers first; in a store, those of up to
+        4 x --rows-per-shard samples are read so anyway.
       split: Split of a dataset that has several, such as train; train+validation for both.
     """
 

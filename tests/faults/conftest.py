@@ -1,31 +1,19 @@
 """How many faults, and which: `--faults-scale 1` for the full counts, `--faults-seed N` (or `random`)."""
 
-import collections
 import contextlib
 import math
-import random
 
 import pytest
 
+from tests.faults.counts import counts
 from tests.faults.forks import forking
 from tests.faults.jobs import Undisturbed, content_of, embed, make_source
 from tests.towers.tiny_tower import write_weights
-
-_counts = collections.Counter()
-
-
-def pytest_terminal_summary(terminalreporter, config):
-    counts = ", ".join(f"{count} {what}" for what, count in sorted(_counts.items()))
-    terminalreporter.write_line(
-        f"faults: seed {config.option.faults_seed}, scale {config.option.faults_scale:g}; {counts or 'none counted'}"
-    )
 
 
 @pytest.fixture(scope="session")
 def seed(request):
     """The seed from which all faults are drawn; it is printed at the end."""
-    if request.config.option.faults_seed == "random":
-        request.config.option.faults_seed = str(random.SystemRandom().randrange(10**6))
     return request.config.option.faults_seed
 
 
@@ -38,7 +26,7 @@ def scaled(request):
 @pytest.fixture(scope="session")
 def counted():
     """Counts what the summary at the end names."""
-    return _counts
+    return counts
 
 
 @pytest.fixture(scope="session")

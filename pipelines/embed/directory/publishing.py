@@ -5,7 +5,8 @@ from typing import Any
 
 from lit_precompute.pipelines.embed.directory.markers import ShardMarker
 from lit_precompute.pipelines.embed.job import BLOCK_ROWS, Job
-from lit_precompute.pipelines.embed.reporting.job_report import make_report, write_report
+from lit_precompute.pipelines.embed.reporting.job_report import write_report
+from lit_precompute.pipelines.embed.reporting.sums import make_report
 from lit_precompute.schemas import Manifest, ShardInfo, TableSchema, publish_manifest
 from lit_precompute.schemas.dataset_files import shard_file_name
 from lit_precompute.schemas.probes import number_in_dataset

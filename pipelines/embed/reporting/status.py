@@ -10,14 +10,9 @@ from lit_precompute.pipelines.embed.directory.attempts import Attempts, FoundAtt
 from lit_precompute.pipelines.embed.directory.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.directory.markers import ShardMarker
 from lit_precompute.pipelines.embed.planning.plan import Plan
-from lit_precompute.pipelines.embed.reporting.job_report import (
-    JobReport,
-    count_reasons,
-    in_utc,
-    make_report,
-    read_report,
-)
+from lit_precompute.pipelines.embed.reporting.job_report import JobReport, read_report
 from lit_precompute.pipelines.embed.reporting.rates import ALIVE_S, measure
+from lit_precompute.pipelines.embed.reporting.sums import count_reasons, in_utc, make_report
 from lit_precompute.pipelines.embed.several_towers import outputs_in
 from lit_precompute.schemas import Manifest
 from lit_precompute.schemas.storage import absolute

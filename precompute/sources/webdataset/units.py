@@ -2,8 +2,8 @@
 
 Promises: a look reads the headers of a tar and no image; a slice is then read by its byte offsets alone. A sample's key
 is "<tar's name without .tar>/<sample's name>", before it as many of the tar's folders as asked for. A sample without an
-image, or with a member that cannot be read, becomes a failed row and is never skipped. A compressed tar is one slice,
-read from the beginning to the end: its rows and keys are known once it is read.
+image, or with a member that cannot be read, becomes a failed row and is never skipped. A tar that is one slice is read
+from the beginning to the end: its rows and keys are known once it is read.
 
 Not here: audio or video.
 """
@@ -16,12 +16,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-import numpy as np
-
 from lit_precompute.precompute.sources.files import Finder, Opener, open_first
 from lit_precompute.precompute.sources.listing import list_files
 from lit_precompute.precompute.sources.peeking import Peek
-from lit_precompute.precompute.sources.planning import cut_slices
 from lit_precompute.precompute.sources.source import (
     Example,
     FileLook,
@@ -32,22 +29,18 @@ from lit_precompute.precompute.sources.source import (
 )
 from lit_precompute.precompute.sources.spec import SourceSpec
 from lit_precompute.precompute.sources.webdataset.format import TAR_ENDINGS
+from lit_precompute.precompute.sources.webdataset.looking import look_into
 from lit_precompute.precompute.sources.webdataset.peeking import peek_tar
 from lit_precompute.precompute.sources.webdataset.survey import survey_tars
-from lit_precompute.precompute.sources.webdataset.tar_links import follow_all, with_links
+from lit_precompute.precompute.sources.webdataset.tar_links import follow_all
 from lit_precompute.precompute.sources.webdataset.tar_members import Member
 from lit_precompute.precompute.sources.webdataset.tar_opening import OpenTar, open_tar
 from lit_precompute.precompute.sources.webdataset.tar_rows import key_prefix, make_example
 from lit_precompute.precompute.sources.webdataset.tar_samples import Sample, SampleRule, read_samples
-from lit_precompute.precompute.sources.webdataset.tar_scan import Sought, scan_tar
+from lit_precompute.precompute.sources.webdataset.tar_scan import Sought
 from lit_precompute.precompute.sources.webdataset.tar_words import JSON_SUFFIXES, words_suffixes
 from lit_precompute.schemas import TableSchema
 from lit_precompute.schemas.wording import counted
-
-# How far a look goes into a tar that is one slice: a compressed one, and one whose headers are not to be read.
-_MAX_SAMPLES = 1000
-_MAX_BYTES = 32 << 20
-_MAX_SAMPLES_OF_WHOLE = 100
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -94,32 +87,15 @@ class WebdatasetSource:
         with open_tar(
             self.opener, file.path, jumps=True, keeps=functools.partial(self.rule.is_any_of, JSON_SUFFIXES)
         ) as tar:
-            is_one_slice = self.spec.whole_tars or tar.compression is not None
-            max_samples = _MAX_SAMPLES if tar.compression else _MAX_SAMPLES_OF_WHOLE
-            limits = (max_samples, _MAX_BYTES) if is_one_slice else (most, None)
-            sought = dataclasses.replace(self._sought, max_samples=limits[0], max_bytes=limits[1])
-            scan = scan_tar(tar, file.path, prefix, sought, {})
-            targets: Mapping[int, Member] = {}
-            if scan.num_links and not is_one_slice:
-                targets = tar.find_targets()
-                scan = scan_tar(tar, file.path, prefix, sought, targets)
-            num_bytes = tar.file_bytes
-            assert num_bytes is not None
-        if is_one_slice:
-            scan.digest.update(f"{num_bytes}\n".encode())
-            is_empty = scan.is_whole and not scan.hashes
-            slices = () if is_empty else (FileSlice(path=file.path, start=0, stop=num_bytes, num_rows=None),)
-        else:
-            slices = cut_slices(file.path, np.frombuffer(scan.offsets, np.int64), rows_per_slice)
-        return FileLook(
-            path=file.path,
-            slices=with_links(slices, targets) if targets else slices,
-            key_hashes=b"" if is_one_slice else bytes(scan.hashes),
-            num_bytes=num_bytes,
-            content=scan.digest.hexdigest(),
-            notes=() if is_one_slice else scan.notes(),  # its reader notes them
-            findings=scan.findings(),
-        )
+            return look_into(
+                tar,
+                file.path,
+                prefix,
+                self._sought,
+                rows_per_slice=rows_per_slice,
+                is_whole=self.spec.whole_tars,
+                most=most,
+            )
 
     def peek(self, file: ListedFile, max_rows: int, max_counted: int) -> Peek:
         """Returns the first samples of a tar; see `Peekable`."""

@@ -14,7 +14,7 @@ import pytest
 
 from lit_precompute.precompute.sources.source import SourceError
 from lit_precompute.precompute.sources.spec import SourceColumns
-from lit_precompute.precompute.sources.webdataset import passing, units
+from lit_precompute.precompute.sources.webdataset import looking, passing
 from lit_precompute.precompute.sources.webdataset.compression import Decompressed
 from tests.precompute.sources.webdataset.tars import (
     all_rows,
@@ -89,7 +89,7 @@ def test_gnu_tar_writes_what_is_read(tmp_path):
 @pytest.mark.parametrize("ending", [".gz", ".zst"])
 def test_a_compressed_tar_that_is_cut_off_is_an_error_at_its_end(tmp_path, monkeypatch, ending, part):
     """As a plain one is, at the latest when it is read: a shard is complete or absent."""
-    monkeypatch.setattr(units, "_MAX_SAMPLES", 3)
+    monkeypatch.setattr(looking, "_MAX_SAMPLES", 3)
     path = pathlib.Path(_compressed(write_tar(tmp_path / "d.tar", _samples(40)), ending))
     path.write_bytes(path.read_bytes()[: int(part * path.stat().st_size)])
     with pytest.raises(
@@ -108,7 +108,7 @@ def test_a_flipped_byte_is_an_error(tmp_path):
 
 
 def test_a_look_reads_only_the_beginning(tmp_path, monkeypatch):
-    monkeypatch.setattr(units, "_MAX_SAMPLES", 3)
+    monkeypatch.setattr(looking, "_MAX_SAMPLES", 3)
     members = [*_samples(5), ("5.jpg", b""), ("5.json", '{"prompt": "late", "label": "cat"}')]
     path = _compressed(write_tar(tmp_path / "d.tar", members))
     assert not has_labels(open_tars(path))
@@ -117,7 +117,7 @@ def test_a_look_reads_only_the_beginning(tmp_path, monkeypatch):
     beginning = r"\(of 1 tar only the beginning was looked into\)"
     with pytest.raises(SourceError, match=rf"no sample's JSON has 'prompt' {beginning}; there are none"):
         open_tars(path, columns=SourceColumns(text="prompt"))
-    monkeypatch.setattr(units, "_MAX_SAMPLES", 1000)
+    monkeypatch.setattr(looking, "_MAX_SAMPLES", 1000)
     looked = open_tars(path, columns=SourceColumns(text="prompt"))
     assert has_labels(looked)
     assert all_rows(looked)[-1].texts == ("late",)

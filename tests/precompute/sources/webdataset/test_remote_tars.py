@@ -9,6 +9,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from lit_precompute.precompute.sources.source import ListedFile, SourceError
+from lit_precompute.precompute.sources.spec import SourceColumns
 from lit_precompute.precompute.sources.webdataset import passing
 from lit_precompute.schemas.storage import Patience, StorageError, find_described, open_file, open_folder
 from tests.flaky_server import dead_address, flaky_server
@@ -94,26 +95,56 @@ def test_tars_in_a_store_have_the_rows_of_local_ones(tmp_path, bucket):
     ]
 
 
-@pytest.mark.parametrize("whole_tars", [False, True])
-def test_few_bytes_are_read_twice(tmp_path, asked, whole_tars):
-    url, num_bytes = _upload("memory://few-bytes", write_tar(tmp_path / "d.tar", _samples(200, 100_000)))
+@pytest.mark.parametrize(
+    ("rows_per_slice", "whole_tars", "num_asked", "num_units"),
+    [(140, False, 700, 5), (140, True, 100, 1), (160, False, 100, 1)],
+)
+def test_few_bytes_are_read_twice(tmp_path, asked, rows_per_slice, whole_tars, num_asked, num_units):
+    """A request for the header after each image, in a tar of more than four slices after a look at its beginning."""
+    url, num_bytes = _upload("memory://few-bytes", write_tar(tmp_path / "d.tar", _samples(600, 100_000)))
     asked.clear()
-    looked = open_tars(url, rows_per_slice=50, whole_tars=whole_tars, **_OPTIONS)
-    assert len(asked) <= 3 + (100 if whole_tars else 200)  # a jump to each header after an image
+    looked = open_tars(url, rows_per_slice=rows_per_slice, whole_tars=whole_tars, **_OPTIONS)
+    assert len(asked) <= 4 + num_asked
     planned = len(asked)
-    rows = [row for unit in units_of(looked, 50) for row in unit]
-    assert len(rows) == 200
+    units = units_of(looked, rows_per_slice)
+    assert len(units) == num_units
+    rows = [row for unit in units for row in unit]
+    assert len(rows) == 600
     assert all(len(row.read_image()) == 100_000 for row in rows)
-    assert len(asked) - planned == (2 if whole_tars else 4)  # of at most 16 MiB each
+    assert len(asked) - planned == (4 if num_units == 1 else 5)  # of at most 16 MiB each
+    assert sum(stop - start for start, stop in asked) <= 1.05 * num_bytes
+
+
+def test_small_images_are_read_once(tmp_path, asked):
+    url, num_bytes = _upload("memory://small", write_tar(tmp_path / "d.tar", _samples(4000, 5000)))
+    asked.clear()
+    rows = all_rows(open_tars(url, rows_per_slice=4000, **_OPTIONS))
+    assert len(rows) == 4000
+    assert all(len(row.read_image()) == 5000 for row in rows)
+    assert len(asked) <= 12
     assert sum(stop - start for start, stop in asked) <= 1.05 * num_bytes
 
 
 def test_of_small_images_the_headers_are_read_by_few_requests(tmp_path, asked):
     url, num_bytes = _upload("memory://small", write_tar(tmp_path / "d.tar", _samples(300, 5000)))
     asked.clear()
-    open_tars(url, **_OPTIONS)
-    assert len(asked) <= 12
-    assert sum(stop - start for start, stop in asked) <= 1.1 * num_bytes
+    open_tars(url, rows_per_slice=50, **_OPTIONS)
+    assert len(asked) <= 20
+    assert sum(stop - start for start, stop in asked) <= 1.5 * num_bytes
+
+
+@pytest.mark.parametrize(("options", "num_units"), [({}, 1), ({"columns": SourceColumns(text="title")}, 4)])
+def test_a_column_that_comes_late_is_found(tmp_path, options, num_units):
+    """A tar in which the first hundred samples do not have what the user named is looked into."""
+    members = [
+        (f"{n:05}.{suffix}", b"" if suffix == "jpg" else b'{"%s": "A"}' % (b"title" if n > 150 else b"text"))
+        for n in range(200)
+        for suffix in ("jpg", "json")
+    ]
+    url, _ = _upload("memory://late", write_tar(tmp_path / "d.tar", members))
+    looked = open_tars(url, rows_per_slice=60, **options)
+    assert len(looked.units(60)) == num_units
+    assert [bool(row.texts) for row in all_rows(looked)] == [n > 150 if options else n <= 150 for n in range(200)]
 
 
 def test_large_images_are_read_once_and_on_request(tmp_path, asked):
