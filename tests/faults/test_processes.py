@@ -20,7 +20,7 @@ _PATIENCE_S = 30
 
 @pytest.mark.parametrize("undisturbed", ["disk"], indirect=True)
 def test_processes_end_with_their_parent_and_leave_nothing(undisturbed, forks, seed, scaled, counted):
-    generator, shared = seeded(seed, "processes"), set(_SHARED.iterdir())
+    generator = seeded(seed, "processes")
     for number in range(scaled(NUM_KILLS)):
         output = f"{undisturbed.place}/processes-{number}"
         command = embed(undisturbed.source, output, undisturbed.weights, decode_in="processes")
@@ -28,8 +28,8 @@ def test_processes_end_with_their_parent_and_leave_nothing(undisturbed, forks, s
         child = forks.start(*command, aim=dataclasses.replace(aim, is_alone=True))
         assert child.wait().is_killed
         until = time.monotonic() + _PATIENCE_S
-        while (left := _processes_of(child.number)) or set(_SHARED.iterdir()) - shared:
-            assert time.monotonic() < until, (left, set(_SHARED.iterdir()) - shared)
+        while left := [*_processes_of(child.number), *_shared_by(child.number)]:
+            assert time.monotonic() < until, left
             time.sleep(0.05)
         command, _ = undisturbed.command(f"processes-{number}")  # in threads, which are ready sooner
         ended = forks.run(*command)
@@ -49,3 +49,8 @@ def _processes_of(session):
         if int(number) == session and state != "Z":
             found.append(path.parent.name)
     return found
+
+
+def _shared_by(process):
+    """Returns the names of the shared memory of a process, semaphores included."""
+    return [path.name for path in _SHARED.iterdir() if f"-{process}-" in path.name]
