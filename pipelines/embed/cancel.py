@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from lit_precompute.pipelines.embed.directory.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.job import JobError
 from lit_precompute.pipelines.embed.several_towers import outputs_in
+from lit_precompute.pipelines.engines.running import cannot_cancel
 from lit_precompute.pipelines.engines.submission import recorded_job
 from lit_precompute.schemas.storage import absolute
 
@@ -15,7 +16,7 @@ def cancel(output: str) -> Iterator[str]:
     At an output of several towers, it stops all of their datasets.
 
     Raises:
-      JobError: there is no unfinished job.
+      JobError: there is no unfinished job, or its engine cannot be asked; workers are, before it.
     """
     directory = JobDirectory(absolute(output))
     path = directory.folder.path
@@ -37,6 +38,12 @@ def _cancel(directory: JobDirectory) -> Iterator[str]:
     path = directory.folder.path
     directory.request_stop()
     for launch in directory.launches().values():
-        if (job := recorded_job(launch)) is not None and job.cancel():
+        try:
+            is_asked = (job := recorded_job(launch)) is not None and job.cancel()
+        except Exception as error:
+            advice = "workers were asked to stop after their current unit"
+            why = cannot_cancel(launch["runner"], launch["job_id"], error)
+            raise JobError(f"{path}: {why}; {advice}") from error
+        if is_asked:
             yield f"{path}: asked {launch['runner']} to cancel {launch['job_id']}"
     yield f"{path}: workers stop after their current unit; finished shards are kept, and its command resumes the job"

@@ -46,7 +46,8 @@ def follow(
       should_stop: called as often; True stops a job in this process after the current batch, and cancels another.
 
     Raises:
-      EmbedError: a worker failed, or more rows failed than allowed, or all; finished shards are kept.
+      EmbedError: a worker failed, or more rows failed than allowed, or all; finished shards are kept. Or the engine
+        cannot be asked to cancel the job.
       EmbedStopped: `should_stop` returned True.
     """
     from lit_precompute.pipelines.embed.workers.process_registry import PROCESS, JobProgress
@@ -60,7 +61,10 @@ def follow(
         def look() -> None:
             if should_stop() and not progress.is_stop_requested:
                 progress.request_stop()
-                job.cancel()
+                try:
+                    job.cancel()
+                except ConnectionError as error:
+                    raise EmbedError(f"{error}. It may go on: `lit-embed cancel` asks its workers to stop") from error
             if progress.is_hanging(_STOP_S):
                 raise EmbedStopped(is_hanging=True)
             report(watch.look(progress.num_rows, progress.num_failures, num_retried_here()))

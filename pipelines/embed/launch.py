@@ -33,6 +33,7 @@ class Launch:
     Attributes:
       datasets: one for each tower.
       is_finished: whether all of them are complete already.
+      embeds_here: whether this process embeds, and not an engine's workers.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class Launch:
         lead = leading(self.datasets)
         self._source = find_source(lead.options, lead.directory)
         self._set_runner(beam_flags)
-        if self._embeds_here:
+        if self.embeds_here:
             self._plan_here(lead, on_fetch, on_look, say)
         else:
             self._check_elsewhere()
@@ -110,7 +111,7 @@ class Launch:
         from lit_precompute.pipelines.engines.submission import checked_flags, requested_accelerator
 
         runners.check_runner(beam_flags)
-        self._embeds_here = runners.embeds_here(beam_flags)
+        self.embeds_here = runners.embeds_here(beam_flags)
         tower, *other_towers = (dataset.options.tower.name for dataset in self.datasets)
         options = self.datasets[0].options
         places: dict[str, str | None] = {"--source": options.source.path, "--output": options.output}
@@ -119,7 +120,7 @@ class Launch:
             places["--weights" if not other_towers else f"--towers {used.name}@"] = used.weights
         self._beam_flags = checked_flags(beam_flags, tower=tower, other_towers=other_towers, places=places)
         requested = requested_accelerator(beam_flags)
-        if requested.kind != "cpu" and not self._embeds_here:
+        if requested.kind != "cpu" and not self.embeds_here:
             for dataset in self.datasets:
                 dataset.options = dataset.options.on(requested.kind, requested.num_devices)
 
@@ -256,7 +257,7 @@ class Launch:
         for dataset in self._open:
             dataset.note_launch(launch.name, note)
         job = submission.start(pipeline, self._beam_flags)
-        if not self._embeds_here:
+        if not self.embeds_here:
             for dataset in self._open:
                 dataset.note_launch(launch.name, {**note, **submission.record(job)})
         return job

@@ -106,6 +106,9 @@ class RunningJob:
         """Asks the engine to cancel the job; returns False if it cannot or the job has ended.
 
         A pipeline in this process cannot be cancelled: its steps have to end by themselves.
+
+        Raises:
+          ConnectionError: the engine cannot be asked, or refuses.
         """
         if self._result is None or self.state() in ENDED:
             return False
@@ -113,6 +116,8 @@ class RunningJob:
             self._result.cancel()
         except NotImplementedError:
             return False
+        except Exception as error:
+            raise ConnectionError(cannot_cancel(self.runner, self.job_id, error)) from error
         return True
 
     def wait(self, look: Callable[[], None] = lambda: None, *, every_s: float = 0.5) -> JobState:
@@ -201,6 +206,11 @@ def start(pipeline: beam.Pipeline, *, service_of: Callable[[Any], Service | None
             raise
         raise ConnectionError(f"--runner={name} cannot start the job: {one_line(str(error))}; {how}") from error
     return RunningJob(name, result, service=service_of(result))
+
+
+def cannot_cancel(runner: str, job_id: str | None, error: Exception) -> str:
+    """Returns what to say where an engine cannot be asked to cancel a job."""
+    return f"{runner} could not be asked to cancel {job_id or 'the job'}: {one_line(str(error)) or repr(error)}"
 
 
 def _thread(work: Callable[[], None]) -> threading.Thread:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from lit_precompute.schemas.dataset_files import attachment_name, dataset_folder, read_checked
 from lit_precompute.schemas.manifest import Manifest
+from lit_precompute.schemas.reading.as_opened import AsOpened
 from lit_precompute.schemas.reading.block_layout import BlockLayout
 from lit_precompute.schemas.reading.row_block import RowBlock, concatenate
 from lit_precompute.schemas.reading.table_files import TableLocator
@@ -31,6 +32,7 @@ class EmbeddingDataset:
         """See `open`."""
         self.path = os.fspath(path)
         self._folder = dataset_folder(path)
+        self._as_opened = AsOpened(self._folder)
         self.manifest = Manifest.read(self._folder)
         self._locator = TableLocator(self._folder, self.manifest.shards, self.manifest.references)
         aligned = [table.name for table in self.manifest.tables if table.aligned]
@@ -238,7 +240,9 @@ class EmbeddingDataset:
         files = self._locator.files(table)
         if not is_url(files.folder.path):  # in a store a missing file shows when it is read
             files.check_sizes()
-        return TableReader(files.folder, table, files)
+        return TableReader(
+            files.folder, table, files, self._as_opened if table.reference is None else AsOpened(files.folder)
+        )
 
     def _with_scales(self, columns: Sequence[str]) -> list[str]:
         """Returns the columns, int8 vectors followed by their scales: neither is of use without the other."""

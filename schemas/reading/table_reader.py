@@ -11,8 +11,9 @@ from array_record.python.array_record_module import ArrayRecordReader
 from lit_precompute.schemas import blocks
 from lit_precompute.schemas.dataset_files import check_content, missing_file, shard_file_name
 from lit_precompute.schemas.manifest.parts import ShardFile, ShardInfo
+from lit_precompute.schemas.reading.as_opened import AsOpened
 from lit_precompute.schemas.reading.local_copies import LocalCopies
-from lit_precompute.schemas.storage import HOW_TO_MEND, DatasetError, Folder
+from lit_precompute.schemas.storage import HOW_TO_MEND, DatasetError, Folder, is_url
 from lit_precompute.schemas.tables import TableSchema
 
 # Operating systems often allow 1,024 open files; several tables are read side by side.
@@ -39,14 +40,22 @@ def read_shard_table(folder: Folder, table: TableSchema, info: ShardInfo) -> pa.
 class TableReader:
     """Blocks of one table, by (shard, block within it)."""
 
-    def __init__(self, folder: Folder, table: TableSchema, files: Sequence[ShardFile | None]):
+    def __init__(
+        self,
+        folder: Folder,
+        table: TableSchema,
+        files: Sequence[ShardFile | None],
+        as_opened: AsOpened | None = None,
+    ):
         """Opens nothing yet.
 
         Args:
           folder: of the dataset that has the files.
           table: the table.
           files: its files by shard.
+          as_opened: the manifest that names them, of a finished dataset.
         """
+        self._table, self._as_opened = table.name, as_opened
         self.schema = table.arrow_schema()
         self._folder = folder
         self._files = files
@@ -58,12 +67,18 @@ class TableReader:
         """Returns one block.
 
         Raises:
-          DatasetError: the file is missing, or the bytes are damaged; the message names file and block.
+          DatasetError: the file is missing, or was changed since the dataset was opened, or the bytes are damaged; the
+            message names file and block.
         """
         file = self._file(shard)
         where = f"{self._folder.join(file.name)}: block {block}"
-        data = self._read_whole(file, shard) if file.is_one_block else self._read_record(file, shard, block, where)
-        return blocks.decode(data, self.schema, where)
+        try:
+            data = self._read_whole(file, shard) if file.is_one_block else self._read_record(file, shard, block, where)
+            return blocks.decode(data, self.schema, where)
+        except DatasetError as error:
+            if self._as_opened and (why := self._as_opened.why_changed(file, self._table, shard)):
+                raise DatasetError(why) from error
+            raise
 
     def read_shard(self, shard: int) -> pa.Table:
         """Returns all rows of a shard."""
@@ -131,6 +146,8 @@ class TableReader:
             if not reader.ok():
                 where = self._folder.join(file.name)
                 raise DatasetError(f"{where}: not a complete ArrayRecord file; verify the dataset and {HOW_TO_MEND}")
+            if self._as_opened and not is_url(self._folder.path):  # copies were compared with the manifest
+                self._as_opened.check(file, self._table, shard)
             if len(self._open) >= _MAX_OPEN_FILES:
                 self._open.popitem(last=False)[1].close()
         self._open[shard] = reader  # the most recently used comes last

@@ -22,10 +22,11 @@ from lit_precompute.commands import data as data_command
 from lit_precompute.commands import embed as embed_command
 from lit_precompute.pipelines.embed import graph
 from tests.faults import points
-from tests.towers.tiny_tower import register_tiny_tower
+from tests.pipelines.embed import second_tower
 
 _COMMANDS = {"lit-embed": embed_command.main, "lit-data": data_command.main}
 assert graph  # imported before forking, like TensorFlow
+assert second_tower  # registers both of the tests' towers
 
 
 def _start(request):
@@ -55,7 +56,6 @@ def _run(request, folder):
     tempfile.tempdir = None  # found again in this environment
     aim = request["aim"] and points.Aim(**request["aim"])
     journal = points.watch(folder / "journal", aim)
-    register_tiny_tower()
     sys.argv = request["command"]
     status = 0
     try:

@@ -51,6 +51,14 @@ def embed(source, output, weights, **options):
     return ["lit-embed", *arguments(pathlib.Path(weights), output, weights, source=source, **options)]
 
 
+def embed_with(towers, source, output, **options):
+    """Returns the command that embeds with several towers, given with their weights, in one pass."""
+    command = embed(source, output, next(iter(towers.values())), **options)
+    place = command.index("--tower")
+    command[place : place + 4] = ["--towers", ",".join(f"{name}@{weights}" for name, weights in towers.items())]
+    return command
+
+
 def content_of(output):
     """Returns the SHA-256 of every file, finished or not."""
     folder = open_folder(output)

@@ -5,6 +5,7 @@
     writing      rows are added to a shard, an attempt is recorded
     uploading    a finished file of a shard, or its marker, gets its name
     publishing   lists and manifest are written, what only an unfinished job needs is removed
+    withdrawing  a finished dataset is taken back into a job, in order to retry failures; not one of `PHASES`
 
 `watch` is called in a process that was forked for one command: it changes the classes there for good.
 """
@@ -26,6 +27,7 @@ from lit_precompute.pipelines.embed.directory.attempts import Attempts
 from lit_precompute.pipelines.embed.directory.job_directory import JobDirectory
 from lit_precompute.pipelines.embed.directory.markers import Markers
 from lit_precompute.pipelines.embed.planning import found_source
+from lit_precompute.pipelines.embed.retry import Retry
 from lit_precompute.pipelines.embed.workers import publish, unit
 from lit_precompute.precompute.images import ahead
 from lit_precompute.precompute.sources.webdataset.units import WebdatasetSource
@@ -48,6 +50,7 @@ _SCOPES = (
     ("uploading", ShardWriter, "finish"),
     ("uploading", Markers, "write"),
     ("publishing", publish.Publish, "process"),
+    ("withdrawing", Retry, "begin"),
 )
 _ON_FOLDERS = ("exists", "read", "write", "create", "upload", "find", "remove", "remove_folder")
 assert found_source and unit  # imported before they are changed
@@ -55,12 +58,16 @@ assert found_source and unit  # imported before they are changed
 
 @dataclasses.dataclass(frozen=True)
 class Aim:
-    """When a process gets a signal: so many seconds after the beginning of a phase's operation, counted from 1."""
+    """When a process gets a signal: so many seconds after the beginning of a phase's operation, counted from 1.
+
+    So do the processes that it has started, unless it `is_alone`.
+    """
 
     phase: str
     number: int
     after_s: float = 0.0
     signal: int = signal.SIGKILL
+    is_alone: bool = False
 
 
 class Journal:
@@ -69,8 +76,8 @@ class Journal:
     def __init__(self, path, aim):
         self._path, self._aim = pathlib.Path(path), aim
         self._lock, self._scope = threading.Lock(), threading.local()
-        self._counts = dict.fromkeys(PHASES, 0)
-        self._seconds = {phase: [] for phase in PHASES}
+        self._counts = dict.fromkeys((*PHASES, "withdrawing"), 0)
+        self._seconds = {phase: [] for phase in self._counts}
 
     @contextlib.contextmanager
     def operation(self, phase):
@@ -107,7 +114,8 @@ class Journal:
 
     def _carry_out(self):
         time.sleep(self._aim.after_s)
-        os.killpg(0, self._aim.signal)
+        send = os.kill if self._aim.is_alone else os.killpg
+        send(os.getpid(), self._aim.signal)
 
 
 def draw_aim(generator, seconds, phase, number=signal.SIGKILL):

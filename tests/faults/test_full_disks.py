@@ -30,9 +30,8 @@ def _make_room(path):
     subprocess.run(["mount", "-o", "remount,size=20m", path], check=True)
 
 
+@pytest.mark.parametrize("undisturbed", ["disk"], indirect=True)
 def test_an_output_whose_disk_is_full(undisturbed, forks, tmp_path, scaled):
-    if undisturbed.kind != "disk":
-        pytest.skip("of local outputs")
     for size in _SIZES[-scaled(len(_SIZES) * 3) :]:
         with _small(tmp_path / size, size) as small:
             command = embed(undisturbed.source, small / "out", undisturbed.weights)
@@ -48,9 +47,9 @@ def test_an_output_whose_disk_is_full(undisturbed, forks, tmp_path, scaled):
             assert content_of(small / "out") == undisturbed.content
 
 
+@pytest.mark.parametrize("undisturbed", ["gs", "s3"], indirect=True)
 def test_no_room_for_temporary_files(undisturbed, forks, tmp_path, monkeypatch):
-    if undisturbed.kind == "disk":
-        pytest.skip("of outputs in a store: files are made here before they are uploaded")
+    """Where the output is in a store, files are made here before they are uploaded."""
     with _small(tmp_path / "small", "8k") as small:
         monkeypatch.setenv("TMPDIR", str(small))
         command, output = undisturbed.command("no-room")

@@ -78,7 +78,7 @@ class Run:
                     say=console.print,
                 )
             if launch.is_followed(wait=self.wait):
-                _run(launch, console)
+                _run(launch, console, absolute(self.options.output))
             else:
                 _submit(launch, console, absolute(self.options.output))
 
@@ -100,11 +100,12 @@ def of_each_tower(options: EmbedOptions, towers: str | None) -> list[EmbedOption
     return with_each_tower(options, towers)
 
 
-def _run(launch: Launch, console: rich.console.Console) -> None:
+def _run(launch: Launch, console: rich.console.Console, output: str) -> None:
     if not launch.is_finished:
         console.print(describe_job(launch))
     started_s = time.monotonic()
-    stop = StopRequest(console, after="this batch", stop_at_once=_exit_at_once)
+    after = "this batch" if launch.embeds_here else "the engine has cancelled the job"
+    stop = StopRequest(console, after=after, stop_at_once=lambda: _exit_at_once(launch, output))
     with stop, ProgressDisplay(console) as display:
         try:
             manifests = launch.run_all(
@@ -168,8 +169,11 @@ def _quietly(is_stop_requested: bool) -> bool:
     return is_stop_requested
 
 
-def _exit_at_once() -> None:
-    os._exit(INTERRUPTED)  # the runner's threads would keep the process alive
+def _exit_at_once(launch: Launch, output: str) -> None:
+    """Ends the process, whose runner's threads would keep it alive. Called in the middle of anything."""
+    here = "" if launch.embeds_here else f". The job may go on: lit-embed status {output}, lit-embed cancel {output}"
+    os.write(sys.stderr.fileno(), f"error: interrupted; {_HOW_TO_RESUME}{here}\n".encode())
+    os._exit(INTERRUPTED)
 
 
 def show_download(display: Display, name: str, num_bytes: int, all_bytes: int) -> None:

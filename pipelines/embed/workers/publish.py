@@ -76,7 +76,8 @@ class Publish(beam.DoFn):
         # Another launcher may have finished them; and engines may deal the results to several groups.
         markers |= {marker.info.shard: marker for marker in directory.markers.read_many(lost)}
         aside = [result.aside for result in results if result.aside and result.aside.unit not in markers]
-        if reason := why_not_publishable(options, plan, markers, aside):
+        is_stopped = directory.is_stop_requested()
+        if reason := why_not_publishable(options, plan, markers, aside, is_stopped=is_stopped):
             for each in aside:
                 Attempts(directory.folder, self._launch.name).forget_unit(each.unit)
             raise NotPublishedError(reason)
@@ -86,9 +87,22 @@ class Publish(beam.DoFn):
 
 
 def why_not_publishable(
-    options: EmbedOptions, plan: Plan, markers: dict[int, ShardMarker], aside: Sequence[SetAside]
+    options: EmbedOptions,
+    plan: Plan,
+    markers: dict[int, ShardMarker],
+    aside: Sequence[SetAside],
+    *,
+    is_stopped: bool = False,
 ) -> str:
-    """Returns why a job's dataset cannot be published; "" if it can."""
+    """Returns why a job's dataset cannot be published; "" if it can.
+
+    Args:
+      options: of the job.
+      plan: of the job.
+      markers: of the finished shards.
+      aside: units that failed too often.
+      is_stopped: whether workers were asked to stop.
+    """
     found = [marker for _, marker in sorted(markers.items())]
     num_failures = sum(marker.info.num_failures for marker in found)
     num_rows = sum(marker.info.rows_read for marker in found)
@@ -103,8 +117,9 @@ def why_not_publishable(
         return _set_aside(plan, aside)
     missing = [unit for unit in range(len(plan.units)) if unit not in markers]
     if missing:
+        cancelled = "it was cancelled; " if is_stopped else ""
         return (
-            f"{counted(len(missing), 'shard')} of {len(plan.units):,} are missing: {_listed(missing)}; "
+            f"{cancelled}{counted(len(missing), 'shard')} of {len(plan.units):,} are missing: {_listed(missing)}; "
             "run the same command again to resume"
         )
     if num_failures < num_rows:

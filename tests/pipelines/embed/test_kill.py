@@ -18,8 +18,9 @@ ROOT = pathlib.Path(__file__).parents[3]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_ends_cleanly_and_says_how_to_resume(tmp_path, number):
+@pytest.mark.parametrize("numbers", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGINT] * 2], ids=str)
+def test_an_interrupt_ends_cleanly_and_says_how_to_resume(tmp_path, numbers):
+    """Two of them end the command at once."""
     table = write_source(tmp_path / "source", 4000, bad=False)
     program = f"""
 import sys
@@ -41,7 +42,9 @@ main()
         assert time.monotonic() < until
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)
-    process.send_signal(number)
+    for number in numbers:
+        process.send_signal(number)
+        time.sleep(0.05)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "interrupted; finished shards are kept: run the same command again to resume" in said

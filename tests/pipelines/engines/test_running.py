@@ -4,10 +4,14 @@ import threading
 
 import pytest
 from apache_beam.metrics.metric import MetricsFilter
+from apache_beam.runners.runner import PipelineResult, PipelineState
 
-from lit_precompute.pipelines.embed.errors import in_words
+from lit_precompute.pipelines.embed.directory.job_directory import JobDirectory
+from lit_precompute.pipelines.embed.errors import EmbedError, in_words
+from lit_precompute.pipelines.embed.following import follow
+from lit_precompute.pipelines.embed.reporting.progress import Watch
 from lit_precompute.pipelines.engines.runners import new_pipeline
-from lit_precompute.pipelines.engines.running import start
+from lit_precompute.pipelines.engines.running import RunningJob, start
 from tests.engines import stand_in
 
 pytestmark = [
@@ -71,6 +75,29 @@ def test_a_job_in_this_process_has_no_one_to_cancel_it(tmp_path):
     assert not job.cancel()
     (tmp_path / "go-on").touch()
     assert job.wait() == "done"
+
+
+class _Refusing(PipelineResult):
+    """A job whose engine does not let it be cancelled, as Dataflow does without the permission."""
+
+    def __init__(self):
+        super().__init__(PipelineState.RUNNING)
+
+    def cancel(self):
+        raise RuntimeError("403 no permission\ndataflow.jobs.update")
+
+    def wait_until_finish(self, duration=None):
+        threading.Event().wait(60)
+
+
+def test_an_engine_that_refuses_to_cancel_is_one_sentence_and_following_ends(tmp_path):
+    job = RunningJob("DataflowRunner", _Refusing())
+    message = r"DataflowRunner could not be asked to cancel the job: 403 no permission\\ndataflow.jobs.update"
+    with pytest.raises(ConnectionError, match=message):
+        job.cancel()
+    watch = Watch([JobDirectory(str(tmp_path))], None, [set()])
+    with pytest.raises(EmbedError, match=rf"{message}. It may go on: `lit-embed cancel` asks its workers to stop"):
+        follow(str(tmp_path), lambda: job, watch, lambda: 0, lambda progress: None, lambda: True)
 
 
 def test_an_interrupt_leaves_the_wait_and_the_job_goes_on(tmp_path):
