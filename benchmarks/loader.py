@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lit_precompute.schemas import DatasetWriter, EmbeddingDataset, SourceInfo, TowerCard, captions_table
-from lit_precompute.towers.tokenizers import Tokenizer, TokenizerOptions, train_tokenizer
+from lit_precompute.towers.tokenizers import Tokenizer, WordOptions, train_tokenizer
 from lit_precompute.tune.data.batches import BatchSource, iterate
 from lit_precompute.tune.data.texts import TextOptions, iterate_texts
 
@@ -118,7 +118,7 @@ def main() -> int:
         dataset = write_both(folder)
         vector_bytes, all_bytes = (size_of(folder / "dataset" / part) for part in ("embeddings", "."))
         raw = NUM_ROWS * WIDTH * 2
-        tokenizer = train_tokenizer(TokenizerOptions(vocabulary_size=8_000), iterate_texts(dataset))
+        tokenizer = train_tokenizer(WordOptions(vocabulary_size=8_000), iterate_texts(dataset))
         print(f"loader: {NUM_ROWS:,} rows of {WIDTH} float16 with texts, batches of {BATCH_SIZE:,}")
         theirs = peer_rate(folder)
         print(f"  {'embedding-reader':<18}{theirs:>12,.0f} rows/s   in the files' order")

@@ -38,7 +38,7 @@ from lit_precompute.schemas.storage import count_retried, num_retried
 from lit_precompute.towers.preprocessing import Preprocessing
 
 # Reads that go to a process together: enough to make the transfer cheap compared with the work.
-_CHUNK = 8
+_CHUNK = 16
 # Minimum chunks for each process, so that none waits for its next.
 _CHUNKS_EACH = 2
 
@@ -223,7 +223,7 @@ def _begin(
     _threads = timed_threads(
         preprocessings,
         num_threads=1,
-        ahead=_CHUNK,
+        ahead=2 * _CHUNK,  # of which a half is waited for at once
         max_pixels=max_pixels,
         in_flight=in_flight,
         timeout_s=timeout_s,

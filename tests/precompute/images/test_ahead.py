@@ -181,8 +181,8 @@ def test_a_bounded_number_of_reads_is_taken_ahead_and_an_early_end_frees_all_slo
         taken.clear()
         outcomes = _prepare(preparer, reads())
         next(outcomes)
-        # Two processes have two chunks of eight each at least.
-        assert len(taken) <= 2 * 2 * 8 + 1
+        # Two processes have two chunks of sixteen each at least.
+        assert len(taken) <= 2 * 2 * 16 + 1
         outcomes.close()
     assert len(_outcomes(preparer, _reads(100))) == 100
 
