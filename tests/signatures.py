@@ -29,7 +29,7 @@ def _where_arrays_are_named(*, typechecker):
 
 
 def _hints(wrapped):
-    """Yields the hints of a function or of a class's fields; strings that mean something to type checkers alone are left out."""
+    """Yields the hints of a function, or of a class's fields, but for those that only a type checker understands."""
     names = vars(sys.modules[wrapped.__module__])
     for hint in inspect.get_annotations(wrapped).values():
         try:
