@@ -6,6 +6,7 @@ import pathlib
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
 
 _NO_ROOM = {errno.ENOSPC: "no space left", errno.EDQUOT: "the quota is used up"}
 _FEW = 8  # about as many files as a unit writes at once
@@ -51,20 +52,25 @@ def os_error_in_words(error: OSError, folder: str | None = None) -> str:
     return str(error) or repr(error)
 
 
+def chain_of(error: BaseException | None) -> Iterator[BaseException]:
+    """Yields an error, what it comes from, and so on; each once, since two errors may name each other."""
+    seen = set[int]()
+    while error is not None and id(error) not in seen:
+        yield error
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+
+
 def is_full_disk(error: BaseException | None) -> bool:
     """Returns whether an error, or one that it comes from, says that a disk or a quota is full.
 
     A library's own error contains the system's words.
     """
-    seen = set[int]()
-    while error is not None and id(error) not in seen:  # two errors may name each other: a cause, and what it followed
-        seen.add(id(error))
-        if isinstance(error, OSError) and error.errno in _NO_ROOM:
-            return True
-        if any(os.strerror(number) in str(error) for number in _NO_ROOM):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+    return any(
+        (isinstance(each, OSError) and each.errno in _NO_ROOM)
+        or any(os.strerror(number) in str(each) for number in _NO_ROOM)
+        for each in chain_of(error)
+    )
 
 
 def _files_if_used_up(file_system: pathlib.Path) -> int:

@@ -25,6 +25,7 @@ from lit_precompute.schemas.storage.object_stores import (
     what_to_do,
     words_in_store,
 )
+from lit_precompute.schemas.wording import chain_of
 
 _MISSING = {404, 410}
 # About the moment, not the file: a slow request, one that came too early, too many of them.
@@ -184,13 +185,10 @@ def _kind_of_status(status: int, error: Exception) -> Kind:
     return "missing" if status in _MISSING else "refused"
 
 
-def _is_unknown_host(error: BaseException | None) -> bool:
+def _is_unknown_host(error: Exception) -> bool:
     """Returns whether an error comes from a name that no name server knows."""
-    while error is not None:
-        if isinstance(error, socket.gaierror):
-            return error.errno in _UNKNOWN_NAME
-        error = error.__cause__ or error.__context__
-    return False
+    looked_up = next((each for each in chain_of(error) if isinstance(each, socket.gaierror)), None)
+    return looked_up is not None and looked_up.errno in _UNKNOWN_NAME
 
 
 def _is_unreadable(error: BaseException | None) -> bool:

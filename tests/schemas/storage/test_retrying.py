@@ -118,6 +118,13 @@ def test_a_host_that_no_name_server_knows_is_given_up_soon(time):
         with_patience(URL, _failing([busy] * 6), _patience(time))
 
 
+def test_errors_that_name_each_other_are_one_answer(time):
+    """As drivers leave them that raise the error of another thread again."""
+    first, second = ConnectionResetError(104, "reset"), ValueError("not so")
+    first.__cause__, second.__context__ = second, first
+    assert with_patience(URL, _failing([first]), _patience(time)) == "content"
+
+
 def test_a_read_that_is_tried_again_and_again_is_said_now_and_then(time):
     said = []
     with telling_of_retries(said.append):
