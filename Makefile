@@ -33,8 +33,8 @@ dataflow: environment
 containers: dataflow
 	$(BIN)/python -m tests.containers cpu
 
-# A process for each core; the tests of a file stay together and share what it sets up.
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile
+# A process for each core; the tests of a file stay together, and the longest files are not the last ones.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 test: environment servers dataflow
 	$(PYTEST)

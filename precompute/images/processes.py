@@ -21,6 +21,7 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import signal
+import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -41,6 +42,9 @@ from lit_precompute.towers.preprocessing import Preprocessing
 _CHUNK = 16
 # Minimum chunks for each process, so that none waits for its next.
 _CHUNKS_EACH = 2
+
+# Of the path of a server's socket: what multiprocessing adds to the temporary folder's, and what macOS allows.
+_SOCKET_BYTES, _MAX_SOCKET_BYTES = len("/pymp-xxxxxxxx/listener-xxxxxxxx"), 103
 
 # For each read, and each preprocessing, why there is no image; None if there is one.
 _Errors = list[list[ImageError | None]]
@@ -186,8 +190,12 @@ class PreparingProcesses:
 
 
 def _context() -> Any:
-    """Returns how processes are started: from a server that is forked before JAX or Beam start threads here."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
+    """Returns how processes are started: from a server that is forked before JAX or Beam start threads here.
+
+    Where there is none, or its socket, a file in the temporary folder, would have too long a path, each starts anew.
+    """
+    is_short = len(os.fsencode(tempfile.gettempdir())) + _SOCKET_BYTES <= _MAX_SOCKET_BYTES
+    if not is_short or "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["lit_precompute.precompute.images.preloaded"])

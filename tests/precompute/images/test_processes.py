@@ -2,6 +2,9 @@
 
 import io
 import multiprocessing
+import os
+import pathlib
+import subprocess
 import sys
 import time
 from multiprocessing.connection import Connection
@@ -52,3 +55,27 @@ def test_reads_that_a_process_tried_again_and_what_it_spent_are_counted_here():
     assert spent.totals.num_bytes == 20 * len(stream.getvalue())
     assert spent.totals.read_s >= 20 * 0.01 and spent.totals.decode_s > 0
     processes.close()
+
+
+def begin_and_end():
+    stream = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(stream, "PNG")
+    processes = PreparingProcesses([Preprocessing(size=8)], num_workers=1, ahead=1)
+    ((image,),) = processes.prepare(keyed([read_by(_read_at_the_second_attempt, stream.getvalue())]))
+    assert image.shape == (8, 8, 3)
+    processes.close()
+
+
+def test_the_path_of_the_temporary_folder_may_be_long(tmp_path):
+    """The socket of a fork server would not fit."""
+    temporary = tmp_path / (120 * "t")
+    temporary.mkdir()
+    ended = subprocess.run(
+        [sys.executable, "-c", "from tests.precompute.images import test_processes as here; here.begin_and_end()"],
+        cwd=pathlib.Path(__file__).parents[3],
+        env={**os.environ, "TMPDIR": str(temporary)},
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert ended.returncode == 0, ended.stderr
