@@ -1,17 +1,17 @@
 """`lit-embed plan`: what a job will be, before anything is spent."""
 
 import dataclasses
-import logging
 import sys
 from typing import TYPE_CHECKING, Any
 
 import rich.console
 
-from lit_precompute.commands.console import is_debugging, print_json
+from lit_precompute.commands.console import print_json
 from lit_precompute.commands.embed.beam_flags import check_beam_flags
 from lit_precompute.commands.embed.flags import flat_flags
 from lit_precompute.commands.embed.run import of_each_tower
 from lit_precompute.commands.progress import ProgressDisplay
+from lit_precompute.commands.quiet import silence_libraries
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.estimates.wanted import Wanted
 from lit_precompute.precompute.extra import check_embed_extra
@@ -64,8 +64,7 @@ class Plan:
 
             sys.stdout.write(SHIPPED.read_text(encoding="utf-8"))
             return
-        if not is_debugging():
-            logging.getLogger().setLevel(logging.CRITICAL)  # Beam warns about cloud libraries that are not needed here
+        silence_libraries()
         check_embed_extra()
         check_beam_flags(beam_flags)
         estimate = self._estimate(console, beam_flags)

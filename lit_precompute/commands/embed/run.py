@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import rich.console
 
-from lit_precompute.commands.console import duration, fail, is_debugging
+from lit_precompute.commands.console import duration, fail
 from lit_precompute.commands.embed.beam_flags import check_beam_flags
 from lit_precompute.commands.embed.flags import flat_flags
 from lit_precompute.commands.progress import Display, ProgressDisplay
+from lit_precompute.commands.quiet import silence_libraries
 from lit_precompute.commands.stopping import INTERRUPTED, StopRequest, interruptible
 from lit_precompute.pipelines.embed.errors import EmbedError
 from lit_precompute.pipelines.embed.following import EmbedStopped
@@ -60,11 +61,7 @@ class Run:
         Raises:
           ValueError, OSError: wrong input.
         """
-        if not is_debugging():
-            # Beam warns about cloud libraries that a local job does not need, and logs a stack before an error that is
-            # reported here.
-            logging.getLogger().setLevel(logging.CRITICAL)
-            os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        silence_libraries()
         with interruptible(_HOW_TO_RESUME):
             check_beam_flags(beam_flags)
             options, *others = of_each_tower(self.options, self.towers)

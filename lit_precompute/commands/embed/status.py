@@ -1,13 +1,13 @@
 """`lit-embed status` and `lit-embed cancel`: a job seen, and stopped, from any machine that reaches its output."""
 
 import dataclasses
-import logging
 from typing import TYPE_CHECKING
 
 import rich.console
 import tyro
 
-from lit_precompute.commands.console import duration, is_debugging, refuse_flags
+from lit_precompute.commands.console import duration, refuse_flags
+from lit_precompute.commands.quiet import silence_libraries
 from lit_precompute.schemas.wording import counted
 
 if TYPE_CHECKING:  # it imports Beam
@@ -65,8 +65,7 @@ class Cancel:
           ValueError: there is no unfinished job, or there are unknown flags.
         """
         refuse_flags("lit-embed cancel", unknown_flags)
-        if not is_debugging():
-            logging.getLogger().setLevel(logging.CRITICAL)  # Beam warns about cloud libraries that are not needed here
+        silence_libraries()
         from lit_precompute.pipelines.embed.cancel import cancel
 
         for line in cancel(self.output):
