@@ -12,7 +12,7 @@ import pytest
 from sklearn.metrics.pairwise import cosine_similarity
 from sklearn.neighbors import NearestNeighbors
 
-from lit_precompute.commands.data import describe_receipt
+from lit_precompute.commands.data.info import describe_receipt
 from lit_precompute.schemas import DatasetError, EmbeddingDataset
 from lit_precompute.schemas.checking.receipt import compare, make_receipt
 from lit_precompute.schemas.vectors import dequantise, quantise

@@ -1,28 +1,15 @@
-"""lit-data: inspects and verifies embedding datasets."""
+"""`lit-data info`: shows what a dataset contains."""
 
 import dataclasses
 import json
-import sys
 from collections.abc import Mapping
-from typing import Annotated
 
 import rich.console
 import rich.table
 import tyro
 
-from lit_precompute.commands.arguments import expand_homes, refuse_repeated
-from lit_precompute.commands.console import (
-    DEBUG_HELP,
-    card,
-    errors_as_messages,
-    make_console,
-    print_json,
-    take_debug_flag,
-)
-from lit_precompute.commands.pipes import quiet_when_pipe_closes
-from lit_precompute.commands.progress import ProgressDisplay
+from lit_precompute.commands.console import card, print_json
 from lit_precompute.schemas.checking.receipt import Receipt, make_receipt
-from lit_precompute.schemas.checking.verification import verify
 from lit_precompute.schemas.manifest import Manifest
 from lit_precompute.schemas.reading.dataset import EmbeddingDataset
 from lit_precompute.schemas.tables import EMBEDDINGS, FAILURES, TableSchema
@@ -72,39 +59,6 @@ class Info:
             )
         else:
             console.print(make_card(self.dataset, manifest, reasons, receipts))
-        return 0
-
-
-@dataclasses.dataclass(frozen=True)
-class Verify:
-    """Checks every file of a dataset: checksums, row counts, alignment, finite values, ledger. Exits with 1 on a fault.
-
-    Files in a store are fetched and checked one by one. For example:
-
-      lit-data verify cc12m-vit_l16
-      lit-data verify gs://bucket/cc12m-vit_l16
-    """
-
-    dataset: tyro.conf.Positional[str]
-    """The dataset: a directory, or a URL."""
-
-    def run(self, console: rich.console.Console) -> int:
-        """Prints every fault; returns the exit status."""
-        with ProgressDisplay(console) as display:
-
-            def report(done: int, total: int) -> None:
-                display.show(f"{done:,}/{counted(total, 'file')} checked", done, total)
-
-            faults = verify(self.dataset, report)
-        for fault in faults:
-            console.print(f"fault: {fault}")
-        if faults:
-            console.print(f"{self.dataset}: {counted(len(faults), 'fault')}")
-            return 1
-        manifest = Manifest.read(self.dataset)
-        console.print(
-            f"{self.dataset}: sound; {counted(manifest.num_rows, 'row')} in {counted(len(manifest.shards), 'shard')}"
-        )
         return 0
 
 
@@ -199,16 +153,3 @@ def describe_environments(manifest: Manifest) -> list[tuple[str, str]]:
         return [("made with", words[0])]
     lines = [(counted(each["num_shards"], "shard"), word) for each, word in zip(environments, words, strict=True)]
     return [("made with", f"{len(words)} environments, so that equal images may differ in their last bits"), *lines]
-
-
-@quiet_when_pipe_closes()
-def main() -> None:
-    """Entry point of `lit-data`; exits with 0, 1 (faults found) or 2 (wrong input)."""
-    take_debug_flag(sys.argv)
-    expand_homes(sys.argv)
-    commands = Annotated[Info, tyro.conf.subcommand("info")] | Annotated[Verify, tyro.conf.subcommand("verify")]
-    with errors_as_messages():
-        refuse_repeated(sys.argv)
-    command = tyro.cli(commands, prog="lit-data", description=f"{__doc__}\n\n{DEBUG_HELP}")
-    with errors_as_messages():
-        sys.exit(command.run(make_console()))

@@ -1,0 +1,44 @@
+"""`lit-data verify`: checks every file of a dataset."""
+
+import dataclasses
+
+import rich.console
+import tyro
+
+from lit_precompute.commands.progress import ProgressDisplay
+from lit_precompute.schemas.checking.verification import verify
+from lit_precompute.schemas.manifest import Manifest
+from lit_precompute.schemas.wording import counted
+
+
+@dataclasses.dataclass(frozen=True)
+class Verify:
+    """Checks every file of a dataset: checksums, row counts, alignment, finite values, ledger. Exits with 1 on a fault.
+
+    Files in a store are fetched and checked one by one. For example:
+
+      lit-data verify cc12m-vit_l16
+      lit-data verify gs://bucket/cc12m-vit_l16
+    """
+
+    dataset: tyro.conf.Positional[str]
+    """The dataset: a directory, or a URL."""
+
+    def run(self, console: rich.console.Console) -> int:
+        """Prints every fault; returns the exit status."""
+        with ProgressDisplay(console) as display:
+
+            def report(done: int, total: int) -> None:
+                display.show(f"{done:,}/{counted(total, 'file')} checked", done, total)
+
+            faults = verify(self.dataset, report)
+        for fault in faults:
+            console.print(f"fault: {fault}")
+        if faults:
+            console.print(f"{self.dataset}: {counted(len(faults), 'fault')}")
+            return 1
+        manifest = Manifest.read(self.dataset)
+        console.print(
+            f"{self.dataset}: sound; {counted(manifest.num_rows, 'row')} in {counted(len(manifest.shards), 'shard')}"
+        )
+        return 0
