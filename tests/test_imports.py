@@ -32,7 +32,7 @@ OTHERS = {
 # Single modules that may import more than their folder.
 ALSO = {
     "precompute/sources/decompression.py": {"pyarrow"},
-    "schemas/storage/": {"fsspec", "aiohttp", "gcsfs"},
+    "schemas/storage/": {"fsspec", "aiohttp", "gcsfs", "huggingface_hub"},
     "precompute/sources/records/": {"array_record", "google", "google_crc32c"},
     "pipelines/engines/": {"packaging", "grpc", "dask", "distributed"},
     "precompute/sources/columnar/": {"pyarrow"},

@@ -17,6 +17,8 @@ from lit_precompute.schemas.dataset_files import attachment_name, dataset_folder
 from lit_precompute.schemas.manifest import Manifest
 from lit_precompute.schemas.reading.as_opened import AsOpened
 from lit_precompute.schemas.reading.block_layout import BlockLayout
+from lit_precompute.schemas.reading.fetching_ahead import FetchingAhead
+from lit_precompute.schemas.reading.files_here import cache_bound
 from lit_precompute.schemas.reading.row_block import RowBlock, concatenate
 from lit_precompute.schemas.reading.table_files import TableLocator
 from lit_precompute.schemas.reading.table_reader import TableReader
@@ -51,6 +53,7 @@ class EmbeddingDataset:
         self._scales = {(self._table_of[name], name) for name in scales & set(self._table_of)}
         self._layout = BlockLayout(self.manifest.shards.num_rows, self.manifest.block_rows)
         self._keys: pa.ChunkedArray | None = None
+        self._ahead = FetchingAhead(self._readers, cache_bound)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, tables: Sequence[str] | None = None) -> "EmbeddingDataset":
@@ -82,7 +85,7 @@ class EmbeddingDataset:
 
     @property
     def is_remote(self) -> bool:
-        """Whether the dataset is in a store: its files are fetched whole when they are first read."""
+        """Whether the dataset is in a store: its files are fetched whole when they are first read, and cached here."""
         return is_url(self._folder.path)
 
     @property
@@ -127,6 +130,8 @@ class EmbeddingDataset:
         shard, within = self._layout.locate(block)
         wanted = self._with_scales(self.columns if columns is None else columns)
         tables = self._tables_of(wanted)
+        for name in tables:
+            self._ahead.note_read(name, shard)
         batches = {name: self._readers[name].read(shard, within) for name in tables}
         start, stop = self.block_span(block)
         self._check_block(batches, block, stop - start)
@@ -139,9 +144,30 @@ class EmbeddingDataset:
         return RowBlock.from_arrow(start, stop - start, found, fields)
 
     def blocks(self, order: Iterable[int] | None = None, columns: Sequence[str] | None = None) -> Iterator[RowBlock]:
-        """Yields blocks, one in memory at a time, in the given order (None: first to last)."""
-        for block in range(self.num_blocks) if order is None else order:
+        """Yields blocks, one in memory at a time, in the given order (None: first to last).
+
+        Files in a store are fetched ahead where the order is known beforehand: none is given, or a sequence.
+        """
+        order = range(self.num_blocks) if order is None else order
+        if isinstance(order, Sequence):
+            self.fetch_ahead(order, columns)
+        for block in order:
             yield self.read_block(block, columns)
+
+    def fetch_ahead(self, blocks: Iterable[int], columns: Sequence[str] | None = None) -> None:
+        """Begins to fetch the files of blocks that will be read in this order, if they are in a store.
+
+        Threads fetch them, as far as the cache has room for what was not yet read. What an earlier call has asked for
+        and is not begun is dropped.
+        """
+        tables = [
+            name
+            for name in self._tables_of(self._with_scales(self.columns if columns is None else columns))
+            if self._readers[name].is_remote
+        ]
+        if tables:
+            shards = dict.fromkeys(self._layout.locate(block)[0] for block in blocks)
+            self._ahead.want((name, shard) for shard in shards for name in tables)
 
     def rows(self, start: int, stop: int, columns: Sequence[str] | None = None) -> RowBlock:
         """Returns the rows [start, stop); within one block nothing is copied.
@@ -220,6 +246,7 @@ class EmbeddingDataset:
 
     def close(self) -> None:
         """Closes the files."""
+        self._ahead.close()
         for reader in self._readers.values():
             reader.close()
 
@@ -240,9 +267,8 @@ class EmbeddingDataset:
         files = self._locator.files(table)
         if not is_url(files.folder.path):  # in a store a missing file shows when it is read
             files.check_sizes()
-        return TableReader(
-            files.folder, table, files, self._as_opened if table.reference is None else AsOpened(files.folder)
-        )
+        as_opened = self._as_opened if table.reference is None else AsOpened(files.folder)
+        return TableReader(files.folder, table, files, as_opened, cached=True)
 
     def _with_scales(self, columns: Sequence[str]) -> list[str]:
         """Returns the columns, int8 vectors followed by their scales: neither is of use without the other."""

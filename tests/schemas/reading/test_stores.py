@@ -13,6 +13,8 @@ from lit_precompute.schemas.reading.table_reader import read_shard_table
 from lit_precompute.schemas.storage import open_folder
 from tests.schemas.making import files_of, rows, write
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 ONE_BLOCK, BLOCKS = "failures/part-00002.arrow", "embeddings/part-00001.arrayrecord"
 
 
@@ -37,10 +39,13 @@ def test_a_store_gets_the_same_bytes_as_a_disk(tmp_path, store):
 def test_rows_come_back_and_only_files_that_are_read_are_fetched(store, monkeypatch):
     write("memory://bucket")
     fetched = []
-    get = type(store).get_file
-    monkeypatch.setattr(
-        type(store), "get_file", lambda self, path, *a, **k: (fetched.append(path), get(self, path, *a, **k))
-    )
+    get = type(store).cat_file
+
+    def count(self, path, *arguments, **options):
+        fetched.extend([path] if "/part-" in path else [])
+        return get(self, path, *arguments, **options)
+
+    monkeypatch.setattr(type(store), "cat_file", count)
     keys, vectors, texts, _ = rows(50)
     with EmbeddingDataset.open("memory://bucket") as dataset:
         assert dataset.is_remote
@@ -57,14 +62,16 @@ def test_rows_come_back_and_only_files_that_are_read_are_fetched(store, monkeypa
         copy.close()
 
 
-def test_copies_are_removed(tmp_path, monkeypatch, store):
+def test_verification_looks_at_the_store_and_keeps_no_copies(tmp_path, monkeypatch, store, own_cache):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     write("memory://bucket/copies")
+    assert verify("memory://bucket/copies") == []
+    assert [path for path in [*tmp_path.rglob("*"), *own_cache.rglob("*")] if path.is_file()] == []
     with EmbeddingDataset.open("memory://bucket/copies") as dataset:
         dataset.rows(0, 50)
-        assert any(path.is_file() for path in tmp_path.rglob("*"))
-    assert verify("memory://bucket/copies") == []
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    store.pipe_file(f"/bucket/copies/{BLOCKS}", b"other bytes")
+    (fault,) = verify("memory://bucket/copies")
+    assert BLOCKS in fault
 
 
 @pytest.mark.parametrize("name", [ONE_BLOCK, BLOCKS])
