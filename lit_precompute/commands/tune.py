@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from lit_precompute.tune.training.trainer import Progress, TrainingResult
 
 
+# Below this share of the time, that steps wait for data is not worth a word.
+_SHOWN_SHARE = 0.01
+
+
 @quiet_when_pipe_closes()
 def main() -> None:
     """Entry point of `lit-tune`; exits with 0, 1 (training failed), 2 (wrong input) or 130 (interrupted)."""
@@ -50,11 +54,13 @@ def main() -> None:
 
 
 def describe(progress: "Progress") -> str:
-    """Returns one line with step, loss, scale, rate and time left."""
+    """Returns one line with step, loss, scale, rate, how much of the time steps waited for data, and time left."""
     metrics = progress.metrics
     rate = metrics["pairs_per_second"]
     words = f"step {progress.step:,}/{progress.num_steps:,}  loss {metrics['loss']:.4f}  scale {metrics['scale']:.1f}"
     words += f"  {rate:,.0f} pairs/s"
+    if (share := metrics["waiting_share"]) >= _SHOWN_SHARE:
+        words += f"  {share:.0%} waiting for data"
     left_s = (progress.num_steps - progress.step) * progress.batch_size / rate
     return f"{words}  {duration(left_s)} left" if progress.step < progress.num_steps else words
 

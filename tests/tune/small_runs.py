@@ -97,7 +97,7 @@ def model_bytes(output) -> bytes:
     return (pathlib.Path(output) / "model" / "parameters.safetensors").read_bytes()
 
 
-def metric_lines(output, *, without=("pairs_per_second",)) -> list[dict]:
+def metric_lines(output, *, without=("pairs_per_second", "waiting_share")) -> list[dict]:
     lines = [json.loads(line) for line in (pathlib.Path(output) / "metrics.jsonl").read_text().splitlines()]
     return [{name: value for name, value in line.items() if name not in without} for line in lines]
 

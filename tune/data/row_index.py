@@ -65,6 +65,7 @@ def index_rows(dataset: EmbeddingDataset, options: TextOptions, rows: Int[np.nda
         if len(rows) and (rows[0] < 0 or rows[-1] >= dataset.num_rows or (np.diff(rows) <= 0).any()):
             raise ValueError(f"rows must be ascending, each once and in [0, {dataset.num_rows}), got {rows}")
     kept, num_texts, num_blank_texts, num_selected = [], 0, 0, 0
+    dataset.fetch_ahead(range(dataset.num_blocks), ["texts"])
     for block in range(dataset.num_blocks):
         start, stop = dataset.block_span(block)
         texts = row_texts(read_texts(dataset, block), options)
@@ -177,6 +178,7 @@ class RowReader:
         """Returns the tokens of all texts of all rows."""
         tokens = np.empty((self.index.num_texts, self.options.max_tokens), dtype=TokenTable.id_type(self.tokenizer))
         starts = np.zeros(len(self.index) + 1, np.int64)
+        self.dataset.fetch_ahead([block for block, _ in self.index.blocks()], ["texts"])
         for block, ranks in self.index.blocks():
             texts = self._read_texts(block, ranks)
             first = starts[ranks[0]]
