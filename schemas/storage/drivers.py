@@ -51,7 +51,7 @@ def connect(url: str, timeout_s: float) -> tuple[fsspec.AbstractFileSystem, str]
         return files, path
     if scheme == HUB_SCHEME:
         hub = hub_driver()(timeout_s=timeout_s)
-        hub.dircache.clear()  # what it remembers of listings
+        hub.forget()
         return hub, hub._strip_protocol(url)
     try:
         return fsspec.core.url_to_fs(url)

@@ -14,11 +14,17 @@ HUB_SCHEME = "hf"
 
 @functools.cache
 def hub_driver() -> Any:
-    """Returns the driver; it takes `timeout_s`, how long the hub may be silent."""
+    """Returns the driver: it takes `timeout_s`, how long the hub may be silent, and `forget`s what it was told."""
     from huggingface_hub import HfFileSystem, get_session, hf_hub_url
     from huggingface_hub.utils import hf_raise_for_status
 
     class Hub(HfFileSystem):
+        def forget(self) -> None:
+            self.dircache.clear()
+            known = self._repo_and_revision_exists_cache
+            for missing in [which for which, (is_there, _) in known.items() if not is_there]:
+                del known[missing]
+
         def cat_file(self, path: str, start: int | None = None, end: int | None = None, **_: Any) -> bytes:
             # The library's own lists the file's folder first, which may have 10,000 files, and tries five times.
             found: Any = self.resolve_path(path)

@@ -61,6 +61,12 @@ _FOR_GCS = (
     "run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to the path of a service "
     "account's key; without credentials only public buckets can be read"
 )
+# huggingface_hub's, which tells nobody whether there is a private repository.
+_OF_REPOSITORIES = {"RepositoryNotFoundError", "GatedRepoError"}
+_FOR_HUB = (
+    "there is no such repository, or it is private: check its name, and run `hf auth login` or set HF_TOKEN to the "
+    "token of an account that may read it"
+)
 # botocore's, google-auth's and httpx's, by name: they are not ours to import. botocore's are not OSErrors.
 _CONNECTION_NAMES = {"ConnectionError", "HTTPClientError", "TransportError"}
 
@@ -88,6 +94,8 @@ def what_to_do(error: BaseException) -> str:
     """Returns what to do about an error of credentials, after a semicolon; "" for any other."""
     if _s3_code(error) in _OF_CREDENTIALS or type(error).__name__ in _WITHOUT_CREDENTIALS:
         return f"; {_FOR_S3}"
+    if type(error).__name__ in _OF_REPOSITORIES:
+        return f"; {_FOR_HUB}"
     return f"; {_FOR_GCS}" if _is_unauthorized(error) else ""
 
 
