@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lit_precompute.schemas.dataset_files import attachment_name, dataset_folder, read_checked
 from lit_precompute.schemas.manifest import Manifest
 from lit_precompute.schemas.reading.as_opened import AsOpened
 from lit_precompute.schemas.reading.block_layout import BlockLayout
 from lit_precompute.schemas.reading.fetching_ahead import FetchingAhead
-from lit_precompute.schemas.reading.files_here import cache_bound
+from lit_precompute.schemas.reading.files_here import cache_bound, machine_cache
+from lit_precompute.schemas.reading.key_index import KeyIndex, index_name, open_index
 from lit_precompute.schemas.reading.row_block import RowBlock, concatenate
 from lit_precompute.schemas.reading.table_files import TableLocator
 from lit_precompute.schemas.reading.table_reader import TableReader
@@ -53,6 +53,7 @@ class EmbeddingDataset:
         self._scales = {(self._table_of[name], name) for name in scales & set(self._table_of)}
         self._layout = BlockLayout(self.manifest.shards.num_rows, self.manifest.block_rows)
         self._keys: pa.ChunkedArray | None = None
+        self._key_index: KeyIndex | None = None
         self._ahead = FetchingAhead(self._readers, cache_bound)
 
     @classmethod
@@ -206,23 +207,33 @@ class EmbeddingDataset:
         return self.rows(row, row + 1).to_rows()[0]
 
     def row_of(self, key: str) -> int:
-        """Returns the number of the row with this key; the first call reads all keys and keeps them in memory.
+        """Returns the number of the row with this key, the first of several.
+
+        The first call on this machine reads all keys, and keeps 16 bytes a row in its cache.
 
         Raises:
           DatasetError: no row has this key.
         """
-        place = pc.index(self.keys(), key).as_py()
-        if place < 0:
-            raise DatasetError(
-                f"{self.path}: no row has the key '{key}'; keys are the source's, for example '{self.keys()[0]}'"
-            )
-        return place
+        if self._key_index is None and self.num_rows:
+            table = self._tables_of([])[0]
+            name = index_name(table, self.manifest.shards.files[table].sha256)
+            self._key_index = open_index(machine_cache, name, self.num_rows, self._iterate_keys)
+        for row in self._key_index.candidates(key) if self._key_index else ():
+            if self._key_at(row) == key:
+                return row
+        example = f", for example '{self._key_at(0)}'" if self.num_rows else ""
+        raise DatasetError(f"{self.path}: no row has the key '{key}'; keys are the source's{example}")
+
+    def _iterate_keys(self) -> Iterator[pa.Array]:
+        return (block[KEY] for block in self.blocks(columns=[KEY]))
+
+    def _key_at(self, row: int) -> str:
+        return self.rows(row, row + 1, [KEY])[KEY][0].as_py()
 
     def keys(self) -> pa.ChunkedArray:
         """Returns all keys in row order (kept in memory after the first call)."""
         if self._keys is None:
-            chunks = [block[KEY] for block in self.blocks(columns=[KEY])]
-            self._keys = pa.chunked_array(chunks, type=pa.string())
+            self._keys = pa.chunked_array(list(self._iterate_keys()), type=pa.string())
         return self._keys
 
     def failures(self) -> pa.Table:

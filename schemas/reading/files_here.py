@@ -74,10 +74,11 @@ class FilesHere(Protocol):
 
 def cache_bound() -> int:
     """Returns how many bytes of datasets' files this machine's cache may hold."""
-    return _cache().bound
+    return machine_cache().bound
 
 
-def _cache() -> FileCache:
+def machine_cache() -> FileCache:
+    """Returns this machine's cache, as the environment is now."""
     return file_cache(folder_in_cache("datasets"))
 
 
@@ -136,7 +137,7 @@ class _CachedFiles(_LocalFiles):
 
     def __init__(self, folder: Folder):
         super().__init__(folder)
-        self._cache = _cache()
+        self._cache = machine_cache()
 
     def hold(self, file: ShardFile) -> Held:
         return self._hold(file, lambda: False)

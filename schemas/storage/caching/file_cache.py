@@ -112,9 +112,24 @@ class FileCache:
             held = self._hold_whole(path, content.num_bytes) or self._fetch(where, path, content, is_stopped)
             if held is not None:
                 return held
-        raise OSError(
-            errno.EAGAIN, f"removed again and again by other processes; set {BOUND_VARIABLE} higher", str(path)
-        )
+        raise _removed_again(path)
+
+    def make(self, name: str, num_bytes: int, write: Callable[[pathlib.Path], None]) -> HeldFile:
+        """Returns a file that can be made here, by its name in hexadecimal; `write` makes it if it is not here.
+
+        Raises:
+          OSError: the cache cannot be written to, or this machine's disk is full.
+        """
+        path = self._path(name)
+        for _ in range(_ATTEMPTS):
+            if (held := self._hold_whole(path, num_bytes)) is not None:
+                return held
+            with _locked_part(path) as number:
+                if number is not None and not path.exists():
+                    self._room.make(num_bytes)
+                    write(_part_of(path))
+                    _part_of(path).rename(path)
+        raise _removed_again(path)
 
     def discard_damaged(self, sha256: str) -> bool:
         """Removes a file if its bytes are not what they were when it was fetched; returns whether it did."""
@@ -212,6 +227,10 @@ class FileCache:
                     return
             part.unlink()
             raise OSError(error.errno, error.strerror, str(part)) from error
+
+
+def _removed_again(path: pathlib.Path) -> OSError:
+    return OSError(errno.EAGAIN, f"removed again and again by other processes; set {BOUND_VARIABLE} higher", str(path))
 
 
 @functools.lru_cache(maxsize=8)
