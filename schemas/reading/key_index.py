@@ -13,8 +13,8 @@ import functools
 import hashlib
 import pathlib
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, BinaryIO
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import pyarrow as pa
@@ -96,7 +96,7 @@ def hash_keys(keys: pa.Array) -> Hashes:
 @functools.lru_cache(maxsize=4)
 def _factors(length: int) -> Hashes:
     # SeedSequence is guaranteed not to change; the first numbers are the same for every length.
-    return np.random.SeedSequence(0).generate_state(max(length, 1), np.uint64)
+    return cast(Hashes, np.random.SeedSequence(0).generate_state(max(length, 1), np.uint64))
 
 
 def _write(path: pathlib.Path, keys: Iterable[pa.Array], num_rows: int) -> None:
@@ -139,7 +139,7 @@ def _paired(pieces: list[Hashes], first: int) -> np.ndarray[Any, Any]:
     return pairs
 
 
-def _share_out(pairs: np.ndarray[Any, Any], parts: list[BinaryIO]) -> None:
+def _share_out(pairs: np.ndarray[Any, Any], parts: Sequence[BinaryIO]) -> None:
     """Appends each pair to the part of its hash."""
     numbers = (pairs["hash"] >> np.uint64(_PART_SHIFT)).astype(np.uint8)
     pairs = pairs[np.argsort(numbers, kind="stable")]

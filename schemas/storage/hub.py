@@ -16,7 +16,7 @@ HUB_SCHEME = "hf"
 def hub_driver() -> Any:
     """Returns the driver: it takes `timeout_s`, how long the hub may be silent, and `forget`s what it was told."""
     from huggingface_hub import HfFileSystem, get_session, hf_hub_url
-    from huggingface_hub.utils import hf_raise_for_status
+    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
 
     class Hub(HfFileSystem):
         def forget(self) -> None:
@@ -35,7 +35,7 @@ def hub_driver() -> Any:
                 revision=found.revision,
                 endpoint=self.endpoint,
             )
-            headers = {**self._api._build_hf_headers(), "Accept-Encoding": "identity"}
+            headers = {**build_hf_headers(token=self.token), "Accept-Encoding": "identity"}
             if start is not None or end is not None:
                 headers["Range"] = f"bytes={start or 0}-{'' if end is None else end - 1}"
             timeout_s = self.storage_options["timeout_s"]

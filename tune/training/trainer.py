@@ -205,7 +205,8 @@ class Trainer:
 
     def _is_idle(self) -> bool:
         """Returns whether the device has finished all steps that it was given."""
-        return not self._waiting or self._waiting[-1][1].loss.is_ready()
+        # jax's type of arrays does not say that they have it.
+        return not self._waiting or self._waiting[-1][1].loss.is_ready()  # pyright: ignore[reportAttributeAccessIssue]
 
     def _note(
         self, step: int, measured: Measured, metrics: "MetricsWriter", report: Callable[[Progress], None]

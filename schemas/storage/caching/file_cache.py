@@ -18,6 +18,7 @@ import os
 import pathlib
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from lit_precompute.schemas.storage.caching.locks import is_still_at, lock, try_lock_shared, unlock
 from lit_precompute.schemas.storage.caching.room import BOUND_VARIABLE, Room, remove_unless_in_use
@@ -256,7 +257,7 @@ def _locked_part(path: pathlib.Path) -> Iterator[int | None]:
         os.close(number)
 
 
-def _hash_of(number: int, num_bytes: int) -> "hashlib._Hash":
+def _hash_of(number: int, num_bytes: int) -> Any:
     """Returns the hash of the first bytes of an open file."""
     sha256, start = hashlib.sha256(), 0
     while start < num_bytes and (data := os.pread(number, min(_HASHED_AT_ONCE, num_bytes - start), start)):

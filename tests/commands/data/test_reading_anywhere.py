@@ -9,7 +9,7 @@ import pytest
 from lit_precompute.commands import data
 from tests.flaky_server import flaky_server
 from tests.schemas.making import files_of, write
-from tests.stores.hub import fake_hub
+from tests.stores.hub import selected_hub
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -26,7 +26,7 @@ def place(request, tmp_path):
     files = {f"d/{name}": content for name, content in files_of(tmp_path / "dataset").items()}
     with contextlib.ExitStack() as servers:
         if request.param == "hf":
-            servers.enter_context(fake_hub()).commit("owner/name", files)
+            servers.enter_context(selected_hub()).repositories["owner/name"] = files
             yield "hf://datasets/owner/name/d"
         else:
             server = servers.enter_context(flaky_server())

@@ -7,7 +7,7 @@ from lit_precompute.schemas import DatasetError, EmbeddingDataset
 from lit_precompute.schemas.checking.verification import verify
 from lit_precompute.schemas.storage import StorageError, list_names, open_folder
 from tests.schemas.making import files_of, rows, write
-from tests.stores.hub import fake_hub
+from tests.stores.hub import selected_hub
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -16,7 +16,7 @@ BLOCKS = "embeddings/part-00001.arrayrecord"
 
 @pytest.fixture
 def hub():
-    with fake_hub() as hub:
+    with selected_hub() as hub:
         yield hub
 
 
@@ -27,29 +27,30 @@ def files(tmp_path):
 
 
 def test_rows_come_back_and_only_what_is_read_is_asked_for(hub, files):
-    hub.commit("owner/name", files)
+    hub.repositories["owner/name"] = files
     keys, vectors, texts, _ = rows(50)
     with EmbeddingDataset.open("hf://datasets/owner/name") as dataset:
         assert dataset.rows(20, 40, ["key", "embedding"])["key"].to_pylist() == keys[20:40]
-        assert [path.rpartition("/main/")[2] for path, part in hub.asked if part] == [BLOCKS]
+        assert hub.ranges == [BLOCKS]
         np.testing.assert_array_equal(dataset.rows(0, 50)["embedding"], vectors.astype(np.float16))
         assert dataset.rows(0, 50)["texts"].to_pylist() == texts
-    assert not any("/tree/" in path for path, _ in hub.asked)
+    assert not any("/tree/" in asked for asked in hub.asked)
     assert verify("hf://datasets/owner/name") == []
 
 
 @pytest.mark.parametrize("place", ["@v1.0", "@v1.0/sub/folder", "/sub"])
 def test_a_revision_and_a_folder_can_be_named(hub, files, place):
     revision, _, folder = place.removeprefix("@").partition("/")
-    hub.commit("owner/name", {"other": b""})
-    hub.commit("owner/name", {f"{folder}/{name}".lstrip("/"): data for name, data in files.items()}, revision or "main")
+    content = {f"{folder}/{name}".lstrip("/"): data for name, data in files.items()}
+    hub.repositories["owner/name"] = {"other": b""} if revision else content
+    hub.branches["owner/name", revision] = content
     with EmbeddingDataset.open(f"hf://datasets/owner/name{place}") as dataset:
         assert dataset.row(33)["key"] == rows(50)[0][33]
 
 
 @pytest.mark.parametrize(("fault", "times"), [("cut", 1), (503, 2), (429, 1)])
 def test_what_passes_is_asked_for_again(hub, files, fault, times):
-    hub.commit("owner/name", files)
+    hub.repositories["owner/name"] = files
     hub.faults[BLOCKS] = [fault] * times
     with EmbeddingDataset.open("hf://datasets/owner/name") as dataset:
         assert dataset.row(33)["key"] == rows(50)[0][33]
@@ -57,42 +58,43 @@ def test_what_passes_is_asked_for_again(hub, files, fault, times):
 
 
 def test_what_is_wrong_is_said_with_where(hub, files):
-    where = "hf://datasets/owner/name"
+    where, hub.token = "hf://datasets/owner/name", "of somebody who may"
     with pytest.raises(
         PermissionError, match="401 Unauthorized; there is no such repository, or it is private"
     ) as error:
         EmbeddingDataset.open(where)
     assert error.value.filename == f"{where}/manifest.json"
-    hub.commit("owner/name", {"a.txt": b"a"})
+    hub.token = None
+    hub.repositories["owner/name"] = {"a.txt": b"a"}
     with pytest.raises(DatasetError, match=f"{where}/manifest.json: missing, this is not an embedding dataset"):
         EmbeddingDataset.open(where)
     with pytest.raises(DatasetError, match="missing, this is not"):
         EmbeddingDataset.open(f"{where}@other")
-    hub.commit("owner/name", files)
+    hub.repositories["owner/name"] = files
     with EmbeddingDataset.open(where) as dataset:
         hub.faults[BLOCKS] = [403]
         with pytest.raises(PermissionError, match="the server says 403"):
             dataset.row(33)
-        hub.commit("owner/name", files | {BLOCKS: files[BLOCKS][:-1]})
+        hub.repositories["owner/name"] = files | {BLOCKS: files[BLOCKS][:-1]}
         with pytest.raises(DatasetError, match=f"{where}/{BLOCKS}: must have"):
             dataset.row(33)
-        hub.commit("owner/name", files | {BLOCKS: bytes(len(files[BLOCKS]))})
+        hub.repositories["owner/name"] = files | {BLOCKS: bytes(len(files[BLOCKS]))}
         with pytest.raises(DatasetError, match=f"{where}/{BLOCKS}: SHA-256 must be"):
             dataset.row(33)
 
 
 def test_a_changed_repository_is_noticed_when_it_is_opened_again(hub, files, tmp_path):
-    hub.commit("owner/name", files)
+    hub.repositories["owner/name"] = files
     with EmbeddingDataset.open("hf://datasets/owner/name") as dataset:
         assert dataset.num_rows == 50
     write(tmp_path / "other", 30)
-    hub.commit("owner/name", files_of(tmp_path / "other"))
+    hub.repositories["owner/name"] = files_of(tmp_path / "other")
     with EmbeddingDataset.open("hf://datasets/owner/name") as dataset:
         assert dataset.num_rows == 30
 
 
-def test_a_repository_is_listed_page_by_page_and_nothing_is_written_to_it(hub, files):
-    hub.commit("owner/name", files)
+def test_a_repository_is_listed_and_nothing_is_written_to_it(hub, files):
+    hub.repositories["owner/name"] = files
     folder = open_folder("hf://datasets/owner/name")
     assert sorted(folder.find()) == sorted(files)
     assert list_names("hf://datasets/owner/name").folders == ["captions", "embeddings", "failures", "labels"]
