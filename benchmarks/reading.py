@@ -45,10 +45,10 @@ def write(place: str | pathlib.Path, num_rows: int, width: int, rows_per_shard: 
         num_parameters=0,
         fingerprint="0" * 64,
     )
-    options = {"rows_per_shard": rows_per_shard, "block_rows": block_rows}
+    tables = [captions_table(), labels_table()]
     rng = np.random.default_rng(0)
     with DatasetWriter(
-        place, tower=card, source=_SOURCE, tables=[captions_table(), labels_table()], **options
+        place, tower=card, source=_SOURCE, tables=tables, rows_per_shard=rows_per_shard, block_rows=block_rows
     ) as writer:
         for start in range(0, num_rows, 8_192):
             count = min(8_192, num_rows - start)
@@ -136,7 +136,7 @@ def measure_lookups(folder: pathlib.Path) -> tuple[float, float]:
 
 def main() -> int:
     """Prints all figures; returns 1 if a goal is missed."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Reading anywhere")
     parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.child:

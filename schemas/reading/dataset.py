@@ -152,8 +152,11 @@ class EmbeddingDataset:
         order = range(self.num_blocks) if order is None else order
         if isinstance(order, Sequence):
             self.fetch_ahead(order, columns)
-        for block in order:
-            yield self.read_block(block, columns)
+        try:
+            for block in order:
+                yield self.read_block(block, columns)
+        finally:
+            self.fetch_ahead((), columns)  # whoever stops early needs no more
 
     def fetch_ahead(self, blocks: Iterable[int], columns: Sequence[str] | None = None) -> None:
         """Begins to fetch the files of blocks that will be read in this order, if they are in a store.

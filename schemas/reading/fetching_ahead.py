@@ -1,7 +1,7 @@
 """Fetches files of a dataset in a store before they are read, in threads.
 
 Promises: files are fetched in the order in which they were asked for; what is here and was not yet read is at most a
-share of the cache, so that nothing is removed before it is read. An error is left to whoever reads the file.
+share of the cache and 4 GiB, so that nothing is removed before it is read. An error is left to whoever reads the file.
 """
 
 import collections
@@ -12,8 +12,8 @@ from lit_precompute.schemas.reading.table_reader import TableReader
 
 # A single connection seldom fills a link, and each of them has a piece of a file in memory.
 _THREADS = 8
-# The rest is for what is being read, and what other processes read.
-_SHARE_OF_CACHE = 0.5
+# Of what is here and was not read. The rest of the cache is for what is being read, and for other processes.
+_SHARE_OF_CACHE, _MOST_BYTES = 0.5, 4 << 30
 # How long closing waits for threads, which look up after each piece of a file.
 _CLOSING_S = 1.0
 
@@ -38,7 +38,7 @@ class FetchingAhead:
         sizes = {(table, shard): self._readers[table].num_bytes(shard) for table, shard in dict.fromkeys(files)}
         with self._changed:
             if not self._threads:
-                self._most_bytes = int(_SHARE_OF_CACHE * self._bound())
+                self._most_bytes = min(int(_SHARE_OF_CACHE * self._bound()), _MOST_BYTES)
                 self._is_closed = False
                 self._threads = [
                     threading.Thread(target=self._work, name=f"fetch-{number}", daemon=True)
