@@ -155,6 +155,8 @@ class _CachedFiles(_LocalFiles):
         try:
             return self._cache.hold(where, Content(file.info.bytes, file.info.sha256, check), is_stopped)
         except FileNotFoundError as error:
+            if error.filename != where:  # one of the cache's
+                raise
             raise DatasetError(missing_file(where)) from error
 
 

@@ -247,7 +247,7 @@ def _part_of(path: pathlib.Path) -> pathlib.Path:
 @contextlib.contextmanager
 def _locked_part(path: pathlib.Path) -> Iterator[int | None]:
     """Yields the open part of a file, locked; None if it was completed or removed while this waited for the lock."""
-    path.parent.mkdir(mode=0o700, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     part = _part_of(path)
     number = os.open(part, os.O_RDWR | os.O_CREAT, 0o600)
     try:

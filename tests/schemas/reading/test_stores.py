@@ -1,5 +1,6 @@
 """Datasets in a store, by fsspec's memory driver: written, read and verified like those on a disk."""
 
+import hashlib
 import pickle
 import re
 
@@ -60,6 +61,35 @@ def test_rows_come_back_and_only_files_that_are_read_are_fetched(store, monkeypa
         copy = pickle.loads(pickle.dumps(dataset))
         assert copy.row(33)["key"] == keys[33]
         copy.close()
+
+
+@pytest.mark.parametrize("name", [ONE_BLOCK, BLOCKS])
+@pytest.mark.parametrize("damage", [lambda data: data[:-1], lambda data: data[:400] + bytes(64) + data[464:]])
+def test_a_copy_that_was_damaged_here_is_fetched_again(store, own_cache, name, damage):
+    write("memory://bucket")
+    data = store.cat_file(f"/bucket/{name}")
+    with EmbeddingDataset.open("memory://bucket") as dataset:
+
+        def read():
+            return dataset.failures().to_pylist() if name == ONE_BLOCK else dataset.rows(20, 40)["key"].to_pylist()
+
+        expected = read()
+        dataset.close()
+        copy = own_cache / "datasets" / (sha256 := hashlib.sha256(data).hexdigest())[:2] / sha256
+        assert copy.read_bytes() == data
+        copy.write_bytes(damage(data))
+        assert read() == expected
+        assert copy.read_bytes() == data
+
+
+def test_the_same_file_in_two_places_is_fetched_once(store):
+    write("memory://bucket")
+    write("memory://other")
+    with EmbeddingDataset.open("memory://bucket") as dataset:
+        expected = dataset.rows(20, 40).to_rows()
+    store.rm("/other/embeddings", recursive=True)
+    with EmbeddingDataset.open("memory://other") as dataset:
+        assert str(dataset.rows(20, 40).to_rows()) == str(expected)
 
 
 def test_verification_looks_at_the_store_and_keeps_no_copies(tmp_path, monkeypatch, store, own_cache):

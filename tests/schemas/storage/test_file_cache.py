@@ -5,6 +5,7 @@ import errno
 import hashlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -125,6 +126,13 @@ def test_a_file_that_was_cut_on_this_disk_is_fetched_again(cache, server):
     cache._path(sha256).write_bytes(bytes(len(data)))
     assert cache.discard_damaged(sha256)
     assert not cache.discard_damaged(sha256)
+    assert _read(cache, url, data) == data
+
+
+def test_a_cache_that_was_removed_is_made_again(cache, server):
+    url, data = _serve(server, "a")
+    _read(cache, url, data)
+    shutil.rmtree(cache._folder)
     assert _read(cache, url, data) == data
 
 
