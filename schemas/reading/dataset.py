@@ -14,12 +14,14 @@ import pyarrow as pa
 
 from lit_precompute.schemas.dataset_files import attachment_name, dataset_folder, read_checked
 from lit_precompute.schemas.manifest import Manifest
+from lit_precompute.schemas.reading.alignment import check_alignment
 from lit_precompute.schemas.reading.as_opened import AsOpened
 from lit_precompute.schemas.reading.block_layout import BlockLayout
 from lit_precompute.schemas.reading.fetching_ahead import FetchingAhead
-from lit_precompute.schemas.reading.files_here import cache_bound, machine_cache
-from lit_precompute.schemas.reading.key_index import KeyIndex, index_name, open_index
+from lit_precompute.schemas.reading.files_here import cache_bound
+from lit_precompute.schemas.reading.key_index import index_name
 from lit_precompute.schemas.reading.row_block import RowBlock, concatenate
+from lit_precompute.schemas.reading.rows_by_key import RowsByKey
 from lit_precompute.schemas.reading.table_files import TableLocator
 from lit_precompute.schemas.reading.table_reader import TableReader
 from lit_precompute.schemas.storage import DatasetError, is_url
@@ -53,7 +55,7 @@ class EmbeddingDataset:
         self._scales = {(self._table_of[name], name) for name in scales & set(self._table_of)}
         self._layout = BlockLayout(self.manifest.shards.num_rows, self.manifest.block_rows)
         self._keys: pa.ChunkedArray | None = None
-        self._key_index: KeyIndex | None = None
+        self._by_key = RowsByKey(self.path, self.num_rows, self._keys_name, self._iterate_keys, self._key_at)
         self._ahead = FetchingAhead(self._readers, cache_bound)
 
     @classmethod
@@ -135,7 +137,7 @@ class EmbeddingDataset:
             self._ahead.note_read(name, shard)
         batches = {name: self._readers[name].read(shard, within) for name in tables}
         start, stop = self.block_span(block)
-        self._check_block(batches, block, stop - start)
+        check_alignment(self.path, batches, block, stop - start)
         found = {
             column: batches[self._table_of[column] if column != KEY else tables[0]].column(column) for column in wanted
         }
@@ -217,21 +219,7 @@ class EmbeddingDataset:
         Raises:
           DatasetError: no row has this key.
         """
-        if self._key_index is None and self.num_rows:
-            table = self._tables_of([])[0]
-            name = index_name(table, self.manifest.shards.files[table].sha256)
-            self._key_index = open_index(machine_cache, name, self.num_rows, self._iterate_keys)
-        for row in self._key_index.candidates(key) if self._key_index else ():
-            if self._key_at(row) == key:
-                return row
-        example = f", for example '{self._key_at(0)}'" if self.num_rows else ""
-        raise DatasetError(f"{self.path}: no row has the key '{key}'; keys are the source's{example}")
-
-    def _iterate_keys(self) -> Iterator[pa.Array]:
-        return (block[KEY] for block in self.blocks(columns=[KEY]))
-
-    def _key_at(self, row: int) -> str:
-        return self.rows(row, row + 1, [KEY])[KEY][0].as_py()
+        return self._by_key.find(key)
 
     def keys(self) -> pa.ChunkedArray:
         """Returns all keys in row order (kept in memory after the first call)."""
@@ -276,6 +264,16 @@ class EmbeddingDataset:
         """Pickles as a path: another process opens its own files."""
         return EmbeddingDataset, (self.path, self.tables)
 
+    def _iterate_keys(self) -> Iterator[pa.Array]:
+        return (block[KEY] for block in self.blocks(columns=[KEY]))
+
+    def _key_at(self, row: int) -> str:
+        return self.rows(row, row + 1, [KEY])[KEY][0].as_py()
+
+    def _keys_name(self) -> str:
+        table = self._tables_of([])[0]
+        return index_name(table, self.manifest.shards.files[table].sha256)
+
     def _open_table(self, name: str) -> TableReader:
         table = self.manifest.table(name)
         files = self._locator.files(table)
@@ -299,16 +297,3 @@ class EmbeddingDataset:
                 raise DatasetError(f"{self.path}: unknown column '{column}'; the opened tables have {self.columns}")
         needed = {self._table_of[column] for column in columns if column != KEY}
         return [name for name in self.tables if name in needed] or self.tables[-1:]
-
-    def _check_block(self, batches: dict[str, pa.RecordBatch], block: int, num_rows: int) -> None:
-        (first, keys), *others = [(name, batch.column(KEY)) for name, batch in batches.items()]
-        if len(keys) != num_rows:
-            raise DatasetError(
-                f"{self.path}: table '{first}', block {block} must have {num_rows} rows, got {len(keys)}"
-            )
-        for name, other in others:
-            if not other.equals(keys):
-                raise DatasetError(
-                    f"{self.path}: tables '{first}' and '{name}' have different keys in block {block}: "
-                    "they have different rows; rewrite the wrong one"
-                )

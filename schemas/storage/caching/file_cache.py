@@ -16,18 +16,17 @@ import functools
 import hashlib
 import os
 import pathlib
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from lit_precompute.schemas.storage.caching.locks import is_still_at, lock, try_lock_shared, unlock
+from lit_precompute.schemas.storage.caching.held_file import HeldFile
+from lit_precompute.schemas.storage.caching.locks import is_still_at, lock, lock_shared, unlock
 from lit_precompute.schemas.storage.caching.room import BOUND_VARIABLE, Room, remove_unless_in_use
 from lit_precompute.schemas.storage.names import DatasetError
 from lit_precompute.schemas.storage.reading import file_sha256
 from lit_precompute.schemas.storage.remote_bytes import read_pieces, remote_size
 
 _DISK_IS_FULL = {errno.ENOSPC, errno.EDQUOT}
-_TOUCH_EVERY_S = 10.0
 _HASHED_AT_ONCE = 1 << 20
 # Between being fetched and being held, a file can be removed by another process with a small bound.
 _ATTEMPTS = 100
@@ -51,34 +50,6 @@ class Content:
 
 class FetchingStopped(Exception):  # noqa: N818 -- requested, so not an error
     """What was being fetched is no longer wanted; what has arrived is kept."""
-
-
-class HeldFile:
-    """A whole file of the cache: it cannot be removed before `release`, nor its bytes before `close`."""
-
-    def __init__(self, path: pathlib.Path, number: int):
-        """Takes the path, and the number of the open file, which is locked."""
-        self.path, self._number, self._touched_s = path, number, -_TOUCH_EVERY_S
-        self.touch()
-
-    def release(self) -> None:
-        """Allows to remove the file; who has opened it can go on reading."""
-        unlock(self._number)
-
-    def touch(self) -> None:
-        """Notes that the file is used; now and then, however often it is called."""
-        if (now_s := time.monotonic()) - self._touched_s >= _TOUCH_EVERY_S:
-            self._touched_s = now_s
-            os.utime(self._number)
-
-    @property
-    def is_removed(self) -> bool:
-        """Whether it was removed: its bytes are on the disk for as long as it is open."""
-        return os.fstat(self._number).st_nlink == 0
-
-    def close(self) -> None:
-        """Closes the file."""
-        os.close(self._number)
 
 
 class FileCache:
@@ -126,10 +97,14 @@ class FileCache:
             if (held := self._hold_whole(path, num_bytes)) is not None:
                 return held
             with _locked_part(path) as number:
-                if number is not None and not path.exists():
-                    self._room.make(num_bytes)
-                    write(_part_of(path))
-                    _part_of(path).rename(path)
+                if number is None:
+                    continue
+                if path.exists():
+                    _part_of(path).unlink()
+                    continue
+                self._room.make(num_bytes)
+                write(_part_of(path))
+                _part_of(path).rename(path)
         raise _removed_again(path)
 
     def discard_damaged(self, sha256: str) -> bool:
@@ -149,7 +124,8 @@ class FileCache:
             number = os.open(path, os.O_RDONLY)
         except FileNotFoundError:
             return None
-        if try_lock_shared(number) and is_still_at(number, path):
+        lock_shared(number)  # a whole file is anybody's own for a moment alone
+        if is_still_at(number, path):
             if os.fstat(number).st_size == num_bytes:
                 return HeldFile(path, number)
             unlock(number)
@@ -162,9 +138,12 @@ class FileCache:
     ) -> HeldFile | None:
         """Returns the file once it has arrived; None if another has fetched it meanwhile."""
         with _locked_part(path) as number:
-            if number is None or path.exists():
+            if number is None:
                 return None
             part = _part_of(path)
+            if path.exists():
+                part.unlink()
+                return None
             try:
                 self._complete(number, where, part, content, is_stopped)
             except (DatasetError, FileNotFoundError):
@@ -173,7 +152,8 @@ class FileCache:
             # Not flushed to the disk: what a power failure damages is found when it is read.
             part.rename(path)
             own = os.dup(number)
-        if try_lock_shared(own) and is_still_at(own, path):
+        lock_shared(own)
+        if is_still_at(own, path):
             return HeldFile(path, own)
         os.close(own)
         return None

@@ -29,13 +29,13 @@ def try_lock(number: int) -> bool:
     return True
 
 
-def try_lock_shared(number: int) -> bool:
-    """Locks an open file together with others that do so; returns False if another has it for itself."""
-    try:
-        _flock(number, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+def lock_shared(number: int) -> None:
+    """Waits until no other has this open file for itself, and locks it together with others that do so.
+
+    Raises:
+      OSError: see `lock`.
+    """
+    _flock(number, fcntl.LOCK_SH)
 
 
 def unlock(number: int) -> None:

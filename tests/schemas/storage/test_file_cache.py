@@ -14,7 +14,7 @@ import time
 import pytest
 
 from lit_precompute.schemas.storage import Content, DatasetError, FetchingStopped, FileCache
-from lit_precompute.schemas.storage.caching import file_cache, room
+from lit_precompute.schemas.storage.caching import held_file, room
 from tests.flaky_server import flaky_server
 
 PIECE = 100_000
@@ -141,6 +141,7 @@ def test_threads_that_want_one_file_fetch_it_once(cache, server):
     with concurrent.futures.ThreadPoolExecutor(8) as threads:
         assert set(threads.map(lambda _: _read(cache, url, data), range(16))) == {data}
     assert len(_gets(server)) == 10
+    assert _files(cache) == {hashlib.sha256(data).hexdigest()}
 
 
 def _start(cache, url, data):
@@ -169,7 +170,7 @@ def test_processes_that_want_one_file_fetch_it_once_and_a_killed_one_is_continue
 
 def test_what_was_not_used_for_longest_is_removed(cache, server, monkeypatch):
     monkeypatch.setenv(room.BOUND_VARIABLE, "1MB")
-    monkeypatch.setattr(file_cache, "_TOUCH_EVERY_S", 0.0)
+    monkeypatch.setattr(held_file, "_TOUCH_EVERY_S", 0.0)
     served = [_serve(server, f"file-{number}") for number in range(8)]
     for url, data in served[:4]:
         _read(cache, url, data)
