@@ -1,0 +1,255 @@
+"""Importing: a source in another layout becomes an embedding dataset, a unit a shard.
+
+Promises: rows read = rows written + rows failed; a row that is not finite, all zeros, or marked as failed becomes a row
+of `failures`; keys are unique. Killed at any moment and run again, it goes on after the last finished shard, and gives
+the same bytes. Memory holds some blocks of a unit, and 8 bytes for each key while keys are compared.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from lit_precompute.precompute.exchange.finished import FinishedUnit, FinishedUnits
+from lit_precompute.precompute.exchange.repeats import check_repeats
+from lit_precompute.precompute.exchange.rows import Fault, ImportPlan, ImportSource, Rows, Unit, text_embeddings_table
+from lit_precompute.precompute.sources.planning import hash_keys
+from lit_precompute.precompute.sources.source import SourceError
+from lit_precompute.schemas import (
+    Manifest,
+    Note,
+    ShardWriter,
+    SourceInfo,
+    TableSchema,
+    TowerCard,
+    VectorType,
+    embeddings_table,
+    failures_table,
+    publish_manifest,
+)
+from lit_precompute.schemas.probes import ProbeSampler, number_in_dataset, share_of_shard
+from lit_precompute.schemas.storage import Folder, absolute, open_folder
+from lit_precompute.schemas.tables import EMBEDDINGS, FAILURES, is_embeddings
+from lit_precompute.schemas.vectors import storable, why_not_storable
+
+Report = Callable[[int, int | None], None]
+"""Called with the rows that are done, and all of them if that is known."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Declared:
+    """What the user says of a source's towers, and how vectors are stored.
+
+    Attributes:
+      tower: name of the tower that made the embeddings; "" for the one that the layout knows.
+      weights: what its weights are called.
+      vector_type: type in which vectors are stored; None for the one that loses nothing.
+    """
+
+    tower: str = ""
+    weights: str = ""
+    vector_type: VectorType | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Imported:
+    """What came of an import.
+
+    Attributes:
+      manifest: as it is read back.
+      reasons: how many rows failed, by reason.
+      least_norm: of the embeddings that were written; None without any.
+      most_norm: the same.
+      num_read: rows that were read by this call, not by an earlier one that was interrupted.
+    """
+
+    manifest: Manifest
+    reasons: Mapping[str, int]
+    least_norm: float | None
+    most_norm: float | None
+    num_read: int
+
+
+def import_dataset(
+    source: ImportSource,
+    output: str | os.PathLike[str],
+    declared: Declared,
+    *,
+    block_rows: int = 1024,
+    report: Report = lambda done, total: None,
+) -> Imported:
+    """Imports a source into a new dataset.
+
+    Args:
+      source: of any layout.
+      output: where the dataset will be: a path or a URL.
+      declared: what is not in the source.
+      block_rows: rows of each block.
+      report: see `Report`.
+
+    Raises:
+      SourceError: the source is damaged, its files do not fit together, a key repeats, or no tower is known.
+      ClaimError: the output belongs to something else.
+    """
+    folder = open_folder(absolute(output))
+    plan = source.plan()
+    job = _Job(plan, declared, block_rows)
+    done = FinishedUnits.claim(folder, job.description)
+    units = done.read(len(plan.units))
+    num_done = sum(unit.info.rows_read for unit in units.values())
+    num_before = num_done
+    for number, unit in enumerate(plan.units):
+        report(num_done, plan.num_rows)
+        if number not in units:
+            finished, hashes = _import_unit(source, unit, number, folder, job)
+            done.write(number, finished, hashes)
+            units[number] = finished
+            num_done += finished.info.rows_read
+    report(num_done, num_done)
+    check_repeats(source, plan.units, done)
+    ordered = [units[number] for number in range(len(plan.units))]
+    manifest = done.finished or _publish(folder, job, ordered)
+    done.remove()
+    return _summary(manifest, ordered, num_done - num_before)
+
+
+class _Job:
+    """What an import writes, and the note by which it is known again."""
+
+    def __init__(self, plan: ImportPlan, declared: Declared, block_rows: int):
+        self.plan, self.block_rows = plan, block_rows
+        self.types = {each.name: declared.vector_type or each.vector_type for each in plan.vectors}
+        self.towers = {
+            each.name: TowerCard.declare(
+                _tower(each.tower, declared.tower, each.name), each.width, weights=declared.weights
+            )
+            for each in plan.vectors
+            if is_embeddings(each.name)
+        }
+        vectors = [
+            embeddings_table(each.width, self.types[each.name], each.name)
+            if is_embeddings(each.name)
+            else text_embeddings_table(each.width, self.types[each.name])
+            for each in plan.vectors
+        ]
+        self.tables: list[TableSchema] = [*vectors, *plan.tables, failures_table()]
+        self.column = {table.name: table.columns[1].name for table in vectors}
+        self.job = {"kind": "import", "layout": plan.layout, "types": self.types, "block_rows": block_rows}
+        self.source = SourceInfo(
+            kind=plan.layout, path=plan.path, files=list(plan.files), options=dict(plan.options)
+        )
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What must be the same for an import to be continued."""
+        source = self.source.model_dump(exclude={"files"})
+        files = hash_keys(f"{file.path} {file.bytes}" for file in self.plan.files)
+        units = hash_keys(f"{unit.name} {unit.start} {unit.stop}" for unit in self.plan.units)
+        towers = {table: card.fingerprint for table, card in self.towers.items()}
+        hashes = {"files": hash_keys([files.hex()]).hex(), "units": hash_keys([units.hex()]).hex()}
+        return {**self.job, "source": source, "towers": towers, **hashes}
+
+
+def _tower(known: str, given: str, table: str) -> str:
+    if not (given or known):
+        raise SourceError(
+            f"table '{table}': the source does not say which tower made its embeddings; name it with --tower, as its "
+            "publisher does"
+        )
+    return given if given and table == EMBEDDINGS else known or given
+
+
+def _import_unit(
+    source: ImportSource, unit: Unit, number: int, folder: Folder, job: _Job
+) -> tuple[FinishedUnit, bytes]:
+    """Writes a shard; returns what is to be kept of it, and the hashes of its keys."""
+    hashes: list[bytes] = []
+    reasons: dict[str, int] = {}
+    norms: list[float] = []
+    num_rows = 0
+    probes = ProbeSampler()
+    with ShardWriter(folder, shard=number, tables=job.tables, block_rows=job.block_rows, probes=probes) as writer:
+        for rows in source.read(unit):
+            faults = _faults(rows, job.types)
+            keep = np.array([row not in faults for row in range(len(rows.keys))], bool)
+            _append(writer, rows, keep, job)
+            for row, fault in sorted(faults.items()):
+                reasons[fault.reason] = reasons.get(fault.reason, 0) + 1
+                line = {"key": rows.keys[row], "source": unit.place(num_rows + row), **fault._asdict()}
+                writer.append(FAILURES, {name: [value] for name, value in line.items()})
+            norms += _norms(rows.vectors[EMBEDDINGS][keep])
+            hashes.append(hash_keys(rows.keys))
+            num_rows += len(rows.keys)
+        if unit.stop is not None and num_rows != unit.stop - unit.start:
+            raise SourceError(
+                f"{unit.name}: had {unit.stop - unit.start:,} rows from number {unit.start} on when it was planned, "
+                f"and has {num_rows:,}; it changed: import again into another --output"
+            )
+        info = writer.finish()
+    drawn = probes.draw(share_of_shard(number, len(job.plan.units)))
+    least, most = (min(norms), max(norms)) if norms else (None, None)
+    return FinishedUnit(info=info, probes=drawn, reasons=reasons, least_norm=least, most_norm=most), b"".join(hashes)
+
+
+def _append(writer: ShardWriter, rows: Rows, keep: np.ndarray[Any, Any], job: _Job) -> None:
+    places = np.flatnonzero(keep).tolist()
+    if not places:
+        return
+    columns: dict[str, dict[str, Any]] = {
+        table: {job.column[table]: values[keep] if len(places) < len(keep) else values}
+        for table, values in rows.vectors.items()
+    }
+    for table in job.plan.tables:
+        found = rows.columns[table.name]
+        columns[table.name] = {name: [values[place] for place in places] for name, values in found.items()}
+    writer.append_rows([rows.keys[place] for place in places], columns)
+
+
+def _faults(rows: Rows, types: Mapping[str, VectorType]) -> dict[int, Fault]:
+    """Returns the rows that cannot be written: those that the source marks, and vectors of zeros, NaN, or too large."""
+    faults = dict(rows.faults)
+    for table, values in rows.vectors.items():
+        usable = storable(values, types[table])
+        zero = ~values.any(axis=1)
+        for row in np.flatnonzero(~usable | zero).tolist():
+            if zero[row]:
+                fault = Fault("zero", f"the vector in {table} is all zeros, as some datasets mark a missing image")
+            else:
+                fault = Fault("not-finite", f"the vector in {table}: {why_not_storable(values[row], types[table])}")
+            faults.setdefault(row, fault)
+    return faults
+
+
+def _norms(values: np.ndarray[Any, Any]) -> list[float]:
+    if not len(values):
+        return []
+    norms = np.linalg.norm(values.astype(np.float32), axis=1)
+    return [float(norms.min()), float(norms.max())]
+
+
+def _publish(folder: Folder, job: _Job, units: Sequence[FinishedUnit]) -> Manifest:
+    return publish_manifest(
+        folder,
+        shards=[unit.info for unit in units],
+        tables=job.tables,
+        towers=job.towers,
+        source=job.source,
+        probes=number_in_dataset((unit.info, unit.probes) for unit in units),
+        notes=[Note(what=what, count=1, first=job.plan.path) for what in job.plan.notes],
+        job=job.job,
+        block_rows=job.block_rows,
+    )
+
+
+def _summary(manifest: Manifest, units: Sequence[FinishedUnit], num_read: int) -> Imported:
+    reasons: dict[str, int] = {}
+    for unit in units:
+        for reason, count in unit.reasons.items():
+            reasons[reason] = reasons.get(reason, 0) + count
+    norms = [norm for unit in units for norm in (unit.least_norm, unit.most_norm) if norm is not None]
+    return Imported(manifest, reasons, min(norms, default=None), max(norms, default=None), num_read)
+
