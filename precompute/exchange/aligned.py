@@ -58,8 +58,8 @@ def one_width(widths: Mapping[str, Vectors]) -> Vectors:
     for path, other in others:
         if other.width != first.width:
             raise SourceError(
-                f"{path}: vectors have {other.width} numbers, those of {first_path} {first.width}; all files of a table "
-                "must be of one tower"
+                f"{path}: vectors have {other.width} numbers, those of {first_path} {first.width}; all files of a "
+                "table must be of one tower"
             )
     return max(widths.values(), key=lambda each: each.type.itemsize)
 

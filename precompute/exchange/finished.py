@@ -18,6 +18,13 @@ _NOTES = f"{WORK_FOLDER}/import"
 _AT_ONCE = 1024
 
 
+def finished_before(folder: Folder) -> Manifest | None:
+    """Returns the manifest of a dataset that is there and has no notes of an import left."""
+    if folder.exists(MANIFEST_NAME) and not folder.exists(f"{_NOTES}.json"):
+        return Manifest.read(folder)
+    return None
+
+
 class FinishedUnit(StrictModel):
     """What is kept of a finished shard until all are."""
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from lit_precompute.precompute.exchange.finished import FinishedUnit, FinishedUnits
+from lit_precompute.precompute.exchange.finished import FinishedUnit, FinishedUnits, finished_before
 from lit_precompute.precompute.exchange.repeats import check_repeats
 from lit_precompute.precompute.exchange.rows import Fault, ImportPlan, ImportSource, Rows, Unit, text_embeddings_table
 from lit_precompute.precompute.sources.planning import hash_keys
@@ -98,6 +98,8 @@ def import_dataset(
     folder = open_folder(absolute(output))
     plan = source.plan()
     job = _Job(plan, declared, block_rows)
+    if (before := finished_before(folder)) is not None and job.made(before):
+        return Imported(before, {}, None, None, 0)
     done = FinishedUnits.claim(folder, job.description)
     units = done.read(len(plan.units))
     num_done = sum(unit.info.rows_read for unit in units.values())
@@ -133,15 +135,17 @@ class _Job:
         vectors = [
             embeddings_table(each.width, self.types[each.name], each.name)
             if is_embeddings(each.name)
-            else text_embeddings_table(each.width, self.types[each.name])
+            else text_embeddings_table(each.name, each.width, self.types[each.name])
             for each in plan.vectors
         ]
         self.tables: list[TableSchema] = [*vectors, *plan.tables, failures_table()]
         self.column = {table.name: table.columns[1].name for table in vectors}
         self.job = {"kind": "import", "layout": plan.layout, "types": self.types, "block_rows": block_rows}
-        self.source = SourceInfo(
-            kind=plan.layout, path=plan.path, files=list(plan.files), options=dict(plan.options)
-        )
+        self.source = SourceInfo(kind=plan.layout, path=plan.path, files=list(plan.files), options=dict(plan.options))
+
+    def made(self, manifest: Manifest) -> bool:
+        """Returns whether a dataset is what this import makes."""
+        return (manifest.job, manifest.source.info(), manifest.towers) == (self.job, self.source, self.towers)
 
     @property
     def description(self) -> dict[str, Any]:
@@ -252,4 +256,3 @@ def _summary(manifest: Manifest, units: Sequence[FinishedUnit], num_read: int) -
             reasons[reason] = reasons.get(reason, 0) + count
     norms = [norm for unit in units for norm in (unit.least_norm, unit.most_norm) if norm is not None]
     return Imported(manifest, reasons, min(norms, default=None), max(norms, default=None), num_read)
-

@@ -132,13 +132,13 @@ class ImportSource(Protocol):
         ...
 
 
-def text_embeddings_table(width: int, vector_type: VectorType) -> TableSchema:
+def text_embeddings_table(name: str, width: int, vector_type: VectorType) -> TableSchema:
     """Returns the table of the texts' embeddings, one for each row, as the source's text tower gave them."""
     vectors = ColumnSchema(name=TEXT_EMBEDDING, type="vector", width=width, vector_type=vector_type)
     columns = [ColumnSchema(name="key", type="string"), vectors]
     if vector_type == "int8":
         columns.append(ColumnSchema(name=f"{TEXT_EMBEDDING}_scale", type="scale"))
-    return TableSchema(name=TEXT_EMBEDDINGS, columns=columns)
+    return TableSchema(name=name, columns=columns)
 
 
 def cut_units(name: str, files: Sequence[str], num_rows: int, rows_per_shard: int) -> list[Unit]:

@@ -31,9 +31,7 @@ def describe_vectors(file: TableFile, column: Column, table: str, tower: str = "
     return VectorTable(name=table, width=width, vector_type=vector_type, tower=tower) if width else None
 
 
-def read_vectors(
-    batch: pa.RecordBatch, column: Column, width: int
-) -> tuple[np.ndarray[Any, Any], Mapping[int, Fault]]:
+def read_vectors(batch: pa.RecordBatch, column: Column, width: int) -> tuple[np.ndarray[Any, Any], Mapping[int, Fault]]:
     """Returns the vectors of a batch, and which rows have none, or one of another width; those are zeros."""
     array = _storage(batch.column(batch.schema.get_field_index(column.top)))
     lengths = pc.call_function("list_value_length", [array]).fill_null(0).to_numpy(zero_copy_only=False)

@@ -124,4 +124,3 @@ def header_bytes(num_rows: int, width: int, kind: np.dtype[Any]) -> bytes:
     sink = io.BytesIO()
     np.lib.format.write_array_header_1_0(sink, descr)
     return sink.getvalue()
-

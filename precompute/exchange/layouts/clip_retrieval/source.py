@@ -152,8 +152,8 @@ class ClipRetrievalSource:
                     there = _path(others[absent[0]])
                     raise SourceError(
                         f"{self.path}/{folders[what]}: no file of {_numbers(absent)}, which {folders[other]} has "
-                        f"({there}); there are {len(files):,} files of {what} and {len(others):,} of {other}: fetch what "
-                        "is missing, since every later row would be paired with another's"
+                        f"({there}); there are {len(files):,} files of {what} and {len(others):,} of {other}: fetch "
+                        "what is missing, since every later row would be paired with another's"
                     )
         return found
 
