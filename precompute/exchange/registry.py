@@ -7,5 +7,5 @@ from lit_precompute.precompute.exchange.layouts import clip_retrieval, datacomp,
 from lit_precompute.precompute.exchange.layouts.columns import huggingface, parquet
 
 LAYOUTS: dict[str, Layout] = {
-    each.LAYOUT.name: each.LAYOUT for each in (clip_retrieval, datacomp, npy, parquet, huggingface)
+    each.LAYOUT.name: each.LAYOUT for each in (clip_retrieval, datacomp, tfrecord, parquet, huggingface, npy)
 }

@@ -23,12 +23,7 @@ class TableRows:
         """Takes what is read, and what the schema says of it."""
         self._columns = {table: _column(reader, table) for table in reader.vectors if _is_held(reader, table)}
         words = word_fields(reader, has_caption=False)
-        vectors = [
-            pa.field(
-                name, pa.list_(pa.from_numpy_dtype(np.dtype(reader.vectors[table].type)), reader.vectors[table].width)
-            )
-            for table, name in self._columns.items()
-        ]
+        vectors = [pa.field(name, _type(reader.vectors[table])) for table, name in self._columns.items()]
         self.schema = pa.schema([words[0], *vectors, *words[1:]], metadata=metadata)
         self.holds = [*self._columns, *reader.word_tables]
 
@@ -37,6 +32,10 @@ class TableRows:
         for rows in blocks:
             vectors = {name: rows.vectors[table] for table, name in self._columns.items()}
             yield batch_of(self.schema, {**word_values(rows), **vectors})
+
+
+def _type(about: Exported) -> pa.DataType:
+    return pa.list_(pa.from_numpy_dtype(np.dtype(about.type)), about.width)
 
 
 def _type(about: Exported) -> pa.DataType:
