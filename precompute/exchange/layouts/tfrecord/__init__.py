@@ -1,4 +1,4 @@
-"""TFRecord files of tf.Example, with the names of TFDS's `laion400m/embeddings`: image_embedding, text_embedding, caption.
+"""TFRecord files of tf.Example, with the names of TFDS's `laion400m/embeddings`: image_embedding, caption ...
 
 Source: tensorflow/datasets, vision_language/laion400m/laion400m.py.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import glob
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -25,7 +26,7 @@ from lit_precompute.precompute.sources.records.frames import open_records, read_
 from lit_precompute.precompute.sources.source import SourceError
 from lit_precompute.precompute.sources.values import listed, read_key, read_label, read_texts
 from lit_precompute.schemas import captions_table, labels_table
-from lit_precompute.schemas.storage import open_file
+from lit_precompute.schemas.storage import FoundFile, open_file
 from lit_precompute.schemas.tables import EMBEDDING, EMBEDDINGS
 
 NAME = "tfrecord"
@@ -186,10 +187,9 @@ def _is_one(path: str) -> bool:
     return path.lower().endswith((".tfrecord", ".tfrecords", ".gz")) or any(mark in path for mark in "*?[")
 
 
-def _sharded(folder: str):
+def _sharded(folder: str) -> dict[str, FoundFile]:
     """Returns the TFRecord files of a folder, also those whose names end in -00000-of-00002."""
-    found = files_at(f"{folder.rstrip('/')}/*tfrecord*", ("",))
-    return dict(sorted(found.items()))
+    return files_at(f"{glob.escape(folder.rstrip('/'))}/*tfrecord*", ("",))
 
 
 def _fault(values: Any, feature: str, width: int) -> Fault:
