@@ -82,6 +82,7 @@ def read_aligned(
                 vectors={name: stream.take(batch.num_rows) for name, stream in vectors.items()},
                 columns=found.columns,
                 faults=found.faults,
+                notes=found.notes,
             )
             done += batch.num_rows
     else:

@@ -35,6 +35,7 @@ from lit_precompute.schemas.probes import ProbeSampler, number_in_dataset, share
 from lit_precompute.schemas.storage import Folder, absolute, open_folder
 from lit_precompute.schemas.tables import EMBEDDINGS, FAILURES, is_embeddings
 from lit_precompute.schemas.vectors import storable, why_not_storable
+from lit_precompute.schemas.writing.publishing import add_up
 
 Report = Callable[[int, int | None], None]
 """Called with the rows that are done, and all of them if that is known."""
@@ -174,6 +175,7 @@ def _import_unit(
     hashes: list[bytes] = []
     reasons: dict[str, int] = {}
     norms: list[float] = []
+    notes: list[Note] = []
     num_rows = 0
     probes = ProbeSampler()
     with ShardWriter(folder, shard=number, tables=job.tables, block_rows=job.block_rows, probes=probes) as writer:
@@ -186,6 +188,7 @@ def _import_unit(
                 line = {"key": rows.keys[row], "source": unit.place(num_rows + row), **fault._asdict()}
                 writer.append(FAILURES, {name: [value] for name, value in line.items()})
             norms += _norms(rows.vectors[EMBEDDINGS][keep])
+            notes = add_up([*notes, *(Note(what=what, count=1, first=rows.keys[row]) for row, what in rows.notes)])
             hashes.append(hash_keys(rows.keys))
             num_rows += len(rows.keys)
         if unit.stop is not None and num_rows != unit.stop - unit.start:
@@ -193,7 +196,7 @@ def _import_unit(
                 f"{unit.name}: had {unit.stop - unit.start:,} rows from number {unit.start} on when it was planned, "
                 f"and has {num_rows:,}; it changed: import again into another --output"
             )
-        info = writer.finish()
+        info = writer.finish(notes)
     drawn = probes.draw(share_of_shard(number, len(job.plan.units)))
     least, most = (min(norms), max(norms)) if norms else (None, None)
     return FinishedUnit(info=info, probes=drawn, reasons=reasons, least_norm=least, most_norm=most), b"".join(hashes)

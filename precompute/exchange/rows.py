@@ -32,12 +32,14 @@ class Rows:
       vectors: [n, D] of each table of vectors, by table.
       columns: of each other table, by table and name.
       faults: by place, the rows that cannot be used whatever their vectors are.
+      notes: what was left out of rows, such as a text that is not UTF-8, each with its row's place.
     """
 
     keys: Sequence[str]
     vectors: Mapping[str, np.ndarray[Any, Any]]
     columns: Mapping[str, Mapping[str, Sequence[Any]]] = dataclasses.field(default_factory=dict)
     faults: Mapping[int, Fault] = dataclasses.field(default_factory=dict)
+    notes: Sequence[tuple[int, str]] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

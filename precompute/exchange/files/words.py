@@ -82,20 +82,26 @@ class WordColumns:
         if self.key is not None:
             keys = [_key(value, self.key.name, unit.place(first + row)) for row, value in enumerate(values["key"])]
         columns: dict[str, dict[str, list[Any]]] = {}
-        if "texts" in values:
-            columns["captions"] = {"texts": [read_texts({"": _text(value)}, "")[0] for value in values["texts"]]}
-        if "label" in values:
-            columns["labels"] = {"label": [read_label({"": _text(value)}, "")[0] for value in values["label"]]}
-        return Words(keys, columns, _faults(values))
+        notes: list[tuple[int, str]] = []
+        if self.texts is not None:
+            texts = [texts_and_notes(value, self.texts.name) for value in values["texts"]]
+            columns["captions"] = {"texts": [found for found, _ in texts]}
+            notes += [(row, what) for row, (_, left_out) in enumerate(texts) for what in left_out]
+        if self.label is not None:
+            labels = [label_and_notes(value, self.label.name) for value in values["label"]]
+            columns["labels"] = {"label": [found for found, _ in labels]}
+            notes += [(row, what) for row, (_, left_out) in enumerate(labels) for what in left_out]
+        return Words(keys, columns, _faults(values), notes)
 
 
 @dataclasses.dataclass(frozen=True)
 class Words:
-    """What the columns of a batch say: keys, columns by table and name, and rows that have no image, by place."""
+    """What the columns of a batch say: see `Rows`."""
 
     keys: list[str]
     columns: Mapping[str, Mapping[str, Sequence[Any]]]
     faults: Mapping[int, Fault]
+    notes: Sequence[tuple[int, str]]
 
 
 def same_tables(paths: Sequence[str], names: WordNames, given: Sequence[tuple[str, str]] = ()) -> list[TableSchema]:
@@ -142,9 +148,19 @@ def _key(value: Any, name: str, where: str) -> str:
     return read_key({name: value}, name, fault)
 
 
-def _text(value: Any) -> Any:
-    """Returns a value; none for bytes that are not UTF-8."""
-    return None if isinstance(value, bytes) else value
+def texts_and_notes(value: Any, name: str) -> tuple[list[str], list[str]]:
+    """Returns the texts in a value, and what was left out; bytes are texts that are not UTF-8."""
+    items = value if isinstance(value, list) else [value]
+    whole = [item for item in items if not isinstance(item, bytes)]
+    texts, notes = read_texts({name: whole if isinstance(value, list) else next(iter(whole), None)}, name)
+    return texts, notes if len(whole) == len(items) else [*notes, f"{name!r} is not UTF-8, left out"]
+
+
+def label_and_notes(value: Any, name: str) -> tuple[str, list[str]]:
+    """Returns the label in a value, and what was left out."""
+    if isinstance(value, bytes):
+        return "", [f"{name!r} is not UTF-8, left out"]
+    return read_label({name: value}, name)
 
 
 def _faults(values: Mapping[str, Sequence[Any]]) -> dict[int, Fault]:

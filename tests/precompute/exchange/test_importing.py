@@ -77,6 +77,19 @@ def test_columns_that_say_what_failed_are_believed(tmp_path):
     assert found == [("b", "missing", "the source says that there is none"), ("c", "failed-at-source", "timed out")]
 
 
+def test_texts_that_cannot_be_used_are_noted_and_keep_their_rows(tmp_path):
+    texts = pa.array([b"a", b"\xff", None]).view(pa.string())
+    pq.write_table(
+        pa.table({"key": ["x", "y", "z"], "emb": vectors(3).tolist(), "text": texts}), tmp_path / "a.parquet"
+    )
+    manifest = imported("parquet", tmp_path / "a.parquet", tmp_path / "out").manifest
+    assert [(note.what, note.count, note.first) for note in manifest.notes] == [
+        ("'text' is not UTF-8, left out", 1, "y")
+    ]
+    with EmbeddingDataset.open(tmp_path / "out") as dataset:
+        assert dataset.rows(0, 3)["texts"].to_pylist() == [["a"], [], []]
+
+
 @pytest.mark.parametrize("places", [(3, 4), (3, 25)], ids=["one file", "two files"])
 def test_a_repeated_key_is_refused_with_both_places(tmp_path, places):
     write_clip_retrieval(tmp_path / "in", (10, 10, 10))

@@ -117,7 +117,7 @@ class ColumnReader:
                 for table, column in columns.items():
                     vectors[table], without = read_vectors(batch, column, widths[table])
                     faults = {**without, **faults}
-                yield Rows(keys=found.keys, vectors=vectors, columns=found.columns, faults=faults)
+                yield Rows(keys=found.keys, vectors=vectors, columns=found.columns, faults=faults, notes=found.notes)
                 done += batch.num_rows
 
     def _columns(self, file: TableFile) -> dict[str, Column]:

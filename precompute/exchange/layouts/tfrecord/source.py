@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lit_precompute.precompute.exchange.files.tf_example import parse, texts_of
+from lit_precompute.precompute.exchange.files.words import label_and_notes, texts_and_notes
 from lit_precompute.precompute.exchange.found import files_at, look_at_all, source_files
 from lit_precompute.precompute.exchange.rows import (
     BLOCK_ROWS,
@@ -24,7 +25,7 @@ from lit_precompute.precompute.sources.records.features import first_of
 from lit_precompute.precompute.sources.records.files import local_name
 from lit_precompute.precompute.sources.records.frames import open_records, read_frames, scan_frames
 from lit_precompute.precompute.sources.source import SourceError
-from lit_precompute.precompute.sources.values import listed, read_key, read_label, read_texts
+from lit_precompute.precompute.sources.values import listed, read_key
 from lit_precompute.schemas import captions_table, labels_table
 from lit_precompute.schemas.storage import FoundFile, open_file
 from lit_precompute.schemas.tables import EMBEDDING, EMBEDDINGS
@@ -137,12 +138,17 @@ class TFRecordSource:
                 else:
                     faults.setdefault(place, _fault(values, feature, self._widths[table]))
         columns: dict[str, dict[str, list[Any]]] = {}
+        notes: list[tuple[int, str]] = []
         if names.texts:
-            columns["captions"] = {"texts": [_texts(record, names.texts) for record in records]}
+            texts = [texts_and_notes(texts_of(record.get(names.texts)), names.texts) for record in records]
+            columns["captions"] = {"texts": [found for found, _ in texts]}
+            notes += [(place, what) for place, (_, left_out) in enumerate(texts) for what in left_out]
         if names.label:
-            columns["labels"] = {"label": [_label(record, names.label) for record in records]}
+            labels = [label_and_notes(_first(record, names.label), names.label) for record in records]
+            columns["labels"] = {"label": [found for found, _ in labels]}
+            notes += [(place, what) for place, (_, left_out) in enumerate(labels) for what in left_out]
         keys = [_key(record, names.key, unit, row + place) for place, record in enumerate(records)]
-        return Rows(keys=keys, vectors=vectors, columns=columns, faults=faults)
+        return Rows(keys=keys, vectors=vectors, columns=columns, faults=faults, notes=notes)
 
     def _look(self, path: str) -> _Look:
         with open_records(open_file, path) as (stream, is_compressed):
@@ -198,14 +204,8 @@ def _fault(values: Any, feature: str, width: int) -> Fault:
     return Fault("wrong-width", f"{feature!r} has {len(values)} values, the first record's has {width}")
 
 
-def _texts(record: Mapping[str, Any], name: str) -> list[str]:
-    values = [value for value in texts_of(record.get(name)) if not isinstance(value, bytes)]
-    return read_texts({"": values}, "")[0]
-
-
-def _label(record: Mapping[str, Any], name: str) -> str:
-    values = texts_of(record.get(name))
-    return read_label({"": values[0] if values else None}, "")[0]
+def _first(record: Mapping[str, Any], name: str) -> Any:
+    return next(iter(texts_of(record.get(name))), None)
 
 
 def _key(record: Mapping[str, Any], name: str | None, unit: Unit, row: int) -> str:
