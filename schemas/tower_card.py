@@ -74,6 +74,12 @@ class TowerCard(StrictModel):
         return _DECLARED in self.architecture
 
     @property
+    def caution(self) -> str:
+        """What is not known of a declared tower, in a sentence; "" for any other."""
+        known = f"the tower '{self.name}' is declared, not verified: its weights and preprocessing are not known"
+        return known if self.is_declared else ""
+
+    @property
     def model_identity(self) -> str | None:
         """The hash of weights, architecture and pooling; None if the card lacks needed fields, or is declared."""
         if self.is_declared or not self.architecture.keys() >= _NEEDED_FIELDS:

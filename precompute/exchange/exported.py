@@ -60,7 +60,7 @@ class ExportReader:
 
     Attributes:
       manifest: the dataset's.
-      vectors: tables of vectors: `embeddings` first, or the one that the user named, then the others.
+      vectors: tables of vectors: `embeddings` or the one that the user named, other embeddings, and one of texts.
       text_names: names of the lists of texts; none without captions.
       has_labels: whether there are labels.
       tables: names of all aligned tables, also of those that no layout knows.
@@ -83,8 +83,8 @@ class ExportReader:
         if table not in tables or not is_embeddings(table):
             known = [name for name in tables if is_embeddings(name)]
             raise DatasetError(f"{path}: no table of embeddings {table!r}; it has {known}; --table names one")
-        names = [name for name in tables if is_embeddings(name) or name.startswith(_TEXTS)]
-        names.sort(key=lambda name: name != table)
+        names = [table, *(name for name in tables if is_embeddings(name) and name != table)]
+        names += [name for name in tables if name.startswith(_TEXTS)][:1]
         self._columns = {name: _vector_column(tables[name]) for name in names}
         self.vectors = {name: _as_exported(tables[name], vector_type) for name in names}
         self.text_names = [column.name for column in tables["captions"].columns[1:]] if "captions" in tables else []
@@ -100,7 +100,7 @@ class ExportReader:
 
     @property
     def texts_table(self) -> str | None:
-        """The table of the texts' embeddings; the first, if there are several."""
+        """The table of the texts' embeddings; the dataset's first, if it has several."""
         return next((name for name in self.vectors if name.startswith(_TEXTS)), None)
 
     def blocks(self, part: Part) -> Iterator[ExportRows]:

@@ -15,45 +15,26 @@ from typing import Any
 import numpy as np
 
 from lit_precompute.precompute.exchange.finished import FinishedUnit, FinishedUnits, finished_before
+from lit_precompute.precompute.exchange.job import Declared, ImportJob
 from lit_precompute.precompute.exchange.repeats import check_repeats
-from lit_precompute.precompute.exchange.rows import Fault, ImportPlan, ImportSource, Rows, Unit, text_embeddings_table
+from lit_precompute.precompute.exchange.rows import Fault, ImportSource, Rows, Unit
 from lit_precompute.precompute.sources.planning import hash_keys
 from lit_precompute.precompute.sources.source import SourceError
 from lit_precompute.schemas import (
     Manifest,
     Note,
     ShardWriter,
-    SourceInfo,
-    TableSchema,
-    TowerCard,
     VectorType,
-    embeddings_table,
-    failures_table,
     publish_manifest,
 )
 from lit_precompute.schemas.probes import ProbeSampler, number_in_dataset, share_of_shard
 from lit_precompute.schemas.storage import Folder, absolute, open_folder
-from lit_precompute.schemas.tables import EMBEDDINGS, FAILURES, is_embeddings
+from lit_precompute.schemas.tables import EMBEDDINGS, FAILURES
 from lit_precompute.schemas.vectors import storable, why_not_storable
 from lit_precompute.schemas.writing.publishing import add_up
 
 Report = Callable[[int, int | None], None]
 """Called with the rows that are done, and all of them if that is known."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Declared:
-    """What the user says of a source's towers, and how vectors are stored.
-
-    Attributes:
-      tower: name of the tower that made the embeddings; "" for the one that the layout knows.
-      weights: what its weights are called.
-      vector_type: type in which vectors are stored; None for the one that loses nothing.
-    """
-
-    tower: str = ""
-    weights: str = ""
-    vector_type: VectorType | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +79,7 @@ def import_dataset(
     """
     folder = open_folder(absolute(output))
     plan = source.plan()
-    job = _Job(plan, declared, block_rows)
+    job = ImportJob(plan, declared, block_rows)
     if (before := finished_before(folder)) is not None and job.made(before):
         return Imported(before, {}, None, None, 0)
     done = FinishedUnits.claim(folder, job.description)
@@ -120,56 +101,8 @@ def import_dataset(
     return _summary(manifest, ordered, num_done - num_before)
 
 
-class _Job:
-    """What an import writes, and the note by which it is known again."""
-
-    def __init__(self, plan: ImportPlan, declared: Declared, block_rows: int):
-        self.plan, self.block_rows = plan, block_rows
-        self.types = {each.name: declared.vector_type or each.vector_type for each in plan.vectors}
-        self.towers = {
-            each.name: TowerCard.declare(
-                _tower(each.tower, declared.tower, each.name), each.width, weights=declared.weights
-            )
-            for each in plan.vectors
-            if is_embeddings(each.name)
-        }
-        vectors = [
-            embeddings_table(each.width, self.types[each.name], each.name)
-            if is_embeddings(each.name)
-            else text_embeddings_table(each.name, each.width, self.types[each.name])
-            for each in plan.vectors
-        ]
-        self.tables: list[TableSchema] = [*vectors, *plan.tables, failures_table()]
-        self.column = {table.name: table.columns[1].name for table in vectors}
-        self.job = {"kind": "import", "layout": plan.layout, "types": self.types, "block_rows": block_rows}
-        self.source = SourceInfo(kind=plan.layout, path=plan.path, files=list(plan.files), options=dict(plan.options))
-
-    def made(self, manifest: Manifest) -> bool:
-        """Returns whether a dataset is what this import makes."""
-        return (manifest.job, manifest.source.info(), manifest.towers) == (self.job, self.source, self.towers)
-
-    @property
-    def description(self) -> dict[str, Any]:
-        """What must be the same for an import to be continued."""
-        source = self.source.model_dump(exclude={"files"})
-        files = hash_keys(f"{file.path} {file.bytes}" for file in self.plan.files)
-        units = hash_keys(f"{unit.name} {unit.start} {unit.stop}" for unit in self.plan.units)
-        towers = {table: card.fingerprint for table, card in self.towers.items()}
-        hashes = {"files": hash_keys([files.hex()]).hex(), "units": hash_keys([units.hex()]).hex()}
-        return {**self.job, "source": source, "towers": towers, **hashes}
-
-
-def _tower(known: str, given: str, table: str) -> str:
-    if not (given or known):
-        raise SourceError(
-            f"table '{table}': the source does not say which tower made its embeddings; name it with --tower, as its "
-            "publisher does"
-        )
-    return given if given and table == EMBEDDINGS else known or given
-
-
 def _import_unit(
-    source: ImportSource, unit: Unit, number: int, folder: Folder, job: _Job
+    source: ImportSource, unit: Unit, number: int, folder: Folder, job: ImportJob
 ) -> tuple[FinishedUnit, bytes]:
     """Writes a shard; returns what is to be kept of it, and the hashes of its keys."""
     hashes: list[bytes] = []
@@ -202,7 +135,7 @@ def _import_unit(
     return FinishedUnit(info=info, probes=drawn, reasons=reasons, least_norm=least, most_norm=most), b"".join(hashes)
 
 
-def _append(writer: ShardWriter, rows: Rows, keep: np.ndarray[Any, Any], job: _Job) -> None:
+def _append(writer: ShardWriter, rows: Rows, keep: np.ndarray[Any, Any], job: ImportJob) -> None:
     places = np.flatnonzero(keep).tolist()
     if not places:
         return
@@ -221,7 +154,7 @@ def _faults(rows: Rows, types: Mapping[str, VectorType]) -> dict[int, Fault]:
     faults = dict(rows.faults)
     for table, values in rows.vectors.items():
         usable = storable(values, types[table])
-        zero = ~values.any(axis=1)
+        zero: np.ndarray[Any, Any] = ~values.any(axis=1)
         for row in np.flatnonzero(~usable | zero).tolist():
             if zero[row]:
                 fault = Fault("zero", f"the vector in {table} is all zeros, as some datasets mark a missing image")
@@ -234,11 +167,11 @@ def _faults(rows: Rows, types: Mapping[str, VectorType]) -> dict[int, Fault]:
 def _norms(values: np.ndarray[Any, Any]) -> list[float]:
     if not len(values):
         return []
-    norms = np.linalg.norm(values.astype(np.float32), axis=1)
+    norms: np.ndarray[Any, Any] = np.linalg.norm(values.astype(np.float32), axis=1)
     return [float(norms.min()), float(norms.max())]
 
 
-def _publish(folder: Folder, job: _Job, units: Sequence[FinishedUnit]) -> Manifest:
+def _publish(folder: Folder, job: ImportJob, units: Sequence[FinishedUnit]) -> Manifest:
     return publish_manifest(
         folder,
         shards=[unit.info for unit in units],

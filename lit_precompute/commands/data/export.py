@@ -62,8 +62,8 @@ class Export:
       lit-data export parquet gs://bucket/cc12m-vit_l16 --output gs://bucket/cc12m-parquet --dtype float16
     """
 
-    request: Annotated[_COMMANDS, tyro.conf.arg(name="")]
-    """The layout."""
+    # The registry makes the type.
+    request: Annotated[_COMMANDS, tyro.conf.arg(name="", help="The layout.")]  # pyright: ignore[reportInvalidTypeForm]
 
     def run(self, console: rich.console.Console) -> int:
         """Exports; returns the exit status."""

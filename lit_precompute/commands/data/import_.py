@@ -65,8 +65,8 @@ class Import:
       lit-data import parquet 'gs://bucket/part-*.parquet' --tower dinov2_l14 --output gs://bucket/mine
     """
 
-    request: Annotated[_COMMANDS, tyro.conf.arg(name="")]
-    """The layout."""
+    # The registry makes the type.
+    request: Annotated[_COMMANDS, tyro.conf.arg(name="", help="The layout.")]  # pyright: ignore[reportInvalidTypeForm]
 
     def run(self, console: rich.console.Console) -> int:
         """Imports; returns the exit status."""
@@ -107,9 +107,5 @@ def describe(output: str, imported: Imported, seconds: float) -> list[str]:
     if imported.least_norm is not None:
         lines.append(f"norms of the embeddings: from {imported.least_norm:.4g} to {imported.most_norm:.4g}")
     lines += [f"note: {note.what}" for note in manifest.notes]
-    names = ", ".join(dict.fromkeys(repr(card.name) for card in manifest.towers.values()))
-    lines.append(
-        f"tower {names}: declared, not verified; weights and preprocessing are not known, so models that are tuned on "
-        "this dataset go with datasets of the same declaration alone"
-    )
-    return lines
+    lines += dict.fromkeys(tower.caution for tower in manifest.towers.values())
+    return [*lines, "models that are tuned on this dataset go with datasets of the same declaration alone"]

@@ -9,6 +9,7 @@ import pytest
 
 from lit_precompute.precompute.exchange.finished import FinishedUnits
 from lit_precompute.precompute.exchange.repeats import check_repeats
+from lit_precompute.precompute.sources.planning import hash_keys
 from lit_precompute.precompute.sources.source import SourceError
 from lit_precompute.schemas import EmbeddingDataset, Manifest, TowerCard
 from lit_precompute.schemas.checking.verification import verify
@@ -114,8 +115,6 @@ def test_repeats_are_found_in_several_passes_of_bounded_memory(tmp_path):
     class Kept(FinishedUnits):
         def hashes(self, num_units):
             return iter(hashes)
-
-    from lit_precompute.precompute.sources.planning import hash_keys
 
     hashes = [hash_keys(keys(unit.start + 10 * ("_1." in unit.name), unit.stop - unit.start)) for unit in plan.units]
     check_repeats(source, plan.units, Kept(None, None), max_keys=3)

@@ -21,7 +21,7 @@ class TableRows:
 
     def __init__(self, reader: ExportReader, metadata: dict[str, str]):
         """Takes what is read, and what the schema says of it."""
-        self._columns = {table: _column(reader, table) for table in reader.vectors if _is_held(reader, table)}
+        self._columns = {table: _column(reader, table) for table in reader.vectors}
         words = word_fields(reader, has_caption=False)
         vectors = [pa.field(name, _type(reader.vectors[table])) for table, name in self._columns.items()]
         self.schema = pa.schema([words[0], *vectors, *words[1:]], metadata=metadata)
@@ -36,14 +36,6 @@ class TableRows:
 
 def _type(about: Exported) -> pa.DataType:
     return pa.list_(pa.from_numpy_dtype(np.dtype(about.type)), about.width)
-
-
-def _type(about: Exported) -> pa.DataType:
-    return pa.list_(pa.from_numpy_dtype(np.dtype(about.type)), about.width)
-
-
-def _is_held(reader: ExportReader, table: str) -> bool:
-    return table in reader.manifest.towers or table == reader.texts_table
 
 
 def _column(reader: ExportReader, table: str) -> str:

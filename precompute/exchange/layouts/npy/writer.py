@@ -33,10 +33,7 @@ class NpyLayoutWriter:
     def _names(self) -> dict[str, str]:
         """The names of the files of tables."""
         texts = self.reader.texts_table
-        return {table: TEXTS if table == texts else table for table in self.reader.vectors if self._is_held(table)}
-
-    def _is_held(self, table: str) -> bool:
-        return table in self.reader.manifest.towers or table == self.reader.texts_table
+        return {table: TEXTS if table == texts else table for table in self.reader.vectors}
 
     def write(self, part: Part, blocks: Iterator[ExportRows], files: NewFiles) -> None:
         """See `LayoutWriter`."""
