@@ -10,10 +10,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from lit_precompute.precompute.exchange.exported import ExportReader, ExportType, NewFiles, Part
+from lit_precompute.precompute.exchange.exported import ExportReader, ExportRows, ExportType, NewFiles, Part
 from lit_precompute.precompute.exchange.layout import Layout
 from lit_precompute.schemas import DatasetError
 from lit_precompute.schemas.claims import Claim
@@ -80,8 +80,8 @@ def export_dataset(
         _claim(folder, note)
         files: dict[str, tuple[int, str]] = {}
         for part in parts:
-            report(part.start, parts[-1].stop)
-            files |= _write(folder, lambda new, part=part: writer.write(part, reader.blocks(part), new))
+            blocks = _reported(reader.blocks(part), part.start, lambda done: report(done, parts[-1].stop))
+            files |= _write(folder, lambda new, part=part, blocks=blocks: writer.write(part, blocks, new))
         for name, data in writer.last_files(parts).items():
             files |= _write(folder, lambda new, name=name, data=data: _put(new, name, data))
         report(parts[-1].stop, parts[-1].stop)
@@ -137,6 +137,14 @@ def _claim(folder: Folder, note: Mapping[str, Any]) -> None:
     claim.refuse_foreign_files()
     claim.create({"export": json_digest(note)})
     claim.refuse_another(claim.read(), {"export": json_digest(note)})
+
+
+def _reported(blocks: Iterator[ExportRows], done: int, report: Callable[[int], None]) -> Iterator[ExportRows]:
+    """Yields blocks, and reports the rows up to each."""
+    for rows in blocks:
+        report(done)
+        yield rows
+        done += len(rows.keys)
 
 
 def _write(folder: Folder, write: Callable[[NewFiles], None]) -> dict[str, tuple[int, str]]:

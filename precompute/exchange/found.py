@@ -25,7 +25,7 @@ def look_at_all(look: Callable[[_File], _Found], files: Sequence[_File]) -> list
 def files_in(folder: str, endings: tuple[str, ...]) -> dict[str, FoundFile]:
     """Returns the files directly in a folder that have one of some endings, by path, in the order of their names."""
     found = find_described(f"{glob.escape(folder.rstrip('/'))}/*")
-    return {path: file for path, file in found.items() if not file.is_folder and path.lower().endswith(endings)}
+    return {path: file for path, file in found.items() if not file.is_folder and _is_meant(path, endings)}
 
 
 def files_at(path: str, endings: tuple[str, ...]) -> dict[str, FoundFile]:
@@ -34,7 +34,7 @@ def files_at(path: str, endings: tuple[str, ...]) -> dict[str, FoundFile]:
     Raises:
       SourceError: there are none.
     """
-    matches = {**find_described(glob.escape(path)), **find_described(path)}
+    matches = find_described(glob.escape(path)) or find_described(path)
     found = {name: file for name, file in matches.items() if not file.is_folder}
     for folder in (name for name, file in matches.items() if file.is_folder):
         found |= files_in(folder, endings)
@@ -43,6 +43,11 @@ def files_at(path: str, endings: tuple[str, ...]) -> dict[str, FoundFile]:
     if not found:
         raise SourceError(f"{path}: no files that end in {' or '.join(endings)}; check the path")
     return found
+
+
+def _is_meant(path: str, endings: tuple[str, ...]) -> bool:
+    """Returns whether a file has one of some endings; those that systems keep for themselves are hidden."""
+    return path.lower().endswith(endings) and not path.rpartition("/")[2].startswith((".", "_"))
 
 
 def source_files(found: Iterable[Mapping[str, FoundFile]]) -> list[SourceFile]:

@@ -83,28 +83,40 @@ def import_dataset(
     if (before := finished_before(folder)) is not None and job.made(before):
         return Imported(before, {}, None, None, 0)
     done = FinishedUnits.claim(folder, job.description)
+    if done.finished is not None:  # a kill left notes
+        done.remove()
+        return Imported(done.finished, {}, None, None, 0)
+    units, num_read = _import_units(source, folder, job, done, report)
+    check_repeats(source, plan.units, done)
+    manifest = _publish(folder, job, units)
+    done.remove()
+    return _summary(manifest, units, num_read)
+
+
+def _import_units(
+    source: ImportSource, folder: Folder, job: ImportJob, done: FinishedUnits, report: Report
+) -> tuple[list[FinishedUnit], int]:
+    """Writes the shards that are not finished yet; returns all, and the rows read."""
+    plan = job.plan
     units = done.read(len(plan.units))
-    num_done = sum(unit.info.rows_read for unit in units.values())
-    num_before = num_done
+    num_before = num_done = sum(unit.info.rows_read for unit in units.values())
     for number, unit in enumerate(plan.units):
-        report(num_done, plan.num_rows)
         if number not in units:
-            finished, hashes = _import_unit(source, unit, number, folder, job)
+            finished, hashes = _import_unit(
+                source, unit, number, folder, job, lambda rows, before=num_done: report(before + rows, plan.num_rows)
+            )
             done.write(number, finished, hashes)
             units[number] = finished
             num_done += finished.info.rows_read
     report(num_done, num_done)
-    check_repeats(source, plan.units, done)
-    ordered = [units[number] for number in range(len(plan.units))]
-    manifest = done.finished or _publish(folder, job, ordered)
-    done.remove()
-    return _summary(manifest, ordered, num_done - num_before)
+    return [units[number] for number in range(len(plan.units))], num_done - num_before
 
 
 def _import_unit(
-    source: ImportSource, unit: Unit, number: int, folder: Folder, job: ImportJob
+    source: ImportSource, unit: Unit, number: int, folder: Folder, job: ImportJob, on_rows: Callable[[int], None]
 ) -> tuple[FinishedUnit, bytes]:
     """Writes a shard; returns what is to be kept of it, and the hashes of its keys."""
+    on_rows(0)
     hashes: list[bytes] = []
     reasons: dict[str, int] = {}
     norms: list[float] = []
@@ -124,6 +136,7 @@ def _import_unit(
             notes = add_up([*notes, *(Note(what=what, count=1, first=rows.keys[row]) for row, what in rows.notes)])
             hashes.append(hash_keys(rows.keys))
             num_rows += len(rows.keys)
+            on_rows(num_rows)
         if unit.stop is not None and num_rows != unit.stop - unit.start:
             raise SourceError(
                 f"{unit.name}: had {unit.stop - unit.start:,} rows from number {unit.start} on when it was planned, "

@@ -13,6 +13,7 @@ from lit_precompute.commands.stopping import interruptible
 from lit_precompute.precompute.exchange.importing import Declared, Imported, import_dataset
 from lit_precompute.precompute.exchange.layout import Layout
 from lit_precompute.precompute.exchange.registry import LAYOUTS
+from lit_precompute.schemas.storage import absolute
 from lit_precompute.schemas.tables import FAILURES
 from lit_precompute.schemas.vectors import VectorType
 from lit_precompute.schemas.wording import counted
@@ -75,7 +76,8 @@ class Import:
             raise ValueError(f"--rows-per-shard must be >= 1, got {request.rows_per_shard}")
         layout = _READABLE[_NAME_OF[type(request.options)]]
         assert layout.reading is not None
-        source = layout.reading.open(request.path, request.options, request.rows_per_shard)
+        path = absolute(request.path, what="path", writing=False)
+        source = layout.reading.open(path, request.options, request.rows_per_shard)
         declared = Declared(tower=request.tower, weights=request.weights, vector_type=request.dtype)
         start_s = time.monotonic()
         with interruptible(_HOW_TO_RESUME), ProgressDisplay(console) as display:

@@ -78,9 +78,10 @@ class WordColumns:
             for each in dataclasses.fields(self)
             if (column := getattr(self, each.name)) is not None
         }
-        keys = [unit_key(unit, first + row) for row in range(batch.num_rows)]
-        if self.key is not None:
-            keys = [_key(value, self.key.name, unit.place(first + row)) for row, value in enumerate(values["key"])]
+        if self.key is None:
+            keys = [unit_key(unit, first + row) for row in range(batch.num_rows)]
+        else:
+            keys = [_key(value, self.key.name, unit, first + row) for row, value in enumerate(values["key"])]
         columns: dict[str, dict[str, list[Any]]] = {}
         notes: list[tuple[int, str]] = []
         if self.texts is not None:
@@ -141,9 +142,9 @@ def unit_key(unit: Unit, row: int) -> str:
     return f"{name.rpartition('.')[0] or name}/{unit.start + row}"
 
 
-def _key(value: Any, name: str, where: str) -> str:
+def _key(value: Any, name: str, unit: Unit, row: int) -> str:
     def fault(message: str) -> SourceError:
-        return SourceError(f"{where}: {message}")
+        return SourceError(f"{unit.place(row)}: {message}")
 
     return read_key({name: value}, name, fault)
 

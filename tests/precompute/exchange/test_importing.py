@@ -182,6 +182,23 @@ def test_an_interrupted_import_goes_on_and_gives_the_same_bytes(tmp_path, monkey
     assert (again.num_read, again.manifest) == (0, result.manifest)
 
 
+def test_an_import_that_was_killed_after_publishing_only_removes_its_notes(tmp_path, monkeypatch):
+    write_clip_retrieval(tmp_path / "in")
+    monkeypatch.setattr(FinishedUnits, "remove", lambda self: None)
+    imported("clip-retrieval", tmp_path / "in", tmp_path / "out")
+    monkeypatch.undo()
+    (tmp_path / "out/_work/import/00000.keys").unlink()
+    assert imported("clip-retrieval", tmp_path / "in", tmp_path / "out").num_read == 0
+    assert not (tmp_path / "out/_work").exists()
+
+
+def test_hidden_files_are_no_shards(tmp_path):
+    write_clip_retrieval(tmp_path / "in")
+    for name in ("img_emb/._img_emb_0.npy", "metadata/_part.parquet"):
+        (tmp_path / "in" / name).write_bytes(b"the system's own")
+    assert imported("clip-retrieval", tmp_path / "in", tmp_path / "out").manifest.num_rows == 29
+
+
 def test_a_source_that_changed_is_not_mixed_with_what_was_written(tmp_path, monkeypatch):
     write_clip_retrieval(tmp_path / "in", (10, 10))
     monkeypatch.setattr("lit_precompute.precompute.exchange.importing.check_repeats", None)
