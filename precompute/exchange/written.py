@@ -6,7 +6,7 @@ import contextlib
 import json
 import pathlib
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -90,7 +90,7 @@ def parquet_file(path: pathlib.Path, schema: pa.Schema) -> Iterator[ParquetSink]
     paths = {field.name: f"{field.name}.list.element" if _is_list(field) else field.name for field in schema}
     words = [paths[field.name] for field in schema if not _is_vector(field)]
     packing = {paths[field.name]: "none" if _is_vector(field) else "zstd" for field in schema}
-    with pq.ParquetWriter(path, schema, compression=packing, use_dictionary=words) as writer:
+    with pq.ParquetWriter(path, schema, compression=cast(Any, packing), use_dictionary=cast(Any, words)) as writer:
         sink = ParquetSink(writer)
         yield sink
         sink.flush()
