@@ -88,6 +88,8 @@ def _tune(dataset: EmbeddingDataset, arguments: Arguments) -> None:
     )
     if num_blank:
         console.print(f"{counted(num_blank, 'blank text')} left out")
+    if caution := dataset.manifest.tower.caution:
+        console.print(caution)
     if trainer.first_step:
         console.print(f"resuming after step {trainer.first_step:,}")
     try:

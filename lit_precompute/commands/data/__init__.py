@@ -8,6 +8,8 @@ import tyro
 from lit_precompute.commands.arguments import expand_homes, refuse_repeated
 from lit_precompute.commands.console import DEBUG_HELP, errors_as_messages, make_console, take_debug_flag
 from lit_precompute.commands.data.compare import Compare
+from lit_precompute.commands.data.export import Export
+from lit_precompute.commands.data.import_ import Import
 from lit_precompute.commands.data.info import Info
 from lit_precompute.commands.data.publish import Publish
 from lit_precompute.commands.data.verify import Verify
@@ -24,6 +26,8 @@ def main() -> None:
         | Annotated[Verify, tyro.conf.subcommand("verify")]
         | Annotated[Compare, tyro.conf.subcommand("compare")]
         | Annotated[Publish, tyro.conf.subcommand("publish")]
+        | Annotated[Import, tyro.conf.subcommand("import")]
+        | Annotated[Export, tyro.conf.subcommand("export")]
     )
     with errors_as_messages():
         refuse_repeated(sys.argv)

@@ -124,6 +124,13 @@ def make_card(
 
 def describe_tower(tower: TowerCard) -> list[tuple[str, str]]:
     """Returns a tower as lines of a card."""
+    if tower.is_declared:
+        return [
+            ("tower", f"{tower.name}: {tower.output_width} numbers; declared, not verified"),
+            ("fingerprint", tower.fingerprint),
+            ("model identity", "unknown: nobody has compared the tower with the embeddings"),
+            ("weights", tower.architecture["declared"]["weights"] or "unknown"),
+        ]
     return [
         ("tower", f"{tower.name}: {tower.output_width} numbers ({tower.pooling}), {tower.num_parameters:,} parameters"),
         ("fingerprint", tower.fingerprint),
