@@ -7,6 +7,7 @@ import tyro
 
 from lit_precompute.commands.arguments import expand_homes, refuse_repeated
 from lit_precompute.commands.console import DEBUG_HELP, errors_as_messages, make_console, take_debug_flag
+from lit_precompute.commands.data.derive import Derive
 from lit_precompute.commands.data.info import Info
 from lit_precompute.commands.data.verify import Verify
 from lit_precompute.commands.pipes import quiet_when_pipe_closes
@@ -17,8 +18,17 @@ def main() -> None:
     """Entry point of `lit-data`; exits with 0, 1 (faults found) or 2 (wrong input)."""
     take_debug_flag(sys.argv)
     expand_homes(sys.argv)
-    commands = Annotated[Info, tyro.conf.subcommand("info")] | Annotated[Verify, tyro.conf.subcommand("verify")]
+    commands = (
+        Annotated[Info, tyro.conf.subcommand("info")]
+        | Annotated[Verify, tyro.conf.subcommand("verify")]
+        | Annotated[Derive, tyro.conf.subcommand("derive")]
+    )
     with errors_as_messages():
         refuse_repeated(sys.argv)
-        command = tyro.cli(commands, prog="lit-data", description=f"{__doc__}\n\n{DEBUG_HELP}")
+        command = tyro.cli(
+            commands,
+            prog="lit-data",
+            description=f"{__doc__}\n\n{DEBUG_HELP}",
+            config=(tyro.conf.OmitSubcommandPrefixes,),
+        )
         sys.exit(command.run(make_console()))

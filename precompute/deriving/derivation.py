@@ -1,0 +1,217 @@
+"""Deriving a dataset: tables by key, beside references to another dataset's tables.
+
+Promises: the derived dataset's bytes depend on the base, the files' contents and the options alone; the same command
+run again after a kill gives the same bytes. The output belongs to one derivation, and is used by one process at a time
+on a machine. Memory is bounded by a part of the keys and texts, not by the dataset. The base is only read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import pathlib
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from lit_precompute.precompute.deriving.addition import Addition
+from lit_precompute.precompute.deriving.base import read_keys, refer
+from lit_precompute.precompute.deriving.contents import Captions, Labels, put_together, stored_schema
+from lit_precompute.precompute.deriving.files import KeyedFiles
+from lit_precompute.precompute.deriving.matching import DatasetKeys, FileMatcher, Matches
+from lit_precompute.precompute.deriving.options import DeriveOptions
+from lit_precompute.precompute.deriving.output import Output
+from lit_precompute.precompute.deriving.unmatched import Unmatched, check_limits
+from lit_precompute.schemas import FileInfo, Manifest, ShardInfo, ShardWriter, TableSchema, publish_manifest
+from lit_precompute.schemas.dataset_files import attachment_name, dataset_folder, read_checked
+from lit_precompute.schemas.storage import absolute
+
+# About how much of keys and texts is matched at a time; a few times as much memory is used.
+_PART_BYTES = 128 << 20
+_KEY_BYTES = 64
+_MAX_PARTS = 1024
+
+Report = Callable[[str, int, int | None], None]
+"""Takes what is being done ("reading captions"), how much of it is done, and how much there is in all, if known."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Derived:
+    """A derived dataset.
+
+    Attributes:
+      manifest: its manifest.
+      matches: how the rows of each new table were matched; empty if it was finished before.
+    """
+
+    manifest: Manifest
+    matches: Mapping[str, Matches]
+
+
+def derive(options: DeriveOptions, report: Report = lambda what, done, total: None) -> Derived:
+    """Writes a dataset that refers to another one's tables and has some of its own.
+
+    Args:
+      options: what to derive from what.
+      report: called often, with the progress.
+
+    Raises:
+      DatasetError: the base cannot be opened, or does not fit what is added.
+      SourceError: a file cannot be read, a row of it breaks a rule, a key repeats, or too many keys find no partner.
+      ClaimError: the output belongs to something else.
+      OSError: a file cannot be read or written.
+    """
+    return _Derivation(options, report).run()
+
+
+class _Derivation:
+    def __init__(self, options: DeriveOptions, report: Report):
+        self._options, self._report = options, report
+        self._base = dataset_folder(absolute(options.base, what="dataset", writing=False))
+        self._manifest = Manifest.read(self._base)
+        self._output = Output(absolute(options.output))
+        self._additions = _additions(options)
+
+    def run(self) -> Derived:
+        description = {
+            "base": self._manifest.digest,
+            "tables": {each.table.name: each.described() for each in self._additions},
+        }
+        if (finished := self._output.finished(description)) is not None:
+            return Derived(manifest=finished, matches={})
+        with self._output.claimed(description), self._scratch() as scratch:
+            keys, matchers = self._read(scratch)
+            matches = self._match(matchers)
+            files = self._write(keys, matchers)
+            return Derived(manifest=self._publish(description, files, matches), matches=matches)
+
+    @contextlib.contextmanager
+    def _scratch(self) -> Iterator[pathlib.Path]:
+        with tempfile.TemporaryDirectory(prefix="derive-", dir=self._output.folder.scratch()) as folder:
+            yield pathlib.Path(folder)
+
+    def _read(self, scratch: pathlib.Path) -> tuple[DatasetKeys, list[FileMatcher]]:
+        """Reads all keys of the base, and all rows of what is added."""
+        num_rows = self._manifest.num_rows
+        num_bytes = _KEY_BYTES * num_rows + sum(each.max_bytes for each in self._additions)
+        num_parts = min(1 + num_bytes // _PART_BYTES, _MAX_PARTS)
+        keys = DatasetKeys(scratch, self._manifest.shards.num_rows, num_parts)
+        matchers: list[FileMatcher] = []
+        for addition in self._additions:
+            name = addition.table.name
+            matcher = FileMatcher(scratch / name, stored_schema(addition.table), keys)
+            for batch in addition.batches(lambda done, name=name: self._report(f"reading {name}", done, None)):
+                matcher.add(batch)
+            matchers.append(matcher)
+        read_keys(
+            self._base,
+            self._manifest,
+            keys,
+            lambda done: self._report(f"reading keys of {self._base.path}", done, num_rows),
+        )
+        return keys, matchers
+
+    def _match(self, matchers: Sequence[FileMatcher]) -> dict[str, Matches]:
+        """Finds the row of each key; refuses too many that have none."""
+        matches: dict[str, Matches] = {}
+        with Unmatched(self._options.unmatched) as unmatched:
+            for addition, matcher in zip(self._additions, matchers, strict=True):
+                name = addition.table.name
+                matches[name] = matcher.match(
+                    addition.place,
+                    gather=addition.gathers,
+                    tell=unmatched.teller(name),
+                    progress=lambda done, total, name=name: self._report(f"matching {name} by key", done, total),
+                )
+        for addition in self._additions:
+            check_limits(addition, matches[addition.table.name], self._manifest.num_rows, self._options)
+        return matches
+
+    def _write(self, keys: DatasetKeys, matchers: Sequence[FileMatcher]) -> list[dict[str, FileInfo]]:
+        """Writes the new tables; returns their files by shard."""
+        tables = [addition.table for addition in self._additions]
+        files: list[dict[str, FileInfo]] = []
+        for number in range(keys.num_parts):
+            found = [matcher.rows(number) for matcher in matchers]
+            starts = [0] * len(tables)
+            for shard, first_row, shard_keys in keys.shards(number):
+                with ShardWriter(
+                    self._output.folder, shard=shard, tables=tables, block_rows=self._manifest.block_rows
+                ) as writer:
+                    for place, table in enumerate(tables):
+                        rows = found[place]
+                        stop = _first_from(rows, first_row + len(shard_keys))
+                        own = rows.slice(starts[place], stop - starts[place])
+                        writer.append_stored(table.name, put_together(table, shard_keys, first_row, own))
+                        starts[place] = stop
+                    files.append(writer.finish().files)
+                self._report("writing shards", shard + 1, len(self._manifest.shards))
+        return files
+
+    def _publish(
+        self, description: Mapping[str, Any], files: Sequence[Mapping[str, FileInfo]], matches: Mapping[str, Matches]
+    ) -> Manifest:
+        base = self._manifest
+        own = [addition.table for addition in self._additions]
+        tables, references = refer(self._output.folder, self._base, base, [table.name for table in own])
+        names = {table.name for table in tables}
+        manifest = publish_manifest(
+            self._output.folder,
+            shards=[_with_files(shard, names, files[shard.shard]) for shard in base.shards],
+            tables=in_order(base.tables, [*tables, *own]),
+            towers=base.towers,
+            source=base.source.info(),
+            probes=base.probes if base.format_version > 1 else [],  # those of version 1 are not float32
+            notes=[*base.notes, *(note for addition in self._additions for note in addition.notes())],
+            job={
+                "derive": description,
+                "matches": {name: each.counts() for name, each in matches.items()},
+                "base": {"path": self._options.base, "job": dict(base.job)},
+            },
+            block_rows=base.block_rows,
+            order=base.order,
+            attachments={
+                name: read_checked(self._base, attachment_name(name), info) for name, info in base.attachments.items()
+            },
+            references=references,
+        )
+        self._output.release()
+        return manifest
+
+
+def _additions(options: DeriveOptions) -> list[Addition]:
+    additions: list[Addition] = []
+    language = options.language_column
+    if options.captions is not None:
+        spec = options.spec(options.captions)
+        captions = Captions(named=tuple(spec.columns.named_columns), has_languages=language is not None)
+        additions.append(KeyedFiles(spec, captions, gathers=options.gather, language_column=language))
+    if options.labels is not None:
+        additions.append(KeyedFiles(options.spec(options.labels), Labels(), gathers=options.gather))
+    return additions
+
+
+def in_order(before: Sequence[TableSchema], tables: Sequence[TableSchema]) -> list[TableSchema]:
+    """Returns tables in the order that they had before; new ones behind the last aligned one."""
+    names = [table.name for table in before]
+    return sorted(
+        tables,
+        key=lambda table: (not table.aligned, names.index(table.name) if table.name in names else len(names)),
+    )
+
+
+def _with_files(shard: ShardInfo, referred: set[str], own: Mapping[str, FileInfo]) -> ShardInfo:
+    """Returns a shard with its files of the tables that are referred to, and of the dataset's own.
+
+    Its notes are among the base's.
+    """
+    files = {name: file for name, file in shard.files.items() if name in referred}
+    return shard.model_copy(update={"files": {**files, **own}, "notes": []})
+
+
+def _first_from(rows: pa.Table, row: int) -> int:
+    """Returns the place of the first of some rows, which ascend, that is not before a row of the dataset."""
+    return int(np.searchsorted(rows["row"].to_numpy(), row))
