@@ -1,4 +1,4 @@
-"""What rows of a file say of images, as columns of a table: texts, labels; and the table's rows, put together from it."""
+"""What rows of a file say of images, as columns of a table, and the table's rows, put together from it."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def _languages(row: KeyedRow) -> Sequence[str]:
         return languages
     if len(languages) > 1:
         raise SourceError(
-            f"{row.key!r} has {len(row.texts)} texts and {len(languages)} languages; give one language for all texts of "
-            "a row, or one for each"
+            f"{row.key!r} has {len(row.texts)} texts and {len(languages)} languages; give one language for all of its "
+            "texts, or one for each"
         )
     return [*languages, ""][:1] * len(row.texts)

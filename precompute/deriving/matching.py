@@ -204,7 +204,7 @@ def _match(
 ) -> Int64[np.ndarray, " n"]:
     """Returns the dataset's row of each row of a part; below 0 for none."""
     encoded = pa.concat_arrays([pa.array([], pa.string()), *rows[KEY.name].chunks]).dictionary_encode()
-    codes = encoded.indices.to_numpy(zero_copy_only=False)
+    codes = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
     if not gather:
         _refuse_repeats(rows, codes, place)
     value_set = pa.concat_arrays([pa.array([], pa.string()), *keys[KEY.name].chunks])

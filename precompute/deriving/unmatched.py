@@ -83,8 +83,9 @@ def check_limits(addition: Addition, matches: Matches, num_rows: int, options: D
     if matches.num_surplus > limit("--max-surplus", options.max_surplus, num_keys):
         raise SourceError(
             f"{where}: {counted(matches.num_surplus, 'key')} of {num_keys:,} are not the dataset's, more than "
-            f"--max-surplus {options.max_surplus}: {_few(matches.first_surplus, matches.num_surplus)}; is this "
-            f"the file of this dataset? If so, leave them out with --max-surplus {matches.num_surplus} (or a share, such as 5%)"
+            f"--max-surplus {options.max_surplus}: {_few(matches.first_surplus, matches.num_surplus)}; is this the "
+            f"file of this dataset? If so, leave them out with --max-surplus {matches.num_surplus} (or a share, such "
+            "as 5%)"
         )
 
 
