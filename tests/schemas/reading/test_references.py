@@ -93,7 +93,7 @@ def test_the_other_dataset_may_be_of_version_2(tmp_path):
     [
         (
             shutil.rmtree,
-            r"derived refers to the dataset of digest [0-9a-f]{64} at .*, which cannot be opened: .*base/manifest.json: "
+            r"refers to the dataset of digest [0-9a-f]{64} at .*, which cannot be opened: .*base/manifest.json: "
             "there is no directory .*base; check the path; put that dataset back there, or derive again",
         ),
         (

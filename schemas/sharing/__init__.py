@@ -1,0 +1,1 @@
+"""Sharing embedding datasets: what needs only the format."""
