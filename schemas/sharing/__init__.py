@@ -1,0 +1,1 @@
+"""Sharing datasets: copies, catalogs, selections, and one dataset made of several."""
