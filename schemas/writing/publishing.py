@@ -110,6 +110,11 @@ def check_files(
         locator.files(table).check_sizes()
 
 
+def manifest_bytes(content: Mapping[str, Any]) -> bytes:
+    """Returns manifest.json with this content."""
+    return (json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
 def add_up(notes: Iterable[Note]) -> list[Note]:
     """Returns one note of each kind, most frequent first: the sum of the counts, and the first place in order."""
     kinds: dict[str, Note] = {}
@@ -132,7 +137,7 @@ def _write(
     others = _lists_there(folder) - set(names.values())
     if is_first:
         folder.remove(*others)  # of a manifest that was withdrawn, or never written because its publisher was killed
-    folder.write(MANIFEST_NAME, (json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
+    folder.write(MANIFEST_NAME, manifest_bytes(content))
     if not is_first:
         folder.remove(*others)
 

@@ -8,6 +8,7 @@ import tyro
 from lit_precompute.commands.arguments import expand_homes, refuse_repeated
 from lit_precompute.commands.console import DEBUG_HELP, errors_as_messages, make_console, take_debug_flag
 from lit_precompute.commands.data.compare import Compare
+from lit_precompute.commands.data.copy import Copy
 from lit_precompute.commands.data.derive import Derive
 from lit_precompute.commands.data.info import Info
 from lit_precompute.commands.data.verify import Verify
@@ -24,6 +25,7 @@ def main() -> None:
         | Annotated[Verify, tyro.conf.subcommand("verify")]
         | Annotated[Derive, tyro.conf.subcommand("derive")]
         | Annotated[Compare, tyro.conf.subcommand("compare")]
+        | Annotated[Copy, tyro.conf.subcommand("copy")]
     )
     with errors_as_messages():
         refuse_repeated(sys.argv)
