@@ -10,6 +10,7 @@ from lit_precompute.commands.console import DEBUG_HELP, errors_as_messages, make
 from lit_precompute.commands.data.compare import Compare
 from lit_precompute.commands.data.copy import Copy
 from lit_precompute.commands.data.derive import Derive
+from lit_precompute.commands.data.flatten import Flatten
 from lit_precompute.commands.data.info import Info
 from lit_precompute.commands.data.verify import Verify
 from lit_precompute.commands.pipes import quiet_when_pipe_closes
@@ -24,6 +25,7 @@ def main() -> None:
         Annotated[Info, tyro.conf.subcommand("info")]
         | Annotated[Verify, tyro.conf.subcommand("verify")]
         | Annotated[Derive, tyro.conf.subcommand("derive")]
+        | Annotated[Flatten, tyro.conf.subcommand("flatten")]
         | Annotated[Compare, tyro.conf.subcommand("compare")]
         | Annotated[Copy, tyro.conf.subcommand("copy")]
     )
