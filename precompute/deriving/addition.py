@@ -24,6 +24,11 @@ class Addition(Protocol):
         ...
 
     @property
+    def needs_all(self) -> bool:
+        """Whether no row of the dataset may be missing."""
+        ...
+
+    @property
     def max_bytes(self) -> int:
         """About how much memory all rows would take."""
         ...

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from lit_precompute.precompute.deriving.matching import DatasetKeys
+from lit_precompute.precompute.deriving.vectors import smallest_table
 from lit_precompute.schemas import EmbeddingDataset, Manifest, Reference, TableSchema
 from lit_precompute.schemas.reading.table_files import TableLocator, place_of
 from lit_precompute.schemas.reading.table_reader import TableReader
@@ -25,9 +26,7 @@ def read_keys(base: Folder, manifest: Manifest, keys: DatasetKeys, progress: Cal
       keys: where they are added.
       progress: called with the rows so far.
     """
-    aligned = [table.name for table in manifest.tables if table.aligned]
-    smallest = min(aligned, key=manifest.shards.table_bytes)
-    with EmbeddingDataset.open(base.path, tables=[smallest]) as dataset:
+    with EmbeddingDataset.open(base.path, tables=[smallest_table(manifest)]) as dataset:
         for block in dataset.blocks(columns=[KEY]):
             keys.add(block.first_row, block[KEY])
             progress(block.first_row + block.num_rows)

@@ -12,21 +12,21 @@ import dataclasses
 import pathlib
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from lit_precompute.precompute.deriving.addition import Addition
-from lit_precompute.precompute.deriving.base import read_keys, refer
-from lit_precompute.precompute.deriving.contents import Captions, Labels, put_together, stored_schema
-from lit_precompute.precompute.deriving.files import KeyedFiles
+from lit_precompute.precompute.deriving.additions import open_additions
+from lit_precompute.precompute.deriving.base import read_keys
+from lit_precompute.precompute.deriving.composition import Composition
+from lit_precompute.precompute.deriving.contents import put_together, stored_schema
 from lit_precompute.precompute.deriving.matching import DatasetKeys, FileMatcher, Matches
 from lit_precompute.precompute.deriving.options import DeriveOptions
-from lit_precompute.precompute.deriving.output import Output
+from lit_precompute.precompute.deriving.output import DERIVE, Output
 from lit_precompute.precompute.deriving.unmatched import Unmatched, check_limits
-from lit_precompute.schemas import FileInfo, Manifest, ShardInfo, ShardWriter, TableSchema, publish_manifest
-from lit_precompute.schemas.dataset_files import attachment_name, dataset_folder, read_checked
+from lit_precompute.precompute.deriving.vectors import DatasetVectors, smallest_table
+from lit_precompute.schemas import EmbeddingDataset, FileInfo, Manifest, Reference, ShardWriter
+from lit_precompute.schemas.dataset_files import dataset_folder
 from lit_precompute.schemas.storage import absolute
 
 # About how much of keys and texts is matched at a time; a few times as much memory is used.
@@ -73,7 +73,7 @@ class _Derivation:
         self._base = dataset_folder(absolute(options.base, what="dataset", writing=False))
         self._manifest = Manifest.read(self._base)
         self._output = Output(absolute(options.output))
-        self._additions = _additions(options)
+        self._additions = open_additions(options)
 
     def run(self) -> Derived:
         description = {
@@ -83,10 +83,34 @@ class _Derivation:
         if (finished := self._output.finished(description)) is not None:
             return Derived(manifest=finished, matches={})
         with self._output.claimed(description), self._scratch() as scratch:
+            referred = self._referred()
+            self._additions = [each for each in self._additions if each.table.name not in referred]
             keys, matchers = self._read(scratch)
             matches = self._match(matchers)
             files = self._write(keys, matchers)
-            return Derived(manifest=self._publish(description, files, matches), matches=matches)
+            composition = Composition(self._base, self._manifest, self._output.folder)
+            composition.add_own([addition.table for addition in self._additions], files)
+            for vectors, reference in referred.values():
+                composition.add_referred(vectors, reference)
+            for addition in self._additions:
+                composition.add_provenance(addition)
+            counts = {name: each.counts() for name, each in matches.items()}
+            job = {DERIVE: description, "matches": counts, "base": self._options.base}
+            manifest = composition.publish(job)
+            self._output.release()
+            return Derived(manifest=manifest, matches=matches)
+
+    def _referred(self) -> dict[str, tuple[DatasetVectors, Reference]]:
+        """Returns the tables of other datasets that can be referred to, and where they are."""
+        found: dict[str, tuple[DatasetVectors, Reference]] = {}
+        candidates = [each for each in self._additions if isinstance(each, DatasetVectors)]
+        if candidates:
+            with EmbeddingDataset.open(self._base.path, tables=[smallest_table(self._manifest)]) as dataset:
+                for vectors in candidates:
+                    self._report(f"comparing keys with {vectors.path}", 0, None)
+                    if (reference := vectors.reference(dataset)) is not None:
+                        found[vectors.table.name] = vectors, reference
+        return found
 
     @contextlib.contextmanager
     def _scratch(self) -> Iterator[pathlib.Path]:
@@ -150,66 +174,6 @@ class _Derivation:
                     files.append(writer.finish().files)
                 self._report("writing shards", shard + 1, len(self._manifest.shards))
         return files
-
-    def _publish(
-        self, description: Mapping[str, Any], files: Sequence[Mapping[str, FileInfo]], matches: Mapping[str, Matches]
-    ) -> Manifest:
-        base = self._manifest
-        own = [addition.table for addition in self._additions]
-        tables, references = refer(self._output.folder, self._base, base, [table.name for table in own])
-        names = {table.name for table in tables}
-        manifest = publish_manifest(
-            self._output.folder,
-            shards=[_with_files(shard, names, files[shard.shard]) for shard in base.shards],
-            tables=in_order(base.tables, [*tables, *own]),
-            towers=base.towers,
-            source=base.source.info(),
-            probes=base.probes if base.format_version > 1 else [],  # those of version 1 are not float32
-            notes=[*base.notes, *(note for addition in self._additions for note in addition.notes())],
-            job={
-                "derive": description,
-                "matches": {name: each.counts() for name, each in matches.items()},
-                "base": {"path": self._options.base, "job": dict(base.job)},
-            },
-            block_rows=base.block_rows,
-            order=base.order,
-            attachments={
-                name: read_checked(self._base, attachment_name(name), info) for name, info in base.attachments.items()
-            },
-            references=references,
-        )
-        self._output.release()
-        return manifest
-
-
-def _additions(options: DeriveOptions) -> list[Addition]:
-    additions: list[Addition] = []
-    language = options.language_column
-    if options.captions is not None:
-        spec = options.spec(options.captions)
-        captions = Captions(named=tuple(spec.columns.named_columns), has_languages=language is not None)
-        additions.append(KeyedFiles(spec, captions, gathers=options.gather, language_column=language))
-    if options.labels is not None:
-        additions.append(KeyedFiles(options.spec(options.labels), Labels(), gathers=options.gather))
-    return additions
-
-
-def in_order(before: Sequence[TableSchema], tables: Sequence[TableSchema]) -> list[TableSchema]:
-    """Returns tables in the order that they had before; new ones behind the last aligned one."""
-    names = [table.name for table in before]
-    return sorted(
-        tables,
-        key=lambda table: (not table.aligned, names.index(table.name) if table.name in names else len(names)),
-    )
-
-
-def _with_files(shard: ShardInfo, referred: set[str], own: Mapping[str, FileInfo]) -> ShardInfo:
-    """Returns a shard with its files of the tables that are referred to, and of the dataset's own.
-
-    Its notes are among the base's.
-    """
-    files = {name: file for name, file in shard.files.items() if name in referred}
-    return shard.model_copy(update={"files": {**files, **own}, "notes": []})
 
 
 def _first_from(rows: pa.Table, row: int) -> int:

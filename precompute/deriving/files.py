@@ -27,6 +27,8 @@ _GROWTH = 6
 class KeyedFiles:
     """See `Addition`. Texts or labels of the files of one source, by key."""
 
+    needs_all = False
+
     def __init__(self, spec: SourceSpec, content: Content, *, gathers: bool, language_column: str | None = None):
         """Lists and hashes the files.
 
@@ -45,7 +47,7 @@ class KeyedFiles:
         self._content, self.gathers = content, gathers
         self._source = make_keyed_source(spec)
         self._listed = self._source.files()
-        self._files = [_hashed(file) for file in self._listed]
+        self._files = [hashed(file) for file in self._listed]
         self._notes: collections.Counter[str] = collections.Counter()
         self._firsts: dict[str, str] = {}
 
@@ -114,7 +116,8 @@ class KeyedFiles:
             yield rows
 
 
-def _hashed(file: ListedFile) -> SourceFile:
+def hashed(file: ListedFile) -> SourceFile:
+    """Returns a file's path, size and SHA-256."""
     digest, num_bytes = hashlib.sha256(), 0
     with open_file(file.path) as stream:
         while data := stream.read(_CHUNK_BYTES):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from collections.abc import Sequence
 
 from lit_precompute.precompute.sources.spec import SourceColumns, SourceSpec
 from lit_precompute.precompute.sources.spec_text import parse_spec
@@ -19,6 +20,12 @@ class DeriveOptions:
       captions: Texts by key, which take the place of the dataset's: a .csv, .tsv, .jsonl, .parquet or .arrow file, a
         folder or pattern of them, perhaps compressed; with settings behind it, as a source: 'de.tsv?text=german'.
       labels: Labels by key, which take the place of the dataset's; the same kinds of files.
+      embeddings: Embeddings of the same images by another tower or of another view, NAME=DATASET: they become the table
+        `embeddings-NAME`. It is referred to where the other dataset has a table of this name, the same rows and blocks;
+        otherwise its rows are found by key and written.
+      text_embeddings: Embeddings of texts, one a row, as the table `text-embeddings-NAME`: NAME=DATASET, or NAME=FILE
+        for Parquet files with a column of keys and one of vectors.
+      text_tower: What made the text embeddings of files, such as a tower's name; it is recorded.
       format: Format of the files if their names do not tell: tsv, quoted-tsv, semicolon-csv, jsonl ...
       columns: Names of the files' columns. Keys are in --key-column; where there is none, paths of images are the keys,
         as for an embedded source.
@@ -34,6 +41,9 @@ class DeriveOptions:
     output: str
     captions: str | None = None
     labels: str | None = None
+    embeddings: tuple[str, ...] = ()
+    text_embeddings: tuple[str, ...] = ()
+    text_tower: str | None = None
     format: str | None = None
     columns: SourceColumns = dataclasses.field(default_factory=SourceColumns)
     gather: bool = False
@@ -45,12 +55,31 @@ class DeriveOptions:
     def __post_init__(self):
         limit("--max-missing", self.max_missing, 0)
         limit("--max-surplus", self.max_surplus, 0)
-        if self.captions is None and self.labels is None:
-            raise ValueError("nothing to derive: give --captions or --labels")
+        named(self.embeddings, "--embeddings")
+        named(self.text_embeddings, "--text-embeddings")
+        if self.captions is None and self.labels is None and not self.embeddings and not self.text_embeddings:
+            raise ValueError("nothing to derive: give --captions, --labels, --embeddings or --text-embeddings")
 
     def spec(self, path: str) -> SourceSpec:
         """Returns the source that a file of texts or labels is, read as these options say."""
         return parse_spec(path, SourceSpec(path, format=self.format, columns=self.columns))
+
+
+def named(given: Sequence[str], flag: str) -> dict[str, str]:
+    """Returns the paths by name of "NAME=PATH" values.
+
+    Raises:
+      ValueError: one is not written so, or a name repeats.
+    """
+    found: dict[str, str] = {}
+    for each in given:
+        match = _NAMED.fullmatch(each)
+        if match is None:
+            raise ValueError(f"{flag} must be NAME=PATH, a name in lower case such as view2, got {each!r}")
+        if match[1] in found:
+            raise ValueError(f"{flag}: the name {match[1]!r} is given twice")
+        found[match[1]] = match[2]
+    return found
 
 
 def limit(flag: str, text: str, number: int) -> int:

@@ -72,6 +72,11 @@ def check_limits(addition: Addition, matches: Matches, num_rows: int, options: D
       SourceError: there are more missing or surplus keys than allowed; says the first, and what to do.
     """
     where = addition.described()["path"]
+    if addition.needs_all and matches.num_missing:
+        raise SourceError(
+            f"{where}: {counted(matches.num_missing, 'row')} of the dataset's {num_rows:,} are not in it, and each "
+            f"needs its vector: {_few(matches.first_missing, matches.num_missing)}{_no_match(matches)}"
+        )
     if matches.num_missing > limit("--max-missing", options.max_missing, num_rows):
         raise SourceError(
             f"{where}: {counted(matches.num_missing, 'row')} of the dataset's {num_rows:,} are not in it, more than "
