@@ -15,7 +15,7 @@ from lit_precompute.schemas.wording import counted
 class Verify:
     """Checks every file of a dataset: checksums, row counts, alignment, finite values, ledger. Exits with 1 on a fault.
 
-    Files in a store are fetched and checked one by one. For example:
+    Files in a store are fetched and checked one by one, as are tables that a derived dataset refers to. For example:
 
       lit-data verify cc12m-vit_l16
       lit-data verify gs://bucket/cc12m-vit_l16
@@ -38,7 +38,9 @@ class Verify:
             console.print(f"{self.dataset}: {counted(len(faults), 'fault')}")
             return 1
         manifest = Manifest.read(self.dataset)
+        others = ", ".join(reference.path for reference in manifest.references)
         console.print(
             f"{self.dataset}: sound; {counted(manifest.num_rows, 'row')} in {counted(len(manifest.shards), 'shard')}"
+            + (f", with what it refers to in {others}" if others else "")
         )
         return 0
