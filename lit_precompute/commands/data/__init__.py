@@ -12,6 +12,7 @@ from lit_precompute.commands.data.copy import Copy
 from lit_precompute.commands.data.derive import Derive
 from lit_precompute.commands.data.flatten import Flatten
 from lit_precompute.commands.data.info import Info
+from lit_precompute.commands.data.publish import Publish
 from lit_precompute.commands.data.verify import Verify
 from lit_precompute.commands.pipes import quiet_when_pipe_closes
 
@@ -28,6 +29,7 @@ def main() -> None:
         | Annotated[Flatten, tyro.conf.subcommand("flatten")]
         | Annotated[Compare, tyro.conf.subcommand("compare")]
         | Annotated[Copy, tyro.conf.subcommand("copy")]
+        | Annotated[Publish, tyro.conf.subcommand("publish")]
     )
     with errors_as_messages():
         refuse_repeated(sys.argv)

@@ -76,7 +76,7 @@ def test_flatten_says_what_it_copied(tmp_path, base, monkeypatch, capsys):
     assert status == 2 and f"{tmp_path}/fr refers to the dataset of digest " in errors
 
 
-@pytest.mark.standard_promotion  # in optax
+@pytest.mark.standard_promotion  # optax's Adam needs it
 def test_tuning_pairs_each_row_with_its_new_text(tmp_path, monkeypatch, capsys):
     """The model is that of a dataset which has these texts itself, bit for bit; the base's texts give another one."""
     recipe = dataclasses.replace(RECIPE, num_steps=6)
