@@ -9,6 +9,7 @@ from lit_precompute.commands.arguments import expand_homes, refuse_repeated
 from lit_precompute.commands.console import DEBUG_HELP, errors_as_messages, make_console, take_debug_flag
 from lit_precompute.commands.data.copy import Copy
 from lit_precompute.commands.data.info import Info
+from lit_precompute.commands.data.list import List
 from lit_precompute.commands.data.verify import Verify
 from lit_precompute.commands.pipes import quiet_when_pipe_closes
 
@@ -22,6 +23,7 @@ def main() -> None:
         Annotated[Info, tyro.conf.subcommand("info")]
         | Annotated[Verify, tyro.conf.subcommand("verify")]
         | Annotated[Copy, tyro.conf.subcommand("copy")]
+        | Annotated[List, tyro.conf.subcommand("list")]
     )
     with errors_as_messages():
         refuse_repeated(sys.argv)
