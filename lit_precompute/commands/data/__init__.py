@@ -10,6 +10,7 @@ from lit_precompute.commands.console import DEBUG_HELP, errors_as_messages, make
 from lit_precompute.commands.data.copy import Copy
 from lit_precompute.commands.data.info import Info
 from lit_precompute.commands.data.list import List
+from lit_precompute.commands.data.repair import Repair
 from lit_precompute.commands.data.verify import Verify
 from lit_precompute.commands.pipes import quiet_when_pipe_closes
 
@@ -24,6 +25,7 @@ def main() -> None:
         | Annotated[Verify, tyro.conf.subcommand("verify")]
         | Annotated[Copy, tyro.conf.subcommand("copy")]
         | Annotated[List, tyro.conf.subcommand("list")]
+        | Annotated[Repair, tyro.conf.subcommand("repair")]
     )
     with errors_as_messages():
         refuse_repeated(sys.argv)
