@@ -14,6 +14,7 @@ from lit_precompute.schemas.storage import DatasetError, Folder, copy_file, is_u
 
 # Larger files go through a temporary one; a smaller one is one request, and from store to store never on this disk.
 _IN_MEMORY_BYTES = 8 << 20
+SCRATCH_NAME = "copy"  # how the names of temporary files begin
 
 
 def transfer(source: Folder, name: str, file: Described, target: Folder, new_name: str) -> None:
@@ -44,10 +45,28 @@ def transfer(source: Folder, name: str, file: Described, target: Folder, new_nam
         target.upload(temporary, new_name)
 
 
+def check_whole(folder: Folder, name: str, file: Described) -> None:
+    """Reads one file.
+
+    Raises:
+      DatasetError: it is missing, or not the one described.
+    """
+    where = folder.join(name)
+    if not is_url(where):
+        if not pathlib.Path(where).is_file():
+            raise DatasetError(missing_file(where))
+        check_file(where, pathlib.Path(where), file)
+    elif file.bytes <= _IN_MEMORY_BYTES:
+        _read(where, file)
+    else:
+        with scratch_file(folder) as temporary:
+            _fetch(where, temporary, file)
+
+
 @contextlib.contextmanager
 def scratch_file(target: Folder) -> Iterator[pathlib.Path]:
     """Yields the path of a temporary file to be uploaded to a folder; a kill leaves nothing beside the files there."""
-    temporary = target.scratch() / unique_name("copy")
+    temporary = target.scratch() / unique_name(SCRATCH_NAME)
     try:
         yield temporary
     finally:

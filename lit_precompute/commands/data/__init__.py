@@ -12,7 +12,9 @@ from lit_precompute.commands.data.copy import Copy
 from lit_precompute.commands.data.derive import Derive
 from lit_precompute.commands.data.flatten import Flatten
 from lit_precompute.commands.data.info import Info
+from lit_precompute.commands.data.list import List
 from lit_precompute.commands.data.publish import Publish
+from lit_precompute.commands.data.repair import Repair
 from lit_precompute.commands.data.verify import Verify
 from lit_precompute.commands.pipes import quiet_when_pipe_closes
 
@@ -30,6 +32,8 @@ def main() -> None:
         | Annotated[Compare, tyro.conf.subcommand("compare")]
         | Annotated[Copy, tyro.conf.subcommand("copy")]
         | Annotated[Publish, tyro.conf.subcommand("publish")]
+        | Annotated[List, tyro.conf.subcommand("list")]
+        | Annotated[Repair, tyro.conf.subcommand("repair")]
     )
     with errors_as_messages():
         refuse_repeated(sys.argv)
