@@ -3,14 +3,19 @@
 from lit_precompute.precompute.deriving.addition import Addition
 from lit_precompute.precompute.deriving.contents import Captions, Labels
 from lit_precompute.precompute.deriving.files import KeyedFiles
+from lit_precompute.precompute.deriving.kept_texts import KeptTexts
 from lit_precompute.precompute.deriving.options import DeriveOptions, named
 from lit_precompute.precompute.deriving.vector_files import ENDINGS, VectorFiles
 from lit_precompute.precompute.deriving.vectors import TEXT_EMBEDDINGS, DatasetVectors
 from lit_precompute.schemas.tables import EMBEDDINGS
 
 
-def open_additions(options: DeriveOptions) -> list[Addition]:
+def open_additions(options: DeriveOptions, kept: KeptTexts | None) -> list[Addition]:
     """Opens all files and datasets; none of their rows is read.
+
+    Args:
+      options: what is added.
+      kept: texts that stay before those of files.
 
     Raises:
       ValueError: one cannot be opened, or lacks what is needed of it; or an option is missing.
@@ -19,7 +24,9 @@ def open_additions(options: DeriveOptions) -> list[Addition]:
     language = options.language_column
     if options.captions is not None:
         spec = options.spec(options.captions)
-        captions = Captions(named=tuple(spec.columns.named_columns), has_languages=language is not None)
+        names = dict.fromkeys([*(kept.named if kept else ()), *spec.columns.named_columns])
+        has_languages = language is not None or (kept is not None and kept.has_languages)
+        captions = Captions(named=tuple(names), has_languages=has_languages)
         additions.append(KeyedFiles(spec, captions, gathers=options.gather, language_column=language))
     if options.labels is not None:
         additions.append(KeyedFiles(options.spec(options.labels), Labels(), gathers=options.gather))

@@ -51,7 +51,7 @@ class Captions:
         columns: dict[str, list[Any]] = {TEXTS: [row.texts for row in rows]}
         if self.has_languages:
             columns[LANGUAGES] = [_languages(row) for row in rows]
-        return columns | {name: [row.named[name] for row in rows] for name in self.named}
+        return columns | {name: [row.named.get(name, ()) for row in rows] for name in self.named}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -135,7 +135,7 @@ def _distinct(column: ColumnSchema, values: pa.Array, owners: Int64[np.ndarray, 
 
 def _languages(row: KeyedRow) -> Sequence[str]:
     """Returns the language of each of a row's texts; "" where it is not told."""
-    languages = row.named[LANGUAGE]
+    languages = row.named.get(LANGUAGE, ())
     if len(languages) == len(row.texts):
         return languages
     if len(languages) > 1:

@@ -20,6 +20,7 @@ from lit_precompute.precompute.deriving.additions import open_additions
 from lit_precompute.precompute.deriving.base import read_keys
 from lit_precompute.precompute.deriving.composition import Composition
 from lit_precompute.precompute.deriving.contents import put_together, stored_schema
+from lit_precompute.precompute.deriving.kept_texts import CAPTIONS, KeptTexts
 from lit_precompute.precompute.deriving.matching import DatasetKeys, FileMatcher, Matches
 from lit_precompute.precompute.deriving.options import DeriveOptions
 from lit_precompute.precompute.deriving.output import DERIVE, Output
@@ -44,11 +45,13 @@ class Derived:
 
     Attributes:
       manifest: its manifest.
-      matches: how the rows of each new table were matched; empty if it was finished before.
+      matches: how the rows of each table that was written were matched.
+      was_there: whether it was finished before.
     """
 
     manifest: Manifest
     matches: Mapping[str, Matches]
+    was_there: bool = False
 
 
 def derive(options: DeriveOptions, report: Report = lambda what, done, total: None) -> Derived:
@@ -73,23 +76,26 @@ class _Derivation:
         self._base = dataset_folder(absolute(options.base, what="dataset", writing=False))
         self._manifest = Manifest.read(self._base)
         self._output = Output(absolute(options.output))
-        self._additions = open_additions(options)
+        self._kept = KeptTexts(self._base, self._manifest) if options.keep_texts else None
+        self._additions = open_additions(options, self._kept)
 
     def run(self) -> Derived:
         description = {
             "base": self._manifest.digest,
             "tables": {each.table.name: each.described() for each in self._additions},
+            **({"keep_texts": True} if self._kept else {}),
         }
         if (finished := self._output.finished(description)) is not None:
-            return Derived(manifest=finished, matches={})
+            return Derived(manifest=finished, matches={}, was_there=True)
         with self._output.claimed(description), self._scratch() as scratch:
             referred = self._referred()
             self._additions = [each for each in self._additions if each.table.name not in referred]
-            keys, matchers = self._read(scratch)
-            matches = self._match(matchers)
-            files = self._write(keys, matchers)
             composition = Composition(self._base, self._manifest, self._output.folder)
-            composition.add_own([addition.table for addition in self._additions], files)
+            matches: dict[str, Matches] = {}
+            if self._additions:
+                keys, matchers = self._read(scratch)
+                matches = self._match(matchers)
+                composition.add_own([each.table for each in self._additions], self._write(keys, matchers))
             for vectors, reference in referred.values():
                 composition.add_referred(vectors, reference)
             for addition in self._additions:
@@ -169,10 +175,14 @@ class _Derivation:
                         rows = found[place]
                         stop = _first_from(rows, first_row + len(shard_keys))
                         own = rows.slice(starts[place], stop - starts[place])
+                        if self._kept and table.name == CAPTIONS and len(shard_keys):
+                            own = self._kept.before(table, shard, shard_keys, first_row, own)
                         writer.append_stored(table.name, put_together(table, shard_keys, first_row, own))
                         starts[place] = stop
                     files.append(writer.finish().files)
                 self._report("writing shards", shard + 1, len(self._manifest.shards))
+        if self._kept:
+            self._kept.close()
         return files
 
 

@@ -30,6 +30,7 @@ class DeriveOptions:
       columns: Names of the files' columns. Keys are in --key-column; where there is none, paths of images are the keys,
         as for an embedded source.
       gather: One text a row: rows of the same key, wherever they are, become one with all texts.
+      keep_texts: Keep the dataset's texts, before those of --captions.
       language_column: Column of the texts' language, which is kept beside each text.
       max_missing: Refuse if more of the dataset's rows are in none of a file's: a count (100) or a share (0.5%).
       max_surplus: Refuse if more keys of a file are not the dataset's: a count or a share of them. Keys of images that
@@ -47,6 +48,7 @@ class DeriveOptions:
     format: str | None = None
     columns: SourceColumns = dataclasses.field(default_factory=SourceColumns)
     gather: bool = False
+    keep_texts: bool = False
     language_column: str | None = None
     max_missing: str = "0"
     max_surplus: str = "0"
@@ -59,6 +61,9 @@ class DeriveOptions:
         named(self.text_embeddings, "--text-embeddings")
         if self.captions is None and self.labels is None and not self.embeddings and not self.text_embeddings:
             raise ValueError("nothing to derive: give --captions, --labels, --embeddings or --text-embeddings")
+
+        if self.captions is None and (self.keep_texts or self.language_column is not None):
+            raise ValueError("--keep-texts and --language-column are about --captions, which is not given")
 
     def spec(self, path: str) -> SourceSpec:
         """Returns the source that a file of texts or labels is, read as these options say."""

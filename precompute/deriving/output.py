@@ -34,6 +34,7 @@ class Output:
                 "base": "the dataset's digest",
                 "tables.captions": "--captions",
                 "tables.labels": "--labels",
+                "keep_texts": "--keep-texts",
             },
         )
 

@@ -61,9 +61,10 @@ class Derive:
         manifest = derived.manifest
         for note in manifest.notes:
             console.print(f"{note.what}: {note.count:,} (first: {note.first})")
-        state = "" if derived.matches else "; it was finished before, nothing was left to do"
+        state = "; it was finished before, nothing was left to do" if derived.was_there else ""
         own = [table.name for table in manifest.tables if table.reference is None]
-        console.print(f"{options.output}: {counted(manifest.num_rows, 'row')}, with {', '.join(own)} of its own{state}")
+        words = f"{options.output}: {counted(manifest.num_rows, 'row')}, with {', '.join(own) or 'no table'} of its own"
+        console.print(f"{words}; it refers to {', '.join(each.path for each in manifest.references)}{state}")
         console.print(f"next:  lit-data info {options.output}   |   lit-tune --dataset {options.output} --output RUN")
         return 0
 

@@ -58,7 +58,7 @@ def test_says_what_was_matched_and_what_to_do_next(tmp_path, base, monkeypatch, 
         f"captions: 52 rows for 50 images; 1 key not in the dataset (first: other ({tmp_path}/fr.tsv, line 53)); "
         "1 image that could not be embedded\n"
     ) in words
-    assert f"{output}: 50 rows, with captions of its own\n" in words
+    assert f"{output}: 50 rows, with captions of its own; it refers to ../base\n" in words
     status, words, _ = run(monkeypatch, capsys, *command, *columns, "--max-surplus", 1)
     assert (status, "it was finished before, nothing was left to do" in words) == (0, True)
     status, words, _ = run(monkeypatch, capsys, "verify", output)

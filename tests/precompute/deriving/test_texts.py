@@ -130,6 +130,25 @@ def test_one_text_a_line_is_gathered_from_anywhere_in_the_file(tmp_path, base):
     }
 
 
+def test_the_bases_texts_may_stay_before_the_files(tmp_path, base):
+    """Texts of the base have no language; those of a second derivation keep the first one's."""
+    before = read(base, "texts")
+    lines = [(key, f"{number} {key}", "fr") for number in range(2) for key, _ in shuffled()]
+    write_tsv(tmp_path / "t.tsv", lines, header="key\ttext\tlang")
+    options = {"gather": True, "keep_texts": True}
+    run(base, tmp_path / "one", tmp_path / "t.tsv", language_column="lang", **options)
+    added = {key: [f"0 {key}", f"1 {key}"] for key in TEXTS}
+    assert read(tmp_path / "one", "texts", "languages") == {
+        key: (before[key] + added[key], [""] * len(before[key]) + ["fr", "fr"]) for key in TEXTS
+    }
+    run(tmp_path / "one", tmp_path / "two", write_tsv(tmp_path / "u.tsv"), keep_texts=True)
+    assert read(tmp_path / "two", "texts", "languages")["image-0004"] == (
+        [*before["image-0004"], *added["image-0004"], TEXTS["image-0004"]],
+        [*[""] * len(before["image-0004"]), "fr", "fr", ""],
+    )
+    assert verify(tmp_path / "two") == []
+
+
 def test_several_texts_a_row_share_a_language_or_have_one_each(tmp_path, base):
     lines = [json.dumps({"key": key, "texts": ["a", "b"], "lang": "de"}) for key, _ in shuffled()]
     lines[0] = json.dumps({"key": "image-0007", "texts": ["a", "b"], "lang": ["de", "fr"]})
@@ -232,7 +251,7 @@ def test_the_same_command_after_an_interruption_gives_the_same_bytes(tmp_path, b
     derive(options)
     run(base, tmp_path / "other", tmp_path / "t.tsv")
     assert files_of(tmp_path / "derived") == files_of(tmp_path / "other")
-    assert derive(options).matches == {}  # nothing was left to do
+    assert derive(options).was_there
     assert verify(tmp_path / "derived") == []
 
 
