@@ -73,8 +73,9 @@ class DatasetKeys:
         """Takes a folder for files, the rows of each shard, and the number of parts, which bounds the memory."""
         self.num_parts = num_parts
         self._ends = np.cumsum(shard_rows)
-        # Ranges of whole shards, of about equally many rows.
-        self._range_of_shard = (self._ends - shard_rows) * num_parts // max(int(shard_rows.sum()), 1)
+        # Ranges of whole shards, of about equally many rows. A last shard without rows begins where all end.
+        ranges = (self._ends - shard_rows) * num_parts // max(int(shard_rows.sum()), 1)
+        self._range_of_shard = np.minimum(ranges, num_parts - 1)
         self._by_hash = Spill(folder / "keys-by-hash", _KEYS, num_parts)
         self._by_range = Spill(folder / "keys-by-range", _KEYS, num_parts)
 

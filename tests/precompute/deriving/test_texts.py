@@ -16,11 +16,19 @@ from lit_precompute.precompute.deriving.derivation import derive
 from lit_precompute.precompute.deriving.options import DeriveOptions
 from lit_precompute.precompute.sources.source import SourceError
 from lit_precompute.precompute.sources.spec import SourceColumns
-from lit_precompute.schemas import DatasetError, EmbeddingDataset, Manifest
+from lit_precompute.schemas import (
+    DatasetError,
+    EmbeddingDataset,
+    Manifest,
+    ShardWriter,
+    embeddings_table,
+    failures_table,
+    publish_manifest,
+)
 from lit_precompute.schemas.checking.verification import verify
 from lit_precompute.schemas.claims import ClaimError
 from tests.golden.dataset_v2 import make as version_2
-from tests.schemas.making import change_manifest, files_of, rows, write
+from tests.schemas.making import SOURCE, card, change_manifest, files_of, rows, write
 
 NUM_ROWS = 50
 TEXTS = {key: f"texte {number}, « zéro »" for number, key in enumerate(rows(NUM_ROWS)[0])}
@@ -262,6 +270,10 @@ def test_the_output_belongs_to_one_derivation(tmp_path, base):
         run(base, tmp_path / "derived", tmp_path / "t.tsv")
     with pytest.raises(DatasetError, match="contains a finished dataset"):
         run(base, base, tmp_path / "t.tsv")
+    with pytest.raises(ClaimError, match=r"t.tsv is a file; choose another --output"):
+        run(base, tmp_path / "t.tsv/derived", tmp_path / "t.tsv")
+    with pytest.raises(ClaimError, match=r"contains files that do not belong to a derivation"):
+        run(base, tmp_path, tmp_path / "t.tsv")
 
 
 def test_a_second_process_is_refused_while_one_derives(tmp_path, base):
@@ -323,6 +335,23 @@ def test_the_base_may_be_of_an_earlier_version(tmp_path, version):
     assert read(tmp_path / "derived", "texts") == {key: [f"of {key}"] for key in keys}
     assert verify(tmp_path / "derived") == []
     assert len(version_2.INT8) == len(keys)
+
+
+def test_shards_without_rows_stay_without(tmp_path):
+    """As where every image of a work unit has failed, here the last."""
+    tables = [embeddings_table(2, "float16"), failures_table()]
+    shards = []
+    for number, keys in enumerate([["a", "b"], [], ["c"], []]):
+        with ShardWriter(tmp_path / "base", shard=number, tables=tables) as writer:
+            writer.append("embeddings", {"key": keys, "embedding": np.ones((len(keys), 2))})
+            failure = {"key": [f"bad-{number}"], "source": [""], "reason": ["missing"], "message": [""]}
+            writer.append("failures", failure)
+            shards.append(writer.finish())
+    publish_manifest(tmp_path / "base", shards=shards, tables=tables, towers={"embeddings": card(2)}, source=SOURCE)
+    write_tsv(tmp_path / "t.tsv", [("c", "see"), ("a", "ay"), ("b", "bee"), ("bad-3", "none")])
+    run(tmp_path / "base", tmp_path / "derived", tmp_path / "t.tsv")
+    assert read(tmp_path / "derived", "texts") == {"a": ["ay"], "b": ["bee"], "c": ["see"]}
+    assert verify(tmp_path / "derived") == []
 
 
 def test_a_base_that_changed_or_vanished_is_named(tmp_path, base):
