@@ -14,9 +14,7 @@ from jaxtyping import Int64
 from lit_precompute.precompute.sources.source import KeyedRow, SourceError
 from lit_precompute.schemas.tables import ColumnSchema, TableSchema, captions_table, labels_table
 
-TEXTS, LANGUAGES = "texts", "languages"
-# Under this name a row's language is read beside its texts.
-LANGUAGE = "language"
+TEXTS, LANGUAGE = "texts", "language"
 
 
 class Content(Protocol):
@@ -43,14 +41,14 @@ class Captions:
     @property
     def table(self) -> TableSchema:
         """See `Content`."""
-        languages = [LANGUAGES] if self.has_languages else []
+        languages = [LANGUAGE] if self.has_languages else []
         return captions_table([*languages, *self.named]).model_copy(update={"name": self.name})
 
     def values(self, rows: Sequence[KeyedRow]) -> dict[str, list[Any]]:
         """See `Content`."""
         columns: dict[str, list[Any]] = {TEXTS: [row.texts for row in rows]}
         if self.has_languages:
-            columns[LANGUAGES] = [_languages(row) for row in rows]
+            columns[LANGUAGE] = [_languages(row) for row in rows]
         return columns | {name: [row.named.get(name, ()) for row in rows] for name in self.named}
 
 
@@ -92,7 +90,7 @@ def _column(column: ColumnSchema, found: pa.ChunkedArray, owners: Int64[np.ndarr
     num_rows = len(keys)
     values = pa.concat_arrays([pa.array([], found.type), *found.chunks])
     if column.type == "list<string>":
-        if column.name not in (TEXTS, LANGUAGES) and len(np.unique(owners)) < len(owners):
+        if column.name not in (TEXTS, LANGUAGE) and len(np.unique(owners)) < len(owners):
             return _distinct(column, values, owners, num_rows)
         lengths = np.asarray(pc.call_function("list_value_length", [values]), np.int64)
         counts = np.bincount(owners, weights=lengths, minlength=num_rows).astype(np.int64)
@@ -135,12 +133,17 @@ def _distinct(column: ColumnSchema, values: pa.Array, owners: Int64[np.ndarray, 
 
 def _languages(row: KeyedRow) -> Sequence[str]:
     """Returns the language of each of a row's texts; "" where it is not told."""
-    languages = row.named.get(LANGUAGE, ())
-    if len(languages) == len(row.texts):
-        return languages
-    if len(languages) > 1:
+    languages, num_texts = row.named.get(LANGUAGE, ()), len(row.texts)
+    if len(languages) not in (0, 1, num_texts):
         raise SourceError(
-            f"{row.key!r} has {len(row.texts)} texts and {len(languages)} languages; give one language for all of its "
+            f"{row.key!r} has {num_texts} texts and {len(languages)} languages; give one language for all of its "
             "texts, or one for each"
         )
-    return [*languages, ""][:1] * len(row.texts)
+    return language_of_each(languages, num_texts)
+
+
+def language_of_each(languages: Sequence[str], num_texts: int) -> Sequence[str]:
+    """Returns the language of each text: those given, one for all, or "" if neither is told."""
+    if len(languages) == num_texts:
+        return languages
+    return [languages[0] if len(languages) == 1 else ""] * num_texts

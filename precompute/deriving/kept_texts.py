@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lit_precompute.precompute.deriving.contents import LANGUAGES, TEXTS, stored_schema
+from lit_precompute.precompute.deriving.contents import LANGUAGE, TEXTS, language_of_each, stored_schema
 from lit_precompute.precompute.deriving.matching import ROW
 from lit_precompute.schemas import DatasetError, Manifest, TableSchema
 from lit_precompute.schemas.reading.table_files import TableLocator
@@ -34,12 +34,12 @@ class KeptTexts:
     @property
     def named(self) -> list[str]:
         """Names of the columns beside the texts and their languages."""
-        return [column.name for column in self._table.columns if column.name not in (KEY, TEXTS, LANGUAGES)]
+        return [column.name for column in self._table.columns if column.name not in (KEY, TEXTS, LANGUAGE)]
 
     @property
     def has_languages(self) -> bool:
         """Whether the texts have languages."""
-        return any(column.name == LANGUAGES for column in self._table.columns)
+        return any(column.name == LANGUAGE for column in self._table.columns)
 
     def before(self, table: TableSchema, shard: int, keys: pa.Array, first_row: int, found: pa.Table) -> pa.Table:
         """Returns the texts of a shard, and behind those of each row what was found for it.
@@ -62,10 +62,10 @@ class KeptTexts:
             )
         columns = [pa.array(np.arange(first_row, first_row + len(keys)))]
         for field in stored_schema(table):
-            if field.name in kept.column_names:
+            if field.name == LANGUAGE:
+                columns.append(_languages(kept, field))
+            elif field.name in kept.column_names:
                 columns.append(kept[field.name])
-            elif field.name == LANGUAGES:
-                columns.append(_blank(pa.concat_arrays(kept[TEXTS].chunks), field))
             else:
                 columns.append(pa.array([[]] * len(keys), field.type))
         both = pa.concat_tables([pa.Table.from_arrays(columns, schema=found.schema), found])
@@ -76,7 +76,8 @@ class KeptTexts:
         self._reader.close()
 
 
-def _blank(texts: pa.ListArray, field: pa.Field) -> pa.Array:
-    """Returns "" for each of the texts."""
-    lengths = np.asarray(pc.call_function("list_value_length", [texts]))
-    return pa.array([[""] * length for length in lengths.tolist()], field.type)
+def _languages(kept: pa.Table, field: pa.Field) -> pa.Array:
+    """Returns the language of each of a shard's texts."""
+    lengths = pc.call_function("list_value_length", [kept[TEXTS]]).to_pylist()
+    told = kept[LANGUAGE].to_pylist() if LANGUAGE in kept.column_names else [[]] * len(lengths)
+    return pa.array([language_of_each(*each) for each in zip(told, lengths, strict=True)], field.type)

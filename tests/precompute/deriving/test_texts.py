@@ -27,6 +27,9 @@ from lit_precompute.schemas import (
 )
 from lit_precompute.schemas.checking.verification import verify
 from lit_precompute.schemas.claims import ClaimError
+from lit_precompute.schemas.sharing.copying import copy_dataset
+from lit_precompute.schemas.sharing.part import Part
+from tests.flaky_server import flaky_server
 from tests.golden.dataset_v2 import make as version_2
 from tests.schemas.making import SOURCE, card, change_manifest, files_of, rows, write
 
@@ -133,7 +136,7 @@ def test_one_text_a_line_is_gathered_from_anywhere_in_the_file(tmp_path, base):
     write_tsv(tmp_path / "t.tsv", lines, header="key\ttext\tlang\ttitle")
     options = {"gather": True, "language_column": "lang", "columns": SourceColumns(named=("title=title",))}
     run(base, tmp_path / "derived", tmp_path / "t.tsv", **options)
-    assert read(tmp_path / "derived", "texts", "languages", "title") == {
+    assert read(tmp_path / "derived", "texts", "language", "title") == {
         key: ([f"en {key}", f"fr {key}"], ["en", "fr"], [key.upper()]) for key in TEXTS
     }
 
@@ -146,11 +149,11 @@ def test_the_bases_texts_may_stay_before_the_files(tmp_path, base):
     options = {"gather": True, "keep_texts": True}
     run(base, tmp_path / "one", tmp_path / "t.tsv", language_column="lang", **options)
     added = {key: [f"0 {key}", f"1 {key}"] for key in TEXTS}
-    assert read(tmp_path / "one", "texts", "languages") == {
+    assert read(tmp_path / "one", "texts", "language") == {
         key: (before[key] + added[key], [""] * len(before[key]) + ["fr", "fr"]) for key in TEXTS
     }
     run(tmp_path / "one", tmp_path / "two", write_tsv(tmp_path / "u.tsv"), keep_texts=True)
-    assert read(tmp_path / "two", "texts", "languages")["image-0004"] == (
+    assert read(tmp_path / "two", "texts", "language")["image-0004"] == (
         [*before["image-0004"], *added["image-0004"], TEXTS["image-0004"]],
         [*[""] * len(before["image-0004"]), "fr", "fr", ""],
     )
@@ -163,7 +166,7 @@ def test_several_texts_a_row_share_a_language_or_have_one_each(tmp_path, base):
     kept = [line for number, line in enumerate(lines) if number == 0 or "image-0007" not in line]
     (tmp_path / "t.jsonl").write_text("\n".join(kept))
     run(base, tmp_path / "derived", tmp_path / "t.jsonl", language_column="lang", max_missing="1")
-    found = read(tmp_path / "derived", "languages")
+    found = read(tmp_path / "derived", "language")
     assert found["image-0007"] == ["de", "fr"]
     assert found["image-0008"] == ["de", "de"]
 
@@ -373,3 +376,29 @@ def test_a_file_of_the_base_that_vanishes_later_is_named_when_it_is_read(tmp_pat
         shutil.rmtree(base)
         with pytest.raises(DatasetError, match=f"{base}"):
             dataset.row(0)
+
+
+def test_the_base_may_be_on_a_web_server_which_lists_nothing(tmp_path, base):
+    write_tsv(tmp_path / "t.tsv")
+    with flaky_server() as server:
+        server.contents = {f"/base/{name}": data for name, data in files_of(base).items()}
+        run(f"{server.address}/base", tmp_path / "out/derived", tmp_path / "t.tsv")
+        assert read(tmp_path / "out/derived", "texts") == {key: [text] for key, text in TEXTS.items()}
+        assert Manifest.read(tmp_path / "out/derived").references[0].path == f"{server.address}/base"
+        assert verify(tmp_path / "out/derived") == []
+        copy_dataset(tmp_path / "out/derived", tmp_path / "flat", Part(is_flat=True))
+    assert verify(tmp_path / "flat") == []
+
+
+def test_two_machines_that_derive_the_same_into_a_store_do_no_harm(tmp_path, base):
+    """Here the second begins and ends while the first writes its shards."""
+    output = f"memory://derived-{tmp_path.name}-{id(base)}"
+    options = DeriveOptions(base=str(base), output=output, captions=str(write_tsv(tmp_path / "t.tsv")))
+    others = []
+
+    def again(what, done, total):
+        if what == "writing shards" and not others:
+            others.append(derive(options))
+
+    assert derive(options, again).manifest == others[0].manifest
+    assert verify(output) == []
