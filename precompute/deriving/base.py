@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
+from lit_precompute.precompute.deriving.additions.vectors import smallest_table
 from lit_precompute.precompute.deriving.matching import DatasetKeys
-from lit_precompute.precompute.deriving.vectors import smallest_table
 from lit_precompute.schemas import EmbeddingDataset, Manifest, Reference, TableSchema
 from lit_precompute.schemas.reading.table_files import TableLocator, place_of
 from lit_precompute.schemas.reading.table_reader import TableReader

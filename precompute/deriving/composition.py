@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from lit_precompute.precompute.deriving.addition import Addition
+from lit_precompute.precompute.deriving.additions.addition import Addition
+from lit_precompute.precompute.deriving.additions.vectors import DatasetVectors
 from lit_precompute.precompute.deriving.base import path_from, refer
-from lit_precompute.precompute.deriving.vectors import DatasetVectors
 from lit_precompute.schemas import (
     FileInfo,
     Manifest,

@@ -16,16 +16,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
-from lit_precompute.precompute.deriving.additions import open_additions
+from lit_precompute.precompute.deriving.additions.contents import put_together, stored_schema
+from lit_precompute.precompute.deriving.additions.kept_texts import CAPTIONS, KeptTexts
+from lit_precompute.precompute.deriving.additions.opening import open_additions
+from lit_precompute.precompute.deriving.additions.vectors import DatasetVectors, smallest_table
 from lit_precompute.precompute.deriving.base import read_keys
 from lit_precompute.precompute.deriving.composition import Composition
-from lit_precompute.precompute.deriving.contents import put_together, stored_schema
-from lit_precompute.precompute.deriving.kept_texts import CAPTIONS, KeptTexts
 from lit_precompute.precompute.deriving.matching import DatasetKeys, FileMatcher, Matches
 from lit_precompute.precompute.deriving.options import DeriveOptions
 from lit_precompute.precompute.deriving.output import DERIVE, Output
 from lit_precompute.precompute.deriving.unmatched import Unmatched, check_limits
-from lit_precompute.precompute.deriving.vectors import DatasetVectors, smallest_table
 from lit_precompute.schemas import EmbeddingDataset, FileInfo, Manifest, Reference, ShardWriter
 from lit_precompute.schemas.dataset_files import dataset_folder
 from lit_precompute.schemas.storage import absolute

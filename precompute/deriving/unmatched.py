@@ -7,7 +7,7 @@ import pathlib
 from types import TracebackType
 from typing import TextIO
 
-from lit_precompute.precompute.deriving.addition import Addition
+from lit_precompute.precompute.deriving.additions.addition import Addition
 from lit_precompute.precompute.deriving.matching import Matches, Tell
 from lit_precompute.precompute.deriving.options import DeriveOptions, limit
 from lit_precompute.precompute.sources.source import SourceError

@@ -12,9 +12,10 @@ from lit_precompute.precompute.sources.columnar.format import FORMAT as COLUMNAR
 from lit_precompute.precompute.sources.files import Finder, FoundOnce, Opener
 from lit_precompute.precompute.sources.folders.format import FORMAT as FOLDER
 from lit_precompute.precompute.sources.formats import Format, Recognised, check_options, recognise
+from lit_precompute.precompute.sources.keyed import KeyedSource
 from lit_precompute.precompute.sources.looking import look_into
 from lit_precompute.precompute.sources.records.format import RECORDS, TFDS
-from lit_precompute.precompute.sources.source import Example, KeyedSource, Source, SourceError
+from lit_precompute.precompute.sources.source import Example, Source, SourceError
 from lit_precompute.precompute.sources.spec import SourceSpec
 from lit_precompute.precompute.sources.table.format import FORMAT as TABLE
 from lit_precompute.precompute.sources.webdataset.format import FORMAT as WEBDATASET

@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 from lit_precompute.precompute.images.reading import ReadImage
 from lit_precompute.schemas import Note, TableSchema, captions_table, labels_table
@@ -236,41 +236,6 @@ class Source(Protocol):
         Raises:
           SourceError: the file has changed since the look.
         """
-        ...
-
-
-class KeyedRow(NamedTuple):
-    """What a row says of an image that is known by its key: an `Example` without an image.
-
-    `number` is its place in the file, as `KeyedSource.place` takes it.
-    """
-
-    key: str
-    texts: tuple[str, ...]
-    named: Mapping[str, tuple[str, ...]]
-    label: str
-    notes: tuple[str, ...]
-    number: int
-
-
-@runtime_checkable
-class KeyedSource(Source, Protocol):
-    """A source that can also read files without images, by one pass over each, as those of tables and columns can."""
-
-    def without_images(self) -> KeyedSource:
-        """Returns the source of the same files, whose rows need no images but keys, or paths to be keys."""
-        ...
-
-    def keyed_rows(self, file: ListedFile) -> Generator[KeyedRow, None, FileLook]:
-        """Yields the rows of a file, and returns what `survey` needs to know of it.
-
-        Raises:
-          SourceError: it cannot be opened, is damaged, or a row breaks a rule; the message says which line or row.
-        """
-        ...
-
-    def place(self, file: ListedFile, number: int) -> str:
-        """Returns where a row is, in words."""
         ...
 
 

@@ -19,12 +19,12 @@ from lit_precompute.precompute.sources.columnar.layout import Layout, find_layou
 from lit_precompute.precompute.sources.columnar.parquet import ParquetFile
 from lit_precompute.precompute.sources.columnar.reading import RowReader
 from lit_precompute.precompute.sources.files import Finder, Opener, check_scheme, open_first
+from lit_precompute.precompute.sources.keyed import KeyedRow
 from lit_precompute.precompute.sources.planning import hash_keys
 from lit_precompute.precompute.sources.source import (
     Example,
     FileLook,
     FileSlice,
-    KeyedRow,
     ListedFile,
     SourceError,
     Survey,

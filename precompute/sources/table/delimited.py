@@ -102,6 +102,43 @@ def _cell_texts(cell: str) -> tuple[str, ...]:
     return (cell,) if cell else ()
 
 
+@dataclasses.dataclass(frozen=True)
+class _Header:
+    """The names of a table's columns, sought by those that the user gave."""
+
+    names: Sequence[str]
+    lines: Lines
+    columns: SourceColumns
+    dialect: Dialect
+
+    def index(self, name: str, option: str) -> int:
+        """Returns the place of a column.
+
+        Raises:
+          SourceError: there is none of the name, or several.
+        """
+        names, columns = self.names, self.columns
+        if name not in names:
+            if odd := next(filter(looks_like_image, names), None):
+                raise self.lines.fault(
+                    f"no column {name!r}; the first line must name the columns, and {short(odd)} looks like an image: "
+                    f"put a line of names before it, such as {columns.image}{self.dialect.delimiter}{columns.text}"
+                )
+            raise self.lines.fault(f"no column {name!r}; there are {listed(names)}; give its name as {option}")
+        if names.count(name) > 1:
+            raise self.lines.fault(
+                f"column {name!r} occurs {names.count(name)} times; only {columns.text!r} may repeat"
+            )
+        return names.index(name)
+
+    def find(self, field: str) -> int | None:
+        """Returns the place of the column of a field, if it is there; what the user named must be."""
+        name = getattr(self.columns, field)
+        return (
+            None if name not in self.names and self.columns.is_default(field) else self.index(name, f"--{field}-column")
+        )
+
+
 def read_header(lines: Lines, format: str, columns: SourceColumns, *, has_images: bool = True) -> DelimitedLayout:
     """Returns the layout that the first line of a CSV or TSV file declares; `has_images` as of a `TableSource`.
 
@@ -117,27 +154,12 @@ def read_header(lines: Lines, format: str, columns: SourceColumns, *, has_images
         raise lines.fault(NOT_UTF8)
     _check_separator(line, lines, format, needed, columns.image)
     names = tuple(name.strip() for name in read_fields(line, lines, dialect))
-
-    def index(name: str, option: str) -> int:
-        if name not in names:
-            if odd := next(filter(looks_like_image, names), None):
-                raise lines.fault(
-                    f"no column {name!r}; the first line must name the columns, and {short(odd)} looks like an image: "
-                    f"put a line of names before it, such as {columns.image}{dialect.delimiter}{columns.text}"
-                )
-            raise lines.fault(f"no column {name!r}; there are {listed(names)}; give its name as {option}")
-        if names.count(name) > 1:
-            raise lines.fault(f"column {name!r} occurs {names.count(name)} times; only {columns.text!r} may repeat")
-        return names.index(name)
-
-    def find(field: str) -> int | None:
-        name = getattr(columns, field)
-        return None if name not in names and columns.is_default(field) else index(name, f"--{field}-column")
-
-    key = find("key")
-    image = index(columns.image, "--image-column") if has_images or (key is None and columns.image in names) else None
+    header = _Header(names, lines, columns, dialect)
+    key = header.find("key")
+    is_needed = has_images or (key is None and columns.image in names)
+    image = header.index(columns.image, "--image-column") if is_needed else None
     if image is None and key is None:
-        index(columns.key, "--key-column")
+        header.index(columns.key, "--key-column")
     numbered = re.compile(rf"{re.escape(columns.text)}(_\d+)?")
     texts = tuple(index for index, name in enumerate(names) if numbered.fullmatch(name))
     layout = DelimitedLayout(
@@ -145,10 +167,12 @@ def read_header(lines: Lines, format: str, columns: SourceColumns, *, has_images
         names=names,
         image=image,
         texts=texts,
-        text_list=find("texts"),
-        label=find("label"),
+        text_list=header.find("texts"),
+        label=header.find("label"),
         key=key,
-        named={name: index(column, f"--named-text {name}=COLUMN") for name, column in columns.named_columns.items()},
+        named={
+            name: header.index(column, f"--named-text {name}=COLUMN") for name, column in columns.named_columns.items()
+        },
     )
     has_others = layout.text_list is not None or layout.label is not None or layout.named
     if not texts and (not columns.is_default("text") or not has_others):

@@ -16,6 +16,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 from lit_precompute.precompute.sources.files import Finder, Opener, check_scheme, open_first, read_image
+from lit_precompute.precompute.sources.keyed import KeyedRow
 from lit_precompute.precompute.sources.listing import list_files
 from lit_precompute.precompute.sources.peeking import Peek
 from lit_precompute.precompute.sources.planning import hash_keys
@@ -23,7 +24,6 @@ from lit_precompute.precompute.sources.source import (
     Example,
     FileLook,
     FileSlice,
-    KeyedRow,
     ListedFile,
     SourceError,
     Survey,

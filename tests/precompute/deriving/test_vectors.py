@@ -17,16 +17,10 @@ from lit_precompute.schemas import (
 )
 from lit_precompute.schemas.checking.receipt import make_receipt
 from lit_precompute.schemas.checking.verification import verify
-from tests.precompute.deriving.test_texts import NUM_ROWS, TEXTS, run, write_tsv
-from tests.schemas.making import SOURCE, card, files_of, rows, write
+from tests.precompute.deriving.making import NUM_ROWS, TEXTS, run, write_tsv
+from tests.schemas.making import SOURCE, card, files_of, rows
 
 KEYS = rows(NUM_ROWS)[0]
-
-
-@pytest.fixture
-def base(tmp_path):
-    write(tmp_path / "base", NUM_ROWS)
-    return tmp_path / "base"
 
 
 def write_other(path, keys, *, width=5, vector_type="float16", tables=(), rows_per_shard=20, fingerprint="e" * 64):

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lit_precompute.precompute.deriving.contents import LANGUAGE, TEXTS, language_of_each, stored_schema
+from lit_precompute.precompute.deriving.additions.contents import LANGUAGE, TEXTS, language_of_each, stored_schema
 from lit_precompute.precompute.deriving.matching import ROW
 from lit_precompute.schemas import DatasetError, Manifest, TableSchema
 from lit_precompute.schemas.reading.table_files import TableLocator

@@ -1,12 +1,12 @@
 """What the options of a derivation add, opened."""
 
-from lit_precompute.precompute.deriving.addition import Addition
-from lit_precompute.precompute.deriving.contents import Captions, Labels
-from lit_precompute.precompute.deriving.files import KeyedFiles
-from lit_precompute.precompute.deriving.kept_texts import KeptTexts
+from lit_precompute.precompute.deriving.additions.addition import Addition
+from lit_precompute.precompute.deriving.additions.contents import Captions, Labels
+from lit_precompute.precompute.deriving.additions.files import KeyedFiles
+from lit_precompute.precompute.deriving.additions.kept_texts import KeptTexts
+from lit_precompute.precompute.deriving.additions.vector_files import ENDINGS, VectorFiles
+from lit_precompute.precompute.deriving.additions.vectors import TEXT_EMBEDDINGS, DatasetVectors
 from lit_precompute.precompute.deriving.options import DeriveOptions, named
-from lit_precompute.precompute.deriving.vector_files import ENDINGS, VectorFiles
-from lit_precompute.precompute.deriving.vectors import TEXT_EMBEDDINGS, DatasetVectors
 from lit_precompute.schemas.tables import EMBEDDINGS
 
 

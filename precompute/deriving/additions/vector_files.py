@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import types
 
-from lit_precompute.precompute.deriving.files import hashed
+from lit_precompute.precompute.deriving.additions.files import hashed
+from lit_precompute.precompute.deriving.additions.vectors import TEXT_EMBEDDING, TEXT_EMBEDDINGS
 from lit_precompute.precompute.deriving.matching import FILE, KEY, NUMBER
-from lit_precompute.precompute.deriving.vectors import TEXT_EMBEDDING, TEXT_EMBEDDINGS
 from lit_precompute.precompute.sources.listing import list_files
 from lit_precompute.precompute.sources.source import SourceError
 from lit_precompute.precompute.sources.values import listed

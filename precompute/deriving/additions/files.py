@@ -10,10 +10,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from lit_precompute.precompute.deriving.contents import LANGUAGE, Content, stored_schema
+from lit_precompute.precompute.deriving.additions.contents import LANGUAGE, Content, stored_schema
 from lit_precompute.precompute.deriving.matching import FILE, KEY, NUMBER
+from lit_precompute.precompute.sources.keyed import KeyedRow
 from lit_precompute.precompute.sources.opening import make_keyed_source
-from lit_precompute.precompute.sources.source import FileLook, KeyedRow, ListedFile, SourceError
+from lit_precompute.precompute.sources.source import FileLook, ListedFile, SourceError
 from lit_precompute.precompute.sources.spec import SourceSpec
 from lit_precompute.schemas import Note, SourceFile, TableSchema
 from lit_precompute.schemas.storage import open_file

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Int64
 
-from lit_precompute.precompute.sources.source import KeyedRow, SourceError
+from lit_precompute.precompute.sources.keyed import KeyedRow
+from lit_precompute.precompute.sources.source import SourceError
 from lit_precompute.schemas.tables import ColumnSchema, TableSchema, captions_table, labels_table
 
 TEXTS, LANGUAGE = "texts", "language"

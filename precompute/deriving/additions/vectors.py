@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from lit_precompute.precompute.deriving.contents import stored_schema
+from lit_precompute.precompute.deriving.additions.contents import stored_schema
 from lit_precompute.precompute.deriving.matching import FILE, KEY, NUMBER
 from lit_precompute.schemas import ColumnSchema, EmbeddingDataset, Manifest, Note, Reference, TableSchema, TowerCard
 from lit_precompute.schemas.dataset_files import dataset_folder
