@@ -38,6 +38,7 @@ ALSO = {
     "pipelines/engines/": {"packaging", "grpc", "dask", "distributed"},
     "precompute/sources/columnar/": {"pyarrow"},
     "precompute/exchange/": {"pyarrow", "google"},
+    "precompute/deriving/": {"pyarrow"},
     "precompute/images/formats/turbojpeg.py": {"simplejpeg"},
     "tune/evaluation/show": {"PIL", "precompute", "matplotlib"},
     "tune/training/plots.py": {"matplotlib"},
