@@ -8,6 +8,7 @@ import tyro
 from lit_precompute.commands.arguments import expand_homes, refuse_repeated
 from lit_precompute.commands.console import DEBUG_HELP, errors_as_messages, make_console, take_debug_flag
 from lit_precompute.commands.data.info import Info
+from lit_precompute.commands.data.select import Select
 from lit_precompute.commands.data.verify import Verify
 from lit_precompute.commands.pipes import quiet_when_pipe_closes
 
@@ -17,7 +18,11 @@ def main() -> None:
     """Entry point of `lit-data`; exits with 0, 1 (faults found) or 2 (wrong input)."""
     take_debug_flag(sys.argv)
     expand_homes(sys.argv)
-    commands = Annotated[Info, tyro.conf.subcommand("info")] | Annotated[Verify, tyro.conf.subcommand("verify")]
+    commands = (
+        Annotated[Info, tyro.conf.subcommand("info")]
+        | Annotated[Select, tyro.conf.subcommand("select")]
+        | Annotated[Verify, tyro.conf.subcommand("verify")]
+    )
     with errors_as_messages():
         refuse_repeated(sys.argv)
         command = tyro.cli(commands, prog="lit-data", description=f"{__doc__}\n\n{DEBUG_HELP}")
