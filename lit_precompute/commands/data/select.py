@@ -9,6 +9,7 @@ import rich.console
 import tyro
 
 from lit_precompute.commands.console import card, duration, make_console, print_json
+from lit_precompute.commands.data.selections import describe_selection, share_in_words
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.commands.stopping import interruptible
 from lit_precompute.schemas import EmbeddingDataset
@@ -102,23 +103,6 @@ def _describe(output: str, found: Found, examples: list[dict[str, Any]]) -> dict
         "notes": list(found.notes),
         "examples": examples,
     }
-
-
-def describe_selection(selection: Selection) -> dict[str, Any]:
-    """Returns what a selection is, as JSON."""
-    return {
-        "num_selected": selection.num_selected,
-        "num_rows": selection.dataset.num_rows,
-        "digest": selection.digest,
-        "dataset": {"path": selection.made_by.get("dataset"), **selection.dataset.model_dump()},
-        "made_by": dict(selection.made_by),
-    }
-
-
-def share_in_words(selection: Selection) -> str:
-    """Returns how many rows a selection has, of how many."""
-    total = selection.dataset.num_rows
-    return f"{selection.num_selected:,} of {counted(total, 'row')} ({selection.num_selected / max(total, 1):.3%})"
 
 
 def _print(
