@@ -44,7 +44,7 @@ def _read_npy(file: BinaryIO, where: str) -> Iterator[pa.Array]:
         uids = np.lib.format.read_array(file, allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise DatasetError(f"{where}: cannot be read as an array ({error}); give keys as text, one a line") from error
-    if uids.dtype != _UID or uids.ndim != 1:
+    if uids.dtype.newbyteorder("=") != _UID or uids.ndim != 1:
         raise DatasetError(
             f"{where}: must be uids as DataComp saves them, one dimension of the type u8,u8, got {uids.ndim} of "
             f"{uids.dtype}; give other keys as text, one a line"

@@ -95,7 +95,7 @@ class Keys(Criterion):
             return notes
         named = ", ".join(map(repr, missing.slice(0, _NUM_NAMED).to_pylist()))
         more = f" and {len(missing) - _NUM_NAMED:,} more" if len(missing) > _NUM_NAMED else ""
-        words = f"{len(missing):,} of {counted(len(self), 'key')} asked for are not in the dataset: {named}{more}"
+        words = f"keys that no row has, {len(missing):,} of {len(self):,}: {named}{more}"
         if len(missing) > self._max_missing:
             raise DatasetError(
                 f"{dataset.path}: {words}; at most {self._max_missing:,} may be missing (--max-missing). Its keys are "
