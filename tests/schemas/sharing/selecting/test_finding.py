@@ -66,14 +66,19 @@ def _by_first_number(dataset, least=None, best_share=None):
 
 
 def test_all_criteria_hold(dataset):
-    criteria = [TextPattern("1", "texts"), Labels(["1", "3"]), RowRange(4, 45), TextLength("characters", 9, 9, "texts")]
+    criteria = [
+        TextPattern("1", "texts"),
+        Labels(["1", "3"]),
+        RowRange(4, 45),
+        TextLength("characters", 11, 11, "texts"),
+    ]
     found = find_rows(dataset, criteria)
     expected = [
         row
         for row in range(4, 45)
         if LABELS[row] in "13"
         and any("1" in text for text in TEXTS[row])
-        and any(len(text) == 9 for text in TEXTS[row])
+        and any(len(text) == 11 for text in TEXTS[row])
     ]
     assert _rows(found) == expected and len(expected) > 5
     assert list(found.num_left) == ["rows", "pattern", "label", "characters"]
