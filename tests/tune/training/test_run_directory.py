@@ -125,7 +125,9 @@ def test_a_run_on_all_rows_refuses_a_selection_once_it_has_trained(dataset_path,
         selection = Selection.of_rows(dataset.manifest, np.array([1, 2]), made_by={})
         claim(dataset_path, tmp_path / "run")
         assert "selection" not in json.loads((tmp_path / "run/run.json").read_text())
-        assert not RunDirectory(tmp_path / "run", selection).check(dataset, RECIPE)  # and gives way to it before
+        directory = RunDirectory(tmp_path / "run", selection)
+        assert not directory.check(dataset, RECIPE)  # what has not trained gives way
         (tmp_path / "run/metrics.jsonl").write_text("a step\n")
         with pytest.raises(ValueError, match=rf"selection\.digest is None there, '{selection.digest}' was requested"):
-            RunDirectory(tmp_path / "run", selection).check(dataset, RECIPE)
+            directory.check(dataset, RECIPE)
+        directory.release()
