@@ -4,6 +4,7 @@ Promises: rows come in the dataset's order, each with its number there.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -55,3 +56,19 @@ def blocks_of(
             yield rows, dataset.read_block(block, columns)
         elif len(rows):
             yield rows, dataset.read_block(block, columns).take(rows - start)
+
+
+def example_rows(dataset: EmbeddingDataset, selection: Selection, count: int) -> list[dict[str, Any]]:
+    """Returns up to `count` selected rows, spread evenly: number, key, and texts and label if the dataset has them."""
+    places = np.unique(np.arange(count) * selection.num_selected // count)
+    numbers: list[int] = []
+    before = 0
+    for rows in selected_rows(selection):
+        here = places[(places >= before) & (places < before + len(rows))]
+        numbers += rows[here - before].tolist()
+        before += len(rows)
+    if not numbers:
+        return []
+    columns = ["key", *(name for name in ("texts", "label") if name in dataset.columns)]
+    found = dataset.take(numbers, columns).to_rows()
+    return [{"row": number, **row} for number, row in zip(numbers, found, strict=True)]

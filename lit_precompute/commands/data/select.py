@@ -4,7 +4,6 @@ import dataclasses
 import time
 from typing import Annotated, Any
 
-import numpy as np
 import rich.console
 import tyro
 
@@ -13,10 +12,10 @@ from lit_precompute.commands.data.selections import describe_selection, share_in
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.commands.stopping import interruptible
 from lit_precompute.schemas import EmbeddingDataset
-from lit_precompute.schemas.sharing.selecting.bits import selected_rows
+from lit_precompute.schemas.sharing.selected_rows import example_rows
 from lit_precompute.schemas.sharing.selecting.finding import Found
 from lit_precompute.schemas.sharing.selecting.options import Criteria
-from lit_precompute.schemas.sharing.selection import SUFFIX, Selection
+from lit_precompute.schemas.sharing.selection import SUFFIX
 from lit_precompute.schemas.storage import DatasetError
 from lit_precompute.schemas.wording import counted, one_line
 from lit_precompute.selecting import find
@@ -60,28 +59,12 @@ class Select:
             is_empty = not found.selection.num_selected
             if not is_empty:
                 found.selection.save(self.output)
-            examples = [] if is_empty else find_examples(dataset, found.selection)
+            examples = example_rows(dataset, found.selection, _NUM_EXAMPLES)
         if self.json:
             print_json(_describe(self.output, found, examples))
         else:
             _print(console, self.output, found, examples, seconds)
         return int(is_empty)
-
-
-def find_examples(dataset: EmbeddingDataset, selection: Selection) -> list[dict[str, Any]]:
-    """Returns some selected rows with their keys, texts and labels, spread evenly."""
-    count = selection.num_selected
-    places = np.unique(np.arange(_NUM_EXAMPLES) * count // _NUM_EXAMPLES)
-    numbers: list[int] = []
-    before = 0
-    for rows in selected_rows(selection):
-        here = places[(places >= before) & (places < before + len(rows))]
-        numbers += rows[here - before].tolist()
-        before += len(rows)
-    columns = ["key", *(name for name in ("texts", "label") if name in dataset.columns)]
-    return [
-        {"row": number, **row} for number, row in zip(numbers, dataset.take(numbers, columns).to_rows(), strict=True)
-    ]
 
 
 def _progress(display: ProgressDisplay, started_s: float) -> Any:

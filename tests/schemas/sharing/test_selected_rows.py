@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lit_precompute.schemas import DatasetError, EmbeddingDataset
-from lit_precompute.schemas.sharing.selected_rows import blocks_of, open_selection, rows_of
+from lit_precompute.schemas.sharing.selected_rows import blocks_of, example_rows, open_selection, rows_of
 from lit_precompute.schemas.sharing.selection import Selection
 from tests.schemas.making import rows, write
 
@@ -52,3 +52,12 @@ def test_refuses_selections_that_cannot_be_used(dataset, tmp_path):
         open_selection(str(tmp_path / "other.selection"), dataset)
     with pytest.raises(FileNotFoundError):
         open_selection(str(tmp_path / "absent.selection"), dataset)
+
+
+@pytest.mark.parametrize(("selected", "shown"), [(range(NUM_ROWS), [0, 12, 25, 37]), ([3, 48], [3, 48]), ([], [])])
+def test_examples_are_spread_over_the_selected_rows(dataset, selected, shown):
+    selection = Selection.of_rows(dataset.manifest, np.array(selected, np.int64), made_by={})
+    examples = example_rows(dataset, selection, 4)
+    assert [each["row"] for each in examples] == shown
+    assert [each["key"] for each in examples] == [KEYS[row] for row in shown]
+    assert all({*each} == {"row", "key", "texts", "label"} for each in examples)
