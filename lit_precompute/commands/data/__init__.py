@@ -7,7 +7,9 @@ import tyro
 
 from lit_precompute.commands.arguments import expand_homes, refuse_repeated
 from lit_precompute.commands.console import DEBUG_HELP, errors_as_messages, make_console, take_debug_flag
+from lit_precompute.commands.data.compare import Compare
 from lit_precompute.commands.data.info import Info
+from lit_precompute.commands.data.publish import Publish
 from lit_precompute.commands.data.select import Select
 from lit_precompute.commands.data.verify import Verify
 from lit_precompute.commands.pipes import quiet_when_pipe_closes
@@ -20,8 +22,10 @@ def main() -> None:
     expand_homes(sys.argv)
     commands = (
         Annotated[Info, tyro.conf.subcommand("info")]
-        | Annotated[Select, tyro.conf.subcommand("select")]
         | Annotated[Verify, tyro.conf.subcommand("verify")]
+        | Annotated[Select, tyro.conf.subcommand("select")]
+        | Annotated[Compare, tyro.conf.subcommand("compare")]
+        | Annotated[Publish, tyro.conf.subcommand("publish")]
     )
     with errors_as_messages():
         refuse_repeated(sys.argv)
