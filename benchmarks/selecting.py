@@ -161,7 +161,7 @@ def main() -> int:
         asked = pa.array([make_key(row) for row in range(0, 2 * NUM_ROWS, 2)])
         print(f"selecting from {NUM_ROWS:,} rows")
         for words, make, sample in (
-            (f"{len(asked):,} keys", lambda: Keys("keys.npy", [asked], NUM_ROWS), None),
+            (f"{len(asked):,} keys", lambda: Keys("keys.npy", [asked], "100%"), None),
             ("a label", lambda: Labels(["7"]), None),
             ("a pattern", lambda: TextPattern("(?i)ba.*du", "texts"), None),
             ("a number of words", lambda: TextLength("words", 5, 9, "texts"), None),

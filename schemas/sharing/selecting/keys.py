@@ -11,12 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lit_precompute.schemas.limits import limit
 from lit_precompute.schemas.random_draws import Draws, mix
 from lit_precompute.schemas.reading.dataset import EmbeddingDataset
 from lit_precompute.schemas.reading.row_block import RowBlock
 from lit_precompute.schemas.sharing.selecting.criteria import Criterion
 from lit_precompute.schemas.sharing.selection import Mask
-from lit_precompute.schemas.storage import DatasetError
+from lit_precompute.schemas.storage import DatasetError, refuse_url, write_text_atomically
 from lit_precompute.schemas.tables import KEY
 from lit_precompute.schemas.wording import counted
 
@@ -31,13 +32,21 @@ class Keys(Criterion):
     columns = (KEY,)
     sees_all = True  # what other criteria leave out is in the dataset all the same
 
-    def __init__(self, path: str, pieces: Iterable[pa.Array], max_missing: int):
-        """Takes the file's name, its keys in pieces, and how many of them may be missing in the dataset.
+    def __init__(self, path: str, pieces: Iterable[pa.Array], max_missing: str = "0", unmatched: str | None = None):
+        """Loads the keys.
+
+        Args:
+          path: the name of their file.
+          pieces: the keys.
+          max_missing: how many may be no row's: a count, or a share of them.
+          unmatched: where to write those that are, one a line.
 
         Raises:
-          DatasetError: there are no keys.
+          DatasetError: there are no keys, or `unmatched` is a URL.
         """
-        self._path, self._max_missing = path, max_missing
+        if unmatched is not None:
+            refuse_url("--unmatched", unmatched)
+        self._path, self._max_missing, self._unmatched = path, max_missing, unmatched
         given = list(pieces)
         num_given = sum(map(len, given))
         if not num_given:
@@ -88,22 +97,25 @@ class Keys(Criterion):
         return keys.take(pc.call_function("array_sort_indices", [keys]))
 
     def finish(self, dataset: EmbeddingDataset) -> list[str]:
-        """Says which keys no row has.
+        """Says which keys no row has, and lists them in a file if one was named.
 
         Raises:
           DatasetError: there are more of them than may be missing.
         """
         missing = self.missing()
+        if self._unmatched is not None:
+            lines = (f"{key}\n" for key in missing.to_pylist())
+            write_text_atomically(self._unmatched, "".join(lines))
         notes = [f"{self._path}: {counted(self.num_repeated, 'key')} repeated"] if self.num_repeated else []
         if not len(missing):
             return notes
         named = ", ".join(map(repr, missing.slice(0, _NUM_NAMED).to_pylist()))
         more = f" and {len(missing) - _NUM_NAMED:,} more" if len(missing) > _NUM_NAMED else ""
         words = f"keys that no row has, {len(missing):,} of {len(self):,}: {named}{more}"
-        if len(missing) > self._max_missing:
+        if len(missing) > limit("--max-missing", self._max_missing, len(self)):
             raise DatasetError(
-                f"{dataset.path}: {words}; at most {self._max_missing:,} may be missing (--max-missing). Its keys are "
-                f"the source's, for example {_first_key(dataset)!r}"
+                f"{dataset.path}: {words}; more than --max-missing {self._max_missing}. Its keys are the source's, "
+                f"for example {_first_key(dataset)!r}; allow the missing ones, or list them with --unmatched FILE"
             )
         return [*notes, words]
 

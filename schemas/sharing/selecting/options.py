@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Literal
 
+from lit_precompute.schemas.limits import limit
 from lit_precompute.schemas.sharing.selecting.choosing import Sample
 from lit_precompute.schemas.sharing.selecting.criteria import Criterion, Labels, OfSelections, RowRange
 from lit_precompute.schemas.sharing.selecting.key_files import read_keys
@@ -19,8 +20,10 @@ class Criteria:
     """File of keys: text with one a line, a .parquet file, or DataComp's .npy of uids (u8,u8)."""
     key_column: str = "key"
     """Column of a .parquet file that has the keys."""
-    max_missing: int = 0
-    """How many of the keys may be missing in the dataset."""
+    max_missing: str = "0"
+    """Refuse if more of the keys are no row's: a count (100) or a share (0.5%)."""
+    unmatched: str | None = None
+    """File to write all keys to that are no row's, one a line."""
     rows: tuple[int, int] | None = None
     """Rows from a first number on and before a second one: 0 1000 are the first thousand."""
     all_of: tuple[str, ...] = ()
@@ -61,8 +64,7 @@ class Criteria:
     """Seed of the draw."""
 
     def __post_init__(self):
-        if self.max_missing < 0:
-            raise ValueError(f"max_missing must be >= 0, got {self.max_missing}")
+        limit("max_missing", self.max_missing, 0)
         if self.seed < 0:
             raise ValueError(f"seed must be >= 0, got {self.seed}")
         if self.random is not None and self.random < 1:
@@ -91,7 +93,9 @@ def make_criteria(options: Criteria) -> list[Criterion]:
     """
     found: list[Criterion] = []
     if options.keys is not None:
-        found.append(Keys(options.keys, read_keys(options.keys, options.key_column), options.max_missing))
+        found.append(
+            Keys(options.keys, read_keys(options.keys, options.key_column), options.max_missing, options.unmatched)
+        )
     if options.rows is not None:
         found.append(RowRange(*options.rows))
     for name, paths in (("all-of", options.all_of), ("any-of", options.any_of), ("none-of", options.none_of)):

@@ -107,7 +107,7 @@ def test_keys_of_a_file(run, dataset, tmp_path):
     options = ("--output", tmp_path / "keys.selection", "--keys", tmp_path / "keys.txt")
     status, _, printed = run("select", dataset, *options)
     assert status == 2 and not (tmp_path / "keys.selection").exists()
-    assert "keys that no row has, 1 of 3: 'image-0099'; at most 0 may be missing" in printed.err
+    assert "keys that no row has, 1 of 3: 'image-0099'; more than --max-missing 0" in printed.err
     status, lines, _ = run("select", dataset, *options, "--max-missing", 1)
     assert (status, _rows(tmp_path / "keys.selection")) == (0, [4, 7])
     assert "note: keys that no row has, 1 of 3: 'image-0099'" in lines

@@ -103,12 +103,12 @@ def test_reads_only_blocks_in_which_a_row_can_match(dataset, reads):
 
 
 def test_keys_that_other_criteria_leave_out_are_not_missing(dataset):
-    keys = Keys("keys.txt", [pa.array(["image-0003", "image-0047"])], 0)
+    keys = Keys("keys.txt", [pa.array(["image-0003", "image-0047"])])
     found = find_rows(dataset, [RowRange(0, 10), keys])
     assert _rows(found) == [3]
     assert dict(found.num_left) == {"keys": 2, "rows": 1}
     with pytest.raises(DatasetError, match="keys that no row has, 1 of 1: 'no'"):
-        find_rows(dataset, [Keys("keys.txt", [pa.array(["no"])], 0)])
+        find_rows(dataset, [Keys("keys.txt", [pa.array(["no"])])])
 
 
 @pytest.mark.parametrize("least", [None, 0.0])
@@ -144,7 +144,7 @@ def test_progress_ends_with_all_rows(dataset):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"max_missing": -1}, "max_missing must be >= 0, got -1"),
+        ({"max_missing": "-1"}, "max_missing must be a count like 100 or a share like 0.5%, got '-1'"),
         ({"random": 0}, "random must be >= 1, got 0"),
         ({"seed": -1}, "seed must be >= 0, got -1"),
         ({"model": "m", "best_share": 0.0}, r"best_share must be in \(0, 1\], got 0.0"),

@@ -20,8 +20,8 @@ def _rows(keys):
     return RowBlock(0, len(keys), {"key": pa.array(keys, pa.string())})
 
 
-def _keys(keys, max_missing=0):
-    return Keys("keys.txt", [pa.array(keys, pa.string())], max_missing)
+def _keys(keys, *options):
+    return Keys("keys.txt", [pa.array(keys, pa.string())], *options)
 
 
 @given(asked=st.lists(STRINGS, min_size=1), there=st.lists(STRINGS, min_size=1))
@@ -53,7 +53,7 @@ def test_a_key_takes_17_bytes_and_its_length():
     keys = pa.array([f"{number:032x}" for number in range(count)])
     tracemalloc.start()
     before = pa.total_allocated_bytes()
-    criterion = Keys("keys.txt", [keys], 0)
+    criterion = Keys("keys.txt", [keys])
     used = tracemalloc.get_traced_memory()[0] + pa.total_allocated_bytes() - before
     tracemalloc.stop()
     assert len(criterion) == count
@@ -64,16 +64,21 @@ def test_missing_keys_are_listed_and_refused_beyond_the_limit(tmp_path):
     write(tmp_path / "d")
     with EmbeddingDataset.open(tmp_path / "d") as dataset:
 
-        def finish(max_missing):
-            criterion = _keys(["image-0003", *(f"no-{number:02d}" for number in range(12)), "no-00"], max_missing)
+        def finish(*options):
+            criterion = _keys(["image-0003", *(f"no-{number:02d}" for number in range(12)), "no-00"], *options)
             for block in dataset.blocks(columns=["key"]):
                 criterion.matches(block)
             return criterion.finish(dataset)
 
         words = r"keys that no row has, 12 of 13: 'no-00', .*, 'no-09' and 2 more"
-        with pytest.raises(DatasetError, match=words + r"; at most 11 may be missing .*for example 'image-0000'"):
-            finish(11)
-        repeated, missing = finish(12)
+        with pytest.raises(DatasetError, match=words + r"; more than --max-missing 11.*for example 'image-0000'"):
+            finish("11", str(tmp_path / "unmatched.txt"))
+        assert (tmp_path / "unmatched.txt").read_text().split() == [f"no-{number:02d}" for number in range(12)]
+        with pytest.raises(DatasetError, match=words):
+            finish("92%")  # 11.96
+        repeated, missing = finish("93%")
         assert repeated == "keys.txt: 1 key repeated" and "12 of 13" in missing
     with pytest.raises(DatasetError, match=r"keys.txt: has no keys"):
         _keys([])
+    with pytest.raises(DatasetError, match="--unmatched"):
+        _keys(["a"], "0", "gs://bucket/unmatched.txt")
