@@ -17,6 +17,7 @@ from lit_precompute.commands.data.info import Info
 from lit_precompute.commands.data.list import List
 from lit_precompute.commands.data.publish import Publish
 from lit_precompute.commands.data.repair import Repair
+from lit_precompute.commands.data.select import Select
 from lit_precompute.commands.data.verify import Verify
 from lit_precompute.commands.pipes import quiet_when_pipe_closes
 
@@ -31,6 +32,7 @@ def main() -> None:
         | Annotated[Verify, tyro.conf.subcommand("verify")]
         | Annotated[Derive, tyro.conf.subcommand("derive")]
         | Annotated[Flatten, tyro.conf.subcommand("flatten")]
+        | Annotated[Select, tyro.conf.subcommand("select")]
         | Annotated[Compare, tyro.conf.subcommand("compare")]
         | Annotated[Copy, tyro.conf.subcommand("copy")]
         | Annotated[Publish, tyro.conf.subcommand("publish")]
