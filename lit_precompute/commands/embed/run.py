@@ -13,7 +13,7 @@ import rich.console
 
 from lit_precompute.commands.console import duration, fail
 from lit_precompute.commands.embed.beam_flags import check_beam_flags
-from lit_precompute.commands.embed.flags import flat_flags
+from lit_precompute.commands.flags import flat_flags
 from lit_precompute.commands.progress import Display, ProgressDisplay
 from lit_precompute.commands.quiet import silence_libraries
 from lit_precompute.commands.stopping import INTERRUPTED, StopRequest, interruptible
