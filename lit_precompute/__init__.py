@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from lit_precompute.schemas import TowerCard as TowerCard
     from lit_precompute.schemas import captions_table as captions_table
     from lit_precompute.schemas import labels_table as labels_table
+    from lit_precompute.schemas.sharing.selecting.options import Criteria as Criteria
+    from lit_precompute.schemas.sharing.selection import Selection as Selection
+    from lit_precompute.selecting import select as select
     from lit_precompute.towers import layers as layers
     from lit_precompute.towers.contract import Tower as Tower
     from lit_precompute.towers.family import Entry as Entry
@@ -78,6 +81,10 @@ _HOMES = {
     "derive": "deriving:derive",
     "DeriveOptions": "precompute.deriving.options:DeriveOptions",
     "flatten": "deriving:flatten",
+    # Selections
+    "select": "selecting:select",
+    "Criteria": "schemas.sharing.selecting.options:Criteria",
+    "Selection": "schemas.sharing.selection:Selection",
     # Image towers
     "load_image_tower": "towers.loading:load_tower",
     "image_tower_names": "towers.registry:tower_names",
@@ -131,6 +138,7 @@ __all__ = [
     "RECIPES",
     "AdamOptions",
     "ColumnSchema",
+    "Criteria",
     "DatasetError",
     "DatasetWriter",
     "DecodingOptions",
@@ -148,6 +156,7 @@ __all__ = [
     "Preprocessing",
     "Recipe",
     "Scale",
+    "Selection",
     "SentencePieceOptions",
     "SoftmaxOptions",
     "SourceColumns",
@@ -179,6 +188,7 @@ __all__ = [
     "register_image_tower",
     "register_text_tower",
     "retrieval",
+    "select",
     "train",
     "zero_shot",
 ]

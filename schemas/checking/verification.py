@@ -89,6 +89,8 @@ class _Verification:
 
     def _stray_files(self) -> Iterator[Fault]:
         """Yields a fault for each file in the dataset's own folder that is not the dataset's."""
+        if not self._folder.can_list:
+            return
         manifest = self._manifest
         expected = {
             MANIFEST_NAME,

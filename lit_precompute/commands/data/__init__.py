@@ -10,11 +10,14 @@ from lit_precompute.commands.console import DEBUG_HELP, errors_as_messages, make
 from lit_precompute.commands.data.compare import Compare
 from lit_precompute.commands.data.copy import Copy
 from lit_precompute.commands.data.derive import Derive
+from lit_precompute.commands.data.export import Export
 from lit_precompute.commands.data.flatten import Flatten
+from lit_precompute.commands.data.import_ import Import
 from lit_precompute.commands.data.info import Info
 from lit_precompute.commands.data.list import List
 from lit_precompute.commands.data.publish import Publish
 from lit_precompute.commands.data.repair import Repair
+from lit_precompute.commands.data.select import Select
 from lit_precompute.commands.data.verify import Verify
 from lit_precompute.commands.pipes import quiet_when_pipe_closes
 
@@ -29,9 +32,12 @@ def main() -> None:
         | Annotated[Verify, tyro.conf.subcommand("verify")]
         | Annotated[Derive, tyro.conf.subcommand("derive")]
         | Annotated[Flatten, tyro.conf.subcommand("flatten")]
+        | Annotated[Select, tyro.conf.subcommand("select")]
         | Annotated[Compare, tyro.conf.subcommand("compare")]
         | Annotated[Copy, tyro.conf.subcommand("copy")]
         | Annotated[Publish, tyro.conf.subcommand("publish")]
+        | Annotated[Import, tyro.conf.subcommand("import")]
+        | Annotated[Export, tyro.conf.subcommand("export")]
         | Annotated[List, tyro.conf.subcommand("list")]
         | Annotated[Repair, tyro.conf.subcommand("repair")]
     )
