@@ -51,7 +51,7 @@ FLAGS = {
     "num-devices": "None",
 }
 # Of the command, not of the job.
-OWN_FLAGS = {"wait": "True", "towers": "None"}
+OWN_FLAGS = {"wait": "True", "towers": "None", "catalog": "None", "embed-again": "False"}
 
 
 def parse(*arguments):
