@@ -26,13 +26,13 @@ def decode(data: bytes, schema: pa.Schema, where: str) -> pa.RecordBatch:
     Raises:
       DatasetError: `data` is not a block, or has a different schema; the message begins with `where`.
     """
-    batch = _first_batch(data, where)
+    batch = first_batch(data, where)
     _check_schema(batch, schema, where)
     return batch
 
 
 def decode_list(data: bytes, schema: pa.Schema, where: str, *, last: pa.Field | None = None) -> pa.RecordBatch:
-    """Returns the record batch of a list beside the manifest, every value of which is checked to be one.
+    """Returns the record batch of a list beside the manifest, whose values are all checked.
 
     Args:
       data: the list.
@@ -43,21 +43,31 @@ def decode_list(data: bytes, schema: pa.Schema, where: str, *, last: pa.Field | 
     Raises:
       DatasetError: `data` is not a block, or has a different schema; the message begins with `where`.
     """
-    batch = _first_batch(data, where)
+    batch = first_batch(data, where)
     if last is not None and batch.num_columns == len(schema) + 1:
         schema = schema.append(last)
     _check_schema(batch, schema, where)
+    check_values(batch, where)
+    return batch
+
+
+def check_values(batch: pa.RecordBatch, where: str) -> None:
+    """Raises DatasetError, with a message that begins with `where`, if a value is none, or null where none may be."""
     try:
         batch.validate(full=True)
     except pa.ArrowInvalid as error:
         raise DatasetError(f"{where}: damaged ({error}); {HOW_TO_MEND}") from error
-    for field in schema:
+    for field in batch.schema:
         if not field.nullable and batch.column(field.name).null_count:
             raise DatasetError(f"{where}: column '{field.name}' must have no nulls")
-    return batch
 
 
-def _first_batch(data: bytes, where: str) -> pa.RecordBatch:
+def first_batch(data: bytes, where: str) -> pa.RecordBatch:
+    """Returns the first record batch of an Arrow IPC stream, whatever its schema; nothing in it is checked.
+
+    Raises:
+      DatasetError: `data` is not such a stream; the message begins with `where`.
+    """
     try:
         with pa.ipc.open_stream(pa.py_buffer(data)) as stream:
             return stream.read_next_batch()

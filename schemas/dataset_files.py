@@ -9,6 +9,7 @@ from typing import Protocol
 
 from lit_precompute.schemas.storage import (
     HOW_TO_MEND,
+    JOB_REPORT_NAME,
     DatasetError,
     Folder,
     absolute,
@@ -19,6 +20,8 @@ from lit_precompute.schemas.storage import (
 # A file of one block is the block itself; a container would pad it to 131,072 bytes.
 BLOCK_SUFFIX, BLOCKS_SUFFIX = ".arrow", ".arrayrecord"
 ATTACHMENTS = "attachments"
+# On the hub: the dataset's card, and the folder of its tables as Parquet.
+CARD_NAME, TWIN = "README.md", "parquet"
 # The hash of a file that a shard does not have, because the table has no rows in it.
 NO_FILE_SHA256 = hashlib.sha256(b"").hexdigest()
 
@@ -41,6 +44,14 @@ def list_name(what: str, sha256: str) -> str:
 def is_list_name(name: str) -> bool:
     """Returns whether a file beside a manifest is named like a list."""
     return re.fullmatch(r"(shards|source)-[0-9a-f]{16}\.arrow", name) is not None
+
+
+def is_beside(name: str) -> bool:
+    """Returns whether a file in a dataset's folder is none of the dataset's, and yet belongs there.
+
+    That is a job's report, and what a repository on the hub has for its pages (schemas/sharing/hub/).
+    """
+    return name in (JOB_REPORT_NAME, CARD_NAME, ".gitattributes") or name.startswith(f"{TWIN}/")
 
 
 def attachment_name(name: str) -> str:
@@ -90,12 +101,22 @@ def read_checked(folder: Folder, name: str, described: Described) -> bytes:
 
 def check_content(where: str, data: bytes, described: Described) -> None:
     """Raises DatasetError, with a message that begins with `where`, unless these are a file's bytes."""
-    _check(where, len(data), lambda: hashlib.sha256(data).hexdigest(), described)
+    check_described(where, len(data), lambda: hashlib.sha256(data).hexdigest(), described)
 
 
 def check_file(where: str, path: pathlib.Path, described: Described) -> None:
     """Raises DatasetError, with a message that begins with `where`, unless a local file has a file's bytes."""
-    _check(where, path.stat().st_size, lambda: file_sha256(path), described)
+    check_described(where, path.stat().st_size, lambda: file_sha256(path), described)
+
+
+def check_described(where: str, num_bytes: int, sha256: Callable[[], str], described: Described) -> None:
+    """Raises DatasetError, with a message that begins with `where`, unless size and hash are those of a file."""
+    if num_bytes != described.bytes:
+        raise DatasetError(wrong_size(where, num_bytes, described.bytes))
+    if (found := sha256()) != described.sha256:
+        raise DatasetError(
+            f"{where}: SHA-256 must be {described.sha256}, got {found}; the file was changed: {HOW_TO_MEND}"
+        )
 
 
 def missing_file(where: str) -> str:
@@ -106,12 +127,3 @@ def missing_file(where: str) -> str:
 def wrong_size(where: str, num_bytes: int, expected: int) -> str:
     """Returns what to say of a file of another size."""
     return f"{where}: must have {expected} bytes, got {num_bytes}; the file was truncated or changed: {HOW_TO_MEND}"
-
-
-def _check(where: str, num_bytes: int, sha256: Callable[[], str], described: Described) -> None:
-    if num_bytes != described.bytes:
-        raise DatasetError(wrong_size(where, num_bytes, described.bytes))
-    if (found := sha256()) != described.sha256:
-        raise DatasetError(
-            f"{where}: SHA-256 must be {described.sha256}, got {found}; the file was changed: {HOW_TO_MEND}"
-        )

@@ -15,12 +15,19 @@ import pyarrow as pa
 
 from lit_precompute.schemas.checking.block_faults import block_faults
 from lit_precompute.schemas.checking.faults import ANEW, CHECK_THE_PATH, REMOVE, Fault, from_a_copy, without_manifest
-from lit_precompute.schemas.dataset_files import attachment_name, check_file, dataset_folder, list_name, read_checked
+from lit_precompute.schemas.dataset_files import (
+    attachment_name,
+    check_file,
+    dataset_folder,
+    is_beside,
+    list_name,
+    read_checked,
+)
 from lit_precompute.schemas.manifest import Manifest
 from lit_precompute.schemas.manifest.parts import ShardFile
 from lit_precompute.schemas.reading.table_files import TableFiles, TableLocator
 from lit_precompute.schemas.reading.table_reader import TableReader
-from lit_precompute.schemas.storage import JOB_REPORT_NAME, MANIFEST_NAME, DatasetError, Folder
+from lit_precompute.schemas.storage import MANIFEST_NAME, DatasetError, Folder
 from lit_precompute.schemas.tables import EMBEDDINGS, KEY, TableSchema
 from lit_precompute.schemas.wording import counted
 
@@ -82,16 +89,17 @@ class _Verification:
 
     def _stray_files(self) -> Iterator[Fault]:
         """Yields a fault for each file in the dataset's own folder that is not the dataset's."""
+        if not self._folder.can_list:
+            return
         manifest = self._manifest
         expected = {
             MANIFEST_NAME,
-            JOB_REPORT_NAME,
             *(list_name(what, info.sha256) for what, info in manifest.lists.items()),
         }
         expected |= {attachment_name(name) for name in manifest.attachments}
         own = {table.name for table in manifest.tables if table.reference is None}
         for name in sorted(self._folder.find()):
-            if name not in expected and not self._is_shard(name, own):
+            if name not in expected and not is_beside(name) and not self._is_shard(name, own):
                 yield Fault(f"{self._folder.join(name)}: not a file of this dataset; remove it", REMOVE)
 
     def _is_shard(self, name: str, own: set[str]) -> bool:

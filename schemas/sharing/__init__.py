@@ -1,1 +1,1 @@
-"""Sharing datasets: copies, catalogs, selections, and one dataset made of several."""
+"""Sharing embedding datasets: what needs only the format."""

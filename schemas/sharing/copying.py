@@ -71,7 +71,7 @@ def copy_dataset(
         raise ClaimError(f"{target.path}: is within the dataset {folder.path}; {CHOOSE_ANOTHER}")
     manifest = Manifest.read(folder)
     part = part.of(manifest)
-    references = references_from(manifest, folder, target, say)
+    references = [] if part.is_flat else references_from(manifest, folder, target, say)
     if part.is_whole:
         files = WholeFiles(folder, manifest, references, target)
     else:

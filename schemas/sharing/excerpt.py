@@ -51,8 +51,8 @@ class Excerpt:
         self.shards = list(_kept_shards(manifest, part))
         tables = [table for table in manifest.tables if part.tables is None or table.name in part.tables]
         # A reference is to a whole table.
-        is_all = part.shards is None and part.max_rows is None
-        used = sorted({table.reference for table in tables if table.reference is not None}) if is_all else []
+        can_refer = part.shards is None and part.max_rows is None and not part.is_flat
+        used = sorted({table.reference for table in tables if table.reference is not None}) if can_refer else []
         self.references = [references[number] for number in used]
         self.tables = [_renumbered(table, used) for table in tables]
 

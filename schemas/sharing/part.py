@@ -22,11 +22,13 @@ class Part:
       tables: names of the tables; `embeddings` and `failures` always come along. None for all.
       shards: ranges [start, stop) of shards, ascending and apart. None for all.
       max_rows: the first rows of these shards, at most. None for all.
+      is_flat: whether tables that are in other datasets come along, so that nothing is referred to.
     """
 
     tables: frozenset[str] | None = None
     shards: tuple[tuple[int, int], ...] | None = None
     max_rows: int | None = None
+    is_flat: bool = False
 
     def __post_init__(self) -> None:
         """Raises DatasetError if no row is wanted."""
@@ -52,6 +54,7 @@ class Part:
             **({} if self.tables is None else {"tables": sorted(self.tables)}),
             **({} if self.shards is None else {"shards": ",".join(shards)}),
             **({} if self.max_rows is None else {"rows": self.max_rows}),
+            **({"flat": True} if self.is_flat else {}),
         }
 
     def of(self, manifest: Manifest) -> "Part":
@@ -68,7 +71,8 @@ class Part:
         names = frozenset(table.name for table in manifest.tables)
         tables = None if self.tables is None else self.tables | (names & {*_ALWAYS})
         shards = None if self.shards == ((0, num_shards),) else self.shards
-        part = Part(tables=None if tables == names else tables, shards=shards)
+        is_flat = self.is_flat and bool(manifest.references)
+        part = Part(tables=None if tables == names else tables, shards=shards, is_flat=is_flat)
         num_rows = sum(int(manifest.shards.num_rows[shard]) for shard in part.shard_numbers(num_shards))
         if not num_rows and part.shards is not None:
             raise DatasetError(f"--shards {self.recorded()['shards']}: these shards have no rows")

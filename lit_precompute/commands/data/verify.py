@@ -16,7 +16,8 @@ from lit_precompute.schemas.wording import counted
 class Verify:
     """Checks every file of a dataset: checksums, row counts, alignment, finite values, ledger. Exits with 1 on a fault.
 
-    Files in a store are fetched and checked one by one. Says which command mends what is wrong. For example:
+    Files in a store are fetched and checked one by one, as are tables that a derived dataset refers to. Says which
+    command mends what is wrong. For example:
 
       lit-data verify cc12m-vit_l16
       lit-data verify gs://bucket/cc12m-vit_l16
@@ -41,7 +42,9 @@ class Verify:
                 console.print(f"for {count:,} of them:  {remedy}")
             return 1
         manifest = Manifest.read(self.dataset)
+        others = ", ".join(reference.path for reference in manifest.references)
         console.print(
             f"{self.dataset}: sound; {counted(manifest.num_rows, 'row')} in {counted(len(manifest.shards), 'shard')}"
+            + (f", with what it refers to in {others}" if others else "")
         )
         return 0
