@@ -1,4 +1,4 @@
-"""Nested options as flat flags, such as those of `lit-embed run`: each derived from the dataclass that owns the option."""
+"""Nested options as flat flags, such as those of `lit-embed run`: each from the dataclass that owns the option."""
 
 import re
 
@@ -51,7 +51,7 @@ FLAGS = {
     "num-devices": "None",
 }
 # Of the command, not of the job.
-OWN_FLAGS = {"wait": "True", "towers": "None"}
+OWN_FLAGS = {"wait": "True", "towers": "None", "catalog": "None", "embed-again": "False"}
 
 
 def parse(*arguments):
