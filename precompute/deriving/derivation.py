@@ -19,7 +19,7 @@ import pyarrow as pa
 from lit_precompute.precompute.deriving.additions.contents import put_together, stored_schema
 from lit_precompute.precompute.deriving.additions.kept_texts import CAPTIONS, KeptTexts
 from lit_precompute.precompute.deriving.additions.opening import open_additions
-from lit_precompute.precompute.deriving.additions.vectors import DatasetVectors, smallest_table
+from lit_precompute.precompute.deriving.additions.vectors import DatasetVectors
 from lit_precompute.precompute.deriving.base import read_keys
 from lit_precompute.precompute.deriving.composition import Composition
 from lit_precompute.precompute.deriving.matching import DatasetKeys, FileMatcher, Matches
@@ -113,7 +113,7 @@ class _Derivation:
         found: dict[str, tuple[DatasetVectors, Reference]] = {}
         candidates = [each for each in self._additions if isinstance(each, DatasetVectors)]
         if candidates:
-            with EmbeddingDataset.open(self._base.path, tables=[smallest_table(self._manifest)]) as dataset:
+            with EmbeddingDataset.open(self._base.path, tables=[self._manifest.smallest_table]) as dataset:
                 for vectors in candidates:
                     self._report(f"comparing keys with {vectors.path}", 0, None)
                     if (reference := vectors.reference(dataset)) is not None:
