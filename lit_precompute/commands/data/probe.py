@@ -9,7 +9,7 @@ import tyro
 
 from lit_precompute.commands.console import card, fail
 from lit_precompute.commands.data.compare import describe_similarity
-from lit_precompute.commands.embed.flags import flat_flags
+from lit_precompute.commands.flags import flat_flags
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.commands.quiet import silence_libraries
 from lit_precompute.commands.stopping import interruptible
