@@ -28,6 +28,7 @@ MORE = {
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.standard_promotion,
     pytest.mark.filterwarnings("ignore:.*:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:.*:FutureWarning"),
 ]
