@@ -15,6 +15,7 @@ BENCHMARKS = (
     "first_batch",
     "loader",
     "reading",
+    "selecting",
     "tune_start",
 )
 

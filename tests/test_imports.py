@@ -37,6 +37,8 @@ ALSO = {
     "precompute/sources/records/": {"array_record", "google", "google_crc32c"},
     "pipelines/engines/": {"packaging", "grpc", "dask", "distributed"},
     "precompute/sources/columnar/": {"pyarrow"},
+    "precompute/exchange/": {"pyarrow", "google"},
+    "precompute/deriving/": {"pyarrow"},
     "precompute/images/formats/turbojpeg.py": {"simplejpeg"},
     "tune/evaluation/show": {"PIL", "precompute", "matplotlib"},
     "tune/training/plots.py": {"matplotlib"},

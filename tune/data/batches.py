@@ -85,8 +85,9 @@ class BatchSource:
             )
         index = index_rows(dataset, text, rows)
         if not 1 <= batch_size <= len(index):
+            which = "rows with a text" if rows is None else "selected rows with a text"
             raise ValueError(
-                f"batch_size must be in [1, {len(index)}], the number of rows with a text, got {batch_size}; "
+                f"batch_size must be in [1, {len(index)}], the number of {which}, got {batch_size}; "
                 + ("training needs at least two" if len(index) == 1 else "a batch contains no row twice")
             )
         self.num_rows = len(index)
@@ -157,7 +158,7 @@ def _plan_memory(reader: RowReader, budget: int) -> _MemoryPlan:
 
     It counts row numbers, the orders of two epochs, tokens, and embeddings or two windows of them.
     """
-    num_rows, dataset, length = len(reader.index), reader.dataset, reader.options.max_tokens
+    num_rows, num_blocks, length = len(reader.index), len(reader.index.read_blocks), reader.options.max_tokens
     vector_bytes = reader.bytes_per_vector
     token_bytes = reader.index.num_texts * length * TokenTable.id_type(reader.tokenizer).itemsize + 8 * num_rows
     if num_rows * (vector_bytes + 24) + token_bytes <= budget:
@@ -168,7 +169,7 @@ def _plan_memory(reader: RowReader, budget: int) -> _MemoryPlan:
         left = budget - 8 * num_rows - (token_bytes if keeps_tokens else 0)
         blocks_per_window = left // two_blocks
         if blocks_per_window >= 1 and not (keeps_tokens and token_bytes > _TOKEN_SHARE * budget):
-            return _MemoryPlan(-(-dataset.num_blocks // blocks_per_window), keeps_tokens)
+            return _MemoryPlan(-(-num_blocks // blocks_per_window), keeps_tokens)
     raise ValueError(
         f"memory_budget_bytes must hold the row numbers and two blocks, {8 * num_rows + two_blocks:,} here, "
         f"got {budget:,}"

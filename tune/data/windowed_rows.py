@@ -26,7 +26,7 @@ class WindowedRows:
         self._reader = reader
         self._tokens = tokens
         self._num_windows = num_windows
-        blocks_per_window = -(-reader.dataset.num_blocks // num_windows)
+        blocks_per_window = -(-len(reader.index.read_blocks) // num_windows)
         self._most_rows = blocks_per_window * int(np.diff(reader.index.block_ranks).max())
         self._plan = functools.lru_cache(maxsize=2)(self._make_plan)
         # By (epoch, window); a window that is still being read is a future without a result.
@@ -40,9 +40,15 @@ class WindowedRows:
         self._lock = threading.Lock()
 
     def _make_plan(self, epoch: int) -> EpochPlan:
-        reader = self._reader
-        left_out = reader.left_out(epoch)
-        return plan_windows(reader.seed, epoch, reader.index.block_ranks, left_out, num_windows=self._num_windows)
+        reader, index = self._reader, self._reader.index
+        return plan_windows(
+            reader.seed,
+            epoch,
+            index.block_ranks,
+            reader.left_out(epoch),
+            read_blocks=index.read_blocks,
+            num_windows=self._num_windows,
+        )
 
     def rows(self, epoch: int, start: int, stop: int, *, read_ahead: bool) -> Rows:
         """Returns the rows at positions [start, stop) of the epoch's order; may also start to read the next window."""
@@ -95,12 +101,10 @@ class WindowedRows:
         return rows
 
     def _fetch_ahead(self, epoch: int, number: int) -> None:
-        ranks, columns = (
-            self._reader.index.block_ranks,
-            ["embedding"] if self._tokens is not None else ["embedding", "texts"],
-        )
-        blocks = self._blocks(epoch, number)
-        self._reader.dataset.fetch_ahead([block for block in blocks if ranks[block + 1] > ranks[block]], columns)
+        ranks = self._reader.index.block_ranks
+        blocks = [block for block in self._blocks(epoch, number) if ranks[block + 1] > ranks[block]]
+        columns = ["embedding"] if self._tokens is not None else ["embedding", "texts"]
+        self._reader.dataset.fetch_ahead(blocks, columns)
 
     def _blocks(self, epoch: int, number: int) -> list[int]:
         plan = self._plan(epoch)

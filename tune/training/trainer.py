@@ -17,6 +17,8 @@ import jax
 import numpy as np
 
 from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.schemas.sharing.selected_rows import check_selection, rows_of
+from lit_precompute.schemas.sharing.selection import Selection
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.data.batches import Batch, BatchSource, iterate
@@ -72,18 +74,23 @@ class Trainer:
         recipe: Recipe,
         output: str | os.PathLike[str],
         execution: Execution | None = None,
+        selection: Selection | None = None,
     ):
         """Prepares tokenizer, batches and parameters, or resumes from those of an earlier process.
 
         Raises:
-          ValueError: the dataset or the recipe cannot be trained on, or the output belongs to another run.
+          ValueError: the dataset, the selection or the recipe cannot be trained on, or the output belongs to another
+            run.
           TrainingError: the device or the disk is full.
         """
         self.recipe = recipe
         self.execution = execution or Execution()
         self.execution.check_fits(recipe)
         self._dataset = dataset
-        self._directory = RunDirectory(output)
+        if selection is not None:
+            check_selection(selection, dataset)
+        self._selection = selection
+        self._directory = RunDirectory(output, selection)
         try:
             with explained_failures(self._directory.path, recipe, self.execution):
                 self._prepare()
@@ -95,10 +102,13 @@ class Trainer:
 
     def _prepare(self) -> None:
         recipe, dataset, directory = self.recipe, self._dataset, self._directory
+        rows = None if self._selection is None else rows_of(self._selection)
         is_resumed = directory.check(dataset, recipe)
-        self._tokenizer = tokenizer = prepare_tokenizer(directory.tokenizer if is_resumed else None, dataset, recipe)
+        self._tokenizer = tokenizer = prepare_tokenizer(
+            directory.tokenizer if is_resumed else None, dataset, recipe, rows
+        )
         self._statistics = statistics = prepare_statistics(
-            directory.statistics if is_resumed else None, dataset, recipe
+            directory.statistics if is_resumed else None, dataset, recipe, rows
         )
         self.batches = BatchSource(
             dataset,
@@ -107,6 +117,7 @@ class Trainer:
             seed=recipe.seed,
             text=recipe.text,
             memory_budget_bytes=self.execution.memory_budget_bytes,
+            rows=rows,
         )
         directory.check(dataset, recipe, self.batches.order())
         self.num_steps = recipe.count_steps(self.batches.num_batches_per_epoch)
@@ -255,6 +266,7 @@ class Trainer:
             image_tower=self._dataset.manifest.tower.model_dump(),
             training={
                 "dataset_digest": self._dataset.manifest.digest,
+                **({} if self._selection is None else {"selection_digest": self._selection.digest}),
                 "num_pairs": self.batches.num_rows,
                 "num_steps": self.num_steps,
                 "final_loss": final_loss,
