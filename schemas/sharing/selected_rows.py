@@ -49,6 +49,8 @@ def blocks_of(
     """
     if selection is not None:
         check_selection(selection, dataset)
+    else:
+        dataset.fetch_ahead(range(dataset.num_blocks), columns)
     for block in range(dataset.num_blocks):
         start, stop = dataset.block_span(block)
         rows = np.arange(start, stop) if selection is None else selection.rows(start, stop)

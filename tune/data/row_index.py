@@ -19,6 +19,7 @@ from lit_precompute.tune.data.texts import (
     RowTexts,
     TextOptions,
     TokenTable,
+    blocks_with,
     encode_chosen,
     nothing_to_tune_on,
     read_texts,
@@ -66,7 +67,7 @@ def index_rows(dataset: EmbeddingDataset, options: TextOptions, rows: Int[np.nda
         rows = np.asarray(rows, np.int64)
         if len(rows) and (rows[0] < 0 or rows[-1] >= dataset.num_rows or (np.diff(rows) <= 0).any()):
             raise ValueError(f"rows must be ascending, each once and in [0, {dataset.num_rows}), got {rows}")
-    kept, read_blocks, num_texts, num_blank_texts, num_selected = [], _blocks_of(dataset, rows), 0, 0, 0
+    kept, read_blocks, num_texts, num_blank_texts, num_selected = [], blocks_with(dataset, rows), 0, 0, 0
     dataset.fetch_ahead(read_blocks.tolist(), ["texts"])
     for block in range(dataset.num_blocks):
         start, stop = dataset.block_span(block)
@@ -94,14 +95,6 @@ def index_rows(dataset: EmbeddingDataset, options: TextOptions, rows: Int[np.nda
         num_rows_without_text=num_selected - len(row_numbers),
         num_blank_texts=num_blank_texts,
     )
-
-
-def _blocks_of(dataset: EmbeddingDataset, rows: Int64[np.ndarray, " n"] | None) -> Int64[np.ndarray, " read"]:
-    """Returns the blocks that contain these rows, or all blocks."""
-    if rows is None:
-        return np.arange(dataset.num_blocks)
-    starts = [dataset.block_span(block)[0] for block in range(dataset.num_blocks)]
-    return np.unique(np.searchsorted(starts, rows, side="right") - 1)
 
 
 class Rows(NamedTuple):

@@ -96,9 +96,17 @@ def row_texts(texts: pa.ListArray, options: TextOptions) -> RowTexts:
     return RowTexts(counts, strings, blank_counts)
 
 
+def blocks_with(dataset: EmbeddingDataset, rows: Int64[np.ndarray, " n"] | None) -> Int64[np.ndarray, " read"]:
+    """Returns the blocks that contain these rows, or all blocks."""
+    if rows is None:
+        return np.arange(dataset.num_blocks)
+    starts = [dataset.block_span(block)[0] for block in range(dataset.num_blocks)]
+    return np.unique(np.searchsorted(starts, rows, side="right") - 1)
+
+
 def iterate_texts(dataset: EmbeddingDataset, rows: Int64[np.ndarray, " n"] | None = None) -> Iterator[str]:
     """Yields all texts of the dataset, or of the rows with these ascending numbers, to train a tokenizer on."""
-    dataset.fetch_ahead(range(dataset.num_blocks), ["texts"])
+    dataset.fetch_ahead(blocks_with(dataset, rows).tolist(), ["texts"])
     for block in range(dataset.num_blocks):
         start, stop = dataset.block_span(block)
         chosen = None if rows is None else rows[slice(*np.searchsorted(rows, (start, stop)))] - start

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.tune.data.texts import blocks_with
 
 FLOOR = 0.01
 
@@ -27,7 +28,7 @@ def vector_statistics(
       ValueError: no rows, or an embedding that is not finite.
     """
     count, mean, squares = 0, np.zeros(dataset.width), np.zeros(dataset.width)
-    dataset.fetch_ahead(range(dataset.num_blocks), ["embedding"])
+    dataset.fetch_ahead(blocks_with(dataset, rows).tolist(), ["embedding"])
     for block in range(dataset.num_blocks):
         start, stop = dataset.block_span(block)
         chosen = slice(None)

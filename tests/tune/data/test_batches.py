@@ -392,7 +392,7 @@ def test_closing_early_ends_the_thread():
     assert threading.active_count() == before
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(data=st.data(), block_sizes=draw_block_sizes(), seed=st.integers(0, 3), windowed=st.booleans())
 def test_only_chosen_rows_are_in_batches_each_once_an_epoch(data, block_sizes, seed: int, windowed: bool):
     dataset = FakeDataset(block_sizes)
