@@ -100,8 +100,8 @@ def compare(server: StoreServer, dataset: pathlib.Path, num_bytes: int, rounds: 
 def main() -> int:
     """Prints the rates; returns 1 if a goal is missed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--shards", type=int, default=16)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--shards", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=3)
     asked = parser.parse_args()
     ratios: list[float] = []
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
