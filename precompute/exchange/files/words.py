@@ -159,6 +159,9 @@ def unit_key(unit: Unit, row: int) -> str:
 
 
 def _key(value: Any, name: str, unit: Unit, row: int) -> str:
+    if type(value) is str and value:  # decoded from UTF-8, so that nothing else can be wrong
+        return value
+
     def fault(message: str) -> SourceError:
         return SourceError(f"{unit.place(row)}: {message}")
 
@@ -168,6 +171,8 @@ def _key(value: Any, name: str, unit: Unit, row: int) -> str:
 def texts_and_notes(value: Any, name: str) -> tuple[list[str], list[str]]:
     """Returns the texts in a value, and what was left out; bytes are texts that are not UTF-8."""
     items = value if isinstance(value, list) else [value]
+    if all(type(item) is str for item in items):  # decoded from UTF-8, so that nothing else can be wrong
+        return [item for item in items if item], []
     whole = [item for item in items if not isinstance(item, bytes)]
     texts, notes = read_texts({name: whole if isinstance(value, list) else next(iter(whole), None)}, name)
     return texts, notes if len(whole) == len(items) else [*notes, f"{name!r} is not UTF-8, left out"]
