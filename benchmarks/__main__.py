@@ -14,6 +14,8 @@ BENCHMARKS = (
     "memory",
     "first_batch",
     "loader",
+    "reading",
+    "selecting",
     "exchange",
     "tune_start",
 )

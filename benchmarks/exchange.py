@@ -3,8 +3,8 @@
     python -m benchmarks.exchange [--rows N]
 
 The dataset has vectors of 512 float16, keys, and a text a row, as clip-retrieval's have; files are in the page cache.
-What is written is flushed to the disk, as is what `np.save` writes here. Each figure is the best of three. On a machine that
-is busy with other things, rows for each second of a core say more.
+What is written is flushed to the disk, as is what `np.save` writes here. Each figure is the best of three. On a busy
+machine, rows for each second of a core say more.
 """
 
 import argparse
