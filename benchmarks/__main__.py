@@ -12,6 +12,7 @@ BENCHMARKS = (
     "preparing",
     "planning",
     "memory",
+    "copying",
     "first_batch",
     "loader",
     "reading",

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
-from lit_precompute.precompute.deriving.additions.vectors import smallest_table
 from lit_precompute.precompute.deriving.matching import DatasetKeys
 from lit_precompute.schemas import EmbeddingDataset, Manifest, Reference, TableSchema
 from lit_precompute.schemas.reading.table_files import TableLocator, place_of
@@ -26,7 +25,7 @@ def read_keys(base: Folder, manifest: Manifest, keys: DatasetKeys, progress: Cal
       keys: where they are added.
       progress: called with the rows so far.
     """
-    with EmbeddingDataset.open(base.path, tables=[smallest_table(manifest)]) as dataset:
+    with EmbeddingDataset.open(base.path, tables=[manifest.smallest_table]) as dataset:
         for block in dataset.blocks(columns=[KEY]):
             keys.add(block.first_row, block[KEY])
             progress(block.first_row + block.num_rows)

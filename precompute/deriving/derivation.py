@@ -19,14 +19,14 @@ import pyarrow as pa
 from lit_precompute.precompute.deriving.additions.contents import put_together, stored_schema
 from lit_precompute.precompute.deriving.additions.kept_texts import CAPTIONS, KeptTexts
 from lit_precompute.precompute.deriving.additions.opening import open_additions
-from lit_precompute.precompute.deriving.additions.vectors import DatasetVectors, smallest_table
+from lit_precompute.precompute.deriving.additions.vectors import DatasetVectors
 from lit_precompute.precompute.deriving.base import read_keys
 from lit_precompute.precompute.deriving.composition import Composition
 from lit_precompute.precompute.deriving.matching import DatasetKeys, FileMatcher, Matches
 from lit_precompute.precompute.deriving.options import DeriveOptions
 from lit_precompute.precompute.deriving.output import DERIVE, Output
 from lit_precompute.precompute.deriving.unmatched import Unmatched, check_limits
-from lit_precompute.schemas import EmbeddingDataset, FileInfo, Manifest, Reference, ShardWriter
+from lit_precompute.schemas import DatasetError, EmbeddingDataset, FileInfo, Manifest, Reference, ShardWriter
 from lit_precompute.schemas.dataset_files import dataset_folder
 from lit_precompute.schemas.storage import absolute
 
@@ -76,6 +76,8 @@ class _Derivation:
         self._base = dataset_folder(absolute(options.base, what="dataset", writing=False))
         self._manifest = Manifest.read(self._base)
         self._output = Output(absolute(options.output))
+        if self._output.folder.path.startswith(f"{self._base.path}/"):
+            raise DatasetError(f"{self._output.folder.path}: is within the dataset; choose another --output")
         self._kept = KeptTexts(self._base, self._manifest) if options.keep_texts else None
         self._additions = open_additions(options, self._kept)
 
@@ -111,7 +113,7 @@ class _Derivation:
         found: dict[str, tuple[DatasetVectors, Reference]] = {}
         candidates = [each for each in self._additions if isinstance(each, DatasetVectors)]
         if candidates:
-            with EmbeddingDataset.open(self._base.path, tables=[smallest_table(self._manifest)]) as dataset:
+            with EmbeddingDataset.open(self._base.path, tables=[self._manifest.smallest_table]) as dataset:
                 for vectors in candidates:
                     self._report(f"comparing keys with {vectors.path}", 0, None)
                     if (reference := vectors.reference(dataset)) is not None:

@@ -83,6 +83,11 @@ class Manifest:
         """Rows of `failures`."""
         return self.ledger.rows_failed
 
+    @property
+    def smallest_table(self) -> str:
+        """The aligned table of the fewest bytes: the one from which keys are read, which every table has."""
+        return min((table.name for table in self.tables if table.aligned), key=self.shards.table_bytes)
+
     def table(self, name: str) -> TableSchema:
         """Returns a table's schema.
 

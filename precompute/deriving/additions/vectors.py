@@ -107,7 +107,7 @@ class DatasetVectors:
             return None
         if not np.array_equal(mine.num_rows, its.num_rows):
             return None
-        with EmbeddingDataset.open(self._folder.path, tables=[smallest_table(self.manifest)]) as dataset:
+        with EmbeddingDataset.open(self._folder.path, tables=[self.manifest.smallest_table]) as dataset:
             for one, two in zip(dataset.blocks(columns=["key"]), base.blocks(columns=["key"]), strict=True):
                 if not one["key"].equals(two["key"]):
                     return None
@@ -120,11 +120,6 @@ class DatasetVectors:
         """Returns the file of a shard that a reference leads to."""
         file = self.manifest.shards.file(self.origin.name, shard)
         return None if file is None else file.info
-
-
-def smallest_table(manifest: Manifest) -> str:
-    """Returns the table from which all keys are read with the least to read."""
-    return min((table.name for table in manifest.tables if table.aligned), key=manifest.shards.table_bytes)
 
 
 def _find_table(kind: str, name: str, path: str, manifest: Manifest) -> TableSchema:

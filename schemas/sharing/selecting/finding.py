@@ -89,7 +89,7 @@ def find_rows(
     num_left = dict.fromkeys(named, 0) | ({scored.name: 0} if scored else {})
     bits = BitWriter()
     with tempfile.TemporaryFile(prefix="lit-scores-") as scores:
-        with _smallest_table(dataset) as keys:
+        with EmbeddingDataset.open(dataset.path, tables=[dataset.manifest.smallest_table]) as keys:
             for block in range(dataset.num_blocks):
                 mask = _match(dataset, keys, block, criteria, num_left)
                 if scored is not None and mask.any():
@@ -113,12 +113,6 @@ def find_rows(
         made_by["random"] = dataclasses.asdict(sample)
     made_by = {"dataset": dataset.path, "criteria": made_by}
     return Found(selection=dataclasses.replace(found, made_by=made_by), num_left=num_left, notes=notes)
-
-
-def _smallest_table(dataset: EmbeddingDataset) -> EmbeddingDataset:
-    """Returns the dataset with the table alone from which keys are read fastest."""
-    sizes = dataset.manifest.shards.table_bytes
-    return EmbeddingDataset.open(dataset.path, tables=[min(dataset.tables, key=lambda table: (sizes(table), table))])
 
 
 def _match(
