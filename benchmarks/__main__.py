@@ -17,6 +17,7 @@ BENCHMARKS = (
     "loader",
     "reading",
     "selecting",
+    "exchange",
     "tune_start",
 )
 
