@@ -6,6 +6,7 @@ order; both are exact, and functions of the dataset, the criteria and the seed. 
 until the best are known: 8 bytes a row.
 """
 
+import contextlib
 import dataclasses
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -89,7 +90,7 @@ def find_rows(
     num_left = dict.fromkeys(named, 0) | ({scored.name: 0} if scored else {})
     bits = BitWriter()
     with tempfile.TemporaryFile(prefix="lit-scores-") as scores:
-        with _smallest_table(dataset) as keys:
+        with _for_keys(dataset, criteria) as keys:
             for block in range(dataset.num_blocks):
                 mask = _match(dataset, keys, block, criteria, num_left)
                 if scored is not None and mask.any():
@@ -115,8 +116,12 @@ def find_rows(
     return Found(selection=dataclasses.replace(found, made_by=made_by), num_left=num_left, notes=notes)
 
 
-def _smallest_table(dataset: EmbeddingDataset) -> EmbeddingDataset:
-    """Returns the dataset with the table alone from which keys are read fastest."""
+def _for_keys(
+    dataset: EmbeddingDataset, criteria: Sequence[Criterion]
+) -> contextlib.AbstractContextManager[EmbeddingDataset]:
+    """Returns the dataset with the table alone from which keys are read fastest; the dataset if none need be."""
+    if not any(each.sees_all for each in criteria):
+        return contextlib.nullcontext(dataset)
     sizes = dataset.manifest.shards.table_bytes
     return EmbeddingDataset.open(dataset.path, tables=[min(dataset.tables, key=lambda table: (sizes(table), table))])
 
