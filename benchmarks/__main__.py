@@ -14,6 +14,7 @@ BENCHMARKS = (
     "memory",
     "first_batch",
     "loader",
+    "reading",
     "selecting",
     "tune_start",
 )

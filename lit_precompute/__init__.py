@@ -8,10 +8,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lit_precompute.deriving import derive as derive
+    from lit_precompute.deriving import flatten as flatten
     from lit_precompute.embedding import embed as embed
     from lit_precompute.pipelines.embed.options import EmbedOptions as EmbedOptions
     from lit_precompute.pipelines.embed_images import EmbedImages as EmbedImages
     from lit_precompute.pipelines.embed_images import JaxTowerHandler as JaxTowerHandler
+    from lit_precompute.precompute.deriving.options import DeriveOptions as DeriveOptions
     from lit_precompute.precompute.options import DecodingOptions as DecodingOptions
     from lit_precompute.precompute.sources.spec import SourceColumns as SourceColumns
     from lit_precompute.precompute.sources.spec import SourceSpec as SourceSpec
@@ -75,6 +78,9 @@ _HOMES = {
     "ColumnSchema": "schemas:ColumnSchema",
     "captions_table": "schemas:captions_table",
     "labels_table": "schemas:labels_table",
+    "derive": "deriving:derive",
+    "DeriveOptions": "precompute.deriving.options:DeriveOptions",
+    "flatten": "deriving:flatten",
     # Selections
     "select": "selecting:select",
     "Criteria": "schemas.sharing.selecting.options:Criteria",
@@ -136,6 +142,7 @@ __all__ = [
     "DatasetError",
     "DatasetWriter",
     "DecodingOptions",
+    "DeriveOptions",
     "EmbedImages",
     "EmbedOptions",
     "EmbeddingDataset",
@@ -167,7 +174,9 @@ __all__ = [
     "ViTTextOptions",
     "WordOptions",
     "captions_table",
+    "derive",
     "embed",
+    "flatten",
     "flax_entry",
     "image_tower_names",
     "labels_table",

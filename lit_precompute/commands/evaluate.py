@@ -92,6 +92,7 @@ class ZeroShot(_Command):
         title = f"zero-shot over {num_classes}, {counted(len(templates), 'prompt')} each, {self.dataset}"
         shares = {"top-1": result.top1, "top-5": result.top5}
         console.print(_table(title, counted(result.top1.count, "image"), {"accuracy": shares}))
+        _say_caution(console, dataset)
         console.print(f"the most frequent class alone: {percent(result.majority)}")
         _say_differences(console, result.preprocessing_differences)
         if result.num_unlabelled:
@@ -138,6 +139,7 @@ class Retrieval(_Command):
         shares = {way: {f"R@{k}": share for k, share in by_k.items()} for way, by_k in ways.items()}
         counts = f"{counted(result.num_images, 'image')}, {counted(result.num_texts, 'text')}"
         console.print(_table(f"retrieval, {self.dataset}", counts, shares))
+        _say_caution(console, dataset)
         if result.num_blank_texts:
             console.print(f"{counted(result.num_blank_texts, 'blank text')} left out")
         _say_differences(console, result.preprocessing_differences)
@@ -230,6 +232,12 @@ def _class_progress(display: ProgressDisplay, num_templates: int) -> Callable[[i
         display.show(words + left, done, total)
 
     return report
+
+
+def _say_caution(console: rich.console.Console, dataset: EmbeddingDataset) -> None:
+    """Says what is not known of a dataset's tower."""
+    if caution := dataset.manifest.tower.caution:
+        console.print(caution)
 
 
 def _say_differences(console: rich.console.Console, differences: dict[str, dict[str, Any]]) -> None:

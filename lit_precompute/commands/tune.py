@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 _MANY_TIMES = 3  # so many rows read for each that is used are worth a word
 
 
+# Below this share of the time, that steps wait for data is not worth a word.
+_SHOWN_SHARE = 0.01
+
+
 @quiet_when_pipe_closes()
 def main() -> None:
     """Entry point of `lit-tune`; exits with 0, 1 (training failed), 2 (wrong input) or 130 (interrupted)."""
@@ -53,11 +57,13 @@ def main() -> None:
 
 
 def describe(progress: "Progress") -> str:
-    """Returns one line with step, loss, scale, rate and time left."""
+    """Returns one line with step, loss, scale, rate, how much of the time steps waited for data, and time left."""
     metrics = progress.metrics
     rate = metrics["pairs_per_second"]
     words = f"step {progress.step:,}/{progress.num_steps:,}  loss {metrics['loss']:.4f}  scale {metrics['scale']:.1f}"
     words += f"  {rate:,.0f} pairs/s"
+    if (share := metrics["waiting_share"]) >= _SHOWN_SHARE:
+        words += f"  {share:.0%} waiting for data"
     left_s = (progress.num_steps - progress.step) * progress.batch_size / rate
     return f"{words}  {duration(left_s)} left" if progress.step < progress.num_steps else words
 
@@ -92,6 +98,8 @@ def _tune(dataset: EmbeddingDataset, arguments: Arguments) -> None:
         )
     if num_blank:
         console.print(f"{counted(num_blank, 'blank text')} left out")
+    if caution := dataset.manifest.tower.caution:
+        console.print(caution)
     if trainer.first_step:
         console.print(f"resuming after step {trainer.first_step:,}")
     try:

@@ -26,6 +26,8 @@ def help_of(monkeypatch, capsys, *command):
         ("eval show", "lit-eval show --model"),
         ("data info", "lit-data info cc12m-vit_l16\n"),
         ("data verify", "lit-data verify cc12m-vit_l16\n"),
+        ("data import", "lit-data import clip-retrieval laion400m --tower"),
+        ("data export", "lit-data export clip-retrieval cc12m-vit_l16 --output"),
         ("", "lit-embed, lit-tune, lit-eval or lit-data"),
     ],
 )

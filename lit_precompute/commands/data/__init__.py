@@ -8,8 +8,15 @@ import tyro
 from lit_precompute.commands.arguments import expand_homes, refuse_repeated
 from lit_precompute.commands.console import DEBUG_HELP, errors_as_messages, make_console, take_debug_flag
 from lit_precompute.commands.data.compare import Compare
+from lit_precompute.commands.data.copy import Copy
+from lit_precompute.commands.data.derive import Derive
+from lit_precompute.commands.data.export import Export
+from lit_precompute.commands.data.flatten import Flatten
+from lit_precompute.commands.data.import_ import Import
 from lit_precompute.commands.data.info import Info
+from lit_precompute.commands.data.list import List
 from lit_precompute.commands.data.publish import Publish
+from lit_precompute.commands.data.repair import Repair
 from lit_precompute.commands.data.select import Select
 from lit_precompute.commands.data.verify import Verify
 from lit_precompute.commands.pipes import quiet_when_pipe_closes
@@ -23,11 +30,23 @@ def main() -> None:
     commands = (
         Annotated[Info, tyro.conf.subcommand("info")]
         | Annotated[Verify, tyro.conf.subcommand("verify")]
+        | Annotated[Derive, tyro.conf.subcommand("derive")]
+        | Annotated[Flatten, tyro.conf.subcommand("flatten")]
         | Annotated[Select, tyro.conf.subcommand("select")]
         | Annotated[Compare, tyro.conf.subcommand("compare")]
+        | Annotated[Copy, tyro.conf.subcommand("copy")]
         | Annotated[Publish, tyro.conf.subcommand("publish")]
+        | Annotated[Import, tyro.conf.subcommand("import")]
+        | Annotated[Export, tyro.conf.subcommand("export")]
+        | Annotated[List, tyro.conf.subcommand("list")]
+        | Annotated[Repair, tyro.conf.subcommand("repair")]
     )
     with errors_as_messages():
         refuse_repeated(sys.argv)
-        command = tyro.cli(commands, prog="lit-data", description=f"{__doc__}\n\n{DEBUG_HELP}")
+        command = tyro.cli(
+            commands,
+            prog="lit-data",
+            description=f"{__doc__}\n\n{DEBUG_HELP}",
+            config=(tyro.conf.OmitSubcommandPrefixes,),
+        )
         sys.exit(command.run(make_console()))

@@ -123,6 +123,7 @@ def make_card(
         rows += describe_tower(tower)
         rows += describe_receipt(receipts[name], manifest, name) if name in receipts else [_NO_RECEIPT]
     rows += [(f"table {table.name}", describe_table(table, manifest)) for table in manifest.tables]
+    rows += describe_references(manifest)
     rows += [(f"attachment {name}", f"{file.bytes:,} bytes") for name, file in manifest.attachments.items()]
     rows += describe_environments(manifest)
     rows += [(f"failed: {reason}", counted(count, "row")) for reason, count in list(reasons.items())[:_MAX_REASONS]]
@@ -132,6 +133,13 @@ def make_card(
 
 def describe_tower(tower: TowerCard) -> list[tuple[str, str]]:
     """Returns a tower as lines of a card."""
+    if tower.is_declared:
+        return [
+            ("tower", f"{tower.name}: {tower.output_width} numbers; declared, not verified"),
+            ("fingerprint", tower.fingerprint),
+            ("model identity", "unknown: nobody has compared the tower with the embeddings"),
+            ("weights", tower.architecture["declared"]["weights"] or "unknown"),
+        ]
     return [
         ("tower", f"{tower.name}: {tower.output_width} numbers ({tower.pooling}), {tower.num_parameters:,} parameters"),
         ("fingerprint", tower.fingerprint),
@@ -148,6 +156,15 @@ def describe_table(table: TableSchema, manifest: Manifest) -> str:
     )
     where = "" if table.reference is None else f"; in {manifest.references[table.reference].path}"
     return f"{manifest.shards.table_bytes(table.name) / 1e6:,.1f} MB: {columns}{where}"
+
+
+def describe_references(manifest: Manifest) -> list[tuple[str, str]]:
+    """Returns the datasets that some tables are in, as lines of a card."""
+    lines: list[tuple[str, str]] = []
+    for number, reference in enumerate(manifest.references):
+        tables = [table.name for table in manifest.tables if table.reference == number]
+        lines.append(("refers to", f"{reference.path} for {', '.join(tables)}; its digest: {reference.digest}"))
+    return lines
 
 
 def describe_environments(manifest: Manifest) -> list[tuple[str, str]]:
