@@ -93,8 +93,8 @@ def _tune(dataset: EmbeddingDataset, arguments: Arguments) -> None:
     )
     if trainer.batches.num_rows_read >= _MANY_TIMES * trainer.batches.num_rows:
         console.print(
-            f"each epoch reads {trainer.batches.num_rows_read:,} rows, whole blocks, for the "
-            f"{trainer.batches.num_rows:,} that are used; with a --memory-budget-bytes that holds these, blocks are read once"
+            f"each epoch reads {trainer.batches.num_rows_read:,} rows, whole blocks, to use "
+            f"{trainer.batches.num_rows:,}; a --memory-budget-bytes that holds these reads each block once"
         )
     if num_blank:
         console.print(f"{counted(num_blank, 'blank text')} left out")
