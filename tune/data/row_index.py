@@ -15,11 +15,11 @@ from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.vectors import numpy_type
 from lit_precompute.towers.tokenizers import Tokenizer
 from lit_precompute.tune.data import random_draws
+from lit_precompute.tune.data.chosen_rows import blocks_of_rows
 from lit_precompute.tune.data.texts import (
     RowTexts,
     TextOptions,
     TokenTable,
-    blocks_with,
     encode_chosen,
     nothing_to_tune_on,
     read_texts,
@@ -67,7 +67,7 @@ def index_rows(dataset: EmbeddingDataset, options: TextOptions, rows: Int[np.nda
         rows = np.asarray(rows, np.int64)
         if len(rows) and (rows[0] < 0 or rows[-1] >= dataset.num_rows or (np.diff(rows) <= 0).any()):
             raise ValueError(f"rows must be ascending, each once and in [0, {dataset.num_rows}), got {rows}")
-    kept, read_blocks, num_texts, num_blank_texts, num_selected = [], blocks_with(dataset, rows), 0, 0, 0
+    kept, read_blocks, num_texts, num_blank_texts, num_selected = [], blocks_of_rows(dataset, rows), 0, 0, 0
     dataset.fetch_ahead(read_blocks.tolist(), ["texts"])
     for block in range(dataset.num_blocks):
         start, stop = dataset.block_span(block)
