@@ -1,37 +1,16 @@
-"""Random numbers as pure functions of a seed, an epoch and a position; there is no state.
+"""Random orders, choices and turns, as pure functions of a seed, an epoch and a position; there is no state.
 
-Promises: the same arguments give the same numbers on every machine and with every version of NumPy, whose own
-generators may change their streams. Keys come from its SeedSequence, which is guaranteed not to change.
-
-Not for cryptography. Positions are 64-bit numbers, mixed by SplitMix64's finaliser (Steele, Lea and Flood, OOPSLA
-2014). It is a bijection: no two positions have the same draw under one key.
+They are made of the draws in `schemas.random_draws`, and as reproducible.
 """
 
 import math
 
 import numpy as np
-from jaxtyping import Int, Int64, UInt64
+from jaxtyping import Int, Int64
 
-# One number per use, so that blocks and texts, say, are drawn independently.
-ROWS, BLOCKS, WINDOW, TEXTS, LEFT_OUT = range(5)
+from lit_precompute.schemas.random_draws import BLOCKS, LEFT_OUT, ROWS, TEXTS, WINDOW, draw, make_key
 
-
-def make_key(seed: int, use: int, *numbers: int) -> int:
-    """Returns a 64-bit key for one use of the seed; `numbers` are an epoch and, for some uses, a window."""
-    return int(np.random.SeedSequence((seed, use, *numbers)).generate_state(1, np.uint64)[0])
-
-
-def draw(key: int, positions: Int[np.ndarray, " n"]) -> UInt64[np.ndarray, " n"]:
-    """Returns a random number for each position."""
-    bits = positions.astype(np.uint64)
-    bits *= np.uint64(0x9E3779B97F4A7C15)
-    bits += np.uint64(key)
-    bits ^= bits >> np.uint64(30)
-    bits *= np.uint64(0xBF58476D1CE4E5B9)
-    bits ^= bits >> np.uint64(27)
-    bits *= np.uint64(0x94D049BB133111EB)
-    bits ^= bits >> np.uint64(31)
-    return bits
+__all__ = ["BLOCKS", "ROWS", "TEXTS", "WINDOW", "choose", "draw", "left_out", "make_key", "permutation"]
 
 
 def permutation(key: int, size: int) -> Int64[np.ndarray, " {size}"]:

@@ -1,15 +1,18 @@
 """lit-data: inspects, verifies and shares embedding datasets."""
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
 from lit_precompute.commands.arguments import expand_homes, refuse_repeated
 from lit_precompute.commands.console import DEBUG_HELP, errors_as_messages, make_console, take_debug_flag
+from lit_precompute.commands.data.deduplicate import Deduplicate
 from lit_precompute.commands.data.info import Info
 from lit_precompute.commands.data.verify import Verify
 from lit_precompute.commands.pipes import quiet_when_pipe_closes
+
+_OPTIONS: dict[str, Any] = {"prog": "lit-data", "description": f"{__doc__}\n\n{DEBUG_HELP}"}
 
 
 @quiet_when_pipe_closes()
@@ -17,8 +20,20 @@ def main() -> None:
     """Entry point of `lit-data`; exits with 0, 1 (faults found) or 2 (wrong input)."""
     take_debug_flag(sys.argv)
     expand_homes(sys.argv)
-    commands = Annotated[Info, tyro.conf.subcommand("info")] | Annotated[Verify, tyro.conf.subcommand("verify")]
+    commands = (
+        Annotated[Deduplicate, tyro.conf.subcommand("deduplicate")]
+        | Annotated[Info, tyro.conf.subcommand("info")]
+        | Annotated[Verify, tyro.conf.subcommand("verify")]
+    )
     with errors_as_messages():
+        if _takes_beam_flags(sys.argv):
+            command, flags = tyro.cli(commands, **_OPTIONS, return_unknown_args=True)
+            refuse_repeated(sys.argv, flags)
+            sys.exit(command.run(make_console(), flags))
         refuse_repeated(sys.argv)
-        command = tyro.cli(commands, prog="lit-data", description=f"{__doc__}\n\n{DEBUG_HELP}")
+        command = tyro.cli(commands, **_OPTIONS)
         sys.exit(command.run(make_console()))
+
+
+def _takes_beam_flags(arguments: list[str]) -> bool:
+    return arguments[1:2] in [["deduplicate"], ["shuffle"]]
