@@ -9,6 +9,8 @@ import os
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 
+import pyarrow as pa
+
 from lit_precompute.schemas.dataset_files import dataset_folder, shard_file_name
 from lit_precompute.schemas.manifest.environments import current_environment
 from lit_precompute.schemas.manifest.parts import Environment, FileInfo, Note, ShardInfo
@@ -68,14 +70,15 @@ class ShardWriter:
 
     def append(self, table: str, columns: Columns) -> None:
         """Adds rows to one table, column by column, any number at a time."""
-        if table not in self._writers:
-            raise DatasetError(f"shard {self._shard}: unknown table '{table}'; it has {sorted(self._writers)}")
-        self._writers[table].append(columns)
+        self._writer(table).append(columns)
         if is_embeddings(table):
             self.probes.add(columns[KEY], columns[EMBEDDING], table)
-        if table in self._keys:
-            for key in columns[KEY]:
-                self._keys[table].update(len(key).to_bytes(8, "little") + key.encode())
+        self._note_keys(table, columns[KEY])
+
+    def append_stored(self, table: str, rows: pa.RecordBatch) -> None:
+        """Adds rows to one table as they are stored, such as another dataset's; no probes are taken of them."""
+        self._writer(table).append_stored(rows)
+        self._note_keys(table, rows.column(KEY).to_pylist())
 
     def append_rows(self, keys: Sequence[str], columns: Mapping[str, Columns]) -> None:
         """Adds rows to every aligned table: their keys, and each table's other columns by table and name."""
@@ -123,6 +126,16 @@ class ShardWriter:
     ) -> None:
         """Removes the files that were not published."""
         self.abort()
+
+    def _writer(self, table: str) -> TableWriter:
+        if table not in self._writers:
+            raise DatasetError(f"shard {self._shard}: unknown table '{table}'; it has {sorted(self._writers)}")
+        return self._writers[table]
+
+    def _note_keys(self, table: str, keys: Sequence[str]) -> None:
+        if table in self._keys:
+            for key in keys:
+                self._keys[table].update(len(key).to_bytes(8, "little") + key.encode())
 
     def _close(self) -> None:
         """Closes the temporary files and checks that aligned tables have the same keys."""

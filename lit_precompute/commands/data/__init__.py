@@ -9,6 +9,7 @@ from lit_precompute.commands.arguments import expand_homes, refuse_repeated
 from lit_precompute.commands.console import DEBUG_HELP, errors_as_messages, make_console, take_debug_flag
 from lit_precompute.commands.data.deduplicate import Deduplicate
 from lit_precompute.commands.data.info import Info
+from lit_precompute.commands.data.shuffle import Shuffle
 from lit_precompute.commands.data.verify import Verify
 from lit_precompute.commands.pipes import quiet_when_pipe_closes
 
@@ -23,6 +24,7 @@ def main() -> None:
     commands = (
         Annotated[Deduplicate, tyro.conf.subcommand("deduplicate")]
         | Annotated[Info, tyro.conf.subcommand("info")]
+        | Annotated[Shuffle, tyro.conf.subcommand("shuffle")]
         | Annotated[Verify, tyro.conf.subcommand("verify")]
     )
     with errors_as_messages():

@@ -3,7 +3,6 @@
 import dataclasses
 import os
 import pathlib
-import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +10,10 @@ import rich.console
 import rich.table
 import tyro
 
-from lit_precompute.commands.console import card, duration, fail, make_console, print_json
-from lit_precompute.commands.embed.beam_flags import check_beam_flags
+from lit_precompute.commands.console import card, make_console, print_json
+from lit_precompute.commands.data.phases import run_phases, shows_progress
 from lit_precompute.commands.progress import ProgressDisplay
-from lit_precompute.commands.stopping import interruptible
 from lit_precompute.pipelines.deduplicate import DeduplicateOptions, deduplicate
-from lit_precompute.pipelines.phases.job import PhaseProgress, Report
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.sharing.selection import Selection
 from lit_precompute.schemas.storage import refuse_url, write_bytes_atomically
@@ -72,14 +69,20 @@ class Deduplicate:
         given = {field.name: getattr(self, field.name) for field in dataclasses.fields(DeduplicateOptions)[:5]}
         options = DeduplicateOptions(**given)
         messages = make_console(stderr=True)  # standard output has the result alone
-        with interruptible(_RESUME):
-            check_beam_flags(
-                beam_flags, "lit-data deduplicate", [f"--{each.name}" for each in dataclasses.fields(self)]
-            )
-            with ProgressDisplay(messages) as display:
-                selection = _run(options, beam_flags, shows_pairs(display), messages)
-            if self.page is not None:
-                self._write_page(options, selection, self.page)
+
+        def say(words: str) -> None:
+            messages.print(f"note: {one_line(words)}")
+
+        with ProgressDisplay(messages) as display:
+            report = shows_progress(display, {"compare": "pairs compared"})
+
+            def run() -> Selection:
+                selection = deduplicate(options, beam_flags=beam_flags, report=report, say=say)
+                if self.page is not None:
+                    self._write_page(options, selection, self.page)
+                return selection
+
+            selection = run_phases(self, "deduplicate", beam_flags, _RESUME, run)
         if self.json:
             print_json(describe(self.output, selection))
         else:
@@ -135,38 +138,6 @@ def print_result(console: rich.console.Console, output: str, selection: Selectio
     console.print(card(lines))
     console.print(_levels(made_by))
     console.print(output)
-
-
-def shows_pairs(display: ProgressDisplay) -> Report:
-    """Returns a function that shows how many pairs are compared, the rate and the time left."""
-    started_s = time.monotonic()
-
-    def report(progress: PhaseProgress) -> None:
-        rate = (progress.done - progress.done_before) / max(time.monotonic() - started_s, 1e-9)
-        words = f"{progress.done:,}/{counted(progress.size, 'pair')}"
-        if rate:
-            words += f"  {rate / 1e6:,.1f} M pairs/s  {duration((progress.size - progress.done) / rate)} left"
-        display.show(words, progress.done, progress.size)
-
-    return report
-
-
-def _run(
-    options: DeduplicateOptions, beam_flags: Sequence[str], report: Report, messages: rich.console.Console
-) -> Selection:
-    def say(words: str) -> None:
-        messages.print(f"note: {one_line(words)}")
-
-    try:
-        return deduplicate(options, beam_flags=beam_flags, report=report, say=say)
-    except KeyboardInterrupt:
-        if not beam_flags:
-            raise
-        # Threads of the runner would keep the process alive.
-        os.write(2, f"error: interrupted; {_RESUME}\n".encode())
-        os._exit(130)
-    except RuntimeError as error:
-        fail(error, status=1)
 
 
 def _levels(made_by: Mapping[str, Any]) -> rich.table.Table:
