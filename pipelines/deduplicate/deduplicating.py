@@ -43,7 +43,7 @@ def deduplicate(
             say(difference)
     job = DeduplicateJob.plan(options, manifests)
     if (found := job.found_before()) is not None:
-        job.work.remove_folder("")
+        job.sweep()
         return found
     job.claim()
     if beam_flags:
@@ -57,7 +57,7 @@ def deduplicate(
     selection = _result(job, manifests)
     selection.save(options.output)
     written = Selection.open(options.output)
-    job.work.remove_folder("")
+    job.sweep()
     return written
 
 

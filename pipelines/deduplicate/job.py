@@ -7,6 +7,7 @@ OUTPUT                       the selection, written last; then the folder is rem
 
 import contextlib
 import dataclasses
+import posixpath
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -91,6 +92,11 @@ class DeduplicateJob:
         claim.refuse_foreign_files()
         claim.create(asked)
         claim.refuse_another(claim.read(), asked)
+
+    def sweep(self) -> None:
+        """Removes what only an unfinished job needs."""
+        parent, name = posixpath.split(self.options.output)
+        open_folder(parent).remove_folder(name + _WORK)
 
     @contextlib.contextmanager
     def comparer(self) -> Iterator[Any]:

@@ -77,7 +77,7 @@ class Comparer:
     def compare(self, slab: int, tell: Callable[[int], None] = lambda num_pairs: None) -> SlabFindings:
         """Returns what is found for a slab; `tell` is called with numbers of pairs that are done."""
         start, stop = self._span(slab)
-        own = [self._read(self._dataset, first) for first in range(start, stop, self._tile_rows)]
+        own = [self._read(self._dataset, *span) for span in self._tile_spans(start, stop)]
         zeros = np.concatenate([~tile.vectors.any(axis=1) for tile in own])
         against = [self._compare_with(own, other, number, tell) for number, other in enumerate(self._others)]
         return SlabFindings(
@@ -87,11 +87,13 @@ class Comparer:
         )
 
     def tiles(self, other: int | None, before: int | None = None) -> Iterator[Tile]:
-        """Yields the tiles of an evaluation dataset, or with None of the dataset itself; those before a row."""
+        """Yields the tiles of an evaluation dataset, or with None of the dataset; those that begin before a row."""
         dataset = self._dataset if other is None else self._others[other]
         number = -1 if other is None else other
-        for first in range(0, dataset.num_rows if before is None else before, self._tile_rows):
-            tile = self._kept.get((number, first)) or self._read(dataset, first)
+        for first, stop in self._tile_spans(0, dataset.num_rows):
+            if before is not None and first >= before:
+                return
+            tile = self._kept.get((number, first)) or self._read(dataset, first, stop)
             num_bytes = tile.vectors.nbytes + tile.unit.nbytes
             if (number, first) not in self._kept and num_bytes <= self._free_bytes:
                 self._kept[number, first] = tile
@@ -106,9 +108,15 @@ class Comparer:
         start = slab * self._slab_rows
         return start, min(start + self._slab_rows, self._dataset.num_rows)
 
-    def _read(self, dataset: EmbeddingDataset, first: int) -> Tile:
-        rows = dataset.rows(first, min(first + self._tile_rows, dataset.num_rows), [EMBEDDING])
-        return Tile.of(first, rows.vectors(), self._tile_rows)
+    def _tile_spans(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
+        """Yields the rows of tiles within [start, stop), of which none crosses the end of a slab."""
+        for slab in range(start, stop, self._slab_rows):
+            end = min(slab + self._slab_rows, stop)
+            for first in range(slab, end, self._tile_rows):
+                yield first, min(first + self._tile_rows, end)
+
+    def _read(self, dataset: EmbeddingDataset, first: int, stop: int) -> Tile:
+        return Tile.of(first, dataset.rows(first, stop, [EMBEDDING]).vectors(), self._tile_rows)
 
     def _compare_with(
         self, own: Sequence[Tile], other: EmbeddingDataset, number: int, tell: Callable[[int], None]
