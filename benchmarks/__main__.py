@@ -15,6 +15,8 @@ BENCHMARKS = (
     "first_batch",
     "loader",
     "tune_start",
+    "duplicates",
+    "shuffling",
 )
 
 
