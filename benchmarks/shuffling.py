@@ -3,8 +3,8 @@
     python -m benchmarks.shuffling
 
 200,000 rows of 768 in float16 with a caption each. The floor is a plain copy of the files, without any check, each
-written to the disk (fsync) as ours are. Ours reads, checks and writes every row twice, and hashes it once. Three rounds,
-interleaved; the goal is by CPU time, since copying waits for the disk and ours for the CPU.
+written to the disk (fsync) as ours are. Ours reads, checks and writes every row twice, and hashes it once. Three
+rounds, interleaved. There is no goal: how much of a disk's rate remains depends on how fast the disk is.
 """
 
 import os
@@ -23,7 +23,6 @@ from lit_precompute.pipelines.shuffle import ShuffleOptions, shuffle
 from lit_precompute.schemas import DatasetWriter, SourceInfo, captions_table
 
 ROWS, ROUNDS = 200_000, 3
-GOAL = 0.1
 _BATCH = 10_000
 
 
@@ -50,8 +49,8 @@ def copy(source: pathlib.Path, target: pathlib.Path) -> None:
                 os.fsync(file.fileno())
 
 
-def main() -> int:
-    """Prints the rates; returns 1 if the goal is missed."""
+def main() -> None:
+    """Prints the rates."""
     rates: dict[str, list[float]] = {"copy": [], "ours": []}
     by_cpu: dict[str, list[float]] = {"copy": [], "ours": []}
     with tempfile.TemporaryDirectory() as name:
@@ -71,14 +70,12 @@ def main() -> int:
                 shutil.rmtree(folder / kind)
         grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     (floor, ours), (cpu_floor, cpu_ours) = ([statistics.median(each) for each in of.values()] for of in (rates, by_cpu))
-    share = cpu_ours / cpu_floor
     sys.stdout.write(
         f"plain copy: {floor:,.0f} rows/s, {cpu_floor:,.0f} per CPU second\n"
-        f"shuffle: {ours:,.0f} rows/s, {ours / floor:.2f} of it; {cpu_ours:,.0f} per CPU second, {share:.2f} of it "
-        f"(goal >= {GOAL}); {grown:,.0f} MiB above the peak of writing the dataset\n"
+        f"shuffle: {ours:,.0f} rows/s, {ours / floor:.2f} of it; {cpu_ours:,.0f} per CPU second, "
+        f"{cpu_ours / cpu_floor:.2f} of it; {grown:,.0f} MiB above the peak of writing the dataset\n"
     )
-    return int(share < GOAL)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

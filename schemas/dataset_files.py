@@ -9,6 +9,7 @@ from typing import Protocol
 
 from lit_precompute.schemas.storage import (
     HOW_TO_MEND,
+    JOB_REPORT_NAME,
     DatasetError,
     Folder,
     absolute,
@@ -19,6 +20,8 @@ from lit_precompute.schemas.storage import (
 # A file of one block is the block itself; a container would pad it to 131,072 bytes.
 BLOCK_SUFFIX, BLOCKS_SUFFIX = ".arrow", ".arrayrecord"
 ATTACHMENTS = "attachments"
+# On the hub: the dataset's card, and the folder of its tables as Parquet.
+CARD_NAME, TWIN = "README.md", "parquet"
 # The hash of a file that a shard does not have, because the table has no rows in it.
 NO_FILE_SHA256 = hashlib.sha256(b"").hexdigest()
 
@@ -41,6 +44,14 @@ def list_name(what: str, sha256: str) -> str:
 def is_list_name(name: str) -> bool:
     """Returns whether a file beside a manifest is named like a list."""
     return re.fullmatch(r"(shards|source)-[0-9a-f]{16}\.arrow", name) is not None
+
+
+def is_beside(name: str) -> bool:
+    """Returns whether a file in a dataset's folder is none of the dataset's, and yet belongs there.
+
+    That is a job's report, and what a repository on the hub has for its pages (schemas/sharing/hub/).
+    """
+    return name in (JOB_REPORT_NAME, CARD_NAME, ".gitattributes") or name.startswith(f"{TWIN}/")
 
 
 def attachment_name(name: str) -> str:

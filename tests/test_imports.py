@@ -33,6 +33,7 @@ OTHERS = {
 ALSO = {
     "precompute/sources/decompression.py": {"pyarrow"},
     "schemas/storage/": {"fsspec", "aiohttp", "gcsfs"},
+    "schemas/sharing/hub/": {"huggingface_hub"},
     "precompute/sources/records/": {"array_record", "google", "google_crc32c"},
     "pipelines/engines/": {"packaging", "grpc", "dask", "distributed"},
     "precompute/sources/columnar/": {"pyarrow"},

@@ -9,7 +9,7 @@ from typing import Any
 
 from lit_precompute.pipelines.deduplicate.job import COMPARE, DeduplicateJob
 from lit_precompute.pipelines.deduplicate.options import DeduplicateOptions
-from lit_precompute.pipelines.phases.job import Phase, Report, run_here
+from lit_precompute.pipelines.phases.job import Phase, Report, run
 from lit_precompute.schemas import EmbeddingDataset, Manifest
 from lit_precompute.schemas.sharing.selection import Selection
 from lit_precompute.schemas.storage import DatasetError
@@ -45,15 +45,8 @@ def deduplicate(
     if (found := job.found_before()) is not None:
         job.sweep()
         return found
-    job.claim()
-    if beam_flags:
-        from lit_precompute.pipelines.phases.graph import run_on_engine
-
-        places: dict[str, str | None] = {"DATASET": options.dataset, "--output": options.output}
-        places |= {f"--against {path}": path for path in options.against}
-        run_on_engine(job, beam_flags, places, report)
-    else:
-        run_here(job, report)
+    places: dict[str, str | None] = {"DATASET": options.dataset, "--output": options.output}
+    run(job, beam_flags, {**places, **{f"--against {path}": path for path in options.against}}, report)
     selection = _result(job, manifests)
     selection.save(options.output)
     written = Selection.open(options.output)

@@ -3,7 +3,7 @@
     pieces of the first phase -> Reshuffle -> DoPiece -> count
     pieces of the next phase  -> Reshuffle -> DoPiece (which waits for the count before it) -> count
 
-Promises: only numbers of pieces pass through shuffles; the result is that of `run_here`.
+Promises: only numbers of pieces pass through shuffles; the result is that of a job in this process.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,13 +15,17 @@ from apache_beam.pvalue import AsSingleton
 from lit_precompute.pipelines.embed.errors import in_words, located, without_stacks
 from lit_precompute.pipelines.engines import runners, submission
 from lit_precompute.pipelines.engines.notebooks import as_in_a_script
-from lit_precompute.pipelines.phases.job import Phase, PhasedJob, PhaseProgress, Report, Worker, finished_pieces
+from lit_precompute.pipelines.phases.job import (
+    Phase,
+    PhasedJob,
+    PhasedJobError,
+    PhaseProgress,
+    Report,
+    Worker,
+    finished_pieces,
+)
 
 _LOOK_S = 2.0
-
-
-class PhasedJobError(RuntimeError):
-    """A worker failed; finished pieces are kept."""
 
 
 class DoPiece(beam.DoFn):
@@ -47,21 +51,22 @@ class DoPiece(beam.DoFn):
             self._worker.close()
 
 
-def run_on_engine(job: PhasedJob, beam_flags: Sequence[str], places: Mapping[str, str | None], report: Report) -> None:
-    """Does all that is left of a job on the engine that the flags name.
-
-    Args:
-      job: the job.
-      beam_flags: Beam's pipeline options.
-      places: paths and URLs that workers read and write, by the option that names them.
-      report: called about twice a second.
+def check_flags(beam_flags: Sequence[str], places: Mapping[str, str | None]) -> list[str]:
+    """Returns Beam's pipeline options with what the engine's workers need; nothing is submitted.
 
     Raises:
-      ValueError: the flags do not fit, or workers cannot see a place.
-      PhasedJobError: a worker failed.
+      ValueError: they do not fit, or workers cannot see a place.
     """
     runners.check_runner(beam_flags)
-    flags = submission.checked_flags(beam_flags, tower="", places=places)
+    return submission.checked_flags(beam_flags, tower="", places=places)
+
+
+def run_on_engine(job: PhasedJob, flags: Sequence[str], report: Report) -> None:
+    """Does all that is left of a job on the engine that flags name, which `check_flags` has returned.
+
+    Raises:
+      PhasedJobError: a worker failed.
+    """
     pipeline = runners.new_pipeline(flags)
     before = {phase.name: finished_pieces(job.work, phase) for phase in job.phases}
     with as_in_a_script():

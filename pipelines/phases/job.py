@@ -5,7 +5,7 @@ listing tells what is done, any worker may do any piece, twice or after a kill, 
 """
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from lit_precompute.schemas.storage import Folder
@@ -47,9 +47,21 @@ class PhasedJob(Protocol):
         """The phases, in order."""
         ...
 
+    def claim(self) -> None:
+        """Makes the work folder belong to this job.
+
+        Raises:
+          ClaimError: it belongs to another job.
+        """
+        ...
+
     def worker(self) -> Worker:
         """Returns what does pieces in this process."""
         ...
+
+
+class PhasedJobError(RuntimeError):
+    """A worker of an engine failed; what is finished is kept."""
 
 
 class PhaseProgress(NamedTuple):
@@ -70,7 +82,32 @@ def finished_pieces(work: Folder, phase: Phase) -> set[int]:
     return found & set(range(len(phase.sizes)))
 
 
-def run_here(job: PhasedJob, report: Report) -> None:
+def run(job: PhasedJob, beam_flags: Sequence[str], places: Mapping[str, str | None], report: Report) -> None:
+    """Does all that is left of a job, on the engine that flags name; without any in this process.
+
+    Args:
+      job: the job; its work folder is claimed once all that can be checked is.
+      beam_flags: Beam's pipeline options.
+      places: paths and URLs that workers read and write, by the option that names them.
+      report: called as the work goes on.
+
+    Raises:
+      ClaimError: the work folder belongs to another job.
+      ValueError: the flags do not fit, or workers cannot see a place.
+      PhasedJobError: a worker of an engine failed; what is finished is kept.
+    """
+    if not beam_flags:
+        job.claim()
+        _run_here(job, report)
+        return
+    from lit_precompute.pipelines.phases.graph import check_flags, run_on_engine  # imports Beam
+
+    flags = check_flags(beam_flags, places)
+    job.claim()
+    run_on_engine(job, flags, report)
+
+
+def _run_here(job: PhasedJob, report: Report) -> None:
     """Does all that is left of a job, piece by piece."""
     with contextlib.closing(job.worker()) as worker:
         for phase in job.phases:

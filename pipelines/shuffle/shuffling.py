@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from lit_precompute.pipelines.phases.job import Report, run_here
+from lit_precompute.pipelines.phases.job import Report, run
 from lit_precompute.pipelines.shuffle.job import ShuffleJob, make_plan
 from lit_precompute.pipelines.shuffle.options import ShuffleOptions
 from lit_precompute.schemas import Manifest
@@ -32,11 +32,5 @@ def shuffle(
         check_files(job.folder, manifest.shards, manifest.tables)
         job.sweep()
         return manifest
-    job.claim()
-    if beam_flags:
-        from lit_precompute.pipelines.phases.graph import run_on_engine
-
-        run_on_engine(job, beam_flags, {"DATASET": options.dataset, "--output": options.output}, report)
-    else:
-        run_here(job, report)
+    run(job, beam_flags, {"DATASET": options.dataset, "--output": options.output}, report)
     return job.publish(plan)

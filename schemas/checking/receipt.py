@@ -54,14 +54,14 @@ def make_receipt(dataset: EmbeddingDataset) -> Receipt | None:
 
 def compare(exact: np.ndarray[Any, Any], stored: np.ndarray[Any, Any]) -> Receipt:
     """Returns the receipt of embeddings [n, D] and the same rows as stored, both as float32; n >= 1."""
-    cosines = _cosines(exact, stored)
+    similarities = cosines(exact, stored)
     count = min(NUM_NEIGHBOURS, len(exact) - 1)
     before, after = nearest(exact, count), nearest(stored, count)
     shared = [len({*one} & {*other}) for one, other in zip(before.tolist(), after.tolist(), strict=True)]
     return Receipt(
         num_probes=len(exact),
-        mean_cosine=float(cosines.mean()),
-        least_cosine=float(cosines.min()),
+        mean_cosine=float(similarities.mean()),
+        least_cosine=float(similarities.min()),
         num_neighbours=count,
         num_nearest_changed=int((before[:, :1] != after[:, :1]).sum()),
         mean_overlap=float(np.mean(shared)) / count if count else 1.0,
@@ -77,9 +77,10 @@ def nearest(vectors: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, Any]:
     return np.argsort(-similarities, axis=1, kind="stable")[:, :count]
 
 
-def _cosines(exact: np.ndarray[Any, Any], stored: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    both_zero = ~exact.any(axis=1) & ~stored.any(axis=1)
-    return np.where(both_zero, 1.0, (_unit(exact) * _unit(stored)).sum(axis=1))
+def cosines(some: np.ndarray[Any, Any], others: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Returns float64 [n]: the cosine of each row of one [n, D] to the same row of the other; 1 for two of zeros."""
+    both_zero = ~some.any(axis=1) & ~others.any(axis=1)
+    return np.where(both_zero, 1.0, (_unit(some) * _unit(others)).sum(axis=1))
 
 
 def _unit(vectors: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -14,12 +14,19 @@ import numpy as np
 import pyarrow as pa
 
 from lit_precompute.schemas.checking.block_faults import block_faults
-from lit_precompute.schemas.dataset_files import attachment_name, check_file, dataset_folder, list_name, read_checked
+from lit_precompute.schemas.dataset_files import (
+    attachment_name,
+    check_file,
+    dataset_folder,
+    is_beside,
+    list_name,
+    read_checked,
+)
 from lit_precompute.schemas.manifest import Manifest
 from lit_precompute.schemas.manifest.parts import ShardFile
 from lit_precompute.schemas.reading.table_files import TableFiles, TableLocator
 from lit_precompute.schemas.reading.table_reader import TableReader
-from lit_precompute.schemas.storage import JOB_REPORT_NAME, MANIFEST_NAME, DatasetError, Folder
+from lit_precompute.schemas.storage import MANIFEST_NAME, DatasetError, Folder
 from lit_precompute.schemas.tables import EMBEDDINGS, KEY, TableSchema
 from lit_precompute.schemas.wording import counted
 
@@ -74,13 +81,12 @@ class _Verification:
         manifest = self._manifest
         expected = {
             MANIFEST_NAME,
-            JOB_REPORT_NAME,
             *(list_name(what, info.sha256) for what, info in manifest.lists.items()),
         }
         expected |= {attachment_name(name) for name in manifest.attachments}
         own = {table.name for table in manifest.tables if table.reference is None}
         for name in sorted(self._folder.find()):
-            if name not in expected and not self._is_shard(name, own):
+            if name not in expected and not is_beside(name) and not self._is_shard(name, own):
                 yield f"{self._folder.join(name)}: not a file of this dataset; remove it"
 
     def _is_shard(self, name: str, own: set[str]) -> bool:

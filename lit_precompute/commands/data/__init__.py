@@ -7,8 +7,10 @@ import tyro
 
 from lit_precompute.commands.arguments import expand_homes, refuse_repeated
 from lit_precompute.commands.console import DEBUG_HELP, errors_as_messages, make_console, take_debug_flag
+from lit_precompute.commands.data.compare import Compare
 from lit_precompute.commands.data.deduplicate import Deduplicate
 from lit_precompute.commands.data.info import Info
+from lit_precompute.commands.data.publish import Publish
 from lit_precompute.commands.data.shuffle import Shuffle
 from lit_precompute.commands.data.verify import Verify
 from lit_precompute.commands.pipes import quiet_when_pipe_closes
@@ -22,8 +24,10 @@ def main() -> None:
     take_debug_flag(sys.argv)
     expand_homes(sys.argv)
     commands = (
-        Annotated[Deduplicate, tyro.conf.subcommand("deduplicate")]
+        Annotated[Compare, tyro.conf.subcommand("compare")]
+        | Annotated[Deduplicate, tyro.conf.subcommand("deduplicate")]
         | Annotated[Info, tyro.conf.subcommand("info")]
+        | Annotated[Publish, tyro.conf.subcommand("publish")]
         | Annotated[Shuffle, tyro.conf.subcommand("shuffle")]
         | Annotated[Verify, tyro.conf.subcommand("verify")]
     )

@@ -10,7 +10,7 @@ from lit_precompute.commands.console import duration, fail
 from lit_precompute.commands.embed.beam_flags import check_beam_flags
 from lit_precompute.commands.progress import Display
 from lit_precompute.commands.stopping import INTERRUPTED, interruptible
-from lit_precompute.pipelines.phases.job import PhaseProgress, Report
+from lit_precompute.pipelines.phases.job import PhasedJobError, PhaseProgress, Report
 
 _Result = TypeVar("_Result")
 
@@ -41,9 +41,7 @@ def run_phases(
             # Threads of the runner would keep the process alive.
             os.write(2, f"error: interrupted; {how_to_resume}\n".encode())
             os._exit(INTERRUPTED)
-        except RuntimeError as error:
-            if type(error).__name__ != "PhasedJobError":
-                raise
+        except PhasedJobError as error:
             fail(error, status=1)
 
 

@@ -143,7 +143,13 @@ class JobDirectory:
         note = self._read_note()
         if note is None:
             return None
-        return Plan.from_bytes(note["plan"], self.folder.read(f"{WORK_FOLDER}/{note['units']}"))
+        try:
+            data = self.folder.read(f"{WORK_FOLDER}/{note['units']}")
+        except FileNotFoundError:
+            if self.is_published():  # half swept, by a launcher that was killed or is at it
+                return None
+            raise
+        return Plan.from_bytes(note["plan"], data)
 
     def settle_tower(self, card: TowerCard) -> None:
         """Makes this the job's tower, unless another process has settled one: then it must be the same.

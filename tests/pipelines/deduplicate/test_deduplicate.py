@@ -10,7 +10,7 @@ import pytest
 
 from lit_precompute.pipelines.deduplicate import DeduplicateOptions, deduplicate
 from lit_precompute.pipelines.deduplicate.examples import find_examples
-from lit_precompute.pipelines.phases.graph import PhasedJobError
+from lit_precompute.pipelines.phases.job import PhasedJobError
 from lit_precompute.schemas import EmbeddingDataset, TowerCard
 from lit_precompute.schemas.claims import ClaimError
 from lit_precompute.schemas.sharing.selection import Selection

@@ -195,6 +195,22 @@ def test_a_finished_job_is_left_unchanged(tmp_path, monkeypatch, source, capsys)
     assert not (tmp_path / "out/_work").exists()
 
 
+def test_a_job_that_was_killed_while_it_swept_is_finished(tmp_path, monkeypatch, source, capsys):
+    """The folder of the job is removed file by file: its note may be left without the plan that it names."""
+
+    def half_sweep(self):
+        self.folder.remove(*(f"_work/{name}" for name in self.folder.find("_work") if name != "job.json"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(JobDirectory, "sweep", half_sweep)
+        assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 0
+    assert (tmp_path / "out/_work/job.json").exists()
+    capsys.readouterr()
+    assert run(monkeypatch, *arguments(source, tmp_path / "out")) == 0
+    assert "nothing was left to do" in capsys.readouterr().out
+    assert not (tmp_path / "out/_work").exists()
+
+
 @pytest.mark.parametrize("finished", [True, False])
 def test_another_tower_source_or_option_is_refused_with_both_values(tmp_path, monkeypatch, source, capsys, finished):
     output = tmp_path / "out"

@@ -8,7 +8,7 @@ from tests.schemas.making import SOURCE, card
 WIDTH = 24
 
 
-def clusters(count, *, seed=0, spread=0.12, num_centres=40, width=WIDTH):
+def clusters(count, *, seed=0, spread=0.2, num_centres=40, width=WIDTH):
     """Returns float32 rows around a few centres, some of them equal: cosines of all sizes."""
     rng = np.random.default_rng(seed)
     centres = np.random.default_rng(99).standard_normal((num_centres, width))
