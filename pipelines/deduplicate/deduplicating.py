@@ -9,7 +9,8 @@ from typing import Any
 
 from lit_precompute.pipelines.deduplicate.job import COMPARE, DeduplicateJob
 from lit_precompute.pipelines.deduplicate.options import DeduplicateOptions
-from lit_precompute.pipelines.phases.job import Phase, Report, run
+from lit_precompute.pipelines.phases.job import Phase, Report
+from lit_precompute.pipelines.phases.running import run
 from lit_precompute.schemas import EmbeddingDataset, Manifest
 from lit_precompute.schemas.sharing.selection import Selection
 from lit_precompute.schemas.storage import DatasetError

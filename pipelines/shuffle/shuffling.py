@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from lit_precompute.pipelines.phases.job import Report, run
+from lit_precompute.pipelines.phases.job import Report
+from lit_precompute.pipelines.phases.running import run
 from lit_precompute.pipelines.shuffle.job import ShuffleJob, make_plan
 from lit_precompute.pipelines.shuffle.options import ShuffleOptions
 from lit_precompute.schemas import Manifest

@@ -10,8 +10,8 @@ from __future__ import annotations
 import dataclasses
 import io
 import math
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Float, Int64
@@ -107,6 +107,9 @@ class Within:
     nearest: Nearest
 
 
+_Part = TypeVar("_Part", Against, Within)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SlabFindings:
     """All that was found for one slab; `num_zeros` of its rows are all zeros."""
@@ -117,7 +120,7 @@ class SlabFindings:
 
     def to_bytes(self) -> bytes:
         """Returns the findings as an npz file."""
-        arrays: dict[str, np.ndarray] = {"num_zeros": np.int64(self.num_zeros)}
+        arrays: dict[str, Any] = {"num_zeros": np.int64(self.num_zeros)}
         for number, part in enumerate((*self.against, *filter(None, [self.within]))):
             name = "within" if part is self.within else f"against.{number}"
             for field in dataclasses.fields(part):
@@ -132,15 +135,15 @@ class SlabFindings:
     def from_bytes(cls, data: bytes) -> SlabFindings:
         """Returns the findings that `to_bytes` was of."""
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-
-            def read(kind: type[Against] | type[Within], name: str) -> Against | Within:
-                nearest = Nearest(**{each.name: arrays[f"{name}.{each.name}"] for each in dataclasses.fields(Nearest)})
-                own = [each.name for each in dataclasses.fields(kind) if each.name != "nearest"]
-                return kind(**{each: arrays[f"{name}.{each}"] for each in own}, nearest=nearest)
-
             num_against = len({name.split(".")[1] for name in arrays if name.startswith("against.")})
             return cls(
                 num_zeros=int(arrays["num_zeros"]),
-                against=tuple(read(Against, f"against.{number}") for number in range(num_against)),
-                within=read(Within, "within") if "within.rows" in arrays else None,
+                against=tuple(_read(Against, arrays, f"against.{number}") for number in range(num_against)),
+                within=_read(Within, arrays, "within") if "within.rows" in arrays else None,
             )
+
+
+def _read(kind: type[_Part], arrays: Mapping[str, Any], name: str) -> _Part:
+    nearest = Nearest(**{each.name: arrays[f"{name}.{each.name}"] for each in dataclasses.fields(Nearest)})
+    own = [each.name for each in dataclasses.fields(kind) if each.name != "nearest"]
+    return kind(**{each: arrays[f"{name}.{each}"] for each in own}, nearest=nearest)

@@ -33,6 +33,7 @@ def main() -> None:
     )
     with errors_as_messages():
         if _takes_beam_flags(sys.argv):
+            command: Any
             command, flags = tyro.cli(commands, **_OPTIONS, return_unknown_args=True)
             refuse_repeated(sys.argv, flags)
             sys.exit(command.run(make_console(), flags))
