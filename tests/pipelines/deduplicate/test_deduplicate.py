@@ -42,11 +42,11 @@ def _options(folder, output, **changes):
     return DeduplicateOptions(**{**given, "threshold": THRESHOLD, "slab_rows": 40, **changes})
 
 
-def test_counts_and_rows_match_float64_numpy(folder, tmp_path):
+def test_counts_and_rows_match_scikit_learn(folder, tmp_path):
     selection = deduplicate(_options(folder, tmp_path / "clean.selection"))
-    similar = [np.round(cosines(ROWS, other), 12) >= THRESHOLD for other in (EVALUATION, OTHER)]
+    similar = [cosines(ROWS, other) >= THRESHOLD for other in (EVALUATION, OTHER)]
     removed = np.any([each.any(axis=1) for each in similar], axis=0)
-    stays = first_kept(np.round(cosines(ROWS, ROWS), 12) >= THRESHOLD, removed)
+    stays = first_kept(cosines(ROWS, ROWS) >= THRESHOLD, removed)
     np.testing.assert_array_equal(selection.mask(0, len(ROWS)), stays)
     made_by = selection.made_by
     counts = [(each["path"], each["num_rows"], each["removed"], each["matched"]) for each in made_by["against"]]
@@ -67,7 +67,7 @@ def test_rows_are_compared_as_stored(tmp_path, vector_type):
     options = DeduplicateOptions(dataset=path, output=str(tmp_path / "x.selection"), within=True, threshold=0.97)
     with EmbeddingDataset.open(path) as dataset:
         stored = dataset.rows(0, len(ROWS)).vectors()
-    stays = first_kept(np.round(cosines(stored, stored), 12) >= 0.97, np.zeros(len(ROWS), bool))
+    stays = first_kept(cosines(stored, stored) >= 0.97, np.zeros(len(ROWS), bool))
     np.testing.assert_array_equal(deduplicate(options).mask(0, len(ROWS)), stays)
 
 
@@ -137,12 +137,9 @@ def test_a_worker_that_fails_says_why_in_a_sentence_and_what_is_finished_is_kept
     options = dataclasses.replace(_options(folder, tmp_path / "x.selection"), dataset=str(tmp_path / "rows"))
     file = next((tmp_path / "rows/embeddings").iterdir())
     data = bytearray(file.read_bytes())
-    data[-70_000] ^= 1  # in the last blocks, maybe in the padding behind them
     data[len(data) // 2] ^= 1
     file.write_bytes(data)
-    with pytest.raises(
-        PhasedJobError, match=r"compare \d: .*rows/embeddings/.*damaged.*Finished parts are kept: run the same"
-    ):
+    with pytest.raises(PhasedJobError, match=r"compare \d: .*part-00000.*verify the dataset.*Finished parts are kept"):
         deduplicate(options, beam_flags=["--runner=FnApiRunner"])
 
 
@@ -211,7 +208,7 @@ def test_datasets_and_selections_may_be_in_a_store(bucket):
         dataset=f"{bucket}/rows", output=f"{bucket}/x.selection", against=(f"{bucket}/evaluation",), slab_rows=64
     )
     selection = deduplicate(options)
-    similar = np.round(cosines(ROWS, EVALUATION), 12) >= 0.95
+    similar = cosines(ROWS, EVALUATION) >= 0.95
     np.testing.assert_array_equal(selection.mask(0, len(ROWS)), ~similar.any(axis=1))
     assert Selection.open(f"{bucket}/x.selection").digest == selection.digest
     assert not open_folder(f"{bucket}/x.selection.work").find()

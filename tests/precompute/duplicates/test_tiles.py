@@ -17,7 +17,7 @@ def _pairs(rows, others, threshold, tile_rows=64):
     return set(zip(*(each.tolist() for each in similar_pairs(*tiles, largest(*tiles), threshold)), strict=True))
 
 
-def test_exact_cosines_match_float64_numpy():
+def test_exact_cosines_match_scikit_learn():
     rows, others = clusters(50), clusters(70, seed=1)
     np.testing.assert_allclose(exact_cosines(rows, others), cosines(rows, others), rtol=0, atol=1e-12)
 
@@ -29,7 +29,7 @@ def test_equal_rows_have_exactly_one_whatever_their_norms():
 
 
 @pytest.mark.parametrize("threshold", [0.3, 0.9, 0.97])
-def test_pairs_match_float64_numpy(threshold):
+def test_pairs_match_scikit_learn(threshold):
     rows, others = clusters(60), clusters(50, seed=1)
     expected = np.argwhere(cosines(rows, others) >= threshold)
     assert _pairs(rows, others, threshold) == set(map(tuple, expected.tolist()))
