@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help environment demo test test-fast test-slow format lint types servers dataflow containers oracles engines faults bench docs lock clean
+.PHONY: help environment demo test test-fast test-slow format lint types servers readers dataflow containers oracles engines faults bench docs lock clean
 
 help:
 	@echo "make demo     embed, tune and evaluate on real images; about two minutes after set-up"
@@ -25,6 +25,10 @@ demo: environment
 servers:
 	@$(PYTHON) requirements/make_environment.py .venv-servers requirements/servers.txt
 
+# The programs that read exports have their own environment, too: the tests run them there.
+readers:
+	@$(PYTHON) requirements/make_environment.py .venv-readers requirements/readers.txt
+
 # The tests of Dataflow need Beam's part of it, on top of what is installed anyway.
 dataflow: environment
 	@$(PYTHON) requirements/make_environment.py .venv-dataflow requirements/dataflow.txt --on .venv
@@ -36,13 +40,13 @@ containers: dataflow
 # A process for each core; the tests of a file stay together, and the longest files are not the last ones.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
-test: environment servers dataflow
+test: environment servers readers dataflow
 	$(PYTEST)
 
-test-fast: environment servers dataflow
+test-fast: environment servers readers dataflow
 	$(PYTEST) -m "not slow"
 
-test-slow: environment servers dataflow
+test-slow: environment servers readers dataflow
 	$(PYTEST) -m slow
 
 format: environment
@@ -89,4 +93,4 @@ lock:
 	uv pip compile --universal --python-version 3.11 --no-header setup.py --extra dev -o requirements/lock.txt
 
 clean:
-	rm -rf .venv .venv-servers .venv-oracles .venv-bench .venv-dataflow .venv-engines build .demo
+	rm -rf .venv .venv-servers .venv-oracles .venv-bench .venv-dataflow .venv-readers .venv-engines build .demo

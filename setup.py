@@ -18,7 +18,6 @@ for _folder in _FOLDERS:
 # What only embedding needs: 1.5 GB. Reading, tuning and evaluating work without it.
 _EMBED = [
     "apache-beam>=2.72,<3",
-    "google-crc32c>=1.5,<2",
     "packaging>=24",
     'simplejpeg>=1.9,<2; platform_machine == "x86_64"',
     'tensorflow-cpu>=2.20,<2.22; sys_platform == "linux" and platform_machine == "x86_64"',
@@ -45,6 +44,7 @@ setuptools.setup(
         "array-record>=0.8,<0.9",
         "flax>=0.12,<0.13",
         "fsspec[http]>=2025.3",
+        "google-crc32c>=1.5,<2",
         "huggingface-hub>=1.31,<3",
         "jax>=0.10,<0.13",
         "jaxtyping>=0.3.11,<0.4",
@@ -54,6 +54,7 @@ setuptools.setup(
         "optax>=0.2.8,<0.3",
         "orbax-checkpoint>=0.11,<0.13",
         "pillow>=11.3,<13",
+        "protobuf>=6.31,<8",
         "pyarrow>=20,<26",
         "pydantic>=2.11,<3",
         "rich>=14,<16",

@@ -14,6 +14,8 @@ BENCHMARKS = (
     "memory",
     "first_batch",
     "loader",
+    "reading",
+    "selecting",
     "tune_start",
     "duplicates",
     "shuffling",

@@ -8,10 +8,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lit_precompute.deriving import derive as derive
+    from lit_precompute.deriving import flatten as flatten
     from lit_precompute.embedding import embed as embed
     from lit_precompute.pipelines.embed.options import EmbedOptions as EmbedOptions
     from lit_precompute.pipelines.embed_images import EmbedImages as EmbedImages
     from lit_precompute.pipelines.embed_images import JaxTowerHandler as JaxTowerHandler
+    from lit_precompute.precompute.deriving.options import DeriveOptions as DeriveOptions
     from lit_precompute.precompute.options import DecodingOptions as DecodingOptions
     from lit_precompute.precompute.sources.spec import SourceColumns as SourceColumns
     from lit_precompute.precompute.sources.spec import SourceSpec as SourceSpec
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
     from lit_precompute.schemas import TowerCard as TowerCard
     from lit_precompute.schemas import captions_table as captions_table
     from lit_precompute.schemas import labels_table as labels_table
+    from lit_precompute.schemas.sharing.selecting.options import Criteria as Criteria
+    from lit_precompute.schemas.sharing.selection import Selection as Selection
+    from lit_precompute.selecting import select as select
     from lit_precompute.towers import layers as layers
     from lit_precompute.towers.contract import Tower as Tower
     from lit_precompute.towers.family import Entry as Entry
@@ -72,6 +78,13 @@ _HOMES = {
     "ColumnSchema": "schemas:ColumnSchema",
     "captions_table": "schemas:captions_table",
     "labels_table": "schemas:labels_table",
+    "derive": "deriving:derive",
+    "DeriveOptions": "precompute.deriving.options:DeriveOptions",
+    "flatten": "deriving:flatten",
+    # Selections
+    "select": "selecting:select",
+    "Criteria": "schemas.sharing.selecting.options:Criteria",
+    "Selection": "schemas.sharing.selection:Selection",
     # Image towers
     "load_image_tower": "towers.loading:load_tower",
     "image_tower_names": "towers.registry:tower_names",
@@ -125,9 +138,11 @@ __all__ = [
     "RECIPES",
     "AdamOptions",
     "ColumnSchema",
+    "Criteria",
     "DatasetError",
     "DatasetWriter",
     "DecodingOptions",
+    "DeriveOptions",
     "EmbedImages",
     "EmbedOptions",
     "EmbeddingDataset",
@@ -141,6 +156,7 @@ __all__ = [
     "Preprocessing",
     "Recipe",
     "Scale",
+    "Selection",
     "SentencePieceOptions",
     "SoftmaxOptions",
     "SourceColumns",
@@ -158,7 +174,9 @@ __all__ = [
     "ViTTextOptions",
     "WordOptions",
     "captions_table",
+    "derive",
     "embed",
+    "flatten",
     "flax_entry",
     "image_tower_names",
     "labels_table",
@@ -170,6 +188,7 @@ __all__ = [
     "register_image_tower",
     "register_text_tower",
     "retrieval",
+    "select",
     "train",
     "zero_shot",
 ]

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.schemas.sharing.selection import Selection
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe
 
@@ -21,6 +22,7 @@ def train(
     output: str | os.PathLike[str],
     *,
     execution: Execution | None = None,
+    selection: Selection | None = None,
     report: Callable[["Progress"], None] = lambda progress: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> "TunedModel":
@@ -31,11 +33,12 @@ def train(
       recipe: what to train; `RECIPES[name].recipe`, with fields replaced as you like.
       output: directory of the run; the model is written to its folder `model`.
       execution: how to compute it here; `RECIPES[name].execution` suits a named recipe.
+      selection: the rows to train on; None: all.
       report: called after each step, with the step and its metrics.
       should_stop: called after each step; True saves a checkpoint and stops.
 
     Raises:
-      ValueError: the dataset and the recipe do not fit, or the output contains another run.
+      ValueError: dataset, selection and recipe do not fit each other, or the output contains another run.
       TrainingError: a loss, gradient or parameter is not finite, or memory runs out.
       TrainingStopped: `should_stop` returned True.
     """
@@ -43,9 +46,9 @@ def train(
     from lit_precompute.tune.training.run_directory import RunDirectory
     from lit_precompute.tune.training.trainer import Trainer
 
-    directory = RunDirectory(output)
+    directory = RunDirectory(output, selection)
     if not directory.is_finished(dataset, recipe):
-        Trainer(dataset, recipe, output, execution).run(report, should_stop)
+        Trainer(dataset, recipe, output, execution, selection).run(report, should_stop)
     return TunedModel.load(directory.model)
 
 
@@ -55,6 +58,7 @@ def zero_shot(
     classes: Sequence[str] | None = None,
     *,
     templates: str | Sequence[str] = "plain",
+    selection: Selection | None = None,
     keep_class_embeddings: bool = True,
     report: Callable[[int, int], object] = lambda done, total: None,
 ) -> "ZeroShotResult":
@@ -66,12 +70,13 @@ def zero_shot(
       classes: names; labels may be names or positions in this list. None: the dataset's own labels, unless they are
         numbers.
       templates: plain, clip_best, clip_paper, a file of templates, or the templates themselves, with {} for the name.
+      selection: the rows to classify; None: all.
       keep_class_embeddings: whether class embeddings are kept in this machine's cache, and taken from there.
       report: called with the class embeddings done and all of them, if they take several steps.
 
     Raises:
-      ValueError: the image tower is not the model's, there are no labels, a label is not that of a class, or a template
-        does not contain {} exactly once.
+      ValueError: the image tower is not the model's, the selection is not the dataset's, there are no labels, a label
+        is not that of a class, or a template does not contain {} exactly once.
     """
     from lit_precompute.tune.evaluation.labels import distinct_labels
     from lit_precompute.tune.evaluation.prompts import check_templates, read_templates
@@ -80,19 +85,27 @@ def zero_shot(
     return classify(
         model,
         dataset,
-        distinct_labels(dataset) if classes is None else classes,
+        distinct_labels(dataset, selection) if classes is None else classes,
         read_templates(templates) if isinstance(templates, str) else check_templates(templates),
+        selection=selection,
         keep_class_embeddings=keep_class_embeddings,
         report=report,
     )
 
 
-def retrieval(model: "TunedModel", dataset: EmbeddingDataset) -> "RetrievalResult":
+def retrieval(
+    model: "TunedModel", dataset: EmbeddingDataset, *, selection: Selection | None = None
+) -> "RetrievalResult":
     """Returns recall at 1, 5 and 10, from images to texts and from texts to images.
 
+    Args:
+      model: the tuned model.
+      dataset: image embeddings with their texts.
+      selection: the rows whose images and texts are the candidates; None: all.
+
     Raises:
-      ValueError: the image tower is not the model's, or there are no texts.
+      ValueError: the image tower is not the model's, the selection is not the dataset's, or there are no texts.
     """
     from lit_precompute.tune.evaluation.retrieval import evaluate
 
-    return evaluate(model, dataset)
+    return evaluate(model, dataset, selection)

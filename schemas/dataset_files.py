@@ -101,12 +101,22 @@ def read_checked(folder: Folder, name: str, described: Described) -> bytes:
 
 def check_content(where: str, data: bytes, described: Described) -> None:
     """Raises DatasetError, with a message that begins with `where`, unless these are a file's bytes."""
-    _check(where, len(data), lambda: hashlib.sha256(data).hexdigest(), described)
+    check_described(where, len(data), lambda: hashlib.sha256(data).hexdigest(), described)
 
 
 def check_file(where: str, path: pathlib.Path, described: Described) -> None:
     """Raises DatasetError, with a message that begins with `where`, unless a local file has a file's bytes."""
-    _check(where, path.stat().st_size, lambda: file_sha256(path), described)
+    check_described(where, path.stat().st_size, lambda: file_sha256(path), described)
+
+
+def check_described(where: str, num_bytes: int, sha256: Callable[[], str], described: Described) -> None:
+    """Raises DatasetError, with a message that begins with `where`, unless size and hash are those of a file."""
+    if num_bytes != described.bytes:
+        raise DatasetError(wrong_size(where, num_bytes, described.bytes))
+    if (found := sha256()) != described.sha256:
+        raise DatasetError(
+            f"{where}: SHA-256 must be {described.sha256}, got {found}; the file was changed: {HOW_TO_MEND}"
+        )
 
 
 def missing_file(where: str) -> str:
@@ -117,12 +127,3 @@ def missing_file(where: str) -> str:
 def wrong_size(where: str, num_bytes: int, expected: int) -> str:
     """Returns what to say of a file of another size."""
     return f"{where}: must have {expected} bytes, got {num_bytes}; the file was truncated or changed: {HOW_TO_MEND}"
-
-
-def _check(where: str, num_bytes: int, sha256: Callable[[], str], described: Described) -> None:
-    if num_bytes != described.bytes:
-        raise DatasetError(wrong_size(where, num_bytes, described.bytes))
-    if (found := sha256()) != described.sha256:
-        raise DatasetError(
-            f"{where}: SHA-256 must be {described.sha256}, got {found}; the file was changed: {HOW_TO_MEND}"
-        )

@@ -15,6 +15,8 @@ from lit_precompute.schemas.tables import StrictModel, json_digest
 # Fields of an architecture that say how a network is run, not which one it is. `position_resize` is how a ViT's
 # learned positions are resized to a resolution that differs from the weights'; at the weights' own it has no effect.
 _RUN_FIELDS = ("resolution", "compute_type", "position_resize")
+# The field of the architecture that marks a tower which someone names, and nobody here has run.
+_DECLARED = "declared"
 # `ImageTower.card` always sets these. A card written by hand may lack them, and then does not identify the network.
 _NEEDED_FIELDS = {"family", "resolution", "compute_type"}
 
@@ -42,10 +44,45 @@ class TowerCard(StrictModel):
     num_parameters: pydantic.NonNegativeInt
     fingerprint: str
 
+    @classmethod
+    def declare(cls, name: str, output_width: int, *, weights: str = "") -> "TowerCard":
+        """Returns the card of a tower that is known by name alone, as that of an imported dataset is.
+
+        It has no model identity, and its fingerprint is like no verified tower's: equal declarations are
+        interchangeable with each other, and with nothing else.
+
+        Args:
+          name: of the tower, as the embeddings' publisher calls it.
+          output_width: numbers in an embedding.
+          weights: what the publisher calls the weights, if they have a name of their own.
+        """
+        declared = {"name": name, "weights": weights, "output_width": output_width}
+        return cls(
+            name=name,
+            architecture={_DECLARED: declared},
+            weights_sha256="unknown",
+            preprocessing={},
+            output_width=output_width,
+            pooling="unknown",
+            num_parameters=0,
+            fingerprint=f"{_DECLARED}-{json_digest(declared)}",
+        )
+
+    @property
+    def is_declared(self) -> bool:
+        """Whether the tower is only named: nobody has compared it with the embeddings."""
+        return _DECLARED in self.architecture
+
+    @property
+    def caution(self) -> str:
+        """What is not known of a declared tower, in a sentence; "" for any other."""
+        known = f"the tower '{self.name}' is declared, not verified: its weights and preprocessing are not known"
+        return known if self.is_declared else ""
+
     @property
     def model_identity(self) -> str | None:
-        """The hash of weights, architecture and pooling; None for a hand-written card that lacks needed fields."""
-        if not self.architecture.keys() >= _NEEDED_FIELDS:
+        """The hash of weights, architecture and pooling; None if the card lacks needed fields, or is declared."""
+        if self.is_declared or not self.architecture.keys() >= _NEEDED_FIELDS:
             return None
         return json_digest(self._identity_parts())
 

@@ -31,6 +31,14 @@ def cache_of_the_tests(tmp_path_factory):
         yield
 
 
+@pytest.fixture
+def own_cache(tmp_path_factory, monkeypatch):
+    """A cache of this test alone, which is empty."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("LIT_PRECOMPUTE_CACHE", str(folder))
+    return folder
+
+
 def _strict_promotion(scope: str):
     """Returns a fixture under which JAX mixes no arrays of two types, in all tests but those with the marker."""
 

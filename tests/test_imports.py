@@ -32,11 +32,13 @@ OTHERS = {
 # Single modules that may import more than their folder.
 ALSO = {
     "precompute/sources/decompression.py": {"pyarrow"},
-    "schemas/storage/": {"fsspec", "aiohttp", "gcsfs"},
+    "schemas/storage/": {"fsspec", "aiohttp", "gcsfs", "huggingface_hub"},
     "schemas/sharing/hub/": {"huggingface_hub"},
     "precompute/sources/records/": {"array_record", "google", "google_crc32c"},
     "pipelines/engines/": {"packaging", "grpc", "dask", "distributed"},
     "precompute/sources/columnar/": {"pyarrow"},
+    "precompute/exchange/": {"pyarrow", "google"},
+    "precompute/deriving/": {"pyarrow"},
     "precompute/images/formats/turbojpeg.py": {"simplejpeg"},
     "tune/evaluation/show": {"PIL", "precompute", "matplotlib"},
     "tune/training/plots.py": {"matplotlib"},

@@ -24,6 +24,8 @@ from lit_precompute.commands.pipes import quiet_when_pipe_closes
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.commands.stopping import interruptible
 from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.schemas.sharing.selected_rows import open_selection
+from lit_precompute.schemas.sharing.selection import Selection
 from lit_precompute.schemas.wording import counted, one_line
 from lit_precompute.tune.evaluation.statistics import Share, percent
 from lit_precompute.tuning import retrieval, zero_shot
@@ -50,6 +52,8 @@ class ZeroShot(_Command):
     """The folder `model` that lit-tune wrote."""
     dataset: str
     """Directory of an embedding dataset with labels."""
+    selection: str | None = None
+    """File of `lit-data select` that names the rows to use; all by default."""
     classes: str | None = None
     """File of class names, one per line or a JSON list; by default the dataset's labels, unless they are numbers."""
     templates: str = "plain"
@@ -77,6 +81,7 @@ class ZeroShot(_Command):
                     dataset,
                     classes,
                     templates=templates,
+                    selection=_open_selection(self.selection, dataset),
                     keep_class_embeddings=self.keep_class_embeddings,
                     report=_class_progress(display, len(templates)),
                 )
@@ -87,6 +92,7 @@ class ZeroShot(_Command):
         title = f"zero-shot over {num_classes}, {counted(len(templates), 'prompt')} each, {self.dataset}"
         shares = {"top-1": result.top1, "top-5": result.top5}
         console.print(_table(title, counted(result.top1.count, "image"), {"accuracy": shares}))
+        _say_caution(console, dataset)
         console.print(f"the most frequent class alone: {percent(result.majority)}")
         _say_differences(console, result.preprocessing_differences)
         if result.num_unlabelled:
@@ -114,6 +120,8 @@ class Retrieval(_Command):
     """The folder `model` that lit-tune wrote."""
     dataset: str
     """Directory of an embedding dataset with texts."""
+    selection: str | None = None
+    """File of `lit-data select` that names the rows to use; all by default."""
     json: bool = False
     """Print JSON for programs."""
 
@@ -122,7 +130,8 @@ class Retrieval(_Command):
         with EmbeddingDataset.open(self.dataset) as dataset:
             from lit_precompute.tune.model.tuned_model import TunedModel
 
-            result = retrieval(TunedModel.load(self.model), dataset)
+            selection = _open_selection(self.selection, dataset)
+            result = retrieval(TunedModel.load(self.model), dataset, selection=selection)
         if self.json:
             print_json(result.to_json())
             return
@@ -130,6 +139,7 @@ class Retrieval(_Command):
         shares = {way: {f"R@{k}": share for k, share in by_k.items()} for way, by_k in ways.items()}
         counts = f"{counted(result.num_images, 'image')}, {counted(result.num_texts, 'text')}"
         console.print(_table(f"retrieval, {self.dataset}", counts, shares))
+        _say_caution(console, dataset)
         if result.num_blank_texts:
             console.print(f"{counted(result.num_blank_texts, 'blank text')} left out")
         _say_differences(console, result.preprocessing_differences)
@@ -153,6 +163,8 @@ class Show(_Command):
     """Directory of an embedding dataset with texts."""
     output: str
     """The page to write: a path ending in .html or .png, in upper or lower case."""
+    selection: str | None = None
+    """File of `lit-data select` that names the rows to use; all by default."""
     num_rows: int = 12
     """Number of images, and of texts, to show."""
     num_best: int = 5
@@ -174,6 +186,7 @@ class Show(_Command):
                 model,
                 dataset,
                 self.output,
+                selection=_open_selection(self.selection, dataset),
                 num_rows=self.num_rows,
                 num_best=self.num_best,
                 seed=self.seed,
@@ -190,6 +203,10 @@ class Show(_Command):
             words, them = none if page.num_gone == num else some, "it" if num == 1 else "them"
             console.print(f"{words}; looked {page.looked}; --images gives the folder that holds {them}")
         _say_differences(console, differences)
+
+
+def _open_selection(path: str | None, dataset: EmbeddingDataset) -> Selection | None:
+    return None if path is None else open_selection(path, dataset)
 
 
 def _table(title: str, counts: str, shares: dict[str, dict[str, Share]]) -> rich.table.Table:
@@ -215,6 +232,12 @@ def _class_progress(display: ProgressDisplay, num_templates: int) -> Callable[[i
         display.show(words + left, done, total)
 
     return report
+
+
+def _say_caution(console: rich.console.Console, dataset: EmbeddingDataset) -> None:
+    """Says what is not known of a dataset's tower."""
+    if caution := dataset.manifest.tower.caution:
+        console.print(caution)
 
 
 def _say_differences(console: rich.console.Console, differences: dict[str, dict[str, Any]]) -> None:

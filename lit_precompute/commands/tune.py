@@ -24,11 +24,16 @@ from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.commands.stopping import INTERRUPTED, StopRequest, interruptible
 from lit_precompute.commands.tune_flags import Arguments, parse
 from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.schemas.sharing.selected_rows import open_selection
 from lit_precompute.schemas.wording import counted
 from lit_precompute.tune.training.run_directory import TABLES_READ, RunDirectory
 
 if TYPE_CHECKING:
     from lit_precompute.tune.training.trainer import Progress, TrainingResult
+
+
+# Below this share of the time, that steps wait for data is not worth a word.
+_SHOWN_SHARE = 0.01
 
 
 @quiet_when_pipe_closes()
@@ -50,18 +55,21 @@ def main() -> None:
 
 
 def describe(progress: "Progress") -> str:
-    """Returns one line with step, loss, scale, rate and time left."""
+    """Returns one line with step, loss, scale, rate, how much of the time steps waited for data, and time left."""
     metrics = progress.metrics
     rate = metrics["pairs_per_second"]
     words = f"step {progress.step:,}/{progress.num_steps:,}  loss {metrics['loss']:.4f}  scale {metrics['scale']:.1f}"
     words += f"  {rate:,.0f} pairs/s"
+    if (share := metrics["waiting_share"]) >= _SHOWN_SHARE:
+        words += f"  {share:.0%} waiting for data"
     left_s = (progress.num_steps - progress.step) * progress.batch_size / rate
     return f"{words}  {duration(left_s)} left" if progress.step < progress.num_steps else words
 
 
 def _tune(dataset: EmbeddingDataset, arguments: Arguments) -> None:
     console = make_console()
-    directory = RunDirectory(arguments.output)
+    selection = None if arguments.selection is None else open_selection(arguments.selection, dataset)
+    directory = RunDirectory(arguments.output, selection)
     if directory.is_finished(dataset, arguments.recipe):
         console.print(f"{arguments.output}: already finished; the model is {directory.model}")
         return
@@ -70,18 +78,21 @@ def _tune(dataset: EmbeddingDataset, arguments: Arguments) -> None:
     from lit_precompute.tune.training.trainer import Trainer, TrainingStopped
 
     try:
-        trainer = Trainer(dataset, arguments.recipe, arguments.output, arguments.execution)
+        trainer = Trainer(dataset, arguments.recipe, arguments.output, arguments.execution, selection)
     except TrainingError as error:
         fail(error, status=1)
     num_left_out, num_blank = trainer.batches.num_rows_without_text, trainer.batches.num_blank_texts
     console.print(
         f"{trainer.batches.num_rows:,} pairs of {dataset.path}"
+        + (f", selected by {arguments.selection}" if selection is not None else "")
         + (f" ({counted(num_left_out, 'image')} without texts left out)" if num_left_out else "")
         + f", {trainer.num_parameters:,} parameters, "
         + f"{counted(trainer.num_steps, 'step')} of {arguments.recipe.batch_size:,}"
     )
     if num_blank:
         console.print(f"{counted(num_blank, 'blank text')} left out")
+    if caution := dataset.manifest.tower.caution:
+        console.print(caution)
     if trainer.first_step:
         console.print(f"resuming after step {trainer.first_step:,}")
     try:

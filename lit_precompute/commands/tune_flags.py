@@ -42,12 +42,14 @@ class Arguments:
 
     Attributes:
       dataset: directory of the embedding dataset.
+      selection: file that names the rows to train on; None: all.
       output: directory of the run; the tuned model is its folder `model`.
       recipe: the named recipe with its overrides.
       execution: how to compute it here.
     """
 
     dataset: str
+    selection: str | None
     output: str
     recipe: Recipe
     execution: Execution
@@ -70,6 +72,7 @@ def parse(arguments: list[str]) -> Arguments:
         dataset: str,
         output: str,
         recipe: str = named.name,
+        selection: str | None = None,
         fields: Annotated[Any, tyro.conf.arg(name="")] = default_fields,
         execution: Annotated[Execution, tyro.conf.arg(name="")] = named.execution,
     ) -> Arguments:
@@ -79,12 +82,15 @@ def parse(arguments: list[str]) -> Arguments:
           dataset: Directory of the embedding dataset.
           output: Directory of the run, created if needed; a run that was begun there is resumed.
           recipe: Name of the recipe that the defaults below come from.
+          selection: File of `lit-data select` that names the rows to train on; all others are never in a batch.
           fields: What is trained.
           execution: How it is computed here.
         """
         del recipe  # the defaults already come from it
         given = {field.name: getattr(fields, field.name) for field in dataclasses.fields(fields)}
-        return Arguments(dataset=dataset, output=output, recipe=Recipe(**given), execution=execution)
+        return Arguments(
+            dataset=dataset, selection=selection, output=output, recipe=Recipe(**given), execution=execution
+        )
 
     make.__annotations__["fields"] = Annotated[fields, tyro.conf.arg(name="")]
     make.__annotations__["execution"] = Annotated[Execution, tyro.conf.arg(name="")]

@@ -12,6 +12,7 @@ from lit_precompute.precompute.sources.columnar.format import FORMAT as COLUMNAR
 from lit_precompute.precompute.sources.files import Finder, FoundOnce, Opener
 from lit_precompute.precompute.sources.folders.format import FORMAT as FOLDER
 from lit_precompute.precompute.sources.formats import Format, Recognised, check_options, recognise
+from lit_precompute.precompute.sources.keyed import KeyedSource
 from lit_precompute.precompute.sources.looking import look_into
 from lit_precompute.precompute.sources.records.format import RECORDS, TFDS
 from lit_precompute.precompute.sources.source import Example, Source, SourceError
@@ -86,6 +87,20 @@ def make_source(spec: SourceSpec, *, opener: Opener = open_file, find: Finder = 
     once = FoundOnce(find)
     recognised = recognise_source(spec, find=once.first)
     return recognised.format.make(spec, recognised.name, opener, once)
+
+
+def make_keyed_source(spec: SourceSpec, *, opener: Opener = open_file, find: Finder = find_described) -> KeyedSource:
+    """Returns a source that is read without images: by keys, or by paths where there is no key.
+
+    Raises:
+      SourceError: see `make_source`; or it is no table and no file of columns.
+    """
+    source = make_source(spec, opener=opener, find=find)
+    if not isinstance(source, KeyedSource):
+        raise SourceError(
+            f"{spec.path}: only {TABLE.described}, {COLUMNAR.described} is read by key, and this is {source.kind}"
+        )
+    return source.without_images()
 
 
 def find_examples(source: Source, keys: Iterable[str]) -> Iterator[Example]:

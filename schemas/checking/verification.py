@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from lit_precompute.schemas.checking.block_faults import block_faults
+from lit_precompute.schemas.checking.faults import ANEW, CHECK_THE_PATH, REMOVE, Fault, from_a_copy, without_manifest
 from lit_precompute.schemas.dataset_files import (
     attachment_name,
     check_file,
@@ -36,7 +37,14 @@ _SHARD = re.compile(r"([^/]+)/part-(\d{5,18})[-.].*")
 
 
 def verify(path: str | os.PathLike[str] | Folder, progress: Callable[[int, int], None] | None = None) -> list[str]:
-    """Returns a message for every fault of a dataset; a sound dataset has none.
+    """Returns a message for every fault of a dataset; a sound dataset has none. See `find_faults`."""
+    return [fault.message for fault in find_faults(path, progress)]
+
+
+def find_faults(
+    path: str | os.PathLike[str] | Folder, progress: Callable[[int, int], None] | None = None
+) -> list[Fault]:
+    """Returns every fault of a dataset, with what mends it; a sound dataset has none.
 
     Args:
       path: the dataset: a local path, a URL or a folder.
@@ -44,9 +52,12 @@ def verify(path: str | os.PathLike[str] | Folder, progress: Callable[[int, int],
     """
     try:
         folder = dataset_folder(path)
+    except DatasetError as error:
+        return [Fault(str(error), CHECK_THE_PATH)]
+    try:
         manifest = Manifest.read(folder)
     except DatasetError as error:
-        return [str(error)]
+        return [Fault(str(error), without_manifest(folder))]
     return list(_Verification(folder, manifest, progress or (lambda *_: None)).faults())
 
 
@@ -62,7 +73,7 @@ class _Verification:
         self._num_files = self._num_checked = 0
         self._key_hashes = bytearray()
 
-    def faults(self) -> Iterator[str]:
+    def faults(self) -> Iterator[Fault]:
         yield from self._stray_files()
         yield from self._small_files()
         yield from self._find_tables()
@@ -76,8 +87,10 @@ class _Verification:
                 reader.close()
         yield from self._repeated_keys()
 
-    def _stray_files(self) -> Iterator[str]:
+    def _stray_files(self) -> Iterator[Fault]:
         """Yields a fault for each file in the dataset's own folder that is not the dataset's."""
+        if not self._folder.can_list:
+            return
         manifest = self._manifest
         expected = {
             MANIFEST_NAME,
@@ -87,7 +100,7 @@ class _Verification:
         own = {table.name for table in manifest.tables if table.reference is None}
         for name in sorted(self._folder.find()):
             if name not in expected and not is_beside(name) and not self._is_shard(name, own):
-                yield f"{self._folder.join(name)}: not a file of this dataset; remove it"
+                yield Fault(f"{self._folder.join(name)}: not a file of this dataset; remove it", REMOVE)
 
     def _is_shard(self, name: str, own: set[str]) -> bool:
         match = _SHARD.fullmatch(name)
@@ -96,31 +109,31 @@ class _Verification:
         file = self._shards.file(match[1], int(match[2]))
         return file is not None and file.name == name
 
-    def _small_files(self) -> Iterator[str]:
+    def _small_files(self) -> Iterator[Fault]:
         """Yields the faults of attachments and of the source's list."""
         for name, info in self._manifest.attachments.items():
             try:
                 read_checked(self._folder, attachment_name(name), info)
             except DatasetError as error:
-                yield str(error)
+                yield Fault(str(error), from_a_copy(self._folder))
         try:
             _ = self._manifest.source.files
         except DatasetError as error:
-            yield str(error)
+            yield Fault(str(error), from_a_copy(self._folder))
 
-    def _find_tables(self) -> Iterator[str]:
+    def _find_tables(self) -> Iterator[Fault]:
         """Opens the tables; yields a fault for each that is in another dataset and is not found there."""
         locator = TableLocator(self._folder, self._shards, self._manifest.references)
         for table in self._manifest.tables:
             try:
                 files = locator.files(table)
             except DatasetError as error:
-                yield str(error)
+                yield Fault(str(error), "put the dataset that this one refers to back, or derive it anew")
                 continue
             self._tables.append((table, files, TableReader(files.folder, table, files)))
             self._num_files += int(np.count_nonzero(self._shards.files[table.name].num_bytes))
 
-    def _shard(self, shard: int, first_row: int) -> Iterator[str]:
+    def _shard(self, shard: int, first_row: int) -> Iterator[Fault]:
         """Yields the faults of one shard, including keys that differ between its tables."""
         keys_of: dict[str, bytes] = {}
         for table, files, reader in self._tables:
@@ -129,7 +142,7 @@ class _Verification:
                 continue
             keys = hashlib.sha256()
             whole = True
-            for fault in self._file(table, file, files.folder.join(file.name), reader, shard, first_row, keys):
+            for fault in self._file(table, file, files.folder, reader, shard, first_row, keys):
                 whole = False
                 yield fault
             reader.forget(shard)
@@ -138,31 +151,31 @@ class _Verification:
             self._num_checked += 1
             self._progress(self._num_checked, self._num_files)
         if len(set(keys_of.values())) > 1:
-            yield (
-                f"{self._folder.path}: shard {shard}: the keys of {sorted(keys_of)} differ: these tables have "
-                "different rows; rewrite the wrong one"
-            )
+            words = f"the keys of {sorted(keys_of)} differ: these tables have different rows; rewrite the wrong one"
+            yield Fault(f"{self._folder.path}: shard {shard}: {words}", ANEW)
 
     def _file(
         self,
         table: TableSchema,
         file: ShardFile,
-        where: str,
+        folder: Folder,
         reader: TableReader,
         shard: int,
         first_row: int,
         keys: Any,
-    ) -> Iterator[str]:
-        fault, goes_on = _file_fault(where, file, reader, shard)
-        if fault:
-            yield fault
+    ) -> Iterator[Fault]:
+        where = folder.join(file.name)
+        words, goes_on = _file_fault(where, file, reader, shard)
+        remedy = from_a_copy(folder) if words else ANEW
+        if words:
+            yield Fault(words, remedy)
         if not goes_on:
             return
-        for number, fault in enumerate(self._blocks(table, file, where, reader, shard, first_row, keys)):
+        for number, words in enumerate(self._blocks(table, file, where, reader, shard, first_row, keys)):
             if number == _MAX_FAULTS_PER_FILE:
-                yield f"{where}: more faults follow"
+                yield Fault(f"{where}: more faults follow", remedy)
                 break
-            yield fault
+            yield Fault(words, remedy)
 
     def _blocks(
         self,
@@ -202,14 +215,14 @@ class _Verification:
             if table.name == EMBEDDINGS:
                 self._key_hashes += hashlib.blake2b(data, digest_size=8).digest()
 
-    def _repeated_keys(self) -> Iterator[str]:
+    def _repeated_keys(self) -> Iterator[Fault]:
         hashes = np.frombuffer(self._key_hashes, np.uint64)
         hashes.sort()  # in place: a copy would double the memory
         same = hashes[1:] == hashes[:-1]
         # The first of each run of equal hashes.
         repeated = int(same.sum() - (same[1:] & same[:-1]).sum())
         if repeated:
-            yield f"{self._folder.path}: keys must be unique, {repeated:,} occur more than once"
+            yield Fault(f"{self._folder.path}: keys must be unique, {repeated:,} occur more than once", ANEW)
 
 
 def _file_fault(where: str, file: ShardFile, reader: TableReader, shard: int) -> tuple[str, bool]:

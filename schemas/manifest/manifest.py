@@ -83,6 +83,11 @@ class Manifest:
         """Rows of `failures`."""
         return self.ledger.rows_failed
 
+    @property
+    def smallest_table(self) -> str:
+        """The aligned table of the fewest bytes: the one from which keys are read, which every table has."""
+        return min((table.name for table in self.tables if table.aligned), key=self.shards.table_bytes)
+
     def table(self, name: str) -> TableSchema:
         """Returns a table's schema.
 
@@ -239,7 +244,11 @@ def _why_no_manifest(folder: Folder) -> str:
     where = folder.join(MANIFEST_NAME)
     if not is_url(folder.path) and not pathlib.Path(folder.path).is_dir():
         return f"{where}: there is no directory {folder.path}; check the path"
-    has_work = folder.find(WORK_FOLDER) if is_url(folder.path) else pathlib.Path(folder.path, WORK_FOLDER).is_dir()
+    has_work = (
+        folder.can_list and folder.find(WORK_FOLDER)
+        if is_url(folder.path)
+        else pathlib.Path(folder.path, WORK_FOLDER).is_dir()
+    )
     if has_work:
         return f"{where}: missing, this is an unfinished job; run its command again to resume"
     return f"{where}: missing, this is not an embedding dataset; check the path"

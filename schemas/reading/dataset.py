@@ -11,13 +11,17 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lit_precompute.schemas.dataset_files import attachment_name, dataset_folder, read_checked
 from lit_precompute.schemas.manifest import Manifest
+from lit_precompute.schemas.reading.alignment import check_alignment
 from lit_precompute.schemas.reading.as_opened import AsOpened
 from lit_precompute.schemas.reading.block_layout import BlockLayout
+from lit_precompute.schemas.reading.fetching_ahead import FetchingAhead
+from lit_precompute.schemas.reading.files_here import cache_bound
+from lit_precompute.schemas.reading.key_index import index_name
 from lit_precompute.schemas.reading.row_block import RowBlock, concatenate
+from lit_precompute.schemas.reading.rows_by_key import RowsByKey
 from lit_precompute.schemas.reading.table_files import TableLocator
 from lit_precompute.schemas.reading.table_reader import TableReader
 from lit_precompute.schemas.storage import DatasetError, is_url
@@ -51,6 +55,8 @@ class EmbeddingDataset:
         self._scales = {(self._table_of[name], name) for name in scales & set(self._table_of)}
         self._layout = BlockLayout(self.manifest.shards.num_rows, self.manifest.block_rows)
         self._keys: pa.ChunkedArray | None = None
+        self._by_key = RowsByKey(self.path, self.num_rows, self._keys_name, self._iterate_keys, self._key_at)
+        self._ahead = FetchingAhead(self._readers, cache_bound)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, tables: Sequence[str] | None = None) -> "EmbeddingDataset":
@@ -82,7 +88,7 @@ class EmbeddingDataset:
 
     @property
     def is_remote(self) -> bool:
-        """Whether the dataset is in a store: its files are fetched whole when they are first read."""
+        """Whether the dataset is in a store: its files are fetched whole when they are first read, and cached here."""
         return is_url(self._folder.path)
 
     @property
@@ -127,9 +133,11 @@ class EmbeddingDataset:
         shard, within = self._layout.locate(block)
         wanted = self._with_scales(self.columns if columns is None else columns)
         tables = self._tables_of(wanted)
+        for name in tables:
+            self._ahead.note_read(name, shard)
         batches = {name: self._readers[name].read(shard, within) for name in tables}
         start, stop = self.block_span(block)
-        self._check_block(batches, block, stop - start)
+        check_alignment(self.path, batches, block, stop - start)
         found = {
             column: batches[self._table_of[column] if column != KEY else tables[0]].column(column) for column in wanted
         }
@@ -139,9 +147,33 @@ class EmbeddingDataset:
         return RowBlock.from_arrow(start, stop - start, found, fields)
 
     def blocks(self, order: Iterable[int] | None = None, columns: Sequence[str] | None = None) -> Iterator[RowBlock]:
-        """Yields blocks, one in memory at a time, in the given order (None: first to last)."""
-        for block in range(self.num_blocks) if order is None else order:
-            yield self.read_block(block, columns)
+        """Yields blocks, one in memory at a time, in the given order (None: first to last).
+
+        Files in a store are fetched ahead where the order is known beforehand: none is given, or a sequence.
+        """
+        order = range(self.num_blocks) if order is None else order
+        if isinstance(order, Sequence):
+            self.fetch_ahead(order, columns)
+        try:
+            for block in order:
+                yield self.read_block(block, columns)
+        finally:
+            self.fetch_ahead((), columns)  # whoever stops early needs no more
+
+    def fetch_ahead(self, blocks: Iterable[int], columns: Sequence[str] | None = None) -> None:
+        """Begins to fetch the files of blocks that will be read in this order, if they are in a store.
+
+        Threads fetch them, as far as the cache has room for what was not yet read. What an earlier call has asked for
+        and is not begun is dropped.
+        """
+        tables = [
+            name
+            for name in self._tables_of(self._with_scales(self.columns if columns is None else columns))
+            if self._readers[name].is_remote
+        ]
+        if tables:
+            shards = dict.fromkeys(self._layout.locate(block)[0] for block in blocks)
+            self._ahead.want((name, shard) for shard in shards for name in tables)
 
     def rows(self, start: int, stop: int, columns: Sequence[str] | None = None) -> RowBlock:
         """Returns the rows [start, stop); within one block nothing is copied.
@@ -180,23 +212,19 @@ class EmbeddingDataset:
         return self.rows(row, row + 1).to_rows()[0]
 
     def row_of(self, key: str) -> int:
-        """Returns the number of the row with this key; the first call reads all keys and keeps them in memory.
+        """Returns the number of the row with this key, the first of several.
+
+        The first call on this machine reads all keys, and keeps 16 bytes a row in its cache.
 
         Raises:
           DatasetError: no row has this key.
         """
-        place = pc.index(self.keys(), key).as_py()
-        if place < 0:
-            raise DatasetError(
-                f"{self.path}: no row has the key '{key}'; keys are the source's, for example '{self.keys()[0]}'"
-            )
-        return place
+        return self._by_key.find(key)
 
     def keys(self) -> pa.ChunkedArray:
         """Returns all keys in row order (kept in memory after the first call)."""
         if self._keys is None:
-            chunks = [block[KEY] for block in self.blocks(columns=[KEY])]
-            self._keys = pa.chunked_array(chunks, type=pa.string())
+            self._keys = pa.chunked_array(list(self._iterate_keys()), type=pa.string())
         return self._keys
 
     def failures(self) -> pa.Table:
@@ -220,6 +248,7 @@ class EmbeddingDataset:
 
     def close(self) -> None:
         """Closes the files."""
+        self._ahead.close()
         for reader in self._readers.values():
             reader.close()
 
@@ -235,14 +264,23 @@ class EmbeddingDataset:
         """Pickles as a path: another process opens its own files."""
         return EmbeddingDataset, (self.path, self.tables)
 
+    def _iterate_keys(self) -> Iterator[pa.Array]:
+        return (block[KEY] for block in self.blocks(columns=[KEY]))
+
+    def _key_at(self, row: int) -> str:
+        return self.rows(row, row + 1, [KEY])[KEY][0].as_py()
+
+    def _keys_name(self) -> str:
+        table = self._tables_of([])[0]
+        return index_name(table, self.manifest.shards.files[table].sha256)
+
     def _open_table(self, name: str) -> TableReader:
         table = self.manifest.table(name)
         files = self._locator.files(table)
         if not is_url(files.folder.path):  # in a store a missing file shows when it is read
             files.check_sizes()
-        return TableReader(
-            files.folder, table, files, self._as_opened if table.reference is None else AsOpened(files.folder)
-        )
+        as_opened = self._as_opened if table.reference is None else AsOpened(files.folder)
+        return TableReader(files.folder, table, files, as_opened, cached=True)
 
     def _with_scales(self, columns: Sequence[str]) -> list[str]:
         """Returns the columns, int8 vectors followed by their scales: neither is of use without the other."""
@@ -259,16 +297,3 @@ class EmbeddingDataset:
                 raise DatasetError(f"{self.path}: unknown column '{column}'; the opened tables have {self.columns}")
         needed = {self._table_of[column] for column in columns if column != KEY}
         return [name for name in self.tables if name in needed] or self.tables[-1:]
-
-    def _check_block(self, batches: dict[str, pa.RecordBatch], block: int, num_rows: int) -> None:
-        (first, keys), *others = [(name, batch.column(KEY)) for name, batch in batches.items()]
-        if len(keys) != num_rows:
-            raise DatasetError(
-                f"{self.path}: table '{first}', block {block} must have {num_rows} rows, got {len(keys)}"
-            )
-        for name, other in others:
-            if not other.equals(keys):
-                raise DatasetError(
-                    f"{self.path}: tables '{first}' and '{name}' have different keys in block {block}: "
-                    "they have different rows; rewrite the wrong one"
-                )

@@ -14,8 +14,10 @@ from lit_precompute.schemas.dataset_files import dataset_folder, missing_file, w
 from lit_precompute.schemas.manifest.manifest import Manifest
 from lit_precompute.schemas.manifest.parts import Reference, ShardFile
 from lit_precompute.schemas.manifest.shard_list import ShardList
-from lit_precompute.schemas.storage import HOW_TO_MEND, DatasetError, Folder, is_url
+from lit_precompute.schemas.storage import DatasetError, Folder, is_url
 from lit_precompute.schemas.tables import TableSchema
+
+_HOW_TO_FIND = "put that dataset back there, or derive again from where it is now (docs/derive.md)"
 
 
 class TableFiles(collections.abc.Sequence[ShardFile | None]):
@@ -80,15 +82,7 @@ class TableLocator:
 
     def _open(self, number: int) -> tuple[Folder, Manifest]:
         if number not in self._opened:
-            reference = self._references[number]
-            folder = dataset_folder(_relative_to(self._folder, reference.path))
-            manifest = Manifest.read(folder)
-            if manifest.digest != reference.digest:
-                raise DatasetError(
-                    f"{folder.path}: the digest must be {reference.digest}, which {self._folder.path} refers to, got "
-                    f"{manifest.digest}: it is another dataset; {HOW_TO_MEND}"
-                )
-            self._opened[number] = folder, manifest
+            self._opened[number] = open_reference(self._folder, self._references[number])
         return self._opened[number]
 
     def _check(self, folder: Folder, other: Manifest, table: TableSchema) -> None:
@@ -114,8 +108,26 @@ class TableLocator:
             )
 
 
-def _relative_to(folder: Folder, path: str) -> str:
+def open_reference(folder: Folder, reference: Reference) -> tuple[Folder, Manifest]:
+    """Returns the folder and the manifest of the dataset that another one, in `folder`, refers to.
+
+    Raises:
+      DatasetError: it is not there, or has changed.
+    """
+    base = dataset_folder(place_of(folder, reference))
+    refers = f"{folder.path} refers to the dataset of digest {reference.digest} at {base.path}"
+    try:
+        manifest = Manifest.read(base)
+    except DatasetError as error:
+        raise DatasetError(f"{refers}, which cannot be opened: {error}; {_HOW_TO_FIND}") from error
+    if manifest.digest != reference.digest:
+        raise DatasetError(f"{refers}, got the digest {manifest.digest}: it is another dataset; {_HOW_TO_FIND}")
+    return base, manifest
+
+
+def place_of(folder: Folder, reference: Reference) -> str:
     """Returns where a reference leads: its path is absolute, or relative to the dataset's folder."""
+    path = reference.path
     if is_url(path) or posixpath.isabs(path):
         return path
     scheme, separator, inner = folder.path.rpartition("://")

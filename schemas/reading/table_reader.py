@@ -3,16 +3,17 @@
 import collections
 import pathlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import pyarrow as pa
 from array_record.python.array_record_module import ArrayRecordReader
 
 from lit_precompute.schemas import blocks
-from lit_precompute.schemas.dataset_files import check_content, missing_file, shard_file_name
+from lit_precompute.schemas.dataset_files import check_content, shard_file_name
 from lit_precompute.schemas.manifest.parts import ShardFile, ShardInfo
 from lit_precompute.schemas.reading.as_opened import AsOpened
-from lit_precompute.schemas.reading.local_copies import LocalCopies
+from lit_precompute.schemas.reading.files_here import Held, files_here
 from lit_precompute.schemas.storage import HOW_TO_MEND, DatasetError, Folder, is_url
 from lit_precompute.schemas.tables import TableSchema
 
@@ -37,6 +38,17 @@ def read_shard_table(folder: Folder, table: TableSchema, info: ShardInfo) -> pa.
         reader.close()
 
 
+class _Open(NamedTuple):
+    """A file of several blocks that is open."""
+
+    reader: ArrayRecordReader
+    held: Held
+
+    def close(self) -> None:
+        self.reader.close()
+        self.held.close()
+
+
 class TableReader:
     """Blocks of one table, by (shard, block within it)."""
 
@@ -46,6 +58,8 @@ class TableReader:
         table: TableSchema,
         files: Sequence[ShardFile | None],
         as_opened: AsOpened | None = None,
+        *,
+        cached: bool = False,
     ):
         """Opens nothing yet.
 
@@ -54,14 +68,15 @@ class TableReader:
           table: the table.
           files: its files by shard.
           as_opened: the manifest that names them, of a finished dataset.
+          cached: whether files of a store are read from this machine's cache; otherwise each is fetched anew.
         """
         self._table, self._as_opened = table.name, as_opened
         self.schema = table.arrow_schema()
         self._folder = folder
         self._files = files
-        self._copies = LocalCopies(folder)
+        self._here = files_here(folder, cached=cached)
         self._lock = threading.Lock()
-        self._open: collections.OrderedDict[int, ArrayRecordReader] = collections.OrderedDict()
+        self._open: collections.OrderedDict[int, _Open] = collections.OrderedDict()
 
     def read(self, shard: int, block: int) -> pa.RecordBatch:
         """Returns one block.
@@ -71,10 +86,14 @@ class TableReader:
             message names file and block.
         """
         file = self._file(shard)
-        where = f"{self._folder.join(file.name)}: block {block}"
         try:
-            data = self._read_whole(file, shard) if file.is_one_block else self._read_record(file, shard, block, where)
-            return blocks.decode(data, self.schema, where)
+            try:
+                return self._read(file, shard, block)
+            except DatasetError:
+                if not self._here.discard_damaged(file):
+                    raise
+                self._close(shard)
+                return self._read(file, shard, block)
         except DatasetError as error:
             if self._as_opened and (why := self._as_opened.why_changed(file, self._table, shard)):
                 raise DatasetError(why) from error
@@ -86,17 +105,33 @@ class TableReader:
         batches = [] if file is None else [self.read(shard, block) for block in range(file.info.num_blocks)]
         return pa.Table.from_batches(batches, schema=self.schema)
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether the files are in a store."""
+        return is_url(self._folder.path)
+
+    def num_bytes(self, shard: int) -> int:
+        """Returns the size of a shard's file."""
+        return self._file(shard).info.bytes
+
+    def fetch(self, shard: int, is_stopped: Callable[[], bool] = lambda: False) -> None:
+        """Fetches the file of a shard, if it is in a store and not yet here.
+
+        Raises:
+          DatasetError: the file is missing, or not the one that the manifest describes.
+          FetchingStopped: `is_stopped` returned True.
+        """
+        self._here.fetch(self._file(shard), is_stopped)
+
     def local_path(self, shard: int) -> pathlib.Path:
-        """Returns the local path of a shard's file, or of its copy.
+        """Returns the local path of a shard's file, or of this reader's copy.
 
         Raises:
           DatasetError: the file is missing; or it is in a store, and not the one that the manifest describes.
         """
-        file = self._file(shard)
-        path = self._copies.path(file)
-        if not path.is_file():
-            raise DatasetError(missing_file(self._folder.join(file.name)))
-        return path
+        held = self._here.hold(self._file(shard))
+        held.close()
+        return held.path
 
     def num_records(self, shard: int) -> int:
         """Returns how many blocks the file of a shard actually contains."""
@@ -107,31 +142,45 @@ class TableReader:
             return self._reader(file, shard).num_records()
 
     def forget(self, shard: int) -> None:
-        """Closes the file of a shard, and removes its local copy if there is one."""
-        with self._lock:
-            if shard in self._open:
-                self._open.pop(shard).close()
-            self._copies.forget(self._file(shard))
+        """Closes the file of a shard, and removes this reader's copy if there is one."""
+        self._close(shard)
+        self._here.forget(self._file(shard))
 
     def close(self) -> None:
         """Closes the files; a later read opens them again."""
         with self._lock:
             while self._open:
                 self._open.popitem()[1].close()
-        self._copies.close()
+        self._here.close()
+
+    def _close(self, shard: int) -> None:
+        with self._lock:
+            if shard in self._open:
+                self._open.pop(shard).close()
 
     def _file(self, shard: int) -> ShardFile:
         file = self._files[shard]
         assert file is not None, f"shard {shard} has no rows in this table"
         return file
 
-    def _read_whole(self, file: ShardFile, shard: int) -> bytes:
+    def _read(self, file: ShardFile, shard: int, block: int) -> pa.RecordBatch:
+        where = f"{self._folder.join(file.name)}: block {block}"
+        data = self._read_whole(file) if file.is_one_block else self._read_record(file, shard, block, where)
+        return blocks.decode(data, self.schema, where)
+
+    def _read_whole(self, file: ShardFile) -> bytes:
         """Returns the only block of a file, which has no checksum of its own."""
-        data = self.local_path(shard).read_bytes()
+        held = self._here.hold(file)
+        try:
+            data = held.path.read_bytes()
+        finally:
+            held.close()
         check_content(self._folder.join(file.name), data, file.info)
         return data
 
     def _read_record(self, file: ShardFile, shard: int, block: int, where: str) -> bytes:
+        if shard not in self._open:
+            self.fetch(shard)  # while others read what is open
         with self._lock:
             reader = self._reader(file, shard)
             try:
@@ -140,15 +189,32 @@ class TableReader:
                 raise DatasetError(f"{where}: damaged ({error}); verify the dataset and {HOW_TO_MEND}") from error
 
     def _reader(self, file: ShardFile, shard: int) -> ArrayRecordReader:
-        reader = self._open.pop(shard, None)
-        if reader is None:
-            reader = ArrayRecordReader(str(self.local_path(shard)), _READER_OPTIONS)
+        opened = self._open.pop(shard, None)
+        if opened is None:
+            self._close_removed()
+            opened = self._open_file(file, shard)
+            if len(self._open) >= _MAX_OPEN_FILES:
+                self._open.popitem(last=False)[1].close()
+        opened.held.touch()
+        self._open[shard] = opened  # the most recently used comes last
+        return opened.reader
+
+    def _open_file(self, file: ShardFile, shard: int) -> _Open:
+        held = self._here.hold(file)
+        try:
+            reader = ArrayRecordReader(str(held.path), _READER_OPTIONS)
             if not reader.ok():
                 where = self._folder.join(file.name)
                 raise DatasetError(f"{where}: not a complete ArrayRecord file; verify the dataset and {HOW_TO_MEND}")
             if self._as_opened and not is_url(self._folder.path):  # copies were compared with the manifest
                 self._as_opened.check(file, self._table, shard)
-            if len(self._open) >= _MAX_OPEN_FILES:
-                self._open.popitem(last=False)[1].close()
-        self._open[shard] = reader  # the most recently used comes last
-        return reader
+        except BaseException:
+            held.close()
+            raise
+        held.release()
+        return _Open(reader, held)
+
+    def _close_removed(self) -> None:
+        """Closes the files that were removed to make room, which the disk keeps for as long as they are open."""
+        for shard in [shard for shard, opened in self._open.items() if opened.held.is_removed]:
+            self._open.pop(shard).close()

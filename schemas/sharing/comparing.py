@@ -13,7 +13,6 @@ from typing import Any, Literal
 import numpy as np
 
 from lit_precompute.schemas.checking.receipt import cosines
-from lit_precompute.schemas.manifest import Manifest
 from lit_precompute.schemas.reading.dataset import EmbeddingDataset
 from lit_precompute.schemas.storage import DatasetError
 from lit_precompute.schemas.tables import EMBEDDING, KEY
@@ -120,12 +119,6 @@ def compare_datasets(
     )
 
 
-def table_of_keys(manifest: Manifest) -> str:
-    """Returns the aligned table with the fewest bytes: all have the keys, and those in a store are fetched whole."""
-    aligned = [table.name for table in manifest.tables if table.aligned]
-    return min(aligned, key=manifest.shards.table_bytes)
-
-
 def _table_digest(dataset: EmbeddingDataset) -> str:
     return dataset.manifest.table_digest(dataset.embeddings)
 
@@ -137,7 +130,7 @@ def _common_rows(
     total, hashes = one.num_blocks + other.num_blocks, list[_Rows]()
     for before, dataset in ((0, one), (one.num_blocks, other)):
         own = np.empty(dataset.num_rows, np.int64)
-        with EmbeddingDataset.open(dataset.path, tables=[table_of_keys(dataset.manifest)]) as keys:
+        with EmbeddingDataset.open(dataset.path, tables=[dataset.manifest.smallest_table]) as keys:
             for block, rows in enumerate(keys.blocks(columns=[KEY])):
                 own[rows.first_row : rows.first_row + rows.num_rows] = [hash(key) for key in rows[KEY].to_pylist()]
                 report(before + block + 1, total)

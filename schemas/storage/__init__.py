@@ -10,6 +10,10 @@ Not here: what the files mean.
 from lit_precompute.schemas.storage.answers import StorageError as StorageError
 from lit_precompute.schemas.storage.answers import http_status as http_status
 from lit_precompute.schemas.storage.answers import in_words as in_words
+from lit_precompute.schemas.storage.caching.file_cache import Content as Content
+from lit_precompute.schemas.storage.caching.file_cache import FetchingStopped as FetchingStopped
+from lit_precompute.schemas.storage.caching.file_cache import FileCache as FileCache
+from lit_precompute.schemas.storage.caching.file_cache import file_cache as file_cache
 from lit_precompute.schemas.storage.driver_modules import driver_module as driver_module
 from lit_precompute.schemas.storage.drivers import WEB_SCHEMES as WEB_SCHEMES
 from lit_precompute.schemas.storage.file_systems import check_scheme as check_scheme
@@ -44,6 +48,7 @@ from lit_precompute.schemas.storage.reading import is_file as is_file
 from lit_precompute.schemas.storage.reading import is_folder as is_folder
 from lit_precompute.schemas.storage.reading import open_file as open_file
 from lit_precompute.schemas.storage.reading import read_range as read_range
+from lit_precompute.schemas.storage.remote_bytes import read_pieces as read_pieces
 from lit_precompute.schemas.storage.retrying import DEFAULT_PATIENCE as DEFAULT_PATIENCE
 from lit_precompute.schemas.storage.retrying import Patience as Patience
 from lit_precompute.schemas.storage.retrying import count_retried as count_retried

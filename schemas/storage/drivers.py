@@ -15,6 +15,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from lit_precompute.schemas.storage.answers import StorageError
+from lit_precompute.schemas.storage.hub import HUB_SCHEME, hub_driver
 
 if TYPE_CHECKING:  # slow to import, and not needed for local files
     import aiohttp
@@ -48,6 +49,10 @@ def connect(url: str, timeout_s: float) -> tuple[fsspec.AbstractFileSystem, str]
         files, path = fsspec.core.url_to_fs(url, **_of_s3(timeout_s))
         files.retries = 1
         return files, path
+    if scheme == HUB_SCHEME:
+        hub = hub_driver()(timeout_s=timeout_s)
+        hub.forget()
+        return hub, hub._strip_protocol(url)
     try:
         return fsspec.core.url_to_fs(url)
     except OSError as error:

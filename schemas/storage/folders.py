@@ -28,6 +28,11 @@ class Folder(Protocol):
         """An absolute path or a URL, without a slash at its end."""
         ...
 
+    @property
+    def can_list(self) -> bool:
+        """Whether `find` shows what is there: a web server does not tell."""
+        ...
+
     def join(self, name: str) -> str:
         """Returns the path or URL of a file in it."""
         ...

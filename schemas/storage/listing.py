@@ -57,7 +57,7 @@ def _list_here(path: str, *, below: bool) -> Names:
         real = os.path.realpath(f"{path}/{name}")
         for entry in _entries(f"{path}/{name}"):
             full = f"{name}/{entry.name}" if name else entry.name
-            if not _is_folder(entry):
+            if not is_folder_entry(entry):
                 files.append(full)
             elif entry.is_symlink() and _is_around(os.path.realpath(entry.path), (real, *around)):
                 circles.append(full)
@@ -72,7 +72,8 @@ def _entries(path: str) -> Iterator[os.DirEntry[str]]:
         yield from entries
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
+def is_folder_entry(entry: os.DirEntry[str]) -> bool:
+    """Returns whether a name is that of a folder, or of a link to one."""
     try:
         return entry.is_dir()
     except OSError:  # a link to itself: it cannot be opened as a file either

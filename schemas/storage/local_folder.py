@@ -24,6 +24,8 @@ _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.E
 class LocalFolder:
     """See `Folder`."""
 
+    can_list = True
+
     def __init__(self, path: pathlib.Path):
         self._path = path.absolute()
         self.path = str(self._path)

@@ -5,7 +5,7 @@ import re
 
 MANIFEST_NAME = "manifest.json"
 JOB_REPORT_NAME = "job-report.json"  # how the job that made a dataset went: beside the dataset, and no part of it
-HOW_TO_MEND = "fetch it again from where the dataset came from, or embed again into another --output"
+HOW_TO_MEND = "fetch it again from a copy (lit-data repair --from), or embed again into another --output"
 WORK_FOLDER = "_work"  # of an unfinished job; removed once the manifest is published
 
 # pathlib turns "gs://bucket" into "gs:/bucket". Without a slash only a well-known one: "run:1" is a local name.

@@ -61,6 +61,11 @@ _FOR_GCS = (
     "run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to the path of a service "
     "account's key; without credentials only public buckets can be read"
 )
+# The hub tells nobody whether there is a private repository.
+_FOR_HUB = (
+    "there is no such repository, or it is private: check its name, and run `hf auth login` or set HF_TOKEN to the "
+    "token of an account that may read it"
+)
 # botocore's, google-auth's and httpx's, by name: they are not ours to import. botocore's are not OSErrors.
 _CONNECTION_NAMES = {"ConnectionError", "HTTPClientError", "TransportError"}
 
@@ -88,6 +93,8 @@ def what_to_do(error: BaseException) -> str:
     """Returns what to do about an error of credentials, after a semicolon; "" for any other."""
     if _s3_code(error) in _OF_CREDENTIALS or type(error).__name__ in _WITHOUT_CREDENTIALS:
         return f"; {_FOR_S3}"
+    if _is_refused_by_hub(error):
+        return f"; {_FOR_HUB}"
     return f"; {_FOR_GCS}" if _is_unauthorized(error) else ""
 
 
@@ -105,6 +112,11 @@ def words_in_store(error: BaseException) -> str:
 def _is_unauthorized(error: BaseException) -> bool:
     """Returns whether GCS wants credentials, or others."""
     return _is_of_gcs(error) and str(getattr(error, "code", "")) == "401"
+
+
+def _is_refused_by_hub(error: BaseException) -> bool:
+    response: Any = getattr(error, "response", None)
+    return type(error).__module__.startswith("huggingface_hub") and getattr(response, "status_code", 0) in (401, 403)
 
 
 def _is_of_gcs(error: BaseException) -> bool:

@@ -6,14 +6,19 @@ stream has, ends; bytes that do not arrive are asked for again.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Protocol, cast
 
 from lit_precompute.schemas.storage.asking import ask, fetch
 from lit_precompute.schemas.storage.drivers import GCS_SCHEMES, S3_SCHEMES, WEB_SCHEMES
-from lit_precompute.schemas.storage.retrying import Patience
+from lit_precompute.schemas.storage.file_systems import check_scheme
+from lit_precompute.schemas.storage.hub import HUB_SCHEME
+from lit_precompute.schemas.storage.retrying import DEFAULT_PATIENCE, Patience
 
 _SKIP_BYTES = 1 << 20
+PIECE_BYTES = 8 << 20
 STORES = (*GCS_SCHEMES, *S3_SCHEMES, "memory")
+_BY_RANGE = (*STORES, HUB_SCHEME)
 
 
 class RemoteBytes(Protocol):
@@ -36,17 +41,53 @@ class RemoteBytes(Protocol):
         ...
 
 
-def remote_bytes(url: str, patience: Patience) -> RemoteBytes:
-    """Returns the bytes of the file at a URL, whose scheme is known."""
-    kind = StoredBytes if url.partition("://")[0] in STORES and "::" not in url else ServedBytes
-    return kind(url, patience)
+def remote_bytes(url: str, patience: Patience, expected_bytes: int | None = None) -> RemoteBytes:
+    """Returns the bytes of the file at a URL, whose scheme is known.
+
+    Args:
+      url: the file.
+      patience: how long to try.
+      expected_bytes: its size, if it is known: a piece that ends there is not asked about.
+    """
+    if url.partition("://")[0] in _BY_RANGE and "::" not in url:
+        return StoredBytes(url, patience, expected_bytes)
+    return ServedBytes(url, patience)
+
+
+def read_pieces(url: str, start: int, expected_bytes: int, *, patience: Patience = DEFAULT_PATIENCE) -> Iterator[bytes]:
+    """Yields the bytes of the file at a URL from `start` on, in pieces, to its end.
+
+    A file that is longer than expected is read one byte too far, which shows it.
+    """
+    check_scheme(url)
+    pieces, end = remote_bytes(url, patience, expected_bytes), expected_bytes + 1
+    try:
+        while start < end:
+            stop = end if end - start <= PIECE_BYTES else start + PIECE_BYTES
+            data = pieces.piece(start, stop - start)
+            if data:
+                yield data
+            start += len(data)
+            if not data or (start == expected_bytes and stop == end):
+                return
+    finally:
+        pieces.close()
+
+
+def remote_size(url: str, *, patience: Patience = DEFAULT_PATIENCE) -> int | None:
+    """Returns the size of the file at a URL; None if the server does not tell."""
+    pieces = remote_bytes(url, patience)
+    try:
+        return pieces.size()
+    finally:
+        pieces.close()
 
 
 class StoredBytes:
     """Of an object in a store: every piece is a request of its own, for exactly its bytes."""
 
-    def __init__(self, url: str, patience: Patience):
-        self._url, self._patience = url, patience
+    def __init__(self, url: str, patience: Patience, expected_bytes: int | None = None):
+        self._url, self._patience, self._expected_bytes = url, patience, expected_bytes
         self._size: int | None = None
 
     def piece(self, start: int, num_bytes: int) -> bytes:
@@ -76,7 +117,7 @@ class StoredBytes:
 
     def _piece(self, files: Any, path: str, start: int, stop: int) -> bytes:
         data = fetch(files, path, start, stop, timeout_s=self._patience.max_part_s)
-        if len(data) < stop - start:  # the end, or less than was sent
+        if len(data) < stop - start and start + len(data) != self._expected_bytes:  # the end, or less than was sent
             expected = max(min(stop, files.info(path)["size"]) - start, 0)
             if len(data) < expected:
                 raise OSError(f"the connection ended after {len(data)} of {expected} bytes")

@@ -19,7 +19,7 @@ from typing import Any
 
 from lit_precompute.schemas.storage.answers import StorageError
 from lit_precompute.schemas.storage.asking import ask, check_bucket, fetch
-from lit_precompute.schemas.storage.drivers import S3_SCHEMES
+from lit_precompute.schemas.storage.drivers import S3_SCHEMES, WEB_SCHEMES
 from lit_precompute.schemas.storage.publishing import is_unfinished
 from lit_precompute.schemas.storage.reading import FoundFile, describe
 from lit_precompute.schemas.storage.retrying import Patience
@@ -35,6 +35,7 @@ class RemoteFolder:
 
     def __init__(self, url: str, patience: Patience):
         self.path = url.rstrip("/")
+        self.can_list = not url.startswith(WEB_SCHEMES)
         self._patience = patience
 
     def __eq__(self, other: object) -> bool:

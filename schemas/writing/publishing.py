@@ -19,7 +19,7 @@ from lit_precompute.schemas.manifest.shard_list import ShardList
 from lit_precompute.schemas.manifest.source import SHARD_LIST, SOURCE_LIST
 from lit_precompute.schemas.manifest.source_list import SourceFileList
 from lit_precompute.schemas.reading.table_files import TableLocator
-from lit_precompute.schemas.storage import MANIFEST_NAME, Folder, list_names
+from lit_precompute.schemas.storage import MANIFEST_NAME, WEB_SCHEMES, Folder, list_names
 from lit_precompute.schemas.tables import TableSchema
 from lit_precompute.schemas.tower_card import TowerCard
 
@@ -100,14 +100,23 @@ def check_files(
     tables: Iterable[TableSchema],
     references: Sequence[Reference] = (),
 ) -> None:
-    """Checks that every file is there and has its size, by one listing for each table.
+    """Checks that every file is there and has its size, by one listing for each table; web servers give none.
 
     Raises:
       DatasetError: a file is missing, or its size differs; or another dataset is not the one referred to.
     """
     locator = TableLocator(dataset_folder(directory), shards, references)
     for table in tables:
-        locator.files(table).check_sizes()
+        files = locator.files(table)
+        if not files.folder.path.startswith(
+            WEB_SCHEMES
+        ):  # a reference, whose files show their sizes when they are read
+            files.check_sizes()
+
+
+def manifest_bytes(content: Mapping[str, Any]) -> bytes:
+    """Returns manifest.json with this content."""
+    return (json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
 def add_up(notes: Iterable[Note]) -> list[Note]:
@@ -132,7 +141,7 @@ def _write(
     others = _lists_there(folder) - set(names.values())
     if is_first:
         folder.remove(*others)  # of a manifest that was withdrawn, or never written because its publisher was killed
-    folder.write(MANIFEST_NAME, (json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
+    folder.write(MANIFEST_NAME, manifest_bytes(content))
     if not is_first:
         folder.remove(*others)
 

@@ -65,24 +65,23 @@ class TableWriter:
             start = stop
         self.num_rows += num_rows
 
-    def append_stored(self, rows: pa.RecordBatch) -> None:
-        """Adds rows as they are stored, such as another dataset's: vectors in their type, int8 ones with their scales.
+    def append_stored(self, batch: pa.RecordBatch) -> None:
+        """Adds rows as another file of the table stores them, so that int8 vectors keep their scales.
 
         Raises:
-          DatasetError: the columns are not the table's.
-          OSError: as for `append`.
+          OSError: see `append`.
         """
-        if not rows.schema.equals(self._schema, check_metadata=True):
-            raise DatasetError(f"table '{self._table.name}': columns must be {self._schema}, got {rows.schema}")
+        assert batch.schema.equals(self._schema, check_metadata=True), f"table '{self._table.name}': {batch.schema}"
         start = 0
-        while start < rows.num_rows:
-            stop = min(rows.num_rows, start + self._block_rows - self._num_pending)
-            self._pending.append(rows.take(pa.array(range(start, stop))))  # not sliced: see `append`
+        while start < batch.num_rows:
+            stop = min(batch.num_rows, start + self._block_rows - self._num_pending)
+            # Taken, not sliced: see `append`.
+            self._pending.append(batch.take(pa.array(range(start, stop), pa.int64())))
             self._num_pending += stop - start
             if self._num_pending == self._block_rows:
                 self._write_block()
             start = stop
-        self.num_rows += rows.num_rows
+        self.num_rows += batch.num_rows
 
     def close(self) -> None:
         """Writes the last, shorter block and closes the file."""

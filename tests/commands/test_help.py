@@ -29,6 +29,8 @@ def help_of(monkeypatch, capsys, *command):
         ("data shuffle", "lit-data shuffle cc12m-vit_l16 --output cc12m-shuffled --seed 1\n"),
         ("data info", "lit-data info cc12m-vit_l16\n"),
         ("data verify", "lit-data verify cc12m-vit_l16\n"),
+        ("data import", "lit-data import clip-retrieval laion400m --tower"),
+        ("data export", "lit-data export clip-retrieval cc12m-vit_l16 --output"),
         ("", "lit-embed, lit-tune, lit-eval or lit-data"),
     ],
 )

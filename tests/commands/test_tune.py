@@ -193,7 +193,14 @@ def test_only_the_tables_that_are_read_have_to_exist(monkeypatch, capsys, tmp_pa
 
 
 def make_progress(step, rate=100.0):
-    metrics = {"loss": 2.0, "scale": 10.0, "learning_rate": 0.1, "gradient_norm": 1.0, "pairs_per_second": rate}
+    metrics = {
+        "loss": 2.0,
+        "scale": 10.0,
+        "learning_rate": 0.1,
+        "gradient_norm": 1.0,
+        "pairs_per_second": rate,
+        "waiting_share": 0.0,
+    }
     return Progress(step, 5_000, 16, metrics)
 
 

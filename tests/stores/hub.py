@@ -7,10 +7,14 @@ import base64
 import contextlib
 import hashlib
 import http.server
+import importlib
 import json
 import re
 import threading
 import urllib.parse
+
+import huggingface_hub.constants
+import pytest
 
 # What the hub keeps by LFS; all other files are git's own.
 _BY_LFS = re.compile(r".*\.(arrow|arrayrecord|parquet)")
@@ -18,17 +22,27 @@ _API = re.compile(r"/api/datasets/([^/]+/[^/]+)(?:/(.*))?")
 
 
 class FakeHub:
-    """Its repositories by name, each a dictionary of paths to bytes; and what was asked of it."""
+    """Its repositories by name, each a dictionary of paths to bytes; and what was asked of it.
+
+    `branches` are of readers' tests: the files of other revisions than the newest, by repository and name. `faults` are
+    statuses, or "cut", by path: one for each request for its bytes.
+    """
 
     def __init__(self):
         self.repositories, self.objects, self.commits, self.asked = {}, {}, {}, []
         self.token, self.refusals = None, []  # refusals: statuses with which the next requests are answered
         self.changes = {}  # bytes that it keeps instead of what was sent, by path
+        self.branches, self.faults, self.ranges = {}, {}, []
         self.url = ""
 
     def head(self, repository):
         """Returns the newest commit."""
-        return hashlib.sha1(f"{repository} {len(self.commits[repository])}".encode()).hexdigest()
+        return hashlib.sha1(f"{repository} {len(self.commits.get(repository, ()))}".encode()).hexdigest()
+
+    def files(self, repository, revision):
+        """Returns the files of a revision; None if there is no such revision."""
+        is_newest = revision in ("main", self.head(repository))
+        return self.repositories.get(repository) if is_newest else self.branches.get((repository, revision))
 
     def commit(self, repository, lines):
         """Takes what a commit has, as the client sends it."""
@@ -61,6 +75,18 @@ def fake_hub():
         server.server_close()
 
 
+@contextlib.contextmanager
+def selected_hub():
+    """Runs a hub that is huggingface_hub's endpoint, in this process and in those it starts."""
+    with fake_hub() as hub, pytest.MonkeyPatch.context() as patch:
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "HF_TOKEN"):
+            patch.delenv(name, raising=False)
+        patch.setenv("HF_ENDPOINT", hub.url)
+        importlib.reload(huggingface_hub.constants)  # which has read the environment before
+        yield hub
+    importlib.reload(huggingface_hub.constants)
+
+
 class _Handler(http.server.BaseHTTPRequestHandler):
     hub: FakeHub
     protocol_version = "HTTP/1.1"
@@ -72,14 +98,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         with contextlib.suppress(ConnectionError):
             super().handle_one_request()
 
-    def _answer(self, status, content=b"", **headers):
+    def _answer(self, status, content=b"", *, cut=False, **headers):
         body = content if isinstance(content, bytes) else json.dumps(content).encode()
         self.send_response(status)
         for name, value in {"Content-Length": len(body), **headers}.items():
             self.send_header(name.replace("_", "-"), str(value))
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(body)
+            self.wfile.write(body[: len(body) // 2] if cut else body)
+        self.close_connection = self.close_connection or cut
 
     def _is_refused(self):
         path = urllib.parse.unquote(self.path.partition("?")[0])
@@ -101,7 +128,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if match := _API.fullmatch(path):
             self._describe(match[1], match[2] or "")
         elif match := re.fullmatch(r"/datasets/([^/]+/[^/]+)/resolve/([^/]+)/(.*)", path):
-            self._file(match[1], match[3])
+            self._file(*match.groups())
         else:
             self._answer(404)
 
@@ -112,23 +139,48 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _describe(self, repository, rest):
         if repository not in self.hub.repositories:
             self._answer(404, {"error": "Repository not found"}, X_Error_Code="RepoNotFound")
-        elif rest.startswith("tree/"):
-            files = self.hub.repositories[repository]
-            self._answer(200, [_entry(path, data) for path, data in sorted(files.items())])
+            return
+        what, _, place = rest.partition("/")
+        revision, _, folder = place.partition("/")
+        files = self.hub.files(repository, revision or "main")
+        if files is None:
+            self._answer(404, {"error": "Invalid rev id"}, X_Error_Code="RevisionNotFound")
+        elif what == "tree":
+            query = urllib.parse.parse_qs(self.path.partition("?")[2])
+            self._tree(files, folder, recursive=query.get("recursive", [""])[0].lower() == "true")
         else:
             self._answer(200, {"id": repository, "sha": self.hub.head(repository), "private": False, "siblings": []})
 
-    def _file(self, repository, path):
-        data = self.hub.repositories.get(repository, {}).get(path)
+    def _tree(self, files, folder, *, recursive):
+        prefix = f"{folder}/" if folder else ""
+        inside = {path.removeprefix(prefix): data for path, data in sorted(files.items()) if path.startswith(prefix)}
+        if not inside:
+            self._answer(404, {"error": "Entry not found"}, X_Error_Code="EntryNotFound")
+            return
+        folders = sorted({path.partition("/")[0] for path in inside if "/" in path})
+        shown = [] if recursive else [{"type": "directory", "path": prefix + each, "oid": "0" * 40} for each in folders]
+        shown += [_entry(prefix + path, data) for path, data in inside.items() if recursive or "/" not in path]
+        self._answer(200, shown)
+
+    def _file(self, repository, revision, path):
+        data = (self.hub.files(repository, revision) or {}).get(path)
+        fault = self.hub.faults[path].pop(0) if self.hub.faults.get(path) else None
+        if isinstance(fault, int):
+            self._answer(fault)
+            return
         if data is None:
             self._answer(404, {"error": "Entry not found"}, X_Error_Code="EntryNotFound")
             return
         headers = {"X_Repo_Commit": self.hub.head(repository), "ETag": f'"{_entry(path, data)["oid"]}"'}
         if match := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")):
+            self.hub.ranges.append(path)
             start, stop = int(match[1]), int(match[2]) + 1 if match[2] else len(data)
             part = data[start:stop]
+            if not part:
+                self._answer(416)
+                return
             headers["Content_Range"] = f"bytes {start}-{start + len(part) - 1}/{len(data)}"
-            self._answer(206, part, **headers)
+            self._answer(206, part, cut=fault == "cut", **headers)
         else:
             self._answer(200, data, **headers)
 

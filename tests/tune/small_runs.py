@@ -52,7 +52,7 @@ def tower_card(fingerprint="f" * 64, width=WIDTH) -> TowerCard:
 
 
 def write_dataset(
-    path, *, num_rows=NUM_ROWS, scale=1.0, texts=None, vector_type: VectorType = "float16", tower=None
+    path, *, num_rows=NUM_ROWS, scale=1.0, texts=None, vector_type: VectorType = "float16", tower=None, **options
 ) -> str:
     """Writes rows of three words; embeddings are sums of their words' vectors, so that there is something to learn."""
     rng = np.random.default_rng(0)
@@ -63,7 +63,7 @@ def write_dataset(
         [np.arange(NUM_WORDS + 1).reshape(-1, 3) % NUM_WORDS, rng.integers(0, NUM_WORDS, (num_rows - 7, 3))]
     )
     source = SourceInfo(kind="table", path="none", files=[])
-    options = {"tables": [captions_table()], "vector_type": vector_type, "block_rows": 16}
+    options |= {"tables": [captions_table()], "vector_type": vector_type, "block_rows": 16}
     with DatasetWriter(path, tower=tower or tower_card(), source=source, **options) as writer:
         texts = texts or [[" ".join(words[number] for number in row)] for row in chosen]
         writer.write(
@@ -97,7 +97,7 @@ def model_bytes(output) -> bytes:
     return (pathlib.Path(output) / "model" / "parameters.safetensors").read_bytes()
 
 
-def metric_lines(output, *, without=("pairs_per_second",)) -> list[dict]:
+def metric_lines(output, *, without=("pairs_per_second", "waiting_share")) -> list[dict]:
     lines = [json.loads(line) for line in (pathlib.Path(output) / "metrics.jsonl").read_text().splitlines()]
     return [{name: value for name, value in line.items() if name not in without} for line in lines]
 

@@ -6,36 +6,27 @@ Promises: two addresses never share a folder, and no address leads out of the ca
 from __future__ import annotations
 
 import hashlib
-import os
 import pathlib
 import re
 
-_CACHE_VARIABLE = "LIT_PRECOMPUTE_CACHE"
+from lit_precompute.schemas.machine_cache import default_cache, folder_in_cache, named_cache
+
 _PLAIN_NAME = re.compile(r"[\w=+,~%-][\w.:=+,~%@-]*")
 
 
 def own_cache() -> pathlib.Path:
     """Returns the folder of weights."""
-    return (_named_folder() or _default_folder() / "weights").expanduser()
+    return named_cache() or default_cache() / "weights"
 
 
 def class_embeddings_folder() -> pathlib.Path:
     """Returns the folder of class embeddings (tune/evaluation/class_embedding_cache.py)."""
-    return ((_named_folder() or _default_folder()) / "class-embeddings").expanduser()
+    return folder_in_cache("class-embeddings")
 
 
 def staged_packages_folder() -> pathlib.Path:
     """Returns the folder of packages that workers install (pipelines/engines/staging.py)."""
-    return ((_named_folder() or _default_folder()) / "staged").expanduser()
-
-
-def _named_folder() -> pathlib.Path | None:
-    named = os.environ.get(_CACHE_VARIABLE)
-    return pathlib.Path(named) if named else None
-
-
-def _default_folder() -> pathlib.Path:
-    return pathlib.Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "lit-precompute"
+    return folder_in_cache("staged")
 
 
 def cache_folder(place: str) -> pathlib.Path:

@@ -13,7 +13,8 @@ Does not: move anything to a device, or mix datasets; a mixture would be another
 
 import queue
 import threading
-from collections.abc import Generator
+import time
+from collections.abc import Callable, Generator
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -29,6 +30,8 @@ from lit_precompute.tune.data.windowed_rows import WindowedRows
 
 # All tokens are kept in memory beside windows of vectors if they take at most this share of the budget.
 _TOKEN_SHARE = 0.25
+# How often a step is looked at while there is no batch for the next one.
+_LOOK_EVERY_S = 0.002
 
 
 class Batch(NamedTuple):
@@ -82,8 +85,9 @@ class BatchSource:
             )
         index = index_rows(dataset, text, rows)
         if not 1 <= batch_size <= len(index):
+            which = "rows with a text" if rows is None else "selected rows with a text"
             raise ValueError(
-                f"batch_size must be in [1, {len(index)}], the number of rows with a text, got {batch_size}; "
+                f"batch_size must be in [1, {len(index)}], the number of {which}, got {batch_size}; "
                 + ("training needs at least two" if len(index) == 1 else "a batch contains no row twice")
             )
         self.num_rows = len(index)
@@ -154,7 +158,7 @@ def _plan_memory(reader: RowReader, budget: int) -> _MemoryPlan:
 
     It counts row numbers, the orders of two epochs, tokens, and embeddings or two windows of them.
     """
-    num_rows, dataset, length = len(reader.index), reader.dataset, reader.options.max_tokens
+    num_rows, num_blocks, length = len(reader.index), len(reader.index.read_blocks), reader.options.max_tokens
     vector_bytes = reader.bytes_per_vector
     token_bytes = reader.index.num_texts * length * TokenTable.id_type(reader.tokenizer).itemsize + 8 * num_rows
     if num_rows * (vector_bytes + 24) + token_bytes <= budget:
@@ -165,17 +169,33 @@ def _plan_memory(reader: RowReader, budget: int) -> _MemoryPlan:
         left = budget - 8 * num_rows - (token_bytes if keeps_tokens else 0)
         blocks_per_window = left // two_blocks
         if blocks_per_window >= 1 and not (keeps_tokens and token_bytes > _TOKEN_SHARE * budget):
-            return _MemoryPlan(-(-dataset.num_blocks // blocks_per_window), keeps_tokens)
+            return _MemoryPlan(-(-num_blocks // blocks_per_window), keeps_tokens)
     raise ValueError(
         f"memory_budget_bytes must hold the row numbers and two blocks, {8 * num_rows + two_blocks:,} here, "
         f"got {budget:,}"
     )
 
 
-def iterate(source: Batches, start_step: int, num_steps: int, *, ahead: int = 2) -> Generator[Batch]:
+def iterate(
+    source: Batches,
+    start_step: int,
+    num_steps: int,
+    *,
+    ahead: int = 2,
+    is_idle: Callable[[], bool] = lambda: True,
+    waited: Callable[[float], None] = lambda seconds: None,
+) -> Generator[Batch]:
     """Yields the batches of `num_steps` steps from a thread that keeps `ahead` of them ready.
 
     An error in the thread is raised here, at its step. Closing the iterator ends the thread.
+
+    Args:
+      source: the batches.
+      start_step: the first step.
+      num_steps: how many.
+      ahead: how many are ready at once.
+      is_idle: returns whether whoever asks for a batch has nothing else to do.
+      waited: is called with the seconds of each wait during which that was so.
     """
     ready: queue.Queue[Batch | BaseException] = queue.Queue()
     room = threading.Semaphore(ahead)
@@ -196,7 +216,7 @@ def iterate(source: Batches, start_step: int, num_steps: int, *, ahead: int = 2)
     thread.start()
     try:
         for _ in range(num_steps):
-            batch = ready.get()
+            batch = _take(ready, is_idle, waited)
             if isinstance(batch, BaseException):
                 raise batch
             room.release()
@@ -205,3 +225,19 @@ def iterate(source: Batches, start_step: int, num_steps: int, *, ahead: int = 2)
         stopped.set()
         room.release()
         thread.join()
+
+
+def _take(
+    ready: queue.Queue[Batch | BaseException], is_idle: Callable[[], bool], waited: Callable[[float], None]
+) -> Batch | BaseException:
+    """Returns what comes next; tells how long there was nothing else to do meanwhile."""
+    idle_since_s: float | None = None
+    while ready.empty() and idle_since_s is None:  # nobody else takes from it
+        if is_idle():
+            idle_since_s = time.perf_counter()
+        else:
+            time.sleep(_LOOK_EVERY_S)
+    found = ready.get()
+    if idle_since_s is not None:
+        waited(time.perf_counter() - idle_since_s)
+    return found

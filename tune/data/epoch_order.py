@@ -17,7 +17,7 @@ class EpochPlan(NamedTuple):
     """An epoch's windows.
 
     Attributes:
-      blocks: the numbers of all blocks, in the epoch's order.
+      blocks: the numbers of the blocks that are read, in the epoch's order.
       borders: window w contains blocks[borders[w] : borders[w + 1]].
       starts: window w contains the positions [starts[w], starts[w + 1]) of the epoch's order.
       left_out: ranks of the rows that the epoch leaves out, ascending.
@@ -41,14 +41,18 @@ def plan_windows(
     block_ranks: Int64[np.ndarray, " blocks_and_end"],
     left_out: Int64[np.ndarray, " left"],
     *,
+    read_blocks: Int64[np.ndarray, " read"],
     num_windows: int,
 ) -> EpochPlan:
-    """Returns an epoch's windows; the rows of block b have the ranks [block_ranks[b], block_ranks[b + 1])."""
-    num_blocks = len(block_ranks) - 1
-    blocks = random_draws.permutation(random_draws.make_key(seed, random_draws.BLOCKS, epoch), num_blocks)
+    """Returns an epoch's windows; the rows of block b have the ranks [block_ranks[b], block_ranks[b + 1]).
+
+    Only `read_blocks` are in windows; all others have no rows.
+    """
+    key = random_draws.make_key(seed, random_draws.BLOCKS, epoch)
+    blocks = read_blocks[random_draws.permutation(key, len(read_blocks))]
     owners = np.searchsorted(block_ranks, left_out, side="right") - 1
-    num_rows = np.diff(block_ranks) - np.bincount(owners, minlength=num_blocks)
-    borders = np.arange(num_windows + 1) * num_blocks // num_windows
+    num_rows = np.diff(block_ranks) - np.bincount(owners, minlength=len(block_ranks) - 1)
+    borders = np.arange(num_windows + 1) * len(read_blocks) // num_windows
     starts = np.concatenate(([0], np.cumsum(num_rows[blocks])))[borders]
     return EpochPlan(blocks, borders, starts, left_out)
 

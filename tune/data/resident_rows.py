@@ -17,6 +17,7 @@ class ResidentRows:
         self._tokens = reader.make_token_table()
         self._vectors = reader.empty_vectors(len(reader.index))
         self._scales = reader.empty_scales(len(reader.index))
+        reader.dataset.fetch_ahead([block for block, _ in reader.index.blocks()], ["embedding"])
         for block, ranks in reader.index.blocks():
             here = slice(ranks[0], ranks[-1] + 1)
             self._vectors[here], scales = reader.read_vectors(block, ranks)

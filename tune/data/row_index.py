@@ -33,6 +33,7 @@ class RowIndex:
     Attributes:
       row_numbers: each row's number in the dataset, ascending.
       block_ranks: the rows of block b have the ranks [block_ranks[b], block_ranks[b + 1]).
+      read_blocks: the numbers of the blocks that contain selected rows, ascending; no other one is read.
       num_texts: texts to choose from, over all rows.
       num_rows_without_text: selected rows that were left out.
       num_blank_texts: texts of selected rows that were left out.
@@ -40,6 +41,7 @@ class RowIndex:
 
     row_numbers: Int64[np.ndarray, " n"]
     block_ranks: Int64[np.ndarray, " blocks_and_end"]
+    read_blocks: Int64[np.ndarray, " read"]
     num_texts: int
     num_rows_without_text: int
     num_blank_texts: int
@@ -55,7 +57,7 @@ class RowIndex:
 
 
 def index_rows(dataset: EmbeddingDataset, options: TextOptions, rows: Int[np.ndarray, " n"] | None = None) -> RowIndex:
-    """Returns the index, by one pass over the captions.
+    """Returns the index, by one pass over the captions of the blocks that contain selected rows.
 
     Raises:
       ValueError: `rows` are not ascending row numbers of the dataset, or no row has a text.
@@ -64,14 +66,18 @@ def index_rows(dataset: EmbeddingDataset, options: TextOptions, rows: Int[np.nda
         rows = np.asarray(rows, np.int64)
         if len(rows) and (rows[0] < 0 or rows[-1] >= dataset.num_rows or (np.diff(rows) <= 0).any()):
             raise ValueError(f"rows must be ascending, each once and in [0, {dataset.num_rows}), got {rows}")
-    kept, num_texts, num_blank_texts, num_selected = [], 0, 0, 0
+    kept, read_blocks, num_texts, num_blank_texts, num_selected = [], _blocks_of(dataset, rows), 0, 0, 0
+    dataset.fetch_ahead(read_blocks.tolist(), ["texts"])
     for block in range(dataset.num_blocks):
         start, stop = dataset.block_span(block)
-        texts = row_texts(read_texts(dataset, block), options)
         selected = np.arange(start, stop)
         if rows is not None:
             first, last = np.searchsorted(rows, (start, stop))
             selected = rows[first:last]
+            if first == last:
+                kept.append(selected)
+                continue
+        texts = row_texts(read_texts(dataset, block), options)
         counts = texts.counts[selected - start]
         kept.append(selected[counts > 0])
         num_texts += int(counts.sum())
@@ -83,10 +89,19 @@ def index_rows(dataset: EmbeddingDataset, options: TextOptions, rows: Int[np.nda
     return RowIndex(
         row_numbers=row_numbers,
         block_ranks=np.cumsum([0, *map(len, kept)]),
+        read_blocks=read_blocks,
         num_texts=num_texts,
         num_rows_without_text=num_selected - len(row_numbers),
         num_blank_texts=num_blank_texts,
     )
+
+
+def _blocks_of(dataset: EmbeddingDataset, rows: Int64[np.ndarray, " n"] | None) -> Int64[np.ndarray, " read"]:
+    """Returns the blocks that contain these rows, or all blocks."""
+    if rows is None:
+        return np.arange(dataset.num_blocks)
+    starts = [dataset.block_span(block)[0] for block in range(dataset.num_blocks)]
+    return np.unique(np.searchsorted(starts, rows, side="right") - 1)
 
 
 class Rows(NamedTuple):
@@ -177,6 +192,7 @@ class RowReader:
         """Returns the tokens of all texts of all rows."""
         tokens = np.empty((self.index.num_texts, self.options.max_tokens), dtype=TokenTable.id_type(self.tokenizer))
         starts = np.zeros(len(self.index) + 1, np.int64)
+        self.dataset.fetch_ahead([block for block, _ in self.index.blocks()], ["texts"])
         for block, ranks in self.index.blocks():
             texts = self._read_texts(block, ranks)
             first = starts[ranks[0]]

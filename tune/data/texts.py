@@ -98,12 +98,15 @@ def row_texts(texts: pa.ListArray, options: TextOptions) -> RowTexts:
 
 def iterate_texts(dataset: EmbeddingDataset, rows: Int64[np.ndarray, " n"] | None = None) -> Iterator[str]:
     """Yields all texts of the dataset, or of the rows with these ascending numbers, to train a tokenizer on."""
+    dataset.fetch_ahead(range(dataset.num_blocks), ["texts"])
     for block in range(dataset.num_blocks):
         start, stop = dataset.block_span(block)
+        chosen = None if rows is None else rows[slice(*np.searchsorted(rows, (start, stop)))] - start
+        if chosen is not None and not len(chosen):
+            continue
         texts = read_texts(dataset, block)
-        if rows is not None:
-            first, last = np.searchsorted(rows, (start, stop))
-            texts = texts.take(pa.array(rows[first:last] - start))
+        if chosen is not None:
+            texts = texts.take(pa.array(chosen))
         yield from row_texts(texts, TextOptions()).strings.to_pylist()
 
 

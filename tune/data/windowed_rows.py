@@ -2,7 +2,8 @@
 
 An epoch permutes the blocks, groups consecutive ones into windows and permutes the rows of each window. So the row at a
 position of the epoch's order is a function of the seed, the epoch and the position. At most two windows are in memory:
-the current one and, when batches are requested in order, the next one, which threads read ahead.
+the current one and, when batches are requested in order, the next one, which threads read ahead. Of a dataset in a
+store, the files of the window after that are fetched meanwhile: the first batch waits for the first window alone.
 """
 
 import concurrent.futures
@@ -25,7 +26,7 @@ class WindowedRows:
         self._reader = reader
         self._tokens = tokens
         self._num_windows = num_windows
-        blocks_per_window = -(-reader.dataset.num_blocks // num_windows)
+        blocks_per_window = -(-len(reader.index.read_blocks) // num_windows)
         self._most_rows = blocks_per_window * int(np.diff(reader.index.block_ranks).max())
         self._plan = functools.lru_cache(maxsize=2)(self._make_plan)
         # By (epoch, window); a window that is still being read is a future without a result.
@@ -39,9 +40,15 @@ class WindowedRows:
         self._lock = threading.Lock()
 
     def _make_plan(self, epoch: int) -> EpochPlan:
-        reader = self._reader
-        left_out = reader.left_out(epoch)
-        return plan_windows(reader.seed, epoch, reader.index.block_ranks, left_out, num_windows=self._num_windows)
+        reader, index = self._reader, self._reader.index
+        return plan_windows(
+            reader.seed,
+            epoch,
+            index.block_ranks,
+            reader.left_out(epoch),
+            read_blocks=index.read_blocks,
+            num_windows=self._num_windows,
+        )
 
     def rows(self, epoch: int, start: int, stop: int, *, read_ahead: bool) -> Rows:
         """Returns the rows at positions [start, stop) of the epoch's order; may also start to read the next window."""
@@ -63,8 +70,7 @@ class WindowedRows:
 
         Its arrays are overwritten once it is released.
         """
-        this = (epoch, number)
-        after = (epoch, number + 1) if number + 1 < self._num_windows else (epoch + 1, 0)
+        this, after = (epoch, number), self._after(epoch, number)
         for key in [key for key in self._windows if key not in (this, after)]:
             self._release(key)
         if this not in self._windows:
@@ -75,7 +81,7 @@ class WindowedRows:
             self._release(this)  # so that the next request reads it again
             raise
         if read_ahead and after not in self._windows:
-            self._windows[after] = self._window_thread.submit(self._read, *after)
+            self._windows[after] = self._window_thread.submit(self._read_ahead, *after)
         return window
 
     def _release(self, key: tuple[int, int]) -> None:
@@ -84,11 +90,33 @@ class WindowedRows:
         if window.exception() is None:
             self._spare.append(window.result().vectors)
 
+    def _after(self, epoch: int, number: int) -> tuple[int, int]:
+        """Returns the window that follows another: its epoch and its number."""
+        return (epoch, number + 1) if number + 1 < self._num_windows else (epoch + 1, 0)
+
+    def _read_ahead(self, epoch: int, number: int) -> Rows:
+        """Returns a window's rows; then the files of the one after it begin to be fetched."""
+        rows = self._read(epoch, number)
+        self._fetch_ahead(*self._after(epoch, number))
+        return rows
+
+    def _fetch_ahead(self, epoch: int, number: int) -> None:
+        ranks, columns = (
+            self._reader.index.block_ranks,
+            ["embedding"] if self._tokens is not None else ["embedding", "texts"],
+        )
+        blocks = self._blocks(epoch, number)
+        self._reader.dataset.fetch_ahead([block for block in blocks if ranks[block + 1] > ranks[block]], columns)
+
+    def _blocks(self, epoch: int, number: int) -> list[int]:
+        plan = self._plan(epoch)
+        return plan.blocks[plan.borders[number] : plan.borders[number + 1]].tolist()
+
     def _read(self, epoch: int, number: int) -> Rows:
         """Returns a window's rows in the epoch's order; its array of vectors may have unused rows at the end."""
-        reader, plan = self._reader, self._plan(epoch)
-        blocks = plan.blocks[plan.borders[number] : plan.borders[number + 1]].tolist()
-        ranks_of = [self._kept_ranks(block, plan.left_out) for block in blocks]
+        self._fetch_ahead(epoch, number)
+        reader, blocks = self._reader, self._blocks(epoch, number)
+        ranks_of = [self._kept_ranks(block, self._plan(epoch).left_out) for block in blocks]
         ends = np.cumsum([len(ranks) for ranks in ranks_of])
         places_of = np.split(window_order(reader.seed, epoch, number, ends[-1]), ends[:-1])
         ranks = np.empty(ends[-1], np.int64)

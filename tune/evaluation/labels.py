@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import pyarrow.compute as pc
 
 from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.schemas.sharing.selected_rows import blocks_of
+from lit_precompute.schemas.sharing.selection import Selection
 from lit_precompute.tune.data.texts import is_blank
 from lit_precompute.tune.evaluation.prompts import canonical, class_name
 
@@ -26,14 +28,14 @@ class LabelError(ValueError):
     """A label names no class, or a class cannot have its name; the message gives the place, the rule and the value."""
 
 
-def distinct_labels(dataset: EmbeddingDataset) -> list[str]:
-    """Returns the dataset's distinct labels as names of classes, sorted.
+def distinct_labels(dataset: EmbeddingDataset, selection: Selection | None = None) -> list[str]:
+    """Returns the distinct labels of the dataset, or of selected rows, as names of classes, sorted.
 
     Raises:
       LabelError: the dataset has no labels, or one of them is a number or has no letters to ask for in a prompt.
     """
     labels: set[str] = set()
-    for label, row in _distinct(dataset):
+    for label, row in _distinct(dataset, selection):
         text = _clean(label)
         if text in _NO_LABEL:
             continue
@@ -64,15 +66,19 @@ def check_classes(classes: Sequence[str]) -> None:
             )
 
 
-def class_numbers(dataset: EmbeddingDataset, classes: Sequence[str]) -> dict[str, int]:
+def class_numbers(
+    dataset: EmbeddingDataset, classes: Sequence[str], selection: Selection | None = None
+) -> dict[str, int]:
     """Returns the number of each label's class, by the label as stored; `NO_CLASS` for none. Reads no embeddings.
+
+    Only labels of selected rows are there, and checked; None: of all rows.
 
     Raises:
       LabelError: the dataset has no labels, or a label is not that of a class.
     """
     names = _numbers_by_name(classes)
     rows: dict[str, int] = {}
-    for label, row in _distinct(dataset):
+    for label, row in _distinct(dataset, selection):
         # Refused here, so that memory follows the classes where a column of other values was taken for labels.
         if not _can_be_read(_clean(label), names, len(classes)):
             raise LabelError(f"{_place(dataset, row)}: {_unknown(label, classes)}")
@@ -149,18 +155,18 @@ def _is_number(text: str) -> bool:
         return False
 
 
-def _distinct(dataset: EmbeddingDataset) -> Iterator[tuple[str, int]]:
+def _distinct(dataset: EmbeddingDataset, selection: Selection | None) -> Iterator[tuple[str, int]]:
     """Yields each label when it first occurs, and its row."""
     if "labels" not in dataset.tables:
         raise LabelError(
             f"{dataset.path}: has no table 'labels'; embed a source with a column of labels (--label-column)"
         )
     seen: set[str] = set()
-    for block in dataset.blocks(columns=["label"]):
+    for rows, block in blocks_of(dataset, ["label"], selection):
         for label in pc.call_function("unique", [block["label"]]).to_pylist():
             if label not in seen:
                 seen.add(label)
-                yield label, block.first_row + block["label"].index(label).as_py()
+                yield label, int(rows[block["label"].index(label).as_py()])
 
 
 def _place(dataset: EmbeddingDataset, row: int) -> str:

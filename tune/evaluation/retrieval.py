@@ -14,6 +14,8 @@ import numpy as np
 from jaxtyping import Float, Float32, Int64
 
 from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.schemas.sharing.selected_rows import blocks_of
+from lit_precompute.schemas.sharing.selection import Selection
 from lit_precompute.tune.data.texts import TextOptions, row_texts
 from lit_precompute.tune.evaluation.statistics import Share, chance_of_a_hit
 from lit_precompute.tune.model.tuned_model import TunedModel
@@ -58,13 +60,15 @@ class Pairs(NamedTuple):
     """A dataset's images and texts with their embeddings.
 
     Attributes:
+      rows: numbers of the images' rows.
       images: embeddings of all rows.
       texts: embeddings of all texts but blank ones.
       strings: the texts.
-      owners: the row of each text's image.
+      owners: the place of each text's image in `images`.
       num_blank_texts: texts that were left out.
     """
 
+    rows: Int64[np.ndarray, " n"]
     images: Float32[np.ndarray, "n d"]
     texts: Float32[np.ndarray, "m d"]
     strings: list[str]
@@ -72,37 +76,50 @@ class Pairs(NamedTuple):
     num_blank_texts: int
 
 
-def embed_pairs(model: TunedModel, dataset: EmbeddingDataset) -> Pairs:
-    """Returns all images and texts, without the blank ones.
+def embed_pairs(model: TunedModel, dataset: EmbeddingDataset, selection: Selection | None = None) -> Pairs:
+    """Returns the images and texts of selected rows (None: of all), without the blank texts.
 
     Raises:
-      ValueError: the dataset has no texts.
+      DatasetError: the selection is of another dataset, or empty.
+      ValueError: the rows have no texts.
     """
+    numbers: list[np.ndarray] = []
     images: list[np.ndarray] = []
     strings: list[str] = []
     owners: list[np.ndarray] = []
-    num_blank = 0
-    for block in dataset.blocks(columns=["embedding", "texts"]):
+    num_blank = num_rows = 0
+    for rows, block in blocks_of(dataset, ["embedding", "texts"], selection):
+        numbers.append(rows)
         images.append(model.embed_images(block.vectors()))
         texts = row_texts(block["texts"], TextOptions())
         strings += texts.strings.to_pylist()
-        owners.append(block.first_row + np.repeat(np.arange(block.num_rows), texts.counts))
+        owners.append(num_rows + np.repeat(np.arange(block.num_rows), texts.counts))
+        num_rows += block.num_rows
         num_blank += int(texts.blank_counts.sum())
     if not strings:
         blank = f" ({num_blank:,} blank)" if num_blank else ""
-        raise ValueError(f"{dataset.path}: has no texts to retrieve or show{blank}; embed a source with texts")
-    return Pairs(np.concatenate(images), model.embed_texts(strings), strings, np.concatenate(owners), num_blank)
+        which = "has" if selection is None else "selected rows have"
+        raise ValueError(f"{dataset.path}: {which} no texts to retrieve or show{blank}; embed a source with texts")
+    return Pairs(
+        rows=np.concatenate(numbers),
+        images=np.concatenate(images),
+        texts=model.embed_texts(strings),
+        strings=strings,
+        owners=np.concatenate(owners),
+        num_blank_texts=num_blank,
+    )
 
 
-def evaluate(model: TunedModel, dataset: EmbeddingDataset) -> RetrievalResult:
-    """Returns recall at 1, 5 and 10 in both directions.
+def evaluate(model: TunedModel, dataset: EmbeddingDataset, selection: Selection | None = None) -> RetrievalResult:
+    """Returns recall at 1, 5 and 10 in both directions, among selected rows (None: all).
 
     Raises:
       TunedModelError: the dataset comes from a different tower than the model's.
-      ValueError: the dataset has no texts.
+      DatasetError: the selection is of another dataset, or empty.
+      ValueError: the rows have no texts.
     """
     model.check_goes_with(dataset)
-    images, texts, _, owners, num_blank_texts = embed_pairs(model, dataset)
+    _, images, texts, _, owners, num_blank_texts = embed_pairs(model, dataset, selection)
     image_ranks, text_ranks = ranks(images, texts, owners)
     own_counts = np.bincount(owners, minlength=len(images))
     asked = own_counts > 0

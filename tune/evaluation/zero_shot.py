@@ -17,6 +17,8 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.schemas.sharing.selected_rows import blocks_of
+from lit_precompute.schemas.sharing.selection import Selection
 from lit_precompute.tune.evaluation.class_embeddings import Report, embed_classes
 from lit_precompute.tune.evaluation.labels import NO_CLASS, check_classes, class_numbers
 from lit_precompute.tune.evaluation.prompts import class_name
@@ -65,23 +67,27 @@ def classify(
     classes: Sequence[str],
     templates: tuple[str, ...],
     *,
+    selection: Selection | None = None,
     keep_class_embeddings: bool = False,
     report: Report = lambda done, total: None,
 ) -> ZeroShotResult:
-    """Returns how often an image's class is predicted; the last two arguments are those of `embed_classes`.
+    """Returns how often an image's class is predicted, of selected rows (None: of all).
+
+    The last two arguments are those of `embed_classes`.
 
     Raises:
       TunedModelError: the dataset comes from a different tower than the model's.
+      DatasetError: the selection is of another dataset, or empty.
       LabelError: the dataset has no labels, or a label is not that of a class; or a class cannot have its name.
     """
     model.check_goes_with(dataset)
     check_classes(classes)
-    numbers = class_numbers(dataset, classes)
+    numbers = class_numbers(dataset, classes, selection)
     vectors = embed_classes(model, classes, templates, keep=keep_class_embeddings, report=report)
     right: collections.Counter[int] = collections.Counter()
     seen: collections.Counter[int] = collections.Counter()
     num_right5 = num_unlabelled = 0
-    for block in dataset.blocks(columns=["embedding", "label"]):
+    for _, block in blocks_of(dataset, ["embedding", "label"], selection):
         truth = np.array([numbers[label] for label in block["label"].to_pylist()], np.int64)
         labelled = np.flatnonzero(truth != NO_CLASS)
         num_unlabelled += len(truth) - len(labelled)

@@ -27,6 +27,7 @@ def vector_statistics(
       ValueError: no rows, or an embedding that is not finite.
     """
     count, mean, squares = 0, np.zeros(dataset.width), np.zeros(dataset.width)
+    dataset.fetch_ahead(range(dataset.num_blocks), ["embedding"])
     for block in range(dataset.num_blocks):
         start, stop = dataset.block_span(block)
         chosen = slice(None)

@@ -91,6 +91,11 @@ class TunedModel:
         tower, own = dataset.manifest.tower, _tower_card(self.image_tower)
         if tower.fingerprint == own.fingerprint:
             return
+        if tower.is_declared or own.is_declared:
+            raise TunedModelError(
+                f"{dataset.path}: its tower '{tower.name}' cannot be compared with the model's, '{own.name}': "
+                f"{tower.caution or own.caution}. Tune and evaluate on datasets of one declaration"
+            )
         if tower.model_identity is None or own.model_identity is None:
             raise TunedModelError(
                 f"{dataset.path}: its tower has the fingerprint {tower.fingerprint} ('{tower.name}'), the model was "

@@ -7,6 +7,7 @@ import itertools
 import pathlib
 
 import numpy as np
+from jaxtyping import Int64
 
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.storage import publish_folder
@@ -18,28 +19,38 @@ from lit_precompute.tune.model.standardisation import vector_statistics
 from lit_precompute.tune.training.run_directory import RunDirectory
 
 
-def prepare_tokenizer(saved: pathlib.Path | None, dataset: EmbeddingDataset, recipe: Recipe) -> Tokenizer:
-    """Returns the tokenizer that this run has saved; otherwise the recipe's file, or one trained on the captions.
+def prepare_tokenizer(
+    saved: pathlib.Path | None,
+    dataset: EmbeddingDataset,
+    recipe: Recipe,
+    rows: Int64[np.ndarray, " n"] | None = None,
+) -> Tokenizer:
+    """Returns the tokenizer that this run has saved; otherwise the recipe's file, or one trained on the rows' captions.
 
     Raises:
       ValueError: the dataset has no texts, or the tokenizer cannot be made.
     """
     if saved is not None and saved.exists():
         return load_tokenizer(str(saved))
-    texts = iterate_texts(dataset)
+    texts = iterate_texts(dataset, rows)
     if (first := next(texts, None)) is None:
-        raise ValueError(nothing_to_tune_on(dataset, dataset.num_rows))
+        raise ValueError(nothing_to_tune_on(dataset, dataset.num_rows if rows is None else len(rows)))
     texts = itertools.chain([first], texts)
     return train_tokenizer(recipe.tokenizer, texts, lower_case=recipe.text.lower_case)
 
 
-def prepare_statistics(saved: pathlib.Path | None, dataset: EmbeddingDataset, recipe: Recipe) -> Statistics | None:
-    """Returns mean and deviation of the dataset's embeddings, or None if the recipe does not standardise."""
+def prepare_statistics(
+    saved: pathlib.Path | None,
+    dataset: EmbeddingDataset,
+    recipe: Recipe,
+    rows: Int64[np.ndarray, " n"] | None = None,
+) -> Statistics | None:
+    """Returns mean and deviation of the rows' embeddings, or None if the recipe does not standardise."""
     if not recipe.image_side.standardise:
         return None
     if saved is not None and saved.exists():
         return Statistics(**{name: np.load(saved / f"{name}.npy") for name in Statistics._fields})
-    return Statistics(*(values.astype(np.float32) for values in vector_statistics(dataset)))
+    return Statistics(*(values.astype(np.float32) for values in vector_statistics(dataset, rows)))
 
 
 def save_preparation(directory: RunDirectory, tokenizer: Tokenizer, statistics: Statistics | None) -> None:

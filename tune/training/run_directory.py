@@ -1,6 +1,6 @@
 """The output directory of a training run: its layout, and the check that it belongs to this run.
 
-run.json          digests of the tables that the run reads, recipe, order of rows
+run.json          digests of the tables that the run reads, recipe, selection, order of rows
 tokenizer/        given or trained
 standardisation/  mean and deviation, if the recipe standardises
 checkpoints/      Orbax
@@ -19,12 +19,14 @@ from typing import Any, TextIO
 
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.claims import Claim, place_in_the_way
+from lit_precompute.schemas.sharing.selection import Selection
 from lit_precompute.schemas.storage import lock_file, open_folder, refuse_url
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.model.tuned_model_files import MODEL_FOLDER, RUN_NAME
 
 # Version 2 moved execution settings out of the recipe; directories of version 1 have no number.
 _FORMAT_VERSION = 2
+_SELECTION = "selection"  # key of run.json that only a run on a selection has
 # Other tables may be added to the dataset during a run.
 TABLES_READ = ("embeddings", "captions")
 Order = Mapping[str, int | str]
@@ -33,14 +35,15 @@ Order = Mapping[str, int | str]
 class RunDirectory:
     """Paths of a run, and the check that an output belongs to it."""
 
-    def __init__(self, path: str | os.PathLike[str]):
-        """Takes the path; creates nothing yet.
+    def __init__(self, path: str | os.PathLike[str], selection: Selection | None = None):
+        """Takes the path, and the selection that the run trains on (None: all rows); creates nothing yet.
 
         Raises:
           ValueError: the path is a URL.
         """
         refuse_url("--output", path)
         self.path = pathlib.Path(path)
+        self._selection = selection
         self.tokenizer = self.path / "tokenizer"
         self.statistics = self.path / "standardisation"
         self.checkpoints = self.path / "checkpoints"
@@ -65,7 +68,7 @@ class RunDirectory:
         """
         if not self.model.exists():
             return False
-        self._refuse_another(_describe(dataset, recipe))
+        self._refuse_another(self._describe(dataset, recipe))
         return True
 
     def check(self, dataset: EmbeddingDataset, recipe: Recipe, order: Order | None = None) -> bool:
@@ -86,12 +89,12 @@ class RunDirectory:
         if not self._claim.is_made():
             return False
         self._take_lock()
-        asked = _describe(dataset, recipe, order)
+        asked = self._describe(dataset, recipe, order)
         if self._has_trained():
             self._refuse_another(asked)
             return True
         found = self._claim.read()
-        return all(found.get(key) == asked[key] for key in asked)
+        return all(found.get(key) == asked.get(key) for key in {*asked, _SELECTION})
 
     def claim(self, dataset: EmbeddingDataset, recipe: Recipe, order: Order) -> None:
         """Claims the directory for this run; one that was begun there and has not trained gives way to it.
@@ -106,7 +109,7 @@ class RunDirectory:
         if not self.check(dataset, recipe, order):
             for folder in (self.tokenizer, self.statistics, self.checkpoints):
                 shutil.rmtree(folder, ignore_errors=True)
-            self._claim.rewrite(_describe(dataset, recipe, order))
+            self._claim.rewrite(self._describe(dataset, recipe, order))
 
     def _has_trained(self) -> bool:
         """Returns whether there is anything to lose: a model, a checkpoint, or the metrics of a step."""
@@ -123,7 +126,21 @@ class RunDirectory:
                 f"{found.get('format_version')}, this one writes {_FORMAT_VERSION}); finish it with that version, or "
                 "choose another --output"
             )
-        self._claim.refuse_another({key: found[key] for key in found if key in asked}, asked)
+        self._claim.refuse_another({key: found[key] for key in found if key in {*asked, _SELECTION}}, asked)
+
+    def _describe(self, dataset: EmbeddingDataset, recipe: Recipe, order: Order | None = None) -> dict[str, Any]:
+        """Returns what run.json says of a run; without the order of rows where that is not known yet."""
+        manifest, selection = dataset.manifest, self._selection
+        about = {
+            "tower": manifest.tower.name,
+            "fingerprint": manifest.tower.fingerprint,
+            "num_rows": manifest.num_rows,
+            "tables": {name: manifest.table_digest(name) for name in TABLES_READ},
+        }
+        description = {"format_version": _FORMAT_VERSION, "dataset": about, "recipe": recipe.to_json()}
+        if selection is not None:
+            description[_SELECTION] = {"digest": selection.digest, "num_selected": selection.num_selected}
+        return description if order is None else description | {"order": dict(order)}
 
     def release(self) -> None:
         """Releases the lock; the end of the process does so, too."""
@@ -139,19 +156,6 @@ class RunDirectory:
             self._lock = lock_file(self.path / ".lock")
         except BlockingIOError as error:
             raise ValueError(f"{self.path}: another lit-tune is running there; wait for it, or stop it") from error
-
-
-def _describe(dataset: EmbeddingDataset, recipe: Recipe, order: Order | None = None) -> dict[str, Any]:
-    """Returns what run.json says of a run; without the order of rows where that is not known yet."""
-    manifest = dataset.manifest
-    about = {
-        "tower": manifest.tower.name,
-        "fingerprint": manifest.tower.fingerprint,
-        "num_rows": manifest.num_rows,
-        "tables": {name: manifest.table_digest(name) for name in TABLES_READ},
-    }
-    description = {"format_version": _FORMAT_VERSION, "dataset": about, "recipe": recipe.to_json()}
-    return description if order is None else description | {"order": dict(order)}
 
 
 def _refuse_unwritable(path: pathlib.Path) -> None:

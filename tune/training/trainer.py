@@ -17,6 +17,8 @@ import jax
 import numpy as np
 
 from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.schemas.sharing.selected_rows import check_selection, rows_of
+from lit_precompute.schemas.sharing.selection import Selection
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.data.batches import Batch, BatchSource, iterate
@@ -24,6 +26,7 @@ from lit_precompute.tune.model.sides import TrainedParameters, make_sides
 from lit_precompute.tune.model.tuned_model import TunedModel
 from lit_precompute.tune.training.failures import TrainingError, explained_failures, not_finite
 from lit_precompute.tune.training.preparation import prepare_statistics, prepare_tokenizer, save_preparation
+from lit_precompute.tune.training.rates import Rates
 from lit_precompute.tune.training.run_directory import RunDirectory
 from lit_precompute.tune.training.step import Measured, start_compiling
 
@@ -33,8 +36,6 @@ if TYPE_CHECKING:
 # Steps that are dispatched before the oldest is waited for: enough to keep the device busy, and few enough that their
 # batches fit its memory beside the state.
 _STEPS_AHEAD = 2
-# Rates are means over at most this many steps.
-_RATE_STEPS = 50
 
 
 class TrainingStopped(Exception):  # noqa: N818 -- requested, so not an error
@@ -73,18 +74,23 @@ class Trainer:
         recipe: Recipe,
         output: str | os.PathLike[str],
         execution: Execution | None = None,
+        selection: Selection | None = None,
     ):
         """Prepares tokenizer, batches and parameters, or resumes from those of an earlier process.
 
         Raises:
-          ValueError: the dataset or the recipe cannot be trained on, or the output belongs to another run.
+          ValueError: the dataset, the selection or the recipe cannot be trained on, or the output belongs to another
+            run.
           TrainingError: the device or the disk is full.
         """
         self.recipe = recipe
         self.execution = execution or Execution()
         self.execution.check_fits(recipe)
         self._dataset = dataset
-        self._directory = RunDirectory(output)
+        if selection is not None:
+            check_selection(selection, dataset)
+        self._selection = selection
+        self._directory = RunDirectory(output, selection)
         try:
             with explained_failures(self._directory.path, recipe, self.execution):
                 self._prepare()
@@ -92,14 +98,17 @@ class Trainer:
             self._directory.release()
             raise
         self._waiting: collections.deque[tuple[int, Measured]] = collections.deque()
-        self._finish_times: collections.deque[float] = collections.deque(maxlen=_RATE_STEPS + 1)
+        self._rates = Rates(recipe.batch_size)
 
     def _prepare(self) -> None:
         recipe, dataset, directory = self.recipe, self._dataset, self._directory
+        rows = None if self._selection is None else rows_of(self._selection)
         is_resumed = directory.check(dataset, recipe)
-        self._tokenizer = tokenizer = prepare_tokenizer(directory.tokenizer if is_resumed else None, dataset, recipe)
+        self._tokenizer = tokenizer = prepare_tokenizer(
+            directory.tokenizer if is_resumed else None, dataset, recipe, rows
+        )
         self._statistics = statistics = prepare_statistics(
-            directory.statistics if is_resumed else None, dataset, recipe
+            directory.statistics if is_resumed else None, dataset, recipe, rows
         )
         self.batches = BatchSource(
             dataset,
@@ -108,6 +117,7 @@ class Trainer:
             seed=recipe.seed,
             text=recipe.text,
             memory_budget_bytes=self.execution.memory_budget_bytes,
+            rows=rows,
         )
         directory.check(dataset, recipe, self.batches.order())
         self.num_steps = recipe.count_steps(self.batches.num_batches_per_epoch)
@@ -153,7 +163,7 @@ class Trainer:
           TrainingStopped: `should_stop` returned True before the last step.
         """
         started_s = time.perf_counter()
-        self._finish_times.append(started_s)
+        self._rates = Rates(self.recipe.batch_size)
         with explained_failures(self._directory.path, self.recipe, self.execution):
             self._run_and_close(report, should_stop)
             seconds = time.perf_counter() - started_s
@@ -173,7 +183,13 @@ class Trainer:
             metrics = closing.enter_context(
                 contextlib.closing(MetricsWriter(self._directory.path, self.first_step + 1))
             )
-            batches = iterate(self.batches, self.first_step, self.num_steps - self.first_step)
+            batches = iterate(
+                self.batches,
+                self.first_step,
+                self.num_steps - self.first_step,
+                is_idle=self._is_idle,
+                waited=self._rates.waited,
+            )
             closing.callback(batches.close)
             self._run_steps(batches, metrics, report, should_stop)
 
@@ -198,6 +214,11 @@ class Trainer:
                 raise TrainingStopped(step)
         self._state = state
 
+    def _is_idle(self) -> bool:
+        """Returns whether the device has finished all steps that it was given."""
+        # jax's type of arrays does not say that they have it.
+        return not self._waiting or self._waiting[-1][1].loss.is_ready()  # pyright: ignore[reportAttributeAccessIssue]
+
     def _note(
         self, step: int, measured: Measured, metrics: "MetricsWriter", report: Callable[[Progress], None]
     ) -> None:
@@ -213,9 +234,7 @@ class Trainer:
                 self._directory.checkpoints,
                 self._checkpoints.newest_step(),
             )
-        self._finish_times.append(time.perf_counter())
-        seconds = self._finish_times[-1] - self._finish_times[0]
-        values["pairs_per_second"] = (len(self._finish_times) - 1) * self.recipe.batch_size / seconds
+        values |= self._rates.step_done()
         # What is written must not depend on where a run was interrupted.
         if step % self.execution.log_every_steps == 0 or step in (1, self.num_steps):
             metrics.write(step, values)
@@ -247,6 +266,7 @@ class Trainer:
             image_tower=self._dataset.manifest.tower.model_dump(),
             training={
                 "dataset_digest": self._dataset.manifest.digest,
+                **({} if self._selection is None else {"selection_digest": self._selection.digest}),
                 "num_pairs": self.batches.num_rows,
                 "num_steps": self.num_steps,
                 "final_loss": final_loss,

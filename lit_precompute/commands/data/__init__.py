@@ -8,14 +8,26 @@ import tyro
 from lit_precompute.commands.arguments import expand_homes, refuse_repeated
 from lit_precompute.commands.console import DEBUG_HELP, errors_as_messages, make_console, take_debug_flag
 from lit_precompute.commands.data.compare import Compare
+from lit_precompute.commands.data.copy import Copy
 from lit_precompute.commands.data.deduplicate import Deduplicate
+from lit_precompute.commands.data.derive import Derive
+from lit_precompute.commands.data.export import Export
+from lit_precompute.commands.data.flatten import Flatten
+from lit_precompute.commands.data.import_ import Import
 from lit_precompute.commands.data.info import Info
+from lit_precompute.commands.data.list import List
 from lit_precompute.commands.data.publish import Publish
+from lit_precompute.commands.data.repair import Repair
+from lit_precompute.commands.data.select import Select
 from lit_precompute.commands.data.shuffle import Shuffle
 from lit_precompute.commands.data.verify import Verify
 from lit_precompute.commands.pipes import quiet_when_pipe_closes
 
-_OPTIONS: dict[str, Any] = {"prog": "lit-data", "description": f"{__doc__}\n\n{DEBUG_HELP}"}
+_OPTIONS: dict[str, Any] = {
+    "prog": "lit-data",
+    "description": f"{__doc__}\n\n{DEBUG_HELP}",
+    "config": (tyro.conf.OmitSubcommandPrefixes,),
+}
 
 
 @quiet_when_pipe_closes()
@@ -24,12 +36,20 @@ def main() -> None:
     take_debug_flag(sys.argv)
     expand_homes(sys.argv)
     commands = (
-        Annotated[Compare, tyro.conf.subcommand("compare")]
-        | Annotated[Deduplicate, tyro.conf.subcommand("deduplicate")]
-        | Annotated[Info, tyro.conf.subcommand("info")]
-        | Annotated[Publish, tyro.conf.subcommand("publish")]
-        | Annotated[Shuffle, tyro.conf.subcommand("shuffle")]
+        Annotated[Info, tyro.conf.subcommand("info")]
         | Annotated[Verify, tyro.conf.subcommand("verify")]
+        | Annotated[Derive, tyro.conf.subcommand("derive")]
+        | Annotated[Flatten, tyro.conf.subcommand("flatten")]
+        | Annotated[Select, tyro.conf.subcommand("select")]
+        | Annotated[Compare, tyro.conf.subcommand("compare")]
+        | Annotated[Copy, tyro.conf.subcommand("copy")]
+        | Annotated[Publish, tyro.conf.subcommand("publish")]
+        | Annotated[Import, tyro.conf.subcommand("import")]
+        | Annotated[Export, tyro.conf.subcommand("export")]
+        | Annotated[List, tyro.conf.subcommand("list")]
+        | Annotated[Repair, tyro.conf.subcommand("repair")]
+        | Annotated[Deduplicate, tyro.conf.subcommand("deduplicate")]
+        | Annotated[Shuffle, tyro.conf.subcommand("shuffle")]
     )
     with errors_as_messages():
         if _takes_beam_flags(sys.argv):

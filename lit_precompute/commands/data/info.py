@@ -1,4 +1,4 @@
-"""`lit-data info`: shows what a dataset contains."""
+"""`lit-data info`: shows what a dataset contains, or a selection."""
 
 import dataclasses
 import json
@@ -9,9 +9,11 @@ import rich.table
 import tyro
 
 from lit_precompute.commands.console import card, print_json
+from lit_precompute.commands.data.selections import show_selection
 from lit_precompute.schemas.checking.receipt import Receipt, make_receipt
 from lit_precompute.schemas.manifest import Manifest
 from lit_precompute.schemas.reading.dataset import EmbeddingDataset
+from lit_precompute.schemas.sharing.selection import SUFFIX
 from lit_precompute.schemas.tables import EMBEDDINGS, FAILURES, TableSchema
 from lit_precompute.schemas.tower_card import TowerCard
 from lit_precompute.schemas.wording import counted
@@ -24,18 +26,24 @@ _NO_RECEIPT = ("receipt", "only for a dataset on this machine: it reads rows of 
 class Info:
     """Shows what a dataset contains: rows, towers, source, tables, failures, and what the stored type cost in accuracy.
 
+    Of a selection, a file that ends in .selection: which rows it names, and how they were found.
+
     For example:
 
       lit-data info cc12m-vit_l16
+      lit-data info cats.selection
     """
 
     dataset: tyro.conf.Positional[str]
-    """The dataset: a directory, or a URL."""
+    """The dataset, a directory or a URL; or a selection."""
     json: bool = False
     """Print JSON for programs."""
 
     def run(self, console: rich.console.Console) -> int:
         """Prints the card; returns the exit status."""
+        if self.dataset.endswith(SUFFIX):
+            show_selection(console, self.dataset, as_json=self.json)
+            return 0
         with EmbeddingDataset.open(self.dataset) as dataset:
             manifest, is_remote = dataset.manifest, dataset.is_remote
             # They would fetch many files from a store.
@@ -115,6 +123,7 @@ def make_card(
         rows += describe_tower(tower)
         rows += describe_receipt(receipts[name], manifest, name) if name in receipts else [_NO_RECEIPT]
     rows += [(f"table {table.name}", describe_table(table, manifest)) for table in manifest.tables]
+    rows += describe_references(manifest)
     rows += [(f"attachment {name}", f"{file.bytes:,} bytes") for name, file in manifest.attachments.items()]
     rows += describe_environments(manifest)
     rows += [(f"failed: {reason}", counted(count, "row")) for reason, count in list(reasons.items())[:_MAX_REASONS]]
@@ -124,6 +133,13 @@ def make_card(
 
 def describe_tower(tower: TowerCard) -> list[tuple[str, str]]:
     """Returns a tower as lines of a card."""
+    if tower.is_declared:
+        return [
+            ("tower", f"{tower.name}: {tower.output_width} numbers; declared, not verified"),
+            ("fingerprint", tower.fingerprint),
+            ("model identity", "unknown: nobody has compared the tower with the embeddings"),
+            ("weights", tower.architecture["declared"]["weights"] or "unknown"),
+        ]
     return [
         ("tower", f"{tower.name}: {tower.output_width} numbers ({tower.pooling}), {tower.num_parameters:,} parameters"),
         ("fingerprint", tower.fingerprint),
@@ -140,6 +156,15 @@ def describe_table(table: TableSchema, manifest: Manifest) -> str:
     )
     where = "" if table.reference is None else f"; in {manifest.references[table.reference].path}"
     return f"{manifest.shards.table_bytes(table.name) / 1e6:,.1f} MB: {columns}{where}"
+
+
+def describe_references(manifest: Manifest) -> list[tuple[str, str]]:
+    """Returns the datasets that some tables are in, as lines of a card."""
+    lines: list[tuple[str, str]] = []
+    for number, reference in enumerate(manifest.references):
+        tables = [table.name for table in manifest.tables if table.reference == number]
+        lines.append(("refers to", f"{reference.path} for {', '.join(tables)}; its digest: {reference.digest}"))
+    return lines
 
 
 def describe_environments(manifest: Manifest) -> list[tuple[str, str]]:

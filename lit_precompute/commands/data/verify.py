@@ -1,12 +1,13 @@
 """`lit-data verify`: checks every file of a dataset."""
 
+import collections
 import dataclasses
 
 import rich.console
 import tyro
 
 from lit_precompute.commands.progress import ProgressDisplay
-from lit_precompute.schemas.checking.verification import verify
+from lit_precompute.schemas.checking.verification import find_faults
 from lit_precompute.schemas.manifest import Manifest
 from lit_precompute.schemas.wording import counted
 
@@ -15,7 +16,8 @@ from lit_precompute.schemas.wording import counted
 class Verify:
     """Checks every file of a dataset: checksums, row counts, alignment, finite values, ledger. Exits with 1 on a fault.
 
-    Files in a store are fetched and checked one by one. For example:
+    Files in a store are fetched and checked one by one, as are tables that a derived dataset refers to. Says which
+    command mends what is wrong. For example:
 
       lit-data verify cc12m-vit_l16
       lit-data verify gs://bucket/cc12m-vit_l16
@@ -31,14 +33,18 @@ class Verify:
             def report(done: int, total: int) -> None:
                 display.show(f"{done:,}/{counted(total, 'file')} checked", done, total)
 
-            faults = verify(self.dataset, report)
+            faults = find_faults(self.dataset, report)
         for fault in faults:
-            console.print(f"fault: {fault}")
+            console.print(f"fault: {fault.message}")
         if faults:
             console.print(f"{self.dataset}: {counted(len(faults), 'fault')}")
+            for remedy, count in collections.Counter(fault.remedy for fault in faults).items():
+                console.print(f"for {count:,} of them:  {remedy}")
             return 1
         manifest = Manifest.read(self.dataset)
+        others = ", ".join(reference.path for reference in manifest.references)
         console.print(
             f"{self.dataset}: sound; {counted(manifest.num_rows, 'row')} in {counted(len(manifest.shards), 'shard')}"
+            + (f", with what it refers to in {others}" if others else "")
         )
         return 0

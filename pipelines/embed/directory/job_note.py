@@ -6,6 +6,7 @@ from typing import Any
 from lit_precompute.schemas import SourceInfo
 from lit_precompute.schemas.claims import Claim, ClaimError
 from lit_precompute.schemas.json_files import faults_of
+from lit_precompute.schemas.sharing.destination import COPY, NOTE_NAME
 from lit_precompute.schemas.storage import WORK_FOLDER, Folder
 
 ADVICE = "choose another --output"
@@ -54,7 +55,7 @@ def claim_of(folder: Folder) -> Claim:
     """Returns the claim of an output by the job that the note in it describes."""
     return Claim(
         folder=folder,
-        note=f"{WORK_FOLDER}/job.json",
+        note=NOTE_NAME,
         kind="job",
         own_prefix=WORK_FOLDER,
         advice_foreign="give an empty --output",
@@ -85,6 +86,8 @@ def check_note(path: str, noted: Mapping[str, Any]) -> None:
     Raises:
       ClaimError: a part is missing or damaged.
     """
+    if COPY in noted:
+        raise ClaimError(f"{path}: the folder belongs to an unfinished copy (lit-data copy); {ADVICE}")
     for name in ("source", "options", "plan"):
         if not isinstance(noted.get(name), dict):
             raise ClaimError(f"{path}: {name} must be a JSON object, got {noted.get(name)!r:.80}; {ADVICE}")

@@ -26,7 +26,7 @@ _BYTES = ("'|u1'", "'u1'", "'<u1'", "'>u1'")
 _SHAPES = ((), (1,), (3,))
 
 
-class _Header(NamedTuple):
+class NpyHeader(NamedTuple):
     """The kind of the values as it is written, the shape, the order of the values, and where they begin."""
 
     descr: str
@@ -42,7 +42,7 @@ def open_npy(data: bytes) -> OpenedImage:
       ImageError: "unsupported", an array of another kind.
       ValueError: the header is damaged.
     """
-    header = _read_header(data)
+    header = read_npy_header(data)
     shape = header.shape
     if header.descr not in _BYTES or len(shape) not in (2, 3) or shape[2:] not in _SHAPES or 0 in shape:
         raise ImageError(
@@ -58,7 +58,12 @@ def open_npy(data: bytes) -> OpenedImage:
     return OpenedImage(width=shape[1], height=shape[0], decode=decode)
 
 
-def _read_header(data: bytes) -> _Header:
+def read_npy_header(data: bytes) -> NpyHeader:
+    """Returns what a header says; nothing of it is evaluated.
+
+    Raises:
+      ValueError: it is damaged.
+    """
     version = data[6]
     start, layout = (10, "<H") if version == 1 else (12, "<I")
     (num_bytes,) = struct.unpack_from(layout, data, 8)
@@ -68,4 +73,4 @@ def _read_header(data: bytes) -> _Header:
         raise ValueError("the header of the array cannot be read")
     fields = {name: match[1].decode() for name, match in found.items() if match}
     shape = tuple(int(number) for number in fields["shape"].split(",") if number.strip())
-    return _Header(fields["descr"], shape, "F" if fields["order"] == "True" else "C", start + num_bytes)
+    return NpyHeader(fields["descr"], shape, "F" if fields["order"] == "True" else "C", start + num_bytes)

@@ -15,7 +15,7 @@ from pyarrow import types
 from lit_precompute.precompute.sources.source import SourceError
 from lit_precompute.precompute.sources.values import short
 
-ImageKind = Literal["bytes", "path", "struct", "beside"]
+ImageKind = Literal["bytes", "path", "struct", "beside", "none"]
 _MAX_LISTED = 40
 
 

@@ -15,6 +15,7 @@ from lit_precompute.precompute.sources.columnar.columns import (
     image_columns,
     image_kind,
     is_array,
+    is_key,
     is_text,
     listed_types,
     short_type,
@@ -77,6 +78,21 @@ class ColumnFinder:
                 f"structs of bytes and path"
             )
         return column, kind, found
+
+    def find_key(self) -> Column | None:
+        """Returns the column of keys, if there is one."""
+        return self.find("key", is_key, "a string or a whole number", is_strict=True)
+
+    def find_keys(self, key: Column | None) -> tuple[Column, ImageKind, None]:
+        """Returns what stands for the column of images in a file without them: the keys, or the paths of images."""
+        if key is not None:
+            return key, "none", None
+        path = self._named(self.columns.image)
+        if path is None or image_kind(path.type) != "path" or path.is_list:
+            raise self.fault(
+                f"no column {self.columns.key!r}; there are {self._listed()}; give its name as --key-column"
+            )
+        return path, "path", None
 
     def find_names(self) -> tuple[Column, ImageKind, None]:
         """Returns the column that img2dataset names files by."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-from lit_precompute.precompute.sources.columnar.columns import Column, ImageKind, is_key, is_label
+from lit_precompute.precompute.sources.columnar.columns import Column, ImageKind, is_label
 from lit_precompute.precompute.sources.columnar.features import class_names, features_of
 from lit_precompute.precompute.sources.columnar.finding import ColumnFinder
 from lit_precompute.precompute.sources.spec import SourceColumns
@@ -22,7 +22,7 @@ class Layout:
     """The columns of a file.
 
     Attributes:
-      image: of the images, or of the names of files beside.
+      image: of the images, or of the names of files beside; of the keys, where there are none.
       image_kind: how it holds them.
       texts: of plain texts, in order.
       named: of texts with names, by name.
@@ -62,7 +62,9 @@ class Layout:
         return self.image_kind == "path" and not self.image.is_list
 
 
-def find_layout(schema: pa.Schema, columns: SourceColumns, where: str, *, images_beside: bool = False) -> Layout:
+def find_layout(
+    schema: pa.Schema, columns: SourceColumns, where: str, *, images_beside: bool = False, has_images: bool = True
+) -> Layout:
     """Returns the columns of a file.
 
     Args:
@@ -70,13 +72,17 @@ def find_layout(schema: pa.Schema, columns: SourceColumns, where: str, *, images
       columns: their names, as the user gave them.
       where: the file, for errors.
       images_beside: whether images are files beside, as img2dataset writes and names them.
+      has_images: whether rows have images; without, there must be a column of keys, or of paths.
 
     Raises:
       SourceError: there is no such column, or it is of a type that cannot be used.
     """
     finder = ColumnFinder(schema, columns, where)
     features = features_of(schema, where)
-    image, kind, found = finder.find_names() if images_beside else finder.find_image(features)
+    if has_images:
+        image, kind, found = finder.find_names() if images_beside else finder.find_image(features)
+    else:
+        image, kind, found = finder.find_keys(finder.find_key())
     label = finder.find("label", is_label, "a string or a number")
     names = None if label is None else class_names(features, label.top, label.steps)
     return Layout(
@@ -86,7 +92,7 @@ def find_layout(schema: pa.Schema, columns: SourceColumns, where: str, *, images
         named=finder.find_named(),
         label=label,
         class_names=names,
-        key=finder.find("key", is_key, "a string or a whole number", is_strict=True),
+        key=finder.find_key(),
         status=finder.find_status(),
         notes=tuple(finder.notes),
         found=found,

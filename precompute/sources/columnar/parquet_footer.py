@@ -54,7 +54,7 @@ def read_row_groups(footer: bytes) -> list[RowGroup]:
     try:
         groups = CompactReader(footer).struct().get(4, [])
         return [RowGroup(_count(group[3]), tuple(map(_chunk, group[1]))) for group in groups]
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise ValueError(f"a row group without what it must have ({error})") from error
 
 

@@ -76,6 +76,20 @@ class RowReader:
                 )
                 num_read += 1
 
+    def read_strictly(self, group: Group, number: int) -> Iterator[Row]:
+        """Yields the rows of a group, the first of which is the file's row `number`; each has a key.
+
+        Raises:
+          SourceError: a row has no key, or the group is damaged.
+        """
+        for batch in self.file.batches(group, self.layout.all_columns(), 0, group.num_rows):
+            for row in read_rows(batch, self.layout, functools.partial(self._fault, group, number)):
+                key = row.key or row.path
+                if not key:
+                    raise self._fault(group, number, 0, "it has no key")
+                yield row._replace(key=key)
+                number += 1
+
     def _example(self, row: Row, number: int) -> Example:
         source, notes = f"{self.path}, row {number}", row.notes
         read: ReadImage = row.image

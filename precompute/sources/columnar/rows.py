@@ -107,7 +107,7 @@ def _images(batch: pa.RecordBatch, layout: Layout) -> Iterator[tuple[str, HeldIm
         ]
     elif layout.image_kind == "bytes":
         data = bytes_in(batch, column)
-    else:
+    elif layout.image_kind == "struct":
         data = bytes_in(batch, column, "bytes")
         if column.type.get_field_index("path") >= 0:
             paths = texts_in(batch, column, "path")

@@ -8,17 +8,18 @@ columns. Where a part of a file is damaged, its rows fail; only rows whose keys 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 from lit_precompute.precompute.sources.columnar.arrow import ArrowFile
 from lit_precompute.precompute.sources.columnar.fields import first_values
 from lit_precompute.precompute.sources.columnar.file import ColumnarFile, Group
 from lit_precompute.precompute.sources.columnar.folders import list_source, relative_stem
-from lit_precompute.precompute.sources.columnar.layout import find_layout
+from lit_precompute.precompute.sources.columnar.layout import Layout, find_layout
 from lit_precompute.precompute.sources.columnar.parquet import ParquetFile
 from lit_precompute.precompute.sources.columnar.reading import RowReader
 from lit_precompute.precompute.sources.files import Finder, Opener, check_scheme, open_first
+from lit_precompute.precompute.sources.keyed import KeyedRow
 from lit_precompute.precompute.sources.planning import hash_keys
 from lit_precompute.precompute.sources.source import (
     Example,
@@ -50,12 +51,17 @@ _MAX_OVER = 2
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ColumnarSource:
-    """See `Source`. Made by `make_columnar`."""
+    """See `Source`. Made by `make_columnar`.
+
+    Attributes:
+      has_images: whether rows have images; without, `keyed_rows` alone reads it.
+    """
 
     kind: str
     spec: SourceSpec
     opener: Opener
     find: Finder
+    has_images: bool = True
 
     @property
     def path(self) -> str:
@@ -94,11 +100,7 @@ class ColumnarSource:
                 key_hashes=hash_keys(self._checked_keys(rows, groups, num_rows)),
                 num_bytes=opened.num_bytes,
                 content=opened.content,
-                findings={
-                    "has_labels": rows.layout.label is not None,
-                    "image": rows.layout.found,
-                    "texts": [column.name for column in rows.layout.texts],
-                },
+                findings=_findings(rows.layout),
             )
 
     def fields(self, file: ListedFile) -> Mapping[str, str]:
@@ -144,10 +146,33 @@ class ColumnarSource:
                 f"{number - part.first_row} now; the file changed: start again with a new output directory"
             )
 
+    def without_images(self) -> ColumnarSource:
+        """See `KeyedSource`."""
+        return dataclasses.replace(self, has_images=False)
+
+    def keyed_rows(self, file: ListedFile) -> Generator[KeyedRow, None, FileLook]:
+        """Yields the rows of a file without their images, and returns what `survey` needs; see `KeyedSource`."""
+        with open_first(file.path, self.opener) as stream:
+            opened, rows = self._open(stream, file.path)
+            number = 0
+            parts: list[FileSlice] = []
+            for group in opened.groups(0, None):
+                for row in rows.read_strictly(group, number):
+                    yield KeyedRow(row.key, row.texts, row.named, row.label, row.notes, number)
+                    number += 1
+                parts = parts or list(_cut(file.path, [group], max(group.num_rows, 1)))
+            return FileLook(path=file.path, slices=tuple(parts), findings=_findings(rows.layout))
+
+    def place(self, file: ListedFile, number: int) -> str:
+        """Returns where a row is, in words."""
+        return f"{file.path}, row {number}"
+
     def _open(self, stream: BinaryIO, path: str) -> tuple[ColumnarFile, RowReader]:
         opened = _OPENED[self.kind](stream, path)
         is_beside = self.kind == "img2dataset-files"
-        layout = find_layout(opened.schema, self.spec.columns, path, images_beside=is_beside)
+        layout = find_layout(
+            opened.schema, self.spec.columns, path, images_beside=is_beside, has_images=self.has_images
+        )
         name = relative_stem(self.path, path)
         rows = RowReader(file=opened, layout=layout, path=path, name=name, opener=self.opener, find=self.find)
         return opened, rows
@@ -175,6 +200,15 @@ def make_columnar(spec: SourceSpec, name: str, opener: Opener, find: Finder) -> 
       find: lists what a glob pattern matches.
     """
     return ColumnarSource(kind=name, spec=spec, opener=opener, find=find)
+
+
+def _findings(layout: Layout) -> dict[str, Any]:
+    """Returns what `survey` needs to know of a file's columns."""
+    return {
+        "has_labels": layout.label is not None,
+        "image": layout.found,
+        "texts": [column.name for column in layout.texts],
+    }
 
 
 def _cut(path: str, groups: Sequence[Group], rows_per_slice: int) -> Iterator[FileSlice]:

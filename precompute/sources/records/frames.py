@@ -98,6 +98,12 @@ def read_frames(stream: BinaryIO, path: str, start: int = 0, stop: int | None = 
         start += length + FRAME_BYTES
 
 
+def framed(data: bytes) -> bytes:
+    """Returns a record's frame, as a TFRecord file has it."""
+    length = _LENGTH.pack(len(data))
+    return b"".join([length, _CRC.pack(_masked_crc(length)), data, _CRC.pack(_masked_crc(data))])
+
+
 def scan_frames(stream: BinaryIO, path: str) -> np.ndarray:
     """Returns where the records of an uncompressed file begin, and where the last ends, int64; skips their data.
 

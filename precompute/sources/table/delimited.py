@@ -29,7 +29,7 @@ class DelimitedLayout:
 
     dialect: Dialect
     names: tuple[str, ...]
-    image: int
+    image: int | None
     texts: tuple[int, ...]
     text_list: int | None
     label: int | None
@@ -58,7 +58,7 @@ class DelimitedLayout:
             key = "" if self.key is None else fields[self.key]
             if self.key is not None and not key:
                 raise fault(f"column {self.names[self.key]!r} is empty; give every row a key or none")
-            path = checked_path(fields[self.image], self.names[self.image], fault)
+            path = "" if self.image is None else checked_path(fields[self.image], self.names[self.image], fault)
             named = {name: _cell_texts(fields[index]) for name, index in self.named.items()}
             yield Row(path, tuple(texts), label, key or path, tuple(notes), named)
 
@@ -81,8 +81,9 @@ class DelimitedLayout:
         if '"' not in "".join(fields) or not any(field.startswith('"') for field in fields):
             return []
         lines.num_quoted += 1
-        if _IN_QUOTES.fullmatch(fields[self.image]):
-            raise fault(f"the path is in quotes, {short(fields[self.image])}; {_READ_QUOTED}")
+        named, what = (self.key, "key") if self.image is None else (self.image, "path")
+        if named is not None and _IN_QUOTES.fullmatch(fields[named]):
+            raise fault(f"the {what} is in quotes, {short(fields[named])}; {_READ_QUOTED}")
         return [_QUOTES_KEPT] if any(_IN_QUOTES.fullmatch(field) for field in fields) else []
 
     def _parse_list(self, cell: str, fault: Fault) -> Any:
@@ -101,48 +102,77 @@ def _cell_texts(cell: str) -> tuple[str, ...]:
     return (cell,) if cell else ()
 
 
-def read_header(lines: Lines, format: str, columns: SourceColumns) -> DelimitedLayout:
-    """Returns the layout that the first line of a CSV or TSV file declares.
+@dataclasses.dataclass(frozen=True)
+class _Header:
+    """The names of a table's columns, sought by those that the user gave."""
+
+    names: Sequence[str]
+    lines: Lines
+    columns: SourceColumns
+    dialect: Dialect
+
+    def index(self, name: str, option: str) -> int:
+        """Returns the place of a column.
+
+        Raises:
+          SourceError: there is none of the name, or several.
+        """
+        names, columns = self.names, self.columns
+        if name not in names:
+            if odd := next(filter(looks_like_image, names), None):
+                raise self.lines.fault(
+                    f"no column {name!r}; the first line must name the columns, and {short(odd)} looks like an image: "
+                    f"put a line of names before it, such as {columns.image}{self.dialect.delimiter}{columns.text}"
+                )
+            raise self.lines.fault(f"no column {name!r}; there are {listed(names)}; give its name as {option}")
+        if names.count(name) > 1:
+            raise self.lines.fault(
+                f"column {name!r} occurs {names.count(name)} times; only {columns.text!r} may repeat"
+            )
+        return names.index(name)
+
+    def find(self, field: str) -> int | None:
+        """Returns the place of the column of a field, if it is there; what the user named must be."""
+        name = getattr(self.columns, field)
+        return (
+            None if name not in self.names and self.columns.is_default(field) else self.index(name, f"--{field}-column")
+        )
+
+
+def read_header(lines: Lines, format: str, columns: SourceColumns, *, has_images: bool = True) -> DelimitedLayout:
+    """Returns the layout that the first line of a CSV or TSV file declares; `has_images` as of a `TableSource`.
 
     Raises:
       SourceError: a column is missing or repeated; the file's columns are listed.
     """
     dialect = DIALECTS[format]
     line = next(filled_lines(lines, dialect), "")
+    needed = columns.image if has_images else columns.key
     if not line:
-        raise SourceError(f"{lines.path}: empty; the first line must name the columns, {columns.image!r} among them")
+        raise SourceError(f"{lines.path}: empty; the first line must name the columns, {needed!r} among them")
     if "\0" in line:
         raise lines.fault(NOT_UTF8)
-    _check_separator(line, lines, format, columns)
+    _check_separator(line, lines, format, needed, columns.image)
     names = tuple(name.strip() for name in read_fields(line, lines, dialect))
-
-    def index(name: str, option: str) -> int:
-        if name not in names:
-            if odd := next(filter(looks_like_image, names), None):
-                raise lines.fault(
-                    f"no column {name!r}; the first line must name the columns, and {short(odd)} looks like an image: "
-                    f"put a line of names before it, such as {columns.image}{dialect.delimiter}{columns.text}"
-                )
-            raise lines.fault(f"no column {name!r}; there are {listed(names)}; give its name as {option}")
-        if names.count(name) > 1:
-            raise lines.fault(f"column {name!r} occurs {names.count(name)} times; only {columns.text!r} may repeat")
-        return names.index(name)
-
-    def find(field: str) -> int | None:
-        name = getattr(columns, field)
-        return None if name not in names and columns.is_default(field) else index(name, f"--{field}-column")
-
+    header = _Header(names, lines, columns, dialect)
+    key = header.find("key")
+    is_needed = has_images or (key is None and columns.image in names)
+    image = header.index(columns.image, "--image-column") if is_needed else None
+    if image is None and key is None:
+        header.index(columns.key, "--key-column")
     numbered = re.compile(rf"{re.escape(columns.text)}(_\d+)?")
     texts = tuple(index for index, name in enumerate(names) if numbered.fullmatch(name))
     layout = DelimitedLayout(
         dialect=dialect,
         names=names,
-        image=index(columns.image, "--image-column"),
+        image=image,
         texts=texts,
-        text_list=find("texts"),
-        label=find("label"),
-        key=find("key"),
-        named={name: index(column, f"--named-text {name}=COLUMN") for name, column in columns.named_columns.items()},
+        text_list=header.find("texts"),
+        label=header.find("label"),
+        key=key,
+        named={
+            name: header.index(column, f"--named-text {name}=COLUMN") for name, column in columns.named_columns.items()
+        },
     )
     has_others = layout.text_list is not None or layout.label is not None or layout.named
     if not texts and (not columns.is_default("text") or not has_others):
@@ -150,18 +180,18 @@ def read_header(lines: Lines, format: str, columns: SourceColumns) -> DelimitedL
     return layout
 
 
-def _check_separator(line: str, lines: Lines, format: str, columns: SourceColumns) -> None:
-    """Refuses a header that has an image column only when it is read as another format, and names that one."""
+def _check_separator(line: str, lines: Lines, format: str, needed: str, image: str) -> None:
+    """Refuses a header that has a needed column, or one of images, only in another format, and names that one."""
     for other in (format, *DIALECTS):
         names = [name.strip() for name in line.split(DIALECTS[other].delimiter)]
         if DIALECTS[other].is_quoted:
             names = [name.strip('"') for name in names]
-        if columns.image in names:
+        if needed in names or image in names:
             if other == format:
                 return
             found = [name.strip() for name in line.split(DIALECTS[format].delimiter)]
             raise lines.fault(
-                f"no column {columns.image!r}; there are {listed(found)}; the table looks like {other}: "
+                f"no column {needed!r}; there are {listed(found)}; the table looks like {other}: "
                 f"read it with --source-format {other}"
             )
     if DIALECTS[format].delimiter in line:
@@ -169,10 +199,10 @@ def _check_separator(line: str, lines: Lines, format: str, columns: SourceColumn
     for other, dialect in DIALECTS.items():
         if dialect.delimiter in line:
             raise lines.fault(
-                f"no column {columns.image!r}; the line has no {DIALECTS[format].delimiter!r} but "
+                f"no column {needed!r}; the line has no {DIALECTS[format].delimiter!r} but "
                 f"{dialect.delimiter!r}; the table looks like {other}: read it with --source-format {other}"
             )
     if "|" in line:
         raise lines.fault(
-            f"no column {columns.image!r}; the line has '|' between its fields, which is not read: write commas or tabs"
+            f"no column {needed!r}; the line has '|' between its fields, which is not read: write commas or tabs"
         )

@@ -16,9 +16,10 @@ _ONE_A_LINE = "; a .jsonl table has one JSON object a line"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class JsonLayout:
-    """See `Layout`."""
+    """See `Layout`; `has_images` as of a `TableSource`."""
 
     columns: SourceColumns
+    has_images: bool = True
 
     @property
     def sought(self) -> dict[str, str]:
@@ -32,16 +33,20 @@ class JsonLayout:
         columns, named_columns = self.columns, self.columns.named_columns
         lines.unseen = set(self.sought)
         for values in _objects(lines):
-            if columns.image not in values:
+            has_path = self.has_images or columns.key not in values
+            if has_path and columns.image not in values:
+                field = "image" if self.has_images else "key"
                 names = listed(sorted(values))
-                raise lines.fault(f"no key {columns.image!r}; there are {names}; give its name as --image-column")
+                raise lines.fault(
+                    f"no key {getattr(columns, field)!r}; there are {names}; give its name as --{field}-column"
+                )
             lines.unseen.difference_update(values)
             lines.first_names = lines.first_names or (sorted(values), lines.number)
             text, notes = read_texts(values, columns.text)
             texts, more_notes = read_texts(values, columns.texts)
             label, label_notes = read_label(values, columns.label)
             named = {name: read_texts(values, column) for name, column in named_columns.items()}
-            path = checked_path(values[columns.image], columns.image, lines.fault)
+            path = checked_path(values[columns.image], columns.image, lines.fault) if has_path else ""
             yield Row(
                 path=path,
                 texts=(*text, *texts),

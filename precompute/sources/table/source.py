@@ -12,14 +12,22 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 from lit_precompute.precompute.sources.files import Finder, Opener, check_scheme, open_first, read_image
+from lit_precompute.precompute.sources.keyed import KeyedRow
 from lit_precompute.precompute.sources.listing import list_files
 from lit_precompute.precompute.sources.peeking import Peek
 from lit_precompute.precompute.sources.planning import hash_keys
-from lit_precompute.precompute.sources.source import Example, FileLook, FileSlice, ListedFile, SourceError, Survey
+from lit_precompute.precompute.sources.source import (
+    Example,
+    FileLook,
+    FileSlice,
+    ListedFile,
+    SourceError,
+    Survey,
+)
 from lit_precompute.precompute.sources.spec import SourceColumns, SourceSpec
 from lit_precompute.precompute.sources.table.delimited import read_header
 from lit_precompute.precompute.sources.table.findings import findings_of, survey_tables
@@ -42,7 +50,11 @@ _HASHED_TOGETHER = 1024
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TableSource:
-    """See `Source`. Made by `make_table`."""
+    """See `Source`. Made by `make_table`.
+
+    Attributes:
+      has_images: whether rows have images; without, `keyed_rows` alone reads it, and a row needs a key or a path.
+    """
 
     path: str
     format: str
@@ -51,6 +63,7 @@ class TableSource:
     opener: Opener
     find: Finder
     kind: str = "table"
+    has_images: bool = True
 
     @property
     def options(self) -> Mapping[str, Any]:
@@ -132,6 +145,32 @@ class TableSource:
                 f"and have {num_rows} now; the table changed: start again with a new output directory"
             )
 
+    def without_images(self) -> TableSource:
+        """See `KeyedSource`."""
+        return dataclasses.replace(self, has_images=False)
+
+    def keyed_rows(self, file: ListedFile) -> Generator[KeyedRow, None, FileLook]:
+        """Yields the rows of a table without their images, and returns what `survey` needs; see `KeyedSource`."""
+        has_rows = False
+        with open_table(file.path, self.opener) as table:
+            lines = Lines(table.text, file.path, at_start=True)
+            layout = self._layout(lines)
+            for row in layout.rows(lines):
+                has_rows = True
+                yield KeyedRow(row.key, row.texts, row.named, row.label, row.notes, lines.number)
+            part = FileSlice(path=file.path, start=0, stop=lines.offset, num_rows=None)
+            return FileLook(
+                path=file.path,
+                slices=(part,) if has_rows else (),
+                num_bytes=table.file.num_bytes,
+                sha256=table.file.digest.hexdigest(),
+                findings=findings_of(lines, layout, self.columns, has_labels=True),
+            )
+
+    def place(self, file: ListedFile, number: int) -> str:
+        """Returns where a row is, in words."""
+        return f"{file.path}, line {number}"
+
     def peek(self, file: ListedFile, max_rows: int, max_counted: int) -> Peek:
         """Returns the first rows of a table; see `Peekable`."""
         peek = peek_table(
@@ -148,9 +187,9 @@ class TableSource:
     def _layout(self, lines: Lines) -> Layout:
         """Returns the table's layout; reads the header, if it has one."""
         return (
-            JsonLayout(columns=self.columns)
+            JsonLayout(columns=self.columns, has_images=self.has_images)
             if self.format == "jsonl"
-            else read_header(lines, self.format, self.columns)
+            else read_header(lines, self.format, self.columns, has_images=self.has_images)
         )
 
     def _placed(self, part: FileSlice) -> Iterator[PlacedRow]:

@@ -14,7 +14,6 @@ import numpy as np
 from lit_precompute.schemas import random_draws
 
 _ROUNDS = 8
-_USE = 6  # of a seed; schemas/random_draws.py has the others
 
 Rows = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -32,7 +31,7 @@ class Permutation:
             raise ValueError(f"--seed must be >= 0, got {seed}")
         self._size = size
         self._half = max(1, -(-max(size - 1, 1).bit_length() // 2))
-        self._keys = [random_draws.make_key(seed, _USE, number) for number in range(_ROUNDS)]
+        self._keys = [random_draws.make_key(seed, random_draws.SHUFFLED, number) for number in range(_ROUNDS)]
 
     def places(self, rows: Rows) -> Rows:
         """Returns where rows go; no two go to the same place.

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from lit_precompute.commands import data
+from lit_precompute.schemas import Manifest
 
 GOLDEN = "tests/golden/dataset_v3"
 
@@ -34,6 +35,8 @@ def test_shows_towers_attachments_and_what_shards_were_made_with(capsys, monkeyp
         assert expected in lines
     lines = [" ".join(line.split()) for line in _info(capsys, monkeypatch, f"{GOLDEN}/derived").splitlines()]
     assert "table captions 0.1 MB: key, texts, title, tags; in ../base" in lines
+    digest = Manifest.read(f"{GOLDEN}/base").digest
+    assert any(line.startswith("refers to ../base for embeddings, ") and line.endswith(digest) for line in lines)
     assert "made with cpu; array-record 0.8.6, numpy 2.4.6, pyarrow 25.0.1" in lines
 
 

@@ -22,6 +22,8 @@ from array_record.python.array_record_module import ArrayRecordWriter
 from demo import data
 from lit_precompute.schemas import Manifest
 
+# Of the lines of metrics: they differ from run to run.
+TIMES = ("pairs_per_second", "waiting_share")
 FIGURES = pathlib.Path(__file__).with_name("figures.json")
 _COMMANDS = pathlib.Path(sys.executable).parent
 
@@ -77,7 +79,7 @@ def compute(folder: pathlib.Path) -> dict[str, Any]:
         "fingerprint": Manifest.read(folder / "train").tower.fingerprint,
         "shards": {name: digest for part in ("heldout", "train") for name, digest in _shards(folder / part)},
         "parameters": _sha256(folder / "run/model/parameters.safetensors"),
-        "metrics": [{key: value for key, value in line.items() if key != "pairs_per_second"} for line in metrics],
+        "metrics": [{key: value for key, value in line.items() if key not in TIMES} for line in metrics],
         "zero_shot": json.loads(_run(folder, "lit-eval", "zero-shot", *held_out, "--classes", "subcategories.txt")),
         "retrieval": json.loads(_run(folder, "lit-eval", "retrieval", *held_out)),
     }

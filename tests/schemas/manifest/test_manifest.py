@@ -217,3 +217,12 @@ def test_no_manifest_says_what_the_directory_is(tmp_path):
     (tmp_path / "_work").mkdir()
     with pytest.raises(DatasetError, match="this is an unfinished job; run its command again to resume"):
         Manifest.read(tmp_path)
+
+
+def test_the_smallest_table_is_that_of_the_fewest_bytes(tmp_path):
+    manifest = write(tmp_path)
+    sizes = {
+        name: sum(path.stat().st_size for path in (tmp_path / name).iterdir())
+        for name in ("embeddings", "captions", "labels")
+    }
+    assert manifest.smallest_table == min(sizes, key=lambda name: sizes[name])

@@ -91,10 +91,14 @@ def test_the_other_dataset_may_be_of_version_2(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (shutil.rmtree, "base/manifest.json: there is no directory .*base; check the path"),
+        (
+            shutil.rmtree,
+            r"refers to the dataset of digest [0-9a-f]{64} at .*, which cannot be opened: .*base/manifest.json: "
+            "there is no directory .*base; check the path; put that dataset back there, or derive again",
+        ),
         (
             lambda path: change_manifest(path, lambda m: m.update(order="shuffled")),
-            "base: the digest must be [0-9a-f]{64}, which .*derived refers to, got [0-9a-f]{64}: it is another dataset",
+            "derived refers to the dataset of digest [0-9a-f]{64} at .*base, got the digest [0-9a-f]{64}: it is an",
         ),
         (lambda path: (path / "captions/part-00001.arrayrecord").unlink(), "part-00001.arrayrecord: the file is miss"),
     ],

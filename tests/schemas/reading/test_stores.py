@@ -1,5 +1,6 @@
 """Datasets in a store, by fsspec's memory driver: written, read and verified like those on a disk."""
 
+import hashlib
 import pickle
 import re
 
@@ -12,6 +13,8 @@ from lit_precompute.schemas.checking.verification import verify
 from lit_precompute.schemas.reading.table_reader import read_shard_table
 from lit_precompute.schemas.storage import open_folder
 from tests.schemas.making import files_of, rows, write
+
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 ONE_BLOCK, BLOCKS = "failures/part-00002.arrow", "embeddings/part-00001.arrayrecord"
 
@@ -37,10 +40,13 @@ def test_a_store_gets_the_same_bytes_as_a_disk(tmp_path, store):
 def test_rows_come_back_and_only_files_that_are_read_are_fetched(store, monkeypatch):
     write("memory://bucket")
     fetched = []
-    get = type(store).get_file
-    monkeypatch.setattr(
-        type(store), "get_file", lambda self, path, *a, **k: (fetched.append(path), get(self, path, *a, **k))
-    )
+    get = type(store).cat_file
+
+    def count(self, path, *arguments, **options):
+        fetched.extend([path] if "/part-" in path else [])
+        return get(self, path, *arguments, **options)
+
+    monkeypatch.setattr(type(store), "cat_file", count)
     keys, vectors, texts, _ = rows(50)
     with EmbeddingDataset.open("memory://bucket") as dataset:
         assert dataset.is_remote
@@ -57,14 +63,45 @@ def test_rows_come_back_and_only_files_that_are_read_are_fetched(store, monkeypa
         copy.close()
 
 
-def test_copies_are_removed(tmp_path, monkeypatch, store):
+@pytest.mark.parametrize("name", [ONE_BLOCK, BLOCKS])
+@pytest.mark.parametrize("damage", [lambda data: data[:-1], lambda data: data[:400] + bytes(64) + data[464:]])
+def test_a_copy_that_was_damaged_here_is_fetched_again(store, own_cache, name, damage):
+    write("memory://bucket")
+    data = store.cat_file(f"/bucket/{name}")
+    with EmbeddingDataset.open("memory://bucket") as dataset:
+
+        def read():
+            return dataset.failures().to_pylist() if name == ONE_BLOCK else dataset.rows(20, 40)["key"].to_pylist()
+
+        expected = read()
+        dataset.close()
+        copy = own_cache / "datasets" / (sha256 := hashlib.sha256(data).hexdigest())[:2] / sha256
+        assert copy.read_bytes() == data
+        copy.write_bytes(damage(data))
+        assert read() == expected
+        assert copy.read_bytes() == data
+
+
+def test_the_same_file_in_two_places_is_fetched_once(store):
+    write("memory://bucket")
+    write("memory://other")
+    with EmbeddingDataset.open("memory://bucket") as dataset:
+        expected = dataset.rows(20, 40).to_rows()
+    store.rm("/other/embeddings", recursive=True)
+    with EmbeddingDataset.open("memory://other") as dataset:
+        assert str(dataset.rows(20, 40).to_rows()) == str(expected)
+
+
+def test_verification_looks_at_the_store_and_keeps_no_copies(tmp_path, monkeypatch, store, own_cache):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     write("memory://bucket/copies")
+    assert verify("memory://bucket/copies") == []
+    assert [path for path in [*tmp_path.rglob("*"), *own_cache.rglob("*")] if path.is_file()] == []
     with EmbeddingDataset.open("memory://bucket/copies") as dataset:
         dataset.rows(0, 50)
-        assert any(path.is_file() for path in tmp_path.rglob("*"))
-    assert verify("memory://bucket/copies") == []
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    store.pipe_file(f"/bucket/copies/{BLOCKS}", b"other bytes")
+    (fault,) = verify("memory://bucket/copies")
+    assert BLOCKS in fault
 
 
 @pytest.mark.parametrize("name", [ONE_BLOCK, BLOCKS])

@@ -5,8 +5,8 @@ import pytest
 import sklearn.metrics.pairwise
 
 from lit_precompute.schemas import DatasetWriter, EmbeddingDataset
-from lit_precompute.schemas.sharing.comparing import compare_datasets, table_of_keys
-from tests.schemas.making import SOURCE, card, rows, write
+from lit_precompute.schemas.sharing.comparing import compare_datasets
+from tests.schemas.making import SOURCE, card, rows
 
 KEYS, VECTORS, _, _ = rows(200)
 
@@ -105,15 +105,6 @@ def test_runs_of_rows_are_spread_over_the_first_dataset(base, tmp_path):
     assert 64 <= found.similarity.num_rows <= 100
     # A quarter of the rows were changed, wherever they are.
     assert found.similarity.num_equal == pytest.approx(0.75 * found.similarity.num_rows, abs=2)
-
-
-def test_keys_are_read_from_the_smallest_table(tmp_path):
-    manifest = write(tmp_path)
-    sizes = {
-        name: sum(path.stat().st_size for path in (tmp_path / name).iterdir())
-        for name in ("embeddings", "captions", "labels")
-    }
-    assert table_of_keys(manifest) == min(sizes, key=lambda name: sizes[name])
 
 
 def test_progress_ends_with_all_blocks(base):

@@ -32,6 +32,9 @@ class FakeDataset:
     def block_span(self, block):
         return int(self._ends[block]), int(self._ends[block + 1])
 
+    def fetch_ahead(self, blocks, columns):
+        """Does nothing: everything is here."""
+
     def exact(self, rows):
         """Returns the vectors as float32."""
         signs = np.where(np.arange(self.width) < self.width // 2, 1, -1)

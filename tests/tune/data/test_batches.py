@@ -392,6 +392,45 @@ def test_closing_early_ends_the_thread():
     assert threading.active_count() == before
 
 
+@settings(max_examples=60)
+@given(data=st.data(), block_sizes=draw_block_sizes(), seed=st.integers(0, 3), windowed=st.booleans())
+def test_only_chosen_rows_are_in_batches_each_once_an_epoch(data, block_sizes, seed: int, windowed: bool):
+    dataset = FakeDataset(block_sizes)
+    chosen = data.draw(st.sets(st.integers(0, dataset.num_rows - 1), min_size=1))
+    rows = np.array(sorted(chosen))
+    batch_size = data.draw(st.integers(1, len(rows)))
+    budget = window_budget(dataset, blocks=2) if windowed else PLENTY
+    source = make_source(dataset, batch_size=batch_size, seed=seed, budget=budget, rows=rows)
+    assert (source.num_rows, source.num_batches_per_epoch) == (len(rows), len(rows) // batch_size)
+    for epoch in range(2):
+        seen = []
+        for step in range(source.num_batches_per_epoch):
+            batch = source.batch(epoch * source.num_batches_per_epoch + step)
+            check_contents(dataset, batch, batch_size)
+            seen += batch.row_numbers.tolist()
+        assert len({*seen}) == len(seen) and {*seen} <= chosen
+        assert len(seen) == len(rows) - len(rows) % batch_size
+    step = source.num_batches_per_epoch * 2 - 1  # the last one again, from a source that has read nothing else
+    again = make_source(dataset, batch_size=batch_size, seed=seed, budget=budget, rows=rows)
+    assert as_tuple(again.batch(step)) == as_tuple(batch)
+    owners = {block for block in range(dataset.num_blocks) if chosen & {*range(*dataset.block_span(block))}}
+    assert {block for block, _ in dataset.reads} == owners  # no other block is read
+    source.close()
+    again.close()
+
+
+@pytest.mark.parametrize("budget_blocks", [None, 2])
+def test_choosing_all_rows_changes_nothing(budget_blocks):
+    dataset = FakeDataset([7, 7, 3, 7, 5])
+    budget = PLENTY if budget_blocks is None else window_budget(dataset, blocks=budget_blocks)
+    every = make_source(dataset, batch_size=4, budget=budget, rows=np.arange(dataset.num_rows))
+    without = make_source(dataset, batch_size=4, budget=budget)
+    assert [as_tuple(every.batch(step)) for step in range(15)] == [as_tuple(without.batch(step)) for step in range(15)]
+    assert every.order() == without.order()
+    every.close()
+    without.close()
+
+
 def test_order_returns_what_it_depends_on():
     dataset = FakeDataset([10] * 10)
     assert make_source(dataset, batch_size=8).order() == {"kind": "rows", "batch_size": 8, "num_rows": 100}

@@ -1,4 +1,4 @@
-"""Random numbers as functions: SplitMix64's published values, uniformity, and turns at being left out."""
+"""Random numbers as functions: permutations, uniformity, and turns at being left out."""
 
 import numpy as np
 import pytest
@@ -7,19 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lit_precompute.tune.data import random_draws
-
-
-def test_matches_splitmix64():
-    """The first outputs of the reference C program (Vigna, splitmix64.c) for the seed 1234567."""
-    expected = [
-        6457827717110365317,
-        3203168211198807973,
-        9817491932198370423,
-        4593380528125082431,
-        16408922859458223821,
-    ]
-    # The reference adds its constant before it mixes; here the position is the number of additions.
-    assert random_draws.draw(1234567, np.arange(1, 6)).tolist() == expected
 
 
 @given(key=st.integers(0, 2**64 - 1), size=st.integers(0, 500))

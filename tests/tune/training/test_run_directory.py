@@ -3,9 +3,11 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 
 from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.schemas.sharing.selection import Selection
 from lit_precompute.tune.training.run_directory import RunDirectory
 from tests.schemas.making import TAGS, add_table
 from tests.tune.small_runs import NUM_ROWS, RECIPE, write_dataset
@@ -116,3 +118,16 @@ def test_a_damaged_note_is_refused_with_its_path(dataset_path, tmp_path, content
 def test_a_url_is_refused():
     with pytest.raises(ValueError, match="--output gs://bucket/run: must be a local path"):
         RunDirectory("gs://bucket/run")
+
+
+def test_a_run_on_all_rows_refuses_a_selection_once_it_has_trained(dataset_path, tmp_path):
+    with EmbeddingDataset.open(dataset_path) as dataset:
+        selection = Selection.of_rows(dataset.manifest, np.array([1, 2]), made_by={})
+        claim(dataset_path, tmp_path / "run")
+        assert "selection" not in json.loads((tmp_path / "run/run.json").read_text())
+        directory = RunDirectory(tmp_path / "run", selection)
+        assert not directory.check(dataset, RECIPE)  # what has not trained gives way
+        (tmp_path / "run/metrics.jsonl").write_text("a step\n")
+        with pytest.raises(ValueError, match=rf"selection\.digest is None there, '{selection.digest}' was requested"):
+            directory.check(dataset, RECIPE)
+        directory.release()

@@ -42,24 +42,6 @@ from tests.tune.small_runs import (
 pytestmark = pytest.mark.standard_promotion  # optax's Adam needs it
 
 
-@pytest.fixture(scope="module", autouse=True)
-def compiled_once(tmp_path_factory):
-    """Most tests train the same recipe: XLA compiles it once and caches it."""
-    values = {
-        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
-        "jax_persistent_cache_min_compile_time_secs": 0.0,
-    }
-    before = {name: getattr(jax.config, name) for name in values}
-    for name, value in values.items():
-        jax.config.update(name, value)
-    with pytest.MonkeyPatch.context() as environment:  # for the processes started here
-        for name, value in values.items():
-            environment.setenv(name.upper(), str(value))
-        yield
-    for name, value in before.items():
-        jax.config.update(name, value)
-
-
 @pytest.fixture(scope="module")
 def dataset_path(tmp_path_factory):
     return write_dataset(tmp_path_factory.mktemp("data") / "dataset")

@@ -7,8 +7,10 @@ import dataclasses
 import pathlib
 
 import numpy as np
+import pyarrow as pa
 
 from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.schemas.sharing.selection import Selection
 from lit_precompute.schemas.wording import counted
 from lit_precompute.tune.evaluation.retrieval import embed_pairs
 from lit_precompute.tune.evaluation.show.images import find_images
@@ -46,20 +48,27 @@ class Page:
 
 
 def make_page(
-    model: TunedModel, dataset: EmbeddingDataset, *, num_rows: int, num_best: int, seed: int, image_folder: str | None
+    model: TunedModel,
+    dataset: EmbeddingDataset,
+    *,
+    selection: Selection | None = None,
+    num_rows: int,
+    num_best: int,
+    seed: int,
+    image_folder: str | None,
 ) -> Page:
     """Returns what a page shows; the arguments are those of `write_page`.
 
     Raises:
       TunedModelError: the dataset comes from a different tower than the model's.
-      ValueError: a dataset without texts, fewer than one row or answer, or a negative seed.
+      ValueError: a dataset without texts, a selection of another one, fewer than one row or answer, or a negative seed.
     """
     for flag, value, least in (("--num-rows", num_rows, 1), ("--num-best", num_best, 1), ("--seed", seed, 0)):
         if value < least:
             raise ValueError(f"{flag} must be >= {least}, got {value}")
     model.check_goes_with(dataset)
-    images, texts, words, owners, num_blank = embed_pairs(model, dataset)
-    keys = dataset.keys().to_pylist()
+    rows, images, texts, words, owners, num_blank = embed_pairs(model, dataset, selection)
+    keys = dataset.keys().take(pa.array(rows)).to_pylist()
     generator = np.random.default_rng(seed)
     chosen_texts = generator.permutation(len(words))[:num_rows]
     chosen_images = np.unique(owners)[generator.permutation(len(np.unique(owners)))[:num_rows]]

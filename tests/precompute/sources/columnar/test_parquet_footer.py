@@ -52,3 +52,9 @@ def test_damaged_structs_are_errors(data):
 def test_row_groups_without_columns_are_errors():
     with pytest.raises(ValueError, match="a row group without what it must have"):
         read_row_groups(bytes([0x49, 0x1C, 0, 0]))
+
+
+def test_columns_of_another_type_are_errors():
+    """A row group of one column whose description is bytes, and a number of rows."""
+    with pytest.raises(ValueError, match="a row group without what it must have"):
+        read_row_groups(bytes.fromhex("491c191c3800002602000000"))

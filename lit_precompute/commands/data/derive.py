@@ -1,0 +1,81 @@
+"""`lit-data derive`: own texts and labels beside another dataset's embeddings, which are referred to and not copied."""
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import rich.console
+import tyro
+
+from lit_precompute.commands.embed.flags import flat_flags
+from lit_precompute.commands.progress import ProgressDisplay
+from lit_precompute.commands.stopping import interruptible
+from lit_precompute.precompute.deriving.options import DeriveOptions
+from lit_precompute.schemas.wording import counted
+
+if TYPE_CHECKING:
+    from lit_precompute.precompute.deriving.matching import Matches
+
+    _Options = DeriveOptions
+else:
+    _Options = flat_flags(
+        DeriveOptions,
+        {
+            "format": "source-format",
+            **{f"columns.{name}": f"{name}-column" for name in ("image", "text", "texts", "label", "key")},
+            "columns.named": "named-text",
+        },
+        fixed={"base": ""},
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Derive:
+    """Writes a dataset with own captions or labels, by key; its other tables stay where they are, and are referred to.
+
+    To resume what was stopped, run the same command again. For example:
+
+      lit-data derive gs://team/cc12m-vit_l16 --output cc12m-german --captions german.tsv
+    """
+
+    base: tyro.conf.Positional[str]
+    """The dataset to refer to: a directory, or a URL; it may be read-only, and is not changed."""
+    options: _Options
+
+    def run(self, console: rich.console.Console) -> int:
+        """Derives, and prints what was matched; returns the exit status."""
+        from lit_precompute.precompute.deriving.derivation import derive
+
+        options = dataclasses.replace(self.options, base=self.base)
+        with (
+            interruptible("run the same command again to start over; nothing is lost but time"),
+            ProgressDisplay(console) as display,
+        ):
+
+            def report(what: str, done: int, total: int | None) -> None:
+                words = f"{what}  {done:,}" + (f"/{total:,}" if total is not None else "")
+                display.show(words, done, total, task=what)
+
+            derived = derive(options, report)
+        for table, matches in derived.matches.items():
+            console.print(f"{table}: {describe(matches)}")
+        manifest = derived.manifest
+        for note in manifest.notes:
+            console.print(f"{note.what}: {note.count:,} (first: {note.first})")
+        state = "; it was finished before, nothing was left to do" if derived.was_there else ""
+        own = [table.name for table in manifest.tables if table.reference is None]
+        words = f"{options.output}: {counted(manifest.num_rows, 'row')}, with {', '.join(own) or 'no table'} of its own"
+        console.print(f"{words}; it refers to {', '.join(each.path for each in manifest.references)}{state}")
+        console.print(f"next:  lit-data info {options.output}   |   lit-tune --dataset {options.output} --output RUN")
+        return 0
+
+
+def describe(matches: "Matches") -> str:
+    """Returns how the rows of a file were matched, in one line."""
+    words = f"{counted(matches.num_rows, 'row')} for {counted(matches.num_matched, 'image')}"
+    if matches.num_missing:
+        words += f"; {counted(matches.num_missing, 'image')} not in the file (first: {matches.first_missing[0]})"
+    if matches.num_surplus:
+        words += f"; {counted(matches.num_surplus, 'key')} not in the dataset (first: {matches.first_surplus[0]})"
+    if matches.num_failed:
+        words += f"; {counted(matches.num_failed, 'image')} that could not be embedded"
+    return words

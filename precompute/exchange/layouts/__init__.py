@@ -1,0 +1,1 @@
+"""A module for each layout: its options, what it reads, what it writes."""

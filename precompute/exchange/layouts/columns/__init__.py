@@ -1,0 +1,1 @@
+"""Tables whose rows have their vectors in a column of lists: Parquet files, and Hugging Face's datasets on disk."""

@@ -1,0 +1,110 @@
+"""Files to be written to one folder, many at once, each only if it is not there yet.
+
+Promises: only the tasks of one folder are in memory, and its listing; the first error ends the work once the files
+under way are done, so that running it again goes on from there.
+"""
+
+import concurrent.futures
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+
+from lit_precompute.schemas.storage import Folder
+
+_TASKS_PER_THREAD = 2
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FileTask:
+    """A file to be written.
+
+    Attributes:
+      name: in the folder.
+      num_bytes: its size; of a file that is made anew, that of the file that it is made from.
+      is_known: whether a file of this name and size is the one, and need not be written again.
+      write: writes it.
+    """
+
+    name: str
+    num_bytes: int
+    is_known: bool = True
+    write: Callable[[], None]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CopyProgress:
+    """How far a copy is.
+
+    Attributes:
+      num_files: files that are there.
+      all_files: all of them.
+      num_bytes: of those that are there.
+      all_bytes: of all.
+      bytes_before: of those that were there when it began.
+    """
+
+    num_files: int = 0
+    all_files: int = 0
+    num_bytes: int = 0
+    all_bytes: int = 0
+    bytes_before: int = 0
+
+    def plus(self, task: FileTask, *, was_there: bool) -> "CopyProgress":
+        """Returns the progress with one more file."""
+        return dataclasses.replace(
+            self,
+            num_files=self.num_files + 1,
+            num_bytes=self.num_bytes + task.num_bytes,
+            bytes_before=self.bytes_before + (task.num_bytes if was_there else 0),
+        )
+
+
+def carry_out(
+    folder: Folder,
+    tasks: Iterable[tuple[str, Iterable[FileTask]]],
+    progress: CopyProgress,
+    report: Callable[[CopyProgress], None],
+    num_threads: int,
+) -> CopyProgress:
+    """Writes files; returns the progress at the end.
+
+    Args:
+      folder: where to.
+      tasks: by folder within it, each of which is listed once.
+      progress: at the beginning.
+      report: called after each file.
+      num_threads: files to write at once.
+    """
+    report(progress)
+    with concurrent.futures.ThreadPoolExecutor(num_threads) as threads:
+        for name, some in tasks:
+            there = folder.find(name)
+            missing: list[FileTask] = []
+            for task in some:
+                found = there.get(task.name.removeprefix(f"{name}/"))
+                if task.is_known and found is not None and found.num_bytes == task.num_bytes:
+                    progress = progress.plus(task, was_there=True)
+                else:
+                    missing.append(task)
+            report(progress)
+            for task in _done(threads, missing, num_threads * _TASKS_PER_THREAD):
+                progress = progress.plus(task, was_there=False)
+                report(progress)
+    return progress
+
+
+def _done(threads: concurrent.futures.Executor, tasks: Iterable[FileTask], num_at_once: int) -> Iterator[FileTask]:
+    """Yields each task when it is done."""
+    waiting = iter(tasks)
+    running = {threads.submit(task.write): task for task in itertools.islice(waiting, num_at_once)}
+    try:
+        while running:
+            done, _ = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
+            for future in done:
+                future.result()
+                yield running.pop(future)
+                for task in itertools.islice(waiting, 1):
+                    running[threads.submit(task.write)] = task
+    finally:
+        for future in running:
+            future.cancel()

@@ -1,0 +1,1 @@
+"""Finding rows: by keys, labels, texts, places and chance."""

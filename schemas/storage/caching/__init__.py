@@ -1,0 +1,1 @@
+"""A cache on this machine for files that are elsewhere."""
