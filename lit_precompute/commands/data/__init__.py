@@ -1,6 +1,7 @@
 """lit-data: inspects, verifies and shares embedding datasets."""
 
 import sys
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import tyro
@@ -62,5 +63,5 @@ def main() -> None:
         sys.exit(command.run(make_console()))
 
 
-def _takes_beam_flags(arguments: list[str]) -> bool:
+def _takes_beam_flags(arguments: Sequence[str]) -> bool:
     return arguments[1:2] in [["deduplicate"], ["shuffle"]]
