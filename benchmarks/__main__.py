@@ -19,6 +19,8 @@ BENCHMARKS = (
     "selecting",
     "exchange",
     "tune_start",
+    "duplicates",
+    "shuffling",
 )
 
 
