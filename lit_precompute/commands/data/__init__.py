@@ -40,19 +40,19 @@ def main() -> None:
     commands = (
         Annotated[Info, tyro.conf.subcommand("info")]
         | Annotated[Verify, tyro.conf.subcommand("verify")]
+        | Annotated[List, tyro.conf.subcommand("list")]
+        | Annotated[Compare, tyro.conf.subcommand("compare")]
+        | Annotated[Probe, tyro.conf.subcommand("probe")]
+        | Annotated[Copy, tyro.conf.subcommand("copy")]
+        | Annotated[Repair, tyro.conf.subcommand("repair")]
+        | Annotated[Publish, tyro.conf.subcommand("publish")]
         | Annotated[Derive, tyro.conf.subcommand("derive")]
         | Annotated[Flatten, tyro.conf.subcommand("flatten")]
         | Annotated[Select, tyro.conf.subcommand("select")]
-        | Annotated[Compare, tyro.conf.subcommand("compare")]
-        | Annotated[Copy, tyro.conf.subcommand("copy")]
-        | Annotated[Probe, tyro.conf.subcommand("probe")]
-        | Annotated[Publish, tyro.conf.subcommand("publish")]
-        | Annotated[Import, tyro.conf.subcommand("import")]
-        | Annotated[Export, tyro.conf.subcommand("export")]
-        | Annotated[List, tyro.conf.subcommand("list")]
-        | Annotated[Repair, tyro.conf.subcommand("repair")]
         | Annotated[Deduplicate, tyro.conf.subcommand("deduplicate")]
         | Annotated[Shuffle, tyro.conf.subcommand("shuffle")]
+        | Annotated[Import, tyro.conf.subcommand("import")]
+        | Annotated[Export, tyro.conf.subcommand("export")]
     )
     with errors_as_messages():
         if _takes_beam_flags(sys.argv):
