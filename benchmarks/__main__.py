@@ -17,7 +17,10 @@ BENCHMARKS = (
     "loader",
     "reading",
     "selecting",
+    "exchange",
     "tune_start",
+    "duplicates",
+    "shuffling",
 )
 
 

@@ -120,6 +120,8 @@ def test_starts_without_tensorflow_or_beam(module: str):
         ("eval retrieval --model nowhere --dataset nowhere", 2),
         ("data --help", 0),
         ("data info nowhere", 2),
+        ("data deduplicate nowhere --within --output x.selection", 2),
+        ("data shuffle nowhere --output out", 2),
     ],
 )
 def test_commands_import_nothing_heavy_before_they_have_to(command: str, status: int):

@@ -134,8 +134,8 @@ class ShardWriter:
 
     def _note_keys(self, table: str, keys: Sequence[str]) -> None:
         if table in self._keys:
-            for key in keys:
-                self._keys[table].update(len(key).to_bytes(8, "little") + key.encode())
+            # One call for all keys: a call for each is half the time of writing rows that are stored already.
+            self._keys[table].update("".join(f"{len(key)} {key}" for key in keys).encode())
 
     def _close(self) -> None:
         """Closes the temporary files and checks that aligned tables have the same keys."""

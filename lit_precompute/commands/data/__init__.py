@@ -1,7 +1,8 @@
 """lit-data: inspects, verifies and shares embedding datasets."""
 
 import sys
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import tyro
 
@@ -9,6 +10,7 @@ from lit_precompute.commands.arguments import expand_homes, refuse_repeated
 from lit_precompute.commands.console import DEBUG_HELP, errors_as_messages, make_console, take_debug_flag
 from lit_precompute.commands.data.compare import Compare
 from lit_precompute.commands.data.copy import Copy
+from lit_precompute.commands.data.deduplicate import Deduplicate
 from lit_precompute.commands.data.derive import Derive
 from lit_precompute.commands.data.export import Export
 from lit_precompute.commands.data.flatten import Flatten
@@ -19,8 +21,15 @@ from lit_precompute.commands.data.probe import Probe
 from lit_precompute.commands.data.publish import Publish
 from lit_precompute.commands.data.repair import Repair
 from lit_precompute.commands.data.select import Select
+from lit_precompute.commands.data.shuffle import Shuffle
 from lit_precompute.commands.data.verify import Verify
 from lit_precompute.commands.pipes import quiet_when_pipe_closes
+
+_OPTIONS: dict[str, Any] = {
+    "prog": "lit-data",
+    "description": f"{__doc__}\n\n{DEBUG_HELP}",
+    "config": (tyro.conf.OmitSubcommandPrefixes,),
+}
 
 
 @quiet_when_pipe_closes()
@@ -42,13 +51,19 @@ def main() -> None:
         | Annotated[Export, tyro.conf.subcommand("export")]
         | Annotated[List, tyro.conf.subcommand("list")]
         | Annotated[Repair, tyro.conf.subcommand("repair")]
+        | Annotated[Deduplicate, tyro.conf.subcommand("deduplicate")]
+        | Annotated[Shuffle, tyro.conf.subcommand("shuffle")]
     )
     with errors_as_messages():
+        if _takes_beam_flags(sys.argv):
+            command: Any
+            command, flags = tyro.cli(commands, **_OPTIONS, return_unknown_args=True)
+            refuse_repeated(sys.argv, flags)
+            sys.exit(command.run(make_console(), flags))
         refuse_repeated(sys.argv)
-        command = tyro.cli(
-            commands,
-            prog="lit-data",
-            description=f"{__doc__}\n\n{DEBUG_HELP}",
-            config=(tyro.conf.OmitSubcommandPrefixes,),
-        )
+        command = tyro.cli(commands, **_OPTIONS)
         sys.exit(command.run(make_console()))
+
+
+def _takes_beam_flags(arguments: Sequence[str]) -> bool:
+    return arguments[1:2] in [["deduplicate"], ["shuffle"]]

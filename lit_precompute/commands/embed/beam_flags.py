@@ -28,8 +28,15 @@ def beam_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def check_beam_flags(flags: Sequence[str]) -> None:
+def check_beam_flags(
+    flags: Sequence[str], command: str = "lit-embed run", own_flags: Sequence[str] | None = None
+) -> None:
     """Raises on flags that Beam does not define, of which Beam itself would only warn, and on wrong values.
+
+    Args:
+      flags: those that the command does not define.
+      command: the command.
+      own_flags: its own flags; None for those of the embedding job.
 
     Raises:
       ValueError: there are unknown flags, all of which the message lists, or a value is wrong.
@@ -38,11 +45,12 @@ def check_beam_flags(flags: Sequence[str]) -> None:
         return  # importing Beam takes seconds
     from lit_precompute.pipelines.engines.runners import with_runner
 
+    known = flag_names(EmbedOptions) if own_flags is None else own_flags
     flags = with_runner(flags)  # makes the flags of its own runner known to Beam
     _, unknown = beam_parser().parse_known_args(list(flags))
     if unknown := without_job_server_flags(unknown, runner=runner_of(flags)):
         raise ValueError(
             stray_words(unknown)
-            or f"unknown options {' '.join(unknown)}: neither lit-embed nor Apache Beam has them"
-            f"{did_you_mean(unknown[0], flag_names(EmbedOptions)) or '; see lit-embed run --help'}"
+            or f"unknown options {' '.join(unknown)}: neither {command.partition(' ')[0]} nor Apache Beam has them"
+            f"{did_you_mean(unknown[0], known) or f'; see {command} --help'}"
         )

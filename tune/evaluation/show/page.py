@@ -4,24 +4,18 @@ Promises: right answers are marked, an image that can no longer be read has no t
 """
 
 import dataclasses
-import io
 import pathlib
-from collections.abc import Iterable
 
 import numpy as np
 import pyarrow as pa
-from PIL import Image
 
-from lit_precompute.precompute.images.decoding import decode
-from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.sharing.selection import Selection
 from lit_precompute.schemas.wording import counted
 from lit_precompute.tune.evaluation.retrieval import embed_pairs
 from lit_precompute.tune.evaluation.show.images import find_images
+from lit_precompute.tune.evaluation.show.thumbnails import make_thumbnails
 from lit_precompute.tune.model.tuned_model import TunedModel
-
-_THUMBNAIL_SIDE = 128
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -92,7 +86,7 @@ def make_page(
         title=title,
         of_images=of_images,
         of_texts=of_texts,
-        thumbnails=_thumbnails(found.images, shown),
+        thumbnails=make_thumbnails(found.images, shown),
         looked=found.looked,
         moved_to=found.moved_to,
     )
@@ -101,17 +95,3 @@ def make_page(
 def _best(similarities: np.ndarray, names: list[str], right: list[str], count: int) -> list[Match]:
     best = np.argsort(-similarities, kind="stable")[:count]
     return [Match(name=names[i], similarity=float(similarities[i]), is_right=names[i] in right) for i in best]
-
-
-def _thumbnails(images: Iterable[tuple[str, bytes]], keys: set[str]) -> dict[str, bytes | None]:
-    thumbnails: dict[str, bytes | None] = dict.fromkeys(sorted(keys))
-    for key, data in images:
-        try:
-            image = Image.fromarray(decode(data))
-        except ImageError:
-            continue
-        image.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
-        stream = io.BytesIO()
-        image.save(stream, "PNG", optimize=True)
-        thumbnails[key] = stream.getvalue()
-    return thumbnails

@@ -1,0 +1,183 @@
+"""Shuffling as a job in two phases.
+
+    _work/job.json          what is shuffled, and how; created once: from then on the output belongs to this job
+    _work/scatter/00003     the rows of some old shards, sorted by where they go
+    _work/gather/00005      a new shard as the manifest will describe it; written after its files
+    manifest.json           written last; then `_work` is removed
+
+Rows pass through files because these can be resumed from, and bound the memory of every engine: each new shard reads
+one part of every scattered file. A shuffle of Beam's would keep all rows in memory on some runners, and begin again
+after a kill.
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from lit_precompute.pipelines.phases.job import Phase
+from lit_precompute.pipelines.shuffle.options import ShuffleOptions
+from lit_precompute.schemas import Manifest, ShardInfo
+from lit_precompute.schemas.claims import Claim, ClaimError, place_in_the_way
+from lit_precompute.schemas.sharing.shuffling.gathering import gather
+from lit_precompute.schemas.sharing.shuffling.plan import ShufflePlan
+from lit_precompute.schemas.sharing.shuffling.publishing import SHUFFLED, publish_shuffled
+from lit_precompute.schemas.sharing.shuffling.scattering import ShardReader, scatter
+from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, DatasetError, Folder, open_folder, unique_name
+
+SCATTER, GATHER = "scatter", "gather"
+_ADVICE = "choose another --output"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ShuffleJob:
+    """A planned shuffle; see `PhasedJob`. Workers read the manifest themselves."""
+
+    options: ShuffleOptions
+    digest: str
+    unit_rows: tuple[int, ...]
+    shard_rows: tuple[int, ...]
+
+    @classmethod
+    def of(cls, options: ShuffleOptions, plan: ShufflePlan) -> "ShuffleJob":
+        """Returns the job."""
+        num_rows = plan.manifest.shards.num_rows
+        return cls(
+            options=options,
+            digest=plan.manifest.digest,
+            unit_rows=tuple(int(num_rows[unit.start : unit.stop].sum()) for unit in plan.units()),
+            shard_rows=tuple(plan.shard_rows(shard) for shard in range(plan.num_shards)),
+        )
+
+    @property
+    def folder(self) -> Folder:
+        """The new dataset."""
+        return open_folder(self.options.output)
+
+    @property
+    def work(self) -> Folder:
+        """Where pieces leave their files."""
+        return open_folder(f"{self.options.output}/{WORK_FOLDER}")
+
+    @property
+    def phases(self) -> Sequence[Phase]:
+        """Scattering, then gathering."""
+        return [Phase(SCATTER, self.unit_rows), Phase(GATHER, self.shard_rows)]
+
+    def worker(self) -> "ShuffleWorker":
+        """Returns what scatters and gathers in this process."""
+        return ShuffleWorker(self)
+
+    def described(self) -> dict[str, Any]:
+        """Returns what determines the result, as JSON."""
+        return {
+            "digest": self.digest,
+            "seed": self.options.seed,
+            "rows_per_shard": self.options.rows_per_shard,
+        }
+
+    def published(self) -> Manifest | None:
+        """Returns the manifest that the job has written; None if there is none.
+
+        Raises:
+          ClaimError: another dataset is there.
+        """
+        if not self.folder.exists(MANIFEST_NAME):
+            return None
+        manifest = Manifest.read(self.folder)
+        self._claim().refuse_another(dict(manifest.job.get(SHUFFLED, {})), self.described())
+        return manifest
+
+    def claim(self) -> None:
+        """Makes the output belong to this job.
+
+        Raises:
+          ClaimError: it belongs to another job, contains other files, or cannot be written to.
+        """
+        if (place := place_in_the_way(self.folder)) is not None:
+            why = "may not be written to" if place.is_dir() else "is a file"
+            raise ClaimError(f"{self.folder.path}: {place} {why}; {_ADVICE}")
+        claim = self._claim()
+        claim.refuse_foreign_files()
+        claim.create(self.described())
+        claim.refuse_another(claim.read(), self.described())
+
+    def publish(self, plan: ShufflePlan) -> Manifest:
+        """Writes the manifest, and removes what only an unfinished job needs."""
+        names = [Phase(GATHER, ()).file_name(shard) for shard in range(len(self.shard_rows))]
+        shards = (ShardInfo.model_validate_json(self.work.read(name)) for name in names)
+        manifest = publish_shuffled(self.folder, plan, self.options.dataset, shards, self.described())
+        self.sweep()
+        return manifest
+
+    def sweep(self) -> None:
+        """Removes what only an unfinished job needs."""
+        self.folder.remove_folder(WORK_FOLDER)
+        self.folder.remove_unfinished()
+
+    def _claim(self) -> Claim:
+        return Claim(
+            folder=self.folder,
+            note=f"{WORK_FOLDER}/job.json",
+            kind="job",
+            own_prefix=WORK_FOLDER,
+            advice_foreign=_ADVICE,
+            advice_another=_ADVICE,
+            advice_damaged=f"remove the folder, or {_ADVICE}",
+            flags={"digest": "DATASET's digest", "seed": "--seed", "rows_per_shard": "--rows-per-shard"},
+        )
+
+
+def make_plan(options: ShuffleOptions, digest: str | None = None) -> ShufflePlan:
+    """Returns the plan.
+
+    Args:
+      options: what to shuffle.
+      digest: of the dataset, if a plan was made before.
+
+    Raises:
+      DatasetError: there is no such dataset, or it is another one.
+      ValueError: the options cannot be used.
+    """
+    manifest = Manifest.read(options.dataset)
+    if digest not in (None, manifest.digest):
+        raise DatasetError(f"{options.dataset}: has been changed since the job began; run the command again")
+    return ShufflePlan(manifest=manifest, seed=options.seed, rows_per_shard=options.rows_per_shard)
+
+
+class ShuffleWorker:
+    """Scatters and gathers in one process."""
+
+    def __init__(self, job: ShuffleJob):
+        """Takes the job; reads nothing before the first piece."""
+        self._job = job
+        self._plan: ShufflePlan | None = None
+
+    def do(self, phase: str, piece: int, tell: Callable[[int], None]) -> None:
+        """Scatters some old shards, or gathers a new one."""
+        if self._plan is None:
+            self._plan = make_plan(self._job.options, self._job.digest)
+        do = self._scatter if phase == SCATTER else self._gather
+        do(self._plan, piece, tell)
+        if self._job.folder.exists(MANIFEST_NAME):  # by a faster worker: nothing may remain of an unfinished job
+            self._job.sweep()
+
+    def close(self) -> None:
+        """Does nothing: no file stays open."""
+
+    def _scatter(self, plan: ShufflePlan, unit: int, tell: Callable[[int], None]) -> None:
+        path = self._job.folder.scratch() / unique_name(f"{SCATTER}-{unit:05d}")
+        try:
+            with contextlib.closing(ShardReader(self._job.options.dataset, plan)) as reader, path.open("wb") as file:
+                for part in scatter(reader, plan, plan.units()[unit], tell):
+                    file.write(part)
+            self._job.work.upload(path, Phase(SCATTER, ()).file_name(unit))
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _gather(self, plan: ShufflePlan, shard: int, tell: Callable[[int], None]) -> None:
+        work = self._job.work
+        scattered = [work.join(Phase(SCATTER, ()).file_name(unit)) for unit in range(len(self._job.unit_rows))]
+        info = gather(self._job.folder, plan, shard, scattered)
+        work.write(Phase(GATHER, ()).file_name(shard), info.model_dump_json().encode())
+        tell(info.num_rows)
