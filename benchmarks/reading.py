@@ -64,7 +64,7 @@ def write(place: str | pathlib.Path, num_rows: int, width: int, rows_per_shard: 
 
 
 def tune(dataset: str, output: str) -> None:
-    """Trains for an epoch and prints pairs per second and the share of time that steps waited for data."""
+    """Trains for an epoch; prints pairs per second, the share of time that steps waited for data, and CPU seconds."""
     from lit_precompute.tune.model.options import ImageSideOptions
     from lit_precompute.tune.recipes import RECIPES
     from lit_precompute.tune.training.trainer import Trainer
@@ -77,7 +77,7 @@ def tune(dataset: str, output: str) -> None:
     with EmbeddingDataset.open(dataset, tables=["embeddings", "captions"]) as opened:
         trainer = Trainer(opened, recipe, output, execution)
         result = trainer.run(lambda progress: shares.append(progress.metrics["waiting_share"]))
-    sys.stdout.write(f"{result.pairs_per_second} {shares[-1]}\n")
+    sys.stdout.write(f"{result.pairs_per_second} {shares[-1]} {time.process_time()}\n")
 
 
 def opening(dataset: str) -> None:
@@ -115,8 +115,11 @@ def measure_tuning(folder: pathlib.Path) -> float:
                 runs[name].append(child("tune", place, str(here / "run"), cache=here / "cache"))
     print(f"tuning: {NUM_ROWS:,} rows of {WIDTH:,} float16 in shards of {ROWS_PER_SHARD:,}, an epoch in windows")
     for name, found in runs.items():
-        rates, shares = zip(*found, strict=True)
-        print(f"  {name:<8}{min(rates):>8,.0f} to {max(rates):,.0f} pairs/s, waiting {max(shares):.1%} at most")
+        rates, shares, seconds = zip(*found, strict=True)
+        print(
+            f"  {name:<8}{min(rates):>8,.0f} to {max(rates):,.0f} pairs/s, waiting {max(shares):.1%} at most, ", end=""
+        )
+        print(f"{statistics.median(seconds):.0f} s of CPU")
     return statistics.median(bucket[0] / disk[0] for bucket, disk in zip(runs["bucket"], runs["disk"], strict=True))
 
 

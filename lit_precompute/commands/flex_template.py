@@ -19,7 +19,7 @@ from typing import Any, Literal
 from lit_precompute.commands import embed
 from lit_precompute.commands.console import errors_as_messages
 from lit_precompute.commands.embed.beam_flags import beam_parser
-from lit_precompute.commands.embed.flags import Flag, flags_of
+from lit_precompute.commands.flags import Flag, flags_of
 from lit_precompute.pipelines.embed.options import EmbedOptions
 
 _BETWEEN = ";"  # the values of one parameter; gcloud takes commas and Google's launcher spaces for its own

@@ -31,6 +31,8 @@ from lit_precompute.tune.training.run_directory import TABLES_READ, RunDirectory
 if TYPE_CHECKING:
     from lit_precompute.tune.training.trainer import Progress, TrainingResult
 
+_MANY_TIMES = 3  # so many rows read for each that is used are worth a word
+
 
 # Below this share of the time, that steps wait for data is not worth a word.
 _SHOWN_SHARE = 0.01
@@ -89,6 +91,11 @@ def _tune(dataset: EmbeddingDataset, arguments: Arguments) -> None:
         + f", {trainer.num_parameters:,} parameters, "
         + f"{counted(trainer.num_steps, 'step')} of {arguments.recipe.batch_size:,}"
     )
+    if trainer.batches.num_rows_read >= _MANY_TIMES * trainer.batches.num_rows:
+        console.print(
+            f"each epoch reads {trainer.batches.num_rows_read:,} rows, whole blocks, to use "
+            f"{trainer.batches.num_rows:,}; a --memory-budget-bytes that holds these reads each block once"
+        )
     if num_blank:
         console.print(f"{counted(num_blank, 'blank text')} left out")
     if caution := dataset.manifest.tower.caution:

@@ -26,7 +26,7 @@ from lit_precompute.precompute.deriving.matching import DatasetKeys, FileMatcher
 from lit_precompute.precompute.deriving.options import DeriveOptions
 from lit_precompute.precompute.deriving.output import DERIVE, Output
 from lit_precompute.precompute.deriving.unmatched import Unmatched, check_limits
-from lit_precompute.schemas import EmbeddingDataset, FileInfo, Manifest, Reference, ShardWriter
+from lit_precompute.schemas import DatasetError, EmbeddingDataset, FileInfo, Manifest, Reference, ShardWriter
 from lit_precompute.schemas.dataset_files import dataset_folder
 from lit_precompute.schemas.storage import absolute
 
@@ -76,6 +76,8 @@ class _Derivation:
         self._base = dataset_folder(absolute(options.base, what="dataset", writing=False))
         self._manifest = Manifest.read(self._base)
         self._output = Output(absolute(options.output))
+        if self._output.folder.path.startswith(f"{self._base.path}/"):
+            raise DatasetError(f"{self._output.folder.path}: is within the dataset; choose another --output")
         self._kept = KeptTexts(self._base, self._manifest) if options.keep_texts else None
         self._additions = open_additions(options, self._kept)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from lit_precompute.precompute.sources.spec import SourceColumns, SourceSpec
 from lit_precompute.precompute.sources.spec_text import parse_spec
+from lit_precompute.schemas.limits import limit
 
 _NAMED = re.compile(r"([a-z0-9][a-z0-9_.-]*)=(.+)")
 
@@ -85,19 +86,3 @@ def named(given: Sequence[str], flag: str) -> dict[str, str]:
             raise ValueError(f"{flag}: the name {match[1]!r} is given twice")
         found[match[1]] = match[2]
     return found
-
-
-def limit(flag: str, text: str, number: int) -> int:
-    """Returns how many of a number "100" or "0.5%" means.
-
-    Raises:
-      ValueError: neither a count nor a percentage.
-    """
-    is_share = text.endswith("%")
-    try:
-        value = float(text[:-1]) if is_share else int(text)
-    except ValueError:
-        value = -1
-    if not 0 <= value <= (100 if is_share else float("inf")):
-        raise ValueError(f"{flag} must be a count like 100 or a share like 0.5%, got {text!r}")
-    return int(value * number / 100) if is_share else int(value)

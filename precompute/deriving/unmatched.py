@@ -9,8 +9,9 @@ from typing import TextIO
 
 from lit_precompute.precompute.deriving.additions.addition import Addition
 from lit_precompute.precompute.deriving.matching import Matches, Tell
-from lit_precompute.precompute.deriving.options import DeriveOptions, limit
+from lit_precompute.precompute.deriving.options import DeriveOptions
 from lit_precompute.precompute.sources.source import SourceError
+from lit_precompute.schemas.limits import limit
 from lit_precompute.schemas.storage import publish, refuse_url, unique_name
 from lit_precompute.schemas.wording import counted, one_line
 

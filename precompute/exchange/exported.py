@@ -7,27 +7,29 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import pathlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from lit_precompute.schemas import DatasetError, EmbeddingDataset, Manifest, RowBlock, TableSchema
-from lit_precompute.schemas.storage import Folder, file_sha256, unique_name
+from lit_precompute.schemas.sharing.selection import Selection
 from lit_precompute.schemas.tables import EMBEDDINGS, KEY, is_embeddings
 
 ExportType = Literal["float16", "float32"]
 _TEXTS = "text-embeddings-"
+# Of a selection at a time.
+_LOOK_ROWS = 1 << 20
 
 
 class Part(NamedTuple):
-    """Rows [start, stop) of the dataset, which become the files of a number."""
+    """Rows within [start, stop) of the dataset, `num_rows` of which are exported, as the files of a number."""
 
     number: int
     num_parts: int
     start: int
     stop: int
+    num_rows: int
 
 
 class Exported(NamedTuple):
@@ -66,19 +68,29 @@ class ExportReader:
       tables: names of all aligned tables, also of those that no layout knows.
     """
 
-    def __init__(self, path: str, *, table: str = EMBEDDINGS, vector_type: ExportType | None = None):
+    def __init__(
+        self,
+        path: str,
+        *,
+        table: str = EMBEDDINGS,
+        vector_type: ExportType | None = None,
+        selection: Selection | None = None,
+    ):
         """Opens a dataset.
 
         Args:
           path: a path or URL.
           table: the embeddings that are the layout's only ones, or its first.
           vector_type: type of all vectors; None for float16 where they are stored so, else float32.
+          selection: the rows to export; None for all.
 
         Raises:
-          DatasetError: it is no dataset, or has no such table of embeddings.
+          DatasetError: it is no dataset, has no such table of embeddings, or the selection is of another one.
         """
         self.path, self._opened = path, contextlib.ExitStack()
-        self.manifest = Manifest.read(path)
+        self.manifest, self.selection = Manifest.read(path), selection
+        if selection is not None:
+            selection.check(self.manifest)
         tables = {each.name: each for each in self.manifest.tables if each.aligned}
         if table not in tables or not is_embeddings(table):
             known = [name for name in tables if is_embeddings(name)]
@@ -103,6 +115,33 @@ class ExportReader:
         """The table of the texts' embeddings; the dataset's first, if it has several."""
         return next((name for name in self.vectors if name.startswith(_TEXTS)), None)
 
+    def parts(self, rows_per_part: int | None) -> list[Part]:
+        """Returns the rows to export in parts of so many, the last of fewer; None for one part of all.
+
+        Raises:
+          DatasetError: there are no rows.
+        """
+        num_rows = self.manifest.num_rows if self.selection is None else self.selection.num_selected
+        if not num_rows:
+            raise DatasetError(f"{self.path}: has no rows to export")
+        size = min(rows_per_part or num_rows, num_rows)
+        counts = [min(size, num_rows - first) for first in range(0, num_rows, size)]
+        stops = np.cumsum(counts).tolist() if self.selection is None else self._stops(self.selection, counts)
+        return [
+            Part(number, len(counts), start, stop, count)
+            for number, (start, stop, count) in enumerate(zip([0, *stops], stops, counts, strict=False))
+        ]
+
+    def _stops(self, selection: Selection, counts: Sequence[int]) -> list[int]:
+        """Returns for each part the row after its last selected one."""
+        ends, stops, done = np.cumsum(counts), list[int](), 0
+        for first in range(0, self.manifest.num_rows, _LOOK_ROWS):
+            rows = selection.rows(first, min(first + _LOOK_ROWS, self.manifest.num_rows))
+            here = ends[(ends > done) & (ends <= done + len(rows))]
+            stops += [int(rows[end - done - 1]) + 1 for end in here]
+            done += len(rows)
+        return stops
+
     def blocks(self, part: Part) -> Iterator[ExportRows]:
         """Yields the rows of a part.
 
@@ -111,7 +150,11 @@ class ExportReader:
         """
         for start in range(part.start, part.stop, self.manifest.block_rows):
             stop = min(start + self.manifest.block_rows, part.stop)
-            yield self._read(start, stop)
+            keep = None if self.selection is None else self.selection.mask(start, stop)
+            if keep is None or keep.all():
+                yield self._read(start, stop)
+            elif keep.any():
+                yield _kept(self._read(start, stop), np.flatnonzero(keep).tolist())
 
     def _read(self, start: int, stop: int) -> ExportRows:
         keys: Any = None
@@ -162,47 +205,16 @@ class ExportReader:
         self._opened.close()
 
 
-class NewFiles:
-    """Files of a part: written on this machine, then given their names in the output, each whole."""
+def _kept(rows: ExportRows, places: Sequence[int]) -> ExportRows:
+    def some(values: Sequence[Any]) -> list[Any]:
+        return [values[place] for place in places]
 
-    def __init__(self, folder: Folder):
-        """Takes the output."""
-        self._folder, self._written = folder, dict[str, pathlib.Path]()
-
-    def path(self, name: str) -> pathlib.Path:
-        """Returns where to write a file of a name in the output."""
-        assert name not in self._written, f"{name} is written twice"
-        return self._written.setdefault(name, self._folder.scratch() / unique_name(name.replace("/", "-")))
-
-    def publish(self) -> dict[str, tuple[int, str]]:
-        """Gives the files their names, in the order in which they were begun; returns sizes and SHA-256 by name."""
-        found: dict[str, tuple[int, str]] = {}
-        for name, path in self._written.items():
-            found[name] = (path.stat().st_size, file_sha256(path))
-            self._folder.upload(path, name)
-        return found
-
-    def discard(self) -> None:
-        """Removes what was not published."""
-        for path in self._written.values():
-            path.unlink(missing_ok=True)
-
-
-class LayoutWriter(Protocol):
-    """Writes rows in a layout."""
-
-    @property
-    def holds(self) -> Sequence[str]:
-        """Names of the tables that it writes; the others are left out, which is said."""
-        ...
-
-    def write(self, part: Part, blocks: Iterator[ExportRows], files: NewFiles) -> None:
-        """Writes the files of a part."""
-        ...
-
-    def last_files(self, parts: Sequence[Part]) -> Mapping[str, bytes]:
-        """Returns small files that are written after all others, by name."""
-        ...
+    return ExportRows(
+        keys=some(rows.keys),
+        vectors={table: values[list(places)] for table, values in rows.vectors.items()},
+        texts={name: some(values) for name, values in rows.texts.items()},
+        labels=None if rows.labels is None else some(rows.labels),
+    )
 
 
 def _vector_column(table: TableSchema) -> str:

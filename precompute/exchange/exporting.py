@@ -13,10 +13,12 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from lit_precompute.precompute.exchange.exported import ExportReader, ExportRows, ExportType, NewFiles, Part
+from lit_precompute.precompute.exchange.exported import ExportReader, ExportRows, ExportType, Part
 from lit_precompute.precompute.exchange.layout import Layout
+from lit_precompute.precompute.exchange.new_files import NewFiles
 from lit_precompute.schemas import DatasetError
 from lit_precompute.schemas.claims import Claim
+from lit_precompute.schemas.sharing.selection import Selection
 from lit_precompute.schemas.storage import WORK_FOLDER, Folder, absolute, open_folder
 from lit_precompute.schemas.tables import EMBEDDINGS, json_digest
 
@@ -52,6 +54,7 @@ def export_dataset(
     *,
     table: str = EMBEDDINGS,
     vector_type: ExportType | None = None,
+    selection: Selection | None = None,
     rows_per_file: int | None = None,
     report: Callable[[int, int | None], None] = lambda done, total: None,
 ) -> ExportSummary:
@@ -64,6 +67,7 @@ def export_dataset(
       output: a path or URL.
       table: the embeddings to export, where a layout has place for one table.
       vector_type: type of vectors; None for float16 where they are stored so, else float32.
+      selection: the rows to export; None for all.
       rows_per_file: rows of each file; None for the layout's own number.
       report: called with the rows that are done, and all.
 
@@ -73,20 +77,23 @@ def export_dataset(
     """
     assert layout.writing is not None
     folder = open_folder(absolute(output))
-    with ExportReader(dataset, table=table, vector_type=vector_type) as reader:
+    with ExportReader(dataset, table=table, vector_type=vector_type, selection=selection) as reader:
         writer = layout.writing.open(reader, options)
-        parts = _parts(reader.manifest.num_rows, rows_per_file or layout.writing.rows_per_file, dataset)
+        parts = reader.parts(rows_per_file or layout.writing.rows_per_file)
+        num_rows = sum(part.num_rows for part in parts)
         note = _describe(reader, layout, options, parts, writer.holds)
         _claim(folder, note)
         files: dict[str, tuple[int, str]] = {}
+        num_done = 0
         for part in parts:
-            blocks = _reported(reader.blocks(part), part.start, lambda done: report(done, parts[-1].stop))
+            blocks = _reported(reader.blocks(part), num_done, lambda done: report(done, num_rows))
             files |= _write(folder, lambda new, part=part, blocks=blocks: writer.write(part, blocks, new))
+            num_done += part.num_rows
         for name, data in writer.last_files(parts).items():
             files |= _write(folder, lambda new, name=name, data=data: _put(new, name, data))
-        report(parts[-1].stop, parts[-1].stop)
+        report(num_rows, num_rows)
         left_out = [name for name in reader.tables if name not in writer.holds]
-    _check(folder, layout, files, parts[-1].stop)
+    _check(folder, layout, files, num_rows)
     described = {name: {"bytes": num_bytes, "sha256": sha256} for name, (num_bytes, sha256) in files.items()}
     folder.write(NOTE, (json.dumps({**note, "files": described}, indent=1) + "\n").encode())
     folder.remove_folder(WORK_FOLDER)
@@ -96,15 +103,7 @@ def export_dataset(
         if about.stored != about.type and name in writer.holds
     }
     num_bytes = sum(size for size, _ in files.values())
-    return ExportSummary(parts[-1].stop, num_bytes, len(files), converted, left_out)
-
-
-def _parts(num_rows: int, rows_per_file: int | None, dataset: str) -> list[Part]:
-    if not num_rows:
-        raise DatasetError(f"{dataset}: has no rows to export")
-    size = rows_per_file or num_rows
-    starts = range(0, num_rows, size)
-    return [Part(number, len(starts), start, min(start + size, num_rows)) for number, start in enumerate(starts)]
+    return ExportSummary(num_rows, num_bytes, len(files), converted, left_out)
 
 
 def _describe(
@@ -119,7 +118,8 @@ def _describe(
         "towers": {name: card.model_dump() for name, card in manifest.towers.items() if name in holds},
         "vectors": {name: each._asdict() for name, each in reader.vectors.items() if name in holds},
         "ledger": manifest.ledger.model_dump(),
-        "num_rows": parts[-1].stop,
+        "selection": None if reader.selection is None else reader.selection.digest,
+        "num_rows": sum(part.num_rows for part in parts),
         "num_parts": len(parts),
     }
 

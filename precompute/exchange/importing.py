@@ -167,7 +167,7 @@ def _faults(rows: Rows, types: Mapping[str, VectorType]) -> dict[int, Fault]:
     faults = dict(rows.faults)
     for table, values in rows.vectors.items():
         usable = storable(values, types[table])
-        zero = np.equal(values, 0).all(axis=1)
+        zero: Any = np.equal(values, 0).all(axis=1)
         for row in np.flatnonzero(~usable | zero).tolist():
             if zero[row]:
                 fault = Fault("zero", f"the vector in {table} is all zeros, as some datasets mark a missing image")

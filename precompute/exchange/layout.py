@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
-from lit_precompute.precompute.exchange.exported import ExportReader, LayoutWriter
+from lit_precompute.precompute.exchange.exported import ExportReader, ExportRows, Part
+from lit_precompute.precompute.exchange.new_files import NewFiles
 from lit_precompute.precompute.exchange.rows import ImportSource
+
+
+class LayoutWriter(Protocol):
+    """Writes rows in a layout."""
+
+    @property
+    def holds(self) -> Sequence[str]:
+        """Names of the tables that it writes; the others are left out, which is said."""
+        ...
+
+    def write(self, part: Part, blocks: Iterator[ExportRows], files: NewFiles) -> None:
+        """Writes the files of a part."""
+        ...
+
+    def last_files(self, parts: Sequence[Part]) -> Mapping[str, bytes]:
+        """Returns small files that are written after all others, by name."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

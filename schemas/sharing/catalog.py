@@ -18,6 +18,7 @@ from lit_precompute.schemas.sharing.destination import COPY, NOTE_NAME
 from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, DatasetError, Folder, is_url, open_folder
 from lit_precompute.schemas.storage.paging import folder_pages
 from lit_precompute.schemas.tables import EMBEDDINGS
+from lit_precompute.schemas.tower_card import TowerCard
 
 MAX_DEPTH = 4
 _THREADS = 16
@@ -32,10 +33,9 @@ class Entry:
       path: path or URL.
       state: "complete", "unfinished" or "unreadable".
       reason: why it is not complete; "" if it is.
-      towers: cards' names by table of embeddings, as far as they are known.
-      fingerprints: by table of embeddings.
-      model_identities: by table of embeddings; None where the card does not describe the network.
-      source: `kind`, `path` and `options` of what was embedded, as far as they are known.
+      cards: the towers' cards by table of embeddings, as far as they are known.
+      source: `kind`, `path` and `options` of what was embedded, as far as they are known; of a complete dataset
+        also `num_files` and `num_bytes`.
       options: those of the job.
       num_rows: rows of every aligned table.
       num_failures: rows that could not be embedded.
@@ -49,9 +49,7 @@ class Entry:
     path: str
     state: str
     reason: str = ""
-    towers: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    fingerprints: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    model_identities: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+    cards: Mapping[str, TowerCard] = dataclasses.field(default_factory=dict)
     source: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     num_rows: int | None = None
@@ -66,6 +64,27 @@ class Entry:
     def num_bytes(self) -> int:
         """Size of all tables."""
         return sum(self.tables.values())
+
+    @property
+    def towers(self) -> dict[str, str]:
+        """The towers' names by table of embeddings."""
+        return {table: card.name for table, card in self.cards.items()}
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """The towers' fingerprints by table of embeddings."""
+        return {table: card.fingerprint for table, card in self.cards.items()}
+
+    @property
+    def model_identities(self) -> dict[str, str | None]:
+        """By table of embeddings; None where the card does not describe the network."""
+        return {table: card.model_identity for table, card in self.cards.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns all that a catalog shows."""
+        fields = {each.name: getattr(self, each.name) for each in dataclasses.fields(self) if each.name != "cards"}
+        derived = ("towers", "fingerprints", "model_identities", "num_bytes")
+        return {**fields, **{name: getattr(self, name) for name in derived}}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -181,10 +200,11 @@ def _complete(path: str, manifest: Manifest) -> Entry:
     return Entry(
         path=path,
         state=COMPLETE,
-        towers={table: card.name for table, card in manifest.towers.items()},
-        fingerprints={table: card.fingerprint for table, card in manifest.towers.items()},
-        model_identities={table: card.model_identity for table, card in manifest.towers.items()},
-        source={"kind": source.kind, "path": source.path, "options": dict(source.options)},
+        cards=dict(manifest.towers),
+        source={
+            **{name: getattr(source, name) for name in ("kind", "path", "num_files", "num_bytes")},
+            "options": dict(source.options),
+        },
         options=dict(manifest.job),
         num_rows=manifest.num_rows,
         num_failures=manifest.num_failures,
@@ -206,13 +226,11 @@ def _unfinished(folder: Folder) -> Entry:
         copied = _object(note[COPY])
         reason = f"an unfinished copy of the dataset {copied.get('digest')}"
         return Entry(path=folder.path, state=UNFINISHED, reason=reason)
-    known = {EMBEDDINGS: tower} if tower else {}
     return Entry(
         path=folder.path,
         state=UNFINISHED,
         reason="an unfinished job",
-        towers={table: str(card.get("name")) for table, card in known.items()},
-        fingerprints={table: str(card.get("fingerprint")) for table, card in known.items()},
+        cards={EMBEDDINGS: TowerCard.model_validate(tower)} if tower else {},
         source=_object(note.get("source")),
         options=_object(note.get("options")),
     )

@@ -76,38 +76,38 @@ def copy_dataset(
         files = WholeFiles(folder, manifest, references, target)
     else:
         files = ExcerptFiles(folder, manifest, Excerpt(manifest, part, references), target)
-    destination = Destination(target)
-    if (found := _found(files, destination)) is not None:
+    place = Destination(target)
+    if (found := _found(files, place)) is not None:
         return Copied(manifest=found, was_there=True)
-    destination.claim(files.described)
+    place.claim(files.described)
     try:
         tasks = ((table.name, files.tasks(table)) for table in files.own_tables)
         carry_out(target, tasks, _total(files, manifest), report, num_threads)
         files.publish()
     except (OSError, DatasetError):
-        if not destination.is_published():
+        if not place.is_published():
             raise
         # Another process has copied the same, and has removed what only an unfinished copy needs.
-    found = _found(files, destination)
+    found = _found(files, place)
     assert found is not None, "was just published"
     return Copied(manifest=found, was_there=False)
 
 
-def _found(files: WholeFiles | ExcerptFiles, destination: Destination) -> Manifest | None:
-    """Returns the manifest of the destination if all of the copy is there; None if it is not complete.
+def _found(files: WholeFiles | ExcerptFiles, place: Destination) -> Manifest | None:
+    """Returns the manifest of the place if all of the copy is there; None if it is not complete.
 
     Raises:
       ClaimError: it has another dataset.
       DatasetError: it has this one, but files are missing.
     """
-    if not destination.is_published():
+    if not place.is_published():
         return None
-    folder = destination.folder
+    folder = place.folder
     found = Manifest.read(folder)
     if not files.is_of(found):
         raise ClaimError(f"{folder.path}: has another dataset, of the digest {found.digest}; {CHOOSE_ANOTHER}")
     check_files(folder, found.shards, found.tables, found.references)
-    destination.sweep([*(table.name for table in found.tables), ATTACHMENTS])
+    place.sweep([*(table.name for table in found.tables), ATTACHMENTS])
     return found
 
 

@@ -64,7 +64,11 @@ class Destination:
         self._claim.refuse_another(found, asked)
 
     def sweep(self, tables: Iterable[str]) -> None:
-        """Removes what only an unfinished copy needs, and what killed ones have left."""
-        self.folder.remove_folder(WORK_FOLDER)
+        """Removes what only an unfinished copy needs, and what killed ones have left; nothing of a job's."""
+        names = set(self.folder.find(WORK_FOLDER))
+        if "job.json" in names and COPY not in self._claim.read():
+            return
+        if all(name == "job.json" or name.startswith("temporary/") for name in names):
+            self.folder.remove_folder(WORK_FOLDER)
         for name in ("", *tables):
             open_folder(self.folder.join(name) if name else self.folder.path).remove_unfinished()

@@ -68,7 +68,7 @@ class Part:
         num_shards = len(manifest.shards)
         if self.shards is not None and self.shards[-1][1] > num_shards:
             raise DatasetError(f"--shards: must be from 0 to {num_shards - 1}, got {self.shards[-1][1] - 1}")
-        names = {table.name for table in manifest.tables}
+        names = frozenset(table.name for table in manifest.tables)
         tables = None if self.tables is None else self.tables | (names & {*_ALWAYS})
         shards = None if self.shards == ((0, num_shards),) else self.shards
         is_flat = self.is_flat and bool(manifest.references)

@@ -3,6 +3,7 @@
 Promises: rows come in the dataset's order, each with its number there.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -49,6 +50,9 @@ def blocks_of(
     """
     if selection is not None:
         check_selection(selection, dataset)
+    spans = map(dataset.block_span, range(dataset.num_blocks))
+    selected = (selection is None or selection.mask(*span).any() for span in spans)
+    dataset.fetch_ahead(itertools.compress(range(dataset.num_blocks), selected), columns)
     for block in range(dataset.num_blocks):
         start, stop = dataset.block_span(block)
         rows = np.arange(start, stop) if selection is None else selection.rows(start, stop)

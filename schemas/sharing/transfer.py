@@ -31,9 +31,10 @@ def transfer(source: Folder, name: str, file: Described, target: Folder, new_nam
       DatasetError: it is missing, or not the one described; nothing was written.
     """
     where = source.join(name)
-    if file.bytes <= _IN_MEMORY_BYTES and is_url(where):
-        data = _read(where, file)
-        if is_url(target.path):
+    is_small, goes_there = file.bytes <= _IN_MEMORY_BYTES, is_url(target.path)
+    if is_small and (goes_there or is_url(where)):
+        data = _read(where, file, file.bytes)
+        if goes_there:
             target.write(new_name, data)
             return
         with scratch_file(target) as temporary:
@@ -57,7 +58,7 @@ def check_whole(folder: Folder, name: str, file: Described) -> None:
             raise DatasetError(missing_file(where))
         check_file(where, pathlib.Path(where), file)
     elif file.bytes <= _IN_MEMORY_BYTES:
-        _read(where, file)
+        _read(where, file, file.bytes + 1)  # one more, so that a longer file shows
     else:
         with scratch_file(folder) as temporary:
             _fetch(where, temporary, file)
@@ -73,9 +74,9 @@ def scratch_file(target: Folder) -> Iterator[pathlib.Path]:
         temporary.unlink(missing_ok=True)
 
 
-def _read(where: str, file: Described) -> bytes:
+def _read(where: str, file: Described, num_bytes: int) -> bytes:
     try:
-        data = read_range(where, 0, file.bytes + 1)  # one more, so that a longer file shows
+        data = read_range(where, 0, num_bytes)
     except FileNotFoundError as error:
         raise DatasetError(missing_file(where)) from error
     check_content(where, data, file)

@@ -81,7 +81,7 @@ class RemoteFolder:
     def write(self, name: str, data: bytes) -> None:
         def attempt(files: Any, path: str) -> None:
             store.put(files, path, data, "")
-            _check_size(files, path, len(data))
+            _check_size(store, files, path, len(data))
 
         store = store_of(self.join(name))
         self._ask(name, attempt)
@@ -93,9 +93,9 @@ class RemoteFolder:
             except FileExistsError:
                 if not store.is_of(files, path, token):
                     return False
-            if files.info(path)["size"] != len(data):
+            if store.size(files, path) != len(data):
                 store.put(files, path, data, token)  # ours, but cut short on the way
-                _check_size(files, path, len(data))
+                _check_size(store, files, path, len(data))
             self._check_creating(store, files, path, data, token)
             return True
 
@@ -106,7 +106,7 @@ class RemoteFolder:
     def upload(self, local: pathlib.Path, name: str) -> None:
         def attempt(files: Any, path: str) -> None:
             store.upload(files, path, local)
-            _check_size(files, path, num_bytes)
+            _check_size(store, files, path, num_bytes)
 
         store, num_bytes = store_of(self.join(name)), local.stat().st_size
         self._ask(name, attempt)
@@ -168,8 +168,8 @@ class RemoteFolder:
         raise StorageError(errno.ENOTSUP, words, self.path)
 
 
-def _check_size(files: Any, path: str, num_bytes: int) -> None:
+def _check_size(store: Store, files: Any, path: str, num_bytes: int) -> None:
     """Raises where the store has less than was sent; the upload is then repeated."""
-    found: int = files.info(path)["size"]
+    found = store.size(files, path)
     if found != num_bytes:
         raise OSError(f"the store has {found} bytes of {num_bytes}")

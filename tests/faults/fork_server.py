@@ -72,6 +72,14 @@ def _wait(child):
     return None if os.WIFSTOPPED(status) else os.waitstatus_to_exitcode(status)
 
 
+def _send(child, number):
+    """Sends a signal to a process and all that it has started; one that has only just begun has no group yet."""
+    try:
+        os.killpg(child, number)
+    except ProcessLookupError:
+        os.kill(child, number)
+
+
 def main():
     children = set()
     for line in sys.stdin:
@@ -84,7 +92,7 @@ def main():
             if answer is not None:
                 children.remove(request["child"])
         else:
-            answer = os.killpg(request["child"], signal.Signals(request["signal"]))
+            answer = _send(request["child"], signal.Signals(request["signal"]))
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
     for child in children:  # of a test that has failed

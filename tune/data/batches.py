@@ -90,6 +90,7 @@ class BatchSource:
                 f"batch_size must be in [1, {len(index)}], the number of {which}, got {batch_size}; "
                 + ("training needs at least two" if len(index) == 1 else "a batch contains no row twice")
             )
+        self._dataset, self._read_blocks = dataset, index.read_blocks
         self.num_rows = len(index)
         self.num_rows_without_text = index.num_rows_without_text
         self.num_blank_texts = index.num_blank_texts
@@ -110,6 +111,14 @@ class BatchSource:
     def in_memory(self) -> bool:
         """Whether all embeddings and tokens are in memory."""
         return self._plan.num_windows is None
+
+    @property
+    def num_rows_read(self) -> int:
+        """Rows of all blocks that an epoch reads: of few rows that are spread over many blocks, many more than used."""
+        if self.in_memory:
+            return 0
+        spans = map(self._dataset.block_span, self._read_blocks.tolist())
+        return sum(stop - start for start, stop in spans)
 
     def order(self) -> dict[str, int | str]:
         """Returns what the order of rows depends on besides the seed; a resumed run must have the same."""

@@ -15,6 +15,7 @@ from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.vectors import numpy_type
 from lit_precompute.towers.tokenizers import Tokenizer
 from lit_precompute.tune.data import random_draws
+from lit_precompute.tune.data.chosen_rows import blocks_of_rows
 from lit_precompute.tune.data.texts import (
     RowTexts,
     TextOptions,
@@ -66,7 +67,7 @@ def index_rows(dataset: EmbeddingDataset, options: TextOptions, rows: Int[np.nda
         rows = np.asarray(rows, np.int64)
         if len(rows) and (rows[0] < 0 or rows[-1] >= dataset.num_rows or (np.diff(rows) <= 0).any()):
             raise ValueError(f"rows must be ascending, each once and in [0, {dataset.num_rows}), got {rows}")
-    kept, read_blocks, num_texts, num_blank_texts, num_selected = [], _blocks_of(dataset, rows), 0, 0, 0
+    kept, read_blocks, num_texts, num_blank_texts, num_selected = [], blocks_of_rows(dataset, rows), 0, 0, 0
     dataset.fetch_ahead(read_blocks.tolist(), ["texts"])
     for block in range(dataset.num_blocks):
         start, stop = dataset.block_span(block)
@@ -94,14 +95,6 @@ def index_rows(dataset: EmbeddingDataset, options: TextOptions, rows: Int[np.nda
         num_rows_without_text=num_selected - len(row_numbers),
         num_blank_texts=num_blank_texts,
     )
-
-
-def _blocks_of(dataset: EmbeddingDataset, rows: Int64[np.ndarray, " n"] | None) -> Int64[np.ndarray, " read"]:
-    """Returns the blocks that contain these rows, or all blocks."""
-    if rows is None:
-        return np.arange(dataset.num_blocks)
-    starts = [dataset.block_span(block)[0] for block in range(dataset.num_blocks)]
-    return np.unique(np.searchsorted(starts, rows, side="right") - 1)
 
 
 class Rows(NamedTuple):

@@ -21,6 +21,7 @@ from jaxtyping import Int32, Int64, Integer
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.towers.tokenizers import Tokenizer
 from lit_precompute.tune.data import random_draws
+from lit_precompute.tune.data.chosen_rows import blocks_of_rows
 
 _MAX_TOKENS = 1_000_000  # far above any text tower
 # Unicode's separators, control characters, and Default_Ignorable_Code_Point.
@@ -98,15 +99,14 @@ def row_texts(texts: pa.ListArray, options: TextOptions) -> RowTexts:
 
 def iterate_texts(dataset: EmbeddingDataset, rows: Int64[np.ndarray, " n"] | None = None) -> Iterator[str]:
     """Yields all texts of the dataset, or of the rows with these ascending numbers, to train a tokenizer on."""
-    dataset.fetch_ahead(range(dataset.num_blocks), ["texts"])
-    for block in range(dataset.num_blocks):
-        start, stop = dataset.block_span(block)
-        chosen = None if rows is None else rows[slice(*np.searchsorted(rows, (start, stop)))] - start
-        if chosen is not None and not len(chosen):
-            continue
+    blocks = blocks_of_rows(dataset, rows).tolist()
+    dataset.fetch_ahead(blocks, ["texts"])
+    for block in blocks:
         texts = read_texts(dataset, block)
-        if chosen is not None:
-            texts = texts.take(pa.array(chosen))
+        if rows is not None:
+            start, stop = dataset.block_span(block)
+            first, last = np.searchsorted(rows, (start, stop))
+            texts = texts.take(pa.array(rows[first:last] - start))
         yield from row_texts(texts, TextOptions()).strings.to_pylist()
 
 

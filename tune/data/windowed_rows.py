@@ -101,12 +101,10 @@ class WindowedRows:
         return rows
 
     def _fetch_ahead(self, epoch: int, number: int) -> None:
-        ranks, columns = (
-            self._reader.index.block_ranks,
-            ["embedding"] if self._tokens is not None else ["embedding", "texts"],
-        )
-        blocks = self._blocks(epoch, number)
-        self._reader.dataset.fetch_ahead([block for block in blocks if ranks[block + 1] > ranks[block]], columns)
+        ranks = self._reader.index.block_ranks
+        blocks = [block for block in self._blocks(epoch, number) if ranks[block + 1] > ranks[block]]
+        columns = ["embedding"] if self._tokens is not None else ["embedding", "texts"]
+        self._reader.dataset.fetch_ahead(blocks, columns)
 
     def _blocks(self, epoch: int, number: int) -> list[int]:
         plan = self._plan(epoch)

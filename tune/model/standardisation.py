@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.tune.data.chosen_rows import blocks_of_rows
 
 FLOOR = 0.01
 
@@ -27,15 +28,14 @@ def vector_statistics(
       ValueError: no rows, or an embedding that is not finite.
     """
     count, mean, squares = 0, np.zeros(dataset.width), np.zeros(dataset.width)
-    dataset.fetch_ahead(range(dataset.num_blocks), ["embedding"])
-    for block in range(dataset.num_blocks):
+    blocks = blocks_of_rows(dataset, rows).tolist()
+    dataset.fetch_ahead(blocks, ["embedding"])
+    for block in blocks:
         start, stop = dataset.block_span(block)
         chosen = slice(None)
         if rows is not None:
             first, last = np.searchsorted(rows, (start, stop))
             chosen = rows[first:last] - start
-            if first == last:
-                continue
         vectors = dataset.read_block(block, ["embedding"]).vectors()[chosen].astype(np.float64)
         if not np.isfinite(vectors).all():
             row = start + int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])

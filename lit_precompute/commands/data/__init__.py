@@ -17,6 +17,7 @@ from lit_precompute.commands.data.flatten import Flatten
 from lit_precompute.commands.data.import_ import Import
 from lit_precompute.commands.data.info import Info
 from lit_precompute.commands.data.list import List
+from lit_precompute.commands.data.probe import Probe
 from lit_precompute.commands.data.publish import Publish
 from lit_precompute.commands.data.repair import Repair
 from lit_precompute.commands.data.select import Select
@@ -44,6 +45,7 @@ def main() -> None:
         | Annotated[Select, tyro.conf.subcommand("select")]
         | Annotated[Compare, tyro.conf.subcommand("compare")]
         | Annotated[Copy, tyro.conf.subcommand("copy")]
+        | Annotated[Probe, tyro.conf.subcommand("probe")]
         | Annotated[Publish, tyro.conf.subcommand("publish")]
         | Annotated[Import, tyro.conf.subcommand("import")]
         | Annotated[Export, tyro.conf.subcommand("export")]

@@ -91,7 +91,7 @@ def describe_comparison(comparison: Comparison) -> rich.table.Table:
         *((name, f"{one} and {other}") for name, (one, other) in comparison.differences.items()),
     ]
     if comparison.similarity is not None:
-        rows += _describe_similarity(comparison.similarity)
+        rows += describe_similarity(comparison.similarity)
     return card([*rows, ("verdict", _WORDS[comparison.verdict] + _reason(comparison))])
 
 
@@ -101,7 +101,8 @@ def _agreement(one: str | None, other: str | None) -> str:
     return f"the same: {one}" if one == other else f"different: {one} and {other}"
 
 
-def _describe_similarity(found: Similarity) -> list[tuple[str, str]]:
+def describe_similarity(found: Similarity) -> list[tuple[str, str]]:
+    """Returns how alike common rows are, as lines of a card."""
     unrelated = "" if found.unrelated_cosine is None else f"; rows of different keys: {found.unrelated_cosine:.4f}"
     return [
         ("compared", f"{counted(found.num_rows, 'common row')}, of which {found.num_equal:,} are equal"),

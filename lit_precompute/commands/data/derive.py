@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import rich.console
 import tyro
 
-from lit_precompute.commands.embed.flags import flat_flags
+from lit_precompute.commands.flags import flat_flags
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.commands.stopping import interruptible
 from lit_precompute.precompute.deriving.options import DeriveOptions
@@ -47,7 +47,7 @@ class Derive:
 
         options = dataclasses.replace(self.options, base=self.base)
         with (
-            interruptible("run the same command again to start over; nothing is lost but time"),
+            interruptible("run the same command again; it starts over"),
             ProgressDisplay(console) as display,
         ):
 

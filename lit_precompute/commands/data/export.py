@@ -14,6 +14,7 @@ from lit_precompute.precompute.exchange.exported import ExportType
 from lit_precompute.precompute.exchange.exporting import ExportSummary, export_dataset
 from lit_precompute.precompute.exchange.layout import Layout
 from lit_precompute.precompute.exchange.registry import LAYOUTS
+from lit_precompute.schemas.sharing.selection import Selection
 from lit_precompute.schemas.tables import EMBEDDINGS
 from lit_precompute.schemas.wording import counted
 
@@ -35,6 +36,8 @@ class _Request(Generic[_Options]):
     """The table of embeddings, such as embeddings-view1, for layouts that have one."""
     dtype: ExportType | None = None
     """Type of vectors: float16 or float32; without one, float16 where they are stored so, else float32."""
+    selection: str | None = None
+    """Export only the rows of this selection, which lit-data select wrote."""
     rows_per_file: int | None = None
     """Rows of each file; without a number, the layout's own."""
 
@@ -85,6 +88,7 @@ class Export:
                 request.output,
                 table=request.table,
                 vector_type=request.dtype,
+                selection=None if request.selection is None else Selection.open(request.selection),
                 rows_per_file=request.rows_per_file,
                 report=report,
             )

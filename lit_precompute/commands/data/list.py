@@ -61,7 +61,7 @@ class List:
         )
         entries = [entry for entry in found.entries if wanted.fits(entry)]
         if self.json:
-            print_json([{**dataclasses.asdict(entry), "num_bytes": entry.num_bytes} for entry in entries])
+            print_json([entry.to_json() for entry in entries])
             return 0
         if entries:
             (console if console.is_terminal else rich.console.Console(width=_WIDE)).print(_table(entries, found.root))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from lit_precompute.commands.arguments import stray_words
-from lit_precompute.commands.embed.flags import did_you_mean, flag_names
+from lit_precompute.commands.flags import did_you_mean, flag_names
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.engines.flags import runner_of, without_job_server_flags
 

@@ -9,8 +9,8 @@ import rich.text
 import tyro
 
 from lit_precompute.commands.console import card, print_json, refuse_flags
-from lit_precompute.commands.embed.flags import flat_flags
 from lit_precompute.commands.embed.sheet import check_sheet, write_sheet
+from lit_precompute.commands.flags import flat_flags
 from lit_precompute.precompute.sources.inspection import InspectedRow, Inspection, inspect_source
 from lit_precompute.precompute.sources.opening import files_in_words
 from lit_precompute.precompute.sources.spec import SourceSpec

@@ -8,8 +8,8 @@ import rich.console
 
 from lit_precompute.commands.console import print_json
 from lit_precompute.commands.embed.beam_flags import check_beam_flags
-from lit_precompute.commands.embed.flags import flat_flags
 from lit_precompute.commands.embed.run import of_each_tower
+from lit_precompute.commands.flags import flat_flags
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.commands.quiet import silence_libraries
 from lit_precompute.pipelines.embed.options import EmbedOptions

@@ -13,7 +13,8 @@ import rich.console
 
 from lit_precompute.commands.console import duration, fail
 from lit_precompute.commands.embed.beam_flags import check_beam_flags
-from lit_precompute.commands.embed.flags import flat_flags
+from lit_precompute.commands.embed.known import refuse_known
+from lit_precompute.commands.flags import flat_flags
 from lit_precompute.commands.progress import Display, ProgressDisplay
 from lit_precompute.commands.quiet import silence_libraries
 from lit_precompute.commands.stopping import INTERRUPTED, StopRequest, interruptible
@@ -54,6 +55,11 @@ class Run:
     resolution, resize, pooling, compute-type). The dataset of each is a folder of --output, named after the tower."""
     wait: bool = True
     """Wait until the job has ended; --no-wait returns once its engine has accepted it."""
+    catalog: str | None = None
+    """A folder or URL below which datasets are: if one of them is of this tower and source, it is named, and nothing is
+    embedded."""
+    embed_again: bool = False
+    """With --catalog: embed although there is such a dataset."""
 
     def run(self, console: rich.console.Console, beam_flags: list[str]) -> None:
         """Embeds; exits with one of the statuses in the docstring of `main` unless the job succeeds.
@@ -65,6 +71,10 @@ class Run:
         with interruptible(_HOW_TO_RESUME):
             check_beam_flags(beam_flags)
             options, *others = of_each_tower(self.options, self.towers)
+            if self.embed_again and self.catalog is None:
+                raise ValueError("--embed-again: only with --catalog")
+            if self.catalog is not None:
+                refuse_known(self.catalog, [options, *others], console, goes_on=self.embed_again)
             with ProgressDisplay(console) as display:
                 launch = Launch(
                     options,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from lit_precompute.pipelines.embed.directory.markers import ShardMarker
 from lit_precompute.schemas import failures_table
+from lit_precompute.schemas.limits import limit
 from lit_precompute.schemas.reading.table_reader import read_shard_table
 from lit_precompute.schemas.storage import open_folder
 
@@ -25,16 +26,8 @@ class FailureLimit:
         """
         if text is None:
             return cls(None)
-        is_share = text.endswith("%")
-        try:
-            value = float(text[:-1]) if is_share else int(text)
-        except ValueError:
-            value = -1
-        if not 0 <= value <= (100 if is_share else float("inf")):
-            raise ValueError(f"--max-failures must be a count like 100 or a share like 0.5%, got {text!r}")
-        if is_share:
-            return cls(None if num_rows is None else int(value * num_rows / 100))
-        return cls(int(value))
+        rows = limit("--max-failures", text, num_rows or 0)
+        return cls(None if num_rows is None and text.endswith("%") else rows)
 
     def is_exceeded(self, num_failures: int) -> bool:
         """Returns whether this number of failures exceeds the limit."""

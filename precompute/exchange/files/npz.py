@@ -7,6 +7,7 @@ asked for; members that are encrypted, packed in a rare way, or hold objects are
 from __future__ import annotations
 
 import contextlib
+import errno
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -52,6 +53,10 @@ def damage_of(where: str) -> Iterator[None]:
         yield
     except (SourceError, StorageError):
         raise
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a place before the file's beginning, to which a directory led
+            raise
+        raise SourceError(f"{where}: damaged archive (a place that cannot be); copy it again") from error
     except (*_DAMAGE, AttributeError, TypeError) as error:
         raise SourceError(f"{where}: damaged archive ({str(error) or type(error).__name__}); copy it again") from error
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -14,7 +14,7 @@ from lit_precompute.precompute.exchange.rows import Fault, Unit
 from lit_precompute.precompute.sources.columnar.columns import Column
 from lit_precompute.precompute.sources.columnar.conversion import texts_in
 from lit_precompute.precompute.sources.source import SourceError
-from lit_precompute.precompute.sources.values import read_key, read_label, read_texts
+from lit_precompute.precompute.sources.values import listed, read_key, read_label, read_texts
 from lit_precompute.schemas import TableSchema, captions_table, labels_table
 
 # What img2dataset says of an image that it has.
@@ -136,6 +136,22 @@ def same_tables(paths: Sequence[str], names: WordNames, given: Sequence[tuple[st
     return found[0][1] if found else []
 
 
+def columns_left_out(paths: Sequence[str], names: WordNames, also: Collection[str] = ()) -> list[str]:
+    """Returns a note of the columns that are not imported, if there are any: those of the first file stand for all.
+
+    Args:
+      paths: the files.
+      names: of the columns of words.
+      also: other columns that are imported.
+    """
+    if not paths:
+        return []
+    with TableFile(paths[0]) as file:
+        used = {column.top for column in WordColumns.find(file, names).columns}
+        unused = [name for name in file.schema.names if name not in used and name not in also]
+    return [f"columns that are not imported: {listed(unused)}"] if unused else []
+
+
 def unit_key(unit: Unit, row: int) -> str:
     """Returns the key of a row without a name: its file's name and its number in it."""
     name = unit.name.rpartition("/")[2]
@@ -143,6 +159,9 @@ def unit_key(unit: Unit, row: int) -> str:
 
 
 def _key(value: Any, name: str, unit: Unit, row: int) -> str:
+    if type(value) is str and value:  # decoded from UTF-8, so that nothing else can be wrong
+        return value
+
     def fault(message: str) -> SourceError:
         return SourceError(f"{unit.place(row)}: {message}")
 
@@ -152,6 +171,8 @@ def _key(value: Any, name: str, unit: Unit, row: int) -> str:
 def texts_and_notes(value: Any, name: str) -> tuple[list[str], list[str]]:
     """Returns the texts in a value, and what was left out; bytes are texts that are not UTF-8."""
     items = value if isinstance(value, list) else [value]
+    if all(type(item) is str for item in items):  # decoded from UTF-8, so that nothing else can be wrong
+        return [item for item in items if item], []
     whole = [item for item in items if not isinstance(item, bytes)]
     texts, notes = read_texts({name: whole if isinstance(value, list) else next(iter(whole), None)}, name)
     return texts, notes if len(whole) == len(items) else [*notes, f"{name!r} is not UTF-8, left out"]

@@ -15,7 +15,7 @@ from lit_precompute.precompute.exchange.aligned import check_counts, count_rows,
 from lit_precompute.precompute.exchange.files.npy import Vectors, VectorStream
 from lit_precompute.precompute.exchange.files.npz import damage_of, open_array
 from lit_precompute.precompute.exchange.files.tables import TableFile
-from lit_precompute.precompute.exchange.files.words import WordColumns, WordNames, same_tables
+from lit_precompute.precompute.exchange.files.words import WordColumns, WordNames, columns_left_out, same_tables
 from lit_precompute.precompute.exchange.found import files_in, look_at_all, source_files
 from lit_precompute.precompute.exchange.layout import Layout, Reading
 from lit_precompute.precompute.exchange.rows import ImportPlan, Rows, Unit, VectorTable
@@ -68,7 +68,8 @@ class DataCompSource:
             of_arrays = {f"{stem}.npz, array {name!r}": look.num_rows for name, look in looks.items()}
             counts.append({f"{stem}.parquet": num_rows, **of_arrays})
         check_counts(counts)
-        tables = same_tables([f"{stem}.parquet" for stem in stems], _NAMES)
+        paths = [f"{stem}.parquet" for stem in stems]
+        tables = same_tables(paths, _NAMES)
         with TableFile(f"{stems[0]}.parquet") as file:
             file.require(_NAMES.key, "no option")
         return ImportPlan(
@@ -81,6 +82,7 @@ class DataCompSource:
                 for name in self.options.arrays
             ],
             tables=tables,
+            notes=columns_left_out(paths, _NAMES),
             units=[
                 Unit(name=f"{stem}.parquet", files=(f"{stem}.parquet", f"{stem}.npz"), stop=next(iter(group.values())))
                 for stem, group in zip(stems, counts, strict=True)

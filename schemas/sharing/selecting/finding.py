@@ -6,6 +6,8 @@ order; both are exact, and functions of the dataset, the criteria and the seed. 
 until the best are known: 8 bytes a row.
 """
 
+import collections
+import contextlib
 import dataclasses
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -86,10 +88,11 @@ def find_rows(
     # What is asked about every row comes first, what reads nothing second.
     criteria = sorted(criteria, key=lambda each: (not each.sees_all, bool(each.columns)))
     named = {each.name: each.made_by for each in criteria}
-    num_left = dict.fromkeys(named, 0) | ({scored.name: 0} if scored else {})
+    num_left = collections.Counter(dict.fromkeys([*named, *([scored.name] if scored else [])], 0))
     bits = BitWriter()
     with tempfile.TemporaryFile(prefix="lit-scores-") as scores:
-        with EmbeddingDataset.open(dataset.path, tables=[dataset.manifest.smallest_table]) as keys:
+        with _for_keys(dataset, criteria) as keys:
+            _fetch_ahead(dataset, keys, criteria, scored)
             for block in range(dataset.num_blocks):
                 mask = _match(dataset, keys, block, criteria, num_left)
                 if scored is not None and mask.any():
@@ -115,12 +118,37 @@ def find_rows(
     return Found(selection=dataclasses.replace(found, made_by=made_by), num_left=num_left, notes=notes)
 
 
+def _for_keys(
+    dataset: EmbeddingDataset, criteria: Sequence[Criterion]
+) -> contextlib.AbstractContextManager[EmbeddingDataset]:
+    """Returns the dataset with the table alone from which keys are read fastest; the dataset if none need be."""
+    if not any(each.sees_all for each in criteria):
+        return contextlib.nullcontext(dataset)
+    return EmbeddingDataset.open(dataset.path, tables=[dataset.manifest.smallest_table])
+
+
+def _fetch_ahead(
+    dataset: EmbeddingDataset, keys: EmbeddingDataset, criteria: Sequence[Criterion], scored: Scored | None
+) -> None:
+    """Begins to fetch what will be read of a dataset in a store: blocks in which a row can match."""
+    free = [each for each in criteria if not each.columns]
+    if any(each.sees_all for each in criteria):
+        keys.fetch_ahead(range(dataset.num_blocks), [KEY])
+    columns = sorted({column for each in criteria if not each.sees_all for column in each.columns})
+    columns += scored.columns if scored is not None else []
+    if columns:
+        blocks = range(dataset.num_blocks)
+        dataset.fetch_ahead(
+            (block for block in blocks if _match(dataset, keys, block, free, collections.Counter()).any()), columns
+        )
+
+
 def _match(
     dataset: EmbeddingDataset,
     keys: EmbeddingDataset,
     block: int,
     criteria: Sequence[Criterion],
-    num_left: dict[str, int],
+    num_left: collections.Counter[str],
 ) -> Mask:
     """Returns which rows of a block satisfy all criteria, and counts those that each of them leaves."""
     start, stop = dataset.block_span(block)

@@ -80,6 +80,8 @@ def test_the_output_belongs_to_one_derivation(tmp_path, base):
         run(base, tmp_path / "derived", tmp_path / "t.tsv")
     with pytest.raises(DatasetError, match="contains a finished dataset"):
         run(base, base, tmp_path / "t.tsv")
+    with pytest.raises(DatasetError, match=r"base/derived: is within the dataset"):
+        run(base, base / "derived", tmp_path / "t.tsv")
     with pytest.raises(ClaimError, match=r"t.tsv is a file; choose another --output"):
         run(base, tmp_path / "t.tsv/derived", tmp_path / "t.tsv")
     with pytest.raises(ClaimError, match=r"contains files that do not belong to a derivation"):

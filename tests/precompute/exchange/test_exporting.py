@@ -9,8 +9,9 @@ import pytest
 from lit_precompute.precompute.exchange.exporting import NOTE, export_dataset
 from lit_precompute.precompute.exchange.layouts.clip_retrieval.writer import ClipRetrievalWriter
 from lit_precompute.precompute.exchange.registry import LAYOUTS
-from lit_precompute.schemas import DatasetError, DatasetWriter, EmbeddingDataset, SourceInfo
+from lit_precompute.schemas import DatasetError, DatasetWriter, EmbeddingDataset, Manifest, SourceInfo
 from lit_precompute.schemas.claims import ClaimError
+from lit_precompute.schemas.sharing.selection import Selection
 from tests.precompute.exchange.making import imported, keys, vectors, write_dataset
 from tests.schemas.making import card, files_of
 
@@ -66,6 +67,36 @@ def test_every_stored_type_is_exported_as_what_other_programs_know(tmp_path, lay
         np.testing.assert_array_equal(back.rows(0, 9).vectors(), expected)
         # tf.Example has float32 alone
         assert back.vector_type == ("float16" if vector_type == "float16" and layout != "tfrecord" else "float32")
+
+
+@pytest.mark.parametrize("layout", WRITABLE)
+@pytest.mark.parametrize("rows_per_file", [None, 4])
+def test_only_the_rows_of_a_selection_are_exported(tmp_path, layout, rows_per_file):
+    chosen = np.array([0, 3, 4, 5, 11, 12, 13, 27, 28])
+    texts, _ = write_dataset(tmp_path / "dataset")
+    selection = Selection.of_rows(Manifest.read(tmp_path / "dataset"), chosen, made_by={})
+    summary = exported(
+        layout, tmp_path / "dataset", tmp_path / "export", rows_per_file=rows_per_file, selection=selection
+    )
+    assert summary.num_rows == 9
+    assert json.loads((tmp_path / "export" / NOTE).read_text())["selection"] == selection.digest
+    imported(layout, tmp_path / "export", tmp_path / "back")
+    with EmbeddingDataset.open(tmp_path / "back", tables=["embeddings"]) as back:
+        assert back.keys().to_pylist() == [keys(0, 30)[row] for row in chosen]
+        np.testing.assert_array_equal(back.rows(0, 9).vectors(), vectors(30)[chosen])
+    if layout in HOLDS_WORDS:
+        with EmbeddingDataset.open(tmp_path / "back", tables=["captions"]) as back:
+            assert back.rows(0, 9)["texts"].to_pylist() == [texts[row] for row in chosen]
+
+
+def test_a_selection_of_another_dataset_or_of_no_rows_is_refused(tmp_path):
+    write_dataset(tmp_path / "dataset")
+    write_dataset(tmp_path / "other", 12)
+    none = np.zeros(0, np.int64)
+    for name, rows, message in (("other", np.arange(3), "another dataset"), ("dataset", none, "no rows to export")):
+        selection = Selection.of_rows(Manifest.read(tmp_path / name), rows, made_by={})
+        with pytest.raises(DatasetError, match=message):
+            exported("npy", tmp_path / "dataset", tmp_path / "export", selection=selection)
 
 
 def test_another_table_of_embeddings_is_exported_by_its_name(tmp_path):
@@ -129,7 +160,7 @@ def test_what_is_there_is_counted_again(tmp_path, monkeypatch):
     write = ClipRetrievalWriter.write
 
     def write_short(self, part, blocks, files):
-        shorter = part._replace(stop=part.stop - 1)
+        shorter = part._replace(stop=part.stop - 1, num_rows=part.num_rows - 1)
         write(self, shorter, self.reader.blocks(shorter), files)
 
     monkeypatch.setattr(ClipRetrievalWriter, "write", write_short)

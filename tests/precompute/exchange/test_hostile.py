@@ -102,10 +102,11 @@ def _archive(tmp_path, change):
     [
         (lambda data: data[: len(data) // 2], "damaged archive"),
         (lambda data: b"", "damaged archive"),
+        (lambda data: data[:-6] + struct.pack("<I", struct.unpack("<I", data[-6:-2])[0] + 1) + data[-2:], "damaged"),
         (lambda data: data.replace(b"l14_img.npy", b"../../a.npy"), "no array 'l14_img'"),
         (lambda data: data.replace(b"l14_txt.npy", b"l14_img.npy"), "has 2 arrays 'l14_img'"),
     ],
-    ids=["cut off", "empty", "leaves its folder", "twice"],
+    ids=["cut off", "empty", "places before the beginning", "leaves its folder", "twice"],
 )
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_a_damaged_archive_is_refused(tmp_path, change, message):

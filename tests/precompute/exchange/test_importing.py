@@ -7,9 +7,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from lit_precompute.precompute.exchange.files.tf_example import serialize
 from lit_precompute.precompute.exchange.finished import FinishedUnits
 from lit_precompute.precompute.exchange.repeats import check_repeats
 from lit_precompute.precompute.sources.planning import hash_keys
+from lit_precompute.precompute.sources.records.frames import framed
 from lit_precompute.precompute.sources.source import SourceError
 from lit_precompute.schemas import EmbeddingDataset, Manifest, TowerCard
 from lit_precompute.schemas.checking.verification import verify
@@ -190,6 +192,32 @@ def test_an_import_that_was_killed_after_publishing_only_removes_its_notes(tmp_p
     (tmp_path / "out/_work/import/00000.keys").unlink()
     assert imported("clip-retrieval", tmp_path / "in", tmp_path / "out").num_read == 0
     assert not (tmp_path / "out/_work").exists()
+
+
+def test_columns_that_are_not_imported_are_named(tmp_path):
+    columns = {"key": ["a"], "emb": vectors(1).tolist(), "url": ["http://a"], "NSFW": ["UNLIKELY"], "text": ["b"]}
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    (note,) = imported("parquet", tmp_path / "a.parquet", tmp_path / "out").manifest.notes
+    assert note.what == "columns that are not imported: ['url', 'NSFW']"
+
+
+def test_records_of_tfds_without_keys_are_numbered_by_their_files(tmp_path):
+    """As in TFDS's laion400m/embeddings: float16 has become float32, and `key` is not a feature."""
+    for number in range(2):
+        records = [
+            {"image_embedding": row, "text_embedding": row + 1, "caption": [f"text {number}"], "nsfw": np.array([3.0])}
+            for row in vectors(3, seed=number)
+        ]
+        data = b"".join(framed(serialize(record)) for record in records)
+        (tmp_path / f"laion400m-train.tfrecord-{number:05d}-of-00002").write_bytes(data)
+    (tmp_path / "dataset_info.json").write_text("{}")
+    imported("tfrecord", tmp_path, tmp_path / "out", dtype="float16")
+    with EmbeddingDataset.open(tmp_path / "out") as dataset:
+        row = dataset.row(4)
+        assert row["key"] == "laion400m-train.tfrecord-00001-of-00002/1"
+        assert row["texts"] == ["text 1"]
+        np.testing.assert_array_equal(row["embedding"], vectors(3, seed=1)[1].astype(np.float16))
+        np.testing.assert_array_equal(row["text_embedding"], (vectors(3, seed=1)[1] + 1).astype(np.float16))
 
 
 def test_hidden_files_are_no_shards(tmp_path):

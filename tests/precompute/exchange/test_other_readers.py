@@ -9,7 +9,8 @@ import pytest
 
 from lit_precompute.precompute.exchange.files.tf_example import parse
 from lit_precompute.precompute.images.libraries import host_tensorflow
-from tests.precompute.exchange.making import keys, vectors, write_dataset
+from lit_precompute.precompute.sources.source import SourceError
+from tests.precompute.exchange.making import imported, keys, vectors, write_dataset
 from tests.precompute.exchange.test_exporting import exported
 
 _PYTHON = pathlib.Path(__file__).parents[3] / ".venv-readers/bin/python"
@@ -62,6 +63,19 @@ def test_matches_the_other_programs_own_reader(tmp_path, layout, script):
     assert names == keys(0, 30)
     first = [each[0] if each else None for each in texts]
     assert words == (first if layout == "clip-retrieval" else texts)
+
+
+@pytest.mark.slow
+def test_a_missing_shard_that_embedding_reader_overlooks_is_refused(tmp_path):
+    write_dataset(tmp_path / "dataset")
+    exported("clip-retrieval", tmp_path / "dataset", tmp_path / "export", rows_per_file=10)
+    (tmp_path / "export/metadata/metadata_0.parquet").unlink()
+    found, names, _ = read_with(_EMBEDDING_READER, tmp_path / "export")
+    # It gives the first 20 rows the names of the last 20.
+    np.testing.assert_array_equal(np.array(found, np.float32), vectors(30)[:20])
+    assert names == keys(10, 20)
+    with pytest.raises(SourceError, match="metadata: no file of the number 0"):
+        imported("clip-retrieval", tmp_path / "export", tmp_path / "back")
 
 
 @pytest.mark.slow

@@ -392,7 +392,7 @@ def test_closing_early_ends_the_thread():
     assert threading.active_count() == before
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(data=st.data(), block_sizes=draw_block_sizes(), seed=st.integers(0, 3), windowed=st.booleans())
 def test_only_chosen_rows_are_in_batches_each_once_an_epoch(data, block_sizes, seed: int, windowed: bool):
     dataset = FakeDataset(block_sizes)
@@ -417,6 +417,21 @@ def test_only_chosen_rows_are_in_batches_each_once_an_epoch(data, block_sizes, s
     assert {block for block, _ in dataset.reads} == owners  # no other block is read
     source.close()
     again.close()
+
+
+def test_says_how_many_rows_an_epoch_reads():
+    dataset = FakeDataset([10] * 20)
+    rows = np.arange(3, 100, 5)  # two in each of the first ten blocks
+    budget = 8 * len(rows) + 2 * 2 * 2 * (dataset.width * 4 + 4 * TEXT.max_tokens + 16)
+    source = make_source(dataset, batch_size=5, rows=rows, budget=budget)
+    assert (source.num_rows, source.num_rows_read, source.in_memory) == (20, 100, False)
+    before = len(dataset.reads)
+    for step in range(source.num_batches_per_epoch):
+        source.batch(step)
+    source.close()
+    read = {block for block, column in dataset.reads[before:] if column == "embedding"}
+    assert 10 * len(read) == source.num_rows_read
+    assert make_source(dataset, batch_size=5, rows=rows).num_rows_read == 0
 
 
 @pytest.mark.parametrize("budget_blocks", [None, 2])

@@ -26,7 +26,7 @@ from lit_precompute.precompute.exchange.aligned import (
 )
 from lit_precompute.precompute.exchange.files.npy import Vectors, VectorStream, look_at
 from lit_precompute.precompute.exchange.files.tables import TableFile
-from lit_precompute.precompute.exchange.files.words import WordColumns, WordNames, same_tables
+from lit_precompute.precompute.exchange.files.words import WordColumns, WordNames, columns_left_out, same_tables
 from lit_precompute.precompute.exchange.found import files_in, look_at_all, source_files
 from lit_precompute.precompute.exchange.rows import (
     TEXT_EMBEDDINGS,
@@ -86,6 +86,7 @@ class ClipRetrievalSource:
             for group, path, count in zip(counts, paths, rows, strict=True):
                 group[path] = count
         check_counts(counts)
+        metadata = [_path(files) for _, files in sorted(found.get(METADATA, {}).items())]
         vectors = [self._table(folder, found[folder], looks[folder]) for folder in looks]
         units = [
             unit
@@ -104,12 +105,12 @@ class ClipRetrievalSource:
             files=source_files(files for folder in found.values() for files in folder.values()),
             vectors=vectors,
             tables=same_tables(
-                [_path(files) for _, files in sorted(found.get(METADATA, {}).items())],
+                metadata,
                 self._names,
                 [(self.options.key_column, "--key-column"), (self.options.text_column, "--text-column")],
             ),
             units=units,
-            notes=_gaps(numbers),
+            notes=[*_gaps(numbers), *columns_left_out(metadata, self._names)],
         )
 
     def read(self, unit: Unit) -> Iterator[Rows]:

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
 
-from lit_precompute.precompute.exchange.exported import ExportReader, ExportRows, NewFiles, Part
+from lit_precompute.precompute.exchange.exported import ExportReader, ExportRows, Part
 from lit_precompute.precompute.exchange.layouts.clip_retrieval.source import IMAGES, METADATA, TEXTS
+from lit_precompute.precompute.exchange.new_files import NewFiles
 from lit_precompute.precompute.exchange.written import (
     NpyWriter,
     batch_of,
@@ -46,7 +47,7 @@ class ClipRetrievalWriter:
 
     def write(self, part: Part, blocks: Iterator[ExportRows], files: NewFiles) -> None:
         """See `LayoutWriter`."""
-        number, count = padded(part), part.stop - part.start
+        number, count = padded(part), part.num_rows
         fields = [pa.field("image_path", pa.string()), *word_fields(self.reader, has_caption=True)]
         schema = pa.schema(fields, metadata={"lit_precompute": origin(self.reader)})
         with contextlib.ExitStack() as opened:

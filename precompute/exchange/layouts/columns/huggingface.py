@@ -12,10 +12,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from lit_precompute.precompute.exchange.exported import ExportReader, ExportRows, NewFiles, Part
+from lit_precompute.precompute.exchange.exported import ExportReader, ExportRows, Part
 from lit_precompute.precompute.exchange.layout import Layout, Reading, Writing
 from lit_precompute.precompute.exchange.layouts.columns.source import ColumnOptions, ColumnReader
 from lit_precompute.precompute.exchange.layouts.columns.writer import TableRows
+from lit_precompute.precompute.exchange.new_files import NewFiles
 from lit_precompute.precompute.exchange.rows import ImportPlan, Rows, Unit
 from lit_precompute.precompute.exchange.written import origin
 from lit_precompute.precompute.sources.columnar.folders import list_source

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
-from lit_precompute.precompute.exchange.exported import ExportReader, ExportRows, NewFiles, Part
+from lit_precompute.precompute.exchange.exported import ExportReader, ExportRows, Part
 from lit_precompute.precompute.exchange.found import files_at
 from lit_precompute.precompute.exchange.layout import Layout, Reading, Writing
 from lit_precompute.precompute.exchange.layouts.columns.source import ColumnOptions, ColumnReader
 from lit_precompute.precompute.exchange.layouts.columns.writer import TableRows
+from lit_precompute.precompute.exchange.new_files import NewFiles
 from lit_precompute.precompute.exchange.rows import ImportPlan, Rows, Unit
 from lit_precompute.precompute.exchange.written import origin, parquet_file
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from lit_precompute.precompute.exchange.files.list_vectors import describe_vectors, read_vectors
 from lit_precompute.precompute.exchange.files.tables import TableFile
-from lit_precompute.precompute.exchange.files.words import WordColumns, WordNames, same_tables
+from lit_precompute.precompute.exchange.files.words import WordColumns, WordNames, columns_left_out, same_tables
 from lit_precompute.precompute.exchange.found import look_at_all, source_files
 from lit_precompute.precompute.exchange.rows import (
     TEXT_EMBEDDINGS,
@@ -62,10 +62,11 @@ class ColumnOptions:
 
 
 class _Look(NamedTuple):
-    """What a file has: rows, and vectors by table; those of which it has none are absent."""
+    """What a file has: rows, vectors by table without those of which it has none, and the columns that these are in."""
 
     num_rows: int
     vectors: Mapping[str, VectorTable]
+    columns: Collection[str]
 
 
 class ColumnReader:
@@ -97,6 +98,7 @@ class ColumnReader:
             vectors=vectors,
             tables=tables,
             units=units,
+            notes=columns_left_out(paths, self._options.words, looks[0].columns),
         )
 
     def read(self, unit: Unit, widths: Mapping[str, int]) -> Iterator[Rows]:
@@ -133,9 +135,10 @@ class ColumnReader:
 
     def _look(self, path: str) -> _Look:
         with TableFile(path) as file:
-            found = {table: describe_vectors(file, column, table) for table, column in self._columns(file).items()}
+            columns = self._columns(file)
+            found = {table: describe_vectors(file, column, table) for table, column in columns.items()}
             vectors = {table: about for table, about in found.items() if about is not None}
-            return _Look(file.num_rows, vectors)
+            return _Look(file.num_rows, vectors, [column.top for column in columns.values()])
 
     def _common(self, looks: Mapping[str, _Look]) -> list[VectorTable]:
         """Returns the tables of vectors that the files have in common.

@@ -6,8 +6,9 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
-from lit_precompute.precompute.exchange.exported import ExportReader, ExportRows, NewFiles, Part
+from lit_precompute.precompute.exchange.exported import ExportReader, ExportRows, Part
 from lit_precompute.precompute.exchange.layouts.npy.source import KEYS, TEXTS
+from lit_precompute.precompute.exchange.new_files import NewFiles
 from lit_precompute.precompute.exchange.written import NpyWriter
 from lit_precompute.schemas import DatasetError
 
@@ -43,7 +44,7 @@ class NpyLayoutWriter:
             for table, name in self._names.items():
                 about = self.reader.vectors[table]
                 path = files.path(f"{name}{suffix}.npy")
-                vectors[table] = opened.enter_context(NpyWriter(path, part.stop - part.start, about.width, about.type))
+                vectors[table] = opened.enter_context(NpyWriter(path, part.num_rows, about.width, about.type))
             keys = opened.enter_context(files.path(f"{KEYS}{suffix}.txt").open("w", encoding="utf-8", newline="\n"))
             for rows in blocks:
                 for table, writer in vectors.items():

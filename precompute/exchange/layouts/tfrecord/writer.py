@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from lit_precompute.precompute.exchange.exported import ExportReader, ExportRows, NewFiles, Part
+from lit_precompute.precompute.exchange.exported import ExportReader, ExportRows, Part
 from lit_precompute.precompute.exchange.files.tf_example import serialize
+from lit_precompute.precompute.exchange.new_files import NewFiles
 from lit_precompute.precompute.exchange.written import origin
 from lit_precompute.precompute.sources.records.frames import framed
 

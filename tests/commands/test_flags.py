@@ -1,11 +1,11 @@
-"""The flags of `lit-embed run`: flat, each derived from the dataclass that owns the option."""
+"""Nested options as flat flags, such as those of `lit-embed run`: each from the dataclass that owns the option."""
 
 import re
 
 import pytest
 import tyro
 
-from lit_precompute.commands.embed.flags import flat_flags
+from lit_precompute.commands.flags import flat_flags
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.precompute.options import DecodingOptions
 from lit_precompute.precompute.sources.source import SourceError
@@ -51,7 +51,7 @@ FLAGS = {
     "num-devices": "None",
 }
 # Of the command, not of the job.
-OWN_FLAGS = {"wait": "True", "towers": "None"}
+OWN_FLAGS = {"wait": "True", "towers": "None", "catalog": "None", "embed-again": "False"}
 
 
 def parse(*arguments):
