@@ -58,7 +58,7 @@ def test_wrong_input_is_a_sentence_and_status_two(run, tmp_path, arguments, mess
 
 @pytest.mark.slow
 def test_an_interrupt_says_how_to_resume(run, tmp_path):
-    write_dataset(tmp_path / "large", 4000, rows_per_shard=100)
+    write_dataset(tmp_path / "large", 1200, rows_per_shard=100)
     command = [sys.executable, "-W", "ignore", "-m", "lit_precompute", "data", "shuffle", "large"]
     options = ["--output", "stopped", "--rows-per-shard", "10"]
     process = subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True, cwd=tmp_path)
