@@ -88,8 +88,8 @@ def find_rows(
     # What is asked about every row comes first, what reads nothing second.
     criteria = sorted(criteria, key=lambda each: (not each.sees_all, bool(each.columns)))
     named = {each.name: each.made_by for each in criteria}
-    names = [*named, scored.name] if scored else [*named]
-    num_left = collections.Counter[str]({name: 0 for name in names})
+    names: list[str] = [*named, scored.name] if scored else [*named]
+    num_left = collections.Counter(dict.fromkeys(names, 0))
     bits = BitWriter()
     with tempfile.TemporaryFile(prefix="lit-scores-") as scores:
         with _for_keys(dataset, criteria) as keys:
