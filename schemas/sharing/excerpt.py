@@ -12,7 +12,6 @@ import numpy as np
 
 from lit_precompute.schemas.manifest import Manifest
 from lit_precompute.schemas.manifest.parts import Note, Probe, Reference
-from lit_precompute.schemas.manifest.shard_list import Ints
 from lit_precompute.schemas.sharing.part import Part
 from lit_precompute.schemas.tables import TableSchema
 from lit_precompute.schemas.tower_card import TowerCard
@@ -27,12 +26,12 @@ class KeptShard:
     Attributes:
       number: in the part.
       origin: its number in the dataset.
-      rows: those that are kept, ascending, within the shard; None for all.
+      rows: those that are kept, ascending, within the shard, int32 [n]; None for all.
     """
 
     number: int
     origin: int
-    rows: Ints | None = None
+    rows: np.ndarray[Any, np.dtype[np.int32]] | None = None
 
 
 class Excerpt:
@@ -51,7 +50,7 @@ class Excerpt:
         self.shards = list(_kept_shards(manifest, part))
         tables = [table for table in manifest.tables if part.tables is None or table.name in part.tables]
         # A reference is to a whole table.
-        can_refer = part.shards is None and part.max_rows is None and not part.is_flat
+        can_refer = part.shards is None and part.selection is None and part.max_rows is None and not part.is_flat
         used = sorted({table.reference for table in tables if table.reference is not None}) if can_refer else []
         self.references = [references[number] for number in used]
         self.tables = [_renumbered(table, used) for table in tables]
@@ -114,15 +113,20 @@ def _copied_from(manifest: Manifest, part: Part) -> dict[str, Any]:
 
 
 def _kept_shards(manifest: Manifest, part: Part) -> Iterator[KeptShard]:
-    left = part.max_rows
-    for number, origin in enumerate(part.shard_numbers(len(manifest.shards))):
+    left, number = part.max_rows, 0
+    for origin, wanted in part.rows_by_shard(manifest):
+        rows = wanted if left is None else wanted[:left]
+        left = None if left is None else left - len(rows)
         num_rows = int(manifest.shards.num_rows[origin])
-        if left is not None and num_rows > left:
-            if left:
-                yield KeptShard(number=number, origin=origin, rows=np.arange(left, dtype=np.int64))
+        if len(rows) == num_rows:
+            yield KeptShard(number=number, origin=origin)
+        elif len(rows):
+            yield KeptShard(number=number, origin=origin, rows=np.asarray(rows, np.int32))
+        else:
+            continue
+        number += 1
+        if left == 0:
             return
-        yield KeptShard(number=number, origin=origin)
-        left = None if left is None else left - num_rows
 
 
 def _renumbered(table: TableSchema, used: Sequence[int]) -> TableSchema:

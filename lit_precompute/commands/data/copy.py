@@ -34,14 +34,16 @@ class Copy:
     """Copy these tables alone, with commas between them; `embeddings` and `failures` always come along."""
     shards: str | None = None
     """Copy these shards alone, such as 0-9,12; they are numbered anew."""
+    selection: str | None = None
+    """Copy the rows of a selection alone: a path or URL of a file that `lit-data select` has written."""
     rows: int | None = None
-    """Copy the first rows alone, at most so many."""
+    """Copy the first of these rows alone, at most so many."""
     threads: int = NUM_THREADS
     """Files to copy at once."""
 
     def run(self, console: rich.console.Console) -> int:
         """Copies, and prints what came of it; returns the exit status."""
-        part = Part.parse(tables=self.tables, shards=self.shards, rows=self.rows)
+        part = Part.parse(tables=self.tables, shards=self.shards, selection=self.selection, rows=self.rows)
         started_s = time.monotonic()
         last = CopyProgress()
         with interruptible("run the same command again to finish the copy"), ProgressDisplay(console) as display:

@@ -45,6 +45,14 @@ def test_copies_a_part(lit_data, tmp_path):
     assert sorted(path.name for path in (tmp_path / "b").iterdir() if path.is_dir()) == ["embeddings", "labels"]
 
 
+def test_copies_a_selection(lit_data, tmp_path):
+    write(tmp_path / "a")
+    assert lit_data("select", tmp_path / "a", "--output", tmp_path / "some.selection", "--label", "3")[0] == 0
+    status, said = lit_data("copy", tmp_path / "a", tmp_path / "b", "--selection", tmp_path / "some.selection")
+    assert status == 0
+    assert "b: 12 rows in 3 shards, " in said
+
+
 def test_another_copy_into_the_place_is_refused_and_changes_nothing(lit_data, tmp_path):
     write(tmp_path / "a")
     write(tmp_path / "b", 30)

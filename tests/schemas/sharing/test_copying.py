@@ -4,6 +4,7 @@ import json
 import pathlib
 import shutil
 
+import numpy as np
 import pytest
 
 from lit_precompute.schemas import DatasetError, EmbeddingDataset, Manifest, publish_manifest
@@ -13,6 +14,7 @@ from lit_precompute.schemas.manifest.parts import Note
 from lit_precompute.schemas.sharing import transfer
 from lit_precompute.schemas.sharing.copying import copy_dataset
 from lit_precompute.schemas.sharing.part import Part
+from lit_precompute.schemas.sharing.selection import Selection
 from lit_precompute.schemas.storage import open_folder
 from tests.schemas.making import files_of, rows, write
 
@@ -110,6 +112,65 @@ def test_shards_are_numbered_anew_and_probes_follow_their_rows(tmp_path):
     assert whole_last.ledger.rows_failed == 2
     again = copy_dataset(tmp_path / "b", tmp_path / "d", Part(max_rows=3)).manifest
     assert again.job["copied_from"]["copied_from"] == copied.job["copied_from"]
+
+
+SELECTED = [0, 7, 8, 19, *range(20, 40), 41]  # of the shards of rows 0-19, 20-39 and 40-49
+
+
+@pytest.mark.parametrize("vector_type", ["float16", "int8"])
+def test_selected_rows_have_the_bytes_that_a_writer_gives_them(tmp_path, place, vector_type):
+    manifest = write(tmp_path / "whole", 50, vector_type=vector_type)
+    selection = Selection.of_rows(manifest, np.array(SELECTED), made_by={})
+    part = copy_dataset(tmp_path / "whole", f"{place}/part", Part(selection=selection)).manifest
+    assert verify(f"{place}/part") == []
+    assert part.shards.num_rows.tolist() == [4, 20, 1]
+    assert part.job == {"copied_from": {"digest": manifest.digest, "selection": selection.digest}}
+    with EmbeddingDataset.open(tmp_path / "whole") as whole, EmbeddingDataset.open(f"{place}/part") as found:
+        expected = whole.take(SELECTED)
+        rows = found.rows(0, len(SELECTED))
+        assert rows["key"].to_pylist() == expected["key"].to_pylist()
+        assert rows["texts"].to_pylist() == expected["texts"].to_pylist()
+        assert np.array_equal(rows["embedding"].view(np.uint8), expected["embedding"].view(np.uint8))
+        probed = {probe.key: probe.row for probe in part.probes}
+        assert probed == {key: row for row, key in enumerate(expected["key"].to_pylist())}
+    names = [f"{table}/part-00001.arrayrecord" for table in ("embeddings", "captions", "labels")]
+    whole, copied = files_of(tmp_path / "whole"), content_of(f"{place}/part")
+    assert [copied[name] for name in names] == [whole[name] for name in names]  # a shard of which all is selected
+
+
+def test_selected_rows_of_some_shards_and_the_first_of_them(tmp_path):
+    manifest = write(tmp_path / "whole", 50)
+    selection = Selection.of_rows(manifest, np.array(SELECTED), made_by={})
+    for given, expected in (
+        ({"shards": ((0, 1), (2, 3))}, [0, 7, 8, 19, 41]),
+        ({"max_rows": 6}, [0, 7, 8, 19, 20, 21]),
+        ({"shards": ((1, 3),), "max_rows": 21}, [*range(20, 40), 41]),
+    ):
+        place = tmp_path / f"part-{len(expected)}"
+        copy_dataset(tmp_path / "whole", place, Part(selection=selection, **given))
+        assert verify(place) == []
+        with EmbeddingDataset.open(place) as part:
+            assert part.keys().to_pylist() == [rows(50)[0][row] for row in expected]
+
+
+def test_a_selection_of_all_rows_is_the_whole_dataset(tmp_path):
+    manifest = write(tmp_path / "whole", 50)
+    selection = Selection.of_rows(manifest, np.arange(50), made_by={})
+    assert copy_dataset(tmp_path / "whole", tmp_path / "part", Part(selection=selection)).manifest == manifest
+
+
+def test_a_selection_of_other_rows_or_of_none_is_refused(tmp_path):
+    manifest = write(tmp_path / "whole", 50)
+    other = Selection.of_rows(write(tmp_path / "other", 40), np.array([1]), made_by={})
+    none = Selection.of_rows(manifest, np.array([], np.int64), made_by={})
+    some = Selection.of_rows(manifest, np.array([1]), made_by={})
+    for part, words in (
+        (Part(selection=other), "--selection: was made of the rows of another dataset"),
+        (Part(selection=none), "--selection: no row of it is in these shards"),
+        (Part(selection=some, shards=((1, 2),)), "--selection: no row of it is in these shards"),
+    ):
+        with pytest.raises(DatasetError, match=words):
+            copy_dataset(tmp_path / "whole", tmp_path / "part", part)
 
 
 def test_notes_of_shards_that_are_left_out_are_left_out(tmp_path):
