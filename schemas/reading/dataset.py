@@ -20,13 +20,14 @@ from lit_precompute.schemas.reading.block_layout import BlockLayout
 from lit_precompute.schemas.reading.fetching_ahead import FetchingAhead
 from lit_precompute.schemas.reading.files_here import cache_bound
 from lit_precompute.schemas.reading.key_index import index_name
+from lit_precompute.schemas.reading.open_columns import OpenColumns
 from lit_precompute.schemas.reading.row_block import RowBlock, concatenate
 from lit_precompute.schemas.reading.rows_by_key import RowsByKey
 from lit_precompute.schemas.reading.table_files import TableLocator
 from lit_precompute.schemas.reading.table_reader import TableReader
 from lit_precompute.schemas.storage import DatasetError, is_url
 from lit_precompute.schemas.tables import EMBEDDING, EMBEDDINGS, FAILURES, KEY, ColumnSchema
-from lit_precompute.schemas.vectors import VectorType, scale_column
+from lit_precompute.schemas.vectors import VectorType
 
 
 class EmbeddingDataset:
@@ -41,18 +42,8 @@ class EmbeddingDataset:
         self._locator = TableLocator(self._folder, self.manifest.shards, self.manifest.references)
         aligned = [table.name for table in self.manifest.tables if table.aligned]
         self.tables = list(aligned if tables is None else tables)
-        for name in self.tables:
-            if not self.manifest.table(name).aligned:
-                raise DatasetError(f"{self.path}: rows of table '{name}' are not the dataset's rows; read it by itself")
+        self._columns = OpenColumns(self.path, self.manifest, self.tables)
         self._readers = {name: self._open_table(name) for name in self.tables}
-        self._table_of = {
-            column: name
-            for name in reversed(self.tables)
-            for column in self._readers[name].schema.names
-            if column != KEY
-        }
-        scales = {column.name for table in self.manifest.tables for column in table.columns if column.type == "scale"}
-        self._scales = {(self._table_of[name], name) for name in scales & set(self._table_of)}
         self._layout = BlockLayout(self.manifest.shards.num_rows, self.manifest.block_rows)
         self._keys: pa.ChunkedArray | None = None
         self._by_key = RowsByKey(self.path, self.num_rows, self._keys_name, self._iterate_keys, self._key_at)
@@ -84,7 +75,7 @@ class EmbeddingDataset:
     @property
     def columns(self) -> list[str]:
         """Names of all columns of the opened tables."""
-        return [KEY, *sorted(self._table_of)]
+        return self._columns.names
 
     @property
     def is_remote(self) -> bool:
@@ -94,7 +85,7 @@ class EmbeddingDataset:
     @property
     def embeddings(self) -> str:
         """Name of the table that the column `embedding` is of: the first such table that is open, or `embeddings`."""
-        return self._table_of.get(EMBEDDING, EMBEDDINGS)
+        return self._columns.table_of(EMBEDDING) or EMBEDDINGS
 
     @property
     def width(self) -> int:
@@ -131,19 +122,16 @@ class EmbeddingDataset:
           DatasetError: an unknown column, damaged bytes, or tables whose keys differ.
         """
         shard, within = self._layout.locate(block)
-        wanted = self._with_scales(self.columns if columns is None else columns)
-        tables = self._tables_of(wanted)
+        wanted = self._columns.with_scales(columns)
+        tables = self._columns.tables_of(wanted)
         for name in tables:
             self._ahead.note_read(name, shard)
         batches = {name: self._readers[name].read(shard, within) for name in tables}
         start, stop = self.block_span(block)
         check_alignment(self.path, batches, block, stop - start)
-        found = {
-            column: batches[self._table_of[column] if column != KEY else tables[0]].column(column) for column in wanted
-        }
-        fields = {
-            column: self._readers[self._table_of[column]].schema.field(column) for column in wanted if column != KEY
-        }
+        table_of = {column: self._columns.table_of(column) or tables[0] for column in wanted}
+        found = {column: batches[table].column(column) for column, table in table_of.items()}
+        fields = {column: self._readers[table].schema.field(column) for column, table in table_of.items()}
         return RowBlock.from_arrow(start, stop - start, found, fields)
 
     def blocks(self, order: Iterable[int] | None = None, columns: Sequence[str] | None = None) -> Iterator[RowBlock]:
@@ -166,12 +154,8 @@ class EmbeddingDataset:
         Threads fetch them, as far as the cache has room for what was not yet read. What an earlier call has asked for
         and is not begun is dropped.
         """
-        tables = [
-            name
-            for name in self._tables_of(self._with_scales(self.columns if columns is None else columns))
-            if self._readers[name].is_remote
-        ]
-        if tables:
+        wanted = self._columns.tables_of(self._columns.with_scales(columns))
+        if tables := [name for name in wanted if self._readers[name].is_remote]:
             shards = dict.fromkeys(self._layout.locate(block)[0] for block in blocks)
             self._ahead.want((name, shard) for shard in shards for name in tables)
 
@@ -271,7 +255,7 @@ class EmbeddingDataset:
         return self.rows(row, row + 1, [KEY])[KEY][0].as_py()
 
     def _keys_name(self) -> str:
-        table = self._tables_of([])[0]
+        table = self._columns.tables_of([])[0]
         return index_name(table, self.manifest.shards.files[table].sha256)
 
     def _open_table(self, name: str) -> TableReader:
@@ -281,19 +265,3 @@ class EmbeddingDataset:
             files.check_sizes()
         as_opened = self._as_opened if table.reference is None else AsOpened(files.folder)
         return TableReader(files.folder, table, files, as_opened, cached=True)
-
-    def _with_scales(self, columns: Sequence[str]) -> list[str]:
-        """Returns the columns, int8 vectors followed by their scales: neither is of use without the other."""
-        names: list[str] = []
-        for column in columns:
-            scale = scale_column(column)
-            # Another table may have vectors of the same name: their scales are not these vectors'.
-            names += [column, scale] if (self._table_of.get(column), scale) in self._scales else [column]
-        return list(dict.fromkeys(names))
-
-    def _tables_of(self, columns: Sequence[str]) -> list[str]:
-        for column in columns:
-            if column != KEY and column not in self._table_of:
-                raise DatasetError(f"{self.path}: unknown column '{column}'; the opened tables have {self.columns}")
-        needed = {self._table_of[column] for column in columns if column != KEY}
-        return [name for name in self.tables if name in needed] or self.tables[-1:]
