@@ -40,7 +40,8 @@ class Child:
         status = self._server.ask(do="wait", child=self.number)
         journal = self._folder / "journal"
         content = json.loads(journal.read_text() or "{}") if journal.exists() else {}
-        return Ended(status, (self._folder / "said").read_text(errors="replace"), content)
+        said = self._folder / "said"  # not there if it was killed before it did anything
+        return Ended(status, said.read_text(errors="replace") if said.exists() else "", content)
 
     def send(self, number):
         """Sends a signal to the process and all that it has started."""
