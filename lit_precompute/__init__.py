@@ -11,9 +11,13 @@ if TYPE_CHECKING:
     from lit_precompute.deriving import derive as derive
     from lit_precompute.deriving import flatten as flatten
     from lit_precompute.embedding import embed as embed
+    from lit_precompute.pipelines.deduplicate import DeduplicateOptions as DeduplicateOptions
+    from lit_precompute.pipelines.deduplicate import deduplicate as deduplicate
     from lit_precompute.pipelines.embed.options import EmbedOptions as EmbedOptions
     from lit_precompute.pipelines.embed_images import EmbedImages as EmbedImages
     from lit_precompute.pipelines.embed_images import JaxTowerHandler as JaxTowerHandler
+    from lit_precompute.pipelines.shuffle import ShuffleOptions as ShuffleOptions
+    from lit_precompute.pipelines.shuffle import shuffle as shuffle
     from lit_precompute.precompute.deriving.options import DeriveOptions as DeriveOptions
     from lit_precompute.precompute.options import DecodingOptions as DecodingOptions
     from lit_precompute.precompute.sources.spec import SourceColumns as SourceColumns
@@ -29,9 +33,15 @@ if TYPE_CHECKING:
     from lit_precompute.schemas import TowerCard as TowerCard
     from lit_precompute.schemas import captions_table as captions_table
     from lit_precompute.schemas import labels_table as labels_table
+    from lit_precompute.schemas.checking.verification import verify as verify
+    from lit_precompute.schemas.sharing.catalog import find_datasets as find_datasets
+    from lit_precompute.schemas.sharing.comparing import compare_datasets as compare_datasets
     from lit_precompute.schemas.sharing.selecting.options import Criteria as Criteria
     from lit_precompute.schemas.sharing.selection import Selection as Selection
     from lit_precompute.selecting import select as select
+    from lit_precompute.sharing import copy_dataset as copy_dataset
+    from lit_precompute.sharing import export_dataset as export_dataset
+    from lit_precompute.sharing import import_dataset as import_dataset
     from lit_precompute.towers import layers as layers
     from lit_precompute.towers.contract import Tower as Tower
     from lit_precompute.towers.family import Entry as Entry
@@ -81,6 +91,16 @@ _HOMES = {
     "derive": "deriving:derive",
     "DeriveOptions": "precompute.deriving.options:DeriveOptions",
     "flatten": "deriving:flatten",
+    "verify": "schemas.checking.verification:verify",
+    "find_datasets": "schemas.sharing.catalog:find_datasets",
+    "copy_dataset": "sharing:copy_dataset",
+    "compare_datasets": "schemas.sharing.comparing:compare_datasets",
+    "import_dataset": "sharing:import_dataset",
+    "export_dataset": "sharing:export_dataset",
+    "shuffle": "pipelines.shuffle:shuffle",
+    "ShuffleOptions": "pipelines.shuffle:ShuffleOptions",
+    "deduplicate": "pipelines.deduplicate:deduplicate",
+    "DeduplicateOptions": "pipelines.deduplicate:DeduplicateOptions",
     # Selections
     "select": "selecting:select",
     "Criteria": "schemas.sharing.selecting.options:Criteria",
@@ -142,6 +162,7 @@ __all__ = [
     "DatasetError",
     "DatasetWriter",
     "DecodingOptions",
+    "DeduplicateOptions",
     "DeriveOptions",
     "EmbedImages",
     "EmbedOptions",
@@ -158,6 +179,7 @@ __all__ = [
     "Scale",
     "Selection",
     "SentencePieceOptions",
+    "ShuffleOptions",
     "SoftmaxOptions",
     "SourceColumns",
     "SourceFile",
@@ -174,11 +196,17 @@ __all__ = [
     "ViTTextOptions",
     "WordOptions",
     "captions_table",
+    "compare_datasets",
+    "copy_dataset",
+    "deduplicate",
     "derive",
     "embed",
+    "export_dataset",
+    "find_datasets",
     "flatten",
     "flax_entry",
     "image_tower_names",
+    "import_dataset",
     "labels_table",
     "layers",
     "link",
@@ -189,7 +217,9 @@ __all__ = [
     "register_text_tower",
     "retrieval",
     "select",
+    "shuffle",
     "train",
+    "verify",
     "zero_shot",
 ]
 
