@@ -2,6 +2,7 @@
 
 import logging
 import resource
+import shlex
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -128,4 +129,4 @@ def _conclude(console: rich.console.Console, arguments: Arguments, result: "Trai
         "model": str(result.model),
     }
     console.print(card(rows.items()))
-    console.print(f"next:  lit-eval retrieval --model {result.model} --dataset HELD-OUT-DATASET")
+    console.print(f"next:  lit-eval retrieval --model {shlex.quote(str(result.model))} --dataset HELD-OUT-DATASET")

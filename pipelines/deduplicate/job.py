@@ -84,7 +84,7 @@ class DeduplicateJob:
             kind="deduplication",
             own_prefix=COMPARE,
             advice_foreign=advice,
-            advice_another=advice,
+            advice_another=advice[0].upper() + advice[1:],
             advice_damaged="remove the folder, and run the command again",
             flags={"dataset": "DATASET's digest", "against": "--against", "threshold": "--threshold"},
         )

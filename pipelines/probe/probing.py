@@ -20,7 +20,7 @@ from lit_precompute.precompute.deriving.output import DERIVE, Output
 from lit_precompute.schemas import EmbeddingDataset, Manifest, TowerCard, publish_manifest
 from lit_precompute.schemas.dataset_files import attachment_name, dataset_folder, read_checked
 from lit_precompute.schemas.sharing.comparing import Comparison, compare_datasets
-from lit_precompute.schemas.storage import DatasetError, absolute
+from lit_precompute.schemas.storage import MANIFEST_NAME, DatasetError, absolute, open_folder
 from lit_precompute.schemas.tables import EMBEDDINGS
 
 # Of the manifest's `job`: what was embedded again, and how it compared.
@@ -69,6 +69,22 @@ def probe(
     return Probed(comparison=comparison, tower=manifest.tower)
 
 
+def check_output(dataset: EmbeddingDataset, output: str) -> None:
+    """Checks, before anything is embedded, whether `write_verified` may write there.
+
+    Raises:
+      DatasetError: it has a finished dataset that is not of an earlier probe of this one.
+    """
+    folder = open_folder(absolute(output))
+    if not folder.exists(MANIFEST_NAME):
+        return
+    derived = Manifest.read(folder).job.get(DERIVE)
+    if not isinstance(derived, dict) or PROBED not in derived or derived.get("base") != dataset.manifest.digest:
+        raise DatasetError(
+            f"{folder.path}: contains a finished dataset, and datasets never change; choose another --output"
+        )
+
+
 def write_verified(dataset: EmbeddingDataset, probed: Probed, options: ProbeOptions, output: str) -> Manifest:
     """Writes a derived dataset with the card of the tower that was run; every table is referred to.
 
@@ -90,7 +106,8 @@ def write_verified(dataset: EmbeddingDataset, probed: Probed, options: ProbeOpti
             tables=tables,
             towers={**base.towers, dataset.embeddings: probed.tower},
             source=base.source.info(),
-            probes=base.probes,  # they are what is stored, to the bit; another machine's differ in the last ones
+            # Probes are what a tower gave, to the bit. Of a declared one only what was stored is known.
+            probes=[] if base.towers[dataset.embeddings].is_declared else base.probes,
             job={DERIVE: description, "base_job": dict(base.job)},
             block_rows=base.block_rows,
             order=base.order,

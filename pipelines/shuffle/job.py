@@ -85,7 +85,9 @@ class ShuffleJob:
         if not self.folder.exists(MANIFEST_NAME):
             return None
         manifest = Manifest.read(self.folder)
-        self._claim().refuse_another(dict(manifest.job.get(SHUFFLED, {})), self.described())
+        if SHUFFLED not in manifest.job:
+            raise ClaimError(f"{self.folder.path}: contains a finished dataset, and datasets never change; {_ADVICE}")
+        self._claim().refuse_another(dict(manifest.job[SHUFFLED]), self.described())
         return manifest
 
     def claim(self) -> None:
@@ -122,7 +124,7 @@ class ShuffleJob:
             kind="job",
             own_prefix=WORK_FOLDER,
             advice_foreign=_ADVICE,
-            advice_another=_ADVICE,
+            advice_another=_ADVICE.capitalize(),
             advice_damaged=f"remove the folder, or {_ADVICE}",
             flags={"digest": "DATASET's digest", "seed": "--seed", "rows_per_shard": "--rows-per-shard"},
         )

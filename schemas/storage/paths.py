@@ -33,12 +33,18 @@ def absolute(path: str | os.PathLike[str], *, what: str = "--output", writing: b
     if meant := not_quite_a_url(text):
         raise DatasetError(f"{what} {text}: {meant}")
     if not is_url(text):
-        return str(pathlib.Path(text).absolute())
+        return _absolute_path(text)
     if writing and not is_writable(text):
         raise DatasetError(f"{what} {text}: {read_only(text)}")
     if (local := local_path(text)) is not None:
-        return str(local.absolute())
+        return _absolute_path(str(local))
     return text if "::" in text else _normal(text, what, writing=writing)
+
+
+def _absolute_path(text: str) -> str:
+    """Returns an absolute path without `..`; where there is one, links are followed, as the system would."""
+    path = pathlib.Path(text).absolute()
+    return os.path.realpath(path) if ".." in path.parts else str(path)
 
 
 def _normal(url: str, what: str, *, writing: bool) -> str:

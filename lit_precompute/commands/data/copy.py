@@ -1,6 +1,7 @@
 """`lit-data copy`: copies a dataset, or a part of it, from any store to any store."""
 
 import dataclasses
+import shlex
 import time
 
 import rich.console
@@ -57,7 +58,7 @@ class Copy:
                 self.source, self.destination, part, report=report, say=console.print, num_threads=self.threads
             )
         console.print(describe_result(self.destination, copied, last, time.monotonic() - started_s))
-        console.print(f"next:  lit-data info {self.destination}")
+        console.print(f"next:  lit-data info {shlex.quote(self.destination)}")
         return 0
 
 

@@ -1,6 +1,7 @@
 """`lit-data derive`: own texts and labels beside another dataset's embeddings, which are referred to and not copied."""
 
 import dataclasses
+import shlex
 from typing import TYPE_CHECKING
 
 import rich.console
@@ -65,7 +66,8 @@ class Derive:
         own = [table.name for table in manifest.tables if table.reference is None]
         words = f"{options.output}: {counted(manifest.num_rows, 'row')}, with {', '.join(own) or 'no table'} of its own"
         console.print(f"{words}; it refers to {', '.join(each.path for each in manifest.references)}{state}")
-        console.print(f"next:  lit-data info {options.output}   |   lit-tune --dataset {options.output} --output RUN")
+        output = shlex.quote(options.output)
+        console.print(f"next:  lit-data info {output}   |   lit-tune --dataset {output} --output RUN")
         return 0
 
 

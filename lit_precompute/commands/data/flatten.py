@@ -1,6 +1,7 @@
 """`lit-data flatten`: one dataset of a derived one and all that it refers to."""
 
 import dataclasses
+import shlex
 import time
 
 import rich.console
@@ -45,5 +46,5 @@ class Flatten:
             part = Part(is_flat=True)
             copied = copy_dataset(self.dataset, self.output, part, report=report, num_threads=self.threads)
         console.print(describe_result(self.output, copied, last, time.monotonic() - started_s))
-        console.print(f"next:  lit-data info {self.output}")
+        console.print(f"next:  lit-data info {shlex.quote(self.output)}")
         return 0

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from lit_precompute.commands.console import duration, fail
 from lit_precompute.commands.embed.beam_flags import check_beam_flags
 from lit_precompute.commands.progress import Display
+from lit_precompute.commands.quiet import silence_libraries
 from lit_precompute.commands.stopping import INTERRUPTED, interruptible
 from lit_precompute.pipelines.phases.job import PhasedJobError, PhaseProgress, Report
 
@@ -30,6 +31,7 @@ def run_phases(
     Raises:
       ValueError: Beam does not define the flags.
     """
+    silence_libraries()
     own_flags = [f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(command)]
     with interruptible(how_to_resume):
         check_beam_flags(beam_flags, f"lit-data {name}", own_flags)

@@ -1,6 +1,7 @@
 """`lit-data probe`: whether a dataset is of the tower that it is said to be of."""
 
 import dataclasses
+import shlex
 from typing import TYPE_CHECKING
 
 import rich.console
@@ -56,7 +57,7 @@ class Probe:
         """
         silence_libraries()
         check_embed_extra()
-        from lit_precompute.pipelines.probe.probing import write_verified
+        from lit_precompute.pipelines.probe.probing import check_output, write_verified
 
         options = dataclasses.replace(self.options, source=parse_spec(self.options.source.path, self.options.source))
         with (
@@ -65,6 +66,8 @@ class Probe:
         ):
             if self.table not in dataset.manifest.towers:
                 raise ValueError(f"{self.dataset}: '{self.table}' is no table of embeddings")
+            if self.output is not None:
+                check_output(dataset, self.output)
             probed = _probe(dataset, options, console)
             console.print(describe(probed, options))
             if probed.comparison.verdict not in ("equal", "interchangeable"):
@@ -74,7 +77,7 @@ class Probe:
                 console.print(
                     f"{self.output}: of {manifest.towers[self.table].name}, verified; refers to {self.dataset}"
                 )
-                console.print(f"next:  lit-data info {self.output}")
+                console.print(f"next:  lit-data info {shlex.quote(self.output)}")
         return 0
 
 

@@ -1,6 +1,7 @@
 """`lit-data repair`: mends files of a dataset from a copy, or by embedding only what is wrong."""
 
 import dataclasses
+import shlex
 from typing import Annotated
 
 import rich.console
@@ -117,5 +118,5 @@ class Repair:
             return 1
         else:
             console.print(f"{self.dataset}: {counted(num_wrong, 'file')} mended")
-        console.print(f"next:  lit-data verify {self.dataset}")
+        console.print(f"next:  lit-data verify {shlex.quote(self.dataset)}")
         return 0

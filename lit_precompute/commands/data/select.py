@@ -1,6 +1,7 @@
 """`lit-data select`: writes a selection, a file that names some of a dataset's rows."""
 
 import dataclasses
+import pathlib
 import time
 from typing import Annotated, Any
 
@@ -16,7 +17,7 @@ from lit_precompute.schemas.sharing.selected_rows import example_rows
 from lit_precompute.schemas.sharing.selecting.finding import Found
 from lit_precompute.schemas.sharing.selecting.options import Criteria
 from lit_precompute.schemas.sharing.selection import SUFFIX
-from lit_precompute.schemas.storage import DatasetError
+from lit_precompute.schemas.storage import DatasetError, is_url
 from lit_precompute.schemas.wording import counted, one_line
 from lit_precompute.selecting import find
 
@@ -99,7 +100,12 @@ def _print(
     console.print(card(lines))
     for note in found.notes:
         console.print(one_line(f"note: {note}"))
-    console.print(output if examples else "no row satisfies all criteria; nothing was written")
+    console.print(output if examples else f"no row satisfies all criteria; nothing was written{_older(output)}")
+
+
+def _older(output: str) -> str:
+    """Returns what to say of a selection that an earlier command has left at a path of this machine."""
+    return f"; {output} is of an earlier command" if not is_url(output) and pathlib.Path(output).exists() else ""
 
 
 def _example(row: dict[str, Any]) -> str:

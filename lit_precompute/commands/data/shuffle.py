@@ -1,6 +1,7 @@
 """`lit-data shuffle`: rewrites a dataset in random order."""
 
 import dataclasses
+import shlex
 from collections.abc import Sequence
 
 import rich.console
@@ -50,5 +51,5 @@ class Shuffle:
             f"{self.output}: {counted(manifest.num_rows, 'row')} in {counted(len(manifest.shards), 'shard')}, in the "
             f"order of seed {self.seed}"
         )
-        console.print(f"next:  lit-data verify {self.output}")
+        console.print(f"next:  lit-data verify {shlex.quote(self.output)}")
         return 0

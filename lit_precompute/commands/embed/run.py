@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import logging
 import os
+import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -156,7 +157,8 @@ def _submit(launch: Launch, console: rich.console.Console, output: str) -> None:
         console.print(f"{job.runner}: the template is written; a job of it writes to {output}")
         return
     console.print(f"{job.runner}: submitted as {job.job_id}{f', {job.link}' if job.link else ''}")
-    console.print(f"next:  lit-embed status {output}   |   lit-embed cancel {output}")
+    quoted = shlex.quote(output)
+    console.print(f"next:  lit-embed status {quoted}   |   lit-embed cancel {quoted}")
 
 
 def describe_job(launch: Launch) -> str:
@@ -238,7 +240,7 @@ def say_result(
         console.print(f"{failed} failed; the table `failures` lists them with reasons (see lit-data info)")
     for note in manifest.notes:
         console.print(f"{note.what}: {note.count:,} (first: {note.first})")
-    console.print(f"next:  lit-data info {output}{_use_of(manifest, output)}")
+    console.print(f"next:  lit-data info {shlex.quote(output)}{_use_of(manifest, output)}")
 
 
 def _use_of(manifest: Manifest, output: str) -> str:
@@ -246,6 +248,6 @@ def _use_of(manifest: Manifest, output: str) -> str:
     with EmbeddingDataset.open(output, tables=["captions"]) as dataset:
         has_texts = any(dataset.read_block(0, ["texts"])["texts"].to_pylist())  # of its first rows
     if has_texts:
-        return f"   |   lit-tune --dataset {output} --output RUN"
+        return f"   |   lit-tune --dataset {shlex.quote(output)} --output RUN"
     has_labels = any(table.name == "labels" for table in manifest.tables)
-    return f"   |   lit-eval zero-shot --model RUN/model --dataset {output}" if has_labels else ""
+    return f"   |   lit-eval zero-shot --model RUN/model --dataset {shlex.quote(output)}" if has_labels else ""

@@ -113,9 +113,10 @@ class Keys(Criterion):
         more = f" and {len(missing) - _NUM_NAMED:,} more" if len(missing) > _NUM_NAMED else ""
         words = f"keys that no row has, {len(missing):,} of {len(self):,}: {named}{more}"
         if len(missing) > limit("--max-missing", self._max_missing, len(self)):
+            listed = "list them with --unmatched FILE" if self._unmatched is None else f"see {self._unmatched}"
             raise DatasetError(
                 f"{dataset.path}: {words}; more than --max-missing {self._max_missing}. Its keys are the source's, "
-                f"for example {_first_key(dataset)!r}; allow the missing ones, or list them with --unmatched FILE"
+                f"for example {_first_key(dataset)!r}; allow the missing ones, or {listed}"
             )
         return [*notes, words]
 

@@ -76,6 +76,7 @@ def test_an_import_of_the_tower_becomes_a_verified_dataset(place, imported, tmp_
     record = found.job["derive"]["probed"]
     assert (record["rows"], record["tower"]) == (16, own.tower.fingerprint)
     assert record["least_cosine"] > 0.999999
+    assert found.probes == []  # nothing is known of its float32
     assert verify(tmp_path / "verified") == []
     assert command(*_probe(place, imported, "--output", tmp_path / "verified"))[0] == 0  # it was finished before
 
@@ -93,6 +94,14 @@ def test_another_towers_embeddings_are_told(place, imported, tmp_path, command):
     assert status == 1
     assert f"verdict the embeddings are not {NAME}'s as it was run here" in " ".join(said)
     assert not (tmp_path / "verified").exists()
+
+
+def test_a_place_with_another_dataset_is_refused_before_anything_is_embedded(place, imported, command):
+    status, said = command(*_probe(place, imported, "--output", place / "embedded", weights="no such file"))
+    assert status == 2
+    assert said == [
+        f"error: {place}/embedded: contains a finished dataset, and datasets never change; choose another --output"
+    ]
 
 
 def test_images_that_the_dataset_does_not_have_are_told(place, imported, tmp_path, command):

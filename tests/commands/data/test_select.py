@@ -118,6 +118,9 @@ def test_writes_nothing_if_no_row_is_selected(run, dataset, tmp_path):
     assert (status, lines[-1]) == (1, "no row satisfies all criteria; nothing was written")
     assert "note: no row has the label 'cat'; there are 4, such as '0', '1', '2', '3'" in lines
     assert [*tmp_path.iterdir()] == []
+    run("select", dataset, "--output", tmp_path / "no.selection", "--label", "1")
+    _, lines, _ = run("select", dataset, "--output", tmp_path / "no.selection", "--label", "cat")
+    assert lines[-1].endswith(f"nothing was written; {tmp_path}/no.selection is of an earlier command")
 
 
 @pytest.mark.parametrize(
@@ -135,3 +138,6 @@ def test_wrong_input_is_a_sentence(run, dataset, tmp_path, monkeypatch, options,
     status, _, printed = run("select", dataset, *options)
     assert status == 2 and words in printed.err
     assert [*tmp_path.iterdir()] == []
+    run("select", dataset, "--output", tmp_path / "no.selection", "--label", "1")
+    _, lines, _ = run("select", dataset, "--output", tmp_path / "no.selection", "--label", "cat")
+    assert lines[-1].endswith(f"nothing was written; {tmp_path}/no.selection is of an earlier command")

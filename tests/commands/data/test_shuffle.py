@@ -43,7 +43,7 @@ def test_prints_what_was_written(run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("dataset", "--output", "dataset"), "belongs to another job"),
+        (("dataset", "--output", "dataset"), "contains a finished dataset, and datasets never change"),
         (("dataset", "--output", "x", "--seed", "-1"), "--seed must be >= 0, got -1"),
         (("nowhere", "--output", "x"), "there is no directory"),
         (("dataset", "--output", "x", "--sede=1"), "unknown options --sede=1"),

@@ -187,9 +187,9 @@ def test_the_same_command_again_does_nothing(dataset, tmp_path):
 
 def test_an_output_belongs_to_one_job(dataset, tmp_path):
     shuffle(_options(dataset, tmp_path / "out"))
-    with pytest.raises(ClaimError, match=r"--seed is 3 there, 4 was requested. choose another --output"):
+    with pytest.raises(ClaimError, match=r"--seed is 3 there, 4 was requested. Choose another --output"):
         shuffle(_options(dataset, tmp_path / "out", seed=4))
-    with pytest.raises(ClaimError, match=r"belongs to another job"):
+    with pytest.raises(ClaimError, match=r"contains a finished dataset, and datasets never change"):
         shuffle(_options(tmp_path / "out", dataset))
     (tmp_path / "other").mkdir()
     (tmp_path / "other/notes.txt").write_text("mine")

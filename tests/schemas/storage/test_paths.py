@@ -22,12 +22,22 @@ from lit_precompute.schemas.storage import DatasetError, StorageError, absolute
         ("run:1", "{here}/run:1"),
         ("out", "{here}/out"),
         ("./gs:/b", "{here}/gs:/b"),
+        ("a/../b", "{here}/b"),
+        ("../{name}/b", "{here}/b"),
     ],
 )
 def test_absolute_paths(path, expected, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    path = path.format(name=tmp_path.name)
     assert absolute(path) == expected.format(here=tmp_path)
     assert absolute(absolute(path)) == absolute(path)
+
+
+def test_links_are_followed_before_the_folder_above(tmp_path):
+    (tmp_path / "far/away").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "far/away")
+    assert absolute(tmp_path / "link/../b") == str(tmp_path / "far/b")
+    assert absolute(tmp_path / "link/b") == str(tmp_path / "link/b")
 
 
 def test_what_is_only_read_may_be_anywhere():
