@@ -81,7 +81,8 @@ def test_bytes_that_arrive_too_slowly_are_asked_for_again_and_then_given_up(prox
     bucket = proxy.server.make_bucket()
     open_folder(bucket).write("a", LONG)
     proxy.fail(Fault("slow 30", "GET"))
-    assert read_range(f"{bucket}/a", 5, 90_000, patience=HASTY) == LONG[5:90_000]
+    again = dataclasses.replace(HASTY, max_attempts=5)  # a busy machine may be slow itself
+    assert read_range(f"{bucket}/a", 5, 90_000, patience=again) == LONG[5:90_000]
     assert proxy.num_left == 0
     proxy.fail(Fault("slow 8", "GET"), times=10)
     with pytest.raises(StorageError, match=r"/a: the server did not answer in time, after 2 attempts in [3-9] s"):
