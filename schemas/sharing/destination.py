@@ -20,6 +20,7 @@ _FLAGS = {
     "copy.digest": "the digest of the dataset",
     "copy.tables": "--tables",
     "copy.shards": "--shards",
+    "copy.selection": "--selection",
     "copy.rows": "--rows",
 }
 CHOOSE_ANOTHER = "choose another folder"
