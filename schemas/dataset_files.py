@@ -4,7 +4,7 @@ import hashlib
 import os
 import pathlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from lit_precompute.schemas.storage import (
@@ -97,6 +97,15 @@ def read_checked(folder: Folder, name: str, described: Described) -> bytes:
         raise DatasetError(missing_file(folder.join(name))) from error
     check_content(folder.join(name), data, described)
     return data
+
+
+def read_attachments(folder: Folder, described: Mapping[str, Described]) -> dict[str, bytes]:
+    """Returns a dataset's attachments by name, each as its manifest describes it.
+
+    Raises:
+      DatasetError: one is missing, or not the one that the manifest describes.
+    """
+    return {name: read_checked(folder, attachment_name(name), each) for name, each in described.items()}
 
 
 def check_content(where: str, data: bytes, described: Described) -> None:

@@ -18,7 +18,7 @@ from lit_precompute.pipelines.probe.options import ProbeOptions
 from lit_precompute.precompute.deriving.base import refer
 from lit_precompute.precompute.deriving.output import DERIVE, Output
 from lit_precompute.schemas import EmbeddingDataset, Manifest, TowerCard, publish_manifest
-from lit_precompute.schemas.dataset_files import attachment_name, dataset_folder, read_checked
+from lit_precompute.schemas.dataset_files import dataset_folder, read_attachments
 from lit_precompute.schemas.sharing.comparing import Comparison, compare_datasets
 from lit_precompute.schemas.storage import MANIFEST_NAME, DatasetError, absolute, open_folder
 from lit_precompute.schemas.tables import EMBEDDINGS
@@ -111,9 +111,7 @@ def write_verified(dataset: EmbeddingDataset, probed: Probed, options: ProbeOpti
             job={DERIVE: description, "base_job": dict(base.job)},
             block_rows=base.block_rows,
             order=base.order,
-            attachments={
-                name: read_checked(source, attachment_name(name), info) for name, info in base.attachments.items()
-            },
+            attachments=read_attachments(source, base.attachments),
             references=references,
         )
     out.release()

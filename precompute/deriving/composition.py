@@ -19,7 +19,7 @@ from lit_precompute.schemas import (
     TowerCard,
     publish_manifest,
 )
-from lit_precompute.schemas.dataset_files import attachment_name, read_checked
+from lit_precompute.schemas.dataset_files import read_attachments
 from lit_precompute.schemas.storage import Folder
 
 
@@ -72,9 +72,7 @@ class Composition:
             job={**job, "base_job": dict(base.job)},
             block_rows=base.block_rows,
             order=base.order,
-            attachments={
-                name: read_checked(self._folder, attachment_name(name), info) for name, info in base.attachments.items()
-            },
+            attachments=read_attachments(self._folder, base.attachments),
             references=references,
         )
 

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lit_precompute.schemas.dataset_files import attachment_name, check_file, read_checked, shard_file_name
+from lit_precompute.schemas.dataset_files import check_file, read_attachments, shard_file_name
 from lit_precompute.schemas.manifest import Manifest
 from lit_precompute.schemas.manifest.parts import FileInfo, ShardFile, ShardInfo
 from lit_precompute.schemas.reading.table_files import TableFiles, TableLocator
@@ -67,7 +67,6 @@ class ExcerptFiles:
     def publish(self) -> None:
         """Writes attachments, lists and the manifest, once all files are there."""
         manifest, excerpt = self._manifest, self._excerpt
-        attachments = manifest.attachments.items()
         publish_manifest(
             self._target,
             shards=self._shard_infos(),
@@ -79,7 +78,7 @@ class ExcerptFiles:
             job=excerpt.job(),
             block_rows=manifest.block_rows,
             order=manifest.order,
-            attachments={name: read_checked(self._source, attachment_name(name), info) for name, info in attachments},
+            attachments=read_attachments(self._source, manifest.attachments),
             references=excerpt.references,
         )
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from lit_precompute.schemas.dataset_files import attachment_name, dataset_folder, read_checked
+from lit_precompute.schemas.dataset_files import dataset_folder, read_attachments
 from lit_precompute.schemas.manifest import Manifest
 from lit_precompute.schemas.manifest.parts import Probe, ShardInfo
 from lit_precompute.schemas.sharing.shuffling.plan import ShufflePlan
@@ -40,10 +40,7 @@ def publish_shuffled(
         job={**manifest.job, SHUFFLED: dict(described)},
         block_rows=manifest.block_rows,
         order="shuffled",
-        attachments={
-            name: read_checked(old, attachment_name(name), attachment)
-            for name, attachment in manifest.attachments.items()
-        },
+        attachments=read_attachments(old, manifest.attachments),
     )
 
 
