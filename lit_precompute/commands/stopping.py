@@ -15,7 +15,10 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @contextlib.contextmanager
 def interruptible(how_to_resume: str) -> Iterator[None]:
-    """Makes SIGTERM end the block like Ctrl-C: with one message that says how to resume."""
+    """Makes SIGTERM end the block like Ctrl-C: with one message that says how to resume.
+
+    While the program then ends, another of them kills it without a word.
+    """
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -24,6 +27,8 @@ def interruptible(how_to_resume: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
+        before = signal.SIG_DFL
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         fail(f"interrupted; {how_to_resume}", INTERRUPTED)
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -37,7 +42,8 @@ def raise_interrupt() -> None:
 class StopRequest:
     """Makes the first Ctrl-C or SIGTERM request a stop after the work in progress; the second stops immediately.
 
-    Calling the object returns whether a stop was requested. Outside the `with` block signals act as before.
+    Calling the object returns whether a stop was requested. After the `with` block signals act as before; where the
+    stop ends the program, they kill it without a word.
     """
 
     def __init__(
@@ -61,10 +67,11 @@ class StopRequest:
         self._before = {number: signal.signal(number, self._request) for number in _SIGNALS}
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Restores the previous handlers."""
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Restores the previous handlers, unless the program ends."""
+        is_ending = self._is_requested and kind is not None and issubclass(kind, SystemExit)
         for number, handler in self._before.items():
-            signal.signal(number, handler)  # pyright: ignore[reportArgumentType] -- what signal.signal returned
+            signal.signal(number, signal.SIG_DFL if is_ending else handler)  # pyright: ignore[reportArgumentType] -- what signal.signal returned
 
     def _request(self, number: int, frame: FrameType | None) -> None:
         if self._is_requested:

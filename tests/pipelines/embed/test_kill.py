@@ -46,7 +46,8 @@ main()
         process.send_signal(number)
         time.sleep(0.05)
     _, said = process.communicate(timeout=60)
-    assert process.returncode == 130
+    # A second Ctrl-C that arrives while the program ends kills it: a shell shows both as 130.
+    assert process.returncode in ((130, -signal.SIGINT) if len(numbers) > 1 else (130,))
     assert "interrupted; finished shards are kept: run the same command again to resume" in said
     assert "Traceback" not in said
 
