@@ -35,6 +35,13 @@ def test_text_cannot_steer_the_terminal(capsys, monkeypatch):
     assert third.split() == [r"name\x1b[31m", r"value\x1b]0;title\x07!"]
 
 
+def test_off_a_terminal_no_value_is_folded_cut_or_padded(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    digest, path = "0123456789abcdef" * 10, "gs://bucket/" + "folder/" * 40
+    make_console().print(card([("digest", digest), ("path", path), ("rows", "3")]))
+    assert capsys.readouterr().out == f"digest  {digest}\npath    {path}\nrows    3\n"
+
+
 @pytest.mark.parametrize("error", [ValueError("no [such] tower"), FileNotFoundError("no [such] tower")])
 def test_wrong_input_is_one_message_and_status_2(error, capsys):
     with pytest.raises(SystemExit) as end, errors_as_messages():

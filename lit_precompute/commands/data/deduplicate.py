@@ -12,11 +12,12 @@ import tyro
 
 from lit_precompute.commands.console import card, make_console, print_json
 from lit_precompute.commands.data.phases import run_phases, shows_progress
+from lit_precompute.commands.pages import check_page
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.pipelines.deduplicate import DeduplicateOptions, deduplicate
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.sharing.selection import Selection
-from lit_precompute.schemas.storage import refuse_url, write_bytes_atomically
+from lit_precompute.schemas.storage import write_bytes_atomically
 from lit_precompute.schemas.wording import counted, one_line
 
 if TYPE_CHECKING:
@@ -159,8 +160,4 @@ def _check_page(page: str | None, *, show_images: bool) -> None:
         if show_images:
             raise ValueError("--show-images: puts images on a page; give --page FILE.html as well")
         return
-    refuse_url("--page", page)
-    if pathlib.Path(page).suffix.lower() not in (".html", ".htm"):
-        raise ValueError(f"--page must end in .html, got {page!r}")
-    if os.path.isdir(page):  # noqa: PTH112 -- pathlib's raises an error if a name is too long
-        raise ValueError(f"--page {page}: is a folder; give the path of a file")
+    check_page("--page", page)

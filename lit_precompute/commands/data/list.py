@@ -12,7 +12,6 @@ from lit_precompute.commands.stopping import interruptible
 from lit_precompute.schemas.sharing.catalog import COMPLETE, MAX_DEPTH, Entry, Found, Wanted, find_datasets
 from lit_precompute.schemas.wording import counted, one_line
 
-_WIDE = 200
 _SHOWN_EVERY = 100  # folders: fewer are looked into in a moment
 
 
@@ -64,7 +63,7 @@ class List:
             print_json([entry.to_json() for entry in entries])
             return 0
         if entries:
-            (console if console.is_terminal else rich.console.Console(width=_WIDE)).print(_table(entries, found.root))
+            console.print(_table(entries, found.root))
         console.print(_summary(self.prefix, found, len(entries), self.depth))
         return 0
 

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from lit_precompute.commands.beam_flags import check_beam_flags
 from lit_precompute.commands.console import duration, fail
-from lit_precompute.commands.embed.beam_flags import check_beam_flags
 from lit_precompute.commands.progress import Display
 from lit_precompute.commands.quiet import silence_libraries
 from lit_precompute.commands.stopping import INTERRUPTED, interruptible

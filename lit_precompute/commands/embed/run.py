@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import rich.console
 
+from lit_precompute.commands.beam_flags import check_beam_flags
 from lit_precompute.commands.console import duration, fail
-from lit_precompute.commands.embed.beam_flags import check_beam_flags
 from lit_precompute.commands.embed.known import refuse_known
 from lit_precompute.commands.flags import flat_flags
 from lit_precompute.commands.progress import Display, ProgressDisplay

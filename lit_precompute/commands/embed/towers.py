@@ -13,9 +13,6 @@ from lit_precompute.commands.console import card, print_json, refuse_flags
 if TYPE_CHECKING:
     from lit_precompute.towers.catalogue import Description
 
-# Columns that a row needs; without a terminal rich assumes 80 and would wrap.
-_WIDE = 200
-
 
 @dataclasses.dataclass(frozen=True)
 class Towers:
@@ -72,7 +69,7 @@ def _print_list(console: rich.console.Console, descriptions: list["Description"]
     for one in sorted(descriptions, key=lambda one: (one.family, bool(one.weights), one.num_parameters, one.name)):
         sizes = (f"{one.width:,}", f"{one.num_parameters / 1e6:,.1f} M", str(one.resolution))
         table.add_row(one.name, *sizes, one.accuracy, _publisher(one.weights))
-    (console if console.is_terminal else rich.console.Console(width=_WIDE)).print(table)
+    console.print(table)
     console.print(f"{len(descriptions)} towers; lit-embed towers NAME shows the card of one")
 
 
