@@ -9,7 +9,7 @@ import rich.table
 import tyro
 
 from lit_precompute.commands.console import card, fail
-from lit_precompute.commands.data.compare import describe_similarity
+from lit_precompute.commands.data.compare import check_table, describe_no_common, describe_similarity
 from lit_precompute.commands.flags import flat_flags
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.commands.quiet import silence_libraries
@@ -64,8 +64,7 @@ class Probe:
             interruptible("run the same command again"),
             EmbeddingDataset.open(self.dataset, tables=[self.table]) as dataset,
         ):
-            if self.table not in dataset.manifest.towers:
-                raise ValueError(f"{self.dataset}: '{self.table}' is no table of embeddings")
+            check_table(dataset, self.table)
             if self.output is not None:
                 check_output(dataset, self.output)
             probed = _probe(dataset, options, console)
@@ -124,5 +123,6 @@ def _verdict(probed: "Probed") -> str:
             "(--weights, --pooling, --resolution, --resize), or keys that name other images"
         )
     if not comparison.num_common:
-        return "no key of these images is in the dataset: give the source that it was made of"
+        keys = describe_no_common(comparison, "the dataset's", "the source's")
+        return f"{keys}: give the source that the dataset was made of, read as it was then"
     return f"the dataset's embeddings have another width than {tower.name}'s, {tower.output_width}"

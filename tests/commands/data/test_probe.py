@@ -112,7 +112,8 @@ def test_images_that_the_dataset_does_not_have_are_told(place, imported, tmp_pat
     arguments_of = ("--source", other, "--batch-size", 4, "--tower", NAME, "--weights", place / "weights.npz")
     status, said = command("probe", imported, *arguments_of)
     assert status == 1
-    assert "no key of these images is in the dataset" in said[-1]
+    assert "no common keys; the dataset's are like " in said[-1]
+    assert ".jpg', which differs in ending: give the source that the dataset was made of" in said[-1]
 
 
 def test_images_that_are_gone_are_an_error(place, imported, tmp_path, command):
