@@ -1,6 +1,7 @@
 """`lit-data compare`: whether two datasets' embeddings are of the same tower."""
 
 import dataclasses
+from typing import Annotated
 
 import rich.console
 import rich.table
@@ -31,9 +32,9 @@ class Compare:
       lit-data compare cc12m-vit_l16 gs://bucket/cc12m-from-elsewhere
     """
 
-    one: tyro.conf.Positional[str]
+    one: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="DATASET")]
     """A dataset: a directory, or a URL."""
-    other: tyro.conf.Positional[str]
+    other: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="OTHER")]
     """The dataset to compare it with."""
     table: str = EMBEDDINGS
     """The table of embeddings of the first dataset."""

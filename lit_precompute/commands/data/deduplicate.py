@@ -1,10 +1,10 @@
-"""`lit-data deduplicate`: selects the rows that are no near-duplicates."""
+"""`lit-data deduplicate`: selects the rows that are not near-duplicates of others."""
 
 import dataclasses
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import rich.console
 import rich.table
@@ -30,7 +30,7 @@ _RESUME = "what is compared is kept: run the same command again to resume"
 
 @dataclasses.dataclass(frozen=True)
 class Deduplicate:
-    """Selects the rows of a dataset that are no near-duplicates: of rows of evaluation datasets, or of earlier rows.
+    """Selects the rows of a dataset that are not near-duplicates of an evaluation dataset's rows, or of earlier rows.
 
     Two rows are near-duplicates if the cosine of their embeddings is at or above the threshold. Of a group within the
     dataset the first row stays. The output is a selection, which lit-tune and lit-data take.
@@ -43,7 +43,7 @@ class Deduplicate:
     Other flags go to Apache Beam, for example --runner=DataflowRunner. Without --runner the job runs in this process.
     """
 
-    dataset: tyro.conf.Positional[str]
+    dataset: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="DATASET")]
     """The dataset, of which rows are removed: a directory, or a URL."""
     output: str
     """The selection to write: a path or URL that ends in .selection."""
@@ -53,6 +53,8 @@ class Deduplicate:
     """Also remove near-duplicates of earlier rows of the dataset itself."""
     threshold: float = DeduplicateOptions.threshold
     """The least cosine of near-duplicates."""
+    table: str = DeduplicateOptions.table
+    """The table of embeddings, such as embeddings-view1; of an evaluation dataset without it, `embeddings`."""
     page: str | None = None
     """Write pairs of rows around the threshold as one HTML page of this name."""
     show_images: bool = False
@@ -67,7 +69,7 @@ class Deduplicate:
           ValueError, OSError: wrong input.
         """
         _check_page(self.page, show_images=self.show_images)
-        given = {field.name: getattr(self, field.name) for field in dataclasses.fields(DeduplicateOptions)[:5]}
+        given = {field.name: getattr(self, field.name) for field in dataclasses.fields(DeduplicateOptions)[:6]}
         options = DeduplicateOptions(**given)
         messages = make_console(stderr=True)  # standard output has the result alone
 

@@ -1,12 +1,14 @@
-"""`lit-data derive`: own texts and labels beside another dataset's embeddings, which are referred to and not copied."""
+"""`lit-data derive`: texts and labels of your own beside another dataset's embeddings, which are not copied."""
 
 import dataclasses
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
 import rich.console
 import tyro
 
+from lit_precompute.commands.console import make_console, print_json
+from lit_precompute.commands.data.written import describe_written
 from lit_precompute.commands.flags import flat_flags
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.commands.stopping import interruptible
@@ -14,6 +16,7 @@ from lit_precompute.precompute.deriving.options import DeriveOptions
 from lit_precompute.schemas.wording import counted
 
 if TYPE_CHECKING:
+    from lit_precompute.precompute.deriving.derivation import Derived
     from lit_precompute.precompute.deriving.matching import Matches
 
     _Options = DeriveOptions
@@ -31,16 +34,18 @@ else:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Derive:
-    """Writes a dataset with own captions or labels, by key; its other tables stay where they are, and are referred to.
+    """Writes a dataset with captions or labels of your own, by key, which refers to another one's tables for the rest.
 
     To resume what was stopped, run the same command again. For example:
 
       lit-data derive gs://team/cc12m-vit_l16 --output cc12m-german --captions german.tsv
     """
 
-    base: tyro.conf.Positional[str]
+    base: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="DATASET")]
     """The dataset to refer to: a directory, or a URL; it may be read-only, and is not changed."""
     options: _Options
+    json: bool = False
+    """Print JSON for programs."""
 
     def run(self, console: rich.console.Console) -> int:
         """Derives, and prints what was matched; returns the exit status."""
@@ -49,7 +54,7 @@ class Derive:
         options = dataclasses.replace(self.options, base=self.base)
         with (
             interruptible("run the same command again; it starts over"),
-            ProgressDisplay(console) as display,
+            ProgressDisplay(make_console(stderr=True)) as display,  # standard output has the result alone
         ):
 
             def report(what: str, done: int, total: int | None) -> None:
@@ -57,6 +62,13 @@ class Derive:
                 display.show(words, done, total, task=what)
 
             derived = derive(options, report)
+        if self.json:
+            print_json(to_json(options.output, derived))
+        else:
+            self._print(console, options.output, derived)
+        return 0
+
+    def _print(self, console: rich.console.Console, output: str, derived: "Derived") -> None:
         for table, matches in derived.matches.items():
             console.print(f"{table}: {describe(matches)}")
         manifest = derived.manifest
@@ -64,11 +76,23 @@ class Derive:
             console.print(f"{note.what}: {note.count:,} (first: {note.first})")
         state = "; it was finished before, nothing was left to do" if derived.was_there else ""
         own = [table.name for table in manifest.tables if table.reference is None]
-        words = f"{options.output}: {counted(manifest.num_rows, 'row')}, with {', '.join(own) or 'no table'} of its own"
+        words = f"{output}: {counted(manifest.num_rows, 'row')}, with {', '.join(own) or 'no table'} of its own"
         console.print(f"{words}; it refers to {', '.join(each.path for each in manifest.references)}{state}")
-        output = shlex.quote(options.output)
-        console.print(f"next:  lit-data info {output}   |   lit-tune --dataset {output} --output RUN")
-        return 0
+        quoted = shlex.quote(output)
+        console.print(f"next:  lit-data info {quoted}   |   lit-tune --dataset {quoted} --output RUN")
+
+
+def to_json(output: str, derived: "Derived") -> dict[str, Any]:
+    """Returns what was derived, as JSON; counts of keys as the manifest's `job` has them."""
+    manifest = derived.manifest
+    return {
+        **describe_written(output, manifest),
+        "was_there": derived.was_there,
+        "tables": [table.name for table in manifest.tables if table.reference is None],
+        "references": [reference.model_dump() for reference in manifest.references],
+        "matches": manifest.job.get("matches", {}),
+        "notes": [note.model_dump() for note in manifest.notes],
+    }
 
 
 def describe(matches: "Matches") -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Generic, TypeVar, Union
 import rich.console
 import tyro
 
-from lit_precompute.commands.console import duration
+from lit_precompute.commands.console import duration, make_console, print_json
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.commands.stopping import interruptible
 from lit_precompute.precompute.exchange.exported import ExportType
@@ -26,7 +26,7 @@ _Options = TypeVar("_Options")
 class _Request(Generic[_Options]):
     """An export to one layout."""
 
-    dataset: tyro.conf.Positional[str]
+    dataset: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="DATASET")]
     """The dataset: a directory, or a URL."""
     output: str
     """Where to write: a directory, or a URL."""
@@ -40,6 +40,8 @@ class _Request(Generic[_Options]):
     """Export only the rows of this selection, which lit-data select wrote."""
     rows_per_file: int | None = None
     """Rows of each file; without a number, the layout's own."""
+    json: bool = False
+    """Print JSON for programs."""
 
 
 def _layout_command(layout: Layout) -> Any:
@@ -75,7 +77,7 @@ class Export:
             raise ValueError(f"--rows-per-file must be >= 1, got {request.rows_per_file}")
         layout = _WRITABLE[_NAME_OF[type(request.options)]]
         start_s = time.monotonic()
-        with interruptible(_HOW_TO_RESUME), ProgressDisplay(console) as display:
+        with interruptible(_HOW_TO_RESUME), ProgressDisplay(make_console(stderr=True)) as display:
 
             def report(done: int, total: int | None) -> None:
                 rate = done / max(time.monotonic() - start_s, 1e-9)
@@ -92,6 +94,9 @@ class Export:
                 rows_per_file=request.rows_per_file,
                 report=report,
             )
+        if request.json:
+            print_json({"output": request.output, **dataclasses.asdict(summary)})
+            return 0
         for line in describe(request.output, summary, time.monotonic() - start_s):
             console.print(line)
         return 0

@@ -1,6 +1,7 @@
 """`lit-data list`: the datasets below a folder, in any store."""
 
 import dataclasses
+from typing import Annotated
 
 import rich.console
 import rich.table
@@ -25,7 +26,7 @@ class List:
       lit-data list gs://bucket --tower '*dino*' --json
     """
 
-    prefix: tyro.conf.Positional[str]
+    prefix: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="PREFIX")]
     """The folder: a path or a URL."""
     tower: str | None = None
     """Only those of this tower: its name, or a pattern with *."""

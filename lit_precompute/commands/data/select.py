@@ -24,6 +24,14 @@ from lit_precompute.selecting import find
 _NUM_EXAMPLES = 5
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Criteria(Criteria):
+    """What to select rows by; a range of rows is called so, because `--rows` of other commands is a number of rows."""
+
+    rows: Annotated[tuple[int, int] | None, tyro.conf.arg(aliases=("--range",), metavar="FIRST END")] = None
+    """Rows from a first number on and before a second one: 0 1000 are the first thousand."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Select:
     r"""Selects rows and writes a small file that names them, for lit-tune, lit-eval and lit-data.
@@ -38,11 +46,11 @@ class Select:
       lit-data select cc12m-vit_l16 --output rest.selection --none-of cats.selection best.selection
     """
 
-    dataset: tyro.conf.Positional[str]
+    dataset: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="DATASET")]
     """The dataset: a directory, or a URL."""
     output: str
     """The selection to write: a path or URL that ends in .selection; one that is there is replaced."""
-    criteria: Annotated[Criteria, tyro.conf.arg(name="")] = dataclasses.field(default_factory=Criteria)
+    criteria: Annotated[_Criteria, tyro.conf.arg(name="")] = dataclasses.field(default_factory=_Criteria)
     """What to select rows by."""
     json: bool = False
     """Print JSON for programs."""

@@ -1,7 +1,7 @@
 """`lit-embed inspect`: what a source holds, before anything is embedded."""
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import rich.console
 import rich.table
@@ -37,7 +37,7 @@ class Inspect:
       lit-embed inspect 'gs://bucket/data-*.tar' --rows 20
     """
 
-    source: tyro.conf.Positional[str]
+    source: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="SOURCE")]
     """The source: a path, a pattern, a folder or a URL, perhaps with a format before it and settings after it."""
     settings: _Settings
     rows: int = 8

@@ -1,5 +1,6 @@
 """lit-data probe: an import whose tower is declared is compared with its images, and becomes a dataset of the tower."""
 
+import json
 import sys
 
 import numpy as np
@@ -43,7 +44,7 @@ def command(monkeypatch, capsys):
         with pytest.raises(SystemExit) as caught:
             data.main()
         said = capsys.readouterr()
-        return caught.value.code, [" ".join(line.split()) for line in (said.out + said.err).splitlines()]
+        return caught.value.code, [" ".join(line.split()) for line in (said.err + said.out).splitlines()]
 
     return command
 
@@ -79,6 +80,13 @@ def test_an_import_of_the_tower_becomes_a_verified_dataset(place, imported, tmp_
     assert found.probes == []  # nothing is known of its float32
     assert verify(tmp_path / "verified") == []
     assert command(*_probe(place, imported, "--output", tmp_path / "verified"))[0] == 0  # it was finished before
+
+
+def test_json(place, imported, tmp_path, command):
+    status, said = command(*_probe(place, imported, "--output", tmp_path / "verified", "--json"))
+    found = json.loads("".join(said[said.index("{") :]))
+    assert (status, found["verdict"], found["tower"]["name"]) == (0, "interchangeable", NAME)
+    assert found["written"]["digest"] == Manifest.read(tmp_path / "verified").digest
 
 
 def test_a_dataset_of_the_job_itself_is_equal_or_nearly(place, command):

@@ -56,6 +56,11 @@ def test_a_damaged_manifest_is_mended_too(lit_data, place):
     assert lit_data("verify", place / "d")[0] == 0
 
 
+def test_a_mended_manifest_alone_is_counted(lit_data, place):
+    (place / "d/manifest.json").write_text("{")
+    assert f"{place}/d: 1 file mended\n" in lit_data("repair", place / "d", "--from", place / "sound")[1]
+
+
 def test_what_is_left_is_said(lit_data, place):
     (place / "d" / FIRST).unlink()
     write(place / "other", 30, failures=0)

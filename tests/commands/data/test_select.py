@@ -90,7 +90,7 @@ def test_the_same_command_writes_the_same_bytes_and_json(run, dataset, tmp_path)
 def test_set_operations_of_selections(run, dataset, tmp_path):
     one, two, both = (tmp_path / f"{name}.selection" for name in ("one", "two", "both"))
     run("select", dataset, "--output", one, "--label", "1")
-    run("select", dataset, "--output", two, "--rows", 0, 10)
+    run("select", dataset, "--output", two, "--range", 0, 10)
     first, second, every = {*_rows(one)}, {*_rows(two)}, {*range(NUM_ROWS)}
     for options, expected in [
         (("--all-of", one, two), first & second),
