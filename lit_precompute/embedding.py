@@ -36,7 +36,7 @@ def embed(
     """
     from lit_precompute.commands.beam_flags import check_beam_flags
     from lit_precompute.commands.console import make_console
-    from lit_precompute.commands.embed.run import describe, describe_job, show_download, show_looks
+    from lit_precompute.commands.embed.words import describe, describe_job, show_download, show_looks
     from lit_precompute.commands.progress import NotebookDisplay, ProgressDisplay, is_notebook
     from lit_precompute.pipelines.embed.launch import Launch
 

@@ -91,8 +91,8 @@ class Probe:
 
 
 def _probe(dataset: EmbeddingDataset, options: ProbeOptions, messages: rich.console.Console) -> "Probed":
-    from lit_precompute.commands.embed.run import describe as describe_progress
-    from lit_precompute.commands.embed.run import show_download
+    from lit_precompute.commands.embed.words import describe as describe_progress
+    from lit_precompute.commands.embed.words import show_download
     from lit_precompute.pipelines.embed.errors import EmbedError
     from lit_precompute.pipelines.probe.probing import probe
 
