@@ -37,6 +37,8 @@ def test_what_a_reader_would_obey_is_shown_by_its_number(text, shown):
     ("error", "words"),
     [
         (FileNotFoundError(errno.ENOENT, "No such file or directory", "a.png"), "a.png: No such file or directory"),
+        (IsADirectoryError(errno.EISDIR, "Is a directory", "temporary", None, "a.arrow"), "a.arrow: Is a directory"),
+        (OSError(errno.ENOENT, "No such file or directory", "from", None, "to"), "from: No such file or directory"),
         (OSError(errno.EMFILE, "Too many open files"), "[Errno 24] Too many open files"),
         (ConnectionError("the store went away"), "the store went away"),
         (TimeoutError(), "TimeoutError()"),

@@ -118,7 +118,8 @@ class Repair:
             console.print(f"left: {words}")
         num_wrong = len(mended) + len(left)
         if left:
-            console.print(f"{self.dataset}: {len(mended):,} of {counted(num_wrong, 'file')} mended")
+            advice = "give another copy (--from)" if self.embed else "give another copy (--from), or --embed"
+            console.print(f"{self.dataset}: {len(mended):,} of {counted(num_wrong, 'file')} mended; {advice}")
             return
         words = f"{counted(num_wrong, 'file')} mended" if mended else "no file is missing, truncated or changed"
         console.print(f"{self.dataset}: {words}")

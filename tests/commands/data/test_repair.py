@@ -68,7 +68,7 @@ def test_what_is_left_is_said(lit_data, place):
     status, said = lit_data("repair", place / "d", "--from", place / "other")
     assert status == 1
     assert f"left: {place}/other/{FIRST}: the file is missing" in said
-    assert "d: 0 of 1 file mended" in said
+    assert "d: 0 of 1 file mended; give another copy (--from), or --embed\n" in said
 
 
 @pytest.mark.parametrize(
