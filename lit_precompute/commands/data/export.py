@@ -14,6 +14,7 @@ from lit_precompute.precompute.exchange.exported import ExportType
 from lit_precompute.precompute.exchange.exporting import ExportSummary, export_dataset
 from lit_precompute.precompute.exchange.layout import Layout
 from lit_precompute.precompute.exchange.registry import LAYOUTS
+from lit_precompute.schemas.manifest import Manifest
 from lit_precompute.schemas.sharing.selection import Selection
 from lit_precompute.schemas.tables import EMBEDDINGS
 from lit_precompute.schemas.wording import counted
@@ -76,6 +77,9 @@ class Export:
         if request.rows_per_file is not None and request.rows_per_file < 1:
             raise ValueError(f"--rows-per-file must be >= 1, got {request.rows_per_file}")
         layout = _WRITABLE[_NAME_OF[type(request.options)]]
+        selection = None if request.selection is None else Selection.open(request.selection)
+        if selection is not None and request.selection is not None:
+            selection.check(Manifest.read(request.dataset), request.selection)
         start_s = time.monotonic()
         with interruptible(_HOW_TO_RESUME), ProgressDisplay(make_console(stderr=True)) as display:
 
@@ -90,7 +94,7 @@ class Export:
                 request.output,
                 table=request.table,
                 vector_type=request.dtype,
-                selection=None if request.selection is None else Selection.open(request.selection),
+                selection=selection,
                 rows_per_file=request.rows_per_file,
                 report=report,
             )

@@ -159,7 +159,7 @@ def test_other_files_are_no_selections(selection, tmp_path):
     path = tmp_path / "some.selection"
     for data in (b"key\ttext\n", b"", b"\xff"):
         path.write_bytes(data)
-        with pytest.raises(DatasetError, match="some.selection: not a selection; give a file that `lit-data select`"):
+        with pytest.raises(DatasetError, match=r"some\.selection: not a selection; give a file that `lit-data select`"):
             Selection.open(path)
     batch = pa.RecordBatch.from_pydict({"bits": [1, 2]})
     path.write_bytes(blocks.encode(batch, compress=True))
