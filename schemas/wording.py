@@ -39,7 +39,9 @@ def os_error_in_words(error: OSError, folder: str | None = None) -> str:
       error: the error.
       folder: where files were being written, for errors that name no file; those for a store are made here first.
     """
-    place = error.filename or (tempfile.gettempdir() if folder and "://" in folder else folder)
+    # Of a copy that finds no room the first name is the source's.
+    name = error.filename2 or error.filename
+    place = name or (tempfile.gettempdir() if folder and "://" in folder else folder)
     if error.errno in _NO_ROOM and place is not None:
         file_system = _file_system(pathlib.Path(str(place)))
         if error.errno == errno.ENOSPC and (most := _files_if_used_up(file_system)):

@@ -104,6 +104,17 @@ def errors_as_messages() -> Iterator[None]:
         fail(error, status=1 if is_full_disk(error) else 2)
 
 
+@contextlib.contextmanager
+def writing_to(output: str) -> Iterator[None]:
+    """Has the error of a full disk name the output's file system where it names no file."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and is_full_disk(error):
+            raise OSError(os_error_in_words(error, output)) from error
+        raise
+
+
 def refuse_flags(command: str, flags: Sequence[str]) -> None:
     """Raises ValueError if a command that takes no flags of Beam's got unknown ones."""
     if flags:

@@ -48,6 +48,11 @@ def test_an_error_says_where_and_what(error, words):
     assert os_error_in_words(error, "out") == words
 
 
+def test_a_copy_that_finds_no_room_names_the_copy(tmp_path):
+    full = OSError(errno.ENOSPC, "No space left on device", "/source/a", None, str(tmp_path / "a"))
+    assert os_error_in_words(full).endswith(f" MB in all), writing {tmp_path}/a")
+
+
 @pytest.mark.parametrize("name", ["out/below/file", None])
 def test_a_full_disk_is_named_by_its_file_system(tmp_path, monkeypatch, name):
     """Known by where it is mounted, even if the file was not created."""

@@ -8,7 +8,7 @@ from typing import Annotated
 import rich.console
 import tyro
 
-from lit_precompute.commands.console import duration, make_console, print_json
+from lit_precompute.commands.console import duration, make_console, print_json, writing_to
 from lit_precompute.commands.data.written import describe_written, destination_of, num_bytes_of
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.commands.stopping import interruptible
@@ -65,7 +65,11 @@ def copy(
     started_s = time.monotonic()
     last = CopyProgress()
     messages = make_console(stderr=True)  # standard output has the result alone
-    with interruptible("run the same command again to finish the copy"), ProgressDisplay(messages) as display:
+    with (
+        interruptible("run the same command again to finish the copy"),
+        writing_to(destination),
+        ProgressDisplay(messages) as display,
+    ):
 
         def report(progress: CopyProgress) -> None:
             nonlocal last

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import rich.console
 import tyro
 
-from lit_precompute.commands.console import make_console, print_json
+from lit_precompute.commands.console import make_console, print_json, writing_to
 from lit_precompute.commands.data.written import describe_written
 from lit_precompute.commands.flags import flat_flags
 from lit_precompute.commands.progress import ProgressDisplay
@@ -54,6 +54,7 @@ class Derive:
         options = dataclasses.replace(self.options, base=self.base)
         with (
             interruptible("run the same command again; it starts over"),
+            writing_to(options.output),
             ProgressDisplay(make_console(stderr=True)) as display,  # standard output has the result alone
         ):
 

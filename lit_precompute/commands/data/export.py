@@ -7,7 +7,7 @@ from typing import Annotated, Any, Generic, TypeVar, Union
 import rich.console
 import tyro
 
-from lit_precompute.commands.console import duration, make_console, print_json
+from lit_precompute.commands.console import duration, make_console, print_json, writing_to
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.commands.stopping import interruptible
 from lit_precompute.precompute.exchange.exported import ExportType
@@ -81,7 +81,8 @@ class Export:
         if selection is not None and request.selection is not None:
             selection.check(Manifest.read(request.dataset), request.selection)
         start_s = time.monotonic()
-        with interruptible(_HOW_TO_RESUME), ProgressDisplay(make_console(stderr=True)) as display:
+        messages = make_console(stderr=True)  # standard output has the result alone
+        with interruptible(_HOW_TO_RESUME), writing_to(request.output), ProgressDisplay(messages) as display:
 
             def report(done: int, total: int | None) -> None:
                 rate = done / max(time.monotonic() - start_s, 1e-9)

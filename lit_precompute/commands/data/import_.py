@@ -7,7 +7,7 @@ from typing import Annotated, Any, Generic, TypeVar, Union
 import rich.console
 import tyro
 
-from lit_precompute.commands.console import duration, make_console, print_json
+from lit_precompute.commands.console import duration, make_console, print_json, writing_to
 from lit_precompute.commands.data.written import describe_written
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.commands.stopping import interruptible
@@ -83,7 +83,8 @@ class Import:
         source = layout.reading.open(path, request.options, request.rows_per_shard)
         declared = Declared(tower=request.tower, weights=request.weights, vector_type=request.dtype)
         start_s = time.monotonic()
-        with interruptible(_HOW_TO_RESUME), ProgressDisplay(make_console(stderr=True)) as display:
+        messages = make_console(stderr=True)  # standard output has the result alone
+        with interruptible(_HOW_TO_RESUME), writing_to(request.output), ProgressDisplay(messages) as display:
 
             def report(done: int, total: int | None) -> None:
                 rate = done / max(time.monotonic() - start_s, 1e-9)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from lit_precompute.commands.beam_flags import check_beam_flags
-from lit_precompute.commands.console import duration, fail
+from lit_precompute.commands.console import duration, fail, writing_to
 from lit_precompute.commands.progress import Display
 from lit_precompute.commands.quiet import silence_libraries
 from lit_precompute.commands.stopping import INTERRUPTED, interruptible
@@ -33,7 +33,7 @@ def run_phases(
     """
     silence_libraries()
     own_flags = [f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(command)]
-    with interruptible(how_to_resume):
+    with interruptible(how_to_resume), writing_to(command.output):
         check_beam_flags(beam_flags, f"lit-data {name}", own_flags)
         try:
             return run()
