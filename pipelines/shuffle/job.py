@@ -18,7 +18,7 @@ from typing import Any
 from lit_precompute.pipelines.phases.job import Phase
 from lit_precompute.pipelines.shuffle.options import ShuffleOptions
 from lit_precompute.schemas import Manifest, ShardInfo
-from lit_precompute.schemas.claims import Claim, ClaimError, place_in_the_way
+from lit_precompute.schemas.claims import Claim, ClaimError, refuse_unwritable
 from lit_precompute.schemas.sharing.shuffling.gathering import gather
 from lit_precompute.schemas.sharing.shuffling.plan import ShufflePlan
 from lit_precompute.schemas.sharing.shuffling.publishing import SHUFFLED, publish_shuffled
@@ -96,9 +96,7 @@ class ShuffleJob:
         Raises:
           ClaimError: it belongs to another job, contains other files, or cannot be written to.
         """
-        if (place := place_in_the_way(self.folder)) is not None:
-            why = "may not be written to" if place.is_dir() else "is a file"
-            raise ClaimError(f"{self.folder.path}: {place} {why}; {_ADVICE}")
+        refuse_unwritable(self.folder, _ADVICE)
         claim = self._claim()
         claim.refuse_foreign_files()
         claim.create(self.described())

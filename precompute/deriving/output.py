@@ -9,7 +9,7 @@ from typing import Any
 
 from lit_precompute.precompute.deriving.another import another_in_words
 from lit_precompute.schemas import Manifest
-from lit_precompute.schemas.claims import Claim, ClaimError, place_in_the_way
+from lit_precompute.schemas.claims import Claim, ClaimError, refuse_unwritable
 from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, DatasetError, is_url, lock_file, open_folder
 
 # Of the manifest's `job`: what the dataset was derived from.
@@ -64,9 +64,7 @@ class Output:
           ClaimError: it belongs to something else, or cannot be written to.
           DatasetError: another process is deriving it.
         """
-        if (place := place_in_the_way(self.folder)) is not None:
-            why = "may not be written to" if place.is_dir() else "is a file"
-            raise ClaimError(f"{self.folder.path}: {place} {why}; choose another --output")
+        refuse_unwritable(self.folder, "choose another --output")
         self._claim.refuse_foreign_files()
         is_new = not self._claim.is_made()
         with self._locked():

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import posixpath
 import time
 from typing import Annotated, Any
 
@@ -13,11 +14,12 @@ from lit_precompute.commands.data.selections import describe_selection, share_in
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.commands.stopping import interruptible
 from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.schemas.claims import refuse_unwritable
 from lit_precompute.schemas.sharing.selected_rows import example_rows
 from lit_precompute.schemas.sharing.selecting.finding import Found
 from lit_precompute.schemas.sharing.selecting.options import Criteria
 from lit_precompute.schemas.sharing.selection import SUFFIX
-from lit_precompute.schemas.storage import DatasetError, is_url
+from lit_precompute.schemas.storage import DatasetError, absolute, is_url, open_folder
 from lit_precompute.schemas.wording import counted, one_line
 from lit_precompute.selecting import find
 
@@ -59,6 +61,8 @@ class Select:
         """Prints what was selected; returns the exit status."""
         if not self.output.endswith(SUFFIX):
             raise DatasetError(f"--output {self.output}: a selection's name must end in {SUFFIX}")
+        folder, _ = posixpath.split(absolute(self.output, what="selection", writing=True))
+        refuse_unwritable(open_folder(folder), "choose another --output")  # before a long search, not after it
         with interruptible("run the same command again"), EmbeddingDataset.open(self.dataset) as dataset:
             started_s = time.monotonic()
             # Standard output has the result alone.

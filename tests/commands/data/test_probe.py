@@ -110,6 +110,8 @@ def test_a_place_with_another_dataset_is_refused_before_anything_is_embedded(pla
     assert said == [
         f"error: {place}/embedded: contains a finished dataset, and datasets never change; choose another --output"
     ]
+    status, said = command(*_probe(place, imported, "--output", place / "keys.txt/v", weights="no such file"))
+    assert (status, said) == (2, [f"error: {place}/keys.txt/v: {place}/keys.txt is a file; choose another --output"])
 
 
 def test_images_that_the_dataset_does_not_have_are_told(place, imported, tmp_path, command):
