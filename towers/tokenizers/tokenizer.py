@@ -14,14 +14,18 @@ Source: big_vision, pp/ops_text.py (`tokenize` with lower=True, eos="sticky", pa
 """
 
 import abc
-import itertools
+import functools
+import hashlib
 import json
 import pathlib
+import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Int32
+
+from lit_precompute.towers.tokenizers.pieces import Pieces, assemble
 
 # As in T5's vocabularies, so that public models and ours agree.
 PAD, END, UNKNOWN = 0, 1, 2
@@ -30,6 +34,8 @@ FORMAT_VERSION = 1
 DESCRIPTION_NAME = "tokenizer.json"
 # Texts encoded at a time: bounds the memory of their Python lists of pieces to about 100 MB.
 _CHUNK_TEXTS = 65_536
+# Fields of a saved tokenizer that do not decide what the pieces of a text are.
+_OF_ROWS = ("format_version", "special_tokens")
 Field = TypeVar("Field")
 
 
@@ -69,20 +75,45 @@ class Tokenizer(abc.ABC):
         """What a text tower must know of the tokens."""
         return Vocabulary(self.vocabulary_size, self.end_id, self.pad_id)
 
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """A hash of all that decides a text's pieces: equal ones give equal pieces, whatever rows are made of them."""
+        digest = hashlib.sha256()
+        with tempfile.TemporaryDirectory() as folder:
+            self.save(folder)
+            for path in sorted(path for path in pathlib.Path(folder).rglob("*") if path.is_file()):
+                content = path.read_bytes()
+                if path.name == DESCRIPTION_NAME:
+                    fields = {name: value for name, value in json.loads(content).items() if name not in _OF_ROWS}
+                    content = json.dumps(fields, sort_keys=True).encode()
+                digest.update(f"{path.relative_to(folder).as_posix()} {len(content)} ".encode() + content)
+        return digest.hexdigest()
+
     def encode(self, texts: Sequence[str], length: int) -> Int32[np.ndarray, "n {length}"]:
         """Returns each text's pieces, then at least one end token; an empty text has only end tokens.
 
         Raises:
           ValueError: `length` is below 2 (one piece and the end token).
         """
+        rows = np.empty((len(texts), length), np.int32)
+        for start in range(0, len(texts) or 1, _CHUNK_TEXTS):
+            chunk = slice(start, start + _CHUNK_TEXTS)
+            rows[chunk] = self.assemble(self.pieces(texts[chunk]), length)
+        return rows
+
+    def pieces(self, texts: Sequence[str]) -> Pieces:
+        """Returns each text's pieces, not cut and without special tokens."""
+        return Pieces.of_lists(self.to_ids([text.lower() for text in texts] if self.lower_case else list(texts)))
+
+    def assemble(self, pieces: Pieces, length: int) -> Int32[np.ndarray, "n {length}"]:
+        """Returns rows of tokens made of pieces, the same as `encode` makes of the texts.
+
+        Raises:
+          ValueError: `length` is below 2 (one piece and the end token).
+        """
         if length < 2:
             raise ValueError(f"length must be >= 2 (one piece and the end token), got {length}")
-        rows = np.full((len(texts), length), self.end_id, np.int32)
-        for start in range(0, len(texts), _CHUNK_TEXTS):
-            chunk = texts[start : start + _CHUNK_TEXTS]
-            pieces = self.to_ids([text.lower() for text in chunk] if self.lower_case else list(chunk))
-            _fill(rows[start : start + len(chunk)], pieces)
-        return rows
+        return assemble(pieces, length, first=(), last=(self.end_id,), padding=self.end_id)
 
     @abc.abstractmethod
     def to_ids(self, texts: list[str]) -> list[list[int]]:
@@ -91,16 +122,6 @@ class Tokenizer(abc.ABC):
     @abc.abstractmethod
     def save(self, directory: str) -> None:
         """Writes plain files that `load_tokenizer` reads; creates the directory if it is missing."""
-
-
-def _fill(rows: np.ndarray, pieces: list[list[int]]) -> None:
-    """Writes each list's first ids into its row, except for the last position, which has the end token."""
-    counts = np.fromiter(map(len, pieces), np.int64, len(pieces))
-    ids = np.fromiter(itertools.chain.from_iterable(pieces), np.int32, int(counts.sum()))
-    row_of_id = np.repeat(np.arange(len(pieces)), counts)
-    position = np.arange(len(ids)) - np.repeat(np.cumsum(counts) - counts, counts)
-    kept = position < rows.shape[1] - 1
-    rows[row_of_id[kept], position[kept]] = ids[kept]
 
 
 def write_description(directory: str, **fields: Any) -> pathlib.Path:

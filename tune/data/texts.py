@@ -1,9 +1,7 @@
 """The texts of each image: its captions without the blank ones, or all of them joined.
 
-Blank is what shows nothing: an empty text, white space, control characters, zero-width characters. Training and
-evaluation leave blank texts out and count them; both use `row_texts`. Punctuation alone is a text, whatever a tokenizer
-makes of it: which texts a dataset has must not depend on the model. A row without any text cannot be trained on: it is
-left out and counted (`RowIndex.num_rows_without_text`).
+Training and evaluation leave blank texts out and count them; both use `row_texts`. A row without any text cannot be
+trained on: it is left out and counted (`RowIndex.num_rows_without_text`).
 """
 
 import dataclasses
@@ -16,15 +14,10 @@ import pyarrow.compute as pc
 from jaxtyping import Int64
 
 from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.schemas.texts import are_texts, join_texts
 from lit_precompute.tune.data.chosen_rows import blocks_of_rows
 
 _MAX_TOKENS = 1_000_000  # far above any text tower
-# Unicode's separators, control characters, and Default_Ignorable_Code_Point.
-_INVISIBLE = (
-    r"\p{Z}\p{Cc}\x{AD}\x{34F}\x{61C}\x{115F}\x{1160}\x{17B4}\x{17B5}\x{180B}-\x{180F}\x{200B}-\x{200F}\x{202A}-\x{202E}"
-    r"\x{2060}-\x{206F}\x{3164}\x{FE00}-\x{FE0F}\x{FEFF}\x{FFA0}\x{FFF0}-\x{FFF8}\x{1BCA0}-\x{1BCA3}"
-    r"\x{1D173}-\x{1D17A}\x{E0000}-\x{E0FFF}"
-)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,28 +59,16 @@ class RowTexts(NamedTuple):
     blank_counts: Int64[np.ndarray, " n"]
 
 
-def is_blank(text: str) -> bool:
-    """Returns whether a text shows nothing."""
-    return not _are_texts(pa.array([text]))[0].as_py()
-
-
-def _are_texts(strings: pa.Array) -> pa.BooleanArray:
-    shows_something = pc.MatchSubstringOptions(f"[^{_INVISIBLE}]")
-    return pc.call_function("match_substring_regex", [strings], shows_something).fill_null(False)
-
-
 def row_texts(texts: pa.ListArray, options: TextOptions) -> RowTexts:
     """Returns the texts to choose from, for a block's column `texts`: when joined, one for each row that has any."""
     strings = texts.flatten()
-    is_text = _are_texts(strings)
+    is_text = are_texts(strings)
     owners = pc.call_function("list_parent_indices", [texts]).to_numpy(zero_copy_only=False)
     counts = np.bincount(owners[is_text.to_numpy(zero_copy_only=False)], minlength=len(texts))
     blank_counts = np.bincount(owners, minlength=len(texts)) - counts
     strings = strings.filter(is_text)
     if options.choice == "join":
-        ends = np.cumsum(counts[counts > 0])
-        lists = pa.ListArray.from_arrays(np.concatenate(([0], ends)).astype(np.int32), strings)
-        strings = pc.call_function("binary_join", [lists, pa.scalar(options.separator)])
+        strings = join_texts(strings, counts, options.separator)
         counts = (counts > 0).astype(counts.dtype)
     return RowTexts(counts, strings, blank_counts)
 
