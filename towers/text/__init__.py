@@ -1,5 +1,6 @@
 """Text towers: from rows of token ids to embeddings."""
 
+from lit_precompute.towers.text.bert.options import BertTextOptions
 from lit_precompute.towers.text.entry import TextEntry
 from lit_precompute.towers.text.options import TextTowerOptions, TransformerOptions
 from lit_precompute.towers.text.registry import (
@@ -12,6 +13,7 @@ from lit_precompute.towers.text.registry import (
 from lit_precompute.towers.text.vit.options import ViTTextOptions
 
 __all__ = [
+    "BertTextOptions",
     "TextEntry",
     "TextTowerOptions",
     "TransformerOptions",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lit_precompute.schemas.json_files import read_json_object
 from lit_precompute.towers.options import ComputeType
+from lit_precompute.towers.text.bert.options import BertTextOptions
 from lit_precompute.towers.text.entry import TextEntry
 from lit_precompute.towers.text.options import TextTowerOptions
 from lit_precompute.towers.text.vit.options import ViTTextOptions
@@ -33,7 +34,7 @@ class _Config(NamedTuple):
 
 
 # Modules with `ENTRIES`: names to `TextEntry`.
-_PUBLISHED: tuple[str, ...] = ()
+_PUBLISHED: tuple[str, ...] = ("lit_precompute.towers.text.bert.published",)
 # From `model_type` of a config.json to its reader.
 _CONFIGS: dict[str, _Config] = {}
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -151,3 +152,6 @@ def _described(config: Mapping[str, Any], where: str, place: str) -> TextEntry:
 
 
 register_text_tower(ViTTextOptions, "lit_precompute.towers.text.vit.network:make_tower")
+register_text_tower(BertTextOptions, "lit_precompute.towers.text.bert.network:make_tower")
+for _model_type in ("bert", "roberta", "xlm-roberta", "distilbert"):
+    register_config(_model_type, "lit_precompute.towers.text.bert.config:options_of_config")
