@@ -19,6 +19,7 @@ from lit_precompute.towers.options import ComputeType
 from lit_precompute.towers.text.bert.options import BertTextOptions
 from lit_precompute.towers.text.entry import TextEntry
 from lit_precompute.towers.text.options import TextTowerOptions
+from lit_precompute.towers.text.t5.options import T5TextOptions
 from lit_precompute.towers.text.vit.options import ViTTextOptions
 from lit_precompute.towers.tokenizers import TokenizerOptions, Vocabulary
 from lit_precompute.towers.weights.errors import WeightsError
@@ -34,7 +35,7 @@ class _Config(NamedTuple):
 
 
 # Modules with `ENTRIES`: names to `TextEntry`.
-_PUBLISHED: tuple[str, ...] = ("lit_precompute.towers.text.bert.published",)
+_PUBLISHED = ("lit_precompute.towers.text.bert.published", "lit_precompute.towers.text.t5.published")
 # From `model_type` of a config.json to its reader.
 _CONFIGS: dict[str, _Config] = {}
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -155,3 +156,6 @@ register_text_tower(ViTTextOptions, "lit_precompute.towers.text.vit.network:make
 register_text_tower(BertTextOptions, "lit_precompute.towers.text.bert.network:make_tower")
 for _model_type in ("bert", "roberta", "xlm-roberta", "distilbert"):
     register_config(_model_type, "lit_precompute.towers.text.bert.config:options_of_config")
+register_text_tower(T5TextOptions, "lit_precompute.towers.text.t5.network:make_tower")
+for _model_type in ("t5", "mt5", "umt5"):
+    register_config(_model_type, "lit_precompute.towers.text.t5.config:options_of_config")
