@@ -33,7 +33,7 @@ class _Config(NamedTuple):
 
 
 # Modules with `ENTRIES`: names to `TextEntry`.
-_PUBLISHED: tuple[str, ...] = ()
+_PUBLISHED: tuple[str, ...] = ("lit_precompute.towers.text.vit.published",)
 # From `model_type` of a config.json to its reader.
 _CONFIGS: dict[str, _Config] = {}
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -151,3 +151,5 @@ def _described(config: Mapping[str, Any], where: str, place: str) -> TextEntry:
 
 
 register_text_tower(ViTTextOptions, "lit_precompute.towers.text.vit.network:make_tower")
+for _model_type in ("siglip", "siglip_text_model", "siglip2", "siglip2_text_model"):
+    register_config(_model_type, "lit_precompute.towers.text.vit.config:options_of_config")

@@ -62,7 +62,7 @@ class TextViT(nnx.Module):
         """Draws the parameters as big_vision does, from `rngs.params`."""
         width = options.width
         self.options, self.end_id, self.max_tokens = options, vocabulary.end_id, max_tokens
-        self.token_embedding = nnx.Embed(vocabulary.size, width, rngs=rngs)
+        self.token_embedding = nnx.Embed(options.vocabulary_rows or vocabulary.size, width, rngs=rngs)
         positions = (1, options.max_positions or max_tokens, width)
         draw_positions = nnx.initializers.normal(width**-0.5)
         self.position_embedding = nnx.Param(draw_positions(rngs.params(), positions, jnp.float32))
@@ -100,11 +100,16 @@ def make_tower(
     """Returns the tower; see `make_text_tower`.
 
     Raises:
-      ValueError: rows are longer than the options have positions.
+      ValueError: rows are longer than the options have positions, or there are more ids than rows of the table.
     """
     if options.max_positions is not None and max_tokens > options.max_positions:
         raise ValueError(
             f"text.max_tokens must be <= text_tower.max_positions, {options.max_positions}, got {max_tokens}"
+        )
+    if 0 < options.vocabulary_rows < vocabulary.size:
+        raise ValueError(
+            f"text_tower.vocabulary_rows must be 0 or >= the tokenizer's {vocabulary.size:,} ids, "
+            f"got {options.vocabulary_rows:,}"
         )
     function = nnx_function(
         lambda rngs: TextViT(
