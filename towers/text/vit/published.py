@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from lit_precompute.towers.text.entry import TextEntry
 from lit_precompute.towers.text.vit.options import ViTTextOptions
-from lit_precompute.towers.tokenizers import SentencePieceOptions, TokenizerOptions
+from lit_precompute.towers.tokenizers import HuggingFaceOptions, SentencePieceOptions, TokenizerOptions
 from lit_precompute.towers.vit_sizes import SIZES
 
 _LIT = "https://storage.googleapis.com/vit_models/lit"
@@ -64,7 +64,7 @@ def _architectures() -> dict[str, TextEntry]:
 def _lit() -> dict[str, TextEntry]:
     return {
         f"lit-l16{size}": TextEntry(
-            options=options_of_size(size),
+            options=options_of_size(size, max_positions=16, vocabulary_rows=16_000),
             weights=f"{_LIT}/LiT-L16{size.title()}.npz",
             tokenizer=SentencePieceOptions(path=f"{_LIT}/LiT-L16{size.title()}.model"),
             max_tokens=16,
@@ -77,8 +77,6 @@ def _lit() -> dict[str, TextEntry]:
 def _siglip() -> dict[str, TextEntry]:
     entries: dict[str, TextEntry] = {}
     for endings, size, positions, rows in _SIGLIP:
-        if rows == _GEMMA and "huggingface" not in TokenizerOptions.kinds.names():
-            continue
         for name in (f"google/siglip{ending}" for ending in endings.split()):
             entries[name] = TextEntry(
                 options=options_of_size(size, max_positions=positions, vocabulary_rows=rows),
@@ -92,7 +90,7 @@ def _siglip() -> dict[str, TextEntry]:
 
 def _siglip_tokenizer(name: str, rows: int) -> TokenizerOptions:
     if rows == _GEMMA:
-        return TokenizerOptions.kinds.options_class("huggingface")(kind="huggingface", path=f"hf://{name}")
+        return HuggingFaceOptions(path=f"hf://{name}")
     return SentencePieceOptions(path=f"hf://{name}/spiece.model")
 
 
