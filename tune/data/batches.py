@@ -79,7 +79,7 @@ class BatchSource:
             of one block, or tokenizer and `text` disagree on lower-casing.
         """
         _keep_freed_memory()
-        if tokenizer.lower_case != text.lower_case:
+        if tokenizer.lower_case not in (None, text.lower_case):
             raise ValueError(
                 f"text.lower_case is {text.lower_case}, the tokenizer's {tokenizer.lower_case}: they must agree"
             )
