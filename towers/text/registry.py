@@ -35,7 +35,7 @@ class _Config(NamedTuple):
 
 
 # Modules with `ENTRIES`: names to `TextEntry`.
-_PUBLISHED = ("lit_precompute.towers.text.bert.published", "lit_precompute.towers.text.t5.published")
+_PUBLISHED: list[str] = []
 # From `model_type` of a config.json to its reader.
 _CONFIGS: dict[str, _Config] = {}
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -152,10 +152,14 @@ def _described(config: Mapping[str, Any], where: str, place: str) -> TextEntry:
     )
 
 
-register_text_tower(ViTTextOptions, "lit_precompute.towers.text.vit.network:make_tower")
-register_text_tower(BertTextOptions, "lit_precompute.towers.text.bert.network:make_tower")
-for _model_type in ("bert", "roberta", "xlm-roberta", "distilbert"):
-    register_config(_model_type, "lit_precompute.towers.text.bert.config:options_of_config")
-register_text_tower(T5TextOptions, "lit_precompute.towers.text.t5.network:make_tower")
-for _model_type in ("t5", "mt5", "umt5"):
-    register_config(_model_type, "lit_precompute.towers.text.t5.config:options_of_config")
+_FAMILIES = (
+    (ViTTextOptions, "vit", ("siglip", "siglip_text_model", "siglip2", "siglip2_text_model")),
+    (BertTextOptions, "bert", ("bert", "roberta", "xlm-roberta", "distilbert")),
+    (T5TextOptions, "t5", ("t5", "mt5", "umt5")),
+)
+for _options, _family, _model_types in _FAMILIES:
+    _folder = f"lit_precompute.towers.text.{_family}"
+    register_text_tower(_options, f"{_folder}.network:make_tower")
+    _PUBLISHED.append(f"{_folder}.published")
+    for _model_type in _model_types:
+        register_config(_model_type, f"{_folder}.config:options_of_config")
