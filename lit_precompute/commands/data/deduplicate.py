@@ -85,7 +85,7 @@ class Deduplicate:
                     self._write_page(options, selection, self.page)
                 return selection
 
-            selection = run_phases(self, "deduplicate", beam_flags, _RESUME, run)
+            selection = run_phases(self, "deduplicate", beam_flags, _RESUME, run, output=self.output)
         if self.json:
             print_json(describe(self.output, selection))
         else:

@@ -2,18 +2,26 @@
 
 import dataclasses
 import shlex
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import rich.console
 import tyro
 
 from lit_precompute.commands.console import make_console, print_json, writing_to
+from lit_precompute.commands.data.phases import run_phases, shows_progress
 from lit_precompute.commands.data.written import describe_written
-from lit_precompute.commands.flags import flat_flags
-from lit_precompute.commands.progress import ProgressDisplay
+from lit_precompute.commands.flags import flag_names, flat_flags
+from lit_precompute.commands.progress import Display, ProgressDisplay
 from lit_precompute.commands.stopping import interruptible
 from lit_precompute.precompute.deriving.options import DeriveOptions
 from lit_precompute.schemas.wording import counted
+
+_NAMES = {
+    "format": "source-format",
+    **{f"columns.{name}": f"{name}-column" for name in ("image", "text", "texts", "label", "key")},
+    "columns.named": "named-text",
+}
 
 if TYPE_CHECKING:
     from lit_precompute.precompute.deriving.derivation import Derived
@@ -21,15 +29,7 @@ if TYPE_CHECKING:
 
     _Options = DeriveOptions
 else:
-    _Options = flat_flags(
-        DeriveOptions,
-        {
-            "format": "source-format",
-            **{f"columns.{name}": f"{name}-column" for name in ("image", "text", "texts", "label", "key")},
-            "columns.named": "named-text",
-        },
-        fixed={"base": ""},
-    )
+    _Options = flat_flags(DeriveOptions, _NAMES, fixed={"base": ""})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,6 +39,9 @@ class Derive:
     To resume what was stopped, run the same command again. For example:
 
       lit-data derive gs://team/cc12m-vit_l16 --output cc12m-german --captions german.tsv
+
+    With --tokens, other flags go to Apache Beam, for example --runner=DataflowRunner. Without --runner the job runs in
+    this process.
     """
 
     base: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="DATASET")]
@@ -47,40 +50,56 @@ class Derive:
     json: bool = False
     """Print JSON for programs."""
 
-    def run(self, console: rich.console.Console) -> int:
+    def run(self, console: rich.console.Console, beam_flags: Sequence[str] = ()) -> int:
         """Derives, and prints what was matched; returns the exit status."""
-        from lit_precompute.precompute.deriving.derivation import derive
-
         options = dataclasses.replace(self.options, base=self.base)
-        with (
-            interruptible("run the same command again; it starts over"),
-            writing_to(options.output),
-            ProgressDisplay(make_console(stderr=True)) as display,  # standard output has the result alone
-        ):
-
-            def report(what: str, done: int, total: int | None) -> None:
-                words = f"{what}  {done:,}" + (f"/{total:,}" if total is not None else "")
-                display.show(words, done, total, task=what)
-
-            derived = derive(options, report)
+        with ProgressDisplay(make_console(stderr=True)) as display:  # standard output has the result alone
+            derived = self._tokenise(options, beam_flags, display) if options.tokens else _derive(options, display)
         if self.json:
             print_json(to_json(options.output, derived))
         else:
-            self._print(console, options.output, derived)
+            _print(console, options.output, derived)
         return 0
 
-    def _print(self, console: rich.console.Console, output: str, derived: "Derived") -> None:
-        for table, matches in derived.matches.items():
-            console.print(f"{table}: {describe(matches)}")
-        manifest = derived.manifest
-        for note in manifest.notes:
-            console.print(f"{note.what}: {note.count:,} (first: {note.first})")
-        state = "; it was finished before, nothing was left to do" if derived.was_there else ""
-        own = [table.name for table in manifest.tables if table.reference is None]
-        words = f"{output}: {counted(manifest.num_rows, 'row')}, with {', '.join(own) or 'no table'} of its own"
-        console.print(f"{words}; it refers to {', '.join(each.path for each in manifest.references)}{state}")
-        quoted = shlex.quote(output)
-        console.print(f"next:  lit-data info {quoted}   |   lit-tune --dataset {quoted} --output RUN")
+    def _tokenise(self, options: DeriveOptions, beam_flags: Sequence[str], display: Display) -> "Derived":
+        from lit_precompute.pipelines.tokens import tokenise
+
+        return run_phases(
+            self,
+            "derive",
+            beam_flags,
+            "what is finished is kept: run the same command again to resume",
+            lambda: tokenise(
+                options, beam_flags=beam_flags, report=shows_progress(display, {"tokenise": "rows tokenised"})
+            ),
+            output=options.output,
+            more_flags=flag_names(DeriveOptions, _NAMES),
+        )
+
+
+def _derive(options: DeriveOptions, display: Display) -> "Derived":
+    from lit_precompute.precompute.deriving.derivation import derive
+
+    def report(what: str, done: int, total: int | None) -> None:
+        words = f"{what}  {done:,}" + (f"/{total:,}" if total is not None else "")
+        display.show(words, done, total, task=what)
+
+    with interruptible("run the same command again; it starts over"), writing_to(options.output):
+        return derive(options, report)
+
+
+def _print(console: rich.console.Console, output: str, derived: "Derived") -> None:
+    for table, matches in derived.matches.items():
+        console.print(f"{table}: {describe(matches)}")
+    manifest = derived.manifest
+    for note in manifest.notes:
+        console.print(f"{note.what}: {note.count:,} (first: {note.first})")
+    state = "; it was finished before, nothing was left to do" if derived.was_there else ""
+    own = [table.name for table in manifest.tables if table.reference is None]
+    words = f"{output}: {counted(manifest.num_rows, 'row')}, with {', '.join(own) or 'no table'} of its own"
+    console.print(f"{words}; it refers to {', '.join(each.path for each in manifest.references)}{state}")
+    quoted = shlex.quote(output)
+    console.print(f"next:  lit-data info {quoted}   |   lit-tune --dataset {quoted} --output RUN")
 
 
 def to_json(output: str, derived: "Derived") -> dict[str, Any]:

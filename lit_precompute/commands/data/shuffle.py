@@ -51,7 +51,12 @@ class Shuffle:
         with ProgressDisplay(make_console(stderr=True)) as display:  # standard output has the result alone
             report = shows_progress(display, {"scatter": "rows read", "gather": "rows written"})
             manifest = run_phases(
-                self, "shuffle", beam_flags, _RESUME, lambda: shuffle(options, beam_flags=beam_flags, report=report)
+                self,
+                "shuffle",
+                beam_flags,
+                _RESUME,
+                lambda: shuffle(options, beam_flags=beam_flags, report=report),
+                output=self.output,
             )
         if self.json:
             print_json({**describe_written(self.output, manifest), "seed": self.seed})
