@@ -159,7 +159,7 @@ class Bert(nnx.Module):
     ) -> Float32[Array, "#n length width"]:
         """Returns the vectors of the tokens' positions."""
         padding, length = self.options.padding_position, tokens.shape[1]
-        table = self.position_embedding.embedding[...]
+        table = jnp.asarray(self.position_embedding.embedding[...])
         if padding is None:
             return table[None, :length]
         if is_real is None:
