@@ -10,10 +10,12 @@ from lit_precompute.towers.text.registry import (
     resolve_text_tower,
     text_towers,
 )
+from lit_precompute.towers.text.t5.options import T5TextOptions
 from lit_precompute.towers.text.vit.options import ViTTextOptions
 
 __all__ = [
     "BertTextOptions",
+    "T5TextOptions",
     "TextEntry",
     "TextTowerOptions",
     "TransformerOptions",
