@@ -6,6 +6,7 @@ import sys
 BENCHMARKS = (
     "contrastive_loss",
     "towers",
+    "text_steps",
     "decoding",
     "embed_job",
     "decode_job",
