@@ -116,6 +116,18 @@ def test_the_largest_values_are_never_those_of_padding():
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
+def test_the_end_of_a_padded_text_is_the_last_of_the_text_alone():
+    """Also where the last block computes that position alone."""
+    towers = {pooling: make_tower(dataclasses.replace(SMALL, pooling=pooling)) for pooling in ("end", "last", "first")}
+    parameters = drawn(towers["end"])
+    tokens = jnp.asarray([[3, 9, 2, 0, 0, 0], [3, 9, 4, 7, 2, 0]], jnp.int32)
+    found = np.asarray(towers["end"].apply(parameters, tokens))
+    for row, length in enumerate((3, 5)):
+        alone = towers["last"].apply(parameters, tokens[row : row + 1, :length])
+        np.testing.assert_allclose(found[row], alone[0], rtol=0, atol=1e-5)
+    assert np.abs(found - np.asarray(towers["first"].apply(parameters, tokens))).max() > 1e-3
+
+
 def test_token_zero_is_a_token_where_padding_has_another_id():
     parameters = drawn(make_tower(SMALL))
     tokens = jnp.asarray([[3, 0, 0, 2]], jnp.int32)
