@@ -73,14 +73,12 @@ def pool(
     """
     if (take := only_position(pooling, tokens, end_id=end_id)) is not None:
         return take(hidden)[:, 0]
-    match pooling:
-        case "average":
-            return hidden.mean(axis=1) if is_real is None else _average(hidden, is_real)
-        case "max":
-            return hidden.max(axis=1) if is_real is None else _max(hidden, is_real)
-        case "attention":
-            assert module is not None
-            return module(hidden, is_real)
+    if pooling == "average":
+        return hidden.mean(axis=1) if is_real is None else _average(hidden, is_real)
+    if pooling == "max":
+        return hidden.max(axis=1) if is_real is None else _max(hidden, is_real)
+    assert module is not None
+    return module(hidden, is_real)
 
 
 def only_position(pooling: Pooling, tokens: Int32[Array, "n length"], *, end_id: int) -> Take | None:
