@@ -108,6 +108,8 @@ def _tune(dataset: EmbeddingDataset, arguments: Arguments) -> None:
         )
     if num_blank:
         console.print(f"{counted(num_blank, 'blank text')} left out")
+    for note in trainer.text_notes:
+        console.print(note)
     if caution := dataset.manifest.tower.caution:
         console.print(caution)
     if trainer.first_step:

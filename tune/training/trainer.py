@@ -23,6 +23,7 @@ from lit_precompute.towers.text.start import read_start
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.data.batches import Batch, BatchSource, iterate
+from lit_precompute.tune.data.finding_texts import find_texts
 from lit_precompute.tune.model.sides import TrainedParameters, make_sides
 from lit_precompute.tune.model.tuned_model import TunedModel
 from lit_precompute.tune.training.failures import TrainingError, explained_failures, not_finite
@@ -117,12 +118,13 @@ class Trainer:
         self._statistics = statistics = prepare_statistics(
             directory.statistics if is_resumed else None, dataset, recipe, rows
         )
+        texts = find_texts(dataset, tokenizer, recipe.text)
+        self._texts_dataset, self.text_notes = texts.dataset, texts.notes
         self.batches = BatchSource(
-            dataset,
-            tokenizer,
+            texts.dataset,
+            texts.source,
             batch_size=recipe.batch_size,
             seed=recipe.seed,
-            text=recipe.text,
             memory_budget_bytes=self.execution.memory_budget_bytes,
             rows=rows,
         )
@@ -195,6 +197,8 @@ class Trainer:
 
         with contextlib.ExitStack() as closing:
             closing.callback(self._directory.release)
+            if self._texts_dataset is not self._dataset:
+                closing.callback(self._texts_dataset.close)
             closing.callback(self.batches.close)
             closing.callback(self._checkpoints.close)
             metrics = closing.enter_context(
@@ -219,7 +223,7 @@ class Trainer:
     ) -> None:
         state = self._state
         for step, batch in enumerate(batches, start=self.first_step + 1):
-            state, measured = self._programs.step(state, self._locked, batch.images, batch.tokens)
+            state, measured = self._programs.step(state, self._locked, batch.images, batch.texts)
             self._waiting.append((step, measured))
             stops = should_stop()
             saves = step % self.execution.checkpoint_every_steps == 0 or step == self.num_steps or stops
