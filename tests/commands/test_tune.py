@@ -124,11 +124,17 @@ def test_a_kind_has_its_own_flags_and_keeps_the_shared_fields():
         (("--text-tower.weights", "a.npz", "--setting", "LL"), "LL", "a.npz", 0),
         (("--setting", "Lu", "--text-tower.weights", "a.npz"), "Lu", None, None),
         (("--text_tower.weights=a.npz", "--setting", "Lu"), "Lu", None, None),
+        (("--text-tower.weights", "vit-large"), "Lu", None, None),
     ],
 )
 def test_a_setting_says_how_the_text_tower_starts(arguments, setting, weights, last_layers):
     recipe = parse(*arguments).recipe
     assert (recipe.setting, recipe.text_tower.weights, recipe.trained.last_layers) == (setting, weights, last_layers)
+
+
+def test_the_name_of_an_architecture_gives_its_sizes():
+    tower = parse("--text-tower.weights", "vit-giant", "--text-tower.pooling", "average").recipe.text_tower
+    assert tower == ViTTextOptions(width=1408, depth=40, num_heads=16, mlp_width=6144, pooling="average")
 
 
 def test_flags_of_earlier_versions_keep_working():

@@ -6,6 +6,7 @@
       head.safetensors               what the model there has no place for, under the names used here
       tokenizer.json                 where transformers has such a tokenizer
       tokenizer_config.json
+      1_Pooling/config.json          as sentence-transformers says it, where it does
       tokenizer/                       tokenizer/           as lit-precompute saves it
       image_side.safetensors           image_side.safetensors   kernel, bias, mean, deviation; only if there are any
       export.json                      export.json          pooling, head, length of rows, scale, image tower
@@ -36,6 +37,7 @@ from lit_precompute.tune.model.tuned_model_files import TunedModelError
 
 Names = Literal["transformers", "big_vision"]
 _UNMASKED = ("vit",)  # kinds that attend to padding
+_POOLING_MODES = {"first": "cls_token", "average": "mean_tokens", "max": "max_tokens"}
 _MODEL, _HEAD, _ARRAYS = "model.safetensors", "head.safetensors", "text_tower.npz"
 _CHECKED_ROWS = 16
 
@@ -83,36 +85,43 @@ def export_model(model: TunedModel, directory: str | os.PathLike[str], names: Na
 
 
 def _fill_transformers(model: TunedModel, folder: pathlib.Path) -> list[str]:
-    naming, config = _naming(model, "transformers"), _config(model)
-    arrays = write_names(naming, model.text_parameters)
+    options: Any = model.recipe.text_tower
+    config, is_masked = _config(model), options.kind not in _UNMASKED
+    arrays = write_names(_naming(model, "transformers"), model.text_parameters)
     # What a naming has no place for keeps our names.
     beside = {name: arrays.pop(name) for name in model.text_parameters if name in arrays}
-    options, has_head = model.recipe.text_tower, "projection_size" in config
-    if has_head and not _computes_ours(options):
-        # That model ends in a linear layer of the last position, whatever ours does: there it changes nothing.
-        beside |= {name: np.asarray(value) for name, value in model.text_parameters.items() if name.startswith("head/")}
-        width = int(config["projection_size"])
-        arrays |= {"head.weight": np.eye(width, dtype=np.float32), "head.bias": np.zeros(width, np.float32)}
-    elif has_head:
+    is_whole = "projection_size" in config and options.pooling == "last" and options.head == "linear"
+    if is_whole:
         config["projection_size"] = model.output_width
+    elif "projection_size" in config:
+        # SigLIP's model ends in a linear layer of the last position, whatever ours does: there it changes nothing.
+        beside |= {name: np.asarray(value) for name, value in model.text_parameters.items() if name.startswith("head/")}
+        arrays |= {
+            "head.weight": np.eye(options.width, dtype=np.float32),
+            "head.bias": np.zeros(options.width, np.float32),
+        }
     _write_json(folder / "config.json", config)
     safetensors.numpy.save_file(arrays, folder / _MODEL, {"format": "pt"})
     notes: list[str] = []
     if beside:
         safetensors.numpy.save_file(beside, folder / _HEAD)
         notes.append(f"transformers has no place for {', '.join(sorted(beside))}: see {_HEAD} and docs/text-towers.md")
-    if not has_head or not _computes_ours(options):
-        pooling = getattr(options, "pooling", "none")
-        notes.append(f"transformers' last_hidden_state is the tower's; pooling ({pooling}) and head are left to you")
-    length, is_masked = model.recipe.text.max_tokens, options.kind not in _UNMASKED
-    if not write_tokenizer_json(model.tokenizer, folder, length, masks_padding=is_masked):
+    if not is_whole:
+        notes.append(
+            f"transformers' last_hidden_state is the tower's; pooling ({options.pooling}) and head are yours to add"
+        )
+        if is_masked and options.pooling in _POOLING_MODES:
+            _write_pooling(folder, options.pooling, options.width)
+    if not write_tokenizer_json(model.tokenizer, folder, model.recipe.text.max_tokens, masks_padding=is_masked):
         notes.append("transformers has no such tokenizer: tokenizer/ holds it as lit-precompute saves it")
     return notes
 
 
-def _computes_ours(options: Any) -> bool:
-    """Returns whether SigLIP's model, which ends in a linear layer of the last position, computes this tower."""
-    return options.pooling == "last" and options.head == "linear"
+def _write_pooling(folder: pathlib.Path, pooling: str, width: int) -> None:
+    """Writes the pooling as sentence-transformers does; `lit-tune --text-tower.weights` reads it, too."""
+    modes = {f"pooling_mode_{mode}": name == pooling for name, mode in _POOLING_MODES.items()}
+    (folder / "1_Pooling").mkdir()
+    _write_json(folder / "1_Pooling" / "config.json", {"word_embedding_dimension": width, **modes})
 
 
 def _fill_big_vision(model: TunedModel, folder: pathlib.Path) -> list[str]:

@@ -144,5 +144,11 @@ def test_nothing_is_causal():
 
 
 def test_rows_may_be_shorter_than_the_positions_but_not_longer():
-    with pytest.raises(ValueError, match=r"text\.max_tokens must be <= text_tower\.max_positions, 7, got 8"):
+    with pytest.raises(ValueError, match=r"text\.max_tokens must be <= 7, the positions of this tower, got 8"):
         make_tower("siglip", 8)
+
+
+def test_a_tokenizer_may_not_have_more_ids_than_the_table_has_rows():
+    with pytest.raises(ValueError, match=r"vocabulary_rows must be >= 101, the size of the tokenizer's .*, got 100"):
+        make_tower("siglip", vocabulary_rows=100)
+    assert make_tower("siglip", vocabulary_rows=104).parameter_shapes["token_embedding/embedding"] == (104, 64)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tokenizers
 
-from lit_precompute.towers.text import resolve_text_tower
+from lit_precompute.towers.text import BertTextOptions, T5TextOptions, resolve_text_tower
 from lit_precompute.towers.tokenizers import WordTokenizer
 from lit_precompute.towers.weights.naming import write_names
 from lit_precompute.towers.weights.reading import read_weights
@@ -26,10 +26,10 @@ TEXTS = ["word1 word2 word3", "word4", "", "Word5 word6, word7 word8 word9 word1
 WORDS = WordTokenizer([f"word{number}" for number in range(NUM_WORDS)])
 
 
-def make_model(tokenizer=WORDS, *, head_width=None, **options) -> TunedModel:
+def make_model(tokenizer=WORDS, tower=RECIPE.text_tower, *, head_width=None, **options) -> TunedModel:
     recipe = dataclasses.replace(
         RECIPE,
-        text_tower=dataclasses.replace(RECIPE.text_tower, **options),
+        text_tower=dataclasses.replace(tower, **options),
         image_side=ImageSideOptions(head_width=head_width),
     )
     sides = make_sides(recipe, width=WIDTH, vocabulary=tokenizer.vocabulary, statistics=None)
@@ -83,6 +83,31 @@ def test_big_visions_file_is_read_back_to_the_bit(tmp_path):
         np.testing.assert_array_equal(arrays["params/txt/head/kernel"], model.text_parameters["head/kernel"])
     side = read_weights(str(tmp_path / "it" / "image_side.safetensors"))
     np.testing.assert_array_equal(side["kernel"], model.image_parameters["kernel"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "pooling", "model_type"), [(BertTextOptions, "average", "bert"), (T5TextOptions, "max", "t5")]
+)
+def test_other_families_are_read_back_to_the_bit(tmp_path, kind, pooling, model_type):
+    tower = kind(width=16, depth=2, num_heads=2, mlp_width=32, pooling=pooling)
+    exported = export_model(make_model(make_tokenizer("huggingface"), tower), tmp_path / "it", "transformers")
+    assert {"head.safetensors", "1_Pooling/config.json", "tokenizer.json"} <= set(exported.files)
+    _, entry = resolve_text_tower(str(tmp_path / "it"))
+    assert entry is not None
+    assert (entry.options.kind, entry.options.pooling) == (tower.kind, pooling)
+    assert json.loads((tmp_path / "it" / "config.json").read_text())["model_type"] == model_type
+    settings = json.loads((tmp_path / "it" / "tokenizer_config.json").read_text())
+    assert settings["model_input_names"] == ["input_ids", "attention_mask"]
+    assert exported.notes == [
+        "transformers has no place for head/bias, head/kernel: see head.safetensors and docs/text-towers.md",
+        f"transformers' last_hidden_state is the tower's; pooling ({pooling}) and head are yours to add",
+    ]
+
+
+def test_big_vision_has_no_names_for_t5(tmp_path):
+    model = make_model(WORDS, T5TextOptions(width=16, depth=1, num_heads=2, mlp_width=32))
+    with pytest.raises(TunedModelError, match=r"big_vision has no names for text_tower\.kind 't5'"):
+        export_model(model, tmp_path / "it", "big_vision")
 
 
 def test_export_says_what_one_needs_to_know(tmp_path):

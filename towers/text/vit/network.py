@@ -102,14 +102,13 @@ def make_tower(
     Raises:
       ValueError: rows are longer than the options have positions, or there are more ids than rows of the table.
     """
-    if options.max_positions is not None and max_tokens > options.max_positions:
+    longest = options.longest_text()
+    if longest is not None and max_tokens > longest:
+        raise ValueError(f"text.max_tokens must be <= {longest}, the positions of this tower, got {max_tokens}")
+    if vocabulary.size > options.vocabulary_rows > 0:
         raise ValueError(
-            f"text.max_tokens must be <= text_tower.max_positions, {options.max_positions}, got {max_tokens}"
-        )
-    if 0 < options.vocabulary_rows < vocabulary.size:
-        raise ValueError(
-            f"text_tower.vocabulary_rows must be 0 or >= the tokenizer's {vocabulary.size:,} ids, "
-            f"got {options.vocabulary_rows:,}"
+            f"text_tower.vocabulary_rows must be >= {vocabulary.size}, the size of the tokenizer's vocabulary, got "
+            f"{options.vocabulary_rows}; give the tower its own tokenizer"
         )
     function = nnx_function(
         lambda rngs: TextViT(
