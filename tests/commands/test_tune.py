@@ -11,6 +11,7 @@ import pytest
 
 from lit_precompute.commands import tune as command_line
 from lit_precompute.commands import tune_flags
+from lit_precompute.towers.text import ViTTextOptions
 from lit_precompute.towers.tokenizers import SentencePieceOptions, WordOptions
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.model.tuned_model import TunedModel
