@@ -19,6 +19,7 @@ import importlib
 import json
 import os
 import pathlib
+import shutil
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
@@ -76,6 +77,8 @@ def export_model(model: TunedModel, directory: str | os.PathLike[str], names: Na
         if side := _image_side(model):
             safetensors.numpy.save_file(side, folder / "image_side.safetensors")
         _write_json(folder / "export.json", _facts(model))
+        for path in folder.glob("*.safetensors"):  # the library keeps them from everyone but their owner
+            shutil.copymode(folder / "export.json", path)
         _check(model, folder, names)
 
     publish_folder(directory, fill)

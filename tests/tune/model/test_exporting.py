@@ -57,6 +57,8 @@ def test_transformers_folder_is_read_back_to_the_bit(tmp_path, options):
     exported = export_model(model, tmp_path / "it", "transformers")
     assert {"config.json", "model.safetensors", "export.json", "tokenizer/tokenizer.json"} <= set(exported.files)
     assert ("head.safetensors" in exported.files) == bool(options)
+    modes = {path.stat().st_mode for path in (tmp_path / "it").iterdir() if path.is_file()}
+    assert len(modes) == 1, "whoever may read one file may read all"
     arrays = read_weights(str(tmp_path / "it" / "model.safetensors"))
     config = json.loads((tmp_path / "it" / "config.json").read_text())
     assert (config["model_type"], config["vocab_size"]) == ("siglip_text_model", NUM_WORDS + 3)
