@@ -1,20 +1,22 @@
-"""An exported tuned model as transformers opens it; needs the oracle environment for the comparison.
+"""Exported tuned models as transformers opens them; needs the oracle environment for the comparison.
 
-The export in tests/golden/exported/ was written by `write` below, in the project's own environment:
+The exports in tests/golden/exported/ were written by `write` below, in the project's own environment:
 
-    python -m tests.oracles.exported --write             # writes it, with the rows and embeddings of our reading
-    .venv-oracles/bin/python -m tests.oracles.exported   # opens it with transformers and compares
+    python -m tests.oracles.exported --write             # writes them, with the rows and embeddings of our reading
+    .venv-oracles/bin/python -m tests.oracles.exported   # opens them with transformers and compares
 """
 
 import pathlib
 import shutil
 import sys
 import tempfile
+from typing import Any
 
 import numpy as np
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "exported"
 WIDTH, OUTPUT_WIDTH, LENGTH = 32, 24, 8
+POOLINGS = {"vit": "last", "bert": "first", "t5": "average"}
 TEXTS = [
     "a dog runs in the park",
     "Two CATS, sleeping on a red sofa near the window of an old house",
@@ -51,21 +53,24 @@ def make_tokenizer(kind: str):
 
 
 def write() -> None:
-    """Writes the export, and what our reading gives."""
+    """Writes the exports, and what our reading gives."""
     from lit_precompute.tune.model.exporting import export_model
 
-    model = make_model(make_tokenizer("huggingface"))
     shutil.rmtree(GOLDEN, ignore_errors=True)
-    export_model(model, GOLDEN, "transformers")
-    shutil.rmtree(GOLDEN / "tokenizer")
-    rows = model.tokenizer.encode(TEXTS, LENGTH)
-    embeddings = np.asarray(model.sides.text.apply(model.text_parameters, rows))
-    np.savez(GOLDEN / "expected.npz", rows=rows, embeddings=embeddings)
+    for kind in POOLINGS:
+        model = make_model(make_tokenizer("huggingface"), kind)
+        export_model(model, GOLDEN / kind, "transformers")
+        # Not for transformers; options to come change it.
+        (GOLDEN / kind / "export.json").unlink()
+        shutil.rmtree(GOLDEN / kind / "tokenizer")
+        rows = model.tokenizer.encode(TEXTS, LENGTH)
+        embeddings = np.asarray(model.sides.text.apply(model.text_parameters, rows))
+        np.savez(GOLDEN / f"{kind}.npz", rows=rows, embeddings=embeddings)
 
 
-def make_model(tokenizer):
-    """Returns a tuned model with drawn parameters."""
-    from lit_precompute.towers.text import ViTTextOptions
+def make_model(tokenizer: Any, kind: str) -> Any:
+    """Returns a tuned model of a kind of text tower, with drawn parameters."""
+    from lit_precompute.towers.text import TextTowerOptions
     from lit_precompute.tune.config.recipe import Recipe
     from lit_precompute.tune.data.texts import TextOptions
     from lit_precompute.tune.model.sides import make_sides
@@ -73,10 +78,10 @@ def make_model(tokenizer):
     from tests.oracles.drawing import draw
     from tests.tune.small_runs import tower_card
 
-    recipe = Recipe(
-        text=TextOptions(max_tokens=LENGTH),
-        text_tower=ViTTextOptions(width=WIDTH, depth=2, num_heads=4, mlp_width=48),
-    )
+    sizes = {"width": WIDTH, "depth": 2, "num_heads": 4, "mlp_width": 48}
+    more = {"t5": {"head_width": 8}, "bert": {"max_positions": 12}}.get(kind, {})
+    options = TextTowerOptions.kinds.options_class(kind)(kind=kind, pooling=POOLINGS[kind], **sizes, **more)
+    recipe = Recipe(text=TextOptions(max_tokens=LENGTH), text_tower=options)
     sides = make_sides(recipe, width=OUTPUT_WIDTH, vocabulary=tokenizer.vocabulary, statistics=None)
     parameters = {
         name: draw(name, shape) * np.float32(0.2) + np.float32(name.endswith("scale"))
@@ -95,26 +100,44 @@ def make_model(tokenizer):
 
 
 def compare() -> None:
-    """Opens the export with transformers: its tokenizer's rows and its embeddings are those of our reading.
+    """Opens the exports with transformers: its tokenizer's rows and its embeddings are those of our reading.
 
     Raises:
       AssertionError: they differ.
     """
-    import torch
-    from transformers import AutoTokenizer, SiglipTextModel
+    for kind in POOLINGS:
+        with np.load(GOLDEN / f"{kind}.npz") as golden:
+            rows, embeddings = _with_transformers(kind)
+            np.testing.assert_array_equal(rows, golden["rows"])
+            expected = golden["embeddings"]
+            np.testing.assert_allclose(embeddings, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+        sys.stdout.write(f"an exported model, {kind}: transformers gives the same rows and embeddings\n")
 
-    tokenizer = AutoTokenizer.from_pretrained(GOLDEN)
-    model, report = SiglipTextModel.from_pretrained(GOLDEN, output_loading_info=True)
-    assert not report["missing_keys"] and not report["unexpected_keys"], report
+
+def _with_transformers(kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """Returns rows and embeddings as docs/text-towers.md says to compute them."""
+    import json
+
+    import safetensors.torch
+    import torch
+    import transformers
+
+    folder = GOLDEN / kind
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    (name,) = json.loads((folder / "config.json").read_text())["architectures"]
+    model, report = getattr(transformers, name).from_pretrained(folder, output_loading_info=True)
+    # BERT's own pooler is not part of a tower.
+    assert not report["unexpected_keys"] and all("pooler" in key for key in report["missing_keys"]), report
     inputs = tokenizer(TEXTS, padding="max_length", truncation=True, return_tensors="pt")
-    assert set(inputs) == {"input_ids"}, "the text ViT attends to padding"
-    with np.load(GOLDEN / "expected.npz") as golden:
-        np.testing.assert_array_equal(inputs["input_ids"].numpy(), golden["rows"])
-        with torch.no_grad():
-            found = model.eval()(**inputs).pooler_output.numpy()
-        expected = golden["embeddings"]
-        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
-    sys.stdout.write("an exported model: transformers gives the same rows and embeddings\n")
+    assert set(inputs) == ({"input_ids"} if kind == "vit" else {"input_ids", "attention_mask"})
+    with torch.no_grad():
+        outputs = model.eval()(**inputs)
+    if kind == "vit":
+        return inputs["input_ids"].numpy(), outputs.pooler_output.numpy()
+    head = safetensors.torch.load_file(folder / "head.safetensors")
+    hidden, real = outputs.last_hidden_state, inputs["attention_mask"][..., None]
+    pooled = (hidden * real).sum(1) / real.sum(1) if kind == "t5" else hidden[:, 0]
+    return inputs["input_ids"].numpy(), (pooled @ head["head/kernel"] + head["head/bias"]).numpy()
 
 
 if __name__ == "__main__":
