@@ -64,7 +64,8 @@ def pool(
       hidden: the tokens' vectors.
       tokens: their ids.
       is_real: which of them are not padding; None: no padding is masked.
-      end_id: the id that ends a text; `end` takes the first one's vector, in a row without one the last position's.
+      end_id: the id that ends a text; `end` takes the first one's vector, in a row without one that of the last real
+        token.
     """
     match pooling:
         case "last":
@@ -72,7 +73,7 @@ def pool(
         case "first":
             return hidden[:, 0]
         case "end":
-            return _at_first(tokens == end_id, hidden)
+            return _at_end(tokens == end_id, hidden, is_real)
         case "average":
             return hidden.mean(axis=1) if is_real is None else _average(hidden, is_real)
         case "max":
@@ -82,8 +83,13 @@ def pool(
             return module(hidden, is_real)
 
 
-def _at_first(is_end: Bool[Array, "n length"], hidden: Float32[Array, "n length width"]) -> Float32[Array, "n width"]:
-    position = jnp.where(is_end.any(axis=1), is_end.argmax(axis=1), is_end.shape[1] - 1)
+def _at_end(
+    is_end: Bool[Array, "n length"], hidden: Float32[Array, "n length width"], is_real: Bool[Array, "n length"] | None
+) -> Float32[Array, "n width"]:
+    last = is_end.shape[1] - 1
+    if is_real is not None:
+        last = last - is_real[:, ::-1].argmax(axis=1)
+    position = jnp.where(is_end.any(axis=1), is_end.argmax(axis=1), last)
     return jnp.take_along_axis(hidden, position[:, None, None], axis=1)[:, 0]
 
 

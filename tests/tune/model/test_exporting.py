@@ -9,6 +9,7 @@ import pytest
 import tokenizers
 
 from lit_precompute.towers.text import BertTextOptions, T5TextOptions, resolve_text_tower
+from lit_precompute.towers.text.start import read_start
 from lit_precompute.towers.tokenizers import WordTokenizer
 from lit_precompute.towers.weights.naming import write_names
 from lit_precompute.towers.weights.reading import read_weights
@@ -47,6 +48,12 @@ def make_model(tokenizer=WORDS, tower=RECIPE.text_tower, *, head_width=None, **o
     )
 
 
+def assert_same(found, expected):
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value)
+
+
 @pytest.mark.parametrize(
     "options",
     [{}, {"head": "mlp"}, {"pooling": "average"}, {"pooling": "attention", "head": "none", "width": WIDTH}],
@@ -72,6 +79,7 @@ def test_transformers_folder_is_read_back_to_the_bit(tmp_path, options):
         assert "head.safetensors" in exported.notes[0]
     else:
         np.testing.assert_array_equal(arrays["head.weight"], model.text_parameters["head/kernel"].T)
+        assert_same(read_start(model.sides.text, str(tmp_path / "it")), model.text_parameters)
     assert "transformers has no such tokenizer" in exported.notes[-1]
 
 
@@ -92,7 +100,10 @@ def test_big_visions_file_is_read_back_to_the_bit(tmp_path):
 )
 def test_other_families_are_read_back_to_the_bit(tmp_path, kind, pooling, model_type):
     tower = kind(width=16, depth=2, num_heads=2, mlp_width=32, pooling=pooling)
-    exported = export_model(make_model(make_tokenizer("huggingface"), tower), tmp_path / "it", "transformers")
+    model = make_model(make_tokenizer("huggingface"), tower)
+    exported = export_model(model, tmp_path / "it", "transformers")
+    without_head = {name: value for name, value in model.text_parameters.items() if not name.startswith("head/")}
+    assert_same(read_start(model.sides.text, str(tmp_path / "it")), without_head)
     assert {"head.safetensors", "1_Pooling/config.json", "tokenizer.json"} <= set(exported.files)
     _, entry = resolve_text_tower(str(tmp_path / "it"))
     assert entry is not None
