@@ -24,6 +24,7 @@ from lit_precompute.commands.console import (
 from lit_precompute.commands.pipes import quiet_when_pipe_closes
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.commands.stopping import INTERRUPTED, StopRequest, interruptible
+from lit_precompute.commands.tune_export import Export
 from lit_precompute.commands.tune_flags import Arguments, parse
 from lit_precompute.commands.tune_towers import Towers
 from lit_precompute.schemas import EmbeddingDataset
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from lit_precompute.tune.training.trainer import Progress, TrainingResult
 
 # Without one of these it trains.
-_SUBCOMMANDS = {"towers": Towers}
+_SUBCOMMANDS = {"towers": Towers, "export": Export}
 _MANY_TIMES = 3  # so many rows read for each that is used are worth a word
 
 

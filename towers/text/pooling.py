@@ -69,9 +69,10 @@ def pool(
       hidden: the tokens' vectors.
       tokens: their ids.
       is_real: which of them are not padding; None: no padding is masked.
-      end_id: the id that ends a text; `end` takes the first one's vector, in a row without one the last position's.
+      end_id: the id that ends a text; `end` takes the first one's vector, in a row without one that of the last real
+        token.
     """
-    if (take := only_position(pooling, tokens, end_id=end_id)) is not None:
+    if (take := only_position(pooling, tokens, is_real=is_real, end_id=end_id)) is not None:
         return take(hidden)[:, 0]
     if pooling == "average":
         return hidden.mean(axis=1) if is_real is None else _average(hidden, is_real)
@@ -81,7 +82,9 @@ def pool(
     return module(hidden, is_real)
 
 
-def only_position(pooling: Pooling, tokens: Int32[Array, "n length"], *, end_id: int) -> Take | None:
+def only_position(
+    pooling: Pooling, tokens: Int32[Array, "n length"], *, is_real: Bool[Array, "n length"] | None, end_id: int
+) -> Take | None:
     """Returns what takes the vectors of the one position that the pooling reads; None if it reads several.
 
     A tower's last block need not compute any other: with twelve blocks, a sixteenth of the work.
@@ -92,11 +95,17 @@ def only_position(pooling: Pooling, tokens: Int32[Array, "n length"], *, end_id:
         case "last":
             return lambda hidden: hidden[:, -1:]
         case "end":
-            is_end = tokens == end_id
-            position = jnp.where(is_end.any(axis=1), is_end.argmax(axis=1), is_end.shape[1] - 1)
+            position = _end(tokens == end_id, is_real)
             return lambda hidden: jnp.take_along_axis(hidden, position[:, None, None], axis=1)
         case _:
             return None
+
+
+def _end(is_end: Bool[Array, "n length"], is_real: Bool[Array, "n length"] | None) -> Int32[Array, "n"]:
+    last = is_end.shape[1] - 1
+    if is_real is not None:
+        last = last - is_real[:, ::-1].argmax(axis=1)
+    return jnp.where(is_end.any(axis=1), is_end.argmax(axis=1), last)
 
 
 def _average(hidden: Float32[Array, "n length width"], is_real: Bool[Array, "n length"]) -> Float32[Array, "n width"]:

@@ -143,7 +143,7 @@ class Bert(nnx.Module):
         if self.segment_embedding is not None:
             hidden += self.segment_embedding.embedding[0]
         hidden = self.embedding_norm(hidden)
-        take = only_position(self.options.pooling, tokens, end_id=self.vocabulary.end_id)
+        take = only_position(self.options.pooling, tokens, is_real=is_real, end_id=self.vocabulary.end_id)
         for number, block in enumerate(self.blocks, 1):
             hidden = block(hidden, is_real, take if number == self.options.depth else None)
         if take is None:

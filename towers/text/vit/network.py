@@ -90,7 +90,7 @@ class TextViT(nnx.Module):
         if tokens.ndim != 2 or tokens.shape[1] != self.max_tokens:
             raise ValueError(f"tokens must be [n, {self.max_tokens}] for this tower, got {list(tokens.shape)}")
         hidden = self.token_embedding(tokens) + self.position_embedding[:, : self.max_tokens]
-        take = only_position(self.options.pooling, tokens, end_id=self.end_id)
+        take = only_position(self.options.pooling, tokens, is_real=None, end_id=self.end_id)
         for number, block in enumerate(self.blocks, 1):
             hidden = block(hidden, take if number == self.options.depth else None)
         hidden = self.final_norm(hidden)
@@ -109,14 +109,13 @@ def make_tower(
     Raises:
       ValueError: rows are longer than the options have positions, or there are more ids than rows of the table.
     """
-    if options.max_positions is not None and max_tokens > options.max_positions:
+    longest = options.longest_text()
+    if longest is not None and max_tokens > longest:
+        raise ValueError(f"text.max_tokens must be <= {longest}, the positions of this tower, got {max_tokens}")
+    if vocabulary.size > options.vocabulary_rows > 0:
         raise ValueError(
-            f"text.max_tokens must be <= text_tower.max_positions, {options.max_positions}, got {max_tokens}"
-        )
-    if 0 < options.vocabulary_rows < vocabulary.size:
-        raise ValueError(
-            f"text_tower.vocabulary_rows must be 0 or >= the tokenizer's {vocabulary.size:,} ids, "
-            f"got {options.vocabulary_rows:,}"
+            f"text_tower.vocabulary_rows must be >= {vocabulary.size}, the size of the tokenizer's vocabulary, got "
+            f"{options.vocabulary_rows}; give the tower its own tokenizer"
         )
     function = nnx_function(
         lambda rngs: TextViT(
