@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lit_precompute.schemas.json_files import read_json_object
 from lit_precompute.towers.options import ComputeType
+from lit_precompute.towers.text.bert.options import BertTextOptions
 from lit_precompute.towers.text.entry import TextEntry
 from lit_precompute.towers.text.options import TextTowerOptions
 from lit_precompute.towers.text.t5.options import T5TextOptions
@@ -34,7 +35,10 @@ class _Config(NamedTuple):
 
 
 # Modules with `ENTRIES`: names to `TextEntry`.
-_PUBLISHED: tuple[str, ...] = ("lit_precompute.towers.text.t5.published",)
+_PUBLISHED: tuple[str, ...] = (
+    "lit_precompute.towers.text.bert.published",
+    "lit_precompute.towers.text.t5.published",
+)
 # From `model_type` of a config.json to its reader.
 _CONFIGS: dict[str, _Config] = {}
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -152,6 +156,9 @@ def _described(config: Mapping[str, Any], where: str, place: str) -> TextEntry:
 
 
 register_text_tower(ViTTextOptions, "lit_precompute.towers.text.vit.network:make_tower")
+register_text_tower(BertTextOptions, "lit_precompute.towers.text.bert.network:make_tower")
+for _model_type in ("bert", "roberta", "xlm-roberta", "distilbert"):
+    register_config(_model_type, "lit_precompute.towers.text.bert.config:options_of_config")
 register_text_tower(T5TextOptions, "lit_precompute.towers.text.t5.network:make_tower")
 for _model_type in ("t5", "mt5", "umt5"):
     register_config(_model_type, "lit_precompute.towers.text.t5.config:options_of_config")
