@@ -7,7 +7,7 @@ import pytest
 
 from lit_precompute.towers.text import make_text_tower, resolve_text_tower
 from lit_precompute.towers.text.t5.published import ENTRIES
-from lit_precompute.towers.tokenizers import Vocabulary
+from lit_precompute.towers.tokenizers import SentencePieceOptions, Vocabulary
 from tests.oracles import t5 as oracle
 
 COUNTS = json.loads(oracle.COUNTS.read_text(encoding="utf-8"))
@@ -48,5 +48,5 @@ def test_weights_and_tokenizer_are_the_repositorys():
     for name, entry in ENTRIES.items():
         assert resolve_text_tower(name) == (name, entry)
         assert entry.weights == f"hf://{name}"
-        assert entry.tokenizer.path.startswith(f"hf://{name}")
+        assert entry.tokenizer == SentencePieceOptions(path=f"hf://{name}", special_tokens="published")
         assert entry.note
