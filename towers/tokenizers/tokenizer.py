@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
 import numpy as np
-from jaxtyping import Int32, Int64
+from jaxtyping import Int32
 
 from lit_precompute.towers.tokenizers.pieces import Pieces, assemble
 from lit_precompute.towers.tokenizers.saving import DESCRIPTION_NAME
@@ -106,21 +106,6 @@ class Tokenizer(abc.ABC):
                 digest.update(f"{path.relative_to(folder).as_posix()} {len(content)} ".encode() + content)
         return digest.hexdigest()
 
-    def max_pieces(self, length: int) -> int:
-        """Returns how many of a text's pieces a row of this length holds.
-
-        Raises:
-          ValueError: it holds none.
-        """
-        first, last, _ = self.special_tokens
-        room = length - len(first) - len(last)
-        if room < 1:
-            raise ValueError(
-                f"length must be >= {length - room + 1} (one piece and {length - room} special "
-                f"token{'' if length - room == 1 else 's'}), got {length}"
-            )
-        return room
-
     def encode(self, texts: Sequence[str], length: int) -> Int32[np.ndarray, "n {length}"]:
         """Returns each text's pieces between the special tokens; an empty text has only these.
 
@@ -144,13 +129,21 @@ class Tokenizer(abc.ABC):
           ValueError: `length` has no room for a piece.
         """
         self.max_pieces(length)
-        first, last, padding = self.special_tokens
-        return assemble(pieces, length, first=first, last=last, padding=padding)
+        return assemble(pieces, length, **self.special_tokens._asdict())
 
-    def count_pieces(self, texts: Sequence[str]) -> Int64[np.ndarray, " n"]:
-        """Returns how many pieces each text has, before it is cut and without special tokens."""
-        chunks = range(0, len(texts) or 1, _CHUNK_TEXTS)
-        return np.concatenate([self.pieces(texts[start : start + _CHUNK_TEXTS]).counts for start in chunks])
+    def max_pieces(self, length: int) -> int:
+        """Returns how many of a text's pieces a row of this length holds.
+
+        Raises:
+          ValueError: it holds none.
+        """
+        num_special = len(self.special_tokens.first) + len(self.special_tokens.last)
+        if length <= num_special:
+            raise ValueError(
+                f"length must be >= {num_special + 1} (one piece and {num_special} special "
+                f"token{'' if num_special == 1 else 's'}), got {length}"
+            )
+        return length - num_special
 
     @abc.abstractmethod
     def to_ids(self, texts: list[str]) -> list[list[int]]:

@@ -52,7 +52,7 @@ class BertTextOptions(TransformerOptions):
             raise ValueError(f"text_tower.activation must be one of {', '.join(names)}, got {self.activation!r}")
         if not 0 < self.norm_epsilon < 1:
             raise ValueError(f"text_tower.norm_epsilon must be in (0, 1), got {self.norm_epsilon}")
-        if self.longest_text() < 1 or self.padding_position is not None and self.padding_position < 0:
+        if self.longest_text() < 1 or (self.padding_position is not None and self.padding_position < 0):
             raise ValueError(
                 f"text_tower.padding_position must be in [0, max_positions - 2], got {self.padding_position} with "
                 f"max_positions {self.max_positions}"
