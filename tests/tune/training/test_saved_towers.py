@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from lit_precompute.commands.tune_flags import parse
+from lit_precompute.towers.options import OptionsError
 from lit_precompute.towers.text import resolve_text_tower
 from lit_precompute.towers.text.start import read_start
 from lit_precompute.tune.model.tuned_model import TunedModel
 from lit_precompute.tune.recipes import RECIPES
+from lit_precompute.tune.training import trainer
 from tests.tune.saved_towers import FAMILIES, save_folder
 from tests.tune.small_runs import EXECUTION, finish, kill_when, model_bytes, start, train, write_dataset
 
@@ -134,3 +136,41 @@ def test_a_killed_run_resumes_with_the_bits_of_what_is_locked(dataset_path, fold
     tuned = TunedModel.load(tmp_path / "killed").text_parameters
     locked = {name for name in first if np.array_equal(tuned[name], first[name])}
     assert locked == {name for name in first if name.startswith(("token_embedding/", "blocks/0/"))}
+
+
+@pytest.mark.parametrize(
+    ("weights", "flags", "message"),
+    [
+        ("t5", ["--text-tower.width", "32"], r"t5 is kind t5, width 64, depth 2, .*leave out the flags .* otherwise"),
+        ("t5", ["--text-tower.depth", "3"], r"blocks/2/attention/key/kernel(.|\n)*t5 is kind t5, width 64, depth 2"),
+        ("t5-v1_1", ["--text-tower.feed-forward", "relu"], r"t5-v1_1 is kind t5, .*feed_forward gated_gelu"),
+        ("bert/model.safetensors", [], r"config.json beside it says kind bert, width 64, .*give the folder, .*/bert\."),
+        (
+            "bert/model.safetensors",
+            ["--text-tower.kind", "t5"],
+            r"blocks/0/relative_positions/embedding(.|\n)*beside it says kind bert",
+        ),
+        ("siglip", ["--image-side.head-width", "24"], r"width 64, while .* have 24: give --image-side.head-width 64"),
+        ("bert", ["--text.max-tokens", "64"], r"text.max_tokens must be <= 40, the positions of this tower, got 64"),
+    ],
+    ids=["width", "depth", "feed-forward", "file for a ViT", "file of another family", "head", "positions"],
+)
+def test_a_wrong_file_is_refused_before_anything_compiles(
+    dataset_path, folder_of, tmp_path, monkeypatch, weights, flags, message
+):
+    """With what would fit; and nothing is written."""
+
+    def compile_nothing(*arguments, **named):
+        raise AssertionError("it compiles")
+
+    monkeypatch.setattr(trainer, "start_compiling", compile_nothing)
+    family, _, file = weights.partition("/")
+    recipe = parsed(f"{folder_of(family)}/{file}".rstrip("/"), *flags)
+    with pytest.raises(ValueError, match=message):
+        train(dataset_path, tmp_path / "run", recipe, EXECUTION)
+    assert not (tmp_path / "run").exists()
+
+
+def test_another_family_than_the_folders_is_refused(folder_of):
+    with pytest.raises(OptionsError, match=r"--text-tower.kind must be 't5', which .* is, got 'bert'; leave it out"):
+        parsed(folder_of("t5"), "--text-tower.kind", "bert")
