@@ -89,10 +89,8 @@ def _advice(tower: Tower, name: str, entry: TextEntry | None, found: Arrays) -> 
 
 def _described(options: TextTowerOptions) -> str:
     """Returns the kind and what is not as the kind's default, in words."""
-    defaults = type(options)()
-    fields = [field.name for field in dataclasses.fields(options)]
     return ", ".join(
-        f"{name} {getattr(options, name)}"
-        for name in fields
-        if name in ("kind", "width", "depth") or getattr(options, name) != getattr(defaults, name)
+        f"{field.name} {value}"
+        for field in dataclasses.fields(options)
+        if (value := getattr(options, field.name)) != field.default or field.name in ("kind", "width", "depth")
     )
