@@ -18,7 +18,14 @@ from lit_precompute.schemas.reading.table_files import TableLocator
 from lit_precompute.schemas.reading.table_reader import TableReader
 from lit_precompute.schemas.tables import KEY
 from lit_precompute.schemas.texts import are_texts, join_texts
-from lit_precompute.towers.tokenizers import SentencePieceOptions, Tokenizer, load_tokenizer, train_tokenizer
+from lit_precompute.towers.text.registry import text_towers
+from lit_precompute.towers.tokenizers import (
+    HuggingFaceOptions,
+    SentencePieceOptions,
+    Tokenizer,
+    load_tokenizer,
+    train_tokenizer,
+)
 from lit_precompute.towers.tokenizers.stored_pieces import BLANK, MAX_VOCABULARY, TokenTableInfo, to_strings
 from lit_precompute.towers.tokenizers.tokenizer import DESCRIPTION_NAME
 
@@ -27,9 +34,9 @@ def open_tokenizer(place: str, *, lower_case: bool) -> Tokenizer:
     """Returns a tokenizer: one that was saved, or of a vocabulary.
 
     Args:
-      place: a saved tokenizer's folder, or one of a training run or tuned model, which has such a folder; the file of a
-        vocabulary; a name.
-      lower_case: whether texts are lower-cased first; a saved tokenizer knows it.
+      place: a saved tokenizer's folder, that of a run or tuned model that has such a folder; a .model file;
+        what Hugging Face's library reads, as tokenizer.path is given; or the name of a text tower, for its tokenizer.
+      lower_case: whether texts are lower-cased first, where the tokenizer does not decide it.
 
     Raises:
       ValueError: there is no tokenizer, or its vocabulary is too large for a table.
@@ -48,9 +55,10 @@ def _open(place: str, lower_case: bool) -> Tokenizer:
         description = folder / DESCRIPTION_NAME
         if description.is_file() and "format_version" in read_json_object(description, "copy the tokenizer again"):
             return load_tokenizer(str(folder))
-    if place.endswith(".model"):
-        return train_tokenizer(SentencePieceOptions(path=place), (), lower_case=lower_case)
-    raise ValueError(f"--tokens {place}: is neither a saved tokenizer's folder nor a .model file")
+    if place in (named := text_towers()):
+        return train_tokenizer(named[place].tokenizer, (), lower_case=lower_case)
+    kind = SentencePieceOptions if place.endswith(".model") else HuggingFaceOptions
+    return train_tokenizer(kind(path=place), (), lower_case=lower_case)
 
 
 class CaptionShards:
