@@ -26,7 +26,7 @@ from lit_precompute.towers.tokenizers import (
     load_tokenizer,
     train_tokenizer,
 )
-from lit_precompute.towers.tokenizers.stored_pieces import BLANK, MAX_VOCABULARY, TokenTableInfo, to_strings
+from lit_precompute.towers.tokenizers.stored_pieces import TokenTableInfo, blank_lists, to_lists
 from lit_precompute.towers.tokenizers.tokenizer import DESCRIPTION_NAME
 
 
@@ -39,17 +39,8 @@ def open_tokenizer(place: str, *, lower_case: bool) -> Tokenizer:
       lower_case: whether texts are lower-cased first, where the tokenizer does not decide it.
 
     Raises:
-      ValueError: there is no tokenizer, or its vocabulary is too large for a table.
+      ValueError: there is no tokenizer.
     """
-    tokenizer = _open(place, lower_case)
-    if tokenizer.vocabulary_size > MAX_VOCABULARY:
-        raise ValueError(
-            f"{place}: a token table holds ids below {MAX_VOCABULARY:,}, got {tokenizer.vocabulary_size:,}"
-        )
-    return tokenizer
-
-
-def _open(place: str, lower_case: bool) -> Tokenizer:
     path = pathlib.Path(place).expanduser()
     for folder in (path, path / "tokenizer"):
         description = folder / DESCRIPTION_NAME
@@ -113,7 +104,7 @@ def token_rows(rows: pa.RecordBatch, tokenizer: Tokenizer, info: TokenTableInfo)
         text_owners, firsts = np.unique(text_owners, return_index=True)
         places = places[firsts]
     pieces = tokenizer.pieces(shown.to_pylist()).cut(info.max_pieces)
-    entries = pa.concat_arrays([to_strings(pieces), pa.array([BLANK] * len(blank_places), pa.string())])
+    entries = pa.concat_arrays([to_lists(pieces), blank_lists(len(blank_places))])
     entry_owners = np.concatenate((text_owners, owners[blank_places]))
     # By row; a joined text first.
     within = np.concatenate((places if info.separator is None else np.full(len(places), -1), blank_places))

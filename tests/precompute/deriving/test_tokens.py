@@ -5,9 +5,10 @@ import pytest
 
 from lit_precompute.precompute.deriving.tokens import open_tokenizer, token_rows
 from lit_precompute.towers.tokenizers import WordTokenizer
-from lit_precompute.towers.tokenizers.stored_pieces import BLANK, TOKENS, TokenTableInfo
+from lit_precompute.towers.tokenizers.stored_pieces import TOKENS, TokenTableInfo
 
 TOKENIZER = WordTokenizer(["a", "b", "c"])  # ids 3, 4 and 5
+BLANK = [-1]
 TEXTS = [["A b", " ", "c"], [], ["\u200b"], ["!!", "", "d c b a"]]
 
 
@@ -23,12 +24,12 @@ def made(*, max_pieces=3, separator=None):
 
 def test_every_text_has_its_pieces_and_a_blank_one_a_sign():
     """Punctuation alone is a text without pieces, an unknown word is piece 2."""
-    assert made() == [["\3\4", BLANK, "\5"], [], [BLANK], ["", BLANK, "\2\5\4"]]
-    assert made(max_pieces=1) == [["\3", BLANK, "\5"], [], [BLANK], ["", BLANK, "\2"]]
+    assert made() == [[[3, 4], BLANK, [5]], [], [BLANK], [[], BLANK, [2, 5, 4]]]
+    assert made(max_pieces=1) == [[[3], BLANK, [5]], [], [BLANK], [[], BLANK, [2]]]
 
 
 def test_joined_texts_come_first():
-    assert made(separator=" ") == [["\3\4\5", BLANK], [], [BLANK], ["\2\5\4", BLANK]]
+    assert made(separator=" ") == [[[3, 4, 5], BLANK], [], [BLANK], [[2, 5, 4], BLANK]]
 
 
 @pytest.mark.parametrize("folder", ["saved", "run/tokenizer"])

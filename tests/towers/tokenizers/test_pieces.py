@@ -1,26 +1,16 @@
 """Pieces: rows of tokens assembled of them, and the form in which a table stores them."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lit_precompute.towers.tokenizers import WordTokenizer
 from lit_precompute.towers.tokenizers.pieces import Pieces, assemble
-from lit_precompute.towers.tokenizers.stored_pieces import (
-    BLANK,
-    MAX_VOCABULARY,
-    TokenTableInfo,
-    are_blank,
-    from_strings,
-    to_strings,
-)
+from lit_precompute.towers.tokenizers.stored_pieces import TokenTableInfo, are_blank, blank_lists, from_lists, to_lists
 
-IDS = st.one_of(
-    st.integers(0, MAX_VOCABULARY - 1),
-    st.sampled_from([0, 1, 0x7F, 0x80, 0x7FF, 0x800, 0xD7FF, 0xD800, 0xF7FF, 0xF800, 0xFFFF, MAX_VOCABULARY - 1]),
-)
-LISTS = st.lists(st.lists(IDS, max_size=7), max_size=9)
+LISTS = st.lists(st.lists(st.integers(0, 2**31 - 1), max_size=7), max_size=9)
 SPECIAL = st.lists(st.integers(0, 9), max_size=2)
 
 
@@ -42,21 +32,20 @@ def test_cut_keeps_the_first_pieces_of_each_text(lists, size):
 
 @given(lists=LISTS, start=st.integers(0, 3))
 def test_stored_pieces_are_read_back(lists, start):
-    strings = to_strings(Pieces.of_lists(lists))
-    strings.validate(full=True)
-    ids, counts = from_strings(strings[start:])
+    stored = to_lists(Pieces.of_lists(lists))
+    assert stored.to_pylist() == lists
+    ids, counts = from_lists(stored[start:])
     assert ids.tolist() == [number for each in lists[start:] for number in each]
     assert counts.tolist() == [len(each) for each in lists[start:]]
-    assert not are_blank(strings).any()
+    assert not are_blank(stored).any()
 
 
-def test_a_piece_is_the_character_of_its_number_and_surrogates_are_left_out():
-    assert to_strings(Pieces.of_lists([[0, 65, 0xD7FF, 0xD800], [], [8364]])).to_pylist() == [
-        "\0A\ud7ff\ue000",
-        "",
-        "€",
-    ]
-    assert ord(to_strings(Pieces.of_lists([[MAX_VOCABULARY - 1]]))[0].as_py()) == 0x10FFFE == ord(BLANK) - 1
+def test_a_blank_text_is_told_from_texts_of_no_piece_and_of_one():
+    stored = pa.concat_arrays(
+        [to_lists(Pieces.of_lists([[], [0], [1, 2]])), blank_lists(2), to_lists(Pieces.of_lists([[]]))]
+    )
+    assert are_blank(stored).tolist() == [False, False, False, True, True, False]
+    assert are_blank(stored[2:5]).tolist() == [False, True, True]
 
 
 def test_a_fingerprint_is_of_the_pieces_alone():

@@ -55,7 +55,7 @@ def make_tokenizer(kind: str) -> Tokenizer:
     return HuggingFaceTokenizer(backend, special, Vocabulary(len(WORDS) + 3, 2, 0), where="made")
 
 
-def write_rows(path, info: TokenTableInfo | None = None, tokens: list[list[str]] | None = None):
+def write_rows(path, info: TokenTableInfo | None = None, tokens: list[list[list[int]]] | None = None):
     """Writes a dataset, perhaps with a table of these tokens."""
     source = SourceInfo(kind="table", path="none", files=[])
     tables = [captions_table(), *([] if info is None else [info.table])]
@@ -149,10 +149,10 @@ def test_a_table_of_other_texts_is_not_used(base, tmp_path, change):
         tokens = [row[TOKENS] for row in opened.rows(0, NUM_ROWS).to_rows()]
     with EmbeddingDataset.open(write_rows(tmp_path / "same", info, tokens), tables=TABLES) as same:
         assert isinstance(find_texts(same, tokenizer, TEXT).source, StoredTokens)
-    row = max(row for row, own in enumerate(tokens) if any(text not in ("", BLANK) for text in own))
-    place = next(place for place, text in enumerate(tokens[row]) if text not in ("", BLANK))
+    row = max(row for row, own in enumerate(tokens) if any(text not in ([], [BLANK]) for text in own))
+    place = next(place for place, text in enumerate(tokens[row]) if text not in ([], [BLANK]))
     text = tokens[row][place]
-    wrong = {"a piece": ["\5" + text], "a text": [text, text], "a blank text": [BLANK]}[change]
+    wrong = {"a piece": [[5, *text]], "a text": [text, text], "a blank text": [[BLANK]]}[change]
     tokens[row] = [*tokens[row][:place], *wrong, *tokens[row][place + 1 :]]
     with EmbeddingDataset.open(write_rows(tmp_path / "wrong", info, tokens), tables=TABLES) as dataset:
         found = find_texts(dataset, tokenizer, TEXT)
