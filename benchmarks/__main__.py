@@ -15,6 +15,7 @@ BENCHMARKS = (
     "copying",
     "first_batch",
     "loader",
+    "tokens",
     "reading",
     "selecting",
     "exchange",
