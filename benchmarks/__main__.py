@@ -16,6 +16,7 @@ BENCHMARKS = (
     "copying",
     "first_batch",
     "loader",
+    "tokens",
     "reading",
     "selecting",
     "exchange",
