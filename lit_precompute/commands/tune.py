@@ -30,6 +30,7 @@ from lit_precompute.schemas.wording import counted
 from lit_precompute.tune.training.run_directory import TABLES_READ, RunDirectory
 
 if TYPE_CHECKING:
+    from lit_precompute.towers.tokenizers import TextLengths
     from lit_precompute.tune.training.trainer import Progress, TrainingResult
 
 _MANY_TIMES = 3  # so many rows read for each that is used are worth a word
@@ -69,6 +70,17 @@ def describe(progress: "Progress") -> str:
     return f"{words}  {duration(left_s)} left" if progress.step < progress.num_steps else words
 
 
+def describe_lengths(lengths: "TextLengths", max_tokens: int) -> str:
+    """Returns one line with the lengths of texts, and the share of them that is cut."""
+    words = (
+        f"texts have {lengths.median:,} pieces at the median, 90% at most {lengths.percentile_90:,}, 99% at most "
+        f"{lengths.percentile_99:,}, the longest {lengths.longest:,}"
+    )
+    share = lengths.num_cut / lengths.num_texts
+    kept = f"--text.max-tokens {max_tokens} keeps {lengths.max_pieces:,}"
+    return f"{words}; {kept} and cuts {f'{share:.1%}' if lengths.num_cut else 'none'} of the texts"
+
+
 def _tune(dataset: EmbeddingDataset, arguments: Arguments) -> None:
     console = make_console()
     selection = None if arguments.selection is None else open_selection(arguments.selection, dataset)
@@ -99,6 +111,8 @@ def _tune(dataset: EmbeddingDataset, arguments: Arguments) -> None:
         )
     if num_blank:
         console.print(f"{counted(num_blank, 'blank text')} left out")
+    if trainer.text_lengths is not None:
+        console.print(describe_lengths(trainer.text_lengths, arguments.recipe.text.max_tokens))
     if caution := dataset.manifest.tower.caution:
         console.print(caution)
     if trainer.first_step:
