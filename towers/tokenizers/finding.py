@@ -14,7 +14,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from lit_precompute.schemas.storage import http_status
+from lit_precompute.schemas.storage import http_status, in_words
 from lit_precompute.towers.weights.errors import WeightsError
 from lit_precompute.towers.weights.finding import find_weights
 from lit_precompute.towers.weights.hub import SCHEME, find_in_caches
@@ -69,7 +69,12 @@ def find_files(place: str, names: Sequence[str]) -> TokenizerFiles:
     try:
         return _find_elsewhere(folder, (name,) if is_file else names)
     except WeightsError as error:
-        raise ValueError(str(error).replace("--weights FILE", "--tokenizer.path FILE")) from error
+        if not isinstance(error.__cause__, Exception):  # a malformed address: nothing was asked for
+            raise
+        raise ValueError(
+            f"tokenizer.path {place!r}: is not on this machine and could not be fetched ({in_words(error.__cause__)}). "
+            f"Get {' or '.join(names)} from there, with {' and '.join(_BESIDE)} if there are any, and give their folder"
+        ) from error
 
 
 def _find_elsewhere(folder: str, names: Sequence[str]) -> TokenizerFiles:
