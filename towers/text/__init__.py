@@ -1,5 +1,6 @@
 """Text towers: from rows of token ids to embeddings."""
 
+from lit_precompute.towers.text.bert.options import BertTextOptions
 from lit_precompute.towers.text.entry import TextEntry
 from lit_precompute.towers.text.options import TextTowerOptions, TransformerOptions
 from lit_precompute.towers.text.registry import (
@@ -9,9 +10,12 @@ from lit_precompute.towers.text.registry import (
     resolve_text_tower,
     text_towers,
 )
+from lit_precompute.towers.text.t5.options import T5TextOptions
 from lit_precompute.towers.text.vit.options import ViTTextOptions
 
 __all__ = [
+    "BertTextOptions",
+    "T5TextOptions",
     "TextEntry",
     "TextTowerOptions",
     "TransformerOptions",

@@ -7,6 +7,7 @@ token ids [n, max_tokens]. The function is registered by name here and imported 
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import importlib
 import pathlib
@@ -16,8 +17,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lit_precompute.schemas.json_files import read_json_object
 from lit_precompute.towers.options import ComputeType
+from lit_precompute.towers.text.bert.options import BertTextOptions
 from lit_precompute.towers.text.entry import TextEntry
 from lit_precompute.towers.text.options import TextTowerOptions
+from lit_precompute.towers.text.sentence_transformers import find_pooling
+from lit_precompute.towers.text.t5.options import T5TextOptions
 from lit_precompute.towers.text.vit.options import ViTTextOptions
 from lit_precompute.towers.tokenizers import TokenizerOptions, Vocabulary
 from lit_precompute.towers.weights.errors import WeightsError
@@ -33,7 +37,7 @@ class _Config(NamedTuple):
 
 
 # Modules with `ENTRIES`: names to `TextEntry`.
-_PUBLISHED: tuple[str, ...] = ()
+_PUBLISHED: list[str] = []
 # From `model_type` of a config.json to its reader.
 _CONFIGS: dict[str, _Config] = {}
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -124,7 +128,11 @@ def resolve_text_tower(name: str) -> tuple[str, TextEntry | None]:
         raise WeightsError(
             f"text tower {name!r}: its {_CONFIG_NAME} says what it is, and cannot be had: {error}"
         ) from error
-    return name, _described(read_json_object(path, "copy it again from where it came from"), str(path), place)
+    entry = _described(read_json_object(path, "copy it again from where it came from"), str(path), place)
+    pooling = find_pooling(place, path)
+    if pooling is None:
+        return name, entry
+    return name, dataclasses.replace(entry, options=dataclasses.replace(entry.options, pooling=pooling))
 
 
 def _place(name: str) -> str | None:
@@ -150,4 +158,14 @@ def _described(config: Mapping[str, Any], where: str, place: str) -> TextEntry:
     )
 
 
-register_text_tower(ViTTextOptions, "lit_precompute.towers.text.vit.network:make_tower")
+_FAMILIES = (
+    (ViTTextOptions, "vit", ("siglip", "siglip_text_model", "siglip2", "siglip2_text_model")),
+    (BertTextOptions, "bert", ("bert", "roberta", "xlm-roberta", "distilbert")),
+    (T5TextOptions, "t5", ("t5", "mt5", "umt5")),
+)
+for _options, _family, _model_types in _FAMILIES:
+    _folder = f"lit_precompute.towers.text.{_family}"
+    register_text_tower(_options, f"{_folder}.network:make_tower")
+    _PUBLISHED.append(f"{_folder}.published")
+    for _model_type in _model_types:
+        register_config(_model_type, f"{_folder}.config:options_of_config")

@@ -8,13 +8,13 @@ from lit_precompute.tune.data.chosen_rows import blocks_of_rows
 from lit_precompute.tune.data.texts import TextOptions, read_texts, row_texts
 
 _MAX_BLOCKS = 64
-_MAX_TEXTS_PER_BLOCK = 160
+_MAX_TEXTS_PER_BLOCK = 64
 
 
 def sample_texts(
     dataset: EmbeddingDataset, options: TextOptions, rows: Int64[np.ndarray, " n"] | None = None
 ) -> list[str]:
-    """Returns up to 10,000 texts as they are tokenised, spread evenly over the dataset, or over these ascending rows.
+    """Returns up to 4,096 texts as they are tokenised, spread evenly over the dataset, or over these ascending rows.
 
     The same texts each time; none if those blocks have none.
     """

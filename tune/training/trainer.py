@@ -23,7 +23,7 @@ from lit_precompute.towers.text.start import read_start
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.data.batches import Batch, BatchSource, iterate
-from lit_precompute.tune.data.tokenised_texts import TokenisedTexts
+from lit_precompute.tune.data.finding_texts import find_texts
 from lit_precompute.tune.model.sides import TrainedParameters, make_sides
 from lit_precompute.tune.model.tuned_model import TunedModel
 from lit_precompute.tune.training.failures import TrainingError, explained_failures, not_finite
@@ -119,9 +119,11 @@ class Trainer:
         self._statistics = statistics = prepare_statistics(
             directory.statistics if is_resumed else None, dataset, recipe, rows
         )
+        texts = find_texts(dataset, tokenizer, recipe.text)
+        self._texts_dataset, self.text_notes = texts.dataset, texts.notes
         self.batches = BatchSource(
-            dataset,
-            TokenisedTexts(dataset, tokenizer, recipe.text),
+            texts.dataset,
+            texts.source,
             batch_size=recipe.batch_size,
             seed=recipe.seed,
             memory_budget_bytes=self.execution.memory_budget_bytes,
@@ -197,6 +199,8 @@ class Trainer:
 
         with contextlib.ExitStack() as closing:
             closing.callback(self._directory.release)
+            if self._texts_dataset is not self._dataset:
+                closing.callback(self._texts_dataset.close)
             closing.callback(self.batches.close)
             closing.callback(self._checkpoints.close)
             metrics = closing.enter_context(

@@ -2,31 +2,32 @@
 
 import dataclasses
 import shlex
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import rich.console
 import tyro
 
-from lit_precompute.commands.flags import flat_flags
-from lit_precompute.commands.progress import ProgressDisplay
+from lit_precompute.commands.data.phases import run_phases, shows_progress
+from lit_precompute.commands.flags import flag_names, flat_flags
+from lit_precompute.commands.progress import Display, ProgressDisplay
 from lit_precompute.commands.stopping import interruptible
 from lit_precompute.precompute.deriving.options import DeriveOptions
 from lit_precompute.schemas.wording import counted
 
+_NAMES = {
+    "format": "source-format",
+    **{f"columns.{name}": f"{name}-column" for name in ("image", "text", "texts", "label", "key")},
+    "columns.named": "named-text",
+}
+
 if TYPE_CHECKING:
+    from lit_precompute.precompute.deriving.derivation import Derived
     from lit_precompute.precompute.deriving.matching import Matches
 
     _Options = DeriveOptions
 else:
-    _Options = flat_flags(
-        DeriveOptions,
-        {
-            "format": "source-format",
-            **{f"columns.{name}": f"{name}-column" for name in ("image", "text", "texts", "label", "key")},
-            "columns.named": "named-text",
-        },
-        fixed={"base": ""},
-    )
+    _Options = flat_flags(DeriveOptions, _NAMES, fixed={"base": ""})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,27 +37,20 @@ class Derive:
     To resume what was stopped, run the same command again. For example:
 
       lit-data derive gs://team/cc12m-vit_l16 --output cc12m-german --captions german.tsv
+
+    With --tokens, other flags go to Apache Beam, for example --runner=DataflowRunner. Without --runner the job runs in
+    this process.
     """
 
     base: tyro.conf.Positional[str]
     """The dataset to refer to: a directory, or a URL; it may be read-only, and is not changed."""
     options: _Options
 
-    def run(self, console: rich.console.Console) -> int:
+    def run(self, console: rich.console.Console, beam_flags: Sequence[str] = ()) -> int:
         """Derives, and prints what was matched; returns the exit status."""
-        from lit_precompute.precompute.deriving.derivation import derive
-
         options = dataclasses.replace(self.options, base=self.base)
-        with (
-            interruptible("run the same command again; it starts over"),
-            ProgressDisplay(console) as display,
-        ):
-
-            def report(what: str, done: int, total: int | None) -> None:
-                words = f"{what}  {done:,}" + (f"/{total:,}" if total is not None else "")
-                display.show(words, done, total, task=what)
-
-            derived = derive(options, report)
+        with ProgressDisplay(console) as display:
+            derived = self._tokenise(options, beam_flags, display) if options.tokens else _derive(options, display)
         for table, matches in derived.matches.items():
             console.print(f"{table}: {describe(matches)}")
         manifest = derived.manifest
@@ -69,6 +63,31 @@ class Derive:
         output = shlex.quote(options.output)
         console.print(f"next:  lit-data info {output}   |   lit-tune --dataset {output} --output RUN")
         return 0
+
+    def _tokenise(self, options: DeriveOptions, beam_flags: Sequence[str], display: Display) -> "Derived":
+        from lit_precompute.pipelines.tokens import tokenise
+
+        return run_phases(
+            self,
+            "derive",
+            beam_flags,
+            "what is finished is kept: run the same command again to resume",
+            lambda: tokenise(
+                options, beam_flags=beam_flags, report=shows_progress(display, {"tokenise": "rows tokenised"})
+            ),
+            more_flags=flag_names(DeriveOptions, _NAMES),
+        )
+
+
+def _derive(options: DeriveOptions, display: Display) -> "Derived":
+    from lit_precompute.precompute.deriving.derivation import derive
+
+    def report(what: str, done: int, total: int | None) -> None:
+        words = f"{what}  {done:,}" + (f"/{total:,}" if total is not None else "")
+        display.show(words, done, total, task=what)
+
+    with interruptible("run the same command again; it starts over"):
+        return derive(options, report)
 
 
 def describe(matches: "Matches") -> str:
