@@ -18,6 +18,7 @@ BENCHMARKS = (
     "reading",
     "selecting",
     "exchange",
+    "tokenizing",
     "tune_start",
     "duplicates",
     "shuffling",

