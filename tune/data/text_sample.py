@@ -8,7 +8,7 @@ from lit_precompute.tune.data.chosen_rows import blocks_of_rows
 from lit_precompute.tune.data.texts import TextOptions, read_texts, row_texts
 
 _MAX_BLOCKS = 64
-_MAX_TEXTS_PER_BLOCK = 64
+_MAX_TEXTS = 4_096
 
 
 def sample_texts(
@@ -19,6 +19,7 @@ def sample_texts(
     The same texts each time; none if those blocks have none.
     """
     blocks = _spread(blocks_of_rows(dataset, rows), _MAX_BLOCKS).tolist()
+    per_block = _MAX_TEXTS // max(len(blocks), 1)
     dataset.fetch_ahead(blocks, ["texts"])
     found: list[str] = []
     for block in blocks:
@@ -28,7 +29,7 @@ def sample_texts(
             first, last = np.searchsorted(rows, (start, stop))
             texts = texts.take(rows[first:last] - start)
         strings = row_texts(texts, options).strings
-        found += strings.take(_spread(np.arange(len(strings)), _MAX_TEXTS_PER_BLOCK)).to_pylist()
+        found += strings.take(_spread(np.arange(len(strings)), per_block)).to_pylist()
     return found
 
 

@@ -25,6 +25,12 @@ def test_a_large_datasets_sample_is_bounded_and_spread():
     assert len(dataset.reads) == 64
 
 
+def test_few_blocks_contribute_more_of_theirs():
+    dataset = FakeDataset([3_000, 3_000], [[f"text {row}"] for row in range(6_000)])
+    texts = sample_texts(dataset, OPTIONS)  # pyright: ignore[reportArgumentType]
+    assert len(texts) == len({*texts}) == 4_096
+
+
 def test_only_chosen_rows_are_in_it():
     dataset = FakeDataset([3, 3, 3], [[f"text {row}"] for row in range(9)])
     assert sample_texts(dataset, OPTIONS, np.array([1, 7, 8])) == ["text 1", "text 7", "text 8"]  # pyright: ignore[reportArgumentType]
