@@ -100,7 +100,7 @@ def test_a_sentencepiece_model_is_found_in_a_folder(tmp_path: pathlib.Path):
         ("nowhere", r"tokenizer\.path 'nowhere': no such file; give a vocabulary, a folder that holds one, or a repos"),
         ("owner/vocab.txt", "no such file"),
         ("a/b/c", "no such file"),
-        ("hf://a/..", "must be hf://owner/name/file"),
+        ("hf://a/..", "could not be fetched .Invalid HF URI"),
         ("memory://tokenizers/nothing", r"holds none of tokenizer\.json, vocab\.txt, or is not there"),
         ("package://no_such_package/model", r"holds none of tokenizer\.json, vocab\.txt, or is not there"),
     ],
@@ -121,7 +121,9 @@ def test_a_machine_that_is_offline_says_what_to_get(set_hub: Callable[..., None]
 
 
 def test_a_folder_without_a_vocabulary(tmp_path: pathlib.Path):
-    with pytest.raises(ValueError, match=r"holds none of tokenizer\.json, vocab\.txt, or is not there; name the file"):
+    with pytest.raises(
+        ValueError, match=r"holds none of tokenizer\.json, vocab\.txt, or is not there; a SentencePiece \.model is"
+    ):
         make(tmp_path)
     with pytest.raises(ValueError, match=r"tokenizer\.path must be given for tokenizer\.kind 'huggingface'"):
         train_tokenizer(HuggingFaceOptions(), [])
