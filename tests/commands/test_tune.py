@@ -152,7 +152,7 @@ def test_flags_of_earlier_versions_keep_working():
         (["--optimizer.learning-rate", "-1"], "optimizer.learning_rate must be > 0, got -1.0"),
         (
             ["--tokenizer.kind", "letters"],
-            "error: tokenizer.kind must be one of ['sentencepiece', 'words'], got 'letters'",
+            "error: tokenizer.kind must be one of ['sentencepiece', 'words', 'huggingface'], got 'letters'",
         ),
         (["--text-tower.kind", "nowhere:mine"], "error: text_tower.kind nowhere:mine: No module named 'nowhere'"),
         (["--batch-size", "many"], "many"),

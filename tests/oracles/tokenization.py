@@ -14,6 +14,7 @@ import pathlib
 import sys
 import tempfile
 import zlib
+from typing import Any
 
 import numpy as np
 
@@ -59,7 +60,7 @@ def _rows(files: pathlib.Path, texts: list[str], length: int) -> np.ndarray:
     return _encode(transformers.AutoTokenizer.from_pretrained(str(files), **sides), texts, length)
 
 
-def _encode(tokenizer, texts: list[str], length: int) -> np.ndarray:
+def _encode(tokenizer: Any, texts: list[str], length: int) -> np.ndarray:
     rows = tokenizer(texts, padding="max_length", truncation=True, max_length=length)["input_ids"]
     return np.array(rows, np.int32)
 

@@ -38,8 +38,9 @@ class TextLengths(NamedTuple):
     @classmethod
     def of_counts(cls, counts: Int64[np.ndarray, " n"], max_pieces: int) -> TextLengths:
         """Returns the lengths of texts with so many pieces each, at least one text."""
-        shares = np.percentile(counts, (50, 90, 99, 100), method="inverted_cdf")
-        return cls(len(counts), *(int(share) for share in shares), max_pieces, int((counts > max_pieces).sum()))
+        median, most, nearly_all, longest = np.percentile(counts, (50, 90, 99, 100), method="inverted_cdf").tolist()
+        num_cut = int((counts > max_pieces).sum())
+        return cls(len(counts), int(median), int(most), int(nearly_all), int(longest), max_pieces, num_cut)
 
 
 def measure_lengths(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int) -> TextLengths:

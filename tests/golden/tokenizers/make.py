@@ -32,7 +32,8 @@ def word_pieces() -> None:
     backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     special = ["[PAD]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     backend.train_from_iterator(_TEXTS, trainers.WordPieceTrainer(vocab_size=2_500, special_tokens=special))
-    pieces = sorted(backend.get_vocab(), key=backend.get_vocab().get)
+    ids = backend.get_vocab()
+    pieces = sorted(ids, key=lambda piece: ids[piece])
     folder = _folder("wordpiece")
     (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece in pieces), encoding="utf-8", newline="\n")
     _write_json(folder, tokenizer_class="BertTokenizer", do_lower_case=False)
@@ -77,7 +78,7 @@ def unigram() -> None:
     )
     folder = _folder("unigram")
     _write_packed(folder / "spiece.model.xz", content.getvalue())
-    model = sentencepiece_model_pb2.ModelProto.FromString(content.getvalue())
+    model = sentencepiece_model_pb2.ModelProto.FromString(content.getvalue())  # pyright: ignore[reportAttributeAccessIssue]
     pieces = [(piece.piece, piece.score) for piece in model.pieces]
     backend = tokenizers.Tokenizer(models.Unigram(pieces, unk_id=2, byte_fallback=True))
     charsmap = normalizers.Precompiled(model.normalizer_spec.precompiled_charsmap)

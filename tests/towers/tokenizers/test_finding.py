@@ -78,8 +78,7 @@ def test_a_web_server_and_a_store(server: Server):
     for place in (f"{server.address}/bert", f"{server.address}/bert/vocab.txt"):
         assert is_uncased(make(place))
     for name, content in {"vocab.txt": VOCABULARY, "tokenizer_config.json": UNCASED}.items():
-        with fsspec.open(f"memory://tokenizers/bert/{name}", "w") as file:
-            file.write(content)
+        fsspec.filesystem("memory").pipe_file(f"/tokenizers/bert/{name}", content.encode())
     for place in ("memory://tokenizers/bert", "memory://tokenizers/bert/vocab.txt"):
         assert is_uncased(make(place))
 

@@ -44,8 +44,9 @@ def lengths_of(dataset_path: str, output: pathlib.Path, max_tokens: int = 6) -> 
 def test_a_run_measures_its_texts(dataset_path: str, tmp_path: pathlib.Path):
     """By hand; a row of 6 tokens has 5 words and the end."""
     lengths = lengths_of(dataset_path, tmp_path / "run")
-    assert lengths == TextLengths(NUM_ROWS, 1, 1, 30, 30, max_pieces=5, num_cut=3)
-    assert lengths_of(dataset_path, tmp_path / "longer", 7) == lengths._replace(max_pieces=6, num_cut=1)
+    expected = TextLengths(NUM_ROWS, 1, 1, 30, 30, max_pieces=5, num_cut=3)
+    assert lengths == expected
+    assert lengths_of(dataset_path, tmp_path / "longer", 7) == expected._replace(max_pieces=6, num_cut=1)
 
 
 def test_a_resumed_run_reads_them_back(dataset_path: str, tmp_path: pathlib.Path):
