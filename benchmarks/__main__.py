@@ -20,6 +20,7 @@ BENCHMARKS = (
     "reading",
     "selecting",
     "exchange",
+    "tokenizing",
     "tune_start",
     "duplicates",
     "shuffling",

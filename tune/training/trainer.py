@@ -28,6 +28,7 @@ from lit_precompute.tune.model.sides import TrainedParameters, make_sides
 from lit_precompute.tune.model.tuned_model import TunedModel
 from lit_precompute.tune.training.failures import TrainingError, explained_failures, not_finite
 from lit_precompute.tune.training.preparation import (
+    measure_text_lengths,
     prepare_statistics,
     prepare_tokenizer,
     read_locked,
@@ -143,6 +144,7 @@ class Trainer:
         # Every check is passed: from here on the directory is written to.
         directory.claim(dataset, recipe, self.batches.order())
         save_preparation(directory, tokenizer, statistics)
+        self.text_lengths = measure_text_lengths(directory, dataset, tokenizer, recipe, rows)
         # Imported here, while XLA compiles in threads.
         from lit_precompute.tune.training.checkpoints import Checkpoints
 
