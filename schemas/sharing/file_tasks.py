@@ -1,17 +1,21 @@
 """Files to be written to one folder, many at once, each only if it is not there yet.
 
-Promises: only the tasks of one folder are in memory, and its listing; the first error ends the work once the files
-under way are done, so that running it again goes on from there.
+Promises: at the end all of them are there for good: flushed to the disk, or with the size that the store's listing must
+show. Only the tasks of one folder are in memory, and its listing; the first error ends the work once the files under
+way are done, so that running it again goes on from there.
 """
 
 import concurrent.futures
 import dataclasses
+import errno
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from lit_precompute.schemas.storage import Folder
+from lit_precompute.schemas.storage import Batch, Folder, StorageError
 
 _TASKS_PER_THREAD = 2
+# At files that a store cuts short.
+_ATTEMPTS = 4
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -22,13 +26,13 @@ class FileTask:
       name: in the folder.
       num_bytes: its size; of a file that is made anew, that of the file that it is made from.
       is_known: whether a file of this name and size is the one, and need not be written again.
-      write: writes it.
+      write: writes it to the folder's batch.
     """
 
     name: str
     num_bytes: int
     is_known: bool = True
-    write: Callable[[], None]
+    write: Callable[[Batch], None]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -76,7 +80,7 @@ def carry_out(
       num_threads: files to write at once.
     """
     report(progress)
-    with concurrent.futures.ThreadPoolExecutor(num_threads) as threads:
+    with folder.batch() as batch, concurrent.futures.ThreadPoolExecutor(num_threads) as threads:
         for name, some in tasks:
             there = folder.find(name)
             missing: list[FileTask] = []
@@ -87,16 +91,33 @@ def carry_out(
                 else:
                     missing.append(task)
             report(progress)
-            for task in _done(threads, missing, num_threads * _TASKS_PER_THREAD):
+            for task in _done(threads, missing, batch, num_threads * _TASKS_PER_THREAD):
                 progress = progress.plus(task, was_there=False)
                 report(progress)
+            _settle(threads, name, missing, batch, num_threads * _TASKS_PER_THREAD)
     return progress
 
 
-def _done(threads: concurrent.futures.Executor, tasks: Iterable[FileTask], num_at_once: int) -> Iterator[FileTask]:
+def _settle(
+    threads: concurrent.futures.Executor, name: str, tasks: Sequence[FileTask], batch: Batch, num_at_once: int
+) -> None:
+    """Makes sure that files are there for good; writes again what a store cut short."""
+    for _ in range(_ATTEMPTS):
+        if not (wrong := batch.settle(name)):
+            return
+        for _ in _done(threads, (task for task in tasks if task.name in wrong), batch, num_at_once):
+            pass
+    if wrong := batch.settle(name):
+        words = f"the store has other bytes than it was sent, after {_ATTEMPTS + 1} attempts"
+        raise StorageError(errno.EIO, words, f"{batch.path}/{min(wrong)}")
+
+
+def _done(
+    threads: concurrent.futures.Executor, tasks: Iterable[FileTask], batch: Batch, num_at_once: int
+) -> Iterator[FileTask]:
     """Yields each task when it is done."""
     waiting = iter(tasks)
-    running = {threads.submit(task.write): task for task in itertools.islice(waiting, num_at_once)}
+    running = {threads.submit(task.write, batch): task for task in itertools.islice(waiting, num_at_once)}
     try:
         while running:
             done, _ = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
@@ -104,7 +125,7 @@ def _done(threads: concurrent.futures.Executor, tasks: Iterable[FileTask], num_a
                 future.result()
                 yield running.pop(future)
                 for task in itertools.islice(waiting, 1):
-                    running[threads.submit(task.write)] = task
+                    running[threads.submit(task.write, batch)] = task
     finally:
         for future in running:
             future.cancel()
