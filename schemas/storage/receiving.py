@@ -98,6 +98,7 @@ class Receiver:
         """Returns the scheme and host to ask, for which path, with which headers."""
         files, path = connect(url, self._patience.timeout_s)
         if url.partition("://")[0] in S3_SCHEMES:
+            _sign_in_version_4(files)
             address, headers = files.url(path), {}
         else:
             address, headers = files.url(path), files._get_headers(None)
@@ -179,3 +180,13 @@ class _NotReceivedError(Exception):
 @functools.cache
 def _tls() -> ssl.SSLContext:
     return ssl.create_default_context()
+
+
+@functools.lru_cache(maxsize=16)
+def _sign_in_version_4(files: Any) -> None:
+    """Makes s3fs sign addresses as it signs requests; by default they have version 2, which some buckets refuse."""
+
+    def choose(signature_version: str, **_: Any) -> str | None:
+        return signature_version if signature_version.endswith("v4-query") else None
+
+    files.connect().meta.events.register("choose-signer.s3.GetObject", choose)

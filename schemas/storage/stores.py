@@ -165,6 +165,9 @@ class _S3(Store):
     def upload(self, files: Any, path: str, local: pathlib.Path) -> None:
         files.put_file(str(local), path, chunksize=_PART_BYTES, max_concurrency=_PARTS_AT_ONCE)
 
+    def send(self, files: Any, path: str, data: bytes) -> None:
+        files.pipe_file(path, data)
+
     def create(self, files: Any, path: str, data: bytes, attempt: str) -> None:
         files.pipe_file(path, data, Metadata={_ATTEMPT: attempt}, mode="create")
 
