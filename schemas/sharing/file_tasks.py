@@ -9,11 +9,16 @@ import concurrent.futures
 import dataclasses
 import errno
 import itertools
+import os
+import queue
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from lit_precompute.schemas.storage import Batch, Folder, StorageError
 
-_TASKS_PER_THREAD = 2
+# As many to begin with. Where processors are the bottleneck, more are slower: threads wait for Python's lock.
+_TASKS_AT_FIRST = 4
+_BUSY = 0.4  # of the processors
 # At files that a store cuts short.
 _ATTEMPTS = 4
 
@@ -91,21 +96,21 @@ def carry_out(
                 else:
                     missing.append(task)
             report(progress)
-            for task in _done(threads, missing, batch, num_threads * _TASKS_PER_THREAD):
+            for task in _done(threads, missing, batch, num_threads):
                 progress = progress.plus(task, was_there=False)
                 report(progress)
-            _settle(threads, name, missing, batch, num_threads * _TASKS_PER_THREAD)
+            _settle(threads, name, missing, batch, num_threads)
     return progress
 
 
 def _settle(
-    threads: concurrent.futures.Executor, name: str, tasks: Sequence[FileTask], batch: Batch, num_at_once: int
+    threads: concurrent.futures.Executor, name: str, tasks: Sequence[FileTask], batch: Batch, num_threads: int
 ) -> None:
     """Makes sure that files are there for good; writes again what a store cut short."""
     for _ in range(_ATTEMPTS):
         if not (wrong := batch.settle(name)):
             return
-        for _ in _done(threads, (task for task in tasks if task.name in wrong), batch, num_at_once):
+        for _ in _done(threads, (task for task in tasks if task.name in wrong), batch, num_threads):
             pass
     if wrong := batch.settle(name):
         words = f"the store has other bytes than it was sent, after {_ATTEMPTS + 1} attempts"
@@ -113,19 +118,42 @@ def _settle(
 
 
 def _done(
-    threads: concurrent.futures.Executor, tasks: Iterable[FileTask], batch: Batch, num_at_once: int
+    threads: concurrent.futures.Executor, tasks: Iterable[FileTask], batch: Batch, num_threads: int
 ) -> Iterator[FileTask]:
     """Yields each task when it is done."""
-    waiting = iter(tasks)
-    running = {threads.submit(task.write, batch): task for task in itertools.islice(waiting, num_at_once)}
+    waiting, load = iter(tasks), _Load()
+    running = set[concurrent.futures.Future[None]]()
+    done = queue.SimpleQueue[tuple[concurrent.futures.Future[None], FileTask]]()
+
+    def start(num_tasks: int) -> None:
+        for task in itertools.islice(waiting, num_tasks):
+            future = threads.submit(task.write, batch)
+            running.add(future)
+            future.add_done_callback(lambda each, task=task: done.put((each, task)))
+
     try:
+        start(min(_TASKS_AT_FIRST, num_threads))
         while running:
-            done, _ = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
-            for future in done:
-                future.result()
-                yield running.pop(future)
-                for task in itertools.islice(waiting, 1):
-                    running[threads.submit(task.write, batch)] = task
+            future, task = done.get()
+            running.remove(future)
+            future.result()
+            start(1)
+            if len(running) < num_threads and not load.is_high():
+                start(1)
+            yield task
     finally:
         for future in running:
             future.cancel()
+
+
+class _Load:
+    """How busy this process keeps the processors."""
+
+    def __init__(self) -> None:
+        self._since_s, self._cpu_s = time.monotonic(), time.process_time()
+        self._high = _BUSY * (os.cpu_count() or 1)
+
+    def is_high(self) -> bool:
+        """Returns whether it was so since the beginning that more threads would not help."""
+        seconds, cpu_s = time.monotonic() - self._since_s, time.process_time() - self._cpu_s
+        return cpu_s > self._high * seconds

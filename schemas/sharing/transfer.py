@@ -76,9 +76,9 @@ def scratch_file(target: Folder | Batch) -> Iterator[pathlib.Path]:
 
 def _read(where: str, file: Described, receiver: Receiver) -> bytes:
     if is_url(where):
-        pieces: list[bytes] = []
-        _receive(where, file, receiver, pieces.append)
-        return b"".join(pieces)
+        data = bytearray()
+        _receive(where, file, receiver, data.extend)
+        return bytes(data)
     _check_is_there(where)
     data = read_range(where, 0, file.bytes)
     check_content(where, data, file)
@@ -86,12 +86,12 @@ def _read(where: str, file: Described, receiver: Receiver) -> bytes:
 
 
 def _receive(
-    where: str, file: Described, receiver: Receiver, take: Callable[[bytes], object], num_more: int = 0
+    where: str, file: Described, receiver: Receiver, take: Callable[[bytes | memoryview], object], num_more: int = 0
 ) -> None:
     """Gives `take` the bytes of a remote file, and raises DatasetError unless they are those of `file`."""
     sha256 = hashlib.sha256()
 
-    def take_and_hash(piece: bytes) -> None:
+    def take_and_hash(piece: bytes | memoryview) -> None:
         sha256.update(piece)
         take(piece)
 

@@ -1,5 +1,6 @@
 """All of a dataset in another folder, to the byte; only references may have to lead elsewhere from there."""
 
+import concurrent.futures
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -13,6 +14,8 @@ from lit_precompute.schemas.sharing.transfer import transfer
 from lit_precompute.schemas.storage import MANIFEST_NAME, Batch, DatasetError, Folder, Receiver
 from lit_precompute.schemas.tables import TableSchema
 from lit_precompute.schemas.writing.publishing import check_files, manifest_bytes
+
+_THREADS = 8  # for attachments and lists, which are flushed one by one
 
 
 class WholeFiles:
@@ -64,8 +67,13 @@ class WholeFiles:
         check_files(self._target, self._manifest.shards, self.own_tables)
         small = {attachment_name(name): info for name, info in self._manifest.attachments.items()}
         small |= {list_name(what, info.sha256): info for what, info in self._manifest.lists.items()}
-        for name, info in small.items():
-            self._target.write(name, read_checked(self._source, name, info))
+
+        def copy(name: str) -> None:
+            self._target.write(name, read_checked(self._source, name, small[name]))
+
+        with concurrent.futures.ThreadPoolExecutor(_THREADS) as threads:
+            for _ in threads.map(copy, small):
+                pass
         self._target.write(MANIFEST_NAME, self._data)
 
 

@@ -1,8 +1,8 @@
 """Many files on their way into one folder, which is cheaper than one by one.
 
-Promises: a file has its name, whole and flushed to the disk, or as the store's listing shows it, once `settle` has
-returned or `with` has ended. On a disk that is from time to time, too, after so many bytes: what a kill or a power
-failure takes are the files since then, and no file has its name before its bytes are safe.
+Promises: on a disk, no file has its name before its bytes are flushed; all have it once `with` has ended, and before
+that those of every 256 MiB, so that a kill or a power failure takes no more than the files since then. In a store,
+`settle` compares files with the store's listing.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Batch(Protocol):
         ...
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
-        """Keeps what is finished."""
+        """Gives what is finished its names."""
         ...
 
 
@@ -76,7 +76,9 @@ class LocalBatch:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
         # The first error tells more.
         with contextlib.suppress(OSError) if error is not None else contextlib.nullcontext():
-            self.settle("")
+            with self._lock:
+                some = self._taken()
+            _publish_all(self._folder, some)
 
     def write(self, name: str, data: bytes) -> None:
         temporary = self._scratch / unique_name("write")
@@ -98,9 +100,6 @@ class LocalBatch:
 
     def settle(self, folder: str) -> Set[str]:
         del folder
-        with self._lock:
-            some = self._taken()
-        _publish_all(self._folder, some)
         return set()
 
     def _taken(self) -> list[tuple[pathlib.Path, pathlib.Path]]:

@@ -23,13 +23,14 @@ from lit_precompute.schemas.storage.drivers import GCS_SCHEMES, S3_SCHEMES, conn
 from lit_precompute.schemas.storage.remote_bytes import read_pieces
 from lit_precompute.schemas.storage.retrying import DEFAULT_PATIENCE, Patience
 
-_PIECE_BYTES = 256 << 10
+# Each piece costs a few changes of threads.
+_PIECE_BYTES = 1 << 20
 # As many bytes may take `Patience.max_part_s`.
 _PART_BYTES = 16 << 20
 # In a row, after which no more are tried: a store that answers only to its driver.
 _MAX_FAILURES = 8
 
-Take = Callable[[bytes], object]
+Take = Callable[[bytes | memoryview], object]
 
 
 class Receiver:
@@ -41,6 +42,7 @@ class Receiver:
         self._lock = threading.Lock()
         self._idle: dict[tuple[str, str], list[http.client.HTTPConnection]] = {}
         self._num_failed = 0
+        self._of_thread = threading.local()
 
     def __enter__(self) -> Receiver:
         """Returns the receiver."""
@@ -55,6 +57,8 @@ class Receiver:
 
     def receive(self, url: str, num_bytes: int, take: Take) -> int:
         """Gives `take` the first bytes of a file, piece by piece; returns how many came: fewer where it ends.
+
+        A piece is valid during the call of `take` alone.
 
         Raises:
           FileNotFoundError: there is no such file.
@@ -97,12 +101,7 @@ class Receiver:
     def _request(self, url: str) -> tuple[tuple[str, str], str, dict[str, str]]:
         """Returns the scheme and host to ask, for which path, with which headers."""
         files, path = connect(url, self._patience.timeout_s)
-        if url.partition("://")[0] in S3_SCHEMES:
-            _sign_in_version_4(files)
-            address, headers = files.url(path), {}
-        else:
-            address, headers = files.url(path), files._get_headers(None)
-            address += "".join(f"&{name}={value}" for name, value in files._get_params({}).items())
+        address, headers = _of_s3(files, path) if url.partition("://")[0] in S3_SCHEMES else _of_gcs(files, path)
         parts = urllib.parse.urlsplit(address)
         return (parts.scheme, parts.netloc), f"{parts.path}?{parts.query}", headers
 
@@ -114,6 +113,11 @@ class Receiver:
         if scheme == "https":
             return http.client.HTTPSConnection(host, timeout=self._patience.timeout_s, context=_tls())
         return http.client.HTTPConnection(host, timeout=self._patience.timeout_s)
+
+    def _buffer(self) -> memoryview:
+        if not hasattr(self._of_thread, "buffer"):
+            self._of_thread.buffer = memoryview(bytearray(_PIECE_BYTES))
+        return self._of_thread.buffer
 
     def _ask(self, connection: http.client.HTTPConnection, path: str, headers: dict[str, str]) -> Any:
         try:
@@ -130,14 +134,15 @@ class Receiver:
         expected = response.length
         until_s = self._patience.clock() + self._patience.max_part_s
         part_ends = _PART_BYTES
+        buffer = self._buffer()
         while not message.is_complete:
             try:
-                piece = response.read1(_PIECE_BYTES)
+                num_bytes = response.readinto(buffer)
             except (OSError, http.client.HTTPException) as error:
                 raise _NotReceivedError from error
-            if not piece:
+            if not num_bytes:
                 break
-            message.add(piece)
+            message.add(buffer[:num_bytes])
             if message.num_taken >= part_ends:
                 until_s, part_ends = self._patience.clock() + self._patience.max_part_s, part_ends + _PART_BYTES
             if self._patience.clock() > until_s:
@@ -162,7 +167,7 @@ class _Message:
         """Whether nothing more is expected."""
         return self._has_ended or self.num_taken == self.num_bytes
 
-    def add(self, piece: bytes) -> None:
+    def add(self, piece: bytes | memoryview) -> None:
         """Passes a piece on, but nothing beyond what was asked for."""
         left = self.num_bytes - self.num_taken
         self._take(piece[:left])
@@ -175,6 +180,18 @@ class _Message:
 
 class _NotReceivedError(Exception):
     """The rest is to be read in the patient way."""
+
+
+def _of_gcs(files: Any, path: str) -> tuple[str, dict[str, str]]:
+    """Returns where gcsfs would read a file, and with which headers."""
+    more = urllib.parse.urlencode(files._get_params({}))
+    return files.url(path) + (f"&{more}" if more else ""), files._get_headers(None)
+
+
+def _of_s3(files: Any, path: str) -> tuple[str, dict[str, str]]:
+    """Returns the signed address of a file for s3fs's user."""
+    _sign_in_version_4(files)
+    return files.url(path), {}
 
 
 @functools.cache

@@ -29,7 +29,7 @@ def _upload(batch, data, name):
     return local
 
 
-def test_what_is_settled_is_there(folder):
+def test_what_was_written_is_there_in_the_end(folder):
     files = {f"a/{number}": os.urandom(100 + number) for number in range(20)}
     with folder.batch() as batch:
         for name, data in files.items():
@@ -38,8 +38,9 @@ def test_what_is_settled_is_there(folder):
             else:
                 batch.write(name, data)
         assert batch.settle("a") == set()
-        assert not list(batch.scratch().glob("a-*"))
-        assert {name: folder.read(name) for name in files} == files
+        scratch = batch.scratch()
+    assert not list(scratch.glob("a-*"))
+    assert {name: folder.read(name) for name in files} == files
 
 
 def test_no_file_has_its_name_before_it_was_flushed_and_folders_come_last(tmp_path, monkeypatch):
@@ -81,8 +82,8 @@ def test_what_is_finished_is_kept_if_something_fails(tmp_path):
 def test_a_kill_leaves_no_file_that_was_not_flushed(tmp_path):
     code = (
         "import os, sys; from lit_precompute.schemas.storage import open_folder;"
-        "batch = open_folder(sys.argv[1]).batch();"
-        "batch.write('a/flushed', b'1'); batch.settle('a'); batch.write('a/not', b'2'); os.kill(os.getpid(), 9)"
+        "batch = open_folder(sys.argv[1]).batch(); batch.write('a/flushed', b'1'); batch.__exit__(None, None, None);"
+        "batch.write('a/not', b'2'); os.kill(os.getpid(), 9)"
     )
     status = subprocess.run([sys.executable, "-c", code, str(tmp_path / "out")], check=False).returncode
     assert status == -signal.SIGKILL

@@ -26,9 +26,9 @@ def folder(proxy):
 
 
 def _received(receiver, url, num_bytes=3_000_000):
-    pieces = []
-    assert receiver.receive(url, num_bytes, pieces.append) == sum(map(len, pieces))
-    return b"".join(pieces)
+    data = bytearray()
+    assert receiver.receive(url, num_bytes, data.extend) == len(data)
+    return data
 
 
 def _gotten(proxy):
