@@ -164,7 +164,7 @@ def test_flags_of_earlier_versions_keep_working():
         (["--text-tower.kind", "nowhere:mine"], "error: text_tower.kind nowhere:mine: No module named 'nowhere'"),
         (["--batch-size", "many"], "many"),
         (["--learning-rate", "1"], "--optimizer.learning-rate"),
-        ([], "/nowhere; check the path"),
+        ([], "/nowhere: there is no directory of this name; check the path"),
     ],
 )
 def test_a_mistake_is_one_message_and_status_2(monkeypatch, capsys, tmp_path, arguments, message):
