@@ -43,7 +43,7 @@ def make_sides(recipe: Recipe, *, width: int, vocabulary_size: int, statistics: 
       vocabulary_size: one more than the tokenizer's largest id.
       statistics: to standardise stored embeddings by, or None.
     """
-    image = make_image_side(recipe.image_side, width, statistics)
+    image = make_image_side(recipe.image_side, width, statistics, recipe.compute_type)
     text = make_text_tower(
         recipe.text_tower,
         vocabulary_size=vocabulary_size,

@@ -11,6 +11,7 @@ Promises: one process at a time uses it; all files belong to the run that run.js
 the claim, and a run that failed before its first step gives way to a corrected one.
 """
 
+import contextlib
 import os
 import pathlib
 import shutil
@@ -21,6 +22,7 @@ from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.claims import Claim, place_in_the_way
 from lit_precompute.schemas.sharing.selection import Selection
 from lit_precompute.schemas.storage import lock_file, open_folder, refuse_url
+from lit_precompute.towers.options import OptionsError
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.model.tuned_model_files import MODEL_FOLDER, RUN_NAME
 
@@ -93,7 +95,7 @@ class RunDirectory:
         if self._has_trained():
             self._refuse_another(asked)
             return True
-        found = self._claim.read()
+        found = self._found()
         return all(found.get(key) == asked.get(key) for key in {*asked, _SELECTION})
 
     def claim(self, dataset: EmbeddingDataset, recipe: Recipe, order: Order) -> None:
@@ -118,8 +120,15 @@ class RunDirectory:
         has_metrics = self.metrics.exists() and self.metrics.stat().st_size > 0
         return self.model.exists() or has_checkpoint or has_metrics
 
-    def _refuse_another(self, asked: Mapping[str, Any]) -> None:
+    def _found(self) -> dict[str, Any]:
+        """Returns run.json; its recipe with the defaults of options that have come since it was written."""
         found = self._claim.read()
+        with contextlib.suppress(OptionsError):  # one that cannot be read differs from any that was requested
+            found["recipe"] = Recipe.from_json(found.get("recipe")).to_json()
+        return found
+
+    def _refuse_another(self, asked: Mapping[str, Any]) -> None:
+        found = self._found()
         if found.get("format_version") != _FORMAT_VERSION:
             raise ValueError(
                 f"{self.path}: started by another version of lit-precompute (run.json has format_version "

@@ -22,8 +22,8 @@ from lit_precompute.tune.losses import make_loss
 from lit_precompute.tune.losses.gradient_cache import CachedGradient
 from lit_precompute.tune.losses.loss import Loss
 from lit_precompute.tune.model.sides import Sides, TrainedParameters
-from lit_precompute.tune.optimizers import OptimizerOptions
 from lit_precompute.tune.optimizers.chain import make_optimizer, make_schedule
+from lit_precompute.tune.training.dropout import training_encoder, training_inputs
 
 
 class TrainingState(NamedTuple):
@@ -73,8 +73,8 @@ def start_compiling(
     optimizer = make_optimizer(recipe.optimizer, num_steps)
     loss = make_loss(recipe.loss, tile_rows=execution.tile_rows, image_is_trained=bool(sides.image.parameter_shapes))
     gradient = CachedGradient(
-        encode_image=sides.image.apply,
-        encode_text=sides.text.apply,
+        encode_image=training_encoder(sides.image),
+        encode_text=training_encoder(sides.text),
         loss=loss,
         micro_batch_size=execution.micro_batch_size or recipe.batch_size,
     )
@@ -93,7 +93,7 @@ def start_compiling(
     lowered_draw = jax.jit(draw).lower(key)
     compiled_draw = threads.submit(lowered_draw.compile)
     shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), lowered_draw.out_info)
-    step = _make_step(gradient, optimizer, recipe.optimizer, num_steps)
+    step = _make_step(gradient, optimizer, recipe, sides, num_steps)
     scales = jax.ShapeDtypeStruct((recipe.batch_size,), jnp.float32) if vector_type == "int8" else None
     images: Any = (jax.ShapeDtypeStruct((recipe.batch_size, width), numpy_type(vector_type)), scales)
     tokens = jax.ShapeDtypeStruct((recipe.batch_size, recipe.text.max_tokens), jnp.int32)
@@ -108,12 +108,14 @@ def start_compiling(
 
 
 def _make_step(
-    gradient: CachedGradient, optimizer: optax.GradientTransformation, options: OptimizerOptions, num_steps: int
+    gradient: CachedGradient, optimizer: optax.GradientTransformation, recipe: Recipe, sides: Sides, num_steps: int
 ) -> Callable[[TrainingState, StoredVectors, jax.Array], tuple[TrainingState, Measured]]:
+    options = recipe.optimizer
     schedule = make_schedule(options, num_steps)
 
     def step(state: TrainingState, images: StoredVectors, tokens: jax.Array) -> tuple[TrainingState, Measured]:
-        loss, gradients = gradient(state.parameters, images, tokens)
+        inputs = training_inputs(sides, images, tokens, seed=recipe.seed, step=state.step)
+        loss, gradients = gradient(state.parameters, *inputs)
         updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.parameters)
         parameters: Any = optax.apply_updates(state.parameters, updates)
         measured = Measured(

@@ -1,0 +1,98 @@
+"""Dropout in training: the same rows drop the same values, however a step is computed and wherever a run is resumed."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from lit_precompute.schemas.vectors import StoredVectors
+from lit_precompute.towers.heads import ResidualHeadOptions
+from lit_precompute.tune.losses import SoftmaxOptions, make_loss
+from lit_precompute.tune.losses.gradient_cache import CachedGradient
+from lit_precompute.tune.model.options import ImageSideOptions
+from lit_precompute.tune.model.sides import Sides, TrainedParameters, make_sides
+from lit_precompute.tune.training.dropout import training_encoder, training_inputs
+from lit_precompute.tune.training.trainer import TrainingStopped
+from tests.tune.small_runs import EXECUTION, RECIPE, WIDTH, metric_lines, model_bytes, train, write_dataset
+
+NUM_ROWS = 12
+HEAD = ResidualHeadOptions(depth=2, expansion=2, dropout=0.5)
+RECIPE_WITH_DROPOUT = dataclasses.replace(
+    RECIPE, image_side=ImageSideOptions(head_width=8, head=HEAD), batch_size=NUM_ROWS, num_steps=6
+)
+
+
+def _sides() -> Sides:
+    sides = make_sides(RECIPE_WITH_DROPOUT, width=WIDTH, vocabulary_size=9, statistics=None)
+    return sides._replace(text=sides.image)  # so that both drop out
+
+
+def _step(sides, parameters, batch, *, micro_batch_size, seed=0, step=0):
+    """Returns loss and gradients."""
+    cached = CachedGradient(
+        encode_image=training_encoder(sides.image),
+        encode_text=training_encoder(sides.text),
+        loss=make_loss(SoftmaxOptions(), tile_rows=16, image_is_trained=True),
+        micro_batch_size=micro_batch_size,
+    )
+    run = lambda parameters, step, *batch: cached(  # noqa: E731 -- one expression
+        parameters, *training_inputs(sides, *batch, seed=seed, step=step)
+    )
+    return jax.jit(run)(parameters, jnp.int32(step), *batch)
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    sides, rng = _sides(), np.random.default_rng(0)
+    text, image = (jax.jit(sides.image.initialise)(jax.random.key(number)) for number in range(2))
+    parameters = TrainedParameters(image=image, loss={"log_scale": jnp.float32(2)}, text=text)
+    batch = [StoredVectors(rng.standard_normal((NUM_ROWS, WIDTH)).astype(np.float16), None) for _ in range(2)]
+    return sides, parameters, batch
+
+
+@pytest.mark.parametrize("micro_batch_size", [4, 5])
+def test_micro_batches_drop_what_the_whole_batch_drops(drawn, micro_batch_size):
+    loss, gradients = _step(*drawn, micro_batch_size=NUM_ROWS)
+    found_loss, found = _step(*drawn, micro_batch_size=micro_batch_size)
+    np.testing.assert_allclose(found_loss, loss, rtol=1e-6)
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(gradients), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5 * float(jnp.abs(other).max()) + 1e-7)
+
+
+def test_steps_seeds_and_sides_drop_different_values(drawn):
+    sides, parameters, batch = drawn
+    losses = {
+        (seed, step): float(_step(sides, parameters, batch, micro_batch_size=NUM_ROWS, seed=seed, step=step)[0])
+        for seed, step in ((0, 0), (0, 1), (1, 0))
+    }
+    assert len(set(losses.values())) == 3
+    images, texts = training_inputs(sides, *batch, seed=0, step=jnp.int32(0))
+    keys = np.concatenate([jax.random.key_data(each.keys) for each in (images, texts)])
+    assert len(np.unique(keys, axis=0)) == 2 * NUM_ROWS
+
+
+def test_a_side_without_dropout_is_given_no_keys():
+    sides = make_sides(RECIPE, width=WIDTH, vocabulary_size=9, statistics=None)
+    inputs = object(), object()
+    assert training_inputs(sides, *inputs, seed=0, step=jnp.int32(0)) == inputs
+    assert training_encoder(sides.text) is sides.text.apply
+
+
+@pytest.mark.slow
+@pytest.mark.standard_promotion
+def test_a_resumed_run_gives_the_same_bits(tmp_path):
+    dataset = write_dataset(tmp_path / "dataset")
+    train(dataset, tmp_path / "whole", RECIPE_WITH_DROPOUT)
+    steps = iter(range(6))
+    with pytest.raises(TrainingStopped):
+        train(dataset, tmp_path / "stopped", RECIPE_WITH_DROPOUT, should_stop=lambda: next(steps) == 2)
+    train(dataset, tmp_path / "stopped", RECIPE_WITH_DROPOUT)
+    assert model_bytes(tmp_path / "stopped") == model_bytes(tmp_path / "whole")
+    assert metric_lines(tmp_path / "stopped") == metric_lines(tmp_path / "whole")
+    without = dataclasses.replace(
+        RECIPE_WITH_DROPOUT, image_side=ImageSideOptions(head_width=8, head=dataclasses.replace(HEAD, dropout=0.0))
+    )
+    train(dataset, tmp_path / "without", without, EXECUTION)
+    assert model_bytes(tmp_path / "without") != model_bytes(tmp_path / "whole")
