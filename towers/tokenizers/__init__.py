@@ -3,7 +3,7 @@
 from lit_precompute.towers.tokenizers.options import TokenizerOptions
 from lit_precompute.towers.tokenizers.registry import load_tokenizer, register_tokenizer, train_tokenizer
 from lit_precompute.towers.tokenizers.sentencepiece import SentencePieceOptions, SentencePieceTokenizer
-from lit_precompute.towers.tokenizers.tokenizer import Tokenizer
+from lit_precompute.towers.tokenizers.tokenizer import Tokenizer, Vocabulary
 from lit_precompute.towers.tokenizers.words import WordOptions, WordTokenizer
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "SentencePieceTokenizer",
     "Tokenizer",
     "TokenizerOptions",
+    "Vocabulary",
     "WordOptions",
     "WordTokenizer",
     "load_tokenizer",

@@ -5,7 +5,9 @@ the end token, even if its text was truncated ("sticky"), and is padded with end
 which read the last position, were trained that way. Token 0 pads (for models from elsewhere), 1 ends, 2 is the unknown
 piece, as in T5's vocabularies.
 
-Does not: detokenise, add a start token, or read pickles. Lower-casing is Python's, over all of Unicode; big_vision
+A kind may have its own special tokens and padding; then its module says so.
+
+Does not: detokenise, or read pickles. Lower-casing is Python's, over all of Unicode; big_vision
 lower-cases only ASCII.
 
 Source: big_vision, pp/ops_text.py (`tokenize` with lower=True, eos="sticky", pad_value=1).
@@ -16,7 +18,7 @@ import itertools
 import json
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Int32
@@ -31,20 +33,41 @@ _CHUNK_TEXTS = 65_536
 Field = TypeVar("Field")
 
 
+class Vocabulary(NamedTuple):
+    """What a text tower must know of its tokens.
+
+    Attributes:
+      size: one more than the largest id.
+      end_id: the id that ends a text.
+      pad_id: the id of nothing but padding; None where rows are padded by end tokens, which no tower masks.
+    """
+
+    size: int
+    end_id: int
+    pad_id: int | None = None
+
+
 class Tokenizer(abc.ABC):
     """Turns texts into rows of ids.
 
     Attributes:
       unit: what the vocabulary consists of, as a plural, for messages.
       vocabulary_size: one more than the largest id.
-      end_id: the id that ends and pads a row.
+      end_id: the id that ends a text, and pads a row where `pad_id` is None.
+      pad_id: the id of nothing but padding, or None.
       lower_case: whether texts are lower-cased first.
     """
 
     unit: ClassVar[str]
     vocabulary_size: int
     end_id: int
+    pad_id: int | None = None
     lower_case: bool
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """What a text tower must know of the tokens."""
+        return Vocabulary(self.vocabulary_size, self.end_id, self.pad_id)
 
     def encode(self, texts: Sequence[str], length: int) -> Int32[np.ndarray, "n {length}"]:
         """Returns each text's pieces, then at least one end token; an empty text has only end tokens.

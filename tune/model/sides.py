@@ -9,6 +9,7 @@ from jaxtyping import Array, Float32
 
 from lit_precompute.towers.contract import Tower
 from lit_precompute.towers.text import make_text_tower
+from lit_precompute.towers.tokenizers import Vocabulary
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.model.image_side import Statistics, make_image_side
 
@@ -34,19 +35,19 @@ class TrainedParameters(NamedTuple):
     text: Mapping[str, Float32[Array, "..."]]
 
 
-def make_sides(recipe: Recipe, *, width: int, vocabulary_size: int, statistics: Statistics | None) -> Sides:
+def make_sides(recipe: Recipe, *, width: int, vocabulary: Vocabulary, statistics: Statistics | None) -> Sides:
     """Returns a recipe's two sides, without parameters.
 
     Args:
       recipe: what is trained.
       width: length of a stored embedding.
-      vocabulary_size: one more than the tokenizer's largest id.
+      vocabulary: the tokenizer's.
       statistics: to standardise stored embeddings by, or None.
     """
     image = make_image_side(recipe.image_side, width, statistics, recipe.compute_type)
     text = make_text_tower(
         recipe.text_tower,
-        vocabulary_size=vocabulary_size,
+        vocabulary=vocabulary,
         max_tokens=recipe.text.max_tokens,
         output_width=image.output_width,
         compute_type=recipe.compute_type,

@@ -202,7 +202,7 @@ class TunedModel:
             image, text = read_sides(folder)
             statistics = pop_statistics(image, width, PARAMETERS_NAME) if recipe.image_side.standardise else None
             _refuse_larger_tower(recipe, text)
-            sides = make_sides(recipe, width=width, vocabulary_size=tokenizer.vocabulary_size, statistics=statistics)
+            sides = make_sides(recipe, width=width, vocabulary=tokenizer.vocabulary, statistics=statistics)
             if sides.text.output_width != card["output_width"]:
                 raise ValueError(f"output_width is {card['output_width']}, the recipe's is {sides.text.output_width}")
             image_parameters = sides.image.read_parameters(image, f"{PARAMETERS_NAME}, image side")

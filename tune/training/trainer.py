@@ -121,9 +121,7 @@ class Trainer:
         )
         directory.check(dataset, recipe, self.batches.order())
         self.num_steps = recipe.count_steps(self.batches.num_batches_per_epoch)
-        self.sides = make_sides(
-            recipe, width=dataset.width, vocabulary_size=tokenizer.vocabulary_size, statistics=statistics
-        )
+        self.sides = make_sides(recipe, width=dataset.width, vocabulary=tokenizer.vocabulary, statistics=statistics)
         self._programs = start_compiling(
             recipe,
             self.execution,

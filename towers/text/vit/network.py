@@ -2,7 +2,7 @@
 
 Promises: the same function and parameter names as big_vision's text transformer, which the public LiT and SigLIP
 checkpoints use: token embedding plus learned positions, blocks with biases and tanh GELU, a last norm, pooling, a
-linear head. Padding is not masked there, so not here either. Parameters, norms, residual sums and embeddings are
+head. Padding is not masked there, so not here either. Parameters, norms, residual sums and embeddings are
 float32 for any `compute_type`. Pooling by the last position relies on rows that end in the end token, as all tokenizers
 here write them.
 
@@ -19,8 +19,11 @@ from jaxtyping import Array, Float, Float32, Int32
 from lit_precompute.towers.contract import Tower
 from lit_precompute.towers.nnx_modules import nnx_function
 from lit_precompute.towers.options import ComputeType
+from lit_precompute.towers.text.heads import make_head
+from lit_precompute.towers.text.pooling import make_pooling, pool
 from lit_precompute.towers.text.vit.naming import namings
-from lit_precompute.towers.text.vit.options import Pooling, ViTTextOptions
+from lit_precompute.towers.text.vit.options import ViTTextOptions
+from lit_precompute.towers.tokenizers import Vocabulary
 
 
 class Attention(nnx.Module):
@@ -80,7 +83,7 @@ class TextViT(nnx.Module):
         self,
         options: ViTTextOptions,
         *,
-        vocabulary_size: int,
+        vocabulary: Vocabulary,
         max_tokens: int,
         output_width: int,
         rngs: nnx.Rngs,
@@ -88,14 +91,21 @@ class TextViT(nnx.Module):
     ):
         """Draws the parameters as big_vision does, from `rngs.params`."""
         width = options.width
-        self.pooling: Pooling = options.pooling
-        self.max_tokens = max_tokens
-        self.token_embedding = nnx.Embed(vocabulary_size, width, rngs=rngs)
+        self.options, self.end_id, self.max_tokens = options, vocabulary.end_id, max_tokens
+        self.token_embedding = nnx.Embed(vocabulary.size, width, rngs=rngs)
         draw_positions = nnx.initializers.normal(width**-0.5)
         self.position_embedding = nnx.Param(draw_positions(rngs.params(), (1, max_tokens, width), jnp.float32))
         self.blocks = nnx.List([Block(options, compute_type=compute_type, rngs=rngs) for _ in range(options.depth)])
         self.final_norm = nnx.LayerNorm(width, rngs=rngs)
-        self.head = nnx.Linear(width, output_width, rngs=rngs)
+        self.pooling = make_pooling(
+            options.pooling,
+            width=width,
+            num_heads=options.num_heads,
+            mlp_width=options.mlp_width,
+            compute_type=compute_type,
+            rngs=rngs,
+        )
+        self.head = make_head(options.head, width, output_width, compute_type=compute_type, rngs=rngs)
 
     def __call__(self, tokens: Int32[Array, "n length"]) -> Float32[Array, "n output_width"]:
         """Returns embeddings, not normalised.
@@ -108,29 +118,19 @@ class TextViT(nnx.Module):
         hidden = self.token_embedding(tokens) + self.position_embedding[...]
         for block in self.blocks:
             hidden = block(hidden)
-        return self.head(_pool(self.final_norm(hidden), self.pooling))
-
-
-def _pool(hidden: Float32[Array, "n length width"], pooling: Pooling) -> Float32[Array, "n width"]:
-    match pooling:
-        case "last":
-            return hidden[:, -1]
-        case "first":
-            return hidden[:, 0]
-        case "average":
-            return hidden.mean(axis=1)
-        case "max":
-            return hidden.max(axis=1)
+        hidden = self.final_norm(hidden)
+        pooled = pool(self.options.pooling, self.pooling, hidden, tokens, is_real=None, end_id=self.end_id)
+        return pooled if self.head is None else self.head(pooled)
 
 
 def make_tower(
-    options: ViTTextOptions, *, vocabulary_size: int, max_tokens: int, output_width: int, compute_type: ComputeType
+    options: ViTTextOptions, *, vocabulary: Vocabulary, max_tokens: int, output_width: int, compute_type: ComputeType
 ) -> Tower:
-    """Returns the tower for token ids below `vocabulary_size`; see `make_text_tower`."""
+    """Returns the tower for a vocabulary; see `make_text_tower`."""
     function = nnx_function(
         lambda rngs: TextViT(
             options,
-            vocabulary_size=vocabulary_size,
+            vocabulary=vocabulary,
             max_tokens=max_tokens,
             output_width=output_width,
             rngs=rngs,

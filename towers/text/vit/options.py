@@ -3,45 +3,27 @@
 import dataclasses
 from typing import Literal
 
-from lit_precompute.towers.text.options import TextTowerOptions
-
-# Far above any text tower: a number beyond them is a slip or an attack, and building such a tower would never end.
-_LIMITS = {"width": 65_536, "depth": 128, "num_heads": 65_536, "mlp_width": 262_144}
-Pooling = Literal["last", "first", "average", "max"]
+from lit_precompute.towers.text.options import TransformerOptions
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ViTTextOptions(TextTowerOptions):
-    """The tower's shape; the defaults are the paper's base size.
+class ViTTextOptions(TransformerOptions):
+    """The text ViT; the defaults are the paper's base size.
 
     Attributes:
       kind: the text ViT.
+      weights: where the parameters start from: a name of `lit-tune towers`, a Hugging Face repository, a file or a
+        folder; None: at random.
       width: size of a token's vector.
       depth: number of blocks.
       num_heads: attention heads; must divide `width`.
       mlp_width: hidden size of a block's two-layer perceptron; 4 * width is usual.
-      pooling: how the tokens' vectors become one.
+      pooling: how the tokens' vectors become one; `end` is the vector of the end token, `attention` a learnt query's.
+      head: what follows; `none` gives the pooled vector itself, of the tower's width.
     """
 
     kind: Literal["vit"] = "vit"
-    width: int = 768
-    depth: int = 12
-    num_heads: int = 12
-    mlp_width: int = 3072
-    pooling: Pooling = "last"
 
     def __post_init__(self):
         super().__post_init__()
-        for name, limit in _LIMITS.items():
-            if not 1 <= getattr(self, name) <= limit:
-                raise ValueError(f"text_tower.{name} must be in [1, {limit}], got {getattr(self, name)}")
-        if self.width % self.num_heads:
-            raise ValueError(
-                f"text_tower.num_heads must divide the width: width {self.width}, num_heads {self.num_heads}"
-            )
-        if self.pooling not in ("last", "first", "average", "max"):
-            raise ValueError(f"text_tower.pooling must be 'last', 'first', 'average' or 'max', got {self.pooling!r}")
-
-    def min_num_parameters(self) -> int:
-        """Returns the size of all blocks' kernels."""
-        return self.depth * self.width * (4 * self.width + 2 * self.mlp_width)
+        self.check_heads_divide_width()
