@@ -1,4 +1,4 @@
-"""Rows of a dataset that fits in memory: all vectors and tokens, gathered in an order that changes every epoch."""
+"""Rows of a dataset that fits in memory: all vectors and texts, gathered in an order that changes every epoch."""
 
 import functools
 
@@ -10,11 +10,11 @@ from lit_precompute.tune.data.row_index import RowReader, Rows
 
 
 class ResidentRows:
-    """All vectors and tokens, in memory."""
+    """All vectors and texts, in memory."""
 
     def __init__(self, reader: RowReader):
         self._reader = reader
-        self._tokens = reader.make_token_table()
+        self._texts = reader.keep_texts()
         self._vectors = reader.empty_vectors(len(reader.index))
         self._scales = reader.empty_scales(len(reader.index))
         reader.dataset.fetch_ahead([block for block, _ in reader.index.blocks()], ["embedding"])
@@ -38,9 +38,9 @@ class ResidentRows:
         # Faster than `vectors[ranks]`; nothing is clipped, since ranks are valid indices.
         np.take(self._vectors, ranks, axis=0, out=vectors, mode="clip")
         row_numbers = reader.index.row_numbers[ranks]
-        tokens = self._tokens.gather(ranks, row_numbers, seed=reader.seed, epoch=epoch)
+        texts = self._texts.gather(ranks, row_numbers, seed=reader.seed, epoch=epoch)
         scales = None if self._scales is None else self._scales[ranks]
-        return Rows(vectors, scales, tokens, row_numbers).typed(reader.vector_type)
+        return Rows(vectors, scales, texts, row_numbers).typed(reader.vector_type)
 
     def close(self) -> None:
         """Does nothing: only memory is held."""

@@ -1,4 +1,4 @@
-"""Which rows can be trained on, and how their embeddings, texts and tokens are read.
+"""Which rows can be trained on, and how their embeddings and texts are read.
 
 Promises: one pass over the captions finds the rows and keeps 16 bytes for each. Does not: order or cache anything.
 """
@@ -8,23 +8,14 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
-from jaxtyping import Float32, Int, Int32, Int64, Shaped, UInt
+from jaxtyping import Float32, Int, Int64, Shaped, UInt
 
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.vectors import numpy_type
-from lit_precompute.towers.tokenizers import Tokenizer
 from lit_precompute.tune.data import random_draws
 from lit_precompute.tune.data.chosen_rows import blocks_of_rows
-from lit_precompute.tune.data.texts import (
-    RowTexts,
-    TextOptions,
-    TokenTable,
-    encode_chosen,
-    nothing_to_tune_on,
-    read_texts,
-    row_texts,
-)
+from lit_precompute.tune.data.text_source import Arrays, KeptTexts, TextSource, draw_choices
+from lit_precompute.tune.data.texts import nothing_to_tune_on
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,8 +48,8 @@ class RowIndex:
                 yield block, np.arange(first, last)
 
 
-def index_rows(dataset: EmbeddingDataset, options: TextOptions, rows: Int[np.ndarray, " n"] | None = None) -> RowIndex:
-    """Returns the index, by one pass over the captions of the blocks that contain selected rows.
+def index_rows(dataset: EmbeddingDataset, source: TextSource, rows: Int[np.ndarray, " n"] | None = None) -> RowIndex:
+    """Returns the index, by one pass over the texts of the blocks that contain selected rows.
 
     Raises:
       ValueError: `rows` are not ascending row numbers of the dataset, or no row has a text.
@@ -68,7 +59,7 @@ def index_rows(dataset: EmbeddingDataset, options: TextOptions, rows: Int[np.nda
         if len(rows) and (rows[0] < 0 or rows[-1] >= dataset.num_rows or (np.diff(rows) <= 0).any()):
             raise ValueError(f"rows must be ascending, each once and in [0, {dataset.num_rows}), got {rows}")
     kept, read_blocks, num_texts, num_blank_texts, num_selected = [], blocks_of_rows(dataset, rows), 0, 0, 0
-    dataset.fetch_ahead(read_blocks.tolist(), ["texts"])
+    dataset.fetch_ahead(read_blocks.tolist(), source.columns)
     for block in range(dataset.num_blocks):
         start, stop = dataset.block_span(block)
         selected = np.arange(start, stop)
@@ -78,11 +69,11 @@ def index_rows(dataset: EmbeddingDataset, options: TextOptions, rows: Int[np.nda
             if first == last:
                 kept.append(selected)
                 continue
-        texts = row_texts(read_texts(dataset, block), options)
-        counts = texts.counts[selected - start]
+        of_block = source.counts(block)
+        counts = of_block.texts[selected - start]
         kept.append(selected[counts > 0])
         num_texts += int(counts.sum())
-        num_blank_texts += int(texts.blank_counts[selected - start].sum())
+        num_blank_texts += int(of_block.blank[selected - start].sum())
         num_selected += len(selected)
     row_numbers = np.concatenate(kept) if kept else np.zeros(0, np.int64)
     if not len(row_numbers):
@@ -102,7 +93,7 @@ class Rows(NamedTuple):
 
     vectors: Shaped[np.ndarray, "n width"]
     scales: Float32[np.ndarray, " n"] | None
-    tokens: Int32[np.ndarray, "n length"]
+    texts: Arrays
     row_numbers: Int64[np.ndarray, " n"]
 
     def typed(self, vector_type: np.dtype) -> "Rows":
@@ -115,8 +106,7 @@ class RowReader:
     """Reads the rows of an index; both kinds of rows, resident and windowed, use it."""
 
     dataset: EmbeddingDataset
-    tokenizer: Tokenizer
-    options: TextOptions
+    source: TextSource
     index: RowIndex
     seed: int
     batch_size: int
@@ -141,8 +131,8 @@ class RowReader:
 
     def empty_rows(self, num_rows: int) -> Rows:
         """Returns uninitialised rows."""
-        tokens = np.empty((num_rows, self.options.max_tokens), np.int32)
-        return Rows(self.empty_vectors(num_rows), self.empty_scales(num_rows), tokens, np.empty(num_rows, np.int64))
+        texts = self.source.empty_chosen(num_rows)
+        return Rows(self.empty_vectors(num_rows), self.empty_scales(num_rows), texts, np.empty(num_rows, np.int64))
 
     @property
     def bytes_per_vector(self) -> int:
@@ -169,27 +159,25 @@ class RowReader:
             return vectors, stored.scales
         return vectors[places], None if stored.scales is None else stored.scales[places]
 
-    def encode_chosen(self, block: int, ranks: Int64[np.ndarray, " n"], epoch: int) -> Int32[np.ndarray, "n length"]:
-        """Returns the tokens of one text per row, for rows of one block."""
-        texts, row_numbers = self._read_texts(block, ranks), self.index.row_numbers[ranks]
-        return encode_chosen(texts, row_numbers, self.tokenizer, self.options, seed=self.seed, epoch=epoch)
-
-    def _read_texts(self, block: int, ranks: np.ndarray) -> RowTexts:
-        texts = read_texts(self.dataset, block)
-        return row_texts(texts.take(pa.array(self._places(block, ranks))), self.options)
+    def read_chosen(self, block: int, ranks: Int64[np.ndarray, " n"], epoch: int) -> Arrays:
+        """Returns one text per row, for rows of one block."""
+        row_numbers = self.index.row_numbers[ranks]
+        return self.source.read_chosen(
+            block, self._places(block, ranks), lambda counts: draw_choices(self.seed, epoch, row_numbers, counts)
+        )
 
     def _places(self, block: int, ranks: np.ndarray) -> np.ndarray:
         return self.index.row_numbers[ranks] - self.dataset.block_span(block)[0]
 
-    def make_token_table(self) -> TokenTable:
-        """Returns the tokens of all texts of all rows."""
-        tokens = np.empty((self.index.num_texts, self.options.max_tokens), dtype=TokenTable.id_type(self.tokenizer))
+    def keep_texts(self) -> KeptTexts:
+        """Returns all texts of all rows."""
+        kept = self.source.empty_kept(self.index.num_texts)
         starts = np.zeros(len(self.index) + 1, np.int64)
-        self.dataset.fetch_ahead([block for block, _ in self.index.blocks()], ["texts"])
+        self.dataset.fetch_ahead([block for block, _ in self.index.blocks()], self.source.columns)
         for block, ranks in self.index.blocks():
-            texts = self._read_texts(block, ranks)
+            counts, texts = self.source.read(block, self._places(block, ranks))
             first = starts[ranks[0]]
-            starts[ranks + 1] = first + np.cumsum(texts.counts)
-            strings = texts.strings.to_pylist()
-            tokens[first : first + len(strings)] = self.tokenizer.encode(strings, self.options.max_tokens)
-        return TokenTable(starts, tokens)
+            starts[ranks + 1] = first + np.cumsum(counts)
+            for whole, part in zip(kept, texts, strict=True):
+                whole[first : starts[ranks[-1] + 1]] = part
+        return KeptTexts(self.source, starts, kept)

@@ -1,12 +1,9 @@
-"""The text of each image: its captions without the blank ones, one sampled or all joined, as token ids.
+"""The texts of each image: its captions without the blank ones, or all of them joined.
 
 Blank is what shows nothing: an empty text, white space, control characters, zero-width characters. Training and
 evaluation leave blank texts out and count them; both use `row_texts`. Punctuation alone is a text, whatever a tokenizer
 makes of it: which texts a dataset has must not depend on the model. A row without any text cannot be trained on: it is
 left out and counted (`RowIndex.num_rows_without_text`).
-
-Promises: a row's text is a function of the seed, the epoch and the row's number in the dataset; it does not depend on
-the batch size, the memory or the other rows.
 """
 
 import dataclasses
@@ -16,11 +13,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from jaxtyping import Int32, Int64, Integer
+from jaxtyping import Int64
 
 from lit_precompute.schemas import EmbeddingDataset
-from lit_precompute.towers.tokenizers import Tokenizer
-from lit_precompute.tune.data import random_draws
 from lit_precompute.tune.data.chosen_rows import blocks_of_rows
 
 _MAX_TOKENS = 1_000_000  # far above any text tower
@@ -128,42 +123,3 @@ def read_texts(dataset: EmbeddingDataset, block: int) -> pa.ListArray:
     if "captions" not in dataset.tables:
         raise ValueError(f"{dataset.path}: tuning needs the table 'captions'; open tables: {list(dataset.tables)}")
     return dataset.read_block(block, ["texts"])["texts"]
-
-
-class TokenTable:
-    """Token ids of all texts of some rows, encoded once, so that a step only gathers them."""
-
-    def __init__(self, starts: Int64[np.ndarray, " rows_and_end"], tokens: Integer[np.ndarray, "texts length"]):
-        """Takes the tokens of all texts, and where each row's texts start; the last start is the number of texts."""
-        assert starts[-1] == len(tokens), (starts[-1], len(tokens))
-        self._starts, self._tokens = starts, tokens
-
-    @staticmethod
-    def id_type(tokenizer: Tokenizer) -> np.dtype:
-        """Returns the smallest type that holds the tokenizer's ids."""
-        return np.dtype(np.uint16 if tokenizer.vocabulary_size <= 2**16 else np.int32)
-
-    def gather(
-        self, ranks: Int64[np.ndarray, " n"], row_numbers: Int64[np.ndarray, " n"], *, seed: int, epoch: int
-    ) -> Int32[np.ndarray, "n length"]:
-        """Returns the tokens of one text per row, for rows with these ranks in the table and numbers in the dataset."""
-        firsts = self._starts[ranks]
-        key = random_draws.make_key(seed, random_draws.TEXTS, epoch)
-        chosen = firsts + random_draws.choose(key, row_numbers, self._starts[ranks + 1] - firsts)
-        return self._tokens[chosen].astype(np.int32)
-
-
-def encode_chosen(
-    texts: RowTexts,
-    row_numbers: Int64[np.ndarray, " n"],
-    tokenizer: Tokenizer,
-    options: TextOptions,
-    *,
-    seed: int,
-    epoch: int,
-) -> Int32[np.ndarray, "n length"]:
-    """Returns what `TokenTable.gather` would return for these rows, but encodes only the chosen texts."""
-    key = random_draws.make_key(seed, random_draws.TEXTS, epoch)
-    firsts = np.cumsum(texts.counts) - texts.counts
-    chosen = firsts + random_draws.choose(key, row_numbers, texts.counts)
-    return tokenizer.encode(texts.strings.take(pa.array(chosen)).to_pylist(), options.max_tokens)

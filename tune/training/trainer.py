@@ -22,6 +22,7 @@ from lit_precompute.schemas.sharing.selection import Selection
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.data.batches import Batch, BatchSource, iterate
+from lit_precompute.tune.data.tokenised_texts import TokenisedTexts
 from lit_precompute.tune.model.sides import TrainedParameters, make_sides
 from lit_precompute.tune.model.tuned_model import TunedModel
 from lit_precompute.tune.training.failures import TrainingError, explained_failures, not_finite
@@ -112,10 +113,9 @@ class Trainer:
         )
         self.batches = BatchSource(
             dataset,
-            tokenizer,
+            TokenisedTexts(dataset, tokenizer, recipe.text),
             batch_size=recipe.batch_size,
             seed=recipe.seed,
-            text=recipe.text,
             memory_budget_bytes=self.execution.memory_budget_bytes,
             rows=rows,
         )
@@ -200,7 +200,7 @@ class Trainer:
     ) -> None:
         state = self._state
         for step, batch in enumerate(batches, start=self.first_step + 1):
-            state, measured = self._programs.step(state, batch.images, batch.tokens)
+            state, measured = self._programs.step(state, batch.images, batch.texts)
             self._waiting.append((step, measured))
             stops = should_stop()
             saves = step % self.execution.checkpoint_every_steps == 0 or step == self.num_steps or stops
