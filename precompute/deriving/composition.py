@@ -21,6 +21,7 @@ from lit_precompute.schemas import (
 )
 from lit_precompute.schemas.dataset_files import read_attachments
 from lit_precompute.schemas.storage import Folder
+from lit_precompute.schemas.text_tower_card import card_attachment
 
 
 class Composition:
@@ -30,14 +31,22 @@ class Composition:
         """Takes the base, its manifest, and the folder of the derived dataset."""
         self._folder, self._base, self._output = folder, base, output
         self._own: list[TableSchema] = []
-        self._files: Sequence[Mapping[str, FileInfo]] = [{}] * len(base.shards)
+        self._files: list[dict[str, FileInfo]] = [{} for _ in range(len(base.shards))]
+        self._attachments: dict[str, bytes] = {}
         self._referred: list[tuple[DatasetVectors, Reference]] = []
         self._towers: dict[str, DatasetVectors] = {}
         self._notes: list[Note] = []
 
     def add_own(self, tables: Sequence[TableSchema], files: Sequence[Mapping[str, FileInfo]]) -> None:
-        """Adds the dataset's own tables, and their files by shard."""
-        self._own, self._files = list(tables), files
+        """Adds tables of the dataset's own, and their files by shard."""
+        self._own += tables
+        for mine, others in zip(self._files, files, strict=True):
+            mine.update(others)
+
+    def add_notes(self, notes: Sequence[Note], attachments: Mapping[str, bytes]) -> None:
+        """Adds notes on own tables, and small files that describe them."""
+        self._notes += notes
+        self._attachments |= attachments
 
     def add_referred(self, vectors: DatasetVectors, reference: Reference) -> None:
         """Adds a table of another dataset, where it is."""
@@ -72,13 +81,22 @@ class Composition:
             job={**job, "base_job": dict(base.job)},
             block_rows=base.block_rows,
             order=base.order,
-            attachments=read_attachments(self._folder, base.attachments),
+            attachments=self._all_attachments(added),
             references=references,
         )
 
     def _add_tower(self, vectors: DatasetVectors) -> None:
         if vectors.is_of_images:
             self._towers[vectors.table.name] = vectors
+        else:
+            self._attachments |= vectors.card()
+
+    def _all_attachments(self, added: Sequence[str]) -> dict[str, bytes]:
+        """Returns the base's attachments, without the cards of tables that others take the place of, and the own."""
+        kept = read_attachments(self._folder, self._base.attachments)
+        for table in added:
+            kept.pop(card_attachment(table), None)
+        return kept | self._attachments
 
     def _shards(self, kept: Sequence[str]) -> Iterator[ShardInfo]:
         """Yields the shards; their notes are among the base's."""

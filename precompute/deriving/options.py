@@ -4,6 +4,7 @@ import dataclasses
 import re
 from collections.abc import Sequence
 
+from lit_precompute.precompute.deriving.embedding_texts.options import EmbedTextsOptions
 from lit_precompute.precompute.sources.spec import SourceColumns, SourceSpec
 from lit_precompute.precompute.sources.spec_text import parse_spec
 from lit_precompute.schemas.limits import limit
@@ -27,6 +28,7 @@ class DeriveOptions:
       text_embeddings: Embeddings of texts, one a row, as the table `text-embeddings-NAME`: NAME=DATASET, or NAME=FILE
         for Parquet files with a column of keys and one of vectors.
       text_tower: What made the text embeddings of files, such as a tower's name; it is recorded.
+      embed_texts: whether and how the dataset's texts are embedded.
       format: Format of the files if their names do not tell: tsv, quoted-tsv, semicolon-csv, jsonl ...
       columns: Names of the files' columns. Keys are in --key-column; where there is none, paths of images are the keys,
         as for an embedded source.
@@ -46,6 +48,7 @@ class DeriveOptions:
     embeddings: tuple[str, ...] = ()
     text_embeddings: tuple[str, ...] = ()
     text_tower: str | None = None
+    embed_texts: EmbedTextsOptions = dataclasses.field(default_factory=EmbedTextsOptions)
     format: str | None = None
     columns: SourceColumns = dataclasses.field(default_factory=SourceColumns)
     gather: bool = False
@@ -60,9 +63,22 @@ class DeriveOptions:
         limit("--max-surplus", self.max_surplus, 0)
         named(self.embeddings, "--embeddings")
         named(self.text_embeddings, "--text-embeddings")
-        if self.captions is None and self.labels is None and not self.embeddings and not self.text_embeddings:
-            raise ValueError("nothing to derive: give --captions, --labels, --embeddings or --text-embeddings")
-
+        given = (
+            self.captions,
+            self.labels,
+            self.embeddings or None,
+            self.text_embeddings or None,
+            self.embed_texts.tower,
+        )
+        if given == (None,) * len(given):
+            raise ValueError(
+                "nothing to derive: give --captions, --labels, --embeddings, --text-embeddings or --text-embeddings-of"
+            )
+        if self.captions is not None and self.embed_texts.tower is not None:
+            raise ValueError(
+                "--text-embeddings-of embeds the texts that the dataset has, not those of --captions: derive twice, "
+                "with the new captions first"
+            )
         if self.captions is None and (self.keep_texts or self.language_column is not None):
             raise ValueError("--keep-texts and --language-column are about --captions, which is not given")
 

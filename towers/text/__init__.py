@@ -5,19 +5,23 @@ from lit_precompute.towers.text.options import TextTowerOptions, TransformerOpti
 from lit_precompute.towers.text.registry import (
     make_text_tower,
     register_config,
+    register_text_entry,
     register_text_tower,
     resolve_text_tower,
     text_towers,
 )
+from lit_precompute.towers.text.stored.options import StoredTextOptions
 from lit_precompute.towers.text.vit.options import ViTTextOptions
 
 __all__ = [
+    "StoredTextOptions",
     "TextEntry",
     "TextTowerOptions",
     "TransformerOptions",
     "ViTTextOptions",
     "make_text_tower",
     "register_config",
+    "register_text_entry",
     "register_text_tower",
     "resolve_text_tower",
     "text_towers",

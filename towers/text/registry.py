@@ -18,6 +18,7 @@ from lit_precompute.schemas.json_files import read_json_object
 from lit_precompute.towers.options import ComputeType
 from lit_precompute.towers.text.entry import TextEntry
 from lit_precompute.towers.text.options import TextTowerOptions
+from lit_precompute.towers.text.stored.options import StoredTextOptions
 from lit_precompute.towers.text.vit.options import ViTTextOptions
 from lit_precompute.towers.tokenizers import TokenizerOptions, Vocabulary
 from lit_precompute.towers.weights.errors import WeightsError
@@ -34,6 +35,8 @@ class _Config(NamedTuple):
 
 # Modules with `ENTRIES`: names to `TextEntry`.
 _PUBLISHED: tuple[str, ...] = ()
+# Names that `register_text_entry` was given.
+_REGISTERED: dict[str, TextEntry] = {}
 # From `model_type` of a config.json to its reader.
 _CONFIGS: dict[str, _Config] = {}
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -70,6 +73,17 @@ def register_config(model_type: str, read: str, *, length: str | None = None) ->
     _CONFIGS[model_type] = _Config(read, length)
 
 
+def register_text_entry(name: str, entry: TextEntry) -> None:
+    """Gives a text tower of one's own a name; other packages may call it, too.
+
+    Raises:
+      ValueError: the name is taken.
+    """
+    if name in text_towers():
+        raise ValueError(f"text tower {name!r} is already registered; choose another name")
+    _REGISTERED[name] = entry
+
+
 def make_text_tower(
     options: TextTowerOptions, *, vocabulary: Vocabulary, max_tokens: int, output_width: int, compute_type: ComputeType
 ) -> Tower:
@@ -94,7 +108,8 @@ def make_text_tower(
 def text_towers() -> dict[str, TextEntry]:
     """Returns all text towers that have a name, by name."""
     modules = [importlib.import_module(module) for module in _PUBLISHED]
-    return {name: entry for module in modules for name, entry in module.ENTRIES.items()}
+    published = {name: entry for module in modules for name, entry in module.ENTRIES.items()}
+    return published | _REGISTERED
 
 
 def resolve_text_tower(name: str) -> tuple[str, TextEntry | None]:
@@ -151,3 +166,4 @@ def _described(config: Mapping[str, Any], where: str, place: str) -> TextEntry:
 
 
 register_text_tower(ViTTextOptions, "lit_precompute.towers.text.vit.network:make_tower")
+register_text_tower(StoredTextOptions, "lit_precompute.towers.text.stored.network:make_tower")

@@ -16,15 +16,10 @@ import pyarrow.compute as pc
 from jaxtyping import Int64
 
 from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.schemas.blank_texts import show_something
 from lit_precompute.tune.data.chosen_rows import blocks_of_rows
 
 _MAX_TOKENS = 1_000_000  # far above any text tower
-# Unicode's separators, control characters, and Default_Ignorable_Code_Point.
-_INVISIBLE = (
-    r"\p{Z}\p{Cc}\x{AD}\x{34F}\x{61C}\x{115F}\x{1160}\x{17B4}\x{17B5}\x{180B}-\x{180F}\x{200B}-\x{200F}\x{202A}-\x{202E}"
-    r"\x{2060}-\x{206F}\x{3164}\x{FE00}-\x{FE0F}\x{FEFF}\x{FFA0}\x{FFF0}-\x{FFF8}\x{1BCA0}-\x{1BCA3}"
-    r"\x{1D173}-\x{1D17A}\x{E0000}-\x{E0FFF}"
-)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,18 +63,13 @@ class RowTexts(NamedTuple):
 
 def is_blank(text: str) -> bool:
     """Returns whether a text shows nothing."""
-    return not _are_texts(pa.array([text]))[0].as_py()
-
-
-def _are_texts(strings: pa.Array) -> pa.BooleanArray:
-    shows_something = pc.MatchSubstringOptions(f"[^{_INVISIBLE}]")
-    return pc.call_function("match_substring_regex", [strings], shows_something).fill_null(False)
+    return not show_something(pa.array([text]))[0].as_py()
 
 
 def row_texts(texts: pa.ListArray, options: TextOptions) -> RowTexts:
     """Returns the texts to choose from, for a block's column `texts`: when joined, one for each row that has any."""
     strings = texts.flatten()
-    is_text = _are_texts(strings)
+    is_text = show_something(strings)
     owners = pc.call_function("list_parent_indices", [texts]).to_numpy(zero_copy_only=False)
     counts = np.bincount(owners[is_text.to_numpy(zero_copy_only=False)], minlength=len(texts))
     blank_counts = np.bincount(owners, minlength=len(texts)) - counts

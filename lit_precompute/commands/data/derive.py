@@ -2,11 +2,14 @@
 
 import dataclasses
 import shlex
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import rich.console
 import tyro
 
+from lit_precompute.commands.console import duration
 from lit_precompute.commands.flags import flat_flags
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.commands.stopping import interruptible
@@ -18,11 +21,16 @@ if TYPE_CHECKING:
 
     _Options = DeriveOptions
 else:
+    _OF_TEXTS = ("field", "number", "weights", "pooling", "max_tokens", "compute_type")
     _Options = flat_flags(
         DeriveOptions,
         {
             "format": "source-format",
             **{f"columns.{name}": f"{name}-column" for name in ("image", "text", "texts", "label", "key")},
+            **{f"embed_texts.{name}": f"text-{name.replace('_', '-')}" for name in _OF_TEXTS},
+            "embed_texts.tower": "text-embeddings-of",
+            "embed_texts.name": "text-embeddings-name",
+            "embed_texts.vector_type": "text-dtype",
             "columns.named": "named-text",
         },
         fixed={"base": ""},
@@ -31,11 +39,12 @@ else:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Derive:
-    """Writes a dataset with own captions or labels, by key; its other tables stay where they are, and are referred to.
+    """Writes a dataset with tables of its own, such as captions by key; all others stay where they are.
 
     To resume what was stopped, run the same command again. For example:
 
       lit-data derive gs://team/cc12m-vit_l16 --output cc12m-german --captions german.tsv
+      lit-data derive cc12m-vit_l16 --output cc12m-minilm --text-embeddings-of sentence-transformers/all-MiniLM-L6-v2
     """
 
     base: tyro.conf.Positional[str]
@@ -48,15 +57,10 @@ class Derive:
 
         options = dataclasses.replace(self.options, base=self.base)
         with (
-            interruptible("run the same command again; it starts over"),
+            interruptible("run the same command again; embedded texts are kept, everything else starts over"),
             ProgressDisplay(console) as display,
         ):
-
-            def report(what: str, done: int, total: int | None) -> None:
-                words = f"{what}  {done:,}" + (f"/{total:,}" if total is not None else "")
-                display.show(words, done, total, task=what)
-
-            derived = derive(options, report)
+            derived = derive(options, _progress(display))
         for table, matches in derived.matches.items():
             console.print(f"{table}: {describe(matches)}")
         manifest = derived.manifest
@@ -69,6 +73,22 @@ class Derive:
         output = shlex.quote(options.output)
         console.print(f"next:  lit-data info {output}   |   lit-tune --dataset {output} --output RUN")
         return 0
+
+
+def _progress(display: ProgressDisplay) -> Callable[[str, int, int | None], None]:
+    """Returns a function that shows what is being done, how much of it is done, the rate and the time left."""
+    begun: dict[str, tuple[float, int]] = {}
+
+    def report(what: str, done: int, total: int | None) -> None:
+        since_s, first = begun.setdefault(what, (time.monotonic(), done))
+        words = f"{what}  {done:,}" + (f"/{total:,}" if total is not None else "")
+        seconds = time.monotonic() - since_s
+        if done > first and seconds > 1:
+            rate = (done - first) / seconds
+            words += f"  {rate:,.0f} rows/s" + (f"  {duration((total - done) / rate)} left" if total else "")
+        display.show(words, done, total, task=what)
+
+    return report
 
 
 def describe(matches: "Matches") -> str:
