@@ -23,7 +23,17 @@ OURS = {
 # Third-party packages that each may import.
 OTHERS = {
     "schemas": {"numpy", "pyarrow", "array_record", "pydantic", "ml_dtypes"},
-    "towers": {"numpy", "jax", "jaxtyping", "flax", "safetensors", "huggingface_hub", "sentencepiece", "ml_dtypes"},
+    "towers": {
+        "numpy",
+        "jax",
+        "jaxtyping",
+        "flax",
+        "safetensors",
+        "huggingface_hub",
+        "sentencepiece",
+        "tokenizers",
+        "ml_dtypes",
+    },
     "precompute": {"numpy", "jax", "jaxtyping", "tensorflow", "PIL"},
     "pipelines": {"apache_beam", "numpy"},
     "tune": {"numpy", "pyarrow", "jax", "jaxtyping", "flax", "optax", "orbax", "safetensors", "tensorboard"},

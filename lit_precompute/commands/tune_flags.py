@@ -13,9 +13,10 @@ from typing import Annotated, Any, TypeVar
 import tyro
 
 from lit_precompute.commands.console import DEBUG_HELP
+from lit_precompute.commands.tune_start import KIND, SETTING, WEIGHTS, check_setting, with_start
 from lit_precompute.towers.options import OptionsError, TaggedOptions
 from lit_precompute.tune.config.execution import Execution
-from lit_precompute.tune.config.recipe import Recipe
+from lit_precompute.tune.config.recipe import Recipe, Setting
 from lit_precompute.tune.recipes import RECIPES, NamedRecipe
 
 _Options = TypeVar("_Options")
@@ -64,7 +65,10 @@ def parse(arguments: list[str]) -> Arguments:
     """
     arguments = [_renamed(argument) for argument in arguments]
     named = _named_recipe(arguments)
-    defaults = _with_given_kinds(_with_one_duration(named.recipe, arguments), arguments)
+    defaults = with_start(named.recipe, *(_given(arguments, flag) for flag in (WEIGHTS, SETTING, KIND)))
+    if defaults.text_tower.weights is None:
+        arguments = _without(arguments, WEIGHTS)
+    defaults = _with_given_kinds(_with_one_duration(defaults, arguments), arguments)
     arguments = _without_modules(arguments)
     narrowed = _narrowed(defaults)
 
@@ -73,6 +77,7 @@ def parse(arguments: list[str]) -> Arguments:
         output: str,
         recipe: str = named.name,
         selection: str | None = None,
+        setting: Setting | None = None,
         fields: Annotated[Any, tyro.conf.arg(name="")] = narrowed,
         execution: Annotated[Execution, tyro.conf.arg(name="")] = named.execution,
     ) -> Arguments:
@@ -83,13 +88,14 @@ def parse(arguments: list[str]) -> Arguments:
           output: Directory of the run, created if needed; a run that was begun there is resumed.
           recipe: Name of the recipe that the defaults below come from.
           selection: File of `lit-data select` that names the rows to train on; all others are never in a batch.
+          setting: How the text tower starts: Lu at random, LU from --text-tower.weights, LL locked but for its head.
           fields: What is trained.
           execution: How it is computed here.
         """
         del recipe  # the defaults already come from it
-        return Arguments(
-            dataset=dataset, selection=selection, output=output, recipe=_widened(fields), execution=execution
-        )
+        chosen = _widened(fields)
+        check_setting(chosen, setting)
+        return Arguments(dataset=dataset, selection=selection, output=output, recipe=chosen, execution=execution)
 
     make.__annotations__["fields"] = Annotated[type(narrowed), tyro.conf.arg(name="")]
     make.__annotations__["execution"] = Annotated[Execution, tyro.conf.arg(name="")]
@@ -114,6 +120,18 @@ def _given(arguments: list[str], flag: str) -> str | None:
         if name.replace("_", "-") == flag:
             return value if equals else next(iter(arguments[place + 1 : place + 2]), None)
     return None
+
+
+def _without(arguments: list[str], flag: str) -> list[str]:
+    """Returns the arguments without a flag and its value."""
+    kept, is_value = list[str](), False
+    for argument in arguments:
+        name, equals, _ = argument.partition("=")
+        is_flag = name.replace("_", "-") == flag
+        if not is_flag and not is_value:
+            kept.append(argument)
+        is_value = is_flag and not equals
+    return kept
 
 
 def _named_recipe(arguments: list[str]) -> NamedRecipe:

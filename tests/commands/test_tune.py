@@ -115,6 +115,22 @@ def test_a_kind_has_its_own_flags_and_keeps_the_shared_fields():
     assert words == WordOptions(vocabulary_size=9)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "setting", "weights", "last_layers"),
+    [
+        ((), "Lu", None, None),
+        (("--text-tower.weights", "a.npz"), "LU", "a.npz", None),
+        (("--text-tower.weights=a.npz", "--setting=LU"), "LU", "a.npz", None),
+        (("--text-tower.weights", "a.npz", "--setting", "LL"), "LL", "a.npz", 0),
+        (("--setting", "Lu", "--text-tower.weights", "a.npz"), "Lu", None, None),
+        (("--text_tower.weights=a.npz", "--setting", "Lu"), "Lu", None, None),
+    ],
+)
+def test_a_setting_says_how_the_text_tower_starts(arguments, setting, weights, last_layers):
+    recipe = parse(*arguments).recipe
+    assert (recipe.setting, recipe.text_tower.weights, recipe.trained.last_layers) == (setting, weights, last_layers)
+
+
 def test_flags_of_earlier_versions_keep_working():
     parsed = parse("--loss.tile-rows", "7", "--optimizer.name=adam")
     assert (parsed.execution.tile_rows, parsed.recipe.optimizer.kind) == (7, "adam")
@@ -123,6 +139,13 @@ def test_flags_of_earlier_versions_keep_working():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (("--setting", "UU"), "--setting must be one of Lu, LU, LL, got 'UU'"),
+        (("--setting", "LU"), "--setting LU starts from a pre-trained text tower: give --text-tower.weights"),
+        (("--text-tower.weights", "nothing"), "unknown text tower 'nothing', and no such folder or file"),
+        (
+            ("--setting", "LU", "--text-tower.weights", "a.npz", "--trained.last-layers", "0"),
+            "trained.last_layers 0 are, got LU",
+        ),
         (["--recipe", "best"], "error: --recipe must be one of demo, cc12m, lit-base, got 'best'"),
         (["--micro-batch-size", "513"], "error: micro_batch_size must be in [1, batch_size], which is 512"),
         (["--num-steps", "9", "--num-epochs", "9"], "error: exactly one of num_epochs and num_steps must be given"),

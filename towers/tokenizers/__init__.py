@@ -1,14 +1,19 @@
 """Tokenizers: from texts to rows of token ids."""
 
+from lit_precompute.towers.tokenizers.huggingface.options import HuggingFaceOptions
+from lit_precompute.towers.tokenizers.huggingface.tokenizer import HuggingFaceTokenizer
 from lit_precompute.towers.tokenizers.options import TokenizerOptions
 from lit_precompute.towers.tokenizers.registry import load_tokenizer, register_tokenizer, train_tokenizer
 from lit_precompute.towers.tokenizers.sentencepiece import SentencePieceOptions, SentencePieceTokenizer
-from lit_precompute.towers.tokenizers.tokenizer import Tokenizer, Vocabulary
+from lit_precompute.towers.tokenizers.tokenizer import SpecialTokens, Tokenizer, Vocabulary
 from lit_precompute.towers.tokenizers.words import WordOptions, WordTokenizer
 
 __all__ = [
+    "HuggingFaceOptions",
+    "HuggingFaceTokenizer",
     "SentencePieceOptions",
     "SentencePieceTokenizer",
+    "SpecialTokens",
     "Tokenizer",
     "TokenizerOptions",
     "Vocabulary",

@@ -19,7 +19,7 @@ class TokenisedTexts:
 
     def __init__(self, dataset: EmbeddingDataset, tokenizer: Tokenizer, options: TextOptions):
         """Raises ValueError if tokenizer and options disagree on lower-casing."""
-        if tokenizer.lower_case != options.lower_case:
+        if tokenizer.lower_case not in (None, options.lower_case):
             raise ValueError(
                 f"text.lower_case is {options.lower_case}, the tokenizer's {tokenizer.lower_case}: they must agree"
             )

@@ -1,4 +1,4 @@
-"""Options of the image side; importable without JAX, whose import takes seconds."""
+"""Options of the image side, and of what is trained; importable without JAX, whose import takes seconds."""
 
 import dataclasses
 
@@ -30,3 +30,28 @@ class ImageSideOptions:
             raise OptionsError(
                 f"image_side.head_width must be None where image_side.head.kind is none, got {self.head_width}"
             )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainedOptions:
+    """Which of the text tower's parameters are trained, and how fast.
+
+    Attributes:
+      locked: names that keep their start values: patterns such as `token_embedding/*,blocks/0/*`, separated by commas.
+      last_layers: how many of the last blocks are trained, with what follows them; 0: pooling and head; None: all.
+      layer_decay: what each block's learning rate is of the next one's; 1.0: the same.
+    """
+
+    locked: str = ""
+    last_layers: int | None = None
+    layer_decay: float = 1.0
+
+    def __post_init__(self):
+        if self.last_layers is not None and self.last_layers < 0:
+            raise ValueError(f"trained.last_layers must be >= 0 or None, got {self.last_layers}")
+        if not 0 < self.layer_decay <= 1:
+            raise ValueError(f"trained.layer_decay must be in (0, 1], got {self.layer_decay}")
+
+    def patterns(self) -> list[str]:
+        """Returns the patterns of `locked`."""
+        return [pattern.strip() for pattern in self.locked.split(",") if pattern.strip()]

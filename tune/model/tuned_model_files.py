@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from lit_precompute.schemas.json_files import JsonFileError, faults_of, read_json_object
 from lit_precompute.schemas.storage import file_sha256
 from lit_precompute.schemas.tower_card import TowerCard
-from lit_precompute.towers.tokenizers.tokenizer import DESCRIPTION_NAME
+from lit_precompute.towers.tokenizers.saving import DESCRIPTION_NAME
 from lit_precompute.towers.weights.naming import Naming, write_names
 
 Arrays = dict[str, Float32[np.ndarray, "..."]]

@@ -1,13 +1,16 @@
-"""What a run computes from the dataset before its first step: tokenizer and standardisation.
+"""What a run computes before its first step: tokenizer, standardisation, and the text tower's locked parameters.
 
 Promises: computed before the output is claimed, then saved there whole; a resumed run reads the same values back.
 """
 
 import itertools
 import pathlib
+import shutil
+from collections.abc import Mapping, Set
 
 import numpy as np
-from jaxtyping import Int64
+import safetensors.numpy
+from jaxtyping import Array, Float32, Int64
 
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.storage import publish_folder
@@ -16,7 +19,10 @@ from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.data.texts import iterate_texts, nothing_to_tune_on
 from lit_precompute.tune.model.image_side import Statistics
 from lit_precompute.tune.model.standardisation import vector_statistics
+from lit_precompute.tune.training.failures import TrainingError
 from lit_precompute.tune.training.run_directory import RunDirectory
+
+_LOCKED_NAME = "parameters.safetensors"
 
 
 def prepare_tokenizer(
@@ -51,6 +57,30 @@ def prepare_statistics(
     if saved is not None and saved.exists():
         return Statistics(**{name: np.load(saved / f"{name}.npy") for name in Statistics._fields})
     return Statistics(*(values.astype(np.float32) for values in vector_statistics(dataset, rows)))
+
+
+def save_locked(directory: RunDirectory, locked: Mapping[str, Float32[Array | np.ndarray, "..."]]) -> None:
+    """Saves the parameters that are not trained, before the first checkpoint, which needs them; none: nothing."""
+    arrays = {name: np.asarray(value) for name, value in locked.items()}
+    shutil.rmtree(directory.locked, ignore_errors=True)  # of a process that was killed before its first checkpoint
+    if arrays:
+        publish_folder(directory.locked, lambda path: safetensors.numpy.save_file(arrays, path / _LOCKED_NAME))
+
+
+def read_locked(directory: RunDirectory, names: Set[str]) -> dict[str, Float32[np.ndarray, "..."]]:
+    """Returns what `save_locked` saved.
+
+    Raises:
+      TrainingError: these parameters are not what is there.
+    """
+    path = directory.locked / _LOCKED_NAME
+    locked = safetensors.numpy.load_file(path) if path.exists() else {}
+    if locked.keys() != names:
+        raise TrainingError(
+            f"{path}: must hold the {len(names)} parameters that are not trained, has {len(locked)}; they belong to "
+            "the checkpoints beside it: put the file back, or choose another --output"
+        )
+    return locked
 
 
 def save_preparation(directory: RunDirectory, tokenizer: Tokenizer, statistics: Statistics | None) -> None:

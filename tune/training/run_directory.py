@@ -3,6 +3,7 @@
 run.json          digests of the tables that the run reads, recipe, selection, order of rows
 tokenizer/        given or trained
 standardisation/  mean and deviation, if the recipe standardises
+locked/           the text tower's parameters that are not trained, if there are any
 checkpoints/      Orbax
 metrics.jsonl     and tensorboard/
 model/            the tuned model; it exists only when the run has finished
@@ -11,7 +12,6 @@ Promises: one process at a time uses it; all files belong to the run that run.js
 the claim, and a run that failed before its first step gives way to a corrected one.
 """
 
-import contextlib
 import os
 import pathlib
 import shutil
@@ -22,7 +22,6 @@ from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.claims import Claim, place_in_the_way
 from lit_precompute.schemas.sharing.selection import Selection
 from lit_precompute.schemas.storage import lock_file, open_folder, refuse_url
-from lit_precompute.towers.options import OptionsError
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.model.tuned_model_files import MODEL_FOLDER, RUN_NAME
 
@@ -48,6 +47,7 @@ class RunDirectory:
         self._selection = selection
         self.tokenizer = self.path / "tokenizer"
         self.statistics = self.path / "standardisation"
+        self.locked = self.path / "locked"
         self.checkpoints = self.path / "checkpoints"
         self.metrics = self.path / "metrics.jsonl"
         self.model = self.path / MODEL_FOLDER
@@ -95,7 +95,7 @@ class RunDirectory:
         if self._has_trained():
             self._refuse_another(asked)
             return True
-        found = self._found()
+        found = self._read()
         return all(found.get(key) == asked.get(key) for key in {*asked, _SELECTION})
 
     def claim(self, dataset: EmbeddingDataset, recipe: Recipe, order: Order) -> None:
@@ -109,26 +109,22 @@ class RunDirectory:
         for left_over in self.path.glob(f".{MODEL_FOLDER}.*"):  # a process was killed while it wrote the model
             shutil.rmtree(left_over, ignore_errors=True)
         if not self.check(dataset, recipe, order):
-            for folder in (self.tokenizer, self.statistics, self.checkpoints):
+            for folder in (self.tokenizer, self.statistics, self.locked, self.checkpoints):
                 shutil.rmtree(folder, ignore_errors=True)
             self._claim.rewrite(self._describe(dataset, recipe, order))
 
     def _has_trained(self) -> bool:
         """Returns whether there is anything to lose: a model, a checkpoint, or the metrics of a step."""
-        checkpoints = self.checkpoints.iterdir() if self.checkpoints.exists() else ()
-        has_checkpoint = any(path.name.isdigit() for path in checkpoints)  # an incomplete one has a longer name
         has_metrics = self.metrics.exists() and self.metrics.stat().st_size > 0
-        return self.model.exists() or has_checkpoint or has_metrics
+        return self.model.exists() or self.has_checkpoint() or has_metrics
 
-    def _found(self) -> dict[str, Any]:
-        """Returns run.json; its recipe with the defaults of options that have come since it was written."""
-        found = self._claim.read()
-        with contextlib.suppress(OptionsError):  # one that cannot be read differs from any that was requested
-            found["recipe"] = Recipe.from_json(found.get("recipe")).to_json()
-        return found
+    def has_checkpoint(self) -> bool:
+        """Returns whether there is a complete checkpoint."""
+        checkpoints = self.checkpoints.iterdir() if self.checkpoints.exists() else ()
+        return any(path.name.isdigit() for path in checkpoints)  # an incomplete one has a longer name
 
     def _refuse_another(self, asked: Mapping[str, Any]) -> None:
-        found = self._found()
+        found = self._read()
         if found.get("format_version") != _FORMAT_VERSION:
             raise ValueError(
                 f"{self.path}: started by another version of lit-precompute (run.json has format_version "
@@ -136,6 +132,13 @@ class RunDirectory:
                 "choose another --output"
             )
         self._claim.refuse_another({key: found[key] for key in found if key in {*asked, _SELECTION}}, asked)
+
+    def _read(self) -> dict[str, Any]:
+        """Returns what run.json says, with all fields that a recipe has today."""
+        found = self._claim.read()
+        if found.get("format_version") != _FORMAT_VERSION:
+            return found
+        return found | {"recipe": Recipe.from_json(found["recipe"]).to_json()}
 
     def _describe(self, dataset: EmbeddingDataset, recipe: Recipe, order: Order | None = None) -> dict[str, Any]:
         """Returns what run.json says of a run; without the order of rows where that is not known yet."""

@@ -19,6 +19,7 @@ import numpy as np
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.sharing.selected_rows import check_selection, rows_of
 from lit_precompute.schemas.sharing.selection import Selection
+from lit_precompute.towers.text.start import read_start
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.data.batches import Batch, BatchSource, iterate
@@ -26,7 +27,13 @@ from lit_precompute.tune.data.tokenised_texts import TokenisedTexts
 from lit_precompute.tune.model.sides import TrainedParameters, make_sides
 from lit_precompute.tune.model.tuned_model import TunedModel
 from lit_precompute.tune.training.failures import TrainingError, explained_failures, not_finite
-from lit_precompute.tune.training.preparation import prepare_statistics, prepare_tokenizer, save_preparation
+from lit_precompute.tune.training.preparation import (
+    prepare_statistics,
+    prepare_tokenizer,
+    read_locked,
+    save_locked,
+    save_preparation,
+)
 from lit_precompute.tune.training.rates import Rates
 from lit_precompute.tune.training.run_directory import RunDirectory
 from lit_precompute.tune.training.step import Measured, start_compiling
@@ -129,6 +136,7 @@ class Trainer:
             width=dataset.width,
             vector_type=dataset.vector_type,
             num_steps=self.num_steps,
+            weights=self._read_weights(),
         )
         # Every check is passed: from here on the directory is written to.
         directory.claim(dataset, recipe, self.batches.order())
@@ -138,8 +146,19 @@ class Trainer:
 
         self._checkpoints = Checkpoints(directory.checkpoints)
         self.first_step = self._checkpoints.newest_step() or 0
-        shapes = self._programs.state_shapes
-        self._state = self._checkpoints.restore(shapes) if self.first_step else self._programs.draw()
+        if self.first_step:
+            self._locked = read_locked(directory, self._programs.locked_names)
+            self._state = self._checkpoints.restore(self._programs.state_shapes)
+        else:
+            self._state, self._locked = self._programs.draw()
+            save_locked(directory, self._locked)
+
+    def _read_weights(self) -> dict[str, np.ndarray]:
+        """Returns the parameters that the text tower starts from; none once there is a checkpoint."""
+        weights = self.recipe.text_tower.weights
+        if weights is None or self._directory.has_checkpoint():
+            return {}
+        return read_start(self.sides.text, weights)
 
     @property
     def parameters(self) -> TrainedParameters:
@@ -200,7 +219,7 @@ class Trainer:
     ) -> None:
         state = self._state
         for step, batch in enumerate(batches, start=self.first_step + 1):
-            state, measured = self._programs.step(state, batch.images, batch.texts)
+            state, measured = self._programs.step(state, self._locked, batch.images, batch.texts)
             self._waiting.append((step, measured))
             stops = should_stop()
             saves = step % self.execution.checkpoint_every_steps == 0 or step == self.num_steps or stops
@@ -257,7 +276,7 @@ class Trainer:
             recipe=self.recipe,
             sides=self.sides,
             image_parameters={name: np.asarray(value) for name, value in parameters.image.items()},
-            text_parameters={name: np.asarray(value) for name, value in parameters.text.items()},
+            text_parameters={name: np.asarray(value) for name, value in {**self._locked, **parameters.text}.items()},
             tokenizer=self._tokenizer,
             statistics=self._statistics,
             scale=float(np.asarray(self._programs.loss.scale(parameters.loss))),

@@ -27,7 +27,7 @@ def draw() -> dict[str, np.ndarray]:
     recipe, execution = RECIPES["demo"].recipe, RECIPES["demo"].execution
     sides = make_sides(recipe, width=WIDTH, vocabulary=Vocabulary(VOCABULARY_SIZE, end_id=1), statistics=None)
     programs = start_compiling(recipe, execution, sides, width=WIDTH, vector_type="float16", num_steps=120)
-    drawn = programs.draw().parameters.text
+    drawn = programs.draw().state.parameters.text
     return sides.text.write_parameters({name: np.asarray(value) for name, value in drawn.items()})
 
 
