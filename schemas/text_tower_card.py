@@ -52,7 +52,7 @@ class TextTowerCard(StrictModel):
 
 def card_attachment(table: str) -> str:
     """Returns the name of the attachment that has the card of a table of text embeddings."""
-    return f"{table}.tower.json"
+    return f"{table}.json"
 
 
 def is_text_embeddings(table: str) -> bool:

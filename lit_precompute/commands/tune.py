@@ -27,7 +27,7 @@ from lit_precompute.commands.tune_flags import Arguments, parse
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.sharing.selected_rows import open_selection
 from lit_precompute.schemas.wording import counted
-from lit_precompute.tune.training.run_directory import TABLES_READ, RunDirectory
+from lit_precompute.tune.training.run_directory import RunDirectory, tables_read
 
 if TYPE_CHECKING:
     from lit_precompute.tune.training.trainer import Progress, TrainingResult
@@ -53,7 +53,7 @@ def main() -> None:
         find_modules_here()
         refuse_repeated(sys.argv)
         arguments = parse(sys.argv[1:])
-        with EmbeddingDataset.open(arguments.dataset, tables=TABLES_READ) as dataset:
+        with EmbeddingDataset.open(arguments.dataset, tables=tables_read(arguments.recipe)) as dataset:
             _tune(dataset, arguments)
 
 

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from jaxtyping import Int64
 
 from lit_precompute.schemas import EmbeddingDataset
-from lit_precompute.schemas.blank_texts import show_something
+from lit_precompute.schemas.texts import are_texts
 from lit_precompute.tune.data.chosen_rows import blocks_of_rows
 
 _MAX_TOKENS = 1_000_000  # far above any text tower
@@ -63,13 +63,13 @@ class RowTexts(NamedTuple):
 
 def is_blank(text: str) -> bool:
     """Returns whether a text shows nothing."""
-    return not show_something(pa.array([text]))[0].as_py()
+    return not are_texts(pa.array([text]))[0].as_py()
 
 
 def row_texts(texts: pa.ListArray, options: TextOptions) -> RowTexts:
     """Returns the texts to choose from, for a block's column `texts`: when joined, one for each row that has any."""
     strings = texts.flatten()
-    is_text = show_something(strings)
+    is_text = are_texts(strings)
     owners = pc.call_function("list_parent_indices", [texts]).to_numpy(zero_copy_only=False)
     counts = np.bincount(owners[is_text.to_numpy(zero_copy_only=False)], minlength=len(texts))
     blank_counts = np.bincount(owners, minlength=len(texts)) - counts

@@ -19,11 +19,16 @@ import numpy as np
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.sharing.selected_rows import check_selection, rows_of
 from lit_precompute.schemas.sharing.selection import Selection
+from lit_precompute.towers.text import StoredTextOptions
 from lit_precompute.towers.text.start import read_start
+from lit_precompute.towers.tokenizers import Tokenizer
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.data.batches import Batch, BatchSource, iterate
+from lit_precompute.tune.data.stored_texts import StoredTexts, card_of
+from lit_precompute.tune.data.text_source import TextSource
 from lit_precompute.tune.data.tokenised_texts import TokenisedTexts
+from lit_precompute.tune.model.frozen_text import FrozenText
 from lit_precompute.tune.model.sides import TrainedParameters, make_sides
 from lit_precompute.tune.model.tuned_model import TunedModel
 from lit_precompute.tune.training.failures import TrainingError, explained_failures, not_finite
@@ -112,15 +117,14 @@ class Trainer:
         recipe, dataset, directory = self.recipe, self._dataset, self._directory
         rows = None if self._selection is None else rows_of(self._selection)
         is_resumed = directory.check(dataset, recipe)
-        self._tokenizer = tokenizer = prepare_tokenizer(
-            directory.tokenizer if is_resumed else None, dataset, recipe, rows
-        )
+        texts, self._frozen_text, self._tokenizer = self._open_texts(is_resumed, rows)
+        tokenizer = self._tokenizer
         self._statistics = statistics = prepare_statistics(
             directory.statistics if is_resumed else None, dataset, recipe, rows
         )
         self.batches = BatchSource(
             dataset,
-            TokenisedTexts(dataset, tokenizer, recipe.text),
+            texts,
             batch_size=recipe.batch_size,
             seed=recipe.seed,
             memory_budget_bytes=self.execution.memory_budget_bytes,
@@ -128,13 +132,20 @@ class Trainer:
         )
         directory.check(dataset, recipe, self.batches.order())
         self.num_steps = recipe.count_steps(self.batches.num_batches_per_epoch)
-        self.sides = make_sides(recipe, width=dataset.width, vocabulary=tokenizer.vocabulary, statistics=statistics)
+        self.sides = make_sides(
+            recipe,
+            width=dataset.width,
+            vocabulary=None if tokenizer is None else tokenizer.vocabulary,
+            statistics=statistics,
+            text_width=None if self._frozen_text is None else self._frozen_text.width,
+        )
         self._programs = start_compiling(
             recipe,
             self.execution,
             self.sides,
             width=dataset.width,
             vector_type=dataset.vector_type,
+            texts=texts.in_batch(texts.empty_chosen(recipe.batch_size)),
             num_steps=self.num_steps,
             weights=self._read_weights(),
         )
@@ -152,6 +163,19 @@ class Trainer:
         else:
             self._state, self._locked = self._programs.draw()
             save_locked(directory, self._locked)
+
+    def _open_texts(
+        self, is_resumed: bool, rows: np.ndarray | None
+    ) -> tuple[TextSource, FrozenText | None, Tokenizer | None]:
+        """Returns the source of texts, and what a text becomes an input of the text side with."""
+        recipe, dataset = self.recipe, self._dataset
+        if isinstance(recipe.text_tower, StoredTextOptions):
+            stored = StoredTexts(dataset, recipe.text_tower.table)
+            card = card_of(dataset, stored.table)
+            return stored, FrozenText(table=stored.table, width=stored.width, tower=card), None
+        saved = self._directory.tokenizer if is_resumed else None
+        tokenizer = prepare_tokenizer(saved, dataset, recipe, rows)
+        return TokenisedTexts(dataset, tokenizer, recipe.text), None, tokenizer
 
     def _read_weights(self) -> dict[str, np.ndarray]:
         """Returns the parameters that the text tower starts from; none once there is a checkpoint."""
@@ -278,6 +302,7 @@ class Trainer:
             image_parameters={name: np.asarray(value) for name, value in parameters.image.items()},
             text_parameters={name: np.asarray(value) for name, value in {**self._locked, **parameters.text}.items()},
             tokenizer=self._tokenizer,
+            frozen_text=self._frozen_text,
             statistics=self._statistics,
             scale=float(np.asarray(self._programs.loss.scale(parameters.loss))),
             image_tower=self._dataset.manifest.tower.model_dump(),

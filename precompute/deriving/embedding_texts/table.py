@@ -26,10 +26,10 @@ from lit_precompute.schemas import (
     ShardWriter,
     TableSchema,
 )
-from lit_precompute.schemas.blank_texts import show_something
 from lit_precompute.schemas.storage import WORK_FOLDER, Folder
 from lit_precompute.schemas.tables import KEY
 from lit_precompute.schemas.text_tower_card import TEXT_EMBEDDING, card_attachment
+from lit_precompute.schemas.texts import are_texts
 from lit_precompute.schemas.vectors import scale_column
 from lit_precompute.towers.text.encoder import BATCH_SIZE, TextEncoder
 
@@ -206,7 +206,7 @@ def _texts_of(lists: pa.ListArray, number: int) -> tuple[list[str | None], np.nd
 
 def _with_visibility(lists: pa.ListArray) -> Iterator[tuple[list[str], list[bool]]]:
     """Yields each row's texts, and which of them are not blank."""
-    shows = show_something(lists.flatten()).to_pylist()
+    shows = are_texts(lists.flatten()).to_pylist()
     start = 0
     for row in lists.to_pylist():
         yield row, shows[start : start + len(row)]

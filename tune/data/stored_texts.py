@@ -1,0 +1,107 @@
+"""Stored embeddings of a frozen text tower: the source of texts where only a head over them is trained.
+
+A row has one text, that whose embedding the table has, or none: its embedding is zeros.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Int64
+
+from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.schemas.text_tower_card import TEXT_EMBEDDING, TextTowerCard, card_attachment
+from lit_precompute.schemas.vectors import StoredVectors, numpy_type
+from lit_precompute.tune.data.text_source import Arrays, Choose, ReadTexts, TextCounts, Texts
+
+
+class StoredTexts:
+    """See `TextSource`. Embeddings as the table stores them, with scales where they are int8."""
+
+    columns: Sequence[str] = (TEXT_EMBEDDING,)
+
+    def __init__(self, dataset: EmbeddingDataset, table: str):
+        """Takes the dataset, with the table open.
+
+        Raises:
+          ValueError: it has no such table of text embeddings, or another one of them is open before it.
+        """
+        self._dataset, self.table = dataset, table
+        column = next((each for each in dataset.manifest.table(table).columns if each.name == TEXT_EMBEDDING), None)
+        if column is None or column.width is None or column.vector_type is None:
+            raise ValueError(f"{dataset.path}: the table '{table}' must have the column '{TEXT_EMBEDDING}' of vectors")
+        first = next((name for name in dataset.tables if _has_texts(dataset, name)), None)
+        if first != table:
+            raise ValueError(
+                f"{dataset.path}: text embeddings would be read from {first!r}; open the dataset with tables="
+                f"['embeddings', {table!r}]"
+            )
+        self.width, self._type = column.width, numpy_type(column.vector_type)
+        self._has_scales = column.vector_type == "int8"
+
+    @property
+    def bytes_per_kept(self) -> int:
+        """See `TextSource`."""
+        return self.width * self._type.itemsize + 4 * self._has_scales
+
+    @property
+    def bytes_per_chosen(self) -> int:
+        """See `TextSource`."""
+        return self.bytes_per_kept
+
+    def counts(self, block: int) -> TextCounts:
+        """See `TextSource`."""
+        has_text = self._stored(block).numbers.any(axis=1)
+        return TextCounts(has_text.astype(np.int64), np.zeros(len(has_text), np.int64))
+
+    def read(self, block: int, places: Int64[np.ndarray, " n"]) -> ReadTexts:
+        """See `TextSource`."""
+        stored = self._stored(block)
+        here = places[stored.numbers[places].any(axis=1)]
+        return ReadTexts(np.isin(places, here).astype(np.int64), self._arrays(stored, here))
+
+    def read_chosen(self, block: int, places: Int64[np.ndarray, " n"], choose: Choose) -> Arrays:
+        """See `TextSource`."""
+        del choose  # there is one of each row
+        return self._arrays(self._stored(block), places)
+
+    def empty_kept(self, num_texts: int) -> Arrays:
+        """See `TextSource`."""
+        # Viewed as unsigned integers: NumPy copies those faster than bfloat16.
+        numbers = np.empty((num_texts, self.width), f"u{self._type.itemsize}")
+        return (numbers, np.empty(num_texts, np.float32)) if self._has_scales else (numbers,)
+
+    def empty_chosen(self, num_rows: int) -> Arrays:
+        """See `TextSource`."""
+        return self.empty_kept(num_rows)
+
+    def from_kept(self, kept: Arrays) -> Arrays:
+        """See `TextSource`."""
+        return kept
+
+    def in_batch(self, chosen: Arrays) -> Texts:
+        """See `TextSource`."""
+        return StoredVectors(chosen[0].view(self._type), chosen[1] if self._has_scales else None)
+
+    def _stored(self, block: int) -> StoredVectors:
+        return self._dataset.read_block(block, [TEXT_EMBEDDING]).stored(TEXT_EMBEDDING)
+
+    def _arrays(self, stored: StoredVectors, places: Int64[np.ndarray, " n"]) -> Arrays:
+        numbers = stored.numbers.view(f"u{self._type.itemsize}")[places]
+        return (numbers,) if stored.scales is None else (numbers, stored.scales[places])
+
+
+def card_of(dataset: EmbeddingDataset, table: str) -> TextTowerCard | None:
+    """Returns the card of the text tower that made a table; None for a table that was imported.
+
+    Raises:
+      DatasetError: the card is damaged.
+      ValueError: it is not a card.
+    """
+    name = card_attachment(table)
+    if name not in dataset.manifest.attachments:
+        return None
+    return TextTowerCard.model_validate_json(dataset.attachment(name))
+
+
+def _has_texts(dataset: EmbeddingDataset, table: str) -> bool:
+    return any(column.name == TEXT_EMBEDDING for column in dataset.manifest.table(table).columns)
