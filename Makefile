@@ -5,7 +5,7 @@ BIN := .venv/bin
 .PHONY: help environment demo test test-fast test-slow format lint types servers readers dataflow containers oracles engines faults bench docs lock clean
 
 help:
-	@echo "make demo     embed, tune and evaluate on real images; about two minutes after set-up"
+	@echo "make demo     embed, tune and evaluate on real images; about two minutes after set-up; TEXT=minilm: from a pre-trained text tower"
 	@echo "make test     run the tests           (test-fast: without the slow ones)"
 	@echo "make format   format and fix the code (lint, types: only check)"
 	@echo "make containers  run what the workers' image for CPUs runs, without Docker"
@@ -18,8 +18,10 @@ help:
 environment:
 	@$(PYTHON) requirements/make_environment.py .venv requirements/lock.txt --install-project
 
+# TEXT=minilm starts the text tower from a pre-trained one.
+TEXT ?= words
 demo: environment
-	@$(BIN)/python -m demo
+	@$(BIN)/python -m demo --text $(TEXT)
 
 # The stores that tests write to have their own environment; the tests start and stop them.
 servers:

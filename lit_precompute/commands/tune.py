@@ -1,4 +1,4 @@
-"""lit-tune: trains a text tower on an embedding dataset."""
+"""lit-tune: trains a text tower on an embedding dataset; its subcommands list towers and export a tuned model."""
 
 import logging
 import resource
@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 import rich.console
+import tyro
 
 from lit_precompute.commands.arguments import expand_homes, refuse_repeated
 from lit_precompute.commands.console import (
@@ -24,6 +25,7 @@ from lit_precompute.commands.pipes import quiet_when_pipe_closes
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.commands.stopping import INTERRUPTED, StopRequest, interruptible
 from lit_precompute.commands.tune_flags import Arguments, parse
+from lit_precompute.commands.tune_towers import Towers
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.sharing.selected_rows import open_selection
 from lit_precompute.schemas.wording import counted
@@ -32,6 +34,8 @@ from lit_precompute.tune.training.run_directory import RunDirectory, tables_read
 if TYPE_CHECKING:
     from lit_precompute.tune.training.trainer import Progress, TrainingResult
 
+# Without one of these it trains.
+_SUBCOMMANDS = {"towers": Towers}
 _MANY_TIMES = 3  # so many rows read for each that is used are worth a word
 
 
@@ -52,6 +56,10 @@ def main() -> None:
     with interruptible("run the same command again to resume from the last checkpoint"), errors_as_messages():
         find_modules_here()
         refuse_repeated(sys.argv)
+        if (subcommand := _SUBCOMMANDS.get("".join(sys.argv[1:2]))) is not None:
+            name = f"lit-tune {sys.argv[1]}"
+            tyro.cli(subcommand, prog=name, args=sys.argv[2:]).run(make_console())
+            return
         arguments = parse(sys.argv[1:])
         with EmbeddingDataset.open(arguments.dataset, tables=tables_read(arguments.recipe)) as dataset:
             _tune(dataset, arguments)
@@ -99,6 +107,8 @@ def _tune(dataset: EmbeddingDataset, arguments: Arguments) -> None:
         )
     if num_blank:
         console.print(f"{counted(num_blank, 'blank text')} left out")
+    for note in trainer.text_notes:
+        console.print(note)
     if caution := dataset.manifest.tower.caution:
         console.print(caution)
     if trainer.first_step:

@@ -29,6 +29,8 @@ _DESCRIPTION = """Trains a text tower against the embeddings of an embedding dat
   lit-tune --dataset emoji --recipe demo --output runs/first
   lit-tune --dataset cc12m-vit_l16 --recipe cc12m --output runs/slow --optimizer.learning-rate 8e-4
 
+lit-tune towers lists the text towers that have names; lit-tune export MODEL writes a tuned one for other programs.
+
 The same command resumes a run that was stopped. The tuned model is written to OUTPUT/model, for lit-eval.
 A recipe is a complete configuration: its values are the defaults of the flags below, and each can be overridden.
 lit-tune --recipe NAME --help shows the values of another recipe:

@@ -45,7 +45,8 @@ def _with_tower(recipe: Recipe, weights: str, kind: str | None) -> Recipe:
     max_tokens = recipe.text.max_tokens if entry.max_tokens is None else entry.max_tokens
     return dataclasses.replace(
         recipe,
-        text_tower=dataclasses.replace(entry.options, weights=weights),
+        # A bare architecture has none: it starts at random.
+        text_tower=dataclasses.replace(entry.options, weights=weights if entry.weights else None),
         tokenizer=entry.tokenizer,
         text=dataclasses.replace(recipe.text, max_tokens=max_tokens),
     )

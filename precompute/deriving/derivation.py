@@ -139,7 +139,8 @@ class _Derivation:
             self._output.folder.remove_folder(made.table.name)  # no other run of this derivation would do better
             raise
         composition.add_own([made.table], files)
-        composition.add_notes(made.notes(), made.attachments())
+        composition.add_notes(made.notes())
+        composition.attach(*made.attachment())
 
     def _referred(self) -> dict[str, tuple[DatasetVectors, Reference]]:
         """Returns the tables of other datasets that can be referred to, and where they are."""

@@ -1,5 +1,6 @@
 """Text towers: from rows of token ids to embeddings."""
 
+from lit_precompute.towers.text.bert.options import BertTextOptions
 from lit_precompute.towers.text.entry import TextEntry
 from lit_precompute.towers.text.options import TextTowerOptions, TransformerOptions
 from lit_precompute.towers.text.registry import (
@@ -11,10 +12,13 @@ from lit_precompute.towers.text.registry import (
     text_towers,
 )
 from lit_precompute.towers.text.stored.options import StoredTextOptions
+from lit_precompute.towers.text.t5.options import T5TextOptions
 from lit_precompute.towers.text.vit.options import ViTTextOptions
 
 __all__ = [
+    "BertTextOptions",
     "StoredTextOptions",
+    "T5TextOptions",
     "TextEntry",
     "TextTowerOptions",
     "TransformerOptions",

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lit_precompute.schemas.json_files import read_json_object
 from lit_precompute.towers.options import ComputeType
+from lit_precompute.towers.text.bert.options import BertTextOptions
 from lit_precompute.towers.text.entry import TextEntry
 from lit_precompute.towers.text.options import TextTowerOptions
 from lit_precompute.towers.text.stored.options import StoredTextOptions
+from lit_precompute.towers.text.t5.options import T5TextOptions
 from lit_precompute.towers.text.vit.options import ViTTextOptions
 from lit_precompute.towers.tokenizers import TokenizerOptions, Vocabulary
 from lit_precompute.towers.weights.errors import WeightsError
@@ -34,7 +36,7 @@ class _Config(NamedTuple):
 
 
 # Modules with `ENTRIES`: names to `TextEntry`.
-_PUBLISHED: tuple[str, ...] = ()
+_PUBLISHED: list[str] = []
 # Names that `register_text_entry` was given.
 _REGISTERED: dict[str, TextEntry] = {}
 # From `model_type` of a config.json to its reader.
@@ -165,5 +167,15 @@ def _described(config: Mapping[str, Any], where: str, place: str) -> TextEntry:
     )
 
 
-register_text_tower(ViTTextOptions, "lit_precompute.towers.text.vit.network:make_tower")
+_FAMILIES = (
+    (ViTTextOptions, "vit", ("siglip", "siglip_text_model", "siglip2", "siglip2_text_model")),
+    (BertTextOptions, "bert", ("bert", "roberta", "xlm-roberta", "distilbert")),
+    (T5TextOptions, "t5", ("t5", "mt5", "umt5")),
+)
+for _options, _family, _model_types in _FAMILIES:
+    _folder = f"lit_precompute.towers.text.{_family}"
+    register_text_tower(_options, f"{_folder}.network:make_tower")
+    _PUBLISHED.append(f"{_folder}.published")
+    for _model_type in _model_types:
+        register_config(_model_type, f"{_folder}.config:options_of_config")
 register_text_tower(StoredTextOptions, "lit_precompute.towers.text.stored.network:make_tower")

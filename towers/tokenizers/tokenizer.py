@@ -14,18 +14,27 @@ Source: big_vision, pp/ops_text.py (`tokenize` with lower=True, eos="sticky", pa
 """
 
 import abc
-import itertools
+import functools
+import hashlib
+import json
+import pathlib
+import tempfile
 from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
 import numpy as np
-from jaxtyping import Int32, Int64
+from jaxtyping import Int32
+
+from lit_precompute.towers.tokenizers.pieces import Pieces, assemble
+from lit_precompute.towers.tokenizers.saving import DESCRIPTION_NAME
 
 # As in T5's vocabularies, so that public models and ours agree.
 PAD, END, UNKNOWN = 0, 1, 2
 NUM_SPECIAL = 3
 # Texts encoded at a time: bounds the memory of their lists of pieces to some 50 MB.
 _CHUNK_TEXTS = 8_192
+# Fields of a saved tokenizer that do not decide what the pieces of a text are.
+_OF_ROWS = ("format_version", "special_tokens")
 
 
 class Vocabulary(NamedTuple):
@@ -83,20 +92,19 @@ class Tokenizer(abc.ABC):
         """The ids around each text's pieces; by default one end token, and end tokens as padding."""
         return SpecialTokens((), (self.end_id,), self.end_id)
 
-    def max_pieces(self, length: int) -> int:
-        """Returns how many of a text's pieces a row of this length holds.
-
-        Raises:
-          ValueError: it holds none.
-        """
-        first, last, _ = self.special_tokens
-        room = length - len(first) - len(last)
-        if room < 1:
-            raise ValueError(
-                f"length must be >= {length - room + 1} (one piece and {length - room} special "
-                f"token{'' if length - room == 1 else 's'}), got {length}"
-            )
-        return room
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """A hash of all that decides a text's pieces: equal ones give equal pieces, whatever rows are made of them."""
+        digest = hashlib.sha256()
+        with tempfile.TemporaryDirectory() as folder:
+            self.save(folder)
+            for path in sorted(path for path in pathlib.Path(folder).rglob("*") if path.is_file()):
+                content = path.read_bytes()
+                if path.name == DESCRIPTION_NAME:
+                    fields = {name: value for name, value in json.loads(content).items() if name not in _OF_ROWS}
+                    content = json.dumps(fields, sort_keys=True).encode()
+                digest.update(f"{path.relative_to(folder).as_posix()} {len(content)} ".encode() + content)
+        return digest.hexdigest()
 
     def encode(self, texts: Sequence[str], length: int) -> Int32[np.ndarray, "n {length}"]:
         """Returns each text's pieces between the special tokens; an empty text has only these.
@@ -104,23 +112,38 @@ class Tokenizer(abc.ABC):
         Raises:
           ValueError: `length` has no room for a piece.
         """
-        room = self.max_pieces(length)
-        rows = np.full((len(texts), length), self.special_tokens.padding, np.int32)
-        for start in range(0, len(texts), _CHUNK_TEXTS):
-            pieces = self.to_ids(self._cased(texts[start : start + _CHUNK_TEXTS]))
-            _fill(rows[start : start + len(pieces)], pieces, room, self.special_tokens)
+        rows = np.empty((len(texts), length), np.int32)
+        for start in range(0, len(texts) or 1, _CHUNK_TEXTS):
+            chunk = slice(start, start + _CHUNK_TEXTS)
+            rows[chunk] = self.assemble(self.pieces(texts[chunk]), length)
         return rows
 
-    def count_pieces(self, texts: Sequence[str]) -> Int64[np.ndarray, " n"]:
-        """Returns how many pieces each text has, before it is cut and without special tokens."""
-        counts = np.zeros(len(texts), np.int64)
-        for start in range(0, len(texts), _CHUNK_TEXTS):
-            pieces = self.to_ids(self._cased(texts[start : start + _CHUNK_TEXTS]))
-            counts[start : start + len(pieces)] = np.fromiter(map(len, pieces), np.int64, len(pieces))
-        return counts
+    def pieces(self, texts: Sequence[str]) -> Pieces:
+        """Returns each text's pieces, not cut and without special tokens."""
+        return Pieces.of_lists(self.to_ids([text.lower() for text in texts] if self.lower_case else list(texts)))
 
-    def _cased(self, texts: Sequence[str]) -> list[str]:
-        return [text.lower() for text in texts] if self.lower_case else list(texts)
+    def assemble(self, pieces: Pieces, length: int) -> Int32[np.ndarray, "n {length}"]:
+        """Returns rows of tokens made of pieces, the same as `encode` makes of the texts.
+
+        Raises:
+          ValueError: `length` has no room for a piece.
+        """
+        self.max_pieces(length)
+        return assemble(pieces, length, **self.special_tokens._asdict())
+
+    def max_pieces(self, length: int) -> int:
+        """Returns how many of a text's pieces a row of this length holds.
+
+        Raises:
+          ValueError: it holds none.
+        """
+        num_special = len(self.special_tokens.first) + len(self.special_tokens.last)
+        if length <= num_special:
+            raise ValueError(
+                f"length must be >= {num_special + 1} (one piece and {num_special} special "
+                f"token{'' if num_special == 1 else 's'}), got {length}"
+            )
+        return length - num_special
 
     @abc.abstractmethod
     def to_ids(self, texts: list[str]) -> list[list[int]]:
@@ -129,18 +152,3 @@ class Tokenizer(abc.ABC):
     @abc.abstractmethod
     def save(self, directory: str) -> None:
         """Writes plain files that `load_tokenizer` reads; creates the directory if it is missing."""
-
-
-def _fill(rows: np.ndarray, pieces: list[list[int]], room: int, special: SpecialTokens) -> None:
-    """Writes the special tokens, and of each list at most `room` ids, into its row."""
-    counts = np.fromiter(map(len, pieces), np.int64, len(pieces))
-    ids = np.fromiter(itertools.chain.from_iterable(pieces), np.int32, int(counts.sum()))
-    row_of_id = np.repeat(np.arange(len(pieces)), counts)
-    position = np.arange(len(ids)) - np.repeat(np.cumsum(counts) - counts, counts)
-    kept = position < room
-    start = len(special.first)
-    rows[:, :start] = special.first
-    rows[row_of_id[kept], start + position[kept]] = ids[kept]
-    ends = start + np.minimum(counts, room)
-    for offset, token in enumerate(special.last):
-        rows[np.arange(len(rows)), ends + offset] = token

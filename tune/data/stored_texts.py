@@ -23,18 +23,13 @@ class StoredTexts:
         """Takes the dataset, with the table open.
 
         Raises:
-          ValueError: it has no such table of text embeddings, or another one of them is open before it.
+          ValueError: the table has no text embeddings.
         """
         self._dataset, self.table = dataset, table
         column = next((each for each in dataset.manifest.table(table).columns if each.name == TEXT_EMBEDDING), None)
         if column is None or column.width is None or column.vector_type is None:
             raise ValueError(f"{dataset.path}: the table '{table}' must have the column '{TEXT_EMBEDDING}' of vectors")
-        first = next((name for name in dataset.tables if _has_texts(dataset, name)), None)
-        if first != table:
-            raise ValueError(
-                f"{dataset.path}: text embeddings would be read from {first!r}; open the dataset with tables="
-                f"['embeddings', {table!r}]"
-            )
+        assert _first_with_texts(dataset) == table, dataset.tables
         self.width, self._type = column.width, numpy_type(column.vector_type)
         self._has_scales = column.vector_type == "int8"
 
@@ -103,5 +98,22 @@ def card_of(dataset: EmbeddingDataset, table: str) -> TextTowerCard | None:
     return TextTowerCard.model_validate_json(dataset.attachment(name))
 
 
-def _has_texts(dataset: EmbeddingDataset, table: str) -> bool:
-    return any(column.name == TEXT_EMBEDDING for column in dataset.manifest.table(table).columns)
+def opened_with(dataset: EmbeddingDataset, table: str) -> EmbeddingDataset:
+    """Returns the dataset if text embeddings are read from this table, or else another opening of it.
+
+    Raises:
+      DatasetError: there is no such table.
+    """
+    if _first_with_texts(dataset) == table:
+        return dataset
+    return EmbeddingDataset.open(dataset.path, tables=[dataset.embeddings, table])
+
+
+def _first_with_texts(dataset: EmbeddingDataset) -> str | None:
+    """Returns the open table that the column of text embeddings is read from."""
+    has_texts = (
+        name
+        for name in dataset.tables
+        if any(column.name == TEXT_EMBEDDING for column in dataset.manifest.table(name).columns)
+    )
+    return next(has_texts, None)

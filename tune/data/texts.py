@@ -1,9 +1,7 @@
 """The texts of each image: its captions without the blank ones, or all of them joined.
 
-Blank is what shows nothing: an empty text, white space, control characters, zero-width characters. Training and
-evaluation leave blank texts out and count them; both use `row_texts`. Punctuation alone is a text, whatever a tokenizer
-makes of it: which texts a dataset has must not depend on the model. A row without any text cannot be trained on: it is
-left out and counted (`RowIndex.num_rows_without_text`).
+Training and evaluation leave blank texts out and count them; both use `row_texts`. A row without any text cannot be
+trained on: it is left out and counted (`RowIndex.num_rows_without_text`).
 """
 
 import dataclasses
@@ -16,7 +14,7 @@ import pyarrow.compute as pc
 from jaxtyping import Int64
 
 from lit_precompute.schemas import EmbeddingDataset
-from lit_precompute.schemas.texts import are_texts
+from lit_precompute.schemas.texts import are_texts, join_texts
 from lit_precompute.tune.data.chosen_rows import blocks_of_rows
 
 _MAX_TOKENS = 1_000_000  # far above any text tower
@@ -61,11 +59,6 @@ class RowTexts(NamedTuple):
     blank_counts: Int64[np.ndarray, " n"]
 
 
-def is_blank(text: str) -> bool:
-    """Returns whether a text shows nothing."""
-    return not are_texts(pa.array([text]))[0].as_py()
-
-
 def row_texts(texts: pa.ListArray, options: TextOptions) -> RowTexts:
     """Returns the texts to choose from, for a block's column `texts`: when joined, one for each row that has any."""
     strings = texts.flatten()
@@ -75,9 +68,7 @@ def row_texts(texts: pa.ListArray, options: TextOptions) -> RowTexts:
     blank_counts = np.bincount(owners, minlength=len(texts)) - counts
     strings = strings.filter(is_text)
     if options.choice == "join":
-        ends = np.cumsum(counts[counts > 0])
-        lists = pa.ListArray.from_arrays(np.concatenate(([0], ends)).astype(np.int32), strings)
-        strings = pc.call_function("binary_join", [lists, pa.scalar(options.separator)])
+        strings = join_texts(strings, counts, options.separator)
         counts = (counts > 0).astype(counts.dtype)
     return RowTexts(counts, strings, blank_counts)
 

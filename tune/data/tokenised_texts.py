@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Int64
+from jaxtyping import Int32, Int64
 
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.towers.tokenizers import Tokenizer
@@ -12,7 +12,46 @@ from lit_precompute.tune.data.text_source import Arrays, Choose, ReadTexts, Text
 from lit_precompute.tune.data.texts import RowTexts, TextOptions, read_texts, row_texts
 
 
-class TokenisedTexts:
+class TokenRows:
+    """What sources of tokens share: rows of one length, kept in the smallest type that holds the ids."""
+
+    def __init__(self, tokenizer: Tokenizer, max_tokens: int):
+        """Takes the tokenizer, and the length of rows."""
+        self.tokenizer, self.max_tokens = tokenizer, max_tokens
+        self._kept_type = np.dtype(np.uint16 if tokenizer.vocabulary_size <= 2**16 else np.int32)
+
+    @property
+    def bytes_per_kept(self) -> int:
+        """See `TextSource`."""
+        return self.max_tokens * self._kept_type.itemsize
+
+    @property
+    def bytes_per_chosen(self) -> int:
+        """See `TextSource`."""
+        return 4 * self.max_tokens
+
+    def empty_kept(self, num_texts: int) -> Arrays:
+        """See `TextSource`."""
+        return (np.empty((num_texts, self.max_tokens), self._kept_type),)
+
+    def empty_chosen(self, num_rows: int) -> Arrays:
+        """See `TextSource`."""
+        return (np.empty((num_rows, self.max_tokens), np.int32),)
+
+    def to_kept(self, tokens: Int32[np.ndarray, "n length"]) -> Arrays:
+        """Returns rows of tokens as they are kept."""
+        return (tokens.astype(self._kept_type),)
+
+    def from_kept(self, kept: Arrays) -> Arrays:
+        """See `TextSource`."""
+        return (kept[0].astype(np.int32),)
+
+    def in_batch(self, chosen: Arrays) -> Texts:
+        """See `TextSource`."""
+        return chosen[0]
+
+
+class TokenisedTexts(TokenRows):
     """See `TextSource`. Texts are tokenised whenever they are read."""
 
     columns: Sequence[str] = ("texts",)
@@ -23,18 +62,8 @@ class TokenisedTexts:
             raise ValueError(
                 f"text.lower_case is {options.lower_case}, the tokenizer's {tokenizer.lower_case}: they must agree"
             )
-        self._dataset, self._tokenizer, self._options = dataset, tokenizer, options
-        self._kept_type = id_type(tokenizer)
-
-    @property
-    def bytes_per_kept(self) -> int:
-        """See `TextSource`."""
-        return self._options.max_tokens * self._kept_type.itemsize
-
-    @property
-    def bytes_per_chosen(self) -> int:
-        """See `TextSource`."""
-        return 4 * self._options.max_tokens
+        super().__init__(tokenizer, options.max_tokens)
+        self._dataset, self._options = dataset, options
 
     def counts(self, block: int) -> TextCounts:
         """See `TextSource`."""
@@ -44,7 +73,7 @@ class TokenisedTexts:
     def read(self, block: int, places: Int64[np.ndarray, " n"]) -> ReadTexts:
         """See `TextSource`."""
         texts = self._texts(block, places)
-        return ReadTexts(texts.counts, (self._encode(texts.strings).astype(self._kept_type),))
+        return ReadTexts(texts.counts, self.to_kept(self._encode(texts.strings)))
 
     def read_chosen(self, block: int, places: Int64[np.ndarray, " n"], choose: Choose) -> Arrays:
         """See `TextSource`."""
@@ -52,29 +81,8 @@ class TokenisedTexts:
         chosen = np.cumsum(texts.counts) - texts.counts + choose(texts.counts)
         return (self._encode(texts.strings.take(pa.array(chosen))),)
 
-    def empty_kept(self, num_texts: int) -> Arrays:
-        """See `TextSource`."""
-        return (np.empty((num_texts, self._options.max_tokens), self._kept_type),)
-
-    def empty_chosen(self, num_rows: int) -> Arrays:
-        """See `TextSource`."""
-        return (np.empty((num_rows, self._options.max_tokens), np.int32),)
-
-    def from_kept(self, kept: Arrays) -> Arrays:
-        """See `TextSource`."""
-        return (kept[0].astype(np.int32),)
-
-    def in_batch(self, chosen: Arrays) -> Texts:
-        """See `TextSource`."""
-        return chosen[0]
-
     def _texts(self, block: int, places: Int64[np.ndarray, " n"]) -> RowTexts:
         return row_texts(read_texts(self._dataset, block).take(pa.array(places)), self._options)
 
-    def _encode(self, strings: pa.Array) -> np.ndarray:
-        return self._tokenizer.encode(strings.to_pylist(), self._options.max_tokens)
-
-
-def id_type(tokenizer: Tokenizer) -> np.dtype:
-    """Returns the smallest type that holds the tokenizer's ids."""
-    return np.dtype(np.uint16 if tokenizer.vocabulary_size <= 2**16 else np.int32)
+    def _encode(self, strings: pa.Array) -> Int32[np.ndarray, "n length"]:
+        return self.tokenizer.encode(strings.to_pylist(), self.max_tokens)

@@ -10,7 +10,7 @@ import contextlib
 import os
 import pathlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import jax
@@ -19,22 +19,15 @@ import numpy as np
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.sharing.selected_rows import check_selection, rows_of
 from lit_precompute.schemas.sharing.selection import Selection
-from lit_precompute.towers.text import StoredTextOptions
 from lit_precompute.towers.text.start import read_start
-from lit_precompute.towers.tokenizers import Tokenizer
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.data.batches import Batch, BatchSource, iterate
-from lit_precompute.tune.data.stored_texts import StoredTexts, card_of
-from lit_precompute.tune.data.text_source import TextSource
-from lit_precompute.tune.data.tokenised_texts import TokenisedTexts
-from lit_precompute.tune.model.frozen_text import FrozenText
 from lit_precompute.tune.model.sides import TrainedParameters, make_sides
 from lit_precompute.tune.model.tuned_model import TunedModel
 from lit_precompute.tune.training.failures import TrainingError, explained_failures, not_finite
 from lit_precompute.tune.training.preparation import (
     prepare_statistics,
-    prepare_tokenizer,
     read_locked,
     save_locked,
     save_preparation,
@@ -42,6 +35,7 @@ from lit_precompute.tune.training.preparation import (
 from lit_precompute.tune.training.rates import Rates
 from lit_precompute.tune.training.run_directory import RunDirectory
 from lit_precompute.tune.training.step import Measured, start_compiling
+from lit_precompute.tune.training.text_inputs import open_texts
 
 if TYPE_CHECKING:
     from lit_precompute.tune.training.metrics import MetricsWriter
@@ -117,14 +111,13 @@ class Trainer:
         recipe, dataset, directory = self.recipe, self._dataset, self._directory
         rows = None if self._selection is None else rows_of(self._selection)
         is_resumed = directory.check(dataset, recipe)
-        texts, self._frozen_text, self._tokenizer = self._open_texts(is_resumed, rows)
-        tokenizer = self._tokenizer
+        self._texts = texts = open_texts(dataset, recipe, directory.tokenizer if is_resumed else None, rows)
         self._statistics = statistics = prepare_statistics(
             directory.statistics if is_resumed else None, dataset, recipe, rows
         )
         self.batches = BatchSource(
-            dataset,
-            texts,
+            texts.dataset,
+            texts.source,
             batch_size=recipe.batch_size,
             seed=recipe.seed,
             memory_budget_bytes=self.execution.memory_budget_bytes,
@@ -135,9 +128,9 @@ class Trainer:
         self.sides = make_sides(
             recipe,
             width=dataset.width,
-            vocabulary=None if tokenizer is None else tokenizer.vocabulary,
+            vocabulary=None if texts.tokenizer is None else texts.tokenizer.vocabulary,
             statistics=statistics,
-            text_width=None if self._frozen_text is None else self._frozen_text.width,
+            text_width=None if texts.frozen is None else texts.frozen.width,
         )
         self._programs = start_compiling(
             recipe,
@@ -145,13 +138,13 @@ class Trainer:
             self.sides,
             width=dataset.width,
             vector_type=dataset.vector_type,
-            texts=texts.in_batch(texts.empty_chosen(recipe.batch_size)),
+            texts=texts.source.in_batch(texts.source.empty_chosen(recipe.batch_size)),
             num_steps=self.num_steps,
             weights=self._read_weights(),
         )
         # Every check is passed: from here on the directory is written to.
         directory.claim(dataset, recipe, self.batches.order())
-        save_preparation(directory, tokenizer, statistics)
+        save_preparation(directory, texts.tokenizer, statistics)
         # Imported here, while XLA compiles in threads.
         from lit_precompute.tune.training.checkpoints import Checkpoints
 
@@ -164,25 +157,17 @@ class Trainer:
             self._state, self._locked = self._programs.draw()
             save_locked(directory, self._locked)
 
-    def _open_texts(
-        self, is_resumed: bool, rows: np.ndarray | None
-    ) -> tuple[TextSource, FrozenText | None, Tokenizer | None]:
-        """Returns the source of texts, and what a text becomes an input of the text side with."""
-        recipe, dataset = self.recipe, self._dataset
-        if isinstance(recipe.text_tower, StoredTextOptions):
-            stored = StoredTexts(dataset, recipe.text_tower.table)
-            card = card_of(dataset, stored.table)
-            return stored, FrozenText(table=stored.table, width=stored.width, tower=card), None
-        saved = self._directory.tokenizer if is_resumed else None
-        tokenizer = prepare_tokenizer(saved, dataset, recipe, rows)
-        return TokenisedTexts(dataset, tokenizer, recipe.text), None, tokenizer
-
     def _read_weights(self) -> dict[str, np.ndarray]:
         """Returns the parameters that the text tower starts from; none once there is a checkpoint."""
         weights = self.recipe.text_tower.weights
         if weights is None or self._directory.has_checkpoint():
             return {}
         return read_start(self.sides.text, weights)
+
+    @property
+    def text_notes(self) -> Sequence[str]:
+        """What to tell about where texts are read."""
+        return self._texts.notes
 
     @property
     def parameters(self) -> TrainedParameters:
@@ -219,6 +204,8 @@ class Trainer:
 
         with contextlib.ExitStack() as closing:
             closing.callback(self._directory.release)
+            if self._texts.dataset is not self._dataset:
+                closing.callback(self._texts.dataset.close)
             closing.callback(self.batches.close)
             closing.callback(self._checkpoints.close)
             metrics = closing.enter_context(
@@ -301,8 +288,8 @@ class Trainer:
             sides=self.sides,
             image_parameters={name: np.asarray(value) for name, value in parameters.image.items()},
             text_parameters={name: np.asarray(value) for name, value in {**self._locked, **parameters.text}.items()},
-            tokenizer=self._tokenizer,
-            frozen_text=self._frozen_text,
+            tokenizer=self._texts.tokenizer,
+            frozen_text=self._texts.frozen,
             statistics=self._statistics,
             scale=float(np.asarray(self._programs.loss.scale(parameters.loss))),
             image_tower=self._dataset.manifest.tower.model_dump(),

@@ -3,38 +3,40 @@
 import dataclasses
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import rich.console
 import tyro
 
 from lit_precompute.commands.console import duration
-from lit_precompute.commands.flags import flat_flags
-from lit_precompute.commands.progress import ProgressDisplay
+from lit_precompute.commands.data.phases import run_phases, shows_progress
+from lit_precompute.commands.flags import flag_names, flat_flags
+from lit_precompute.commands.progress import Display, ProgressDisplay
 from lit_precompute.commands.stopping import interruptible
 from lit_precompute.precompute.deriving.options import DeriveOptions
 from lit_precompute.schemas.wording import counted
 
+_NAMES = {
+    "format": "source-format",
+    **{f"columns.{name}": f"{name}-column" for name in ("image", "text", "texts", "label", "key")},
+    "columns.named": "named-text",
+    **{
+        f"embed_texts.{name}": f"text-{name.replace('_', '-')}"
+        for name in ("field", "number", "weights", "pooling", "max_tokens", "compute_type")
+    },
+    "embed_texts.tower": "text-embeddings-of",
+    "embed_texts.name": "text-embeddings-name",
+    "embed_texts.vector_type": "text-dtype",
+}
+
 if TYPE_CHECKING:
+    from lit_precompute.precompute.deriving.derivation import Derived
     from lit_precompute.precompute.deriving.matching import Matches
 
     _Options = DeriveOptions
 else:
-    _OF_TEXTS = ("field", "number", "weights", "pooling", "max_tokens", "compute_type")
-    _Options = flat_flags(
-        DeriveOptions,
-        {
-            "format": "source-format",
-            **{f"columns.{name}": f"{name}-column" for name in ("image", "text", "texts", "label", "key")},
-            **{f"embed_texts.{name}": f"text-{name.replace('_', '-')}" for name in _OF_TEXTS},
-            "embed_texts.tower": "text-embeddings-of",
-            "embed_texts.name": "text-embeddings-name",
-            "embed_texts.vector_type": "text-dtype",
-            "columns.named": "named-text",
-        },
-        fixed={"base": ""},
-    )
+    _Options = flat_flags(DeriveOptions, _NAMES, fixed={"base": ""})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,22 +47,20 @@ class Derive:
 
       lit-data derive gs://team/cc12m-vit_l16 --output cc12m-german --captions german.tsv
       lit-data derive cc12m-vit_l16 --output cc12m-minilm --text-embeddings-of sentence-transformers/all-MiniLM-L6-v2
+
+    With --tokens, other flags go to Apache Beam, for example --runner=DataflowRunner. Without --runner the job runs in
+    this process.
     """
 
     base: tyro.conf.Positional[str]
     """The dataset to refer to: a directory, or a URL; it may be read-only, and is not changed."""
     options: _Options
 
-    def run(self, console: rich.console.Console) -> int:
+    def run(self, console: rich.console.Console, beam_flags: Sequence[str] = ()) -> int:
         """Derives, and prints what was matched; returns the exit status."""
-        from lit_precompute.precompute.deriving.derivation import derive
-
         options = dataclasses.replace(self.options, base=self.base)
-        with (
-            interruptible("run the same command again; embedded texts are kept, everything else starts over"),
-            ProgressDisplay(console) as display,
-        ):
-            derived = derive(options, _progress(display))
+        with ProgressDisplay(console) as display:
+            derived = self._tokenise(options, beam_flags, display) if options.tokens else _derive(options, display)
         for table, matches in derived.matches.items():
             console.print(f"{table}: {describe(matches)}")
         manifest = derived.manifest
@@ -74,8 +74,30 @@ class Derive:
         console.print(f"next:  lit-data info {output}   |   lit-tune --dataset {output} --output RUN")
         return 0
 
+    def _tokenise(self, options: DeriveOptions, beam_flags: Sequence[str], display: Display) -> "Derived":
+        from lit_precompute.pipelines.tokens import tokenise
 
-def _progress(display: ProgressDisplay) -> Callable[[str, int, int | None], None]:
+        return run_phases(
+            self,
+            "derive",
+            beam_flags,
+            "what is finished is kept: run the same command again to resume",
+            lambda: tokenise(
+                options, beam_flags=beam_flags, report=shows_progress(display, {"tokenise": "rows tokenised"})
+            ),
+            more_flags=flag_names(DeriveOptions, _NAMES),
+        )
+
+
+def _derive(options: DeriveOptions, display: Display) -> "Derived":
+    from lit_precompute.precompute.deriving.derivation import derive
+
+    kept = "finished shards are kept" if options.embed_texts.tower is not None else "it starts over"
+    with interruptible(f"run the same command again; {kept}"):
+        return derive(options, _progress(display))
+
+
+def _progress(display: Display) -> Callable[[str, int, int | None], None]:
     """Returns a function that shows what is being done, how much of it is done, the rate and the time left."""
     begun: dict[str, tuple[float, int]] = {}
 

@@ -17,7 +17,13 @@ _Result = TypeVar("_Result")
 
 
 def run_phases(
-    command: Any, name: str, beam_flags: Sequence[str], how_to_resume: str, run: Callable[[], _Result]
+    command: Any,
+    name: str,
+    beam_flags: Sequence[str],
+    how_to_resume: str,
+    run: Callable[[], _Result],
+    *,
+    more_flags: Sequence[str] = (),
 ) -> _Result:
     """Runs a job; exits with 1 if a worker fails, and with 130 if it is interrupted.
 
@@ -27,12 +33,13 @@ def run_phases(
       beam_flags: flags that are not its own.
       how_to_resume: what to say where it is interrupted.
       run: runs the job.
+      more_flags: flags of the command that are not its fields'.
 
     Raises:
       ValueError: Beam does not define the flags.
     """
     silence_libraries()
-    own_flags = [f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(command)]
+    own_flags = [*(f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(command)), *more_flags]
     with interruptible(how_to_resume):
         check_beam_flags(beam_flags, f"lit-data {name}", own_flags)
         try:

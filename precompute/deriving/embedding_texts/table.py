@@ -84,10 +84,10 @@ class TextEmbeddingsTable:
             "vector_type": self._options.vector_type,
         }
 
-    def attachments(self) -> dict[str, bytes]:
-        """Returns the tower's card, by the name of the attachment."""
+    def attachment(self) -> tuple[str, bytes]:
+        """Returns the name of the attachment that is the tower's card, and its content."""
         content = json.dumps(self._encoder.card.model_dump(), indent=1, sort_keys=True) + "\n"
-        return {card_attachment(self.table.name): content.encode()}
+        return card_attachment(self.table.name), content.encode()
 
     def notes(self) -> list[Note]:
         """Returns what is not in the table, once it is written."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lit_precompute.towers.tokenizers import WordTokenizer
 from lit_precompute.tune.data.text_source import KeptTexts, draw_choices
 from lit_precompute.tune.data.texts import TextOptions
-from lit_precompute.tune.data.tokenised_texts import TokenisedTexts, id_type
+from lit_precompute.tune.data.tokenised_texts import TokenisedTexts, TokenRows
 from tests.tune.data.fakes import FakeDataset
 
 TOKENIZER = WordTokenizer([f"w{number}" for number in range(40)])
@@ -53,4 +53,8 @@ def test_a_draw_depends_on_the_row_number_alone(texts: list[list[str]], seed: in
 
 @pytest.mark.parametrize(("num_words", "expected"), [(2**16 - 3, np.uint16), (2**16 - 2, np.int32)])
 def test_keeps_ids_in_the_smallest_type_that_holds_them(num_words: int, expected: type):
-    assert id_type(WordTokenizer([f"w{number}" for number in range(num_words)])) == expected
+    rows = TokenRows(WordTokenizer([f"w{number}" for number in range(num_words)]), 4)
+    (kept,) = rows.to_kept(np.full((1, 4), num_words + 2, np.int32))
+    assert kept.dtype == expected
+    np.testing.assert_array_equal(rows.from_kept((kept,))[0], np.full((1, 4), num_words + 2))
+    assert rows.bytes_per_kept == kept.nbytes

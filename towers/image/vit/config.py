@@ -13,18 +13,6 @@ POOLINGS: tuple[str, ...] = get_args(Pooling)
 CLASS_TOKEN_AND_AVERAGE = "class_token+average"
 _OF_THE_CLASS_TOKEN = ("class_token", "pre_logits", "projection", CLASS_TOKEN_AND_AVERAGE)
 
-# name: (width, depth, width of the MLP, heads)
-SIZES = {
-    "ti": (192, 12, 768, 3),
-    "s": (384, 12, 1536, 6),
-    "b": (768, 12, 3072, 12),
-    "l": (1024, 24, 4096, 16),
-    "so400m": (1152, 27, 4304, 16),
-    "h": (1280, 32, 5120, 16),
-    "g": (1408, 40, 6144, 16),
-    "G": (1664, 48, 8192, 16),
-}
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ViTConfig(TowerConfig):

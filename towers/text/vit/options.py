@@ -5,6 +5,10 @@ from typing import Literal
 
 from lit_precompute.towers.text.options import TransformerOptions
 
+# Far above any text tower.
+_MAX_POSITIONS = 1_000_000
+_MAX_VOCABULARY = 1 << 24
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ViTTextOptions(TransformerOptions):
@@ -20,10 +24,21 @@ class ViTTextOptions(TransformerOptions):
       mlp_width: hidden size of a block's two-layer perceptron; 4 * width is usual.
       pooling: how the tokens' vectors become one; `end` is the vector of the end token, `attention` a learnt query's.
       head: what follows; `none` gives the pooled vector itself, of the tower's width.
+      max_positions: positions that have a vector, of which shorter rows use the first ones; None: as many as a row has
+        tokens.
+      vocabulary_rows: rows of the table of tokens, where it has more than the tokenizer has ids; 0: as many.
     """
 
     kind: Literal["vit"] = "vit"
+    max_positions: int | None = None
+    vocabulary_rows: int = 0
 
     def __post_init__(self):
         super().__post_init__()
         self.check_heads_divide_width()
+        if self.max_positions is not None and not 1 <= self.max_positions <= _MAX_POSITIONS:
+            raise ValueError(f"text_tower.max_positions must be in [1, {_MAX_POSITIONS}], got {self.max_positions}")
+        if not 0 <= self.vocabulary_rows <= _MAX_VOCABULARY:
+            raise ValueError(
+                f"text_tower.vocabulary_rows must be in [0, {_MAX_VOCABULARY}], got {self.vocabulary_rows}"
+            )

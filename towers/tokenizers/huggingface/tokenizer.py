@@ -8,12 +8,10 @@ not count. A file from anyone is read without running code from it.
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
 import tokenizers
-from jaxtyping import Int64
 
 from lit_precompute.schemas.json_files import parse_json_object
 from lit_precompute.towers.tokenizers.finding import find_files
@@ -58,28 +56,12 @@ class HuggingFaceTokenizer(Tokenizer):
         return self._special_tokens
 
     def to_ids(self, texts: list[str]) -> list[list[int]]:
-        return [encoding.ids for encoding in self._encode(texts)]
-
-    def count_pieces(self, texts: Sequence[str]) -> Int64[np.ndarray, " n"]:
-        return np.fromiter(map(len, self._encode(list(texts))), np.int64, len(texts))
-
-    def _encode(self, texts: list[str]) -> list[tokenizers.Encoding]:
         with explained(self._where):
-            return self._backend.encode_batch_fast(texts, add_special_tokens=False)
+            return [encoding.ids for encoding in self._backend.encode_batch_fast(texts, add_special_tokens=False)]
 
     def save(self, directory: str) -> None:
-        first, last, padding = self._special_tokens
-        write_with_model(
-            directory,
-            _MODEL,
-            self._content.encode(),
-            kind="huggingface",
-            first=list(first),
-            last=list(last),
-            padding=padding,
-            end_id=self.end_id,
-            pad_id=self.pad_id,
-        )
+        special = {**self._special_tokens._asdict(), "end_id": self.end_id, "pad_id": self.pad_id}
+        write_with_model(directory, _MODEL, self._content.encode(), kind="huggingface", special_tokens=special)
 
 
 def make_tokenizer(options: HuggingFaceOptions, texts: Iterable[str], *, lower_case: bool) -> Tokenizer:
@@ -115,9 +97,10 @@ def load_tokenizer(fields: Mapping[str, Any], description: pathlib.Path) -> Toke
     where = str(description.with_name(_MODEL))
     parse_json_object(content, where, "copy the tokenizer again from where it came from")
     backend = read_backend(content.decode(), where)
-    first, last = (tuple(read_field(fields, name, list, description)) for name in ("first", "last"))
-    padding, end_id = (read_field(fields, name, int, description) for name in ("padding", "end_id"))
-    pad_id = fields.get("pad_id")
+    special = read_field(fields, "special_tokens", dict, description)
+    first, last = (tuple(read_field(special, name, list, description)) for name in ("first", "last"))
+    padding, end_id = (read_field(special, name, int, description) for name in ("padding", "end_id"))
+    pad_id = special.get("pad_id")
     if any(type(number) is not int for number in (*first, *last, padding, end_id, 0 if pad_id is None else pad_id)):
         raise ValueError(f"{description}: first, last and pad_id must be ids, got {first}, {last} and {pad_id!r}")
     vocabulary = Vocabulary(_num_ids(backend, where), end_id, pad_id)
