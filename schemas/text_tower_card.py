@@ -24,7 +24,7 @@ class TextTowerCard(StrictModel):
       weights: where its parameters were read; "" for where the name says.
       architecture: kind and sizes of the network, with pooling, head and compute type.
       weights_sha256: of the parameters.
-      tokenizer: its kind, and `sha256` of what it was made of.
+      tokenizer: its kind, its fingerprint, and the special tokens of a row.
       max_tokens: length of a row of tokens; longer texts are cut.
       output_width: numbers in an embedding.
       num_parameters: the network's number of parameters.

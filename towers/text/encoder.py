@@ -8,19 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import json
-import pathlib
-import tempfile
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float32, Int32
+from jaxtyping import Array, Bool, Float32, Int32
 
-from lit_precompute.schemas.json_files import read_json_object
 from lit_precompute.schemas.text_tower_card import TextTowerCard
 from lit_precompute.towers.contract import Tower
 from lit_precompute.towers.fingerprint import hash_weights
@@ -56,7 +51,13 @@ class TextEncoder:
 
     def tokens(self, texts: Sequence[str]) -> Int32[np.ndarray, "n length"]:
         """Returns rows of tokens, cut or padded to the card's `max_tokens`."""
-        return self.tokenizer.encode(list(texts), self.card.max_tokens)
+        return self.tokens_and_cuts(texts)[0]
+
+    def tokens_and_cuts(self, texts: Sequence[str]) -> tuple[Int32[np.ndarray, "n length"], Bool[np.ndarray, " n"]]:
+        """Returns rows of tokens, and which texts are longer and were cut."""
+        pieces = self.tokenizer.pieces(list(texts))
+        is_cut = pieces.counts > self.tokenizer.max_pieces(self.card.max_tokens)
+        return self.tokenizer.assemble(pieces, self.card.max_tokens), is_cut
 
     def start(self, tokens: Int32[np.ndarray, "n length"]) -> Float32[Array, "n width"]:
         """Starts to embed a batch of at most `BATCH_SIZE` rows of tokens; returns before the result is computed."""
@@ -106,8 +107,8 @@ def load_text_encoder(options: TextEncoderOptions) -> TextEncoder:
     tower_options = entry.options
     if not isinstance(tower_options, TransformerOptions):
         raise ValueError(f"text tower {name!r}: a tower of kind {tower_options.kind!r} does not tell its width")
-    if (pooling := options.pooling or _sentence_pooling(options.name)) is not None:
-        tower_options = dataclasses.replace(tower_options, pooling=pooling)
+    if options.pooling is not None:
+        tower_options = dataclasses.replace(tower_options, pooling=options.pooling)
     tokenizer = train_tokenizer(entry.tokenizer, ())
     max_tokens = options.max_tokens or entry.max_tokens or DEFAULT_MAX_TOKENS
     arrays = read_weights(find_weights(place))
@@ -123,7 +124,11 @@ def load_text_encoder(options: TextEncoderOptions) -> TextEncoder:
         weights=options.weights or "",
         architecture=json.loads(json.dumps(architecture)),
         weights_sha256=hash_weights(parameters),
-        tokenizer={"kind": entry.tokenizer.kind, "sha256": _tokenizer_sha256(tokenizer)},
+        tokenizer={
+            "kind": entry.tokenizer.kind,
+            "fingerprint": tokenizer.fingerprint,
+            "special_tokens": {name: str(value) for name, value in tokenizer.special_tokens._asdict().items()},
+        },
         max_tokens=max_tokens,
         output_width=tower.output_width,
         num_parameters=sum(value.size for value in parameters.values()),
@@ -149,38 +154,3 @@ def _fitting_tower(
             return options, make(options, found[kernels[-1]].shape[-1])
         options = dataclasses.replace(options, head="none")
     return options, make(options, options.width)
-
-
-# In a folder of sentence-transformers, what pools; and the names of its poolings.
-_POOLING_FILE = "1_Pooling/config.json"
-_SENTENCE_POOLINGS = {
-    "pooling_mode_mean_tokens": "average",
-    "pooling_mode_cls_token": "first",
-    "pooling_mode_max_tokens": "max",
-}
-
-
-def _sentence_pooling(folder: str) -> Any:
-    """Returns the pooling that a folder of sentence-transformers names; None for any other folder.
-
-    Raises:
-      ValueError: it is one that towers here do not have, or several.
-    """
-    path = pathlib.Path(folder, _POOLING_FILE)
-    if not path.is_file():
-        return None
-    fields = read_json_object(path, "copy it again from where it came from")
-    modes = [mode for mode, is_used in fields.items() if mode.startswith("pooling_mode_") and is_used is True]
-    if len(modes) != 1 or modes[0] not in _SENTENCE_POOLINGS:
-        raise ValueError(f"{path}: must have one of {', '.join(_SENTENCE_POOLINGS)}, got {modes}; choose a pooling")
-    return _SENTENCE_POOLINGS[modes[0]]
-
-
-def _tokenizer_sha256(tokenizer: Tokenizer) -> str:
-    """Returns the hash of the files that the tokenizer saves."""
-    digest = hashlib.sha256()
-    with tempfile.TemporaryDirectory() as folder:
-        tokenizer.save(folder)
-        for path in sorted(pathlib.Path(folder).iterdir()):
-            digest.update(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
-    return digest.hexdigest()

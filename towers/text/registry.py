@@ -7,6 +7,7 @@ token ids [n, max_tokens]. The function is registered by name here and imported 
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import importlib
 import pathlib
@@ -19,6 +20,7 @@ from lit_precompute.towers.options import ComputeType
 from lit_precompute.towers.text.bert.options import BertTextOptions
 from lit_precompute.towers.text.entry import TextEntry
 from lit_precompute.towers.text.options import TextTowerOptions
+from lit_precompute.towers.text.sentence_transformers import find_pooling
 from lit_precompute.towers.text.stored.options import StoredTextOptions
 from lit_precompute.towers.text.t5.options import T5TextOptions
 from lit_precompute.towers.text.vit.options import ViTTextOptions
@@ -141,7 +143,11 @@ def resolve_text_tower(name: str) -> tuple[str, TextEntry | None]:
         raise WeightsError(
             f"text tower {name!r}: its {_CONFIG_NAME} says what it is, and cannot be had: {error}"
         ) from error
-    return name, _described(read_json_object(path, "copy it again from where it came from"), str(path), place)
+    entry = _described(read_json_object(path, "copy it again from where it came from"), str(path), place)
+    pooling = find_pooling(place, path)
+    if pooling is None:
+        return name, entry
+    return name, dataclasses.replace(entry, options=dataclasses.replace(entry.options, pooling=pooling))
 
 
 def _place(name: str) -> str | None:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Float32
+from jaxtyping import Bool, Float32
 
 from lit_precompute.precompute.deriving.embedding_texts.options import EmbedTextsOptions
 from lit_precompute.schemas import (
@@ -34,28 +34,36 @@ from lit_precompute.schemas.vectors import scale_column
 from lit_precompute.towers.text.encoder import BATCH_SIZE, TextEncoder
 
 CAPTIONS = "captions"
+# What the notes of the table count.
+_KINDS = {
+    "more": "rows with more texts than the one that is embedded (number {number})",
+    "missing": "rows without such a text, which have zeros",
+    "cut": "texts of more than {max_tokens} tokens, which are cut",
+}
 
 
 class _Counts(NamedTuple):
-    """Rows of a shard whose other texts are not in the table, and rows without the text; the first key of each."""
+    """How many rows there are of a kind, and the first one's key."""
 
-    more: int = 0
-    first_more: str = ""
-    missing: int = 0
-    first_missing: str = ""
+    count: int = 0
+    first: str = ""
 
-    def plus(self, keys: Sequence[str], more: np.ndarray, missing: np.ndarray) -> _Counts:
-        """Returns the counts with those of further rows."""
-        first_more = self.first_more or next((key for key, has in zip(keys, more, strict=True) if has), "")
-        first_missing = self.first_missing or next((key for key, has in zip(keys, missing, strict=True) if has), "")
-        return _Counts(self.more + int(more.sum()), first_more, self.missing + int(missing.sum()), first_missing)
+    def plus(self, keys: Sequence[str], holds: Sequence[bool] | np.ndarray) -> _Counts:
+        """Returns the count with that of further rows."""
+        return self.of_both(
+            _Counts(int(sum(holds)), next((key for key, has in zip(keys, holds, strict=True) if has), ""))
+        )
+
+    def of_both(self, later: _Counts) -> _Counts:
+        """Returns the count of both."""
+        return _Counts(self.count + later.count, self.first or later.first)
 
 
 class _Shard(NamedTuple):
-    """What the note of a finished shard says: its file, if it has rows, and its counts."""
+    """What the note of a finished shard says: its file, if it has rows, and its counts by `_KINDS`."""
 
     file: FileInfo | None
-    counts: _Counts
+    counts: Mapping[str, _Counts]
 
 
 class TextEmbeddingsTable:
@@ -73,7 +81,7 @@ class TextEmbeddingsTable:
         if options.field not in names:
             raise DatasetError(f"{folder.path}: --text-field must be one of {', '.join(names)}, got {options.field!r}")
         self.table = _schema(options.table(), encoder.card.output_width, options)
-        self._counts = _Counts()
+        self._counts = dict.fromkeys(_KINDS, _Counts())
 
     def described(self) -> dict[str, Any]:
         """Returns what the table is made of, as a manifest records it."""
@@ -91,25 +99,12 @@ class TextEmbeddingsTable:
 
     def notes(self) -> list[Note]:
         """Returns what is not in the table, once it is written."""
-        number, counts = self._options.number, self._counts
-        found: list[Note] = []
-        if counts.more:
-            found.append(
-                Note(
-                    what=f"{self.table.name}: rows with more texts than the one that is embedded (number {number})",
-                    count=counts.more,
-                    first=counts.first_more,
-                )
-            )
-        if counts.missing:
-            found.append(
-                Note(
-                    what=f"{self.table.name}: rows without such a text, which have zeros",
-                    count=counts.missing,
-                    first=counts.first_missing,
-                )
-            )
-        return found
+        names = {"number": self._options.number, "max_tokens": self._encoder.card.max_tokens}
+        return [
+            Note(what=f"{self.table.name}: {_KINDS[kind].format(**names)}", count=found.count, first=found.first)
+            for kind, found in self._counts.items()
+            if found.count
+        ]
 
     def write(self, output: Folder, progress: Callable[[int, int], None]) -> list[dict[str, FileInfo]]:
         """Writes the shards that are not there yet; returns the files of all by table.
@@ -136,17 +131,8 @@ class TextEmbeddingsTable:
                 done += num_rows
                 progress(done, total)
                 files.append({} if finished.file is None else {self.table.name: finished.file})
-                self._add(finished.counts)
+                self._counts = {kind: mine.of_both(finished.counts[kind]) for kind, mine in self._counts.items()}
         return files
-
-    def _add(self, counts: _Counts) -> None:
-        mine = self._counts
-        self._counts = _Counts(
-            mine.more + counts.more,
-            mine.first_more or counts.first_more,
-            mine.missing + counts.missing,
-            mine.first_missing or counts.first_missing,
-        )
 
     def _write_shard(
         self,
@@ -156,33 +142,36 @@ class TextEmbeddingsTable:
         rows: tuple[int, int],
         progress: Callable[[int], None],
     ) -> _Shard:
-        counts, block_rows = _Counts(), self._manifest.block_rows
+        counts, block_rows = dict.fromkeys(_KINDS, _Counts()), self._manifest.block_rows
         with ShardWriter(output, shard=shard, tables=[self.table], block_rows=block_rows) as writer:
             for start in range(rows[0], rows[1], block_rows):
                 block = dataset.rows(start, min(start + block_rows, rows[1]), [KEY, self._options.field])
                 keys = block[KEY].to_pylist()
                 texts, has_more = _texts_of(block[self._options.field], self._options.number)
-                is_missing = np.array([text is None for text in texts])
-                counts = counts.plus(keys, has_more, is_missing)
-                writer.append(self.table.name, {KEY: keys, TEXT_EMBEDDING: self._embed(texts)})
+                vectors, is_cut = self._embed(texts)
+                found = {"more": has_more, "missing": [text is None for text in texts], "cut": is_cut}
+                counts = {kind: counts[kind].plus(keys, holds) for kind, holds in found.items()}
+                writer.append(self.table.name, {KEY: keys, TEXT_EMBEDDING: vectors})
                 progress(start + block.num_rows)
             return _Shard(writer.finish().files.get(self.table.name), counts)
 
-    def _embed(self, texts: Sequence[str | None]) -> Float32[np.ndarray, "n width"]:
-        """Returns the embeddings; while the device computes a batch, the next one is tokenised."""
+    def _embed(self, texts: Sequence[str | None]) -> tuple[Float32[np.ndarray, "n width"], Bool[np.ndarray, " n"]]:
+        """Returns the embeddings, and which texts were cut; while the device computes, the next batch is tokenised."""
         found = np.zeros((len(texts), self._encoder.card.output_width), np.float32)
+        is_cut = np.zeros(len(texts), bool)
         places = np.array([place for place, text in enumerate(texts) if text is not None], np.int64)
         waiting: list[tuple[np.ndarray, Any]] = []
         for start in range(0, len(places), BATCH_SIZE):
             here = places[start : start + BATCH_SIZE]
-            tokens = self._encoder.tokens([text for text in (texts[place] for place in here) if text is not None])
+            shown = [text for text in (texts[place] for place in here) if text is not None]
+            tokens, is_cut[here] = self._encoder.tokens_and_cuts(shown)
             waiting.append((here, self._encoder.start(tokens)))
             if len(waiting) > 1:
                 done, vectors = waiting.pop(0)
                 found[done] = np.asarray(vectors)
         for done, vectors in waiting:
             found[done] = np.asarray(vectors)
-        return found
+        return found, is_cut
 
 
 def _schema(name: str, width: int, options: EmbedTextsOptions) -> TableSchema:
@@ -215,10 +204,10 @@ def _with_visibility(lists: pa.ListArray) -> Iterator[tuple[list[str], list[bool
 
 def _note(shard: _Shard) -> bytes:
     file = None if shard.file is None else shard.file.model_dump()
-    return (json.dumps({"file": file, "counts": shard.counts._asdict()}) + "\n").encode()
+    return (json.dumps({"file": file, "counts": shard.counts}) + "\n").encode()
 
 
 def _read_note(content: bytes) -> _Shard:
     fields: Mapping[str, Any] = json.loads(content)
     file = None if fields["file"] is None else FileInfo.model_validate(fields["file"])
-    return _Shard(file, _Counts(**fields["counts"]))
+    return _Shard(file, {kind: _Counts(*counts) for kind, counts in fields["counts"].items()})
