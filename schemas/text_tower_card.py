@@ -1,7 +1,7 @@
-"""The card of a frozen text tower, which made a table of text embeddings.
+"""The card of a frozen text tower, and what a dataset says of a table of embeddings that it made.
 
-Tables of equal fingerprints are interchangeable: it covers everything that an embedding depends on but the text. A
-dataset keeps the card as an attachment named after the table.
+Embeddings of equal fingerprints are interchangeable: a fingerprint covers everything that an embedding depends on but
+the text. A dataset keeps the description of such a table as an attachment named after it.
 """
 
 from __future__ import annotations
@@ -50,8 +50,22 @@ class TextTowerCard(StrictModel):
         return {name: (one[name], two[name]) for name in one if one[name] != two[name]}
 
 
-def card_attachment(table: str) -> str:
-    """Returns the name of the attachment that has the card of a table of text embeddings."""
+class TextEmbeddingsInfo(StrictModel):
+    """What a table of text embeddings was made with.
+
+    Attributes:
+      tower: the text tower.
+      field: the captions' column of the texts.
+      number: which of a row's texts it was, from 1.
+    """
+
+    tower: TextTowerCard
+    field: str
+    number: int = pydantic.Field(ge=1)
+
+
+def info_attachment(table: str) -> str:
+    """Returns the name of the attachment that describes a table of text embeddings, as `TextEmbeddingsInfo`."""
     return f"{table}.json"
 
 

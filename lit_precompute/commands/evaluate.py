@@ -37,6 +37,9 @@ class _Command:
 
     module: tuple[str, ...] = ()
     """Modules to import first, for example one that registers the model's text tower."""
+    text_tower: str | None = None
+    """Of a model over stored text embeddings: name or folder of the frozen text tower that embeds texts, or
+    NAME@WEIGHTS; by default the one that the model names, if it is one of `lit-tune towers`."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -77,7 +80,7 @@ class ZeroShot(_Command):
             # Standard output has the figures alone.
             with ProgressDisplay(make_console(stderr=True)) as display:
                 result = zero_shot(
-                    TunedModel.load(self.model),
+                    TunedModel.load(self.model, text_tower=self.text_tower),
                     dataset,
                     classes,
                     templates=templates,
@@ -131,7 +134,7 @@ class Retrieval(_Command):
             from lit_precompute.tune.model.tuned_model import TunedModel
 
             selection = _open_selection(self.selection, dataset)
-            result = retrieval(TunedModel.load(self.model), dataset, selection=selection)
+            result = retrieval(TunedModel.load(self.model, text_tower=self.text_tower), dataset, selection=selection)
         if self.json:
             print_json(result.to_json())
             return
@@ -180,7 +183,7 @@ class Show(_Command):
         from lit_precompute.tune.evaluation.show import write_page
         from lit_precompute.tune.model.tuned_model import TunedModel
 
-        model = TunedModel.load(self.model)
+        model = TunedModel.load(self.model, text_tower=self.text_tower)
         with EmbeddingDataset.open(self.dataset) as dataset:
             page = write_page(
                 model,

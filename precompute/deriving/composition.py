@@ -22,7 +22,7 @@ from lit_precompute.schemas import (
 )
 from lit_precompute.schemas.dataset_files import read_attachments
 from lit_precompute.schemas.storage import Folder
-from lit_precompute.schemas.text_tower_card import card_attachment, is_text_embeddings
+from lit_precompute.schemas.text_tower_card import info_attachment, is_text_embeddings
 from lit_precompute.towers.tokenizers.stored_pieces import is_token_table
 
 
@@ -93,7 +93,7 @@ class Composition:
         )
 
     def _is_of_captions(self, table: str) -> bool:
-        return is_token_table(table) or (is_text_embeddings(table) and card_attachment(table) in self._base.attachments)
+        return is_token_table(table) or (is_text_embeddings(table) and info_attachment(table) in self._base.attachments)
 
     def _kept_attachments(self, left_out: Sequence[str]) -> dict[str, bytes]:
         """Returns the base's attachments but for those that describe tables which are left out."""
@@ -106,7 +106,7 @@ class Composition:
         if vectors.is_of_images:
             self._towers[vectors.table.name] = vectors
         else:
-            self._attachments |= vectors.card()
+            self._attachments |= vectors.info()
 
     def _shards(self, kept: Sequence[str]) -> Iterator[ShardInfo]:
         """Yields the shards; their notes are among the base's."""

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from lit_precompute.schemas import EmbeddingDataset
-from lit_precompute.schemas.text_tower_card import TEXT_EMBEDDING, TextTowerCard, card_attachment
+from lit_precompute.schemas.text_tower_card import TEXT_EMBEDDING, TextEmbeddingsInfo, info_attachment
 from lit_precompute.schemas.vectors import StoredVectors, numpy_type
 from lit_precompute.tune.data.text_source import Arrays, Choose, ReadTexts, TextCounts, Texts
 
@@ -85,17 +85,17 @@ class StoredTexts:
         return (numbers,) if stored.scales is None else (numbers, stored.scales[places])
 
 
-def card_of(dataset: EmbeddingDataset, table: str) -> TextTowerCard | None:
-    """Returns the card of the text tower that made a table; None for a table that was imported.
+def info_of(dataset: EmbeddingDataset, table: str) -> TextEmbeddingsInfo | None:
+    """Returns what a table was made with; None for a table that was imported.
 
     Raises:
-      DatasetError: the card is damaged.
-      ValueError: it is not a card.
+      DatasetError: its description is damaged.
+      ValueError: it is something else.
     """
-    name = card_attachment(table)
+    name = info_attachment(table)
     if name not in dataset.manifest.attachments:
         return None
-    return TextTowerCard.model_validate_json(dataset.attachment(name))
+    return TextEmbeddingsInfo.model_validate_json(dataset.attachment(name))
 
 
 def opened_with(dataset: EmbeddingDataset, table: str) -> EmbeddingDataset:

@@ -97,8 +97,3 @@ class FrozenText:
                 f"--text-tower {found.name}: gives {found.output_width} numbers, the model was tuned on {self.width}"
             )
         return encoder
-
-    def fits(self, table_width: int | None, card: TextTowerCard | None) -> bool:
-        """Returns whether a dataset's table has embeddings that this model's head takes."""
-        mine = None if self.tower is None else self.tower.fingerprint
-        return table_width == self.width and mine == (None if card is None else card.fingerprint)

@@ -14,7 +14,7 @@ from lit_precompute.towers.text import StoredTextOptions
 from lit_precompute.towers.tokenizers import Tokenizer
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.data.finding_texts import find_texts
-from lit_precompute.tune.data.stored_texts import StoredTexts, card_of, opened_with
+from lit_precompute.tune.data.stored_texts import StoredTexts, info_of, opened_with
 from lit_precompute.tune.data.text_source import TextSource
 from lit_precompute.tune.model.frozen_text import FrozenText
 from lit_precompute.tune.training.preparation import prepare_tokenizer
@@ -55,9 +55,10 @@ def open_texts(
     if isinstance(recipe.text_tower, StoredTextOptions):
         table = recipe.text_tower.table
         opened = opened_with(dataset, table)
-        source, card = StoredTexts(opened, table), card_of(dataset, table)
-        made = "an unknown text tower" if card is None else f"the text tower {card.name}"
+        source, info = StoredTexts(opened, table), info_of(dataset, table)
+        made = "an unknown text tower" if info is None else f"the text tower {info.tower.name}"
         notes = [f"text embeddings of {made} are read from the table '{table}'"]
-        return TextInputs(opened, source, notes, None, FrozenText(table=table, width=source.width, tower=card))
+        frozen = FrozenText(table=table, width=source.width, tower=None if info is None else info.tower)
+        return TextInputs(opened, source, notes, None, frozen)
     tokenizer = prepare_tokenizer(saved, dataset, recipe, rows)
     return TextInputs(*find_texts(dataset, tokenizer, recipe.text), tokenizer, None)

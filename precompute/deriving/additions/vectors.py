@@ -17,7 +17,7 @@ from lit_precompute.schemas.reading.table_files import TableLocator, place_of
 from lit_precompute.schemas.reading.table_reader import TableReader
 from lit_precompute.schemas.storage import DatasetError, absolute
 from lit_precompute.schemas.tables import EMBEDDING, EMBEDDINGS, is_embeddings
-from lit_precompute.schemas.text_tower_card import TEXT_EMBEDDING, TEXT_EMBEDDINGS, card_attachment
+from lit_precompute.schemas.text_tower_card import TEXT_EMBEDDING, TEXT_EMBEDDINGS, info_attachment
 from lit_precompute.schemas.vectors import scale_column
 
 
@@ -56,12 +56,12 @@ class DatasetVectors:
         """The card of what made the vectors; None for those of texts, of which no card is kept."""
         return self.manifest.towers.get(self.origin.name)
 
-    def card(self) -> dict[str, bytes]:
-        """Returns the card of the text tower, if the dataset has one, by the name that the table's attachment has."""
+    def info(self) -> dict[str, bytes]:
+        """Returns the description of text embeddings that were made here, by the name of the table's attachment."""
         found = {
-            name: kept for name, kept in self.manifest.attachments.items() if name == card_attachment(self.origin.name)
+            name: kept for name, kept in self.manifest.attachments.items() if name == info_attachment(self.origin.name)
         }
-        return {card_attachment(self.table.name): data for data in read_attachments(self._folder, found).values()}
+        return {info_attachment(self.table.name): data for data in read_attachments(self._folder, found).values()}
 
     @property
     def max_bytes(self) -> int:

@@ -28,7 +28,7 @@ from lit_precompute.schemas import (
 )
 from lit_precompute.schemas.storage import WORK_FOLDER, Folder
 from lit_precompute.schemas.tables import KEY
-from lit_precompute.schemas.text_tower_card import TEXT_EMBEDDING, card_attachment
+from lit_precompute.schemas.text_tower_card import TEXT_EMBEDDING, TextEmbeddingsInfo, info_attachment
 from lit_precompute.schemas.texts import are_texts
 from lit_precompute.schemas.vectors import scale_column
 from lit_precompute.towers.text.encoder import BATCH_SIZE, TextEncoder
@@ -93,9 +93,10 @@ class TextEmbeddingsTable:
         }
 
     def attachment(self) -> tuple[str, bytes]:
-        """Returns the name of the attachment that is the tower's card, and its content."""
-        content = json.dumps(self._encoder.card.model_dump(), indent=1, sort_keys=True) + "\n"
-        return card_attachment(self.table.name), content.encode()
+        """Returns the name of the attachment that describes the table, and its content."""
+        info = TextEmbeddingsInfo(tower=self._encoder.card, field=self._options.field, number=self._options.number)
+        content = json.dumps(info.model_dump(), indent=1, sort_keys=True) + "\n"
+        return info_attachment(self.table.name), content.encode()
 
     def notes(self) -> list[Note]:
         """Returns what is not in the table, once it is written."""

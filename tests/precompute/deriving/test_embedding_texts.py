@@ -18,7 +18,7 @@ from lit_precompute.schemas import DatasetWriter, EmbeddingDataset, Manifest, ca
 from lit_precompute.schemas.checking.verification import verify
 from lit_precompute.schemas.claims import ClaimError
 from lit_precompute.schemas.storage import DatasetError
-from lit_precompute.schemas.text_tower_card import TextTowerCard, card_attachment
+from lit_precompute.schemas.text_tower_card import TextEmbeddingsInfo, info_attachment
 from lit_precompute.towers.text.encoder import load_text_encoder
 from lit_precompute.towers.text.encoder_options import TextEncoderOptions
 from tests.schemas.making import SOURCE, card, files_of
@@ -75,7 +75,9 @@ def test_each_row_has_the_embedding_of_its_first_text(folder, tmp_path):
     manifest = derive(_options(folder, tmp_path / "derived")).manifest
     with EmbeddingDataset.open(tmp_path / "derived") as dataset:
         found = dataset.rows(0, NUM_ROWS, ["text_embedding", "key"])
-        kept = TextTowerCard.model_validate_json(dataset.attachment(card_attachment(TABLE)))
+        info = TextEmbeddingsInfo.model_validate_json(dataset.attachment(info_attachment(TABLE)))
+    kept = info.tower
+    assert (info.field, info.number) == ("texts", 1)
     expected = np.zeros((NUM_ROWS, WIDTH), np.float32)
     firsts = {row: next((text for text in texts if text.startswith("word")), None) for row, texts in enumerate(TEXTS)}
     with_text = [row for row, text in firsts.items() if text]
@@ -165,11 +167,11 @@ def test_the_card_goes_where_the_table_goes(folder, tmp_path):
         base=str(folder / "base"), output=str(tmp_path / "two"), text_embeddings=(f"renamed={tmp_path / 'one'}",)
     )
     manifest = derive(again).manifest
-    assert list(manifest.attachments) == [card_attachment("text-embeddings-renamed")]
-    attached = tmp_path / "two" / "attachments" / card_attachment("text-embeddings-renamed")
-    assert json.loads(attached.read_text())["name"] == NAME
+    assert list(manifest.attachments) == [info_attachment("text-embeddings-renamed")]
+    attached = tmp_path / "two" / "attachments" / info_attachment("text-embeddings-renamed")
+    assert json.loads(attached.read_text())["tower"]["name"] == NAME
     on_top = DeriveOptions(base=str(tmp_path / "one"), output=str(tmp_path / "three"), labels=_labels(tmp_path))
-    assert list(derive(on_top).manifest.attachments) == [card_attachment(TABLE)]
+    assert list(derive(on_top).manifest.attachments) == [info_attachment(TABLE)]
     assert TABLE in [table.name for table in Manifest.read(tmp_path / "three").tables]
 
 
