@@ -26,8 +26,9 @@ class HeadOptions(TaggedOptions):
         for name, limit in _LIMITS.items():
             if not 1 <= getattr(self, name, 1) <= limit:
                 raise OptionsError(f"head.{name} must be in [1, {limit}], got {getattr(self, name)}")
-        if not 0 <= getattr(self, "dropout", 0) < 1:
-            raise OptionsError(f"head.dropout must be in [0, 1), got {self.dropout}")
+        dropout: float = getattr(self, "dropout", 0.0)
+        if not 0 <= dropout < 1:
+            raise OptionsError(f"head.dropout must be in [0, 1), got {dropout}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ A row has one text, that whose embedding the table has, or none: its embedding i
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64, Shaped
 
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.text_tower_card import TEXT_EMBEDDING, TextEmbeddingsInfo, info_attachment
@@ -45,13 +45,13 @@ class StoredTexts:
 
     def counts(self, block: int) -> TextCounts:
         """See `TextSource`."""
-        has_text = self._stored(block).numbers.any(axis=1)
+        has_text = _has_text(self._stored(block).numbers)
         return TextCounts(has_text.astype(np.int64), np.zeros(len(has_text), np.int64))
 
     def read(self, block: int, places: Int64[np.ndarray, " n"]) -> ReadTexts:
         """See `TextSource`."""
         stored = self._stored(block)
-        here = places[stored.numbers[places].any(axis=1)]
+        here = places[_has_text(stored.numbers[places])]
         return ReadTexts(np.isin(places, here).astype(np.int64), self._arrays(stored, here))
 
     def read_chosen(self, block: int, places: Int64[np.ndarray, " n"], choose: Choose) -> Arrays:
@@ -83,6 +83,10 @@ class StoredTexts:
     def _arrays(self, stored: StoredVectors, places: Int64[np.ndarray, " n"]) -> Arrays:
         numbers = stored.numbers.view(f"u{self._type.itemsize}")[places]
         return (numbers,) if stored.scales is None else (numbers, stored.scales[places])
+
+
+def _has_text(numbers: Shaped[np.ndarray, "n width"]) -> Bool[np.ndarray, " n"]:
+    return np.asarray(numbers.any(axis=1))
 
 
 def info_of(dataset: EmbeddingDataset, table: str) -> TextEmbeddingsInfo | None:

@@ -30,6 +30,7 @@ from lit_precompute.towers.text.encoder import TextEncoder
 from lit_precompute.towers.tokenizers import Tokenizer, load_tokenizer
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.losses.softmax import unit_rows
+from lit_precompute.tune.model.fitting import check_same_network
 from lit_precompute.tune.model.frozen_text import FrozenText
 from lit_precompute.tune.model.image_side import Statistics, pop_statistics
 from lit_precompute.tune.model.sides import Sides, make_sides
@@ -96,27 +97,7 @@ class TunedModel:
         Raises:
           TunedModelError: another network; the message gives each difference with both values.
         """
-        tower, own = dataset.manifest.tower, _tower_card(self.image_tower)
-        if tower.fingerprint == own.fingerprint:
-            return
-        if tower.is_declared or own.is_declared:
-            raise TunedModelError(
-                f"{dataset.path}: its tower '{tower.name}' cannot be compared with the model's, '{own.name}': "
-                f"{tower.caution or own.caution}. Tune and evaluate on datasets of one declaration"
-            )
-        if tower.model_identity is None or own.model_identity is None:
-            raise TunedModelError(
-                f"{dataset.path}: its tower has the fingerprint {tower.fingerprint} ('{tower.name}'), the model was "
-                f"tuned on {own.fingerprint} ('{own.name}'): embed the images with that tower, with the same weights "
-                "and resolution"
-            )
-        if tower.model_identity != own.model_identity:
-            differences = tower.identity_differences(own)
-            words = [f"{name} is {theirs!r}, the model's is {mine!r}" for name, (theirs, mine) in differences.items()]
-            raise TunedModelError(
-                f"{dataset.path}: its tower '{tower.name}' is not the one that the model was tuned on, '{own.name}': "
-                f"{'; '.join(words)}. Embed the images with that tower and the same weights"
-            )
+        check_same_network(dataset, _tower_card(self.image_tower))
 
     def preprocessing_differences(self, dataset: EmbeddingDataset) -> dict[str, dict[str, Any]]:
         """Returns how preprocessing differs between the dataset and the images that the model was tuned on.

@@ -71,7 +71,9 @@ class Derive:
         words = f"{options.output}: {counted(manifest.num_rows, 'row')}, with {', '.join(own) or 'no table'} of its own"
         console.print(f"{words}; it refers to {', '.join(each.path for each in manifest.references)}{state}")
         output = shlex.quote(options.output)
-        console.print(f"next:  lit-data info {output}   |   lit-tune --dataset {output} --output RUN")
+        embeds = options.embed_texts.tower is not None
+        stored = f" --text-tower.kind stored --text-tower.table {options.embed_texts.table()}" if embeds else ""
+        console.print(f"next:  lit-data info {output}   |   lit-tune --dataset {output} --output RUN{stored}")
         return 0
 
     def _tokenise(self, options: DeriveOptions, beam_flags: Sequence[str], display: Display) -> "Derived":

@@ -45,7 +45,7 @@ _KINDS = {
 class _Counts(NamedTuple):
     """How many rows there are of a kind, and the first one's key."""
 
-    count: int = 0
+    num_rows: int = 0
     first: str = ""
 
     def plus(self, keys: Sequence[str], holds: Sequence[bool] | np.ndarray) -> _Counts:
@@ -56,7 +56,7 @@ class _Counts(NamedTuple):
 
     def of_both(self, later: _Counts) -> _Counts:
         """Returns the count of both."""
-        return _Counts(self.count + later.count, self.first or later.first)
+        return _Counts(self.num_rows + later.num_rows, self.first or later.first)
 
 
 class _Shard(NamedTuple):
@@ -102,9 +102,9 @@ class TextEmbeddingsTable:
         """Returns what is not in the table, once it is written."""
         names = {"number": self._options.number, "max_tokens": self._encoder.card.max_tokens}
         return [
-            Note(what=f"{self.table.name}: {_KINDS[kind].format(**names)}", count=found.count, first=found.first)
+            Note(what=f"{self.table.name}: {_KINDS[kind].format(**names)}", count=found.num_rows, first=found.first)
             for kind, found in self._counts.items()
-            if found.count
+            if found.num_rows
         ]
 
     def write(self, output: Folder, progress: Callable[[int, int], None]) -> list[dict[str, FileInfo]]:
@@ -149,14 +149,16 @@ class TextEmbeddingsTable:
                 block = dataset.rows(start, min(start + block_rows, rows[1]), [KEY, self._options.field])
                 keys = block[KEY].to_pylist()
                 texts, has_more = _texts_of(block[self._options.field], self._options.number)
-                vectors, is_cut = self._embed(texts)
+                vectors, is_cut = self._embed(texts, lambda row, start=start: progress(start + row))
                 found = {"more": has_more, "missing": [text is None for text in texts], "cut": is_cut}
                 counts = {kind: counts[kind].plus(keys, holds) for kind, holds in found.items()}
                 writer.append(self.table.name, {KEY: keys, TEXT_EMBEDDING: vectors})
                 progress(start + block.num_rows)
             return _Shard(writer.finish().files.get(self.table.name), counts)
 
-    def _embed(self, texts: Sequence[str | None]) -> tuple[Float32[np.ndarray, "n width"], Bool[np.ndarray, " n"]]:
+    def _embed(
+        self, texts: Sequence[str | None], progress: Callable[[int], None]
+    ) -> tuple[Float32[np.ndarray, "n width"], Bool[np.ndarray, " n"]]:
         """Returns the embeddings, and which texts were cut; while the device computes, the next batch is tokenised."""
         found = np.zeros((len(texts), self._encoder.card.output_width), np.float32)
         is_cut = np.zeros(len(texts), bool)
@@ -170,6 +172,7 @@ class TextEmbeddingsTable:
             if len(waiting) > 1:
                 done, vectors = waiting.pop(0)
                 found[done] = np.asarray(vectors)
+                progress(int(done[-1]))
         for done, vectors in waiting:
             found[done] = np.asarray(vectors)
         return found, is_cut
