@@ -27,7 +27,12 @@ def with_start(recipe: Recipe, weights: str | None, setting: str | None, kind: s
     is_stored = (kind or recipe.text_tower.kind) == StoredTextOptions.kind
     if setting in ("LU", "LL") and not is_stored and weights is None and recipe.text_tower.weights is None:
         raise OptionsError(f"{SETTING} {setting} starts from a pre-trained text tower: give {WEIGHTS}")
-    if weights is not None and not is_stored:
+    if weights is not None and is_stored:
+        raise OptionsError(
+            f"{WEIGHTS} must be None where {KIND} is stored, got {weights!r}: the text tower is frozen, and the table "
+            "has its embeddings"
+        )
+    if weights is not None:
         recipe = _with_tower(recipe, weights, kind)
     if setting == "Lu":
         return dataclasses.replace(recipe, text_tower=dataclasses.replace(recipe.text_tower, weights=None))

@@ -9,6 +9,7 @@ import pytest
 
 from lit_precompute.schemas.vectors import StoredVectors
 from lit_precompute.towers.heads import ResidualHeadOptions
+from lit_precompute.towers.tokenizers import Vocabulary
 from lit_precompute.tune.losses import SoftmaxOptions, make_loss
 from lit_precompute.tune.losses.gradient_cache import CachedGradient
 from lit_precompute.tune.model.options import ImageSideOptions
@@ -25,7 +26,7 @@ RECIPE_WITH_DROPOUT = dataclasses.replace(
 
 
 def _sides() -> Sides:
-    sides = make_sides(RECIPE_WITH_DROPOUT, width=WIDTH, vocabulary_size=9, statistics=None)
+    sides = make_sides(RECIPE_WITH_DROPOUT, width=WIDTH, vocabulary=Vocabulary(9, end_id=1), statistics=None)
     return sides._replace(text=sides.image)  # so that both drop out
 
 
@@ -74,7 +75,7 @@ def test_steps_seeds_and_sides_drop_different_values(drawn):
 
 
 def test_a_side_without_dropout_is_given_no_keys():
-    sides = make_sides(RECIPE, width=WIDTH, vocabulary_size=9, statistics=None)
+    sides = make_sides(RECIPE, width=WIDTH, vocabulary=Vocabulary(9, end_id=1), statistics=None)
     inputs = object(), object()
     assert training_inputs(sides, *inputs, seed=0, step=jnp.int32(0)) == inputs
     assert training_encoder(sides.text) is sides.text.apply
