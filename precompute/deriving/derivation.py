@@ -136,7 +136,7 @@ class _Derivation:
         try:
             files = made.write(self._output.folder, lambda done, total: self._report("embedding texts", done, total))
         except ValueError:
-            self._output.folder.remove_folder(made.table.name)  # no other run of this derivation would do better
+            made.remove(self._output.folder)  # no other run of this derivation would do better
             raise
         composition.add_own([made.table], files)
         composition.add_notes(made.notes())

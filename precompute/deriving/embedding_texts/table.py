@@ -122,7 +122,7 @@ class TextEmbeddingsTable:
         files: list[dict[str, FileInfo]] = []
         with EmbeddingDataset.open(self._path, tables=[CAPTIONS]) as dataset:
             for shard, num_rows in enumerate(self._manifest.shards.num_rows.tolist()):
-                note = f"{WORK_FOLDER}/{self.table.name}/{shard:05d}.json"
+                note = f"{self._notes_folder}/{shard:05d}.json"
                 if output.exists(note):
                     finished = _read_note(output.read(note))
                 else:
@@ -134,6 +134,15 @@ class TextEmbeddingsTable:
                 files.append({} if finished.file is None else {self.table.name: finished.file})
                 self._counts = {kind: mine.of_both(finished.counts[kind]) for kind, mine in self._counts.items()}
         return files
+
+    def remove(self, output: Folder) -> None:
+        """Removes all shards that are there, and their notes."""
+        output.remove_folder(self._notes_folder)
+        output.remove_folder(self.table.name)
+
+    @property
+    def _notes_folder(self) -> str:
+        return f"{WORK_FOLDER}/{self.table.name}"
 
     def _write_shard(
         self,

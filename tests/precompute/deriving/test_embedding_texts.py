@@ -19,7 +19,7 @@ from lit_precompute.schemas.checking.verification import verify
 from lit_precompute.schemas.claims import ClaimError
 from lit_precompute.schemas.storage import DatasetError
 from lit_precompute.schemas.text_tower_card import TextEmbeddingsInfo, info_attachment
-from lit_precompute.towers.text.encoder import load_text_encoder
+from lit_precompute.towers.text.encoder import TextEncoder, load_text_encoder
 from lit_precompute.towers.text.encoder_options import TextEncoderOptions
 from tests.schemas.making import SOURCE, card, files_of
 from tests.towers.text.tiny_encoder import WIDTH, WORDS, write_encoder
@@ -179,6 +179,13 @@ def _labels(folder):
     path = folder / "labels.tsv"
     path.write_text("key\tlabel\n" + "".join(f"{row:02}.jpg\tx\n" for row in range(NUM_ROWS)))
     return str(path)
+
+
+def test_an_embedding_that_cannot_be_stored_leaves_nothing(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(TextEncoder, "start", lambda encoder, tokens: np.full((len(tokens), WIDTH), 1e6, np.float32))
+    with pytest.raises(DatasetError, match=r"row '00.jpg': text_embedding\[0\] = 1000000.0 is not a finite float16"):
+        derive(_options(folder, tmp_path / "derived"))
+    assert not (tmp_path / "derived").exists()
 
 
 def test_what_cannot_be_embedded_is_refused_and_leaves_nothing(folder, tmp_path):
