@@ -30,7 +30,7 @@ from lit_precompute.commands.tune_towers import Towers
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.sharing.selected_rows import open_selection
 from lit_precompute.schemas.wording import counted
-from lit_precompute.tune.training.run_directory import TABLES_READ, RunDirectory
+from lit_precompute.tune.training.run_directory import RunDirectory, tables_read
 
 if TYPE_CHECKING:
     from lit_precompute.towers.tokenizers import TextLengths
@@ -63,7 +63,7 @@ def main() -> None:
             tyro.cli(subcommand, prog=name, args=sys.argv[2:]).run(make_console())
             return
         arguments = parse(sys.argv[1:])
-        with EmbeddingDataset.open(arguments.dataset, tables=TABLES_READ) as dataset:
+        with EmbeddingDataset.open(arguments.dataset, tables=tables_read(arguments.recipe)) as dataset:
             _tune(dataset, arguments)
 
 
