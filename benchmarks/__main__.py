@@ -6,6 +6,7 @@ import sys
 BENCHMARKS = (
     "contrastive_loss",
     "towers",
+    "text_steps",
     "decoding",
     "embed_job",
     "decode_job",
@@ -15,6 +16,7 @@ BENCHMARKS = (
     "copying",
     "first_batch",
     "loader",
+    "tokens",
     "reading",
     "selecting",
     "exchange",

@@ -24,19 +24,20 @@ from lit_precompute.commands.console import (
 from lit_precompute.commands.pipes import quiet_when_pipe_closes
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.commands.stopping import INTERRUPTED, StopRequest, interruptible
+from lit_precompute.commands.tune_export import Export
 from lit_precompute.commands.tune_flags import Arguments, parse
 from lit_precompute.commands.tune_towers import Towers
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.sharing.selected_rows import open_selection
 from lit_precompute.schemas.wording import counted
-from lit_precompute.tune.training.run_directory import TABLES_READ, RunDirectory
+from lit_precompute.tune.training.run_directory import RunDirectory, tables_read
 
 if TYPE_CHECKING:
     from lit_precompute.towers.tokenizers import TextLengths
     from lit_precompute.tune.training.trainer import Progress, TrainingResult
 
 # Without one of these it trains.
-_SUBCOMMANDS = {"towers": Towers}
+_SUBCOMMANDS = {"towers": Towers, "export": Export}
 _MANY_TIMES = 3  # so many rows read for each that is used are worth a word
 
 
@@ -62,7 +63,7 @@ def main() -> None:
             tyro.cli(subcommand, prog=name, args=sys.argv[2:]).run(make_console())
             return
         arguments = parse(sys.argv[1:])
-        with EmbeddingDataset.open(arguments.dataset, tables=TABLES_READ) as dataset:
+        with EmbeddingDataset.open(arguments.dataset, tables=tables_read(arguments.recipe)) as dataset:
             _tune(dataset, arguments)
 
 

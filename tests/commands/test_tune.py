@@ -11,6 +11,7 @@ import pytest
 
 from lit_precompute.commands import tune as command_line
 from lit_precompute.commands import tune_flags
+from lit_precompute.towers.text import ViTTextOptions
 from lit_precompute.towers.tokenizers import SentencePieceOptions, TextLengths, WordOptions
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.model.tuned_model import TunedModel
@@ -124,11 +125,17 @@ def test_a_kind_has_its_own_flags_and_keeps_the_shared_fields():
         (("--text-tower.weights", "a.npz", "--setting", "LL"), "LL", "a.npz", 0),
         (("--setting", "Lu", "--text-tower.weights", "a.npz"), "Lu", None, None),
         (("--text_tower.weights=a.npz", "--setting", "Lu"), "Lu", None, None),
+        (("--text-tower.weights", "vit-large"), "Lu", None, None),
     ],
 )
 def test_a_setting_says_how_the_text_tower_starts(arguments, setting, weights, last_layers):
     recipe = parse(*arguments).recipe
     assert (recipe.setting, recipe.text_tower.weights, recipe.trained.last_layers) == (setting, weights, last_layers)
+
+
+def test_the_name_of_an_architecture_gives_its_sizes():
+    tower = parse("--text-tower.weights", "vit-giant", "--text-tower.pooling", "average").recipe.text_tower
+    assert tower == ViTTextOptions(width=1408, depth=40, num_heads=16, mlp_width=6144, pooling="average")
 
 
 def test_flags_of_earlier_versions_keep_working():
@@ -157,7 +164,7 @@ def test_flags_of_earlier_versions_keep_working():
         (["--text-tower.kind", "nowhere:mine"], "error: text_tower.kind nowhere:mine: No module named 'nowhere'"),
         (["--batch-size", "many"], "many"),
         (["--learning-rate", "1"], "--optimizer.learning-rate"),
-        ([], "/nowhere; check the path"),
+        ([], "/nowhere: there is no directory of this name; check the path"),
     ],
 )
 def test_a_mistake_is_one_message_and_status_2(monkeypatch, capsys, tmp_path, arguments, message):

@@ -14,7 +14,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from lit_precompute.schemas.storage import http_status, in_words
+from lit_precompute.schemas.storage import http_status, in_words, local_path
 from lit_precompute.towers.weights.errors import WeightsError
 from lit_precompute.towers.weights.finding import find_weights
 from lit_precompute.towers.weights.hub import SCHEME, find_in_caches
@@ -87,15 +87,22 @@ def _find_elsewhere(folder: str, names: Sequence[str]) -> TokenizerFiles | None:
         for name in names:
             if (found := find_in_caches(f"{folder}/{name}")) is not None:
                 return _with_settings(found)
-    beside = {name: path for name in _BESIDE if (path := _find_file(f"{folder}/{name}")) is not None}
+    beside = {name: path for name in _BESIDE if (path := find_file(f"{folder}/{name}")) is not None}
     for name in names:
-        if (found := _find_file(f"{folder}/{name}")) is not None:
+        if (found := find_file(f"{folder}/{name}")) is not None:
             return TokenizerFiles(found, beside)
     return None
 
 
-def _find_file(place: str) -> pathlib.Path | None:
-    """Returns the path of a file, or None where it is certain that there is no such file."""
+def find_file(place: str) -> pathlib.Path | None:
+    """Returns the path of a file, which may be fetched; None where it is certain that there is no such file.
+
+    Raises:
+      WeightsError: the server does not answer, or refuses.
+    """
+    if place.startswith("file://"):
+        path = local_path(place)
+        return path if path is not None and path.is_file() else None
     try:
         return pathlib.Path(find_weights(place))
     except WeightsError as error:

@@ -87,7 +87,7 @@ def read_locked(directory: RunDirectory, names: Set[str]) -> dict[str, Float32[n
     return locked
 
 
-def save_preparation(directory: RunDirectory, tokenizer: Tokenizer, statistics: Statistics | None) -> None:
+def save_preparation(directory: RunDirectory, tokenizer: Tokenizer | None, statistics: Statistics | None) -> None:
     """Saves what the claimed directory lacks of them."""
 
     def fill(path: pathlib.Path) -> None:
@@ -95,7 +95,7 @@ def save_preparation(directory: RunDirectory, tokenizer: Tokenizer, statistics: 
         for name, values in statistics._asdict().items():
             np.save(path / f"{name}.npy", values)
 
-    if not directory.tokenizer.exists():
+    if tokenizer is not None and not directory.tokenizer.exists():
         publish_folder(directory.tokenizer, lambda path: tokenizer.save(str(path)))
     if statistics is not None and not directory.statistics.exists():
         publish_folder(directory.statistics, fill)
