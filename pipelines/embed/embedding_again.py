@@ -27,7 +27,7 @@ from lit_precompute.schemas.sharing.excerpt import COPIED_FROM
 from lit_precompute.schemas.sharing.repairing import remove_scratch
 from lit_precompute.schemas.sharing.transfer import transfer
 from lit_precompute.schemas.sharing.wrong_files import OwnFile
-from lit_precompute.schemas.storage import DatasetError, open_folder
+from lit_precompute.schemas.storage import DatasetError, Receiver, open_folder
 from lit_precompute.towers.options import ImageTowerOptions
 
 _PRODUCER = "lit-embed run"
@@ -118,12 +118,13 @@ def _put(
     """Replaces the wrong files of a shard that was embedded again; returns those whose bytes differ, and why."""
     source, target = open_folder(scratch), open_folder(output)
     left: dict[OwnFile, str] = {}
-    for file in wrong:
-        try:
-            transfer(source, file.name, file.described, target, file.name)
-        except DatasetError:
-            why = _why_different(manifest.shards[file.shard].environment, environment)
-            left[file] = f"{target.join(file.name)}: embedded again, shard {file.shard} has other bytes: {why}"
+    with Receiver() as receiver:
+        for file in wrong:
+            try:
+                transfer(source, file.name, file.described, target, file.name, receiver)
+            except DatasetError:
+                why = _why_different(manifest.shards[file.shard].environment, environment)
+                left[file] = f"{target.join(file.name)}: embedded again, shard {file.shard} has other bytes: {why}"
     return left
 
 

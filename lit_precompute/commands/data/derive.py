@@ -2,13 +2,14 @@
 
 import dataclasses
 import shlex
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import rich.console
 import tyro
 
-from lit_precompute.commands.console import make_console, print_json, writing_to
+from lit_precompute.commands.console import duration, make_console, print_json, writing_to
 from lit_precompute.commands.data.phases import run_phases, shows_progress
 from lit_precompute.commands.data.written import describe_written
 from lit_precompute.commands.flags import flag_names, flat_flags
@@ -21,6 +22,13 @@ _NAMES = {
     "format": "source-format",
     **{f"columns.{name}": f"{name}-column" for name in ("image", "text", "texts", "label", "key")},
     "columns.named": "named-text",
+    **{
+        f"embed_texts.{name}": f"text-{name.replace('_', '-')}"
+        for name in ("field", "number", "weights", "pooling", "max_tokens", "compute_type")
+    },
+    "embed_texts.tower": "text-embeddings-of",
+    "embed_texts.name": "text-embeddings-name",
+    "embed_texts.vector_type": "text-dtype",
 }
 
 if TYPE_CHECKING:
@@ -34,11 +42,12 @@ else:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Derive:
-    """Writes a dataset with captions or labels of your own, by key, which refers to another one's tables for the rest.
+    """Writes a dataset with tables of its own, such as captions by key; all others stay where they are.
 
     To resume what was stopped, run the same command again. For example:
 
       lit-data derive gs://team/cc12m-vit_l16 --output cc12m-german --captions german.tsv
+      lit-data derive cc12m-vit_l16 --output cc12m-minilm --text-embeddings-of sentence-transformers/all-MiniLM-L6-v2
 
     With --tokens, other flags go to Apache Beam, for example --runner=DataflowRunner. Without --runner the job runs in
     this process.
@@ -58,7 +67,7 @@ class Derive:
         if self.json:
             print_json(to_json(options.output, derived))
         else:
-            _print(console, options.output, derived)
+            _print(console, options, derived)
         return 0
 
     def _tokenise(self, options: DeriveOptions, beam_flags: Sequence[str], display: Display) -> "Derived":
@@ -80,15 +89,28 @@ class Derive:
 def _derive(options: DeriveOptions, display: Display) -> "Derived":
     from lit_precompute.precompute.deriving.derivation import derive
 
+    kept = "finished shards are kept" if options.embed_texts.tower is not None else "it starts over"
+    with interruptible(f"run the same command again; {kept}"), writing_to(options.output):
+        return derive(options, _progress(display))
+
+
+def _progress(display: Display) -> Callable[[str, int, int | None], None]:
+    """Returns a function that shows what is being done, how much of it is done, the rate and the time left."""
+    begun: dict[str, tuple[float, int]] = {}
+
     def report(what: str, done: int, total: int | None) -> None:
+        since_s, first = begun.setdefault(what, (time.monotonic(), done))
         words = f"{what}  {done:,}" + (f"/{total:,}" if total is not None else "")
+        seconds = time.monotonic() - since_s
+        if done > first and seconds > 1:
+            rate = (done - first) / seconds
+            words += f"  {rate:,.0f} rows/s" + (f"  {duration((total - done) / rate)} left" if total else "")
         display.show(words, done, total, task=what)
 
-    with interruptible("run the same command again; it starts over"), writing_to(options.output):
-        return derive(options, report)
+    return report
 
 
-def _print(console: rich.console.Console, output: str, derived: "Derived") -> None:
+def _print(console: rich.console.Console, options: DeriveOptions, derived: "Derived") -> None:
     for table, matches in derived.matches.items():
         console.print(f"{table}: {describe(matches)}")
     manifest = derived.manifest
@@ -96,10 +118,11 @@ def _print(console: rich.console.Console, output: str, derived: "Derived") -> No
         console.print(f"{note.what}: {note.count:,} (first: {note.first})")
     state = "; it was finished before, nothing was left to do" if derived.was_there else ""
     own = [table.name for table in manifest.tables if table.reference is None]
-    words = f"{output}: {counted(manifest.num_rows, 'row')}, with {', '.join(own) or 'no table'} of its own"
+    words = f"{options.output}: {counted(manifest.num_rows, 'row')}, with {', '.join(own) or 'no table'} of its own"
     console.print(f"{words}; it refers to {', '.join(each.path for each in manifest.references)}{state}")
-    quoted = shlex.quote(output)
-    console.print(f"next:  lit-data info {quoted}   |   lit-tune --dataset {quoted} --output RUN")
+    output, embeds = shlex.quote(options.output), options.embed_texts.tower is not None
+    stored = f" --text-tower.kind stored --text-tower.table {options.embed_texts.table()}" if embeds else ""
+    console.print(f"next:  lit-data info {output}   |   lit-tune --dataset {output} --output RUN{stored}")
 
 
 def to_json(output: str, derived: "Derived") -> dict[str, Any]:

@@ -19,6 +19,9 @@ class Command:
 
     module: tuple[str, ...] = ()
     """Modules to import first, for example one that registers the model's text tower."""
+    text_tower: str | None = None
+    """Of a model over stored text embeddings: name or folder of the frozen text tower that embeds texts, or
+    NAME@WEIGHTS; by default the one that the model names, if it is one of `lit-tune towers`."""
 
 
 def selection_of(path: str | None, dataset: EmbeddingDataset) -> Selection | None:

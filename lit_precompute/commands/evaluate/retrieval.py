@@ -41,7 +41,7 @@ class Retrieval(Command):
             from lit_precompute.tune.model.tuned_model import TunedModel
 
             selection = selection_of(self.selection, dataset)
-            result = retrieval(TunedModel.load(self.model), dataset, selection=selection)
+            result = retrieval(TunedModel.load(self.model, text_tower=self.text_tower), dataset, selection=selection)
         if self.json:
             print_json(result.to_json())
             return

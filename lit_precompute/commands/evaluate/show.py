@@ -45,7 +45,7 @@ class Show(Command):
         from lit_precompute.tune.evaluation.show import write_page
         from lit_precompute.tune.model.tuned_model import TunedModel
 
-        model = TunedModel.load(self.model)
+        model = TunedModel.load(self.model, text_tower=self.text_tower)
         with EmbeddingDataset.open(self.dataset) as dataset:
             page = write_page(
                 model,

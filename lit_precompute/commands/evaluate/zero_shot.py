@@ -59,7 +59,7 @@ class ZeroShot(Command):
             # Standard output has the figures alone.
             with ProgressDisplay(make_console(stderr=True)) as display:
                 result = zero_shot(
-                    TunedModel.load(self.model),
+                    TunedModel.load(self.model, text_tower=self.text_tower),
                     dataset,
                     classes,
                     templates=templates,
