@@ -21,8 +21,8 @@ from lit_precompute.precompute.deriving.tokens import CaptionShards, token_rows
 from lit_precompute.schemas import DatasetError, Manifest, ShardInfo, ShardWriter
 from lit_precompute.schemas.dataset_files import dataset_folder
 from lit_precompute.schemas.storage import MANIFEST_NAME, Folder
+from lit_precompute.schemas.token_tables import TokenTableInfo
 from lit_precompute.towers.tokenizers import Tokenizer, load_tokenizer
-from lit_precompute.towers.tokenizers.stored_pieces import TokenTableInfo
 
 _TOKENISE = "tokenise"
 _TOKENIZER = "tokenizer"

@@ -11,8 +11,8 @@ import numpy as np
 
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.storage import DatasetError
+from lit_precompute.schemas.token_tables import TokenTableInfo, is_token_table
 from lit_precompute.towers.tokenizers import Tokenizer
-from lit_precompute.towers.tokenizers.stored_pieces import TokenTableInfo, is_token_table
 from lit_precompute.tune.data.stored_tokens import StoredTokens
 from lit_precompute.tune.data.text_source import TextSource
 from lit_precompute.tune.data.texts import TextOptions

@@ -11,10 +11,10 @@ import tokenizers
 from lit_precompute.pipelines.tokens import tokenise
 from lit_precompute.precompute.deriving.options import DeriveOptions
 from lit_precompute.schemas import DatasetWriter, EmbeddingDataset, SourceInfo, captions_table
+from lit_precompute.schemas.token_tables import BLANK, TOKENS, TokenTableInfo
 from lit_precompute.towers.tokenizers import SentencePieceTokenizer, Tokenizer, WordTokenizer, load_tokenizer
 from lit_precompute.towers.tokenizers.huggingface.tokenizer import HuggingFaceTokenizer
 from lit_precompute.towers.tokenizers.sentencepiece import train_pieces
-from lit_precompute.towers.tokenizers.stored_pieces import BLANK, TOKENS, TokenTableInfo
 from lit_precompute.towers.tokenizers.tokenizer import SpecialTokens, Vocabulary
 from lit_precompute.tune.data.batches import BatchSource
 from lit_precompute.tune.data.finding_texts import find_texts, token_tables
