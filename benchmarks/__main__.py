@@ -6,6 +6,7 @@ import sys
 BENCHMARKS = (
     "contrastive_loss",
     "towers",
+    "text_steps",
     "decoding",
     "embed_job",
     "decode_job",
@@ -19,6 +20,7 @@ BENCHMARKS = (
     "reading",
     "selecting",
     "exchange",
+    "tokenizing",
     "tune_start",
     "duplicates",
     "shuffling",

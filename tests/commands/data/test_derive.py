@@ -65,6 +65,17 @@ def test_says_what_was_matched_and_what_to_do_next(tmp_path, base, monkeypatch, 
     assert words.endswith("sound; 50 rows in 3 shards, with what it refers to in ../base\n")
 
 
+def test_keys_of_another_scheme_are_shown_beside_the_datasets(tmp_path, base, monkeypatch, capsys):
+    (tmp_path / "paths.tsv").write_text("key\ttext\nphotos/image-0007.jpg\tseven\n")
+    command = ["derive", base, "--output", tmp_path / "derived", "--captions", tmp_path / "paths.tsv"]
+    status, _, errors = run(monkeypatch, capsys, *command)
+    assert status == 2
+    assert (
+        "no key is in both: the dataset's are like 'image-0000', the file's like 'photos/image-0007.jpg', which "
+        "differs in folder and ending; "
+    ) in errors
+
+
 def test_flatten_says_what_it_copied(tmp_path, base, monkeypatch, capsys):
     source = f"{tmp_path}/fr.tsv?key=id&text=texte"
     assert run(monkeypatch, capsys, "derive", base, "--output", tmp_path / "fr", "--captions", source)[0] == 0
@@ -73,7 +84,7 @@ def test_flatten_says_what_it_copied(tmp_path, base, monkeypatch, capsys):
     shutil.rmtree(base)
     assert verify(tmp_path / "flat") == []
     status, _, errors = run(monkeypatch, capsys, "info", tmp_path / "fr")
-    assert status == 2 and f"{tmp_path}/fr refers to the dataset of digest " in errors
+    assert status == 2 and f"{tmp_path}/fr: refers to the dataset at " in errors
 
 
 @pytest.mark.standard_promotion  # optax's Adam needs it

@@ -72,7 +72,7 @@ def make_tokenizer(options: HuggingFaceOptions, texts: Iterable[str], *, lower_c
             "tokenizer.path must be given for tokenizer.kind 'huggingface', which trains no vocabulary: a "
             "tokenizer.json, a vocab.txt, a folder with one of them, or a repository (google-bert/bert-base-uncased)"
         )
-    files = find_files(options.path, _NAMES)
+    files = find_files(options.path, _NAMES, "a SentencePiece .model is read by --tokenizer.kind sentencepiece")
     where = str(files.vocabulary)
     settings = read_settings(files.beside)
     content = _read_text(files.vocabulary)
