@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from lit_precompute.schemas.storage import DatasetError
 from lit_precompute.schemas.tables import KEY, ColumnSchema, TableSchema, json_digest
 
 Ids = np.ndarray[Any, np.dtype[np.int32]]
@@ -50,7 +51,7 @@ class TokenTableInfo:
     @property
     def attachment(self) -> str:
         """The name of the attachment that has this content."""
-        return f"{self.name}.json"
+        return attachment_name(self.name)
 
     @property
     def table(self) -> TableSchema:
@@ -67,12 +68,17 @@ class TokenTableInfo:
         """Returns what an attachment says.
 
         Raises:
-          ValueError: it is not the attachment of a token table; the message begins with `where`.
+          DatasetError: it is not the attachment of a token table; the message begins with `where`.
         """
         try:
             return cls(**json.loads(data))
         except (ValueError, TypeError) as error:
-            raise ValueError(f"{where}: does not describe a token table ({error}); derive it again") from error
+            raise DatasetError(f"{where}: does not describe a token table ({error}); derive it again") from error
+
+
+def attachment_name(table: str) -> str:
+    """Returns the name of the attachment that describes a token table."""
+    return f"{table}.json"
 
 
 def is_token_table(name: str) -> bool:

@@ -72,6 +72,10 @@ class TokenJob:
             shard_rows=tuple(rows),
         )
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickles without the tokenizer, which workers find where the job has left it."""
+        return {**self.__dict__, "tokenizer": {}}
+
     @property
     def output(self) -> JobOutput:
         """The derived dataset."""
@@ -90,7 +94,7 @@ class TokenJob:
 
     def worker(self) -> "TokenWorker":
         """Returns what tokenises in this process."""
-        return TokenWorker(dataclasses.replace(self, tokenizer={}))
+        return TokenWorker(self)
 
     def described(self) -> dict[str, Any]:
         """Returns what determines the result, as JSON."""
