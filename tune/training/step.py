@@ -122,7 +122,7 @@ def start_compiling(
             micro_batch_size=execution.micro_batch_size or recipe.batch_size,
         )
 
-    def draw(key: jax.Array, weights: Locked) -> Start:
+    def draw(key: jax.Array, weights: Mapping[str, jax.Array]) -> Start:
         text = {**sides.text.initialise(key), **weights}
         parameters = TrainedParameters(
             image=sides.image.initialise(jax.random.fold_in(key, 1)),  # independent of the text tower's stream
