@@ -5,6 +5,8 @@ its version, are asked only for names that Unicode 3.2 has.
 """
 
 import unicodedata
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -113,7 +115,7 @@ class _Draw:
         """Returns a number in [0, limit)."""
         return next(self._bits) % limit
 
-    def of(self, choices):
+    def of(self, choices: Sequence[Any]) -> Any:
         """Returns one of some choices."""
         return choices[self.below(len(choices))]
 

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from lit_precompute.schemas.json_files import read_json_object
 from lit_precompute.towers.options import ComputeType
 from lit_precompute.towers.text.bert.options import BertTextOptions
+from lit_precompute.towers.text.beside import CONFIG_NAME, find_pooling, find_tokenizer
 from lit_precompute.towers.text.entry import TextEntry
 from lit_precompute.towers.text.options import TextTowerOptions
-from lit_precompute.towers.text.sentence_transformers import find_pooling
 from lit_precompute.towers.text.stored.options import StoredTextOptions
 from lit_precompute.towers.text.t5.options import T5TextOptions
 from lit_precompute.towers.text.vit.options import ViTTextOptions
@@ -45,7 +45,6 @@ _REGISTERED: dict[str, TextEntry] = {}
 _CONFIGS: dict[str, _Config] = {}
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _FILE = re.compile(r".*\.(npz|safetensors|bin|pt|pth|json)")
-_CONFIG_NAME = "config.json"
 
 
 def register_text_tower(options: type[TextTowerOptions], make: str | Callable[..., Tower]) -> None:
@@ -138,13 +137,13 @@ def resolve_text_tower(name: str) -> tuple[str, TextEntry | None]:
         hint = f"did you mean one of {', '.join(near)}?" if near else "`lit-tune towers` lists them"
         raise ValueError(f"unknown text tower {name!r}, and no such folder or file; {hint}")
     try:
-        path = pathlib.Path(find_weights(f"{place}/{_CONFIG_NAME}"))
+        pooling, tokenizer = find_pooling(place), find_tokenizer(place)
+        path = pathlib.Path(find_weights(f"{place}/{CONFIG_NAME}"))
     except WeightsError as error:
         raise WeightsError(
-            f"text tower {name!r}: its {_CONFIG_NAME} says what it is, and cannot be had: {error}"
+            f"text tower {name!r}: its {CONFIG_NAME} says what it is, and cannot be had: {error}"
         ) from error
-    entry = _described(read_json_object(path, "copy it again from where it came from"), str(path), place)
-    pooling = find_pooling(place, path)
+    entry = _described(read_json_object(path, "copy it again from where it came from"), str(path), place, tokenizer)
     if pooling is None:
         return name, entry
     return name, dataclasses.replace(entry, options=dataclasses.replace(entry.options, pooling=pooling))
@@ -157,7 +156,7 @@ def _place(name: str) -> str | None:
     return f"hf://{name}" if _REPOSITORY.fullmatch(name) else None
 
 
-def _described(config: Mapping[str, Any], where: str, place: str) -> TextEntry:
+def _described(config: Mapping[str, Any], where: str, place: str, tokenizer: TokenizerOptions) -> TextEntry:
     """Returns the tower that a `config.json` describes, with the weights and the tokenizer beside it."""
     model_type = config.get("model_type")
     if not isinstance(model_type, str) or model_type not in _CONFIGS:
@@ -168,7 +167,7 @@ def _described(config: Mapping[str, Any], where: str, place: str) -> TextEntry:
     return TextEntry(
         options=options,
         weights=place,
-        tokenizer=TokenizerOptions.kinds.options_class("huggingface")(kind="huggingface", path=place),
+        tokenizer=tokenizer,
         max_tokens=None if length is None else int(config[length]),
     )
 

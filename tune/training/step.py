@@ -122,8 +122,8 @@ def start_compiling(
             micro_batch_size=execution.micro_batch_size or recipe.batch_size,
         )
 
-    def draw(key: jax.Array, weights: Mapping[str, jax.Array]) -> Start:
-        text = {**sides.text.initialise(key), **weights}
+    def draw(key: jax.Array, weights: Locked) -> Start:
+        text = sides.text.initialise(key) | {name: jnp.asarray(value) for name, value in weights.items()}
         parameters = TrainedParameters(
             image=sides.image.initialise(jax.random.fold_in(key, 1)),  # independent of the text tower's stream
             loss=loss.initialise(),

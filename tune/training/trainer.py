@@ -20,6 +20,7 @@ from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.sharing.selected_rows import check_selection, rows_of
 from lit_precompute.schemas.sharing.selection import Selection
 from lit_precompute.towers.text.start import read_start
+from lit_precompute.towers.tokenizers import TextLengths
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.data.batches import Batch, BatchSource, iterate
@@ -27,6 +28,7 @@ from lit_precompute.tune.model.sides import TrainedParameters, make_sides
 from lit_precompute.tune.model.tuned_model import TunedModel
 from lit_precompute.tune.training.failures import TrainingError, explained_failures, not_finite
 from lit_precompute.tune.training.preparation import (
+    measure_text_lengths,
     prepare_statistics,
     read_locked,
     save_locked,
@@ -97,6 +99,7 @@ class Trainer:
         if selection is not None:
             check_selection(selection, dataset)
         self._selection = selection
+        self.text_lengths: TextLengths | None = None
         self._directory = RunDirectory(output, selection)
         try:
             with explained_failures(self._directory.path, recipe, self.execution):
@@ -145,6 +148,8 @@ class Trainer:
         # Every check is passed: from here on the directory is written to.
         directory.claim(dataset, recipe, self.batches.order())
         save_preparation(directory, texts.tokenizer, statistics)
+        if texts.tokenizer is not None:
+            self.text_lengths = measure_text_lengths(directory, dataset, texts.tokenizer, recipe, rows)
         # Imported here, while XLA compiles in threads.
         from lit_precompute.tune.training.checkpoints import Checkpoints
 
