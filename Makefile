@@ -5,7 +5,7 @@ BIN := .venv/bin
 .PHONY: help environment demo test test-fast test-slow format lint types servers readers dataflow containers oracles engines faults bench docs lock clean
 
 help:
-	@echo "make demo     embed, tune and evaluate on real images; about two minutes after set-up"
+	@echo "make demo     embed, tune and evaluate on real images; about two minutes after set-up; TEXT=minilm: from a pre-trained text tower"
 	@echo "make test     run the tests           (test-fast: without the slow ones)"
 	@echo "make format   format and fix the code (lint, types: only check)"
 	@echo "make containers  run what the workers' image for CPUs runs, without Docker"
@@ -16,10 +16,12 @@ help:
 	@echo "make docs     build the documentation into build/site"
 
 environment:
-	@$(PYTHON) requirements/make_environment.py .venv requirements/lock.txt --install-project
+	@$(PYTHON) requirements/make_environment.py .venv requirements/lock.txt --bare requirements/bare.txt --install-project
 
+# TEXT=minilm starts the text tower from a pre-trained one.
+TEXT ?= words
 demo: environment
-	@$(BIN)/python -m demo
+	@$(BIN)/python -m demo --text $(TEXT)
 
 # The stores that tests write to have their own environment; the tests start and stop them.
 servers:
@@ -65,7 +67,7 @@ types: environment
 
 # torch and transformers have their own environment: the tests never need them.
 oracles:
-	@$(PYTHON) requirements/make_environment.py .venv-oracles requirements/oracles.txt
+	@$(PYTHON) requirements/make_environment.py .venv-oracles requirements/oracles.txt --bare requirements/bare.txt
 	.venv-oracles/bin/python -m tests.oracles
 
 # Spark and Flink have an environment of their own on top; Maven and Go fetch Beam's job servers once, into build/engines.
@@ -80,7 +82,7 @@ faults: environment servers
 
 # The peers that benchmarks compare with also have their own environments.
 bench: environment servers
-	@$(PYTHON) requirements/make_environment.py .venv-oracles requirements/oracles.txt
+	@$(PYTHON) requirements/make_environment.py .venv-oracles requirements/oracles.txt --bare requirements/bare.txt
 	@$(PYTHON) requirements/make_environment.py .venv-bench requirements/bench.txt --bare requirements/bench-bare.txt \
 		--on .venv-oracles
 	$(BIN)/python -m benchmarks

@@ -61,6 +61,7 @@ setuptools.setup(
         "safetensors>=0.8,<0.9",
         "sentencepiece>=0.2.1,<0.3",
         "tensorboard>=2.20,<3",
+        "tokenizers>=0.22,<0.24",
         "tyro>=1.0,<2",
     ],
     extras_require={

@@ -27,6 +27,7 @@ from lit_precompute.schemas import DatasetWriter, EmbeddingDataset, SourceInfo, 
 from lit_precompute.towers.tokenizers import Tokenizer, WordOptions, train_tokenizer
 from lit_precompute.tune.data.batches import BatchSource, iterate
 from lit_precompute.tune.data.texts import TextOptions, iterate_texts
+from lit_precompute.tune.data.tokenised_texts import TokenisedTexts
 
 NUM_ROWS, WIDTH, BATCH_SIZE, NUM_PEER_FILES, NUM_PASSES = 200_000, 768, 4_096, 4, 6
 PEER_PYTHON = pathlib.Path(".venv-bench/bin/python")
@@ -91,14 +92,13 @@ def peer_rate(folder: pathlib.Path) -> float:
 def our_rates(name: str, dataset: EmbeddingDataset, tokenizer: Tokenizer, budget: int) -> float:
     """Prints and returns rows per second of the best of six epochs."""
     begin = time.perf_counter()
-    source = BatchSource(
-        dataset, tokenizer, batch_size=BATCH_SIZE, seed=0, text=TextOptions(), memory_budget_bytes=budget
-    )
+    texts = TokenisedTexts(dataset, tokenizer, TextOptions())
+    source = BatchSource(dataset, texts, batch_size=BATCH_SIZE, seed=0, memory_budget_bytes=budget)
     opened = time.perf_counter()
     num_batches, seconds = source.num_batches_per_epoch, []
     for epoch in range(NUM_PASSES):
         start = time.perf_counter()
-        num_rows = sum(len(batch.tokens) for batch in iterate(source, epoch * num_batches, num_batches))
+        num_rows = sum(len(batch.row_numbers) for batch in iterate(source, epoch * num_batches, num_batches))
         seconds.append(time.perf_counter() - start)
     source.close()
     rate, first = num_rows / min(seconds), num_rows / (opened - begin + seconds[0])

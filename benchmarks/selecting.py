@@ -34,6 +34,7 @@ from lit_precompute.schemas.sharing.selecting.texts import TextLength, TextPatte
 from lit_precompute.towers.tokenizers import Tokenizer, WordOptions, train_tokenizer
 from lit_precompute.tune.data.batches import BatchSource, iterate
 from lit_precompute.tune.data.texts import TextOptions, iterate_texts
+from lit_precompute.tune.data.tokenised_texts import TokenisedTexts
 
 _NUM_PASSES = 6
 _GOAL_ALL = 0.95
@@ -94,10 +95,9 @@ class Loading:
         self.num_rows = NUM_ROWS if rows is None else len(rows)
         self._source = BatchSource(
             dataset,
-            tokenizer,
+            TokenisedTexts(dataset, tokenizer, TextOptions()),
             batch_size=min(BATCH_SIZE, self.num_rows),
             seed=0,
-            text=TextOptions(),
             memory_budget_bytes=budget,
             rows=rows,
         )

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from lit_precompute.towers.text import TextTowerOptions as TextTowerOptions
     from lit_precompute.towers.text import ViTTextOptions as ViTTextOptions
     from lit_precompute.towers.text import register_text_tower as register_text_tower
+    from lit_precompute.towers.tokenizers import HuggingFaceOptions as HuggingFaceOptions
     from lit_precompute.towers.tokenizers import SentencePieceOptions as SentencePieceOptions
     from lit_precompute.towers.tokenizers import WordOptions as WordOptions
     from lit_precompute.towers.weights.naming import Naming as Naming
@@ -137,6 +138,7 @@ _HOMES = {
     "RECIPES": "tune.recipes:RECIPES",
     # Parts of a recipe
     "TextOptions": "tune.data.texts:TextOptions",
+    "HuggingFaceOptions": "towers.tokenizers:HuggingFaceOptions",
     "SentencePieceOptions": "towers.tokenizers:SentencePieceOptions",
     "WordOptions": "towers.tokenizers:WordOptions",
     "ViTTextOptions": "towers.text:ViTTextOptions",
@@ -170,6 +172,7 @@ __all__ = [
     "Entry",
     "Execution",
     "Family",
+    "HuggingFaceOptions",
     "ImageSideOptions",
     "ImageTowerOptions",
     "JaxTowerHandler",

@@ -27,6 +27,10 @@ def derive(
         missing or surplus, or the output belongs to something else.
       OSError: a file cannot be read or written.
     """
+    if options.tokens is not None:
+        from lit_precompute.pipelines.tokens import tokenise
+
+        return tokenise(options, report=lambda done: report("tokenising", done.done, done.size)).manifest
     from lit_precompute.precompute.deriving.derivation import derive as run
 
     return run(options, report).manifest

@@ -34,10 +34,10 @@ def json_digest(value: Any) -> str:
 
 
 class ColumnSchema(StrictModel):
-    """One column: strings, lists of strings, vectors of one width and type, or the scales of int8 vectors."""
+    """One column: strings, lists of strings or of lists of ints, vectors of one width and type, or int8's scales."""
 
     name: str
-    type: Literal["string", "list<string>", "vector", "scale"]
+    type: Literal["string", "list<string>", "list<list<int32>>", "vector", "scale"]
     width: int | None = pydantic.Field(default=None, ge=1)
     vector_type: VectorType | None = None
 
@@ -61,7 +61,12 @@ class ColumnSchema(StrictModel):
             return pa.field(self.name, pa.string(), nullable=False)
         if self.type == "scale":
             return pa.field(self.name, pa.float32(), nullable=False)
-        return pa.field(self.name, pa.list_(pa.field("item", pa.string(), nullable=False)), nullable=False)
+        item = pa.string() if self.type == "list<string>" else pa.list_(_item(pa.int32()))
+        return pa.field(self.name, pa.list_(_item(item)), nullable=False)
+
+
+def _item(kind: pa.DataType) -> pa.Field:
+    return pa.field("item", kind, nullable=False)
 
 
 class TableSchema(StrictModel):

@@ -23,7 +23,17 @@ OURS = {
 # Third-party packages that each may import.
 OTHERS = {
     "schemas": {"numpy", "pyarrow", "array_record", "pydantic", "ml_dtypes"},
-    "towers": {"numpy", "jax", "jaxtyping", "flax", "safetensors", "huggingface_hub", "sentencepiece", "ml_dtypes"},
+    "towers": {
+        "numpy",
+        "jax",
+        "jaxtyping",
+        "flax",
+        "safetensors",
+        "huggingface_hub",
+        "sentencepiece",
+        "tokenizers",
+        "ml_dtypes",
+    },
     "precompute": {"numpy", "jax", "jaxtyping", "tensorflow", "PIL"},
     "pipelines": {"apache_beam", "numpy"},
     "tune": {"numpy", "pyarrow", "jax", "jaxtyping", "flax", "optax", "orbax", "safetensors", "tensorboard"},
@@ -125,7 +135,7 @@ def test_starts_without_tensorflow_or_beam(module: str):
     ],
 )
 def test_commands_import_nothing_heavy_before_they_have_to(command: str, status: int):
-    heavy = ("jax", "tensorflow", "apache_beam", "flax", "matplotlib")
+    heavy = ("jax", "tensorflow", "apache_beam", "flax", "matplotlib", *(["PIL"] if command.startswith("data") else []))
     program = f"""
 import sys
 from {FACE}.__main__ import main

@@ -16,17 +16,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lit_precompute.pipelines.phases.job import Phase
+from lit_precompute.pipelines.phases.output import JobOutput
 from lit_precompute.pipelines.shuffle.options import ShuffleOptions
 from lit_precompute.schemas import Manifest, ShardInfo
-from lit_precompute.schemas.claims import Claim, ClaimError, place_in_the_way
 from lit_precompute.schemas.sharing.shuffling.gathering import gather
 from lit_precompute.schemas.sharing.shuffling.plan import ShufflePlan
 from lit_precompute.schemas.sharing.shuffling.publishing import SHUFFLED, publish_shuffled
 from lit_precompute.schemas.sharing.shuffling.scattering import ShardReader, scatter
-from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, DatasetError, Folder, open_folder, unique_name
+from lit_precompute.schemas.storage import MANIFEST_NAME, DatasetError, Folder, unique_name
 
 SCATTER, GATHER = "scatter", "gather"
-_ADVICE = "choose another --output"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,14 +49,15 @@ class ShuffleJob:
         )
 
     @property
-    def folder(self) -> Folder:
+    def output(self) -> JobOutput:
         """The new dataset."""
-        return open_folder(self.options.output)
+        flags = {"digest": "DATASET's digest", "seed": "--seed", "rows_per_shard": "--rows-per-shard"}
+        return JobOutput(path=self.options.output, note="job.json", kind="job", key=SHUFFLED, flags=flags)
 
     @property
     def work(self) -> Folder:
         """Where pieces leave their files."""
-        return open_folder(f"{self.options.output}/{WORK_FOLDER}")
+        return self.output.work
 
     @property
     def phases(self) -> Sequence[Phase]:
@@ -76,58 +76,17 @@ class ShuffleJob:
             "rows_per_shard": self.options.rows_per_shard,
         }
 
-    def published(self) -> Manifest | None:
-        """Returns the manifest that the job has written; None if there is none.
-
-        Raises:
-          ClaimError: another dataset is there.
-        """
-        if not self.folder.exists(MANIFEST_NAME):
-            return None
-        manifest = Manifest.read(self.folder)
-        if SHUFFLED not in manifest.job:
-            raise ClaimError(f"{self.folder.path}: contains a finished dataset, and datasets never change; {_ADVICE}")
-        self._claim().refuse_another(dict(manifest.job[SHUFFLED]), self.described())
-        return manifest
-
     def claim(self) -> None:
-        """Makes the output belong to this job.
-
-        Raises:
-          ClaimError: it belongs to another job, contains other files, or cannot be written to.
-        """
-        if (place := place_in_the_way(self.folder)) is not None:
-            why = "may not be written to" if place.is_dir() else "is a file"
-            raise ClaimError(f"{self.folder.path}: {place} {why}; {_ADVICE}")
-        claim = self._claim()
-        claim.refuse_foreign_files()
-        claim.create(self.described())
-        claim.refuse_another(claim.read(), self.described())
+        """See `JobOutput`."""
+        self.output.claim(self.described())
 
     def publish(self, plan: ShufflePlan) -> Manifest:
         """Writes the manifest, and removes what only an unfinished job needs."""
         names = [Phase(GATHER, ()).file_name(shard) for shard in range(len(self.shard_rows))]
         shards = (ShardInfo.model_validate_json(self.work.read(name)) for name in names)
-        manifest = publish_shuffled(self.folder, plan, self.options.dataset, shards, self.described())
-        self.sweep()
+        manifest = publish_shuffled(self.output.folder, plan, self.options.dataset, shards, self.described())
+        self.output.sweep()
         return manifest
-
-    def sweep(self) -> None:
-        """Removes what only an unfinished job needs."""
-        self.folder.remove_folder(WORK_FOLDER)
-        self.folder.remove_unfinished()
-
-    def _claim(self) -> Claim:
-        return Claim(
-            folder=self.folder,
-            note=f"{WORK_FOLDER}/job.json",
-            kind="job",
-            own_prefix=WORK_FOLDER,
-            advice_foreign=_ADVICE,
-            advice_another=_ADVICE.capitalize(),
-            advice_damaged=f"remove the folder, or {_ADVICE}",
-            flags={"digest": "DATASET's digest", "seed": "--seed", "rows_per_shard": "--rows-per-shard"},
-        )
 
 
 def make_plan(options: ShuffleOptions, digest: str | None = None) -> ShufflePlan:
@@ -161,14 +120,14 @@ class ShuffleWorker:
             self._plan = make_plan(self._job.options, self._job.digest)
         do = self._scatter if phase == SCATTER else self._gather
         do(self._plan, piece, tell)
-        if self._job.folder.exists(MANIFEST_NAME):  # by a faster worker: nothing may remain of an unfinished job
-            self._job.sweep()
+        if self._job.output.folder.exists(MANIFEST_NAME):  # by a faster worker: nothing may remain of an unfinished job
+            self._job.output.sweep()
 
     def close(self) -> None:
         """Does nothing: no file stays open."""
 
     def _scatter(self, plan: ShufflePlan, unit: int, tell: Callable[[int], None]) -> None:
-        path = self._job.folder.scratch() / unique_name(f"{SCATTER}-{unit:05d}")
+        path = self._job.output.folder.scratch() / unique_name(f"{SCATTER}-{unit:05d}")
         try:
             with contextlib.closing(ShardReader(self._job.options.dataset, plan)) as reader, path.open("wb") as file:
                 for part in scatter(reader, plan, plan.units()[unit], tell):
@@ -180,6 +139,6 @@ class ShuffleWorker:
     def _gather(self, plan: ShufflePlan, shard: int, tell: Callable[[int], None]) -> None:
         work = self._job.work
         scattered = [work.join(Phase(SCATTER, ()).file_name(unit)) for unit in range(len(self._job.unit_rows))]
-        info = gather(self._job.folder, plan, shard, scattered)
+        info = gather(self._job.output.folder, plan, shard, scattered)
         work.write(Phase(GATHER, ()).file_name(shard), info.model_dump_json().encode())
         tell(info.num_rows)

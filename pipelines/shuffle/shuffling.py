@@ -29,9 +29,9 @@ def shuffle(
     options = options.with_absolute_paths()
     plan = make_plan(options)
     job = ShuffleJob.of(options, plan)
-    if (manifest := job.published()) is not None:
-        check_files(job.folder, manifest.shards, manifest.tables)
-        job.sweep()
+    if (manifest := job.output.published(job.described())) is not None:
+        check_files(job.output.folder, manifest.shards, manifest.tables)
+        job.output.sweep()
         return manifest
     run(job, beam_flags, {"DATASET": options.dataset, "--output": options.output}, report)
     return job.publish(plan)

@@ -9,17 +9,18 @@ The file has the hashes, uint64 [n], ascending, and then the row of each, int64 
 
 import contextlib
 import errno
-import functools
 import hashlib
 import pathlib
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
 
+from lit_precompute.schemas.random_draws import Draws
 from lit_precompute.schemas.storage import FileCache
+from lit_precompute.schemas.string_hashes import hash_strings
 
 _ROW_BYTES = 16
 # Of the cache's folder; where it is a file of the dataset that is refused, it is so again.
@@ -28,8 +29,6 @@ _NUM_PARTS = 256
 _PART_SHIFT = 56  # the upper eight bits of a hash say which part it is in
 _AT_ONCE = 1 << 20  # rows that are put into parts together
 _PAIR = np.dtype([("hash", np.uint64), ("row", np.int64)])
-
-Hashes = np.ndarray[Any, np.dtype[np.uint64]]
 
 
 class KeyIndex:
@@ -42,7 +41,7 @@ class KeyIndex:
 
     def candidates(self, key: str) -> list[int]:
         """Returns the rows, ascending, that may have a key; only their keys tell."""
-        wanted = hash_keys(pa.array([key]))[0]
+        wanted = hash_strings(pa.array([key]))[0]
         first, end = (int(np.searchsorted(self._hashes, wanted, side)) for side in ("left", "right"))
         return sorted(self._rows[first:end].tolist())
 
@@ -76,27 +75,7 @@ def open_index(
 
 def index_name(table: str, sha256: np.ndarray[Any, np.dtype[np.uint8]]) -> str:
     """Returns a name for the index of a table with these files."""
-    return hashlib.sha256(b"keys of " + table.encode() + sha256.tobytes()).hexdigest()
-
-
-def hash_keys(keys: pa.Array) -> Hashes:
-    """Returns 64-bit hashes of strings: sums of their bytes times random numbers, mixed."""
-    offsets = np.frombuffer(keys.buffers()[1], np.int32, len(keys) + 1, 4 * keys.offset)
-    data = np.frombuffer(keys.buffers()[2] or b"", np.uint8)[offsets[0] : offsets[-1]]
-    starts, lengths = offsets[:-1] - offsets[0], np.diff(offsets)
-    places = np.arange(len(data)) - np.repeat(starts, lengths)
-    factors = _factors(int(lengths.max(initial=0)))
-    ends = np.concatenate(([np.uint64(0)], np.cumsum((data + np.uint64(1)) * factors[places], dtype=np.uint64)))
-    hashes: Hashes = ends[starts + lengths] - ends[starts]  # wraps around
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):  # SplitMix64's finaliser
-        hashes = (hashes ^ (hashes >> np.uint64(shift))) * np.uint64(factor)
-    return hashes ^ (hashes >> np.uint64(31))
-
-
-@functools.lru_cache(maxsize=4)
-def _factors(length: int) -> Hashes:
-    # SeedSequence is guaranteed not to change; the first numbers are the same for every length.
-    return cast(Hashes, np.random.SeedSequence(0).generate_state(max(length, 1), np.uint64))
+    return hashlib.sha256(b"hashes of keys of " + table.encode() + sha256.tobytes()).hexdigest()
 
 
 def _write(path: pathlib.Path, keys: Iterable[pa.Array], num_rows: int) -> None:
@@ -120,10 +99,10 @@ def _write(path: pathlib.Path, keys: Iterable[pa.Array], num_rows: int) -> None:
 
 def _pairs(keys: Iterable[pa.Array]) -> Iterator[np.ndarray[Any, Any]]:
     """Yields hashes with their rows, many at once."""
-    pieces: list[Hashes] = []
+    pieces: list[Draws] = []
     first = num_waiting = 0
     for piece in keys:
-        pieces.append(hash_keys(piece))
+        pieces.append(hash_strings(piece))
         num_waiting += len(piece)
         if num_waiting >= _AT_ONCE:
             yield _paired(pieces, first)
@@ -132,7 +111,7 @@ def _pairs(keys: Iterable[pa.Array]) -> Iterator[np.ndarray[Any, Any]]:
         yield _paired(pieces, first)
 
 
-def _paired(pieces: list[Hashes], first: int) -> np.ndarray[Any, Any]:
+def _paired(pieces: list[Draws], first: int) -> np.ndarray[Any, Any]:
     pairs = np.empty(sum(map(len, pieces)), _PAIR)
     pairs["hash"] = np.concatenate(pieces)
     pairs["row"] = np.arange(first, first + len(pairs))

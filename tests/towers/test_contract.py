@@ -7,6 +7,7 @@ import pytest
 
 from lit_precompute.schemas.vectors import StoredVectors
 from lit_precompute.towers.text import ViTTextOptions, make_text_tower
+from lit_precompute.towers.tokenizers import Vocabulary
 from lit_precompute.tune.model.image_side import make_image_side
 from lit_precompute.tune.model.options import ImageSideOptions
 from tests.golden.fingerprints.make import SMALL, small_entry
@@ -21,7 +22,9 @@ def image_tower(family):
 
 def text_tower():
     options = ViTTextOptions(width=16, depth=2, num_heads=2, mlp_width=32)
-    tower = make_text_tower(options, vocabulary_size=9, max_tokens=5, output_width=12, compute_type="float32")
+    tower = make_text_tower(
+        options, vocabulary=Vocabulary(9, end_id=1), max_tokens=5, output_width=12, compute_type="float32"
+    )
     return tower, jnp.arange(10, dtype=jnp.int32).reshape(2, 5) % 9
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from typing import ClassVar
+import typing
+from typing import ClassVar, Literal
 
 from lit_precompute.towers.options import Kinds, TaggedOptions
 from lit_precompute.towers.tokenizers.tokenizer import NUM_SPECIAL
+
+# Which special tokens a row has: those of the paper's towers, or those of the tokenizer's own configuration.
+SpecialTokenChoice = Literal["paper", "published"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,3 +45,9 @@ class TokenizerOptions(TaggedOptions):
                 f"tokenizer.path {self.path!r}: no such file; give a {self.kind} vocabulary, or leave the path out"
             )
         return path
+
+
+def check_special_tokens(choice: str) -> None:
+    """Raises ValueError unless it is one of the choices."""
+    if choice not in typing.get_args(SpecialTokenChoice):
+        raise ValueError(f"tokenizer.special_tokens must be 'paper' or 'published', got {choice!r}")

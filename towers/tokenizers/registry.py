@@ -13,8 +13,11 @@ from typing import Any
 
 from lit_precompute.schemas.json_files import read_json_object
 from lit_precompute.towers.tokenizers import sentencepiece, words
+from lit_precompute.towers.tokenizers.huggingface import tokenizer as huggingface
+from lit_precompute.towers.tokenizers.huggingface.options import HuggingFaceOptions
 from lit_precompute.towers.tokenizers.options import TokenizerOptions
-from lit_precompute.towers.tokenizers.tokenizer import DESCRIPTION_NAME, FORMAT_VERSION, Tokenizer
+from lit_precompute.towers.tokenizers.saving import DESCRIPTION_NAME, FORMAT_VERSION
+from lit_precompute.towers.tokenizers.tokenizer import Tokenizer
 
 _Load = Callable[[Mapping[str, Any], pathlib.Path], Tokenizer]
 _LOADERS: dict[str, _Load] = {}
@@ -76,3 +79,4 @@ def load_tokenizer(directory: str) -> Tokenizer:
 
 register_tokenizer(sentencepiece.SentencePieceOptions, sentencepiece.make_tokenizer, sentencepiece.load_tokenizer)
 register_tokenizer(words.WordOptions, words.make_tokenizer, words.load_tokenizer)
+register_tokenizer(HuggingFaceOptions, huggingface.make_tokenizer, huggingface.load_tokenizer)

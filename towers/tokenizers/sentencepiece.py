@@ -1,34 +1,33 @@
 """SentencePiece: pieces of words by a unigram model, given or trained on the texts.
 
-Promises: the same texts in the same order give the same model on any machine; memory is bounded by a sample of the
-texts. Every text is trained on, however long: SentencePiece itself skips those over 4,192 bytes.
+By default rows are as the paper's text ViT had them, of lower-cased texts. `special_tokens="published"` is for the
+public models of T5 and mT5: texts in their own case, the end token, then the model's own padding.
+
+Does not: renumber pieces, as XLM-R and its relatives do with their models' ids; it refuses them.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import io
-import itertools
 import pathlib
-import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import sentencepiece
 
-from lit_precompute.towers.tokenizers.options import TokenizerOptions
-from lit_precompute.towers.tokenizers.tokenizer import END, PAD, UNKNOWN, Tokenizer, read_field, write_description
+from lit_precompute.schemas.json_files import read_json_object
+from lit_precompute.towers.tokenizers.finding import CONFIG_NAME, TokenizerFiles, find_files
+from lit_precompute.towers.tokenizers.options import SpecialTokenChoice, TokenizerOptions, check_special_tokens
+from lit_precompute.towers.tokenizers.saving import read_field, read_model, write_with_model
+from lit_precompute.towers.tokenizers.sentencepiece_training import train_pieces
+from lit_precompute.towers.tokenizers.tokenizer import SpecialTokens, Tokenizer
 
 _MODEL = "sentencepiece.model"
-# SentencePiece sums in thread order: the model depends on the number of threads, so that is fixed.
-_TRAINING_THREADS = 8
-# SentencePiece skips longer ones ("sentences", in its words); its log, which says so, is off.
-_MAX_TEXT_BYTES = 4_192
-# SentencePiece marks unknown characters by this sign while it trains, and skips a text that contains it.
-_RESERVED = "\u2585"
-# More texts than this are sampled (evenly, from a fixed seed): the pieces hardly change, but memory is bounded.
-_TRAINING_TEXTS = 2_000_000
+# XLM-R's and its relatives' name; their towers' ids are not the model's (fairseq put tokens of its own before them).
+_RENUMBERED = "sentencepiece.bpe.model"
+_NAMES = ("spiece.model", _MODEL, "tokenizer.model", _RENUMBERED)
+# The tokenizers whose ids are those of the model itself, with one end token and nothing before the pieces.
+_PLAIN_CLASSES = ("T5Tokenizer", "T5TokenizerFast", "MT5Tokenizer", "MT5TokenizerFast")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,11 +36,19 @@ class SentencePieceOptions(TokenizerOptions):
 
     Attributes:
       kind: SentencePiece's unigram model.
-      path: a SentencePiece `.model` file; None trains one on the captions.
+      path: a SentencePiece `.model` file, a folder that holds one, or a repository such as google/mt5-base; None trains
+        one on the captions.
       vocabulary_size: the most ids to train, including the three special ones; a given file has its own size.
+      special_tokens: "paper": the end token, also as padding. "published": as T5 has them, the end token and then the
+        model's padding; texts keep their case.
     """
 
     kind: Literal["sentencepiece"] = "sentencepiece"
+    special_tokens: SpecialTokenChoice = "paper"
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_special_tokens(self.special_tokens)
 
 
 class SentencePieceTokenizer(Tokenizer):
@@ -49,8 +56,19 @@ class SentencePieceTokenizer(Tokenizer):
 
     unit = "pieces"
 
-    def __init__(self, model: bytes, *, lower_case: bool = True, where: str = "the given bytes"):
-        """Raises ValueError, naming `where`: not a SentencePiece model, or one without an end token."""
+    def __init__(
+        self,
+        model: bytes,
+        *,
+        lower_case: bool = True,
+        special_tokens: SpecialTokenChoice = "paper",
+        where: str = "the given bytes",
+    ):
+        """Takes a model, whether texts are lower-cased ("paper" alone), and the special tokens.
+
+        Raises:
+          ValueError: `where` is not a SentencePiece model, or one without an end token.
+        """
         if not model:
             raise ValueError(f"{where}: not a SentencePiece model: it is empty")
         try:
@@ -59,8 +77,8 @@ class SentencePieceTokenizer(Tokenizer):
             raise ValueError(
                 f"{where}: not a SentencePiece model ({len(model):,} bytes); give a .model file"
             ) from error
-        self._model = model
-        self.lower_case = lower_case
+        self._model, self._choice = model, special_tokens
+        self.lower_case = lower_case if special_tokens == "paper" else None
         self.vocabulary_size = self._processor.get_piece_size()
         self.end_id = self._processor.eos_id()
         if self.end_id < 0:
@@ -68,106 +86,57 @@ class SentencePieceTokenizer(Tokenizer):
                 f"{where}: the SentencePiece model has no end token (eos_id is -1); train one with eos_id=1"
             )
 
+        if special_tokens == "published" and self._processor.pad_id() not in (-1, self.end_id):
+            self.pad_id = self._processor.pad_id()
+
+    @property
+    def special_tokens(self) -> SpecialTokens:
+        """The ids around each text's pieces."""
+        return SpecialTokens((), (self.end_id,), self.end_id if self.pad_id is None else self.pad_id)
+
     def to_ids(self, texts: list[str]) -> list[list[int]]:
         return self._processor.encode(texts, out_type=int, num_threads=-1)
 
     def save(self, directory: str) -> None:
-        digest = hashlib.sha256(self._model).hexdigest()
-        folder = write_description(
-            directory, kind="sentencepiece", lower_case=self.lower_case, model=_MODEL, model_sha256=digest
-        )
-        (folder / _MODEL).write_bytes(self._model)
+        # Written as ever where it is as ever.
+        choice = {} if self._choice == "paper" else {"special_tokens": self._choice}
+        fields = {"kind": "sentencepiece", "lower_case": bool(self.lower_case), **choice}
+        write_with_model(directory, _MODEL, self._model, **fields)
 
 
 def make_tokenizer(options: SentencePieceOptions, texts: Iterable[str], *, lower_case: bool) -> Tokenizer:
     """Returns the tokenizer of a file, or one trained on `texts`, which are already lower-cased; see `registry`."""
     if options.path is None:
         return SentencePieceTokenizer(train_pieces(texts, options.vocabulary_size), lower_case=lower_case)
-    path = options.file()
-    return SentencePieceTokenizer(path.read_bytes(), lower_case=lower_case, where=str(path))
+    files = find_files(options.path, _NAMES, "a tokenizer.json is read by --tokenizer.kind huggingface")
+    if options.special_tokens == "published":
+        _refuse_renumbered(files)
+    return SentencePieceTokenizer(
+        files.vocabulary.read_bytes(),
+        lower_case=lower_case,
+        special_tokens=options.special_tokens,
+        where=str(files.vocabulary),
+    )
 
 
 def load_tokenizer(fields: Mapping[str, Any], description: pathlib.Path) -> Tokenizer:
     """Returns the tokenizer that was saved beside its description."""
-    if fields.get("model") != _MODEL:  # a name from someone else could be of any file of this machine
-        raise ValueError(f"{description}: model must be {_MODEL!r}, got {fields.get('model')!r}")
-    path = description.parent / _MODEL
-    if not path.is_file():
-        raise ValueError(f"{description}: its model {path} is missing")
-    model = path.read_bytes()
-    digest = hashlib.sha256(model).hexdigest()
-    expected = read_field(fields, "model_sha256", str, description)
-    if digest != expected:
-        raise ValueError(f"{path}: SHA-256 must be {expected} as saved, got {digest}")
+    model = read_model(fields, _MODEL, description)
     lower_case = read_field(fields, "lower_case", bool, description)
-    return SentencePieceTokenizer(model, lower_case=lower_case, where=str(path))
+    choice = fields.get("special_tokens", "paper")
+    if choice not in ("paper", "published"):
+        raise ValueError(f"{description}: special_tokens must be 'paper' or 'published', got {choice!r}")
+    where = str(description.with_name(_MODEL))
+    return SentencePieceTokenizer(model, lower_case=lower_case, special_tokens=choice, where=where)
 
 
-def train_pieces(texts: Iterable[str], vocabulary_size: int) -> bytes:
-    """Returns a unigram model with T5's special ids, as the content of a `.model` file.
-
-    Raises:
-      ValueError: no text contains a word, or the vocabulary is too small for the texts' characters.
-    """
-    parts = (part for text in texts for part in cut_text(text.replace(_RESERVED, " "), _MAX_TEXT_BYTES))
-    sample = sample_texts((part for part in parts if part.strip()), _TRAINING_TEXTS)
-    if not _has_letters(sample):
-        raise ValueError("a tokenizer cannot be trained: no text contains a word")
-    model = io.BytesIO()
-    try:
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(sample),
-            model_writer=model,
-            model_type="unigram",
-            vocab_size=vocabulary_size,
-            hard_vocab_limit=False,
-            num_threads=_TRAINING_THREADS,
-            minloglevel=2,
-            pad_id=PAD,
-            eos_id=END,
-            unk_id=UNKNOWN,
-            bos_id=-1,  # none
-        )
-    except RuntimeError as error:
+def _refuse_renumbered(files: TokenizerFiles) -> None:
+    """Raises ValueError if the published tower has other ids, or other special tokens, than its SentencePiece model."""
+    name = None
+    if (config := files.beside.get(CONFIG_NAME)) is not None:
+        name = read_json_object(config, "get the tokenizer's files again").get("tokenizer_class")
+    if (name is None and files.vocabulary.name == _RENUMBERED) or (name is not None and name not in _PLAIN_CLASSES):
         raise ValueError(
-            f"a SentencePiece vocabulary of {vocabulary_size} cannot be trained on {len(sample):,} texts: {error}; "
-            "if their characters alone do not fit, choose a larger tokenizer.vocabulary_size"
-        ) from error
-    return model.getvalue()
-
-
-def _has_letters(texts: Sequence[str]) -> bool:
-    """Returns whether anything is left once SentencePiece has removed control characters and joined white space."""
-    normalizer = sentencepiece.SentencePieceNormalizer(rule_name="nmt_nfkc")
-    return any(normalizer.normalize(text).strip() for text in texts)
-
-
-def cut_text(text: str, max_bytes: int) -> Iterator[str]:
-    """Yields a text, or if its UTF-8 is longer its parts of at most `max_bytes`, cut at white space where there is any.
-
-    SentencePiece learns pieces of words, so nothing is lost between two words.
-    """
-    data = text.encode()
-    start = 0
-    while len(data) - start > max_bytes:
-        stop = start + max_bytes
-        space = max(data.rfind(sign, start + 1, stop + 1) for sign in (b" ", b"\n", b"\t"))
-        if space > start:
-            stop = space
-        else:
-            while data[stop] & 0xC0 == 0x80:  # within a character
-                stop -= 1
-        yield data[start:stop].decode()
-        start = stop
-    yield data[start:].decode()
-
-
-def sample_texts(texts: Iterator[str], limit: int) -> list[str]:
-    """Returns all texts, or a uniform sample of `limit` (by reservoir), always the same."""
-    sample = list(itertools.islice(texts, limit))
-    draw = random.Random(0)
-    for number, text in enumerate(texts, start=limit + 1):
-        place = draw.randrange(number)
-        if place < limit:
-            sample[place] = text
-    return sample
+            f"{files.vocabulary}: {name or 'XLM-R, whose file this is,'} has other ids or special tokens than its "
+            "SentencePiece model; give its tokenizer.json with --tokenizer.kind huggingface"
+        )

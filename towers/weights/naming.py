@@ -62,6 +62,9 @@ class Naming:
       dropped: regular expressions of whole names (after the roots) that the tower does not use.
       spellings: (regular expression, replacement) for names that some files spell differently from `links`; a name is
         kept where another array already has the replaced one, so that none is lost.
+      copies: (a name of `links`, other names of the same array) where the original shares one array between layers:
+        the first that a file has stands in for a missing one; those that equal it are ignored, and one that does not
+        passes like any other array.
     """
 
     name: str
@@ -69,6 +72,7 @@ class Naming:
     roots: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     spellings: tuple[tuple[str, str], ...] = ()
+    copies: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 def link(file: str, *parameters: str, axes: tuple[int, ...] = (), part_shape: tuple[int, ...] | None = None) -> Link:
@@ -103,7 +107,7 @@ def read_names(namings: Sequence[Naming], arrays: Arrays, shapes: Shapes) -> dic
     """
     if not namings:
         return dict(arrays)
-    inside = [_respelt(naming, _inside_roots(naming, arrays)) for naming in namings]
+    inside = [_once(naming, _respelt(naming, _inside_roots(naming, arrays))) for naming in namings]
     known = [sum(row.file in found for row in naming.links) for naming, found in zip(namings, inside, strict=True)]
     best = known.index(max(known))
     naming, found = namings[best], inside[best]
@@ -145,6 +149,19 @@ def _respelt(naming: Naming, arrays: Mapping[str, np.ndarray]) -> Mapping[str, n
             usual = re.sub(pattern, replacement, usual)
         taken = usual != name and (usual in arrays or usual in result)
         result[name if taken else usual] = array
+    return result
+
+
+def _once(naming: Naming, arrays: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+    """Returns the arrays with each of `naming.copies` under its one name."""
+    result = dict(arrays)
+    for name, others in naming.copies:
+        found = [other for other in others if other in result]
+        if name not in result and found:
+            result[name] = result[found[0]]
+        for other in found:
+            if np.array_equal(result[other], result[name]):
+                del result[other]
     return result
 
 

@@ -9,15 +9,18 @@ Does not: say how it is computed on this machine (`execution`), or read flags. A
 
 import dataclasses
 import typing
-from typing import Any
+from typing import Any, Literal
 
 from lit_precompute.towers.options import ComputeType, OptionsError, read_options
-from lit_precompute.towers.text import TextTowerOptions, ViTTextOptions
+from lit_precompute.towers.text import StoredTextOptions, TextTowerOptions, ViTTextOptions
 from lit_precompute.towers.tokenizers import SentencePieceOptions, TokenizerOptions
 from lit_precompute.tune.data.texts import TextOptions
 from lit_precompute.tune.losses import LossOptions, SoftmaxOptions
-from lit_precompute.tune.model.options import ImageSideOptions
+from lit_precompute.tune.model.options import ImageSideOptions, TrainedOptions
 from lit_precompute.tune.optimizers import AdamOptions, OptimizerOptions
+
+# The text tower is trained from a random start, trained from pre-trained weights, or locked but for its head.
+Setting = Literal["Lu", "LU", "LL"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,6 +31,7 @@ class Recipe:
       text: how an image's texts become tokens.
       tokenizer: kind and vocabulary of the tokenizer.
       text_tower: kind and shape of the text tower.
+      trained: which of the text tower's parameters are trained, and how fast.
       image_side: what happens to the stored embeddings.
       loss: the contrastive loss.
       optimizer: what trains the parameters.
@@ -41,6 +45,7 @@ class Recipe:
     text: TextOptions = dataclasses.field(default_factory=TextOptions)
     tokenizer: TokenizerOptions = dataclasses.field(default_factory=SentencePieceOptions)
     text_tower: TextTowerOptions = dataclasses.field(default_factory=ViTTextOptions)
+    trained: TrainedOptions = dataclasses.field(default_factory=TrainedOptions)
     image_side: ImageSideOptions = dataclasses.field(default_factory=ImageSideOptions)
     loss: LossOptions = dataclasses.field(default_factory=SoftmaxOptions)
     optimizer: OptimizerOptions = dataclasses.field(default_factory=AdamOptions)
@@ -83,6 +88,15 @@ class Recipe:
         """Raises OptionsError unless the warm-up ends before the training."""
         rule = f"< the {num_steps:,} steps of training"
         _check(self.optimizer.warmup_steps < num_steps, "optimizer.warmup_steps", rule, self.optimizer.warmup_steps)
+
+    @property
+    def setting(self) -> Setting:
+        """The paper's name of what is trained: the image tower is locked, the text tower is as `Setting` says."""
+        if isinstance(self.text_tower, StoredTextOptions):
+            return "LL"
+        if self.text_tower.weights is None:
+            return "Lu"
+        return "LL" if self.trained.last_layers == 0 else "LU"
 
     def to_json(self) -> dict[str, Any]:
         """Returns the recipe as JSON values, with every field."""

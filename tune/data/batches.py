@@ -1,11 +1,11 @@
-"""Batches of image embeddings and tokens: a batch is a function of the seed and the step.
+"""Batches of image embeddings and texts: a batch is a function of the seed and the step.
 
 Promises: `batch(step)` is the same whether steps are requested in order, at random or after a restart; there is no
 iterator state to save. An epoch is `num_batches_per_epoch` full batches and contains no row twice. The few rows that do
 not fill a batch are left out in turn, so that over any number of epochs all rows are seen equally often, to within one.
 (A batch across two epochs could contain an image twice, and each copy would be a false negative of the other.)
 
-Where embeddings and tokens fit `memory_budget_bytes`, an epoch is a permutation of all rows; otherwise blocks are
+Where embeddings and texts fit `memory_budget_bytes`, an epoch is a permutation of all rows; otherwise blocks are
 shuffled and mixed in windows. `order()` returns what the order depends on besides the seed: store it with checkpoints.
 
 Does not: move anything to a device, or mix datasets; a mixture would be another class with the same `batch`.
@@ -18,18 +18,17 @@ from collections.abc import Callable, Generator
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from jaxtyping import Int, Int32, Int64
+from jaxtyping import Int, Int64
 
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.vectors import StoredVectors
-from lit_precompute.towers.tokenizers import Tokenizer
 from lit_precompute.tune.data.resident_rows import ResidentRows
 from lit_precompute.tune.data.row_index import RowReader, index_rows
-from lit_precompute.tune.data.texts import TextOptions, TokenTable
+from lit_precompute.tune.data.text_source import Texts, TextSource
 from lit_precompute.tune.data.windowed_rows import WindowedRows
 
-# All tokens are kept in memory beside windows of vectors if they take at most this share of the budget.
-_TOKEN_SHARE = 0.25
+# All texts are kept in memory beside windows of vectors if they take at most this share of the budget.
+_TEXT_SHARE = 0.25
 # How often a step is looked at while there is no batch for the next one.
 _LOOK_EVERY_S = 0.002
 
@@ -39,12 +38,12 @@ class Batch(NamedTuple):
 
     Attributes:
       images: embeddings as the dataset stores them, with scales where they are int8.
-      tokens: of one text per image.
+      texts: one per image, as tokens or as stored embeddings.
       row_numbers: each row's number in the dataset.
     """
 
     images: StoredVectors
-    tokens: Int32[np.ndarray, "n length"]
+    texts: Texts
     row_numbers: Int64[np.ndarray, " n"]
 
 
@@ -62,28 +61,23 @@ class BatchSource:
     def __init__(
         self,
         dataset: EmbeddingDataset,
-        tokenizer: Tokenizer,
+        texts: TextSource,
         *,
         batch_size: int,
         seed: int,
-        text: TextOptions,
         memory_budget_bytes: int,
         rows: Int[np.ndarray, " n"] | None = None,
     ):
-        """Reads the captions once, and all embeddings where they fit the budget.
+        """Reads the texts once, and all embeddings where they fit the budget.
 
         `rows` are the ascending numbers of rows to use (default: all); those without a text are left out and counted.
 
         Raises:
-          ValueError: no row has a text, there are fewer rows than a batch has, the budget is too small for two windows
-            of one block, or tokenizer and `text` disagree on lower-casing.
+          ValueError: no row has a text, there are fewer rows than a batch has, or the budget is too small for two
+            windows of one block.
         """
         _keep_freed_memory()
-        if tokenizer.lower_case != text.lower_case:
-            raise ValueError(
-                f"text.lower_case is {text.lower_case}, the tokenizer's {tokenizer.lower_case}: they must agree"
-            )
-        index = index_rows(dataset, text, rows)
+        index = index_rows(dataset, texts, rows)
         if not 1 <= batch_size <= len(index):
             which = "rows with a text" if rows is None else "selected rows with a text"
             raise ValueError(
@@ -96,20 +90,21 @@ class BatchSource:
         self.num_blank_texts = index.num_blank_texts
         self.batch_size = batch_size
         self.num_batches_per_epoch = self.num_rows // batch_size
-        reader = RowReader(
-            dataset=dataset, tokenizer=tokenizer, options=text, index=index, seed=seed, batch_size=batch_size
-        )
+        reader = RowReader(dataset=dataset, source=texts, index=index, seed=seed, batch_size=batch_size)
         self._plan = _plan_memory(reader, memory_budget_bytes)
         if self._plan.num_windows is None:
             self._rows: ResidentRows | WindowedRows = ResidentRows(reader)
         else:
-            tokens = reader.make_token_table() if self._plan.keeps_tokens else None
-            self._rows = WindowedRows(reader, num_windows=self._plan.num_windows, tokens=tokens)
-        self._last_step = -2
+            kept = None
+            if self._plan.keeps_texts:
+                dataset.fetch_ahead(index.blocks(), texts.columns)
+                kept = reader.keep_texts()
+            self._rows = WindowedRows(reader, num_windows=self._plan.num_windows, texts=kept)
+        self._texts, self._last_step = texts, -2
 
     @property
     def in_memory(self) -> bool:
-        """Whether all embeddings and tokens are in memory."""
+        """Whether all embeddings and texts are in memory."""
         return self._plan.num_windows is None
 
     @property
@@ -139,7 +134,7 @@ class BatchSource:
         in_turn, self._last_step = step == self._last_step + 1, step
         start = number * self.batch_size
         rows = self._rows.rows(epoch, start, start + self.batch_size, read_ahead=in_turn)
-        return Batch(StoredVectors(rows.vectors, rows.scales), rows.tokens, rows.row_numbers)
+        return Batch(StoredVectors(rows.vectors, rows.scales), self._texts.in_batch(rows.texts), rows.row_numbers)
 
     def close(self) -> None:
         """Ends the thread that reads ahead."""
@@ -156,29 +151,29 @@ def _keep_freed_memory() -> None:
 
 
 class _MemoryPlan(NamedTuple):
-    """How many windows an epoch has (None: everything is in memory), and whether all tokens are in memory."""
+    """How many windows an epoch has (None: everything is in memory), and whether all texts are in memory."""
 
     num_windows: int | None
-    keeps_tokens: bool
+    keeps_texts: bool
 
 
 def _plan_memory(reader: RowReader, budget: int) -> _MemoryPlan:
-    """Returns what fits the budget: everything; or windows and all tokens; or windows alone.
+    """Returns what fits the budget: everything; or windows and all texts; or windows alone.
 
-    It counts row numbers, the orders of two epochs, tokens, and embeddings or two windows of them.
+    It counts row numbers, the orders of two epochs, texts, and embeddings or two windows of them.
     """
-    num_rows, num_blocks, length = len(reader.index), len(reader.index.read_blocks), reader.options.max_tokens
+    num_rows, num_blocks = len(reader.index), len(reader.index.read_blocks)
     vector_bytes = reader.bytes_per_vector
-    token_bytes = reader.index.num_texts * length * TokenTable.id_type(reader.tokenizer).itemsize + 8 * num_rows
-    if num_rows * (vector_bytes + 24) + token_bytes <= budget:
+    text_bytes = reader.index.num_texts * reader.source.bytes_per_kept + 8 * num_rows
+    if num_rows * (vector_bytes + 24) + text_bytes <= budget:
         return _MemoryPlan(None, True)
     largest_block = int(np.diff(reader.index.block_ranks).max())
-    two_blocks = 2 * largest_block * (vector_bytes + 4 * length + 16)
-    for keeps_tokens in (True, False):
-        left = budget - 8 * num_rows - (token_bytes if keeps_tokens else 0)
+    two_blocks = 2 * largest_block * (vector_bytes + reader.source.bytes_per_chosen + 16)
+    for keeps_texts in (True, False):
+        left = budget - 8 * num_rows - (text_bytes if keeps_texts else 0)
         blocks_per_window = left // two_blocks
-        if blocks_per_window >= 1 and not (keeps_tokens and token_bytes > _TOKEN_SHARE * budget):
-            return _MemoryPlan(-(-num_blocks // blocks_per_window), keeps_tokens)
+        if blocks_per_window >= 1 and not (keeps_texts and text_bytes > _TEXT_SHARE * budget):
+            return _MemoryPlan(-(-num_blocks // blocks_per_window), keeps_texts)
     raise ValueError(
         f"memory_budget_bytes must hold the row numbers and two blocks, {8 * num_rows + two_blocks:,} here, "
         f"got {budget:,}"

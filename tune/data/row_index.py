@@ -1,30 +1,25 @@
-"""Which rows can be trained on, and how their embeddings, texts and tokens are read.
+"""Which rows can be trained on, and how their embeddings and texts are read.
 
 Promises: one pass over the captions finds the rows and keeps 16 bytes for each. Does not: order or cache anything.
 """
 
+import concurrent.futures
 import dataclasses
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
-from jaxtyping import Float32, Int, Int32, Int64, Shaped, UInt
+from jaxtyping import Float32, Int, Int64, Shaped, UInt
 
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.vectors import numpy_type
-from lit_precompute.towers.tokenizers import Tokenizer
 from lit_precompute.tune.data import random_draws
 from lit_precompute.tune.data.chosen_rows import blocks_of_rows
-from lit_precompute.tune.data.texts import (
-    RowTexts,
-    TextOptions,
-    TokenTable,
-    encode_chosen,
-    nothing_to_tune_on,
-    read_texts,
-    row_texts,
-)
+from lit_precompute.tune.data.text_source import Arrays, KeptTexts, TextSource, draw_choices
+from lit_precompute.tune.data.texts import nothing_to_tune_on
+
+NUM_BLOCK_THREADS = min(4, os.cpu_count() or 1)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,7 +30,7 @@ class RowIndex:
       row_numbers: each row's number in the dataset, ascending.
       block_ranks: the rows of block b have the ranks [block_ranks[b], block_ranks[b + 1]).
       read_blocks: the numbers of the blocks that contain selected rows, ascending; no other one is read.
-      num_texts: texts to choose from, over all rows.
+      block_texts: the texts to choose from of the rows of block b are [block_texts[b], block_texts[b + 1]) of all.
       num_rows_without_text: selected rows that were left out.
       num_blank_texts: texts of selected rows that were left out.
     """
@@ -43,22 +38,29 @@ class RowIndex:
     row_numbers: Int64[np.ndarray, " n"]
     block_ranks: Int64[np.ndarray, " blocks_and_end"]
     read_blocks: Int64[np.ndarray, " read"]
-    num_texts: int
+    block_texts: Int64[np.ndarray, " blocks_and_end"]
     num_rows_without_text: int
     num_blank_texts: int
 
     def __len__(self) -> int:
         return len(self.row_numbers)
 
-    def blocks(self) -> Iterator[tuple[int, Int64[np.ndarray, " n"]]]:
-        """Yields the number of each block that contains such rows, and their ranks."""
-        for block, (first, last) in enumerate(zip(self.block_ranks[:-1], self.block_ranks[1:], strict=True)):
-            if last > first:
-                yield block, np.arange(first, last)
+    @property
+    def num_texts(self) -> int:
+        """Texts to choose from, over all rows."""
+        return int(self.block_texts[-1])
+
+    def blocks(self) -> list[int]:
+        """Returns the numbers of the blocks that contain such rows."""
+        return np.flatnonzero(np.diff(self.block_ranks)).tolist()
+
+    def ranks(self, block: int) -> Int64[np.ndarray, " n"]:
+        """Returns the ranks of a block's rows."""
+        return np.arange(*self.block_ranks[block : block + 2])
 
 
-def index_rows(dataset: EmbeddingDataset, options: TextOptions, rows: Int[np.ndarray, " n"] | None = None) -> RowIndex:
-    """Returns the index, by one pass over the captions of the blocks that contain selected rows.
+def index_rows(dataset: EmbeddingDataset, source: TextSource, rows: Int[np.ndarray, " n"] | None = None) -> RowIndex:
+    """Returns the index, by one pass over the texts of the blocks that contain selected rows.
 
     Raises:
       ValueError: `rows` are not ascending row numbers of the dataset, or no row has a text.
@@ -67,23 +69,19 @@ def index_rows(dataset: EmbeddingDataset, options: TextOptions, rows: Int[np.nda
         rows = np.asarray(rows, np.int64)
         if len(rows) and (rows[0] < 0 or rows[-1] >= dataset.num_rows or (np.diff(rows) <= 0).any()):
             raise ValueError(f"rows must be ascending, each once and in [0, {dataset.num_rows}), got {rows}")
-    kept, read_blocks, num_texts, num_blank_texts, num_selected = [], blocks_of_rows(dataset, rows), 0, 0, 0
-    dataset.fetch_ahead(read_blocks.tolist(), ["texts"])
-    for block in range(dataset.num_blocks):
-        start, stop = dataset.block_span(block)
-        selected = np.arange(start, stop)
-        if rows is not None:
-            first, last = np.searchsorted(rows, (start, stop))
-            selected = rows[first:last]
-            if first == last:
-                kept.append(selected)
-                continue
-        texts = row_texts(read_texts(dataset, block), options)
-        counts = texts.counts[selected - start]
-        kept.append(selected[counts > 0])
-        num_texts += int(counts.sum())
-        num_blank_texts += int(texts.blank_counts[selected - start].sum())
-        num_selected += len(selected)
+    read_blocks = blocks_of_rows(dataset, rows)
+    dataset.fetch_ahead(read_blocks.tolist(), source.columns)
+    kept = [_selected(dataset, rows, block) for block in range(dataset.num_blocks)]
+    num_selected = sum(map(len, kept))
+    num_texts, num_blank_texts = np.zeros((2, dataset.num_blocks), np.int64)
+
+    def count(block: int) -> None:
+        places, counts = kept[block] - dataset.block_span(block)[0], source.counts(block)
+        kept[block] = kept[block][counts.texts[places] > 0]
+        num_texts[block] = counts.texts[places].sum()
+        num_blank_texts[block] = counts.blank[places].sum()
+
+    for_each(count, read_blocks.tolist())
     row_numbers = np.concatenate(kept) if kept else np.zeros(0, np.int64)
     if not len(row_numbers):
         raise ValueError(nothing_to_tune_on(dataset, num_selected))
@@ -91,10 +89,25 @@ def index_rows(dataset: EmbeddingDataset, options: TextOptions, rows: Int[np.nda
         row_numbers=row_numbers,
         block_ranks=np.cumsum([0, *map(len, kept)]),
         read_blocks=read_blocks,
-        num_texts=num_texts,
+        block_texts=np.cumsum([0, *num_texts]),
         num_rows_without_text=num_selected - len(row_numbers),
-        num_blank_texts=num_blank_texts,
+        num_blank_texts=int(num_blank_texts.sum()),
     )
+
+
+def _selected(
+    dataset: EmbeddingDataset, rows: Int64[np.ndarray, " n"] | None, block: int
+) -> Int64[np.ndarray, " selected"]:
+    """Returns the numbers of a block's rows that are among these ascending ones; all for None."""
+    start, stop = dataset.block_span(block)
+    return np.arange(start, stop) if rows is None else rows[slice(*np.searchsorted(rows, (start, stop)))]
+
+
+def for_each(do: Callable[[int], None], blocks: Sequence[int]) -> None:
+    """Calls a function with the number of each block, of several at once."""
+    with concurrent.futures.ThreadPoolExecutor(NUM_BLOCK_THREADS, thread_name_prefix="block") as threads:
+        for _ in threads.map(do, blocks):
+            pass
 
 
 class Rows(NamedTuple):
@@ -102,7 +115,7 @@ class Rows(NamedTuple):
 
     vectors: Shaped[np.ndarray, "n width"]
     scales: Float32[np.ndarray, " n"] | None
-    tokens: Int32[np.ndarray, "n length"]
+    texts: Arrays
     row_numbers: Int64[np.ndarray, " n"]
 
     def typed(self, vector_type: np.dtype) -> "Rows":
@@ -115,8 +128,7 @@ class RowReader:
     """Reads the rows of an index; both kinds of rows, resident and windowed, use it."""
 
     dataset: EmbeddingDataset
-    tokenizer: Tokenizer
-    options: TextOptions
+    source: TextSource
     index: RowIndex
     seed: int
     batch_size: int
@@ -141,8 +153,8 @@ class RowReader:
 
     def empty_rows(self, num_rows: int) -> Rows:
         """Returns uninitialised rows."""
-        tokens = np.empty((num_rows, self.options.max_tokens), np.int32)
-        return Rows(self.empty_vectors(num_rows), self.empty_scales(num_rows), tokens, np.empty(num_rows, np.int64))
+        texts = self.source.empty_chosen(num_rows)
+        return Rows(self.empty_vectors(num_rows), self.empty_scales(num_rows), texts, np.empty(num_rows, np.int64))
 
     @property
     def bytes_per_vector(self) -> int:
@@ -169,27 +181,27 @@ class RowReader:
             return vectors, stored.scales
         return vectors[places], None if stored.scales is None else stored.scales[places]
 
-    def encode_chosen(self, block: int, ranks: Int64[np.ndarray, " n"], epoch: int) -> Int32[np.ndarray, "n length"]:
-        """Returns the tokens of one text per row, for rows of one block."""
-        texts, row_numbers = self._read_texts(block, ranks), self.index.row_numbers[ranks]
-        return encode_chosen(texts, row_numbers, self.tokenizer, self.options, seed=self.seed, epoch=epoch)
-
-    def _read_texts(self, block: int, ranks: np.ndarray) -> RowTexts:
-        texts = read_texts(self.dataset, block)
-        return row_texts(texts.take(pa.array(self._places(block, ranks))), self.options)
+    def read_chosen(self, block: int, ranks: Int64[np.ndarray, " n"], epoch: int) -> Arrays:
+        """Returns one text per row, for rows of one block."""
+        row_numbers = self.index.row_numbers[ranks]
+        return self.source.read_chosen(
+            block, self._places(block, ranks), lambda counts: draw_choices(self.seed, epoch, row_numbers, counts)
+        )
 
     def _places(self, block: int, ranks: np.ndarray) -> np.ndarray:
         return self.index.row_numbers[ranks] - self.dataset.block_span(block)[0]
 
-    def make_token_table(self) -> TokenTable:
-        """Returns the tokens of all texts of all rows."""
-        tokens = np.empty((self.index.num_texts, self.options.max_tokens), dtype=TokenTable.id_type(self.tokenizer))
+    def keep_texts(self) -> KeptTexts:
+        """Returns all texts of all rows."""
+        kept = self.source.empty_kept(self.index.num_texts)
         starts = np.zeros(len(self.index) + 1, np.int64)
-        self.dataset.fetch_ahead([block for block, _ in self.index.blocks()], ["texts"])
-        for block, ranks in self.index.blocks():
-            texts = self._read_texts(block, ranks)
-            first = starts[ranks[0]]
-            starts[ranks + 1] = first + np.cumsum(texts.counts)
-            strings = texts.strings.to_pylist()
-            tokens[first : first + len(strings)] = self.tokenizer.encode(strings, self.options.max_tokens)
-        return TokenTable(starts, tokens)
+
+        def fill(block: int) -> None:
+            ranks, (first, stop) = self.index.ranks(block), self.index.block_texts[block : block + 2]
+            counts, texts = self.source.read(block, self._places(block, ranks))
+            starts[ranks + 1] = first + np.cumsum(counts)
+            for whole, part in zip(kept, texts, strict=True):
+                whole[first:stop] = part
+
+        for_each(fill, self.index.blocks())
+        return KeptTexts(self.source, starts, kept)

@@ -1,12 +1,7 @@
-"""The text of each image: its captions without the blank ones, one sampled or all joined, as token ids.
+"""The texts of each image: its captions without the blank ones, or all of them joined.
 
-Blank is what shows nothing: an empty text, white space, control characters, zero-width characters. Training and
-evaluation leave blank texts out and count them; both use `row_texts`. Punctuation alone is a text, whatever a tokenizer
-makes of it: which texts a dataset has must not depend on the model. A row without any text cannot be trained on: it is
-left out and counted (`RowIndex.num_rows_without_text`).
-
-Promises: a row's text is a function of the seed, the epoch and the row's number in the dataset; it does not depend on
-the batch size, the memory or the other rows.
+Training and evaluation leave blank texts out and count them; both use `row_texts`. A row without any text cannot be
+trained on: it is left out and counted (`RowIndex.num_rows_without_text`).
 """
 
 import dataclasses
@@ -16,20 +11,13 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from jaxtyping import Int32, Int64, Integer
+from jaxtyping import Int64
 
 from lit_precompute.schemas import EmbeddingDataset
-from lit_precompute.towers.tokenizers import Tokenizer
-from lit_precompute.tune.data import random_draws
+from lit_precompute.schemas.texts import are_texts, join_texts
 from lit_precompute.tune.data.chosen_rows import blocks_of_rows
 
 _MAX_TOKENS = 1_000_000  # far above any text tower
-# Unicode's separators, control characters, and Default_Ignorable_Code_Point.
-_INVISIBLE = (
-    r"\p{Z}\p{Cc}\x{AD}\x{34F}\x{61C}\x{115F}\x{1160}\x{17B4}\x{17B5}\x{180B}-\x{180F}\x{200B}-\x{200F}\x{202A}-\x{202E}"
-    r"\x{2060}-\x{206F}\x{3164}\x{FE00}-\x{FE0F}\x{FEFF}\x{FFA0}\x{FFF0}-\x{FFF8}\x{1BCA0}-\x{1BCA3}"
-    r"\x{1D173}-\x{1D17A}\x{E0000}-\x{E0FFF}"
-)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -71,28 +59,16 @@ class RowTexts(NamedTuple):
     blank_counts: Int64[np.ndarray, " n"]
 
 
-def is_blank(text: str) -> bool:
-    """Returns whether a text shows nothing."""
-    return not _are_texts(pa.array([text]))[0].as_py()
-
-
-def _are_texts(strings: pa.Array) -> pa.BooleanArray:
-    shows_something = pc.MatchSubstringOptions(f"[^{_INVISIBLE}]")
-    return pc.call_function("match_substring_regex", [strings], shows_something).fill_null(False)
-
-
 def row_texts(texts: pa.ListArray, options: TextOptions) -> RowTexts:
     """Returns the texts to choose from, for a block's column `texts`: when joined, one for each row that has any."""
     strings = texts.flatten()
-    is_text = _are_texts(strings)
+    is_text = are_texts(strings)
     owners = pc.call_function("list_parent_indices", [texts]).to_numpy(zero_copy_only=False)
     counts = np.bincount(owners[is_text.to_numpy(zero_copy_only=False)], minlength=len(texts))
     blank_counts = np.bincount(owners, minlength=len(texts)) - counts
     strings = strings.filter(is_text)
     if options.choice == "join":
-        ends = np.cumsum(counts[counts > 0])
-        lists = pa.ListArray.from_arrays(np.concatenate(([0], ends)).astype(np.int32), strings)
-        strings = pc.call_function("binary_join", [lists, pa.scalar(options.separator)])
+        strings = join_texts(strings, counts, options.separator)
         counts = (counts > 0).astype(counts.dtype)
     return RowTexts(counts, strings, blank_counts)
 
@@ -128,42 +104,3 @@ def read_texts(dataset: EmbeddingDataset, block: int) -> pa.ListArray:
     if "captions" not in dataset.tables:
         raise ValueError(f"{dataset.path}: tuning needs the table 'captions'; open tables: {list(dataset.tables)}")
     return dataset.read_block(block, ["texts"])["texts"]
-
-
-class TokenTable:
-    """Token ids of all texts of some rows, encoded once, so that a step only gathers them."""
-
-    def __init__(self, starts: Int64[np.ndarray, " rows_and_end"], tokens: Integer[np.ndarray, "texts length"]):
-        """Takes the tokens of all texts, and where each row's texts start; the last start is the number of texts."""
-        assert starts[-1] == len(tokens), (starts[-1], len(tokens))
-        self._starts, self._tokens = starts, tokens
-
-    @staticmethod
-    def id_type(tokenizer: Tokenizer) -> np.dtype:
-        """Returns the smallest type that holds the tokenizer's ids."""
-        return np.dtype(np.uint16 if tokenizer.vocabulary_size <= 2**16 else np.int32)
-
-    def gather(
-        self, ranks: Int64[np.ndarray, " n"], row_numbers: Int64[np.ndarray, " n"], *, seed: int, epoch: int
-    ) -> Int32[np.ndarray, "n length"]:
-        """Returns the tokens of one text per row, for rows with these ranks in the table and numbers in the dataset."""
-        firsts = self._starts[ranks]
-        key = random_draws.make_key(seed, random_draws.TEXTS, epoch)
-        chosen = firsts + random_draws.choose(key, row_numbers, self._starts[ranks + 1] - firsts)
-        return self._tokens[chosen].astype(np.int32)
-
-
-def encode_chosen(
-    texts: RowTexts,
-    row_numbers: Int64[np.ndarray, " n"],
-    tokenizer: Tokenizer,
-    options: TextOptions,
-    *,
-    seed: int,
-    epoch: int,
-) -> Int32[np.ndarray, "n length"]:
-    """Returns what `TokenTable.gather` would return for these rows, but encodes only the chosen texts."""
-    key = random_draws.make_key(seed, random_draws.TEXTS, epoch)
-    firsts = np.cumsum(texts.counts) - texts.counts
-    chosen = firsts + random_draws.choose(key, row_numbers, texts.counts)
-    return tokenizer.encode(texts.strings.take(pa.array(chosen)).to_pylist(), options.max_tokens)

@@ -8,23 +8,22 @@ store, the files of the window after that are fetched meanwhile: the first batch
 
 import concurrent.futures
 import functools
-import os
 import threading
 
 import numpy as np
 from jaxtyping import Int64, UInt
 
 from lit_precompute.tune.data.epoch_order import EpochPlan, plan_windows, window_order
-from lit_precompute.tune.data.row_index import RowReader, Rows
-from lit_precompute.tune.data.texts import TokenTable
+from lit_precompute.tune.data.row_index import NUM_BLOCK_THREADS, RowReader, Rows
+from lit_precompute.tune.data.text_source import KeptTexts
 
 
 class WindowedRows:
-    """Windows of shuffled blocks, at most two in memory; with all tokens, where a table of them is given."""
+    """Windows of shuffled blocks, at most two in memory; with all texts, where they are kept."""
 
-    def __init__(self, reader: RowReader, *, num_windows: int, tokens: TokenTable | None):
+    def __init__(self, reader: RowReader, *, num_windows: int, texts: KeptTexts | None):
         self._reader = reader
-        self._tokens = tokens
+        self._texts = texts
         self._num_windows = num_windows
         blocks_per_window = -(-len(reader.index.read_blocks) // num_windows)
         self._most_rows = blocks_per_window * int(np.diff(reader.index.block_ranks).max())
@@ -34,9 +33,7 @@ class WindowedRows:
         # Arrays of windows no longer needed, for reuse: fresh memory takes as long as reading the vectors into it.
         self._spare: list[UInt[np.ndarray, "most_rows width"]] = []
         self._window_thread = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="window")
-        self._block_threads = concurrent.futures.ThreadPoolExecutor(
-            min(4, os.cpu_count() or 1), thread_name_prefix="block"
-        )
+        self._block_threads = concurrent.futures.ThreadPoolExecutor(NUM_BLOCK_THREADS, thread_name_prefix="block")
         self._lock = threading.Lock()
 
     def _make_plan(self, epoch: int) -> EpochPlan:
@@ -60,9 +57,8 @@ class WindowedRows:
                 window = self._window(epoch, number, read_ahead=read_ahead)
                 begin, end = max(start, starts[number]), min(stop, starts[number + 1])
                 here, there = slice(begin - start, end - start), slice(begin - starts[number], end - starts[number])
-                for part, whole in zip(batch, window, strict=True):
-                    if part is not None and whole is not None:
-                        part[here] = whole[there]
+                for part, whole in zip(_arrays(batch), _arrays(window), strict=True):
+                    part[here] = whole[there]
         return batch.typed(self._reader.vector_type)
 
     def _window(self, epoch: int, number: int, *, read_ahead: bool) -> Rows:
@@ -103,8 +99,8 @@ class WindowedRows:
     def _fetch_ahead(self, epoch: int, number: int) -> None:
         ranks = self._reader.index.block_ranks
         blocks = [block for block in self._blocks(epoch, number) if ranks[block + 1] > ranks[block]]
-        columns = ["embedding"] if self._tokens is not None else ["embedding", "texts"]
-        self._reader.dataset.fetch_ahead(blocks, columns)
+        columns = () if self._texts is not None else self._reader.source.columns
+        self._reader.dataset.fetch_ahead(blocks, ["embedding", *columns])
 
     def _blocks(self, epoch: int, number: int) -> list[int]:
         plan = self._plan(epoch)
@@ -120,10 +116,10 @@ class WindowedRows:
         ranks = np.empty(ends[-1], np.int64)
         ranks[np.concatenate(places_of)] = np.concatenate(ranks_of)
         row_numbers = reader.index.row_numbers[ranks]
-        if self._tokens is None:
-            tokens = np.empty((len(ranks), reader.options.max_tokens), np.int32)
+        if self._texts is None:
+            texts = reader.source.empty_chosen(len(ranks))
         else:
-            tokens = self._tokens.gather(ranks, row_numbers, seed=reader.seed, epoch=epoch)
+            texts = self._texts.gather(ranks, row_numbers, seed=reader.seed, epoch=epoch)
         vectors = self._spare.pop() if self._spare else reader.empty_vectors(self._most_rows)
         scales = reader.empty_scales(len(ranks))
 
@@ -132,8 +128,9 @@ class WindowedRows:
                 vectors[places], block_scales = reader.read_vectors(block, block_ranks)
                 if scales is not None:
                     scales[places] = block_scales
-            if len(places) and self._tokens is None:
-                tokens[places] = reader.encode_chosen(block, block_ranks, epoch)
+            if len(places) and self._texts is None:
+                for whole, part in zip(texts, reader.read_chosen(block, block_ranks, epoch), strict=True):
+                    whole[places] = part
 
         try:
             for _ in self._block_threads.map(fill, blocks, ranks_of, places_of):
@@ -141,7 +138,7 @@ class WindowedRows:
         except BaseException:
             self._spare.append(vectors)
             raise
-        return Rows(vectors, scales, tokens, row_numbers)
+        return Rows(vectors, scales, texts, row_numbers)
 
     def _kept_ranks(self, block: int, left_out: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " kept"]:
         """Returns the ranks of a block's rows, without those that the epoch leaves out."""
@@ -155,3 +152,9 @@ class WindowedRows:
         self._block_threads.shutdown(cancel_futures=True)
         self._windows.clear()
         self._spare.clear()
+
+
+def _arrays(rows: Rows) -> list[np.ndarray]:
+    """Returns all arrays of some rows."""
+    scales = [] if rows.scales is None else [rows.scales]
+    return [rows.vectors, *scales, *rows.texts, rows.row_numbers]

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.sharing.selected_rows import blocks_of
 from lit_precompute.schemas.sharing.selection import Selection
-from lit_precompute.tune.data.texts import is_blank
+from lit_precompute.schemas.texts import is_blank
 from lit_precompute.tune.evaluation.prompts import canonical, class_name
 
 NO_CLASS = -1

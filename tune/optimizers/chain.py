@@ -5,6 +5,7 @@ add decoupled weight decay, and multiply everything by a schedule that warms up 
 So weight decay is multiplied by the schedule but not by the learning rate, and it applies only to matrices ("kernel").
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -32,8 +33,17 @@ def make_schedule(options: OptimizerOptions, num_steps: int) -> optax.Schedule:
     return after if warm_up is None else optax.join_schedules([warm_up, after], [options.warmup_steps])
 
 
-def make_optimizer(options: OptimizerOptions, num_steps: int) -> optax.GradientTransformation:
-    """Returns the whole chain; its updates are added to the parameters."""
+def make_optimizer(
+    options: OptimizerOptions, num_steps: int, factors: Mapping[str, float] | None = None
+) -> optax.GradientTransformation:
+    """Returns the whole chain; its updates are added to the parameters.
+
+    Args:
+      options: of any kind.
+      num_steps: of the training.
+      factors: of the updates of the text tower's parameters, by name; None: 1 for all.
+    """
+    scaled = [] if factors is None or set(factors.values()) == {1.0} else [_scale_each(factors)]
     clip = [] if options.clip_norm is None else [optax.clip_by_global_norm(options.clip_norm)]
     decay = [optax.add_decayed_weights(options.weight_decay, mask=decayed)] if options.weight_decay else []
     return optax.chain(
@@ -41,9 +51,20 @@ def make_optimizer(options: OptimizerOptions, num_steps: int) -> optax.GradientT
         OptimizerOptions.kinds.make(options),
         optax.scale(options.learning_rate),
         *decay,
+        *scaled,
         optax.scale_by_schedule(make_schedule(options, num_steps)),
         optax.scale(-1.0),
     )
+
+
+def _scale_each(factors: Mapping[str, float]) -> optax.GradientTransformation:
+    """Returns the scaling of the text tower's updates, each by its own factor."""
+
+    def scale(updates: Any, parameters: Any = None) -> Any:
+        del parameters
+        return updates._replace(text={name: factors[name] * value for name, value in updates.text.items()})
+
+    return optax.stateless(scale)
 
 
 def decayed(parameters: Any) -> Any:

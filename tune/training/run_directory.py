@@ -3,6 +3,7 @@
 run.json          digests of the tables that the run reads, recipe, selection, order of rows
 tokenizer/        given or trained
 standardisation/  mean and deviation, if the recipe standardises
+locked/           the text tower's parameters that are not trained, if there are any
 checkpoints/      Orbax
 metrics.jsonl     and tensorboard/
 model/            the tuned model; it exists only when the run has finished
@@ -21,15 +22,20 @@ from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.claims import Claim, place_in_the_way
 from lit_precompute.schemas.sharing.selection import Selection
 from lit_precompute.schemas.storage import lock_file, open_folder, refuse_url
+from lit_precompute.towers.text import StoredTextOptions
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.model.tuned_model_files import MODEL_FOLDER, RUN_NAME
 
 # Version 2 moved execution settings out of the recipe; directories of version 1 have no number.
 _FORMAT_VERSION = 2
 _SELECTION = "selection"  # key of run.json that only a run on a selection has
-# Other tables may be added to the dataset during a run.
-TABLES_READ = ("embeddings", "captions")
 Order = Mapping[str, int | str]
+
+
+def tables_read(recipe: Recipe) -> tuple[str, ...]:
+    """Returns the tables that a run reads; others may be added to the dataset during it."""
+    tower = recipe.text_tower
+    return ("embeddings", tower.table if isinstance(tower, StoredTextOptions) else "captions")
 
 
 class RunDirectory:
@@ -46,6 +52,7 @@ class RunDirectory:
         self._selection = selection
         self.tokenizer = self.path / "tokenizer"
         self.statistics = self.path / "standardisation"
+        self.locked = self.path / "locked"
         self.checkpoints = self.path / "checkpoints"
         self.metrics = self.path / "metrics.jsonl"
         self.model = self.path / MODEL_FOLDER
@@ -93,7 +100,7 @@ class RunDirectory:
         if self._has_trained():
             self._refuse_another(asked)
             return True
-        found = self._claim.read()
+        found = self._read()
         return all(found.get(key) == asked.get(key) for key in {*asked, _SELECTION})
 
     def claim(self, dataset: EmbeddingDataset, recipe: Recipe, order: Order) -> None:
@@ -107,19 +114,22 @@ class RunDirectory:
         for left_over in self.path.glob(f".{MODEL_FOLDER}.*"):  # a process was killed while it wrote the model
             shutil.rmtree(left_over, ignore_errors=True)
         if not self.check(dataset, recipe, order):
-            for folder in (self.tokenizer, self.statistics, self.checkpoints):
+            for folder in (self.tokenizer, self.statistics, self.locked, self.checkpoints):
                 shutil.rmtree(folder, ignore_errors=True)
             self._claim.rewrite(self._describe(dataset, recipe, order))
 
     def _has_trained(self) -> bool:
         """Returns whether there is anything to lose: a model, a checkpoint, or the metrics of a step."""
-        checkpoints = self.checkpoints.iterdir() if self.checkpoints.exists() else ()
-        has_checkpoint = any(path.name.isdigit() for path in checkpoints)  # an incomplete one has a longer name
         has_metrics = self.metrics.exists() and self.metrics.stat().st_size > 0
-        return self.model.exists() or has_checkpoint or has_metrics
+        return self.model.exists() or self.has_checkpoint() or has_metrics
+
+    def has_checkpoint(self) -> bool:
+        """Returns whether there is a complete checkpoint."""
+        checkpoints = self.checkpoints.iterdir() if self.checkpoints.exists() else ()
+        return any(path.name.isdigit() for path in checkpoints)  # an incomplete one has a longer name
 
     def _refuse_another(self, asked: Mapping[str, Any]) -> None:
-        found = self._claim.read()
+        found = self._read()
         if found.get("format_version") != _FORMAT_VERSION:
             raise ValueError(
                 f"{self.path}: started by another version of lit-precompute (run.json has format_version "
@@ -128,6 +138,13 @@ class RunDirectory:
             )
         self._claim.refuse_another({key: found[key] for key in found if key in {*asked, _SELECTION}}, asked)
 
+    def _read(self) -> dict[str, Any]:
+        """Returns what run.json says, with all fields that a recipe has today."""
+        found = self._claim.read()
+        if found.get("format_version") != _FORMAT_VERSION:
+            return found
+        return found | {"recipe": Recipe.from_json(found["recipe"]).to_json()}
+
     def _describe(self, dataset: EmbeddingDataset, recipe: Recipe, order: Order | None = None) -> dict[str, Any]:
         """Returns what run.json says of a run; without the order of rows where that is not known yet."""
         manifest, selection = dataset.manifest, self._selection
@@ -135,7 +152,7 @@ class RunDirectory:
             "tower": manifest.tower.name,
             "fingerprint": manifest.tower.fingerprint,
             "num_rows": manifest.num_rows,
-            "tables": {name: manifest.table_digest(name) for name in TABLES_READ},
+            "tables": {name: manifest.table_digest(name) for name in tables_read(recipe)},
         }
         description = {"format_version": _FORMAT_VERSION, "dataset": about, "recipe": recipe.to_json()}
         if selection is not None:

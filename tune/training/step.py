@@ -6,7 +6,7 @@ what happens between steps.
 """
 
 import concurrent.futures
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Set
 from typing import Any, NamedTuple
 
 import jax
@@ -18,12 +18,16 @@ from jaxtyping import Array, Bool, Float32, Int32
 from lit_precompute.schemas.vectors import StoredVectors, VectorType, numpy_type
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe
+from lit_precompute.tune.data.text_source import Texts
 from lit_precompute.tune.losses import make_loss
 from lit_precompute.tune.losses.gradient_cache import CachedGradient
 from lit_precompute.tune.losses.loss import Loss
 from lit_precompute.tune.model.sides import Sides, TrainedParameters
-from lit_precompute.tune.optimizers import OptimizerOptions
+from lit_precompute.tune.model.trained import rate_factors, trained_names
 from lit_precompute.tune.optimizers.chain import make_optimizer, make_schedule
+from lit_precompute.tune.training.dropout import training_encoder, training_inputs
+
+Locked = Mapping[str, Float32[Array | np.ndarray, "..."]]
 
 
 class TrainingState(NamedTuple):
@@ -38,6 +42,13 @@ class TrainingState(NamedTuple):
     step: Int32[Array, ""]
     parameters: TrainedParameters
     optimizer: optax.OptState
+
+
+class Start(NamedTuple):
+    """What a training begins with: the first state, and the text tower's parameters that are not trained, by name."""
+
+    state: TrainingState
+    locked: Mapping[str, Float32[Array, "..."]]
 
 
 class Measured(NamedTuple):
@@ -56,69 +67,113 @@ class Programs(NamedTuple):
     Attributes:
       loss: the recipe's loss.
       state_shapes: shapes and types of a state.
-      draw: returns the first state.
-      step: maps (state, images, tokens) to (state, measured); it consumes the state it is given.
+      locked_names: the text tower's parameters that are not trained.
+      draw: returns the start.
+      step: maps (state, locked, images, texts) to (state, measured); it consumes the state it is given.
     """
 
     loss: Loss
     state_shapes: TrainingState
-    draw: Callable[[], TrainingState]
-    step: Callable[[TrainingState, StoredVectors, Int32[np.ndarray, "n length"]], tuple[TrainingState, Measured]]
+    locked_names: Set[str]
+    draw: Callable[[], Start]
+    step: Callable[[TrainingState, Locked, StoredVectors, Texts], tuple[TrainingState, Measured]]
 
 
 def start_compiling(
-    recipe: Recipe, execution: Execution, sides: Sides, *, width: int, vector_type: VectorType, num_steps: int
+    recipe: Recipe,
+    execution: Execution,
+    sides: Sides,
+    *,
+    width: int,
+    vector_type: VectorType,
+    texts: Texts,
+    num_steps: int,
+    weights: Mapping[str, Float32[np.ndarray, "..."]] | None = None,
 ) -> Programs:
-    """Returns the programs for embeddings of this width and stored type; their first calls wait for the compiler."""
-    optimizer = make_optimizer(recipe.optimizer, num_steps)
-    loss = make_loss(recipe.loss, tile_rows=execution.tile_rows, image_is_trained=bool(sides.image.parameter_shapes))
-    gradient = CachedGradient(
-        encode_image=sides.image.apply,
-        encode_text=sides.text.apply,
-        loss=loss,
-        micro_batch_size=execution.micro_batch_size or recipe.batch_size,
-    )
+    """Returns the programs for embeddings of this width and stored type; their first calls wait for the compiler.
 
-    def draw(key: jax.Array) -> TrainingState:
+    Args:
+      recipe: what is trained.
+      execution: how it is computed.
+      sides: the towers.
+      width: of the stored embeddings.
+      vector_type: their type.
+      texts: those of any batch.
+      num_steps: of the training.
+      weights: those of the text tower's parameters that do not start at random.
+
+    Raises:
+      ValueError: the recipe trains nothing, or locks what the text tower does not have.
+    """
+    names = trained_names(recipe.trained, sides.text.parameter_shapes)
+    if not names and not sides.image.parameter_shapes:
+        raise ValueError("the recipe trains nothing: the text tower is locked, and the image side has no head")
+    optimizer = make_optimizer(recipe.optimizer, num_steps, rate_factors(recipe.trained, sides.text.parameter_shapes))
+    weights = weights or {}
+    loss = make_loss(recipe.loss, tile_rows=execution.tile_rows, image_is_trained=bool(sides.image.parameter_shapes))
+
+    encode_text = training_encoder(sides.text)
+
+    def gradient(locked: Locked) -> CachedGradient:
+        return CachedGradient(
+            encode_image=training_encoder(sides.image),
+            encode_text=lambda trained, inputs: encode_text({**locked, **trained}, inputs),
+            loss=loss,
+            micro_batch_size=execution.micro_batch_size or recipe.batch_size,
+        )
+
+    def draw(key: jax.Array, weights: Locked) -> Start:
+        text = {**sides.text.initialise(key), **weights}
         parameters = TrainedParameters(
             image=sides.image.initialise(jax.random.fold_in(key, 1)),  # independent of the text tower's stream
             loss=loss.initialise(),
-            text=sides.text.initialise(key),
+            text={name: value for name, value in text.items() if name in names},
         )
-        return TrainingState(jnp.int32(0), parameters, optimizer.init(parameters))
+        locked = {name: value for name, value in text.items() if name not in names}
+        return Start(TrainingState(jnp.int32(0), parameters, optimizer.init(parameters)), locked)
 
     key = jax.random.key(recipe.seed)
     # XLA compiles without Python's lock: one program compiles while the other is traced, then both in parallel.
     threads = concurrent.futures.ThreadPoolExecutor(2, thread_name_prefix="compile")
-    lowered_draw = jax.jit(draw).lower(key)
+    given = {name: jax.ShapeDtypeStruct(value.shape, jnp.float32) for name, value in weights.items()}
+    lowered_draw = jax.jit(draw).lower(key, given)
     compiled_draw = threads.submit(lowered_draw.compile)
     shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), lowered_draw.out_info)
-    step = _make_step(gradient, optimizer, recipe.optimizer, num_steps)
+    step = _make_step(gradient, optimizer, recipe, sides, num_steps)
     scales = jax.ShapeDtypeStruct((recipe.batch_size,), jnp.float32) if vector_type == "int8" else None
     images: Any = (jax.ShapeDtypeStruct((recipe.batch_size, width), numpy_type(vector_type)), scales)
-    tokens = jax.ShapeDtypeStruct((recipe.batch_size, recipe.text.max_tokens), jnp.int32)
-    lowered_step = jax.jit(step, donate_argnums=0).lower(shapes, StoredVectors(*images), tokens)
+    texts_like: Any = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), texts)
+    lowered_step = jax.jit(step, donate_argnums=0).lower(*shapes, StoredVectors(*images), texts_like)
     compiled_step = threads.submit(lowered_step.compile)
     threads.shutdown(wait=False)
 
-    def run_step(state: TrainingState, images: StoredVectors, tokens: np.ndarray) -> tuple[TrainingState, Measured]:
-        return compiled_step.result()(state, images, tokens)
+    def run_step(
+        state: TrainingState, locked: Locked, images: StoredVectors, texts: Texts
+    ) -> tuple[TrainingState, Measured]:
+        return compiled_step.result()(state, locked, images, texts)
 
-    return Programs(loss, shapes, lambda: compiled_draw.result()(key), run_step)
+    return Programs(loss, shapes.state, shapes.locked.keys(), lambda: compiled_draw.result()(key, weights), run_step)
 
 
 def _make_step(
-    gradient: CachedGradient, optimizer: optax.GradientTransformation, options: OptimizerOptions, num_steps: int
-) -> Callable[[TrainingState, StoredVectors, jax.Array], tuple[TrainingState, Measured]]:
+    gradient: Callable[[Locked], CachedGradient],
+    optimizer: optax.GradientTransformation,
+    recipe: Recipe,
+    sides: Sides,
+    num_steps: int,
+) -> Callable[[TrainingState, Locked, StoredVectors, Any], tuple[TrainingState, Measured]]:
+    options = recipe.optimizer
     schedule = make_schedule(options, num_steps)
 
-    def step(state: TrainingState, images: StoredVectors, tokens: jax.Array) -> tuple[TrainingState, Measured]:
-        loss, gradients = gradient(state.parameters, images, tokens)
+    def step(state: TrainingState, locked: Locked, images: StoredVectors, texts: Any) -> tuple[TrainingState, Measured]:
+        cached = gradient(locked)
+        inputs = training_inputs(sides, images, texts, seed=recipe.seed, step=state.step)
+        loss, gradients = cached(state.parameters, *inputs)
         updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.parameters)
         parameters: Any = optax.apply_updates(state.parameters, updates)
         measured = Measured(
             loss=loss,
-            scale=gradient.loss.scale(state.parameters.loss),
+            scale=cached.loss.scale(state.parameters.loss),
             learning_rate=jnp.float32(options.learning_rate * schedule(state.step)),
             gradient_norm=optax.tree.norm(gradients),
             is_finite=_are_finite(parameters),

@@ -10,7 +10,7 @@ import contextlib
 import os
 import pathlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import jax
@@ -19,16 +19,25 @@ import numpy as np
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.sharing.selected_rows import check_selection, rows_of
 from lit_precompute.schemas.sharing.selection import Selection
+from lit_precompute.towers.text.start import read_start
+from lit_precompute.towers.tokenizers import TextLengths
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.data.batches import Batch, BatchSource, iterate
 from lit_precompute.tune.model.sides import TrainedParameters, make_sides
 from lit_precompute.tune.model.tuned_model import TunedModel
 from lit_precompute.tune.training.failures import TrainingError, explained_failures, not_finite
-from lit_precompute.tune.training.preparation import prepare_statistics, prepare_tokenizer, save_preparation
+from lit_precompute.tune.training.preparation import (
+    measure_text_lengths,
+    prepare_statistics,
+    read_locked,
+    save_locked,
+    save_preparation,
+)
 from lit_precompute.tune.training.rates import Rates
 from lit_precompute.tune.training.run_directory import RunDirectory
 from lit_precompute.tune.training.step import Measured, start_compiling
+from lit_precompute.tune.training.text_inputs import open_texts
 
 if TYPE_CHECKING:
     from lit_precompute.tune.training.metrics import MetricsWriter
@@ -90,6 +99,7 @@ class Trainer:
         if selection is not None:
             check_selection(selection, dataset)
         self._selection = selection
+        self.text_lengths: TextLengths | None = None
         self._directory = RunDirectory(output, selection)
         try:
             with explained_failures(self._directory.path, recipe, self.execution):
@@ -104,25 +114,26 @@ class Trainer:
         recipe, dataset, directory = self.recipe, self._dataset, self._directory
         rows = None if self._selection is None else rows_of(self._selection)
         is_resumed = directory.check(dataset, recipe)
-        self._tokenizer = tokenizer = prepare_tokenizer(
-            directory.tokenizer if is_resumed else None, dataset, recipe, rows
-        )
+        self._texts = texts = open_texts(dataset, recipe, directory.tokenizer if is_resumed else None, rows)
         self._statistics = statistics = prepare_statistics(
             directory.statistics if is_resumed else None, dataset, recipe, rows
         )
         self.batches = BatchSource(
-            dataset,
-            tokenizer,
+            texts.dataset,
+            texts.source,
             batch_size=recipe.batch_size,
             seed=recipe.seed,
-            text=recipe.text,
             memory_budget_bytes=self.execution.memory_budget_bytes,
             rows=rows,
         )
         directory.check(dataset, recipe, self.batches.order())
         self.num_steps = recipe.count_steps(self.batches.num_batches_per_epoch)
         self.sides = make_sides(
-            recipe, width=dataset.width, vocabulary_size=tokenizer.vocabulary_size, statistics=statistics
+            recipe,
+            width=dataset.width,
+            vocabulary=None if texts.tokenizer is None else texts.tokenizer.vocabulary,
+            statistics=statistics,
+            text_width=None if texts.frozen is None else texts.frozen.width,
         )
         self._programs = start_compiling(
             recipe,
@@ -130,18 +141,38 @@ class Trainer:
             self.sides,
             width=dataset.width,
             vector_type=dataset.vector_type,
+            texts=texts.source.in_batch(texts.source.empty_chosen(recipe.batch_size)),
             num_steps=self.num_steps,
+            weights=self._read_weights(),
         )
         # Every check is passed: from here on the directory is written to.
         directory.claim(dataset, recipe, self.batches.order())
-        save_preparation(directory, tokenizer, statistics)
+        save_preparation(directory, texts.tokenizer, statistics)
+        if texts.tokenizer is not None:
+            self.text_lengths = measure_text_lengths(directory, dataset, texts.tokenizer, recipe, rows)
         # Imported here, while XLA compiles in threads.
         from lit_precompute.tune.training.checkpoints import Checkpoints
 
         self._checkpoints = Checkpoints(directory.checkpoints)
         self.first_step = self._checkpoints.newest_step() or 0
-        shapes = self._programs.state_shapes
-        self._state = self._checkpoints.restore(shapes) if self.first_step else self._programs.draw()
+        if self.first_step:
+            self._locked = read_locked(directory, self._programs.locked_names)
+            self._state = self._checkpoints.restore(self._programs.state_shapes)
+        else:
+            self._state, self._locked = self._programs.draw()
+            save_locked(directory, self._locked)
+
+    def _read_weights(self) -> dict[str, np.ndarray]:
+        """Returns the parameters that the text tower starts from; none once there is a checkpoint."""
+        weights = self.recipe.text_tower.weights
+        if weights is None or self._directory.has_checkpoint():
+            return {}
+        return read_start(self.sides.text, weights)
+
+    @property
+    def text_notes(self) -> Sequence[str]:
+        """What to tell about where texts are read."""
+        return self._texts.notes
 
     @property
     def parameters(self) -> TrainedParameters:
@@ -178,6 +209,8 @@ class Trainer:
 
         with contextlib.ExitStack() as closing:
             closing.callback(self._directory.release)
+            if self._texts.dataset is not self._dataset:
+                closing.callback(self._texts.dataset.close)
             closing.callback(self.batches.close)
             closing.callback(self._checkpoints.close)
             metrics = closing.enter_context(
@@ -202,7 +235,7 @@ class Trainer:
     ) -> None:
         state = self._state
         for step, batch in enumerate(batches, start=self.first_step + 1):
-            state, measured = self._programs.step(state, batch.images, batch.tokens)
+            state, measured = self._programs.step(state, self._locked, batch.images, batch.texts)
             self._waiting.append((step, measured))
             stops = should_stop()
             saves = step % self.execution.checkpoint_every_steps == 0 or step == self.num_steps or stops
@@ -259,8 +292,9 @@ class Trainer:
             recipe=self.recipe,
             sides=self.sides,
             image_parameters={name: np.asarray(value) for name, value in parameters.image.items()},
-            text_parameters={name: np.asarray(value) for name, value in parameters.text.items()},
-            tokenizer=self._tokenizer,
+            text_parameters={name: np.asarray(value) for name, value in {**self._locked, **parameters.text}.items()},
+            tokenizer=self._texts.tokenizer,
+            frozen_text=self._texts.frozen,
             statistics=self._statistics,
             scale=float(np.asarray(self._programs.loss.scale(parameters.loss))),
             image_tower=self._dataset.manifest.tower.model_dump(),

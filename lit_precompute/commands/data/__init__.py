@@ -66,4 +66,6 @@ def main() -> None:
 
 
 def _takes_beam_flags(arguments: Sequence[str]) -> bool:
+    if arguments[1:2] == ["derive"]:
+        return any(argument.partition("=")[0] == "--tokens" for argument in arguments)
     return arguments[1:2] in [["deduplicate"], ["shuffle"]]

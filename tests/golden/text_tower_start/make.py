@@ -13,6 +13,7 @@ import sys
 
 import numpy as np
 
+from lit_precompute.towers.tokenizers import Vocabulary
 from lit_precompute.tune.model.sides import make_sides
 from lit_precompute.tune.recipes import RECIPES
 from lit_precompute.tune.training.step import start_compiling
@@ -24,9 +25,12 @@ VOCABULARY_SIZE, WIDTH = 2_044, 1_280
 def draw() -> dict[str, np.ndarray]:
     """Returns the parameters by public name."""
     recipe, execution = RECIPES["demo"].recipe, RECIPES["demo"].execution
-    sides = make_sides(recipe, width=WIDTH, vocabulary_size=VOCABULARY_SIZE, statistics=None)
-    programs = start_compiling(recipe, execution, sides, width=WIDTH, vector_type="float16", num_steps=120)
-    drawn = programs.draw().parameters.text
+    sides = make_sides(recipe, width=WIDTH, vocabulary=Vocabulary(VOCABULARY_SIZE, end_id=1), statistics=None)
+    tokens = np.zeros((recipe.batch_size, recipe.text.max_tokens), np.int32)
+    programs = start_compiling(
+        recipe, execution, sides, width=WIDTH, vector_type="float16", texts=tokens, num_steps=120
+    )
+    drawn = programs.draw().state.parameters.text
     return sides.text.write_parameters({name: np.asarray(value) for name, value in drawn.items()})
 
 

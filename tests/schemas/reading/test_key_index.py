@@ -2,14 +2,12 @@
 
 import errno
 import os
-import random
 
-import numpy as np
 import pyarrow as pa
 import pytest
 
 from lit_precompute.schemas import DatasetError, EmbeddingDataset
-from lit_precompute.schemas.reading.key_index import hash_keys, open_index
+from lit_precompute.schemas.reading.key_index import open_index
 from lit_precompute.schemas.storage import FileCache
 from tests.schemas.making import write
 
@@ -53,14 +51,6 @@ def test_without_a_cache_that_can_be_written_to_it_is_made_for_this_process(numb
 
     index = open_index(refuse, "ab" * 32, len(KEYS), lambda: [pa.array(KEYS)])
     assert index.candidates("b") == [3]
-
-
-def test_a_slice_has_the_hashes_of_the_whole_and_no_two_keys_meet():
-    whole = hash_keys(pa.array(KEYS))
-    np.testing.assert_array_equal(hash_keys(pa.array(KEYS)[100:200]), whole[100:200])
-    draw = random.Random(0)
-    keys = {"".join(draw.choices("abc0/", k=draw.randrange(12))) for _ in range(100_000)}
-    assert len(set(hash_keys(pa.array(sorted(keys))).tolist())) == len(keys)
 
 
 @pytest.mark.usefixtures("own_cache")

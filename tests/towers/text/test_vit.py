@@ -9,6 +9,7 @@ import pytest
 
 from lit_precompute.towers.contract import Tower
 from lit_precompute.towers.text import ViTTextOptions, make_text_tower
+from lit_precompute.towers.tokenizers import Vocabulary
 from lit_precompute.towers.weights.errors import WeightsError
 from tests.oracles import text_tower as oracle
 
@@ -20,7 +21,7 @@ def make_tower(name: str = "small", *, pooling="last", compute_type="float32") -
     vocabulary_size, max_tokens = shape.pop("vocabulary_size"), shape.pop("max_tokens")
     return make_text_tower(
         ViTTextOptions(**shape, pooling=pooling),
-        vocabulary_size=vocabulary_size,
+        vocabulary=Vocabulary(vocabulary_size, end_id=1),
         max_tokens=max_tokens,
         output_width=oracle.OUTPUT_WIDTH[name],
         compute_type=compute_type,

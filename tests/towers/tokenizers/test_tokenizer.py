@@ -25,7 +25,7 @@ from lit_precompute.towers.tokenizers import (
     load_tokenizer,
     train_tokenizer,
 )
-from lit_precompute.towers.tokenizers.sentencepiece import cut_text, sample_texts
+from lit_precompute.towers.tokenizers.sentencepiece_training import cut_text, sample_texts
 from lit_precompute.towers.tokenizers.words import frequent_words
 
 OPTIONS = {"sentencepiece": SentencePieceOptions, "words": WordOptions}
@@ -333,7 +333,8 @@ def test_refuses_a_description_that_is_not_one(tmp_path: pathlib.Path, content: 
 
 def test_refuses_impossible_options(words: WordTokenizer):
     with pytest.raises(
-        OptionsError, match=r"tokenizer\.kind must be one of \['sentencepiece', 'words'\], got 'syllables'"
+        OptionsError,
+        match=r"tokenizer\.kind must be one of \['sentencepiece', 'words', 'huggingface'\], got 'syllables'",
     ):
         read_options(TokenizerOptions, {"kind": "syllables"}, "tokenizer")
     with pytest.raises(OptionsError, match=r"tokenizer\.kind must be 'words' here, got 'sentencepiece'"):

@@ -12,6 +12,7 @@ from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.towers.tokenizers import WordOptions, train_tokenizer
 from lit_precompute.tune.data.batches import BatchSource, iterate
 from lit_precompute.tune.data.texts import TextOptions, iterate_texts
+from lit_precompute.tune.data.tokenised_texts import TokenisedTexts
 from tests.tune.small_runs import EXECUTION, NUM_WORDS, RECIPE, metric_lines, model_bytes, train, write_dataset
 
 pytestmark = [pytest.mark.usefixtures("own_cache"), pytest.mark.standard_promotion]
@@ -38,12 +39,13 @@ def places(tmp_path, store):
 def _source(dataset, budget):
     tokenizer = train_tokenizer(WordOptions(vocabulary_size=NUM_WORDS + 3), iterate_texts(dataset))
     text = TextOptions(max_tokens=6)
-    return BatchSource(dataset, tokenizer, batch_size=16, seed=3, text=text, memory_budget_bytes=budget)
+    texts = TokenisedTexts(dataset, tokenizer, text)
+    return BatchSource(dataset, texts, batch_size=16, seed=3, memory_budget_bytes=budget)
 
 
 def _check_equal(batch, expected):
     np.testing.assert_array_equal(batch.row_numbers, expected.row_numbers)
-    np.testing.assert_array_equal(batch.tokens, expected.tokens)
+    np.testing.assert_array_equal(batch.texts, expected.texts)
     assert batch.images.numbers.tobytes() == expected.images.numbers.tobytes()
 
 

@@ -1,14 +1,13 @@
-"""Which text a row contributes: empty texts, draws, joins, tokens from the table and encoded on demand."""
+"""Which text a row contributes: empty texts, joins."""
 
 import numpy as np
 import pyarrow as pa
 import pytest
-import scipy.stats
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lit_precompute.towers.tokenizers import WordTokenizer
-from lit_precompute.tune.data.texts import TextOptions, TokenTable, encode_chosen, iterate_texts, read_texts, row_texts
+from lit_precompute.tune.data.texts import TextOptions, iterate_texts, read_texts, row_texts
 from tests.tune.data.fakes import FakeDataset
 
 TOKENIZER = WordTokenizer([f"w{number}" for number in range(40)])
@@ -55,43 +54,6 @@ def test_a_missing_text_is_no_text():
     assert counts.tolist() == [1, 0, 0]
     assert blank_counts.tolist() == [1, 0, 1]
     assert strings.to_pylist() == ["w1"]
-
-
-def make_table(texts: list[list[str]]) -> TokenTable:
-    counts, strings, _ = row_texts(column(texts), TextOptions())
-    tokens = TOKENIZER.encode(strings.to_pylist(), 4).astype(TokenTable.id_type(TOKENIZER))
-    return TokenTable(np.concatenate(([0], np.cumsum(counts))), tokens)
-
-
-def test_draws_each_text_equally_often_over_epochs():
-    table = make_table([["w0"], ["w1", "w2", "w3"]])
-    ranks, row_numbers = np.array([0, 1]), np.array([17, 30])
-    drawn = np.array([table.gather(ranks, row_numbers, seed=1, epoch=epoch)[:, 0] for epoch in range(3_000)])
-    assert (drawn[:, 0] == 3).all()
-    counts = np.bincount(drawn[:, 1] - 4)
-    assert len(counts) == 3
-    assert scipy.stats.chisquare(counts).pvalue > 1e-3
-
-
-@settings(max_examples=50)
-@given(texts=LISTS, seed=st.integers(0, 99), epoch=st.integers(0, 9))
-def test_a_draw_depends_on_the_row_number_alone(texts: list[list[str]], seed: int, epoch: int):
-    texts = [row for row in texts if any(text.strip() for text in row)] + [["w6", "w7", "w8"]]
-    row_numbers = np.arange(len(texts)) * 7 + 5
-    table = make_table(texts)
-    together = table.gather(np.arange(len(texts)), row_numbers, seed=seed, epoch=epoch)
-    assert together.dtype == np.int32
-    backwards = table.gather(np.arange(len(texts))[::-1], row_numbers[::-1], seed=seed, epoch=epoch)
-    np.testing.assert_array_equal(backwards[::-1], together)
-    afresh = encode_chosen(
-        row_texts(column(texts), TextOptions()),
-        row_numbers,
-        TOKENIZER,
-        TextOptions(max_tokens=4),
-        seed=seed,
-        epoch=epoch,
-    )
-    np.testing.assert_array_equal(afresh, together)
 
 
 def test_iterates_over_the_texts_of_the_chosen_rows():

@@ -30,7 +30,7 @@ def make_model(*, head_width=None, standardise=True) -> TunedModel:
     draw = lambda *shape: rng.standard_normal(shape).astype(np.float32)  # noqa: E731  # one line, used five times
     image_parameters = {"kernel": draw(WIDTH, head_width), "bias": draw(head_width)} if head_width else {}
     statistics = Statistics(draw(WIDTH), 1 + draw(WIDTH) ** 2) if standardise else None
-    sides = make_sides(recipe, width=WIDTH, vocabulary_size=tokenizer.vocabulary_size, statistics=statistics)
+    sides = make_sides(recipe, width=WIDTH, vocabulary=tokenizer.vocabulary, statistics=statistics)
     drawn = sides.text.initialise(jax.random.key(1))
     return TunedModel(
         recipe=recipe,

@@ -15,8 +15,9 @@ from typing import Any
 
 from lit_precompute.towers.family import Entry
 from lit_precompute.towers.image.vit import FAMILY
-from lit_precompute.towers.image.vit.config import SIZES, ViTConfig
+from lit_precompute.towers.image.vit.config import ViTConfig
 from lit_precompute.towers.preprocessing import IMAGENET_RANGE, Method, Preprocessing, ValueRange
+from lit_precompute.towers.vit_sizes import SIZES
 
 _BUCKET = "https://storage.googleapis.com"
 _META = "https://dl.fbaipublicfiles.com"

@@ -2,9 +2,9 @@
 
 Promises: the same function and parameter names as big_vision's text transformer, which the public LiT and SigLIP
 checkpoints use: token embedding plus learned positions, blocks with biases and tanh GELU, a last norm, pooling, a
-linear head. Padding is not masked there, so not here either. Parameters, norms, residual sums and embeddings are
-float32 for any `compute_type`. Pooling by the last position relies on rows that end in the end token, as all tokenizers
-here write them.
+head. Padding is not masked there, so not here either, and no attention is causal. Parameters, norms, residual sums and
+embeddings are float32 for any `compute_type`. Pooling by the last position relies on rows that end in the end token, or
+are padded as the tower's own were.
 
 Does not: normalise embeddings, drop out, or mask attention.
 
@@ -14,61 +14,37 @@ Source: big_vision, models/proj/image_text/text_transformer.py and models/vit.py
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, Float32, Int32
+from jaxtyping import Array, Float32, Int32
 
 from lit_precompute.towers.contract import Tower
 from lit_precompute.towers.nnx_modules import nnx_function
 from lit_precompute.towers.options import ComputeType
+from lit_precompute.towers.text.heads import make_head
+from lit_precompute.towers.text.layers import Attention, perceptron_layer
+from lit_precompute.towers.text.pooling import Take, make_pooling, only_position, pool
 from lit_precompute.towers.text.vit.naming import namings
-from lit_precompute.towers.text.vit.options import Pooling, ViTTextOptions
-
-
-class Attention(nnx.Module):
-    """Multi-head attention of every position to every position, with biases."""
-
-    def __init__(self, width: int, num_heads: int, *, compute_type: ComputeType, rngs: nnx.Rngs):
-        def project(in_features: int | tuple[int, int], out_features: int | tuple[int, int]) -> nnx.LinearGeneral:
-            return nnx.LinearGeneral(
-                in_features,
-                out_features,
-                axis=(-2, -1) if isinstance(in_features, tuple) else -1,
-                kernel_init=nnx.initializers.xavier_uniform(),
-                dtype=compute_type,
-                rngs=rngs,
-            )
-
-        heads = (num_heads, width // num_heads)
-        self.query, self.key, self.value = (project(width, heads) for _ in range(3))
-        self.out = project(heads, width)
-
-    def __call__(self, inputs: Float[Array, "n length width"]) -> Float[Array, "n length width"]:
-        """Returns the projected sum of all values, weighted by attention, at each position."""
-        return self.out(jax.nn.dot_product_attention(self.query(inputs), self.key(inputs), self.value(inputs)))
+from lit_precompute.towers.text.vit.options import ViTTextOptions
+from lit_precompute.towers.tokenizers import Vocabulary
 
 
 class Block(nnx.Module):
     """Attention and a two-layer perceptron, each after a norm and added to its input."""
 
     def __init__(self, options: ViTTextOptions, *, compute_type: ComputeType, rngs: nnx.Rngs):
-        def dense(in_features: int, out_features: int) -> nnx.Linear:
-            return nnx.Linear(
-                in_features,
-                out_features,
-                kernel_init=nnx.initializers.xavier_uniform(),
-                bias_init=nnx.initializers.normal(1e-6),
-                dtype=compute_type,
-                rngs=rngs,
-            )
+        width, mlp_width = options.width, options.mlp_width
+        self.attention_norm = nnx.LayerNorm(width, rngs=rngs)
+        self.attention = Attention(width, options.num_heads, compute_type=compute_type, rngs=rngs)
+        self.perceptron_norm = nnx.LayerNorm(width, rngs=rngs)
+        self.perceptron_in = perceptron_layer(width, mlp_width, compute_type=compute_type, rngs=rngs)
+        self.perceptron_out = perceptron_layer(mlp_width, width, compute_type=compute_type, rngs=rngs)
 
-        self.attention_norm = nnx.LayerNorm(options.width, rngs=rngs)
-        self.attention = Attention(options.width, options.num_heads, compute_type=compute_type, rngs=rngs)
-        self.perceptron_norm = nnx.LayerNorm(options.width, rngs=rngs)
-        self.perceptron_in = dense(options.width, options.mlp_width)
-        self.perceptron_out = dense(options.mlp_width, options.width)
-
-    def __call__(self, residual: Float32[Array, "n length width"]) -> Float32[Array, "n length width"]:
-        """Returns the residual stream after the block."""
-        residual = residual + self.attention(self.attention_norm(residual)).astype(jnp.float32)
+    def __call__(
+        self, residual: Float32[Array, "n length width"], take: Take | None = None
+    ) -> Float32[Array, "n kept width"]:
+        """Returns the residual stream after the block: of all tokens, or of those that `take` takes."""
+        normed = self.attention_norm(residual)
+        queries, residual = (normed, residual) if take is None else (take(normed), take(residual))
+        residual = residual + self.attention(queries, normed).astype(jnp.float32)
         hidden = jax.nn.gelu(self.perceptron_in(self.perceptron_norm(residual)), approximate=True)
         return residual + self.perceptron_out(hidden).astype(jnp.float32)
 
@@ -80,7 +56,7 @@ class TextViT(nnx.Module):
         self,
         options: ViTTextOptions,
         *,
-        vocabulary_size: int,
+        vocabulary: Vocabulary,
         max_tokens: int,
         output_width: int,
         rngs: nnx.Rngs,
@@ -88,14 +64,22 @@ class TextViT(nnx.Module):
     ):
         """Draws the parameters as big_vision does, from `rngs.params`."""
         width = options.width
-        self.pooling: Pooling = options.pooling
-        self.max_tokens = max_tokens
-        self.token_embedding = nnx.Embed(vocabulary_size, width, rngs=rngs)
+        self.options, self.end_id, self.max_tokens = options, vocabulary.end_id, max_tokens
+        self.token_embedding = nnx.Embed(options.vocabulary_rows or vocabulary.size, width, rngs=rngs)
+        positions = (1, options.max_positions or max_tokens, width)
         draw_positions = nnx.initializers.normal(width**-0.5)
-        self.position_embedding = nnx.Param(draw_positions(rngs.params(), (1, max_tokens, width), jnp.float32))
+        self.position_embedding = nnx.Param(draw_positions(rngs.params(), positions, jnp.float32))
         self.blocks = nnx.List([Block(options, compute_type=compute_type, rngs=rngs) for _ in range(options.depth)])
         self.final_norm = nnx.LayerNorm(width, rngs=rngs)
-        self.head = nnx.Linear(width, output_width, rngs=rngs)
+        self.pooling = make_pooling(
+            options.pooling,
+            width=width,
+            num_heads=options.num_heads,
+            mlp_width=options.mlp_width,
+            compute_type=compute_type,
+            rngs=rngs,
+        )
+        self.head = make_head(options.head, width, output_width, compute_type=compute_type, rngs=rngs)
 
     def __call__(self, tokens: Int32[Array, "n length"]) -> Float32[Array, "n output_width"]:
         """Returns embeddings, not normalised.
@@ -105,32 +89,38 @@ class TextViT(nnx.Module):
         """
         if tokens.ndim != 2 or tokens.shape[1] != self.max_tokens:
             raise ValueError(f"tokens must be [n, {self.max_tokens}] for this tower, got {list(tokens.shape)}")
-        hidden = self.token_embedding(tokens) + self.position_embedding[...]
-        for block in self.blocks:
-            hidden = block(hidden)
-        return self.head(_pool(self.final_norm(hidden), self.pooling))
-
-
-def _pool(hidden: Float32[Array, "n length width"], pooling: Pooling) -> Float32[Array, "n width"]:
-    match pooling:
-        case "last":
-            return hidden[:, -1]
-        case "first":
-            return hidden[:, 0]
-        case "average":
-            return hidden.mean(axis=1)
-        case "max":
-            return hidden.max(axis=1)
+        hidden = self.token_embedding(tokens) + self.position_embedding[:, : self.max_tokens]
+        take = only_position(self.options.pooling, tokens, is_real=None, end_id=self.end_id)
+        for number, block in enumerate(self.blocks, 1):
+            hidden = block(hidden, take if number == self.options.depth else None)
+        hidden = self.final_norm(hidden)
+        if take is None:
+            pooled = pool(self.options.pooling, self.pooling, hidden, tokens, is_real=None, end_id=self.end_id)
+        else:
+            pooled = hidden[:, 0]
+        return pooled if self.head is None else self.head(pooled)
 
 
 def make_tower(
-    options: ViTTextOptions, *, vocabulary_size: int, max_tokens: int, output_width: int, compute_type: ComputeType
+    options: ViTTextOptions, *, vocabulary: Vocabulary, max_tokens: int, output_width: int, compute_type: ComputeType
 ) -> Tower:
-    """Returns the tower for token ids below `vocabulary_size`; see `make_text_tower`."""
+    """Returns the tower; see `make_text_tower`.
+
+    Raises:
+      ValueError: rows are longer than the options have positions, or there are more ids than rows of the table.
+    """
+    longest = options.longest_text()
+    if longest is not None and max_tokens > longest:
+        raise ValueError(f"text.max_tokens must be <= {longest}, the positions of this tower, got {max_tokens}")
+    if vocabulary.size > options.vocabulary_rows > 0:
+        raise ValueError(
+            f"text_tower.vocabulary_rows must be >= {vocabulary.size}, the size of the tokenizer's vocabulary, got "
+            f"{options.vocabulary_rows}; give the tower its own tokenizer"
+        )
     function = nnx_function(
         lambda rngs: TextViT(
             options,
-            vocabulary_size=vocabulary_size,
+            vocabulary=vocabulary,
             max_tokens=max_tokens,
             output_width=output_width,
             rngs=rngs,
@@ -142,5 +132,5 @@ def make_tower(
         parameter_shapes=function.parameter_shapes,
         apply=function.apply,
         initialise=function.initialise,
-        namings=namings(options.depth, function.parameter_shapes),
+        namings=namings(options, function.parameter_shapes),
     )

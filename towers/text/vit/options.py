@@ -3,45 +3,46 @@
 import dataclasses
 from typing import Literal
 
-from lit_precompute.towers.text.options import TextTowerOptions
+from lit_precompute.towers.text.options import TransformerOptions
 
-# Far above any text tower: a number beyond them is a slip or an attack, and building such a tower would never end.
-_LIMITS = {"width": 65_536, "depth": 128, "num_heads": 65_536, "mlp_width": 262_144}
-Pooling = Literal["last", "first", "average", "max"]
+# Far above any text tower.
+_MAX_POSITIONS = 1_000_000
+_MAX_VOCABULARY = 1 << 24
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ViTTextOptions(TextTowerOptions):
-    """The tower's shape; the defaults are the paper's base size.
+class ViTTextOptions(TransformerOptions):
+    """The text ViT; the defaults are the paper's base size.
 
     Attributes:
       kind: the text ViT.
+      weights: where the parameters start from: a name of `lit-tune towers`, a Hugging Face repository, a file or a
+        folder; None: at random.
       width: size of a token's vector.
       depth: number of blocks.
       num_heads: attention heads; must divide `width`.
       mlp_width: hidden size of a block's two-layer perceptron; 4 * width is usual.
-      pooling: how the tokens' vectors become one.
+      pooling: how the tokens' vectors become one; `end` is the vector of the end token, `attention` a learnt query's.
+      head: what follows; `none` gives the pooled vector itself, of the tower's width.
+      max_positions: positions that have a vector, of which shorter rows use the first ones; None: as many as a row has
+        tokens.
+      vocabulary_rows: rows of the table of tokens, where it has more than the tokenizer has ids; 0: as many.
     """
 
     kind: Literal["vit"] = "vit"
-    width: int = 768
-    depth: int = 12
-    num_heads: int = 12
-    mlp_width: int = 3072
-    pooling: Pooling = "last"
+    max_positions: int | None = None
+    vocabulary_rows: int = 0
 
     def __post_init__(self):
         super().__post_init__()
-        for name, limit in _LIMITS.items():
-            if not 1 <= getattr(self, name) <= limit:
-                raise ValueError(f"text_tower.{name} must be in [1, {limit}], got {getattr(self, name)}")
-        if self.width % self.num_heads:
+        self.check_heads_divide_width()
+        if self.max_positions is not None and not 1 <= self.max_positions <= _MAX_POSITIONS:
+            raise ValueError(f"text_tower.max_positions must be in [1, {_MAX_POSITIONS}], got {self.max_positions}")
+        if not 0 <= self.vocabulary_rows <= _MAX_VOCABULARY:
             raise ValueError(
-                f"text_tower.num_heads must divide the width: width {self.width}, num_heads {self.num_heads}"
+                f"text_tower.vocabulary_rows must be in [0, {_MAX_VOCABULARY}], got {self.vocabulary_rows}"
             )
-        if self.pooling not in ("last", "first", "average", "max"):
-            raise ValueError(f"text_tower.pooling must be 'last', 'first', 'average' or 'max', got {self.pooling!r}")
 
-    def min_num_parameters(self) -> int:
-        """Returns the size of all blocks' kernels."""
-        return self.depth * self.width * (4 * self.width + 2 * self.mlp_width)
+    def longest_text(self) -> int | None:
+        """Returns the most tokens that have a position each; None: as many as a row has."""
+        return self.max_positions

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lit_precompute.schemas import DatasetError, EmbeddingDataset, RowBlock
 from lit_precompute.schemas.sharing.selecting import keys as keys_module
-from lit_precompute.schemas.sharing.selecting.keys import Keys, hash_strings
+from lit_precompute.schemas.sharing.selecting.keys import Keys
 from tests.schemas.making import write
 
 STRINGS = st.text("ab\0\u96ea", max_size=20)
@@ -37,15 +37,6 @@ def test_keys_of_equal_hashes_are_compared_themselves(monkeypatch):
     criterion = _keys(["a", "b", "c", "d"])
     assert criterion.matches(_rows(["x", "c", "a", "y", "d"])).tolist() == [False, True, True, False, True]
     assert criterion.missing().to_pylist() == ["b"]
-
-
-@given(st.lists(STRINGS | st.text(), max_size=30))
-def test_a_hash_depends_on_the_string_alone(strings):
-    array = pa.array(strings, pa.string())
-    hashes = hash_strings(array).tolist()
-    assert hashes == [hash_strings(pa.array([string], pa.large_string()))[0] for string in strings]
-    assert hash_strings(array.slice(1)).tolist() == hashes[1:]
-    assert len({*hashes}) == len({*strings})
 
 
 def test_a_key_takes_17_bytes_and_its_length():

@@ -1,0 +1,1 @@
+"""BERT and its relatives: post-norm encoders with learned positions."""

@@ -1,0 +1,103 @@
+"""Pieces of texts as a table stores them: a list of ids for each text of a row, in the column `tokens`.
+
+A text of which nothing shows, and of which no row of tokens is made, is the list of -1 alone: the lists of a row are
+parallel to the column `texts` of the captions that they were made of. A token table is called `tokens-ID`. The
+dataset's attachment `tokens-ID.json` describes it.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Bool
+
+from lit_precompute.schemas.tables import KEY, ColumnSchema, TableSchema, json_digest
+from lit_precompute.towers.tokenizers.pieces import Pieces
+
+TOKENS = "tokens"
+# The only number in the list of a blank text.
+BLANK = -1
+_ID_DIGITS = 12
+_LIST = pa.list_(pa.field("item", pa.int32(), nullable=False))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TokenTableInfo:
+    """What a token table was made with.
+
+    Attributes:
+      fingerprint: the tokenizer's.
+      tokenizer: the tokenizer in words: its kind and where it came from.
+      max_pieces: each text's pieces were cut to so many.
+      separator: what a row's texts were joined by, or None if each was tokenised alone.
+    """
+
+    fingerprint: str
+    tokenizer: Mapping[str, Any]
+    max_pieces: int
+    separator: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The table's name; `tokenizer` is not part of it."""
+        content = {"fingerprint": self.fingerprint, "max_pieces": self.max_pieces, "separator": self.separator}
+        return f"{TOKENS}-{json_digest(content)[:_ID_DIGITS]}"
+
+    @property
+    def attachment(self) -> str:
+        """The name of the attachment that has this content."""
+        return f"{self.name}.json"
+
+    @property
+    def table(self) -> TableSchema:
+        """The table."""
+        columns = [ColumnSchema(name=KEY, type="string"), ColumnSchema(name=TOKENS, type="list<list<int32>>")]
+        return TableSchema(name=self.name, columns=columns)
+
+    def to_bytes(self) -> bytes:
+        """Returns the attachment."""
+        return (json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes, where: str) -> "TokenTableInfo":
+        """Returns what an attachment says.
+
+        Raises:
+          ValueError: it is not the attachment of a token table; the message begins with `where`.
+        """
+        try:
+            return cls(**json.loads(data))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{where}: does not describe a token table ({error}); derive it again") from error
+
+
+def is_token_table(name: str) -> bool:
+    """Returns whether a table of this name holds tokens."""
+    return name.startswith(f"{TOKENS}-")
+
+
+def to_lists(pieces: Pieces) -> pa.ListArray:
+    """Returns a list for each text."""
+    ends = np.concatenate(([0], np.cumsum(pieces.counts))).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(ends), pa.array(pieces.ids), type=_LIST)
+
+
+def blank_lists(count: int) -> pa.ListArray:
+    """Returns the lists of so many blank texts."""
+    return to_lists(Pieces(np.full(count, BLANK, np.int32), np.ones(count, np.int64)))
+
+
+def from_lists(lists: pa.ListArray) -> Pieces:
+    """Returns the pieces of texts that are not blank."""
+    return Pieces(lists.flatten().to_numpy(), np.diff(lists.offsets.to_numpy()).astype(np.int64))
+
+
+def are_blank(lists: pa.ListArray) -> Bool[np.ndarray, " n"]:
+    """Returns for each text whether it is blank."""
+    ids, counts = from_lists(lists)
+    blank = counts == 1
+    blank[blank] = ids[(np.cumsum(counts) - counts)[blank]] == BLANK
+    return blank
