@@ -42,7 +42,7 @@ OTHERS = {
 # Single modules that may import more than their folder.
 ALSO = {
     "precompute/sources/decompression.py": {"pyarrow"},
-    "schemas/storage/": {"fsspec", "aiohttp", "gcsfs", "huggingface_hub", "google_crc32c"},
+    "schemas/storage/": {"fsspec", "aiohttp", "gcsfs", "google_crc32c", "huggingface_hub"},
     "schemas/sharing/hub/": {"huggingface_hub"},
     "precompute/sources/records/": {"array_record", "google", "google_crc32c"},
     "pipelines/engines/": {"packaging", "grpc", "dask", "distributed"},
