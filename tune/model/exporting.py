@@ -66,16 +66,17 @@ def export_model(model: TunedModel, directory: str | os.PathLike[str], names: Na
 
     Raises:
       FileExistsError: the folder is not empty.
-      TunedModelError: the other program has no such tower; or what was written does not give the same embeddings.
+      TunedModelError: the other program has no such tower, or the model has none; or what was written does not give the
+        same embeddings.
       ValueError: the folder is a URL.
     """
     refuse_url("export", directory)
-    tokenizer = _tokenizer(model)
+    _tokenizer(model)  # before anything is written
     notes: list[str] = []
 
     def fill(folder: pathlib.Path) -> None:
         notes.extend((_fill_transformers if names == "transformers" else _fill_big_vision)(model, folder))
-        tokenizer.save(str(folder / "tokenizer"))
+        _tokenizer(model).save(str(folder / "tokenizer"))
         if side := _image_side(model):
             safetensors.numpy.save_file(side, folder / "image_side.safetensors")
         _write_json(folder / "export.json", _facts(model))
@@ -122,6 +123,15 @@ def _fill_transformers(model: TunedModel, folder: pathlib.Path) -> list[str]:
     return notes
 
 
+def _tokenizer(model: TunedModel) -> Tokenizer:
+    if model.tokenizer is None:
+        raise TunedModelError(
+            "the model has no text tower to export: it has heads over stored embeddings, which its folder holds as "
+            "parameters.safetensors"
+        )
+    return model.tokenizer
+
+
 def _write_pooling(folder: pathlib.Path, pooling: str, width: int) -> None:
     """Writes the pooling as sentence-transformers does; `lit-tune --text-tower.weights` reads it, too."""
     modes = {f"pooling_mode_{mode}": name == pooling for name, mode in _POOLING_MODES.items()}
@@ -135,15 +145,6 @@ def _fill_big_vision(model: TunedModel, folder: pathlib.Path) -> list[str]:
     arrays["params/t"] = np.log(np.array([model.scale], np.float32))
     np.savez(folder / _ARRAYS, **arrays)  # pyright: ignore[reportArgumentType] -- all are arrays
     return []
-
-
-def _tokenizer(model: TunedModel) -> Tokenizer:
-    if model.tokenizer is None:
-        raise TunedModelError(
-            "a model over stored text embeddings has no text tower to export: it is the frozen one, in its own files, "
-            "and the heads are in the model's parameters.safetensors"
-        )
-    return model.tokenizer
 
 
 def _naming(model: TunedModel, name: Names) -> Naming:
