@@ -53,7 +53,7 @@ def recipe(folder) -> Recipe:
     return dataclasses.replace(
         RECIPE,
         text=TextOptions(max_tokens=12),
-        text_tower=dataclasses.replace(entry.options, weights=str(folder), pooling="average"),
+        text_tower=dataclasses.replace(entry.options, weights=str(folder)),
         tokenizer=HuggingFaceOptions(path=str(folder)),
         num_steps=NUM_STEPS,
     )
