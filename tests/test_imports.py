@@ -42,7 +42,7 @@ OTHERS = {
 # Single modules that may import more than their folder.
 ALSO = {
     "precompute/sources/decompression.py": {"pyarrow"},
-    "schemas/storage/": {"fsspec", "aiohttp", "gcsfs", "huggingface_hub"},
+    "schemas/storage/": {"fsspec", "aiohttp", "gcsfs", "huggingface_hub", "google_crc32c"},
     "schemas/sharing/hub/": {"huggingface_hub"},
     "precompute/sources/records/": {"array_record", "google", "google_crc32c"},
     "pipelines/engines/": {"packaging", "grpc", "dask", "distributed"},
@@ -50,6 +50,8 @@ ALSO = {
     "precompute/exchange/": {"pyarrow", "google"},
     "precompute/deriving/": {"pyarrow"},
     "precompute/images/formats/turbojpeg.py": {"simplejpeg"},
+    "towers/tokenizers/stored_pieces.py": {"pyarrow"},
+    "lit_precompute/commands/tune_flags.py": {"_typeshed"},  # a type of dataclasses
     "tune/evaluation/show": {"PIL", "precompute", "matplotlib"},
     "tune/training/plots.py": {"matplotlib"},
     "lit_precompute/commands/embed/sheet.py": {"PIL"},
@@ -135,7 +137,7 @@ def test_starts_without_tensorflow_or_beam(module: str):
     ],
 )
 def test_commands_import_nothing_heavy_before_they_have_to(command: str, status: int):
-    heavy = ("jax", "tensorflow", "apache_beam", "flax", "matplotlib")
+    heavy = ("jax", "tensorflow", "apache_beam", "flax", "matplotlib", *(["PIL"] if command.startswith("data") else []))
     program = f"""
 import sys
 from {FACE}.__main__ import main

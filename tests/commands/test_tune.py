@@ -12,7 +12,7 @@ import pytest
 from lit_precompute.commands import tune as command_line
 from lit_precompute.commands import tune_flags
 from lit_precompute.towers.text import ViTTextOptions
-from lit_precompute.towers.tokenizers import SentencePieceOptions, WordOptions
+from lit_precompute.towers.tokenizers import SentencePieceOptions, TextLengths, WordOptions
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.model.tuned_model import TunedModel
 from lit_precompute.tune.optimizers import AdamOptions
@@ -164,7 +164,7 @@ def test_flags_of_earlier_versions_keep_working():
         (["--text-tower.kind", "nowhere:mine"], "error: text_tower.kind nowhere:mine: No module named 'nowhere'"),
         (["--batch-size", "many"], "many"),
         (["--learning-rate", "1"], "--optimizer.learning-rate"),
-        ([], "/nowhere; check the path"),
+        ([], "/nowhere: there is no directory of this name; check the path"),
     ],
 )
 def test_a_mistake_is_one_message_and_status_2(monkeypatch, capsys, tmp_path, arguments, message):
@@ -242,6 +242,13 @@ def test_progress_shows_the_time_left(step, words):
     assert command_line.describe(make_progress(step)).endswith(words)
 
 
+def test_lengths_of_texts_are_one_line():
+    lengths = TextLengths(4_000, 12, 21, 1_034, 2_077, max_pieces=15, num_cut=10)
+    assert command_line.describe_lengths(lengths, 16) == (
+        "texts: median 12 pieces, 90% up to 21, 99% up to 1,034, longest 2,077; --text.max-tokens 16 cuts 0.2% of them"
+    )
+
+
 def test_long_times_are_shown_in_hours():
     assert command_line.describe(make_progress(1, rate=3.0)).endswith("7 h 24 min left")
 
@@ -256,6 +263,9 @@ def test_from_the_command_to_the_model(tmp_path):
     assert errors == ""
     assert text.startswith(f"96 pairs of {dataset_path}, ")
     assert "\n6 blank texts left out\n" in text
+    assert (
+        "\ntexts: median 1 pieces, 90% up to 1, 99% up to 1, longest 1; --text.max-tokens 6 cuts none of them\n" in text
+    )
     assert re.search(r"^step 24/24  loss \d\.\d{4}  scale \d+\.\d  [\d,]+ pairs/s$", text, re.MULTILINE)
     assert re.search(rf"^model +{output}/model", text, re.MULTILINE)
     assert f"lit-eval retrieval --model {output}/model" in text

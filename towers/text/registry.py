@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from lit_precompute.schemas.json_files import read_json_object
 from lit_precompute.towers.options import ComputeType
 from lit_precompute.towers.text.bert.options import BertTextOptions
+from lit_precompute.towers.text.beside import CONFIG_NAME, find_pooling, find_tokenizer
 from lit_precompute.towers.text.entry import TextEntry
 from lit_precompute.towers.text.options import TextTowerOptions
-from lit_precompute.towers.text.sentence_transformers import find_pooling
+from lit_precompute.towers.text.stored.options import StoredTextOptions
 from lit_precompute.towers.text.t5.options import T5TextOptions
 from lit_precompute.towers.text.vit.options import ViTTextOptions
 from lit_precompute.towers.tokenizers import TokenizerOptions, Vocabulary
@@ -38,11 +39,12 @@ class _Config(NamedTuple):
 
 # Modules with `ENTRIES`: names to `TextEntry`.
 _PUBLISHED: list[str] = []
+# Names that `register_text_entry` was given.
+_REGISTERED: dict[str, TextEntry] = {}
 # From `model_type` of a config.json to its reader.
 _CONFIGS: dict[str, _Config] = {}
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _FILE = re.compile(r".*\.(npz|safetensors|bin|pt|pth|json)")
-_CONFIG_NAME = "config.json"
 
 
 def register_text_tower(options: type[TextTowerOptions], make: str | Callable[..., Tower]) -> None:
@@ -74,6 +76,17 @@ def register_config(model_type: str, read: str, *, length: str | None = None) ->
     _CONFIGS[model_type] = _Config(read, length)
 
 
+def register_text_entry(name: str, entry: TextEntry) -> None:
+    """Gives a text tower of one's own a name; other packages may call it, too.
+
+    Raises:
+      ValueError: the name is taken.
+    """
+    if name in text_towers():
+        raise ValueError(f"text tower {name!r} is already registered; choose another name")
+    _REGISTERED[name] = entry
+
+
 def make_text_tower(
     options: TextTowerOptions, *, vocabulary: Vocabulary, max_tokens: int, output_width: int, compute_type: ComputeType
 ) -> Tower:
@@ -98,7 +111,8 @@ def make_text_tower(
 def text_towers() -> dict[str, TextEntry]:
     """Returns all text towers that have a name, by name."""
     modules = [importlib.import_module(module) for module in _PUBLISHED]
-    return {name: entry for module in modules for name, entry in module.ENTRIES.items()}
+    published = {name: entry for module in modules for name, entry in module.ENTRIES.items()}
+    return published | _REGISTERED
 
 
 def resolve_text_tower(name: str) -> tuple[str, TextEntry | None]:
@@ -123,13 +137,13 @@ def resolve_text_tower(name: str) -> tuple[str, TextEntry | None]:
         hint = f"did you mean one of {', '.join(near)}?" if near else "`lit-tune towers` lists them"
         raise ValueError(f"unknown text tower {name!r}, and no such folder or file; {hint}")
     try:
-        path = pathlib.Path(find_weights(f"{place}/{_CONFIG_NAME}"))
+        pooling, tokenizer = find_pooling(place), find_tokenizer(place)
+        path = pathlib.Path(find_weights(f"{place}/{CONFIG_NAME}"))
     except WeightsError as error:
         raise WeightsError(
-            f"text tower {name!r}: its {_CONFIG_NAME} says what it is, and cannot be had: {error}"
+            f"text tower {name!r}: its {CONFIG_NAME} says what it is, and cannot be had: {error}"
         ) from error
-    entry = _described(read_json_object(path, "copy it again from where it came from"), str(path), place)
-    pooling = find_pooling(place, path)
+    entry = _described(read_json_object(path, "copy it again from where it came from"), str(path), place, tokenizer)
     if pooling is None:
         return name, entry
     return name, dataclasses.replace(entry, options=dataclasses.replace(entry.options, pooling=pooling))
@@ -142,7 +156,7 @@ def _place(name: str) -> str | None:
     return f"hf://{name}" if _REPOSITORY.fullmatch(name) else None
 
 
-def _described(config: Mapping[str, Any], where: str, place: str) -> TextEntry:
+def _described(config: Mapping[str, Any], where: str, place: str, tokenizer: TokenizerOptions) -> TextEntry:
     """Returns the tower that a `config.json` describes, with the weights and the tokenizer beside it."""
     model_type = config.get("model_type")
     if not isinstance(model_type, str) or model_type not in _CONFIGS:
@@ -153,7 +167,7 @@ def _described(config: Mapping[str, Any], where: str, place: str) -> TextEntry:
     return TextEntry(
         options=options,
         weights=place,
-        tokenizer=TokenizerOptions.kinds.options_class("huggingface")(kind="huggingface", path=place),
+        tokenizer=tokenizer,
         max_tokens=None if length is None else int(config[length]),
     )
 
@@ -169,3 +183,4 @@ for _options, _family, _model_types in _FAMILIES:
     _PUBLISHED.append(f"{_folder}.published")
     for _model_type in _model_types:
         register_config(_model_type, f"{_folder}.config:options_of_config")
+register_text_tower(StoredTextOptions, "lit_precompute.towers.text.stored.network:make_tower")

@@ -6,6 +6,9 @@ import pytest
 
 from lit_precompute.towers.text import resolve_text_tower, text_towers
 from lit_precompute.towers.text.bert.options import BertTextOptions
+from lit_precompute.towers.tokenizers import SentencePieceOptions
+from lit_precompute.towers.tokenizers.huggingface.options import HuggingFaceOptions
+from lit_precompute.towers.weights.errors import WeightsError
 
 CONFIG = {
     "model_type": "bert",
@@ -55,6 +58,48 @@ def test_another_pooling_of_sentence_transformers_is_refused(tmp_path):
     folder = write_folder(tmp_path / "model", pooling_mode_mean_tokens=False, pooling_mode_weightedmean_tokens=True)
     with pytest.raises(ValueError, match=r"1_Pooling/config.json: .*its only mode of pooling, got \['weightedmean_to"):
         resolve_text_tower(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("files", "options"),
+    [
+        (["tokenizer.json", "spiece.model"], HuggingFaceOptions),
+        (["vocab.txt"], HuggingFaceOptions),
+        (["spiece.model"], SentencePieceOptions),
+        ([], HuggingFaceOptions),
+    ],
+)
+def test_the_tokenizer_is_what_the_folder_holds(tmp_path, files, options):
+    """Google's repositories of mT5 and T5 1.1 hold a SentencePiece model and no tokenizer.json."""
+    folder = write_folder(tmp_path / "model")
+    for file in files:
+        (folder / file).touch()
+    for place in (str(folder), folder.as_uri()):
+        assert resolve_text_tower(place)[1].tokenizer == options(path=place, special_tokens="published")
+
+
+def test_a_repository_is_as_it_was_at_the_first_look(server):
+    """Once its config.json is in the cache, a repository is not asked again what is beside it."""
+    root = "/owner/name/resolve/main"
+    contents = {
+        "config.json": json.dumps(CONFIG),
+        "1_Pooling/config.json": json.dumps({"pooling_mode_mean_tokens": True}),
+        "spiece.model": "pieces",
+    }
+    server.contents |= {f"{root}/{name}": content.encode() for name, content in contents.items()}
+    _, entry = resolve_text_tower("owner/name")
+    assert entry.options.pooling == "average"
+    assert entry.tokenizer == SentencePieceOptions(path="hf://owner/name", special_tokens="published")
+    assert server.fetched()[-1].endswith("/config.json")  # a process that is killed before it has asked for all
+    num_asked = len(server.asked)
+    assert resolve_text_tower("owner/name") == ("owner/name", entry)
+    assert len(server.asked) == num_asked
+
+
+def test_an_unreachable_repository_is_named(places, set_hub, hub_variables):
+    set_hub(**hub_variables, HF_HUB_OFFLINE="1")
+    with pytest.raises(WeightsError, match=r"text tower 'owner/name': its config.json .* cannot be had"):
+        resolve_text_tower("owner/name")
 
 
 def test_a_file_does_not_say_what_it_is():

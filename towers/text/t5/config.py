@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from lit_precompute.towers.options import OptionsError
 from lit_precompute.towers.text.t5.options import T5TextOptions
 from lit_precompute.towers.tokenizers import Vocabulary
 
@@ -55,20 +56,24 @@ def options_of_config(config: Mapping[str, Any], where: str) -> T5TextOptions:
       where: its place, for messages.
 
     Raises:
-      ValueError: a field is missing, unknown, of another type, or of a value that no option has.
+      OptionsError: a field is missing, unknown, of another type, or of a value that no option has.
     """
     missing = [name for name in _SIZES if name not in config]
     if missing:
-        raise ValueError(f"{where}: a T5 encoder's sizes must be given, {', '.join(missing)} missing")
+        raise OptionsError(f"{where}: a T5 encoder's sizes must be given, {', '.join(missing)} missing")
     known = {**_SIZES, **_LATER, "feed_forward_proj": "", "dense_act_fn": "", "is_gated_act": "", "is_decoder": ""}
-    unknown = [name for name in config if name not in known and not _IGNORED.fullmatch(name)]
+    unknown = [
+        name
+        for name, value in config.items()
+        if name not in known and value is not None and not _IGNORED.fullmatch(name)
+    ]
     if unknown:
-        raise ValueError(
+        raise OptionsError(
             f"{where}: fields not known: {', '.join(unknown)}; they may change what the encoder computes: remove those "
             "that do not"
         )
     if config.get("is_decoder"):
-        raise ValueError(f"{where}: is_decoder must be false, got true; a decoder is no text tower")
+        raise OptionsError(f"{where}: is_decoder must be false, got true; a decoder is no text tower")
     fields = {ours: _number(config, theirs, where) for theirs, ours in {**_SIZES, **_LATER}.items() if theirs in config}
     model_type = str(config.get("model_type", "t5"))
     positions = "per_block" if model_type == "umt5" else "shared"
@@ -77,24 +82,24 @@ def options_of_config(config: Mapping[str, Any], where: str) -> T5TextOptions:
             **fields, feed_forward=_feed_forward(config, model_type, where), relative_positions=positions
         )
     except ValueError as error:
-        raise ValueError(f"{where}: {error}") from error
+        raise OptionsError(f"{where}: {error}") from error
 
 
 def _number(config: Mapping[str, Any], name: str, where: str) -> Any:
     value = config[name]
     if type(value) is not int and not (name == "layer_norm_epsilon" and type(value) is float):
-        raise ValueError(f"{where}: {name} must be a number, got {value!r:.80}")
+        raise OptionsError(f"{where}: {name} must be a number, got {value!r:.80}")
     return value
 
 
 def _feed_forward(config: Mapping[str, Any], model_type: str, where: str) -> Any:
     given = config.get("feed_forward_proj", _DEFAULT_FEED_FORWARD[model_type])
     if given not in _FEED_FORWARD:
-        raise ValueError(f"{where}: feed_forward_proj must be {' or '.join(_FEED_FORWARD)}, got {given!r:.80}")
+        raise OptionsError(f"{where}: feed_forward_proj must be {' or '.join(_FEED_FORWARD)}, got {given!r:.80}")
     name, activation, is_gated = _FEED_FORWARD[given]
     for field, derived in (("dense_act_fn", activation), ("is_gated_act", is_gated)):
         if config.get(field, derived) != derived:
-            raise ValueError(
+            raise OptionsError(
                 f"{where}: {field} must be {derived!r} where feed_forward_proj is {given!r}, got {config[field]!r:.80}"
             )
     return name

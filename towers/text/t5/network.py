@@ -14,6 +14,8 @@ Source: arXiv:1910.10683, arXiv:2002.05202 (the gate), arXiv:2010.11934 (mT5); t
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -54,11 +56,11 @@ class Attention(nnx.Module):
 
     def __init__(self, options: T5TextOptions, *, compute_type: ComputeType, rngs: nnx.Rngs):
         width, heads = options.width, (options.num_heads, options.head_width)
-        types = {"compute_type": compute_type, "rngs": rngs}
-        self.query = _project(width, heads, (width * options.head_width) ** -0.5, **types)
-        self.key = _project(width, heads, width**-0.5, **types)
-        self.value = _project(width, heads, width**-0.5, **types)
-        self.out = _project(heads, width, (options.num_heads * options.head_width) ** -0.5, **types)
+        project = functools.partial(_project, compute_type=compute_type, rngs=rngs)
+        self.query = project(width, heads, (width * options.head_width) ** -0.5)
+        self.key = project(width, heads, width**-0.5)
+        self.value = project(width, heads, width**-0.5)
+        self.out = project(heads, width, (options.num_heads * options.head_width) ** -0.5)
 
     def __call__(
         self,
@@ -76,11 +78,11 @@ class Perceptron(nnx.Module):
 
     def __init__(self, options: T5TextOptions, *, compute_type: ComputeType, rngs: nnx.Rngs):
         width, hidden = options.width, options.mlp_width
-        types = {"compute_type": compute_type, "rngs": rngs}
+        project = functools.partial(_project, compute_type=compute_type, rngs=rngs)
         is_gated = options.feed_forward == "gated_gelu"
-        self.into = _project(width, hidden, width**-0.5, **types)
-        self.gate = _project(width, hidden, width**-0.5, **types) if is_gated else None
-        self.out = _project(hidden, width, hidden**-0.5, **types)
+        self.into = project(width, hidden, width**-0.5)
+        self.gate = project(width, hidden, width**-0.5) if is_gated else None
+        self.out = project(hidden, width, hidden**-0.5)
 
     def __call__(self, inputs: Float[Array, "n length width"]) -> Float[Array, "n length width"]:
         """Returns the second layer's outputs at each position."""
@@ -157,6 +159,7 @@ class T5Encoder(nnx.Module):
         for block in self.blocks:
             if block.relative_positions is not None:
                 bias = block.relative_positions(tokens.shape[1])
+            assert bias is not None  # the first block has some
             hidden = block(hidden, bias, mask)
         hidden = self.final_norm(hidden)
         pooled = pool(self.options.pooling, self.pooling, hidden, tokens, is_real=is_real, end_id=end_id)

@@ -43,7 +43,7 @@ def _entry(repository: str, options: T5TextOptions, note: str) -> TextEntry:
     return TextEntry(
         options=options,
         weights=f"hf://{repository}",
-        tokenizer=SentencePieceOptions(path=f"hf://{repository}/spiece.model"),
+        tokenizer=SentencePieceOptions(path=f"hf://{repository}", special_tokens="published"),
         note=note,
     )
 

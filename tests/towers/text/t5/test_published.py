@@ -1,14 +1,20 @@
 """The T5 encoders that have names: their sizes, counted as transformers counts them, without drawing them."""
 
+import dataclasses
 import json
 import math
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from lit_precompute.towers.text import make_text_tower, resolve_text_tower
 from lit_precompute.towers.text.t5.published import ENTRIES
-from lit_precompute.towers.tokenizers import Vocabulary
+from lit_precompute.towers.tokenizers import SentencePieceOptions, Vocabulary, train_tokenizer
+from lit_precompute.towers.tokenizers.sentencepiece_training import train_pieces
 from tests.oracles import t5 as oracle
+from tests.towers.text.t5.making import file_parameters, saved_config
 
 COUNTS = json.loads(oracle.COUNTS.read_text(encoding="utf-8"))
 COUNTS["sentence-transformers/sentence-t5-base"] = COUNTS["google-t5/t5-base"]
@@ -48,5 +54,23 @@ def test_weights_and_tokenizer_are_the_repositorys():
     for name, entry in ENTRIES.items():
         assert resolve_text_tower(name) == (name, entry)
         assert entry.weights == f"hf://{name}"
-        assert entry.tokenizer.path.startswith(f"hf://{name}")
+        assert entry.tokenizer == SentencePieceOptions(path=f"hf://{name}", special_tokens="published")
         assert entry.note
+
+
+@pytest.mark.standard_promotion  # in JAX's attention
+def test_a_folder_as_google_publishes_it_masks_its_padding(tmp_path):
+    """config.json, weights and spiece.model alone: texts padded to any length have the same embeddings."""
+    (tmp_path / "config.json").write_text(json.dumps(saved_config("t5")), encoding="utf-8")
+    words = [f"word{number}" for number in range(20)]
+    (tmp_path / "spiece.model").write_bytes(train_pieces(words, vocabulary_size=60))
+    _, entry = resolve_text_tower(str(tmp_path))
+    tokenizer = train_tokenizer(entry.tokenizer, [])
+    assert tokenizer.vocabulary.pad_id == 0
+    options = dataclasses.replace(entry.options, head="none")
+    tower = make_text_tower(
+        options, vocabulary=tokenizer.vocabulary, max_tokens=16, output_width=options.width, compute_type="float32"
+    )
+    apply, parameters = jax.jit(tower.apply), file_parameters(tower, "t5")
+    short, long = (apply(parameters, jnp.asarray(tokenizer.encode(words[:3], length))) for length in (14, 16))
+    assert np.abs(short - long).max() <= 1e-5 * np.abs(short).max()
