@@ -16,7 +16,7 @@ help:
 	@echo "make docs     build the documentation into build/site"
 
 environment:
-	@$(PYTHON) requirements/make_environment.py .venv requirements/lock.txt --install-project
+	@$(PYTHON) requirements/make_environment.py .venv requirements/lock.txt --bare requirements/bare.txt --install-project
 
 # TEXT=minilm starts the text tower from a pre-trained one.
 TEXT ?= words
@@ -67,7 +67,7 @@ types: environment
 
 # torch and transformers have their own environment: the tests never need them.
 oracles:
-	@$(PYTHON) requirements/make_environment.py .venv-oracles requirements/oracles.txt
+	@$(PYTHON) requirements/make_environment.py .venv-oracles requirements/oracles.txt --bare requirements/bare.txt
 	.venv-oracles/bin/python -m tests.oracles
 
 # Spark and Flink have an environment of their own on top; Maven and Go fetch Beam's job servers once, into build/engines.
@@ -82,7 +82,7 @@ faults: environment servers
 
 # The peers that benchmarks compare with also have their own environments.
 bench: environment servers
-	@$(PYTHON) requirements/make_environment.py .venv-oracles requirements/oracles.txt
+	@$(PYTHON) requirements/make_environment.py .venv-oracles requirements/oracles.txt --bare requirements/bare.txt
 	@$(PYTHON) requirements/make_environment.py .venv-bench requirements/bench.txt --bare requirements/bench-bare.txt \
 		--on .venv-oracles
 	$(BIN)/python -m benchmarks

@@ -34,9 +34,9 @@ def embed(
       EmbedError: a worker failed, or more rows failed than allowed, or all; finished shards are kept.
       EmbedStopped: `should_stop` returned True.
     """
+    from lit_precompute.commands.beam_flags import check_beam_flags
     from lit_precompute.commands.console import make_console
-    from lit_precompute.commands.embed.beam_flags import check_beam_flags
-    from lit_precompute.commands.embed.run import describe, describe_job, show_download, show_looks
+    from lit_precompute.commands.embed.words import describe, describe_job, show_download, show_looks
     from lit_precompute.commands.progress import NotebookDisplay, ProgressDisplay, is_notebook
     from lit_precompute.pipelines.embed.launch import Launch
 

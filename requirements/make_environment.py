@@ -1,6 +1,6 @@
 """Creates a virtual environment with locked packages, or leaves it alone if nothing changed.
 
-    python3 requirements/make_environment.py .venv requirements/lock.txt --install-project
+    python3 requirements/make_environment.py .venv requirements/lock.txt --bare requirements/bare.txt --install-project
     python3 requirements/make_environment.py .venv-dataflow requirements/dataflow.txt --on .venv
 
 Uses uv if it is on the PATH, otherwise venv and pip. The environment is rebuilt only when the locked requirements,

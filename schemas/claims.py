@@ -109,6 +109,13 @@ def place_in_the_way(folder: Folder) -> pathlib.Path | None:
     return None if place.is_dir() and os.access(place, os.W_OK | os.X_OK) else place
 
 
+def refuse_unwritable(folder: Folder, advice: str) -> None:
+    """Raises ClaimError, which ends with the advice, if a local folder cannot be made or filled."""
+    if (place := place_in_the_way(folder)) is not None:
+        why = "may not be written to" if place.is_dir() else "is a file"
+        raise ClaimError(f"{folder.path}: {place} {why}; {advice}")
+
+
 def differences(
     found: Mapping[str, Any],
     asked: Mapping[str, Any],

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 
 _NO_ROOM = {errno.ENOSPC: "no space left", errno.EDQUOT: "the quota is used up"}
+_IN_THE_WAY = (errno.EISDIR, errno.ENOTEMPTY, errno.EEXIST)
 _FEW = 8  # about as many files as a unit writes at once
 # Control characters but for line breaks and tabs, marks that change the direction of text, and halves of characters.
 _INVISIBLE = re.compile(
@@ -38,7 +39,9 @@ def os_error_in_words(error: OSError, folder: str | None = None) -> str:
       error: the error.
       folder: where files were being written, for errors that name no file; those for a store are made here first.
     """
-    place = error.filename or (tempfile.gettempdir() if folder and "://" in folder else folder)
+    # Of a copy that finds no room the first name is the source's.
+    name = error.filename2 or error.filename
+    place = name or (tempfile.gettempdir() if folder and "://" in folder else folder)
     if error.errno in _NO_ROOM and place is not None:
         file_system = _file_system(pathlib.Path(str(place)))
         if error.errno == errno.ENOSPC and (most := _files_if_used_up(file_system)):
@@ -47,8 +50,10 @@ def os_error_in_words(error: OSError, folder: str | None = None) -> str:
             )
         size = f"{shutil.disk_usage(file_system).total / 1e6:,.1f} MB in all"
         return f"{_NO_ROOM[error.errno]} on the file system at {file_system} ({size}), writing {place}"
-    if error.filename and error.strerror:
-        return f"{error.filename}: {error.strerror}"
+    # A file that is renamed has two names: where it was written, and where it is to be.
+    name = error.filename2 if error.errno in _IN_THE_WAY and error.filename2 else error.filename
+    if name and error.strerror:
+        return f"{name}: {error.strerror}"
     return str(error) or repr(error)
 
 

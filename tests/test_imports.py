@@ -135,7 +135,7 @@ def test_starts_without_tensorflow_or_beam(module: str):
     ],
 )
 def test_commands_import_nothing_heavy_before_they_have_to(command: str, status: int):
-    heavy = ("jax", "tensorflow", "apache_beam", "flax", "matplotlib")
+    heavy = ("jax", "tensorflow", "apache_beam", "flax", "matplotlib", *(["PIL"] if command.startswith("data") else []))
     program = f"""
 import sys
 from {FACE}.__main__ import main

@@ -15,7 +15,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float32, Shaped
+from jaxtyping import Array, Float32, Key, Shaped
 
 from lit_precompute.towers.weights.matching import match_parameters
 from lit_precompute.towers.weights.naming import Arrays, Naming, read_names, write_names
@@ -35,6 +35,8 @@ class Tower:
       apply: from the parameters and the inputs of n examples to their embeddings, not normalised.
       initialise: from a random key to the parameters of a random start.
       namings: the names in each kind of file, the kind that is written first; none: files have the names used here.
+      apply_in_training: like `apply`, from one random key per row as well, where training differs: dropout. A row's
+        embedding depends on its own key alone, so that a batch may be cut into micro-batches.
     """
 
     output_width: int
@@ -42,6 +44,7 @@ class Tower:
     apply: Callable[[Parameters, Any], Float32[Array, "n width"]]
     initialise: Callable[[jax.Array], dict[str, Float32[Array, "..."]]]
     namings: Sequence[Naming] = ()
+    apply_in_training: Callable[[Parameters, Any, Key[Array, " n"]], Float32[Array, "n width"]] | None = None
 
     def read_parameters(self, arrays: Arrays, where: str) -> dict[str, Float32[np.ndarray, "..."]]:
         """Returns a file's arrays as this tower's parameters, float32.

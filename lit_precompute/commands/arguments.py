@@ -5,6 +5,8 @@ import os.path
 import re
 from collections.abc import Sequence
 
+# Other names of flags, where a command has both.
+_SAME = {"--range": "--rows", "--pictures": "--images"}
 _AT_HOME = re.compile(r"(--[\w.-]+=)?(~(?:/.*)?)", re.DOTALL)
 
 
@@ -44,6 +46,7 @@ def stray_words(flags: Sequence[str]) -> str:
 
 
 def _flags(arguments: Sequence[str]) -> list[str]:
-    """Returns the names of flags: of --no-wait the same as of --wait, of --batch_size as of --batch-size."""
+    """Returns the names of flags, one for all spellings: of --no-wait as of --wait, of --range as of --rows."""
     names = (argument.partition("=")[0] for argument in arguments if argument.startswith("--"))
-    return [f"--{name[2:].replace('_', '-').removeprefix('no-')}" for name in names]
+    flags = (f"--{name[2:].replace('_', '-').removeprefix('no-')}" for name in names)
+    return [_SAME.get(flag, flag) for flag in flags]

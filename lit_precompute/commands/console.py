@@ -23,10 +23,23 @@ from lit_precompute.schemas.wording import is_full_disk, one_line, os_error_in_w
 _DEBUG = "--debug"
 DEBUG_HELP = f"{_DEBUG}, anywhere on the command line, shows tracebacks of errors and the libraries' logs."
 _LOGGER = logging.getLogger("lit_precompute")
+_UNLIMITED = 1_000_000  # characters of a line off a terminal
 
 
 class _Console(rich.console.Console):
-    """Whatever it prints, text of a file cannot steer the terminal, and a pipe that closes ends the program quietly."""
+    """Whatever it prints, text of a file cannot steer the terminal, and a pipe that closes ends the program quietly.
+
+    Off a terminal tables are as wide as what is in them: a program that reads them, or a log, gets each value whole.
+    """
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        if self.is_terminal or not any(isinstance(each, rich.table.Table) for each in objects):
+            super().print(*objects, **options)
+            return
+        with self.capture() as captured:
+            super().print(*objects, **options)
+        # Cells are padded to their column's width.
+        super().print("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
     def render(
         self, renderable: rich.console.RenderableType, options: rich.console.ConsoleOptions | None = None
@@ -41,9 +54,12 @@ class _Console(rich.console.Console):
 def make_console(*, stderr: bool = False) -> rich.console.Console:
     r"""Returns a console that prints text as it is: no markup, emoji codes, highlighting or wrapping.
 
-    Only what a terminal would obey is shown by its number instead, as `\x1b`.
+    Only what a terminal would obey is shown by its number instead, as `\x1b`; only on a terminal are tables folded.
     """
-    return _Console(stderr=stderr, soft_wrap=True, highlight=False, markup=False, emoji=False)
+    console = _Console(stderr=stderr, soft_wrap=True, highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = _UNLIMITED
+    return console
 
 
 def take_debug_flag(arguments: list[str]) -> None:
@@ -86,6 +102,17 @@ def errors_as_messages() -> Iterator[None]:
         fail(os_error_in_words(error), status=1 if is_full_disk(error) else 2)
     except ValueError as error:
         fail(error, status=1 if is_full_disk(error) else 2)
+
+
+@contextlib.contextmanager
+def writing_to(output: str) -> Iterator[None]:
+    """Has the error of a full disk name the output's file system where it names no file."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and is_full_disk(error):
+            raise OSError(os_error_in_words(error, output)) from error
+        raise
 
 
 def refuse_flags(command: str, flags: Sequence[str]) -> None:

@@ -17,8 +17,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 from lit_precompute.commands import embed
+from lit_precompute.commands.beam_flags import beam_parser
 from lit_precompute.commands.console import errors_as_messages
-from lit_precompute.commands.embed.beam_flags import beam_parser
 from lit_precompute.commands.flags import Flag, flags_of
 from lit_precompute.pipelines.embed.options import EmbedOptions
 

@@ -1,7 +1,10 @@
 """What HTML pages share: colours, type, and text that is shown, not obeyed."""
 
 import html
+import os
+import pathlib
 
+from lit_precompute.schemas.storage import refuse_url
 from lit_precompute.schemas.wording import visible
 
 # Contrast is at least 4.5:1 for all text on both grounds (WCAG 2, level AA).
@@ -40,3 +43,12 @@ def make_page(title: str, style: str, body: str) -> bytes:
 def shown(text: str) -> str:
     """Returns any text as HTML, for an element or an attribute."""
     return html.escape(visible(text), quote=True)
+
+
+def check_page(flag: str, path: str) -> None:
+    """Raises ValueError if a page cannot be written to the path that a flag gives."""
+    refuse_url(flag, path)
+    if pathlib.Path(path).suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"{flag} must end in .html, got {path!r}")
+    if os.path.isdir(path):  # noqa: PTH112 -- pathlib's raises an error if a name is too long
+        raise ValueError(f"{flag} {path}: is a folder; give the path of a file")

@@ -34,6 +34,7 @@ class ProgressDisplay:
         self._bars = rich.progress.Progress(*columns, console=console, disable=not console.is_terminal)
         self._tasks: dict[str, rich.progress.TaskID] = {}
         self._last_line_s: dict[str, float] = {}
+        self._is_done: dict[str, bool] = {}
 
     def __enter__(self) -> "ProgressDisplay":
         """Returns itself."""
@@ -58,6 +59,9 @@ class ProgressDisplay:
             self._show_bar(words, done, total, task)
             return
         now_s = self._clock()
+        was_done, self._is_done[task] = self._is_done.get(task, False), done == total
+        if was_done and done == total:
+            return  # said before
         if task not in self._last_line_s or now_s - self._last_line_s[task] >= _LINE_EVERY_S or done == total:
             self._last_line_s[task] = now_s
             self._console.print(words)

@@ -10,8 +10,6 @@ import rich.table
 
 from lit_precompute.commands.console import card, print_json
 
-# Columns that a row needs; without a terminal rich assumes 80 and would wrap.
-_WIDE = 200
 Description = TypeVar("Description")
 
 
@@ -50,7 +48,7 @@ def show(
         cards: list[Any] = [dataclasses.asdict(each) for each in descriptions]  # pyright: ignore[reportArgumentType]
         print_json(cards if is_list else cards[0])
     elif is_list:
-        (console if console.is_terminal else rich.console.Console(width=_WIDE)).print(rows(descriptions))
+        console.print(rows(descriptions))
         console.print(f"{len(descriptions)} towers; {command} NAME shows the card of one")
     else:
         console.print(card(details(descriptions[0]).items()))

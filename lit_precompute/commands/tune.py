@@ -24,18 +24,20 @@ from lit_precompute.commands.console import (
 from lit_precompute.commands.pipes import quiet_when_pipe_closes
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.commands.stopping import INTERRUPTED, StopRequest, interruptible
+from lit_precompute.commands.tune_export import Export
 from lit_precompute.commands.tune_flags import Arguments, parse
 from lit_precompute.commands.tune_towers import Towers
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.sharing.selected_rows import open_selection
 from lit_precompute.schemas.wording import counted
-from lit_precompute.tune.training.run_directory import TABLES_READ, RunDirectory
+from lit_precompute.tune.training.run_directory import RunDirectory, tables_read
 
 if TYPE_CHECKING:
+    from lit_precompute.towers.tokenizers import TextLengths
     from lit_precompute.tune.training.trainer import Progress, TrainingResult
 
 # Without one of these it trains.
-_SUBCOMMANDS = {"towers": Towers}
+_SUBCOMMANDS = {"towers": Towers, "export": Export}
 _MANY_TIMES = 3  # so many rows read for each that is used are worth a word
 
 
@@ -61,7 +63,7 @@ def main() -> None:
             tyro.cli(subcommand, prog=name, args=sys.argv[2:]).run(make_console())
             return
         arguments = parse(sys.argv[1:])
-        with EmbeddingDataset.open(arguments.dataset, tables=TABLES_READ) as dataset:
+        with EmbeddingDataset.open(arguments.dataset, tables=tables_read(arguments.recipe)) as dataset:
             _tune(dataset, arguments)
 
 
@@ -75,6 +77,13 @@ def describe(progress: "Progress") -> str:
         words += f"  {share:.0%} waiting for data"
     left_s = (progress.num_steps - progress.step) * progress.batch_size / rate
     return f"{words}  {duration(left_s)} left" if progress.step < progress.num_steps else words
+
+
+def describe_lengths(lengths: "TextLengths", max_tokens: int) -> str:
+    """Returns one line with the lengths of texts, and the share of them that is cut."""
+    quantiles = f"90% up to {lengths.percentile_90:,}, 99% up to {lengths.percentile_99:,}, longest {lengths.longest:,}"
+    share = f"{lengths.num_cut / lengths.num_texts:.1%}" if lengths.num_cut else "none"
+    return f"texts: median {lengths.median:,} pieces, {quantiles}; --text.max-tokens {max_tokens} cuts {share} of them"
 
 
 def _tune(dataset: EmbeddingDataset, arguments: Arguments) -> None:
@@ -107,6 +116,8 @@ def _tune(dataset: EmbeddingDataset, arguments: Arguments) -> None:
         )
     if num_blank:
         console.print(f"{counted(num_blank, 'blank text')} left out")
+    if trainer.text_lengths is not None:
+        console.print(describe_lengths(trainer.text_lengths, arguments.recipe.text.max_tokens))
     for note in trainer.text_notes:
         console.print(note)
     if caution := dataset.manifest.tower.caution:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import typing
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import tyro
 
@@ -19,6 +18,11 @@ from lit_precompute.towers.options import OptionsError, TaggedOptions
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe, Setting
 from lit_precompute.tune.recipes import RECIPES, NamedRecipe
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+_Options = TypeVar("_Options", bound="DataclassInstance")
 
 DEFAULT_RECIPE = "demo"
 # Flags of earlier versions and their current names.
@@ -71,8 +75,7 @@ def parse(arguments: list[str]) -> Arguments:
         arguments = _without(arguments, WEIGHTS)
     defaults = _with_given_kinds(_with_one_duration(defaults, arguments), arguments)
     arguments = _without_modules(arguments)
-    fields = _fields_class(defaults)
-    default_fields = fields(**{field.name: getattr(defaults, field.name) for field in dataclasses.fields(defaults)})
+    narrowed = _narrowed(defaults)
 
     def make(
         dataset: str,
@@ -80,7 +83,7 @@ def parse(arguments: list[str]) -> Arguments:
         recipe: str = named.name,
         selection: str | None = None,
         setting: Setting | None = None,
-        fields: Annotated[Any, tyro.conf.arg(name="")] = default_fields,
+        fields: Annotated[Any, tyro.conf.arg(name="")] = narrowed,
         execution: Annotated[Execution, tyro.conf.arg(name="")] = named.execution,
     ) -> Arguments:
         """Returns what was parsed; its signature is the command line.
@@ -95,11 +98,11 @@ def parse(arguments: list[str]) -> Arguments:
           execution: How it is computed here.
         """
         del recipe  # the defaults already come from it
-        chosen = Recipe(**{field.name: getattr(fields, field.name) for field in dataclasses.fields(fields)})
+        chosen = _widened(fields)
         check_setting(chosen, setting)
         return Arguments(dataset=dataset, selection=selection, output=output, recipe=chosen, execution=execution)
 
-    make.__annotations__["fields"] = Annotated[fields, tyro.conf.arg(name="")]
+    make.__annotations__["fields"] = Annotated[type(narrowed), tyro.conf.arg(name="")]
     make.__annotations__["execution"] = Annotated[Execution, tyro.conf.arg(name="")]
     width = max(map(len, RECIPES))
     recipes = "\n".join(f"  {each.name:{width}}  {each.purpose}" for each in RECIPES.values())
@@ -153,19 +156,25 @@ def _with_one_duration(recipe: Recipe, arguments: list[str]) -> Recipe:
     return recipe
 
 
-def _with_given_kinds(recipe: Recipe, arguments: list[str]) -> Recipe:
-    """Returns the recipe with each part replaced by the kind that a flag selects, with that kind's defaults.
+def _with_given_kinds(options: _Options, arguments: list[str], path: str = "--") -> _Options:
+    """Returns options with each part replaced by the kind that a flag selects, with that kind's defaults.
 
-    Fields that all kinds of a part share, such as a learning rate, keep the recipe's values.
+    Fields that all kinds of a part share, such as a learning rate, keep their values.
     """
-    for name, options in _tagged_parts(recipe).items():
-        kind = _given(arguments, f"--{name.replace('_', '-')}.kind")
-        if kind is None or kind == options.kind:
-            continue
-        chosen = options.kinds.options_class(kind)
-        kept = {field: getattr(options, field) for field in _common_fields(options) - {"kind"}}
-        recipe = dataclasses.replace(recipe, **{name: chosen(**kept)})
-    return recipe
+    for name, part in _parts(options).items():
+        flag = f"{path}{name.replace('_', '-')}"
+        chosen = _chosen(part, arguments, flag) if isinstance(part, TaggedOptions) else part
+        options = dataclasses.replace(options, **{name: _with_given_kinds(chosen, arguments, f"{flag}.")})
+    return options
+
+
+def _chosen(part: TaggedOptions, arguments: list[str], flag: str) -> TaggedOptions:
+    """Returns a part of the kind that a flag selects."""
+    kind = _given(arguments, f"{flag}.kind")
+    if kind is None or kind == part.kind:
+        return part
+    kept = {field: getattr(part, field) for field in _common_fields(part) - {"kind"}}
+    return part.kinds.options_class(kind)(**kept)
 
 
 def _common_fields(options: TaggedOptions) -> set[str]:
@@ -185,18 +194,39 @@ def _without_modules(arguments: list[str]) -> list[str]:
     ]
 
 
-def _tagged_parts(recipe: Recipe) -> dict[str, TaggedOptions]:
-    parts = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
-    return {name: part for name, part in parts.items() if isinstance(part, TaggedOptions)}
+def _parts(options: Any) -> dict[str, Any]:
+    """Returns the fields that are options themselves."""
+    found = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
+    return {name: part for name, part in found.items() if dataclasses.is_dataclass(part)}
 
 
-def _fields_class(recipe: Recipe) -> type[Any]:
-    """Returns a dataclass of the recipe's fields, each part typed as its kind, so that the flags are that kind's."""
-    parts = _tagged_parts(recipe)
-    hints = typing.get_type_hints(Recipe) | {name: type(part) for name, part in parts.items()}
-    made = dataclasses.make_dataclass("Fields", [(each.name, hints[each.name]) for each in dataclasses.fields(recipe)])
-    made.__doc__ = Recipe.__doc__
+def _narrowed(options: Any) -> Any:
+    """Returns equal options of a class whose parts are typed as their kinds, so that the flags are those kinds'."""
+    parts = {name: _narrowed(part) for name, part in _parts(options).items()}
+    if not parts:
+        return options
+    made = dataclasses.make_dataclass(
+        type(options).__name__,
+        [(name, type(part), dataclasses.field(default=part)) for name, part in parts.items()],
+        bases=(_Narrowed, type(options)),
+        frozen=True,
+        kw_only=True,
+    )
+    made.__doc__ = type(options).__doc__
     for name, part in parts.items():
-        kinds = ", ".join(part.kinds.names())
-        made.__doc__ = re.sub(rf"(\n +{name}: .*)\.", rf"\1; kinds: {kinds}.", made.__doc__ or "")
-    return made
+        if isinstance(part, TaggedOptions):
+            kinds = ", ".join(part.kinds.names())
+            made.__doc__ = re.sub(rf"(\n +{name}: .*)\.", rf"\1; kinds: {kinds}.", made.__doc__ or "")
+    own = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
+    return made(**own | parts)
+
+
+class _Narrowed:
+    """Marks a class that `_narrowed` made; its second base is the options' own."""
+
+
+def _widened(options: Any) -> Any:
+    """Returns the options that `_narrowed` was given."""
+    own = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
+    own |= {name: _widened(part) for name, part in _parts(options).items()}
+    return type(options).__bases__[1](**own) if isinstance(options, _Narrowed) else options

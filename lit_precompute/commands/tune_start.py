@@ -6,6 +6,7 @@ import dataclasses
 import typing
 
 from lit_precompute.towers.options import OptionsError
+from lit_precompute.towers.text import StoredTextOptions
 from lit_precompute.towers.text.registry import resolve_text_tower
 from lit_precompute.tune.config.recipe import Recipe, Setting
 
@@ -23,13 +24,19 @@ def with_start(recipe: Recipe, weights: str | None, setting: str | None, kind: s
     """
     if setting not in (None, *typing.get_args(Setting)):
         raise OptionsError(f"{SETTING} must be one of {', '.join(typing.get_args(Setting))}, got {setting!r}")
-    if setting in ("LU", "LL") and weights is None and recipe.text_tower.weights is None:
+    is_stored = (kind or recipe.text_tower.kind) == StoredTextOptions.kind
+    if setting in ("LU", "LL") and not is_stored and weights is None and recipe.text_tower.weights is None:
         raise OptionsError(f"{SETTING} {setting} starts from a pre-trained text tower: give {WEIGHTS}")
+    if weights is not None and is_stored:
+        raise OptionsError(
+            f"{WEIGHTS} must be None where {KIND} is stored, got {weights!r}: the text tower is frozen, and the table "
+            "has its embeddings"
+        )
     if weights is not None:
         recipe = _with_tower(recipe, weights, kind)
     if setting == "Lu":
         return dataclasses.replace(recipe, text_tower=dataclasses.replace(recipe.text_tower, weights=None))
-    if setting == "LL":
+    if setting == "LL" and not is_stored:
         return dataclasses.replace(recipe, trained=dataclasses.replace(recipe.trained, last_layers=0))
     return recipe
 

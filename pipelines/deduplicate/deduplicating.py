@@ -4,16 +4,18 @@ Promises: the selection's bytes are the same whether the job runs here, on any e
 written after everything else.
 """
 
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from lit_precompute.pipelines.deduplicate.job import COMPARE, DeduplicateJob
+from lit_precompute.pipelines.deduplicate.job import COMPARE, DeduplicateJob, table_of
 from lit_precompute.pipelines.deduplicate.options import DeduplicateOptions
 from lit_precompute.pipelines.phases.job import Phase, Report
 from lit_precompute.pipelines.phases.running import run
-from lit_precompute.schemas import EmbeddingDataset, Manifest
+from lit_precompute.schemas import Manifest, TowerCard
 from lit_precompute.schemas.sharing.selection import Selection
 from lit_precompute.schemas.storage import DatasetError
+from lit_precompute.schemas.tables import EMBEDDINGS
 
 
 def deduplicate(
@@ -38,9 +40,11 @@ def deduplicate(
       PhasedJobError: a worker failed; what is finished is kept.
     """
     options = options.with_absolute_paths()
-    manifests = [_manifest(path) for path in (options.dataset, *options.against)]
+    manifests = [_manifest(options.dataset, options.table), *(_manifest(path) for path in options.against)]
+    tower = manifests[0].towers[options.table]
     for path, manifest in zip(options.against, manifests[1:], strict=True):
-        for difference in check_same_tower(options.dataset, manifests[0], path, manifest):
+        theirs = manifest.towers[table_of(manifest, options.table)]
+        for difference in check_same_tower(options.dataset, tower, path, theirs):
             say(difference)
     job = DeduplicateJob.plan(options, manifests)
     if (found := job.found_before()) is not None:
@@ -55,16 +59,21 @@ def deduplicate(
     return written
 
 
-def check_same_tower(path: str, manifest: Manifest, other_path: str, other: Manifest) -> Iterator[str]:
+def check_same_tower(path: str, tower: TowerCard, other_path: str, theirs: TowerCard) -> Iterator[str]:
     """Yields how the images of two datasets of one network were prepared differently, in words.
 
     Raises:
       DatasetError: they are of different networks, or it is not known that they are of the same.
     """
-    tower, theirs = manifest.tower, other.tower
     if tower.fingerprint == theirs.fingerprint:
         return
     advice = f"embed the images of {other_path} with the tower of {path}"
+    if declared := next((at for at, card in ((path, tower), (other_path, theirs)) if card.is_declared), None):
+        raise DatasetError(
+            f"{declared}: its tower is declared, not verified, so nothing says that {other_path} is of the same as "
+            f"{path}; verify it with lit-data probe {shlex.quote(declared)} --source IMAGES --tower TOWER --output "
+            "VERIFIED, and give VERIFIED instead"
+        )
     if tower.model_identity is None or theirs.model_identity is None:
         raise DatasetError(
             f"{other_path}: its tower has the fingerprint {theirs.fingerprint} ('{theirs.name}'), that of {path} has "
@@ -78,11 +87,13 @@ def check_same_tower(path: str, manifest: Manifest, other_path: str, other: Mani
         yield f"{name} is {own!r} in {path}, {its!r} in {other_path}: copies have cosines below 1"
 
 
-def _manifest(path: str) -> Manifest:
-    with EmbeddingDataset.open(path, tables=["embeddings"]) as dataset:
-        if not dataset.num_rows:
-            raise DatasetError(f"{path}: has no rows to compare")
-        return dataset.manifest
+def _manifest(path: str, table: str = EMBEDDINGS) -> Manifest:
+    manifest = Manifest.read(path)
+    if table not in manifest.towers:
+        raise DatasetError(f"{path}: has no table of embeddings '{table}'; it has {', '.join(sorted(manifest.towers))}")
+    if not manifest.num_rows:
+        raise DatasetError(f"{path}: has no rows to compare")
+    return manifest
 
 
 def _result(job: DeduplicateJob, manifests: Sequence[Manifest]) -> Selection:

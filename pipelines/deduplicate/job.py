@@ -17,6 +17,7 @@ from lit_precompute.schemas import EmbeddingDataset, Manifest
 from lit_precompute.schemas.claims import Claim
 from lit_precompute.schemas.sharing.selection import Selection
 from lit_precompute.schemas.storage import DatasetError, Folder, open_folder
+from lit_precompute.schemas.tables import EMBEDDINGS
 
 COMPARE = "compare"
 _WORK = ".work"
@@ -44,7 +45,7 @@ class DeduplicateJob:
         from lit_precompute.precompute.duplicates.comparing import count_pairs, slab_rows_of  # imports JAX
 
         dataset, *others = manifests
-        slab_rows = options.slab_rows or slab_rows_of(dataset.tower.output_width)
+        slab_rows = options.slab_rows or slab_rows_of(dataset.towers[options.table].output_width)
         num_others = sum(other.num_rows for other in others)
         sizes = count_pairs(dataset.num_rows, num_others, slab_rows=slab_rows, within=options.within)
         return cls(
@@ -69,6 +70,8 @@ class DeduplicateJob:
         """Returns what determines the result, as JSON."""
         dataset, *others = self.digests
         content = {name: getattr(self.options, name) for name in ("within", "threshold")}
+        if self.options.table != EMBEDDINGS:  # absent by default, as before there was a choice
+            content["table"] = self.options.table
         return {"dataset": dataset, "against": others, **content}
 
     def claim(self) -> None:
@@ -86,7 +89,12 @@ class DeduplicateJob:
             advice_foreign=advice,
             advice_another=advice[0].upper() + advice[1:],
             advice_damaged="remove the folder, and run the command again",
-            flags={"dataset": "DATASET's digest", "against": "--against", "threshold": "--threshold"},
+            flags={
+                "dataset": "DATASET's digest",
+                "against": "--against",
+                "threshold": "--threshold",
+                "table": "--table",
+            },
         )
         asked = {**self.described(), "slab_rows": self.slab_rows}
         claim.refuse_foreign_files()
@@ -111,7 +119,8 @@ class DeduplicateJob:
         with contextlib.ExitStack() as stack:
             opened: list[EmbeddingDataset] = []
             for path, digest in zip((options.dataset, *options.against), self.digests, strict=True):
-                opened.append(stack.enter_context(EmbeddingDataset.open(path, tables=["embeddings"])))
+                table = table_of(Manifest.read(path), options.table)
+                opened.append(stack.enter_context(EmbeddingDataset.open(path, tables=[table])))
                 if opened[-1].manifest.digest != digest:
                     raise DatasetError(f"{path}: has been changed since the job began; run the command again")
             yield Comparer(
@@ -133,10 +142,14 @@ class DeduplicateJob:
             selection = Selection.open(output)
         except FileNotFoundError:
             return None
-        made_by = {name: selection.made_by.get("deduplicated", {}).get(name) for name in self.described()}
-        if made_by != self.described():
+        if selection.made_by.get("deduplicated") != self.described():
             raise ValueError(f"{output}: is another selection; remove it, or choose another --output")
         return selection
+
+
+def table_of(manifest: Manifest, table: str) -> str:
+    """Returns which table of embeddings of a dataset is compared: that of this name, or else `embeddings`."""
+    return table if table in manifest.towers else EMBEDDINGS
 
 
 class CompareWorker:

@@ -5,6 +5,7 @@ import math
 
 from lit_precompute.schemas.sharing.selection import SUFFIX
 from lit_precompute.schemas.storage import absolute
+from lit_precompute.schemas.tables import EMBEDDINGS
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -17,6 +18,7 @@ class DeduplicateOptions:
       against: evaluation datasets, embedded with the same tower.
       within: whether near-duplicates of earlier rows of the dataset are removed, too.
       threshold: the least cosine of near-duplicates.
+      table: the table of embeddings; of an evaluation dataset that has none of this name, `embeddings`.
       slab_rows: rows of a piece of work; None chooses by the embeddings' width.
     """
 
@@ -25,6 +27,7 @@ class DeduplicateOptions:
     against: tuple[str, ...] = ()
     within: bool = False
     threshold: float = 0.95
+    table: str = EMBEDDINGS
     slab_rows: int | None = None
 
     def __post_init__(self) -> None:

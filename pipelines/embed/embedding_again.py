@@ -21,13 +21,13 @@ from lit_precompute.precompute.images.limits import MAX_PIXELS
 from lit_precompute.precompute.options import DecodingOptions
 from lit_precompute.precompute.sources.spec import SourceSpec
 from lit_precompute.schemas import Environment, Manifest, TowerCard
-from lit_precompute.schemas.claims import differences
+from lit_precompute.schemas.claims import ClaimError, differences
 from lit_precompute.schemas.manifest.manifest import FORMAT_VERSION
 from lit_precompute.schemas.sharing.excerpt import COPIED_FROM
 from lit_precompute.schemas.sharing.repairing import remove_scratch
 from lit_precompute.schemas.sharing.transfer import transfer
 from lit_precompute.schemas.sharing.wrong_files import OwnFile
-from lit_precompute.schemas.storage import DatasetError, open_folder
+from lit_precompute.schemas.storage import DatasetError, Receiver, open_folder
 from lit_precompute.towers.options import ImageTowerOptions
 
 _PRODUCER = "lit-embed run"
@@ -56,7 +56,7 @@ def embed_again(
       report: called with (shards so far, all shards).
 
     Raises:
-      JobError, ClaimError, ValueError: the dataset is not as a job publishes it, or its source or tower is another one.
+      JobError, ValueError: the dataset is not as a job publishes it, or its source or tower is another one.
       EmbedError: a shard could not be embedded.
     """
     check_embed_extra()
@@ -87,7 +87,13 @@ def _embedding(
     from lit_precompute.pipelines.embed.workers.unit import EmbedUnit
 
     finished, scratch = JobDirectory(output), JobDirectory(options.output)
-    found = look_here(find_source(options, finished), options, finished, on_look)
+    try:
+        found = look_here(find_source(options, finished), options, finished, on_look)
+    except ClaimError as error:
+        raise JobError(
+            f"{output}: its source is not at {options.source.path} as it was when it was embedded; give it as "
+            "--source, or repair the dataset --from a copy"
+        ) from error
     plan = found.plan
     assert plan is not None, "was just made"
     if len(plan.units) != len(manifest.shards):
@@ -112,12 +118,13 @@ def _put(
     """Replaces the wrong files of a shard that was embedded again; returns those whose bytes differ, and why."""
     source, target = open_folder(scratch), open_folder(output)
     left: dict[OwnFile, str] = {}
-    for file in wrong:
-        try:
-            transfer(source, file.name, file.described, target, file.name)
-        except DatasetError:
-            why = _why_different(manifest.shards[file.shard].environment, environment)
-            left[file] = f"{target.join(file.name)}: embedded again, shard {file.shard} has other bytes: {why}"
+    with Receiver() as receiver:
+        for file in wrong:
+            try:
+                transfer(source, file.name, file.described, target, file.name, receiver)
+            except DatasetError:
+                why = _why_different(manifest.shards[file.shard].environment, environment)
+                left[file] = f"{target.join(file.name)}: embedded again, shard {file.shard} has other bytes: {why}"
     return left
 
 

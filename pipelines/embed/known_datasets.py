@@ -17,7 +17,7 @@ from lit_precompute.schemas import TowerCard
 from lit_precompute.schemas.sharing.catalog import COMPLETE, Entry, Found, find_datasets
 from lit_precompute.schemas.storage import absolute
 from lit_precompute.schemas.tables import EMBEDDINGS
-from lit_precompute.schemas.wording import counted
+from lit_precompute.schemas.wording import counted, os_error_in_words
 from lit_precompute.towers.options import ImageTowerOptions
 
 # It decides what the units are, and no row.
@@ -62,9 +62,13 @@ def find_known(
       report: called now and then with (folders looked into, datasets found).
 
     Raises:
-      ValueError, OSError: the source or a tower cannot be used, or the catalog cannot be listed.
+      ValueError, OSError: the source or a tower cannot be used.
+      ValueError: the catalog cannot be listed.
     """
-    found = find_datasets(catalog, report=report)
+    try:
+        found = find_datasets(catalog, report=report)
+    except OSError as error:
+        raise ValueError(f"--catalog {catalog}: {os_error_in_words(error)}") from error
     source = make_source(options[0].source)
     files = source.files()
     outputs = {absolute(each.output) for each in options}

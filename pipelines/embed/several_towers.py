@@ -17,7 +17,7 @@ from lit_precompute.towers.options import ImageTowerOptions, OptionsError, read_
 
 # What may be given for each tower; otherwise the option of the same name holds for all.
 _OWN = ("resolution", "resize", "pooling", "compute-type")
-_OPTION = re.compile(rf"(?:.*?)\+(?P<name>{'|'.join(_OWN)})=(?P<value>[^+]*)$")
+_OPTION = re.compile(rf"(?:.*?)\+(?P<name>{'|'.join(_OWN)})=(?P<value>[^=]*)$")
 
 
 def with_each_tower(options: EmbedOptions, towers: str) -> list[EmbedOptions]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lit_precompute.schemas import Manifest
-from lit_precompute.schemas.claims import Claim, ClaimError, place_in_the_way
+from lit_precompute.schemas.claims import Claim, ClaimError, refuse_unwritable
 from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, Folder, open_folder
 
 _ADVICE = "choose another --output"
@@ -59,9 +59,7 @@ class JobOutput:
         Raises:
           ClaimError: it belongs to another job, contains other files, or cannot be written to.
         """
-        if (place := place_in_the_way(self.folder)) is not None:
-            why = "may not be written to" if place.is_dir() else "is a file"
-            raise ClaimError(f"{self.path}: {place} {why}; {_ADVICE}")
+        refuse_unwritable(self.folder, _ADVICE)
         claim = self._claim()
         claim.refuse_foreign_files()
         claim.create(described)

@@ -18,6 +18,7 @@ from lit_precompute.pipelines.probe.options import ProbeOptions
 from lit_precompute.precompute.deriving.base import refer
 from lit_precompute.precompute.deriving.output import DERIVE, Output
 from lit_precompute.schemas import EmbeddingDataset, Manifest, TowerCard, publish_manifest
+from lit_precompute.schemas.claims import refuse_unwritable
 from lit_precompute.schemas.dataset_files import dataset_folder, read_attachments
 from lit_precompute.schemas.sharing.comparing import Comparison, compare_datasets
 from lit_precompute.schemas.storage import MANIFEST_NAME, DatasetError, absolute, open_folder
@@ -74,9 +75,11 @@ def check_output(dataset: EmbeddingDataset, output: str) -> None:
 
     Raises:
       DatasetError: it has a finished dataset that is not of an earlier probe of this one.
+      ClaimError: it cannot be written to.
     """
     folder = open_folder(absolute(output))
     if not folder.exists(MANIFEST_NAME):
+        refuse_unwritable(folder, "choose another --output")
         return
     derived = Manifest.read(folder).job.get(DERIVE)
     if not isinstance(derived, dict) or PROBED not in derived or derived.get("base") != dataset.manifest.digest:

@@ -22,6 +22,7 @@ from lit_precompute.schemas import (
 )
 from lit_precompute.schemas.dataset_files import read_attachments
 from lit_precompute.schemas.storage import Folder
+from lit_precompute.schemas.text_tower_card import info_attachment, is_text_embeddings
 from lit_precompute.towers.tokenizers.stored_pieces import is_token_table
 
 
@@ -32,7 +33,7 @@ class Composition:
         """Takes the base, its manifest, and the folder of the derived dataset."""
         self._folder, self._base, self._output = folder, base, output
         self._own: list[TableSchema] = []
-        self._files: Sequence[Mapping[str, FileInfo]] = [{}] * len(base.shards)
+        self._files: list[dict[str, FileInfo]] = [{} for _ in range(len(base.shards))]
         self._referred: list[tuple[DatasetVectors, Reference]] = []
         self._towers: dict[str, DatasetVectors] = {}
         self._notes: list[Note] = []
@@ -43,8 +44,14 @@ class Composition:
         self._attachments[name] = data
 
     def add_own(self, tables: Sequence[TableSchema], files: Sequence[Mapping[str, FileInfo]]) -> None:
-        """Adds the dataset's own tables, and their files by shard."""
-        self._own, self._files = list(tables), files
+        """Adds tables of the dataset's own, and their files by shard."""
+        self._own += tables
+        for mine, others in zip(self._files, files, strict=True):
+            mine.update(others)
+
+    def add_notes(self, notes: Sequence[Note]) -> None:
+        """Adds notes on own tables."""
+        self._notes += notes
 
     def add_referred(self, vectors: DatasetVectors, reference: Reference) -> None:
         """Adds a table of another dataset, where it is."""
@@ -61,8 +68,8 @@ class Composition:
         """Writes the manifest, and returns it."""
         base = self._base
         added = [*(table.name for table in self._own), *(vectors.table.name for vectors, _ in self._referred)]
-        # Tokens are those of the captions beside them.
-        stale = [table.name for table in base.tables if CAPTIONS in added and is_token_table(table.name)]
+        # Tokens, and text embeddings that were made here, are those of the captions beside them.
+        stale = [table.name for table in base.tables if CAPTIONS in added and self._is_of_captions(table.name)]
         tables, references = refer(self._output, self._folder, base, [*added, *stale])
         kept = [table.name for table in tables]
         for vectors, reference in self._referred:
@@ -81,9 +88,12 @@ class Composition:
             job={**job, "base_job": dict(base.job)},
             block_rows=base.block_rows,
             order=base.order,
-            attachments={**self._kept_attachments(stale), **self._attachments},
+            attachments={**self._kept_attachments([*added, *stale]), **self._attachments},
             references=references,
         )
+
+    def _is_of_captions(self, table: str) -> bool:
+        return is_token_table(table) or (is_text_embeddings(table) and info_attachment(table) in self._base.attachments)
 
     def _kept_attachments(self, left_out: Sequence[str]) -> dict[str, bytes]:
         """Returns the base's attachments but for those that describe tables which are left out."""
@@ -95,6 +105,8 @@ class Composition:
     def _add_tower(self, vectors: DatasetVectors) -> None:
         if vectors.is_of_images:
             self._towers[vectors.table.name] = vectors
+        else:
+            self._attachments |= vectors.info()
 
     def _shards(self, kept: Sequence[str]) -> Iterator[ShardInfo]:
         """Yields the shards; their notes are among the base's."""

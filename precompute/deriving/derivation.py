@@ -12,10 +12,12 @@ import dataclasses
 import pathlib
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
+from lit_precompute.precompute.deriving.additions.addition import Addition
 from lit_precompute.precompute.deriving.additions.contents import put_together, stored_schema
 from lit_precompute.precompute.deriving.additions.kept_texts import CAPTIONS, KeptTexts
 from lit_precompute.precompute.deriving.additions.opening import open_additions
@@ -29,6 +31,9 @@ from lit_precompute.precompute.deriving.unmatched import Unmatched, check_limits
 from lit_precompute.schemas import DatasetError, EmbeddingDataset, FileInfo, Manifest, Reference, ShardWriter
 from lit_precompute.schemas.dataset_files import dataset_folder
 from lit_precompute.schemas.storage import absolute
+
+if TYPE_CHECKING:
+    from lit_precompute.precompute.deriving.embedding_texts.table import TextEmbeddingsTable
 
 # About how much of keys and texts is matched at a time; a few times as much memory is used.
 _PART_BYTES = 128 << 20
@@ -80,11 +85,23 @@ class _Derivation:
             raise DatasetError(f"{self._output.folder.path}: is within the dataset; choose another --output")
         self._kept = KeptTexts(self._base, self._manifest) if options.keep_texts else None
         self._additions = open_additions(options, self._kept)
+        self._text_embeddings = self._open_text_embeddings()
+
+    def _open_text_embeddings(self) -> TextEmbeddingsTable | None:
+        options = self._options.embed_texts
+        if options.tower is None:
+            return None
+        # It needs JAX, whose import takes seconds.
+        from lit_precompute.precompute.deriving.embedding_texts.table import TextEmbeddingsTable
+        from lit_precompute.towers.text.encoder import load_text_encoder
+
+        self._report(f"reading the text tower {options.tower}", 0, None)
+        return TextEmbeddingsTable(self._base, self._manifest, options, load_text_encoder(options.encoder()))
 
     def run(self) -> Derived:
         description = {
             "base": self._manifest.digest,
-            "tables": {each.table.name: each.described() for each in self._additions},
+            "tables": {each.table.name: each.described() for each in self._tables()},
             **({"keep_texts": True} if self._kept else {}),
         }
         if (finished := self._output.finished(description)) is not None:
@@ -98,6 +115,8 @@ class _Derivation:
                 keys, matchers = self._read(scratch)
                 matches = self._match(matchers)
                 composition.add_own([each.table for each in self._additions], self._write(keys, matchers))
+            if self._text_embeddings is not None:
+                self._embed_texts(self._text_embeddings, composition)
             for vectors, reference in referred.values():
                 composition.add_referred(vectors, reference)
             for addition in self._additions:
@@ -107,6 +126,21 @@ class _Derivation:
             manifest = composition.publish(job)
             self._output.release()
             return Derived(manifest=manifest, matches=matches)
+
+    def _tables(self) -> Iterator[Addition | TextEmbeddingsTable]:
+        yield from self._additions
+        if self._text_embeddings is not None:
+            yield self._text_embeddings
+
+    def _embed_texts(self, made: TextEmbeddingsTable, composition: Composition) -> None:
+        try:
+            files = made.write(self._output.folder, lambda done, total: self._report("embedding texts", done, total))
+        except ValueError:
+            made.remove(self._output.folder)  # no other run of this derivation would do better
+            raise
+        composition.add_own([made.table], files)
+        composition.add_notes(made.notes())
+        composition.attach(*made.attachment())
 
     def _referred(self) -> dict[str, tuple[DatasetVectors, Reference]]:
         """Returns the tables of other datasets that can be referred to, and where they are."""

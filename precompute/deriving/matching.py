@@ -50,6 +50,7 @@ class Matches:
       num_failed: keys of images that could not be embedded.
       first_missing: the first missing rows' keys.
       first_surplus: the first surplus keys, with their places in the file.
+      surplus_key: the first of them alone.
     """
 
     num_rows: int
@@ -59,6 +60,7 @@ class Matches:
     num_failed: int
     first_missing: list[str]
     first_surplus: list[str]
+    surplus_key: str | None = None
 
     def counts(self) -> dict[str, int]:
         """Returns the counts by name, as a manifest records them."""
@@ -197,6 +199,7 @@ class _Found:
             num_failed=self.num_failed,
             first_missing=[key for _, key in self._missing],
             first_surplus=[f"{key} ({place(file, number)})" for file, number, key in self._surplus],
+            surplus_key=self._surplus[0][2] if self._surplus else None,
         )
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import re
 from collections.abc import Sequence
 
+from lit_precompute.precompute.deriving.embedding_texts.options import EmbedTextsOptions
 from lit_precompute.precompute.sources.spec import SourceColumns, SourceSpec
 from lit_precompute.precompute.sources.spec_text import parse_spec
 from lit_precompute.schemas.limits import limit
@@ -27,6 +28,7 @@ class DeriveOptions:
       text_embeddings: Embeddings of texts, one a row, as the table `text-embeddings-NAME`: NAME=DATASET, or NAME=FILE
         for Parquet files with a column of keys and one of vectors.
       text_tower: What made the text embeddings of files, such as a tower's name; it is recorded.
+      embed_texts: whether and how the dataset's texts are embedded.
       format: Format of the files if their names do not tell: tsv, quoted-tsv, semicolon-csv, jsonl ...
       columns: Names of the files' columns. Keys are in --key-column; where there is none, paths of images are the keys,
         as for an embedded source.
@@ -37,10 +39,11 @@ class DeriveOptions:
       max_surplus: Refuse if more keys of a file are not the dataset's: a count or a share of them. Keys of images that
         could not be embedded are not counted.
       tokens: A tokenizer that the dataset's texts are tokenised with, once, as the table `tokens-ID`: a saved one's
-        folder, a training run's or tuned model's, or a .model file. Training with it then tokenises nothing.
+        folder, a training run's or tuned model's; a .model, tokenizer.json or vocab.txt file; or a name, such as
+        google-bert/bert-base-uncased. Training with it then tokenises nothing.
       max_pieces: Of a text's pieces so many are kept: the table serves rows of as many tokens, and shorter ones.
       join_texts: Tokenise all of a row's texts as one, joined by this, as recipes with text.choice=join do.
-      lower_case: Lower-case texts before they are tokenised; a saved tokenizer knows whether to.
+      lower_case: Lower-case texts before a .model file's tokenizer; others know whether to.
       unmatched: Write all missing and surplus keys to this file, one a line.
     """
 
@@ -51,6 +54,7 @@ class DeriveOptions:
     embeddings: tuple[str, ...] = ()
     text_embeddings: tuple[str, ...] = ()
     text_tower: str | None = None
+    embed_texts: EmbedTextsOptions = dataclasses.field(default_factory=EmbedTextsOptions)
     format: str | None = None
     columns: SourceColumns = dataclasses.field(default_factory=SourceColumns)
     gather: bool = False
@@ -72,11 +76,18 @@ class DeriveOptions:
         is_matched = bool(
             self.captions is not None or self.labels is not None or self.embeddings or self.text_embeddings
         )
-        if not is_matched and self.tokens is None:
+        embeds = self.embed_texts.tower is not None
+        if not is_matched and not embeds and self.tokens is None:
             raise ValueError(
-                "nothing to derive: give --captions, --labels, --embeddings, --text-embeddings or --tokens"
+                "nothing to derive: give --captions, --labels, --embeddings, --text-embeddings, --text-embeddings-of "
+                "or --tokens"
             )
-        if is_matched and self.tokens is not None:
+        if self.captions is not None and embeds:
+            raise ValueError(
+                "--text-embeddings-of embeds the texts that the dataset has, not those of --captions: derive twice, "
+                "with the new captions first"
+            )
+        if (is_matched or embeds) and self.tokens is not None:
             raise ValueError(
                 "--tokens are of the texts that a dataset has: derive the rest first, and then tokens of that dataset"
             )

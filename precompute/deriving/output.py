@@ -7,8 +7,9 @@ import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lit_precompute.precompute.deriving.another import another_in_words
 from lit_precompute.schemas import Manifest
-from lit_precompute.schemas.claims import Claim, ClaimError, place_in_the_way
+from lit_precompute.schemas.claims import Claim, ClaimError, refuse_unwritable
 from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, DatasetError, is_url, lock_file, open_folder
 
 # Of the manifest's `job`: what the dataset was derived from.
@@ -28,14 +29,8 @@ class Output:
             kind="derivation",
             own_prefix=WORK_FOLDER,
             advice_foreign="give an empty --output",
-            advice_another="Give these values again to resume it, or choose another --output",
+            advice_another="choose another --output",
             advice_damaged="choose another --output",
-            flags={
-                "base": "the dataset's digest",
-                "tables.captions": "--captions",
-                "tables.labels": "--labels",
-                "keep_texts": "--keep-texts",
-            },
         )
 
     def finished(self, description: Mapping[str, Any]) -> Manifest | None:
@@ -51,7 +46,11 @@ class Output:
             raise DatasetError(
                 f"{self.folder.path}: contains a finished dataset, and datasets never change; choose another --output"
             )
-        self._claim.refuse_another(manifest.job[DERIVE], description)
+        if words := another_in_words(manifest.job[DERIVE], description):
+            raise ClaimError(
+                f"{self.folder.path}: was derived in another way: {'; '.join(words)}. Datasets never change: choose "
+                "another --output"
+            )
         self.release()
         return manifest
 
@@ -65,14 +64,16 @@ class Output:
           ClaimError: it belongs to something else, or cannot be written to.
           DatasetError: another process is deriving it.
         """
-        if (place := place_in_the_way(self.folder)) is not None:
-            why = "may not be written to" if place.is_dir() else "is a file"
-            raise ClaimError(f"{self.folder.path}: {place} {why}; choose another --output")
+        refuse_unwritable(self.folder, "choose another --output")
         self._claim.refuse_foreign_files()
         is_new = not self._claim.is_made()
         with self._locked():
             self._claim.create(description)
-            self._claim.refuse_another(self._claim.read(), description)
+            if words := another_in_words(self._claim.read(), description):
+                raise ClaimError(
+                    f"{self.folder.path}: has another derivation, which is unfinished: {'; '.join(words)}. Run that "
+                    "command again to finish it, or choose another --output"
+                )
             self.folder.remove_folder(f"{WORK_FOLDER}/temporary")  # a killed process's
             try:
                 yield

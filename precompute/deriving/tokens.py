@@ -18,8 +18,15 @@ from lit_precompute.schemas.reading.table_files import TableLocator
 from lit_precompute.schemas.reading.table_reader import TableReader
 from lit_precompute.schemas.tables import KEY
 from lit_precompute.schemas.texts import are_texts, join_texts
-from lit_precompute.towers.tokenizers import SentencePieceOptions, Tokenizer, load_tokenizer, train_tokenizer
-from lit_precompute.towers.tokenizers.stored_pieces import BLANK, MAX_VOCABULARY, TokenTableInfo, to_strings
+from lit_precompute.towers.text.registry import text_towers
+from lit_precompute.towers.tokenizers import (
+    HuggingFaceOptions,
+    SentencePieceOptions,
+    Tokenizer,
+    load_tokenizer,
+    train_tokenizer,
+)
+from lit_precompute.towers.tokenizers.stored_pieces import TokenTableInfo, blank_lists, to_lists
 from lit_precompute.towers.tokenizers.tokenizer import DESCRIPTION_NAME
 
 
@@ -27,30 +34,22 @@ def open_tokenizer(place: str, *, lower_case: bool) -> Tokenizer:
     """Returns a tokenizer: one that was saved, or of a vocabulary.
 
     Args:
-      place: a saved tokenizer's folder, or one of a training run or tuned model, which has such a folder; the file of a
-        vocabulary; a name.
-      lower_case: whether texts are lower-cased first; a saved tokenizer knows it.
+      place: a saved tokenizer's folder, that of a run or tuned model that has such a folder; a .model file;
+        what Hugging Face's library reads, as tokenizer.path is given; or the name of a text tower, for its tokenizer.
+      lower_case: whether texts are lower-cased first, where the tokenizer does not decide it.
 
     Raises:
-      ValueError: there is no tokenizer, or its vocabulary is too large for a table.
+      ValueError: there is no tokenizer.
     """
-    tokenizer = _open(place, lower_case)
-    if tokenizer.vocabulary_size > MAX_VOCABULARY:
-        raise ValueError(
-            f"{place}: a token table holds ids below {MAX_VOCABULARY:,}, got {tokenizer.vocabulary_size:,}"
-        )
-    return tokenizer
-
-
-def _open(place: str, lower_case: bool) -> Tokenizer:
     path = pathlib.Path(place).expanduser()
     for folder in (path, path / "tokenizer"):
         description = folder / DESCRIPTION_NAME
         if description.is_file() and "format_version" in read_json_object(description, "copy the tokenizer again"):
             return load_tokenizer(str(folder))
-    if place.endswith(".model"):
-        return train_tokenizer(SentencePieceOptions(path=place), (), lower_case=lower_case)
-    raise ValueError(f"--tokens {place}: is neither a saved tokenizer's folder nor a .model file")
+    if place in (named := text_towers()):
+        return train_tokenizer(named[place].tokenizer, (), lower_case=lower_case)
+    kind = SentencePieceOptions if place.endswith(".model") else HuggingFaceOptions
+    return train_tokenizer(kind(path=place), (), lower_case=lower_case)
 
 
 class CaptionShards:
@@ -105,7 +104,7 @@ def token_rows(rows: pa.RecordBatch, tokenizer: Tokenizer, info: TokenTableInfo)
         text_owners, firsts = np.unique(text_owners, return_index=True)
         places = places[firsts]
     pieces = tokenizer.pieces(shown.to_pylist()).cut(info.max_pieces)
-    entries = pa.concat_arrays([to_strings(pieces), pa.array([BLANK] * len(blank_places), pa.string())])
+    entries = pa.concat_arrays([to_lists(pieces), blank_lists(len(blank_places))])
     entry_owners = np.concatenate((text_owners, owners[blank_places]))
     # By row; a joined text first.
     within = np.concatenate((places if info.separator is None else np.full(len(places), -1), blank_places))

@@ -12,6 +12,7 @@ from lit_precompute.precompute.deriving.matching import Matches, Tell
 from lit_precompute.precompute.deriving.options import DeriveOptions
 from lit_precompute.precompute.sources.source import SourceError
 from lit_precompute.schemas.limits import limit
+from lit_precompute.schemas.sharing.unlike_keys import unlike_in_words
 from lit_precompute.schemas.storage import publish, refuse_url, unique_name
 from lit_precompute.schemas.wording import counted, one_line
 
@@ -76,14 +77,16 @@ def check_limits(addition: Addition, matches: Matches, num_rows: int, options: D
     if addition.needs_all and matches.num_missing:
         raise SourceError(
             f"{where}: {counted(matches.num_missing, 'row')} of the dataset's {num_rows:,} are not in it, and each "
-            f"needs its vector: {_few(matches.first_missing, matches.num_missing)}{_no_match(matches)}"
+            f"needs its vector{_no_match(matches) or f': {_few(matches.first_missing, matches.num_missing)}'}"
         )
     if matches.num_missing > limit("--max-missing", options.max_missing, num_rows):
+        if no_match := _no_match(matches):
+            raise SourceError(f"{where}{no_match}; write its keys as the dataset's, or name their column: --key-column")
         raise SourceError(
             f"{where}: {counted(matches.num_missing, 'row')} of the dataset's {num_rows:,} are not in it, more than "
-            f"--max-missing {options.max_missing}: {_few(matches.first_missing, matches.num_missing)}"
-            f"{_no_match(matches)}; complete it, or allow them with --max-missing {matches.num_missing} (or a share, "
-            f"such as 5%): they get no {_what(addition)}"
+            f"--max-missing {options.max_missing}: {_few(matches.first_missing, matches.num_missing)}; complete it, or "
+            f"allow them with --max-missing {matches.num_missing} (or a share, such as 5%): they get no "
+            f"{_what(addition)}"
         )
     num_keys = matches.num_matched + matches.num_surplus
     if matches.num_surplus > limit("--max-surplus", options.max_surplus, num_keys):
@@ -100,9 +103,10 @@ def _few(first: list[str], number: int) -> str:
 
 
 def _no_match(matches: Matches) -> str:
-    if matches.num_matched or not matches.first_surplus:
+    if matches.num_matched or matches.surplus_key is None:
         return ""
-    return f"; no key is in both, the file's are like {one_line(matches.first_surplus[0])}"
+    words = unlike_in_words("the dataset's", matches.first_missing[0], "the file's", matches.surplus_key)
+    return f": no key is in both: {words}"
 
 
 def _what(addition: Addition) -> str:

@@ -17,7 +17,7 @@ from lit_precompute.precompute.exchange.exported import ExportReader, ExportRows
 from lit_precompute.precompute.exchange.layout import Layout
 from lit_precompute.precompute.exchange.new_files import NewFiles
 from lit_precompute.schemas import DatasetError
-from lit_precompute.schemas.claims import Claim
+from lit_precompute.schemas.claims import Claim, ClaimError
 from lit_precompute.schemas.sharing.selection import Selection
 from lit_precompute.schemas.storage import WORK_FOLDER, Folder, absolute, open_folder
 from lit_precompute.schemas.tables import EMBEDDINGS, json_digest
@@ -134,6 +134,8 @@ def _claim(folder: Folder, note: Mapping[str, Any]) -> None:
         advice_another="Remove it, or choose another --output",
         advice_damaged="remove the output, and export again",
     )
+    if folder.exists(NOTE) and not claim.is_made():
+        raise ClaimError(f"{folder.path}: has a finished export; give an empty --output, or remove it")
     claim.refuse_foreign_files()
     claim.create({"export": json_digest(note)})
     claim.refuse_another(claim.read(), {"export": json_digest(note)})

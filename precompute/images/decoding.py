@@ -21,7 +21,8 @@ from PIL import BmpImagePlugin, Image
 from lit_precompute.precompute.images.errors import DAMAGE, ImageError
 from lit_precompute.precompute.images.formats.gif import open_gif
 from lit_precompute.precompute.images.formats.jpeg import open_jpeg
-from lit_precompute.precompute.images.formats.npy import NPY_MAGIC, open_npy
+from lit_precompute.precompute.images.formats.npy import open_npy
+from lit_precompute.precompute.images.formats.npy_header import NPY_MAGIC
 from lit_precompute.precompute.images.formats.opened import OpenedImage, open_with_pillow
 from lit_precompute.precompute.images.formats.png import open_png
 from lit_precompute.precompute.images.formats.tiff import open_tiff

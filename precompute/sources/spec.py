@@ -39,7 +39,7 @@ class SourceColumns:
         columns = {field: getattr(self, field) for field in _COLUMNS}
         if "" in columns.values() or len(set(columns.values())) < len(columns):
             given = ", ".join(f"--{field}-column {name!r}" for field, name in columns.items())
-            raise SourceError(f"columns: names must differ and not be empty, got {given}")
+            raise SourceError(f"columns: names must differ and not be empty, got {given}{self._advice(columns)}")
         names = [self._split(each)[0] for each in self.named]
         if len(set(names)) < len(names) or not set(names).isdisjoint(_TAKEN):
             raise SourceError(f"--named-text: names must differ and not be {' or '.join(_TAKEN)}, got {names}")
@@ -72,6 +72,14 @@ class SourceColumns:
         if not all(isinstance(name, str) for name in (*columns.values(), *named.values())):
             raise SourceError(f"columns: names must be strings, got {recorded}")
         return cls(**columns, named=tuple(f"{name}={column}" for name, column in named.items()))
+
+    def _advice(self, columns: Mapping[str, str]) -> str:
+        """Returns what to do if a name that was given is another column's by default."""
+        names = list(columns.values())
+        for field, name in columns.items():
+            if self.is_default(field) and names.count(name) > 1:
+                return f"; a column that is not there may have any name: --{field}-column none"
+        return ""
 
     @staticmethod
     def _split(text: str) -> tuple[str, str]:

@@ -25,7 +25,7 @@ from lit_precompute.schemas.dataset_files import (
 )
 from lit_precompute.schemas.manifest import Manifest
 from lit_precompute.schemas.manifest.parts import ShardFile
-from lit_precompute.schemas.reading.table_files import TableFiles, TableLocator
+from lit_precompute.schemas.reading.table_files import HOW_TO_FIND, TableFiles, TableLocator
 from lit_precompute.schemas.reading.table_reader import TableReader
 from lit_precompute.schemas.storage import MANIFEST_NAME, DatasetError, Folder
 from lit_precompute.schemas.tables import EMBEDDINGS, KEY, TableSchema
@@ -124,11 +124,14 @@ class _Verification:
     def _find_tables(self) -> Iterator[Fault]:
         """Opens the tables; yields a fault for each that is in another dataset and is not found there."""
         locator = TableLocator(self._folder, self._shards, self._manifest.references)
+        said = set[str]()  # one dataset may have several of the tables
         for table in self._manifest.tables:
             try:
                 files = locator.files(table)
             except DatasetError as error:
-                yield Fault(str(error), "put the dataset that this one refers to back, or derive it anew")
+                if (words := str(error).removesuffix(f"; {HOW_TO_FIND}")) not in said:
+                    said.add(words)
+                    yield Fault(words, HOW_TO_FIND)
                 continue
             self._tables.append((table, files, TableReader(files.folder, table, files)))
             self._num_files += int(np.count_nonzero(self._shards.files[table.name].num_bytes))

@@ -145,7 +145,7 @@ class Manifest:
         where = folder.join(MANIFEST_NAME)
         try:
             content = parse_json_object(folder.read(MANIFEST_NAME), where, _FETCH_AGAIN)
-        except FileNotFoundError as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise DatasetError(_why_no_manifest(folder)) from error
         except JsonFileError as error:
             raise DatasetError(str(error)) from error
@@ -242,8 +242,11 @@ def _check_sums(where: str, manifest: Manifest) -> None:
 
 def _why_no_manifest(folder: Folder) -> str:
     where = folder.join(MANIFEST_NAME)
-    if not is_url(folder.path) and not pathlib.Path(folder.path).is_dir():
-        return f"{where}: there is no directory {folder.path}; check the path"
+    path = None if is_url(folder.path) else pathlib.Path(folder.path)
+    if path is not None and path.is_file():
+        return f"{path}: is a file, not a dataset; a dataset is a directory with a {MANIFEST_NAME}: check the path"
+    if path is not None and not path.is_dir():
+        return f"{path}: there is no directory of this name; check the path"
     has_work = (
         folder.can_list and folder.find(WORK_FOLDER)
         if is_url(folder.path)

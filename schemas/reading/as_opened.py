@@ -54,6 +54,6 @@ def _stamp(folder: Folder) -> _Stamp | None:
         return None
     try:
         found = pathlib.Path(folder.path, MANIFEST_NAME).stat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     return found.st_ino, found.st_mtime_ns, found.st_size

@@ -17,7 +17,7 @@ from lit_precompute.schemas.manifest.shard_list import ShardList
 from lit_precompute.schemas.storage import DatasetError, Folder, is_url
 from lit_precompute.schemas.tables import TableSchema
 
-_HOW_TO_FIND = "put that dataset back there, or derive again from where it is now (docs/derive.md)"
+HOW_TO_FIND = "put that dataset back there, or derive again from where it is now (docs/derive.md)"
 
 
 class TableFiles(collections.abc.Sequence[ShardFile | None]):
@@ -115,13 +115,17 @@ def open_reference(folder: Folder, reference: Reference) -> tuple[Folder, Manife
       DatasetError: it is not there, or has changed.
     """
     base = dataset_folder(place_of(folder, reference))
-    refers = f"{folder.path} refers to the dataset of digest {reference.digest} at {base.path}"
+    refers = f"{folder.path}: refers to the dataset at {base.path}"
     try:
         manifest = Manifest.read(base)
     except DatasetError as error:
-        raise DatasetError(f"{refers}, which cannot be opened: {error}; {_HOW_TO_FIND}") from error
+        is_there = not isinstance(error.__cause__, FileNotFoundError | NotADirectoryError)
+        fault = f"cannot be opened: {error}" if is_there else "is not there"
+        raise DatasetError(f"{refers}, which {fault}; {HOW_TO_FIND}") from error
     if manifest.digest != reference.digest:
-        raise DatasetError(f"{refers}, got the digest {manifest.digest}: it is another dataset; {_HOW_TO_FIND}")
+        raise DatasetError(
+            f"{refers} with the digest {reference.digest}, got {manifest.digest}: it is another dataset; {HOW_TO_FIND}"
+        )
     return base, manifest
 
 

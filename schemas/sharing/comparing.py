@@ -56,6 +56,7 @@ class Comparison:
       table: the table of embeddings that is compared.
       num_rows: of each dataset.
       num_common: keys that both have.
+      first_keys: of each dataset; None if it has no rows.
       is_same_dataset: whether the digests of the manifests are equal.
       is_same_table: whether both have the same bytes in the table.
       fingerprints: of each tower.
@@ -67,6 +68,7 @@ class Comparison:
     table: str
     num_rows: tuple[int, int]
     num_common: int
+    first_keys: tuple[str | None, str | None]
     is_same_dataset: bool
     is_same_table: bool
     fingerprints: tuple[str, str]
@@ -104,12 +106,13 @@ def compare_datasets(
     """
     table = one.embeddings
     cards = one.manifest.towers[table], other.manifest.towers[other.embeddings]
-    pairs = _common_rows(one, other, report)
+    pairs, first_keys = _common_rows(one, other, report)
     same_width = one.width == other.width
     return Comparison(
         table=table,
         num_rows=(one.num_rows, other.num_rows),
         num_common=len(pairs[0]),
+        first_keys=first_keys,
         is_same_dataset=one.manifest.digest == other.manifest.digest,
         is_same_table=_table_digest(one) == _table_digest(other),
         fingerprints=(cards[0].fingerprint, cards[1].fingerprint),
@@ -125,19 +128,22 @@ def _table_digest(dataset: EmbeddingDataset) -> str:
 
 def _common_rows(
     one: EmbeddingDataset, other: EmbeddingDataset, report: Callable[[int, int], None]
-) -> tuple[_Rows, _Rows]:
-    """Returns the rows of each dataset that have a common key, in the order of the first."""
-    total, hashes = one.num_blocks + other.num_blocks, list[_Rows]()
+) -> tuple[tuple[_Rows, _Rows], tuple[str | None, str | None]]:
+    """Returns the rows of each dataset that have a common key, in the order of the first; and the first key of each."""
+    total, hashes, first_keys = one.num_blocks + other.num_blocks, list[_Rows](), list[str | None]()
     for before, dataset in ((0, one), (one.num_blocks, other)):
-        own = np.empty(dataset.num_rows, np.int64)
+        own, first_key = np.empty(dataset.num_rows, np.int64), None
         with EmbeddingDataset.open(dataset.path, tables=[dataset.manifest.smallest_table]) as keys:
             for block, rows in enumerate(keys.blocks(columns=[KEY])):
+                if first_key is None and rows.num_rows:
+                    first_key = rows[KEY][0].as_py()
                 own[rows.first_row : rows.first_row + rows.num_rows] = [hash(key) for key in rows[KEY].to_pylist()]
                 report(before + block + 1, total)
         hashes.append(own)
+        first_keys.append(first_key)
     _, ours, theirs = np.intersect1d(*hashes, assume_unique=True, return_indices=True)
     order = np.argsort(ours)
-    return ours[order], theirs[order]
+    return (ours[order], theirs[order]), (first_keys[0], first_keys[1])
 
 
 def _similarity(

@@ -21,7 +21,7 @@ from lit_precompute.schemas.sharing.file_tasks import CopyProgress, carry_out
 from lit_precompute.schemas.sharing.part import Part
 from lit_precompute.schemas.sharing.places import references_from
 from lit_precompute.schemas.sharing.whole_files import WholeFiles
-from lit_precompute.schemas.storage import DatasetError, absolute, open_folder
+from lit_precompute.schemas.storage import DatasetError, Receiver, absolute, open_folder
 from lit_precompute.schemas.writing.publishing import check_files
 
 ALL = Part()
@@ -72,22 +72,23 @@ def copy_dataset(
     manifest = Manifest.read(folder)
     part = part.of(manifest)
     references = [] if part.is_flat else references_from(manifest, folder, target, say)
-    if part.is_whole:
-        files = WholeFiles(folder, manifest, references, target)
-    else:
-        files = ExcerptFiles(folder, manifest, Excerpt(manifest, part, references), target)
     place = Destination(target)
-    if (found := _found(files, place)) is not None:
-        return Copied(manifest=found, was_there=True)
-    place.claim(files.described)
-    try:
-        tasks = ((table.name, files.tasks(table)) for table in files.own_tables)
-        carry_out(target, tasks, _total(files, manifest), report, num_threads)
-        files.publish()
-    except (OSError, DatasetError):
-        if not place.is_published():
-            raise
-        # Another process has copied the same, and has removed what only an unfinished copy needs.
+    with Receiver() as receiver:
+        if part.is_whole:
+            files = WholeFiles(folder, manifest, references, target, receiver)
+        else:
+            files = ExcerptFiles(folder, manifest, Excerpt(manifest, part, references), target, receiver)
+        if (found := _found(files, place)) is not None:
+            return Copied(manifest=found, was_there=True)
+        place.claim(files.described)
+        try:
+            tasks = ((table.name, files.tasks(table)) for table in files.own_tables)
+            carry_out(target, tasks, _total(files, manifest), report, num_threads)
+            files.publish()
+        except (OSError, DatasetError):
+            if not place.is_published():
+                raise
+            # Another process has copied the same, and has removed what only an unfinished copy needs.
     found = _found(files, place)
     assert found is not None, "was just published"
     return Copied(manifest=found, was_there=False)

@@ -10,7 +10,7 @@ The note has the name of an embedding job's, so that of a job and a copy into on
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from lit_precompute.schemas.claims import Claim, ClaimError, place_in_the_way
+from lit_precompute.schemas.claims import Claim, ClaimError, refuse_unwritable
 from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, Folder, open_folder
 
 NOTE_NAME = f"{WORK_FOLDER}/job.json"
@@ -53,9 +53,7 @@ class Destination:
         Raises:
           ClaimError: it belongs to another copy or a job, has other files, or cannot be written to.
         """
-        if (place := place_in_the_way(self.folder)) is not None:
-            why = "may not be written to" if place.is_dir() else "is a file"
-            raise ClaimError(f"{self.folder.path}: {place} {why}; {CHOOSE_ANOTHER}")
+        refuse_unwritable(self.folder, CHOOSE_ANOTHER)
         self._claim.refuse_foreign_files()
         asked = {COPY: dict(copied)}
         self._claim.create(asked)

@@ -16,7 +16,7 @@ from lit_precompute.schemas.reading.table_reader import TableReader
 from lit_precompute.schemas.sharing.excerpt import COPIED_FROM, Excerpt, KeptShard
 from lit_precompute.schemas.sharing.file_tasks import FileTask
 from lit_precompute.schemas.sharing.transfer import scratch_file, transfer
-from lit_precompute.schemas.storage import Folder, file_sha256
+from lit_precompute.schemas.storage import Batch, Folder, Receiver, file_sha256
 from lit_precompute.schemas.tables import TableSchema
 from lit_precompute.schemas.writing.publishing import publish_manifest
 from lit_precompute.schemas.writing.table_writer import TableWriter
@@ -31,10 +31,10 @@ class ExcerptFiles:
       origins: the numbers of the shards that they are of.
     """
 
-    def __init__(self, source: Folder, manifest: Manifest, excerpt: Excerpt, target: Folder):
-        """Takes a dataset, its part, and the folder of the part."""
+    def __init__(self, source: Folder, manifest: Manifest, excerpt: Excerpt, target: Folder, receiver: Receiver):
+        """Takes a dataset, its part, the folder of the part, and the connections to the dataset."""
         self._manifest, self._excerpt, self._target = manifest, excerpt, target
-        self._source = source
+        self._source, self._receiver = source, receiver
         self._locator = TableLocator(source, manifest.shards, manifest.references)
         self._lock = threading.Lock()
         self._made: dict[tuple[str, int], FileInfo] = {}
@@ -52,11 +52,11 @@ class ExcerptFiles:
                 continue
             name, is_known = self._name(table, shard, file), not self._is_made(table, shard, file)
 
-            def write(shard: KeptShard = shard, file: ShardFile = file, name: str = name) -> None:
+            def write(batch: Batch, shard: KeptShard = shard, file: ShardFile = file, name: str = name) -> None:
                 if self._is_made(table, shard, file):
-                    self._make(table, shard, file, files, name)
+                    self._make(table, shard, file, files, batch, name)
                 else:
-                    transfer(files.folder, file.name, file.info, self._target, name)
+                    transfer(files.folder, file.name, file.info, batch, name, self._receiver)
 
             yield FileTask(name=name, num_bytes=file.info.bytes, is_known=is_known, write=write)
 
@@ -120,20 +120,22 @@ class ExcerptFiles:
         has_container = not file.is_one_block
         return shard.rows is not None or (has_container and file.info.num_blocks == 1)
 
-    def _make(self, table: TableSchema, shard: KeptShard, file: ShardFile, files: TableFiles, name: str) -> None:
+    def _make(
+        self, table: TableSchema, shard: KeptShard, file: ShardFile, files: TableFiles, batch: Batch, name: str
+    ) -> None:
         reader = TableReader(files.folder, table, files)
         block_rows = self._manifest.block_rows
         try:
             check_file(files.folder.join(file.name), reader.local_path(shard.origin), file.info)
-            with scratch_file(self._target) as temporary:
+            with scratch_file(batch) as temporary:
                 writer = TableWriter(temporary, table, block_rows)
                 for block in range(file.info.num_blocks):
-                    batch = reader.read(shard.origin, block)
+                    rows = reader.read(shard.origin, block)
                     if shard.rows is not None:
                         within = shard.rows - block * block_rows
-                        batch = batch.take(within[(within >= 0) & (within < batch.num_rows)])
-                    if batch.num_rows:
-                        writer.append_stored(batch)
+                        rows = rows.take(within[(within >= 0) & (within < rows.num_rows)])
+                    if rows.num_rows:
+                        writer.append_stored(rows)
                 writer.close()
                 info = FileInfo(
                     bytes=temporary.stat().st_size,
@@ -141,7 +143,7 @@ class ExcerptFiles:
                     num_rows=writer.num_rows,
                     num_blocks=writer.num_blocks,
                 )
-                self._target.upload(temporary, name)
+                batch.upload(temporary, name)
         finally:
             reader.close()
         with self._lock:

@@ -21,7 +21,7 @@ from lit_precompute.schemas.manifest.source import SHARD_LIST
 from lit_precompute.schemas.reading.table_files import TableLocator
 from lit_precompute.schemas.sharing.transfer import SCRATCH_NAME, check_whole, transfer
 from lit_precompute.schemas.sharing.wrong_files import OwnFile
-from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, DatasetError, Folder, list_names
+from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, DatasetError, Folder, Receiver, list_names
 
 _TEMPORARY = f"{WORK_FOLDER}/temporary"
 
@@ -71,14 +71,14 @@ def mend(folder: Folder, wrong: Iterable[OwnFile], copies: Copies, num_threads: 
         words = f"{folder.join(file.name)}: no copy has this file"
         for place in places.get(file.described.sha256, ()):
             try:
-                transfer(place.folder, place.name, file.described, folder, file.name)
+                transfer(place.folder, place.name, file.described, folder, file.name, receiver)
             except DatasetError as error:
                 words = str(error)
             else:
                 return ""
         return words
 
-    with concurrent.futures.ThreadPoolExecutor(num_threads) as threads:
+    with Receiver() as receiver, concurrent.futures.ThreadPoolExecutor(num_threads) as threads:
         left = {file: words for file, words in zip(wrong, threads.map(mend_one, wrong), strict=True) if words}
     remove_scratch(folder)
     return left
@@ -100,14 +100,15 @@ def mend_manifest(folder: Folder, copies: Copies) -> list[str]:
         mended.append(MANIFEST_NAME)
         info = manifest.lists[SHARD_LIST]
     name = list_name(SHARD_LIST, info.sha256)
-    try:
-        check_whole(folder, name, info)
-    except DatasetError:
-        places = copies.places([info]).get(info.sha256)
-        if not places:
-            raise
-        transfer(*places[0], info, folder, name)
-        mended.append(name)
+    with Receiver() as receiver:
+        try:
+            check_whole(folder, name, info, receiver)
+        except DatasetError:
+            places = copies.places([info]).get(info.sha256)
+            if not places:
+                raise
+            transfer(*places[0], info, folder, name, receiver)
+            mended.append(name)
     remove_scratch(folder)
     return mended
 

@@ -27,6 +27,7 @@ from lit_precompute.schemas.storage import HOW_TO_MEND, DatasetError, absolute, 
 from lit_precompute.schemas.tables import EMBEDDINGS, StrictModel, json_digest
 
 SUFFIX = ".selection"
+_FIRST_BYTES = b"\xff" * 4  # of every Arrow IPC stream
 _HEADER = b"selection"  # key of the header in the metadata of the file's schema
 _BITS = pa.field("bits", pa.binary(), nullable=False)
 _ROWS_PER_VALUE = 1 << 20
@@ -172,12 +173,16 @@ class Selection:
           DatasetError: it is no selection, is of a newer version, or was changed.
         """
         where = absolute(path, what="selection", writing=False)
+        no_selection = f"{where}: not a selection; give a file that `lit-data select` has written"
         with open_file(where) as file:
-            data = file.read()
+            data = file.read(len(_FIRST_BYTES))
+            if data != _FIRST_BYTES:  # anything else may be of any size
+                raise DatasetError(no_selection)
+            data += file.read()
         batch = blocks.first_batch(data, where)
         metadata = batch.schema.metadata or {}
         if batch.schema.remove_metadata() != pa.schema([_BITS]) or _HEADER not in metadata:
-            raise DatasetError(f"{where}: not a selection; give a file that `lit-data select` has written")
+            raise DatasetError(no_selection)
         header = _read_header(metadata[_HEADER], where)
         blocks.check_values(batch, where)
         bits = np.frombuffer(b"".join(batch.column(0).to_pylist()), np.uint8)

@@ -5,19 +5,22 @@ here: whether the file is there already.
 """
 
 import contextlib
+import hashlib
 import pathlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from lit_precompute.schemas.dataset_files import Described, check_content, check_file, missing_file
-from lit_precompute.schemas.storage import DatasetError, Folder, copy_file, is_url, read_range, unique_name
+from lit_precompute.schemas.dataset_files import Described, check_content, check_described, check_file, missing_file
+from lit_precompute.schemas.storage import Batch, DatasetError, Folder, Receiver, is_url, read_range, unique_name
 
-# Larger files go through a temporary one; a smaller one is one request, and from store to store never on this disk.
+# To a store, a larger file goes through a temporary one; a smaller one is one request.
 _IN_MEMORY_BYTES = 8 << 20
 SCRATCH_NAME = "copy"  # how the names of temporary files begin
 
 
-def transfer(source: Folder, name: str, file: Described, target: Folder, new_name: str) -> None:
+def transfer(
+    source: Folder, name: str, file: Described, target: Folder | Batch, new_name: str, receiver: Receiver
+) -> None:
     """Copies one file.
 
     Args:
@@ -26,71 +29,79 @@ def transfer(source: Folder, name: str, file: Described, target: Folder, new_nam
       file: what it must be.
       target: the folder to copy it to.
       new_name: its name there.
+      receiver: has the connections to the source.
 
     Raises:
       DatasetError: it is missing, or not the one described; nothing was written.
     """
     where = source.join(name)
-    is_small, goes_there = file.bytes <= _IN_MEMORY_BYTES, is_url(target.path)
-    if is_small and (goes_there or is_url(where)):
-        data = _read(where, file, file.bytes)
-        if goes_there:
-            target.write(new_name, data)
-            return
-        with scratch_file(target) as temporary:
-            temporary.write_bytes(data)
-            target.upload(temporary, new_name)
+    if is_url(target.path) and file.bytes <= _IN_MEMORY_BYTES:
+        target.write(new_name, _read(where, file, receiver))
         return
     with scratch_file(target) as temporary:
-        _fetch(where, temporary, file)
+        if is_url(where):
+            with temporary.open("wb") as out:
+                _receive(where, file, receiver, out.write)
+        else:
+            _check_is_there(where)
+            shutil.copyfile(where, temporary)
+            check_file(where, temporary, file)
         target.upload(temporary, new_name)
 
 
-def check_whole(folder: Folder, name: str, file: Described) -> None:
+def check_whole(folder: Folder, name: str, file: Described, receiver: Receiver) -> None:
     """Reads one file.
 
     Raises:
       DatasetError: it is missing, or not the one described.
     """
     where = folder.join(name)
-    if not is_url(where):
-        if not pathlib.Path(where).is_file():
-            raise DatasetError(missing_file(where))
-        check_file(where, pathlib.Path(where), file)
-    elif file.bytes <= _IN_MEMORY_BYTES:
-        _read(where, file, file.bytes + 1)  # one more, so that a longer file shows
+    if is_url(where):
+        _receive(where, file, receiver, lambda piece: None, num_more=1)  # one byte more, so that a longer file shows
     else:
-        with scratch_file(folder) as temporary:
-            _fetch(where, temporary, file)
+        _check_is_there(where)
+        check_file(where, pathlib.Path(where), file)
 
 
 @contextlib.contextmanager
-def scratch_file(target: Folder) -> Iterator[pathlib.Path]:
-    """Yields the path of a temporary file to be uploaded to a folder; a kill leaves nothing beside the files there."""
+def scratch_file(target: Folder | Batch) -> Iterator[pathlib.Path]:
+    """Yields the path of a temporary file, to be uploaded to a folder; a kill leaves nothing beside the files there."""
     temporary = target.scratch() / unique_name(SCRATCH_NAME)
     try:
         yield temporary
-    finally:
+    except BaseException:
         temporary.unlink(missing_ok=True)
+        raise
 
 
-def _read(where: str, file: Described, num_bytes: int) -> bytes:
-    try:
-        data = read_range(where, 0, num_bytes)
-    except FileNotFoundError as error:
-        raise DatasetError(missing_file(where)) from error
+def _read(where: str, file: Described, receiver: Receiver) -> bytes:
+    if is_url(where):
+        data = bytearray()
+        _receive(where, file, receiver, data.extend)
+        return bytes(data)
+    _check_is_there(where)
+    data = read_range(where, 0, file.bytes)
     check_content(where, data, file)
     return data
 
 
-def _fetch(where: str, temporary: pathlib.Path, file: Described) -> None:
-    if is_url(where):
-        try:
-            copy_file(where, temporary, check=lambda path: check_file(where, path, file))
-        except FileNotFoundError as error:
-            raise DatasetError(missing_file(where)) from error
-        return
+def _receive(
+    where: str, file: Described, receiver: Receiver, take: Callable[[bytes | memoryview], object], num_more: int = 0
+) -> None:
+    """Gives `take` the bytes of a remote file, and raises DatasetError unless they are those of `file`."""
+    sha256 = hashlib.sha256()
+
+    def take_and_hash(piece: bytes | memoryview) -> None:
+        sha256.update(piece)
+        take(piece)
+
+    try:
+        num_bytes = receiver.receive(where, file.bytes + num_more, take_and_hash)
+    except FileNotFoundError as error:
+        raise DatasetError(missing_file(where)) from error
+    check_described(where, num_bytes, sha256.hexdigest, file)
+
+
+def _check_is_there(where: str) -> None:
     if not pathlib.Path(where).is_file():
         raise DatasetError(missing_file(where))
-    shutil.copyfile(where, temporary)
-    check_file(where, temporary, file)

@@ -1,5 +1,6 @@
 """All of a dataset in another folder, to the byte; only references may have to lead elsewhere from there."""
 
+import concurrent.futures
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -10,9 +11,11 @@ from lit_precompute.schemas.manifest.document import digest
 from lit_precompute.schemas.manifest.parts import Reference
 from lit_precompute.schemas.sharing.file_tasks import FileTask
 from lit_precompute.schemas.sharing.transfer import transfer
-from lit_precompute.schemas.storage import MANIFEST_NAME, DatasetError, Folder
+from lit_precompute.schemas.storage import MANIFEST_NAME, Batch, DatasetError, Folder, Receiver
 from lit_precompute.schemas.tables import TableSchema
 from lit_precompute.schemas.writing.publishing import check_files, manifest_bytes
+
+_THREADS = 8  # for attachments and lists, which are flushed one by one
 
 
 class WholeFiles:
@@ -24,13 +27,21 @@ class WholeFiles:
       origins: the numbers of the shards that they are of.
     """
 
-    def __init__(self, source: Folder, manifest: Manifest, references: Sequence[Reference], target: Folder):
-        """Takes a dataset, its references as they are from the target, and the target.
+    def __init__(
+        self,
+        source: Folder,
+        manifest: Manifest,
+        references: Sequence[Reference],
+        target: Folder,
+        receiver: Receiver,
+    ):
+        """Takes a dataset, its references as they are from the target, the target, and the connections to the dataset.
 
         Raises:
           DatasetError: the dataset has just been changed.
         """
         self._source, self._manifest, self._target = source, manifest, target
+        self._receiver = receiver
         self._data, self._digest = _manifest_at(source, manifest, references)
         self.described: Mapping[str, Any] = {"digest": manifest.digest}
         self.own_tables = [table for table in manifest.tables if table.reference is None]
@@ -42,8 +53,8 @@ class WholeFiles:
             if (file := self._manifest.shards.file(table.name, shard)) is None:
                 continue
 
-            def write(name: str = file.name, info: Any = file.info) -> None:
-                transfer(self._source, name, info, self._target, name)
+            def write(batch: Batch, name: str = file.name, info: Any = file.info) -> None:
+                transfer(self._source, name, info, batch, name, self._receiver)
 
             yield FileTask(name=file.name, num_bytes=file.info.bytes, write=write)
 
@@ -56,8 +67,13 @@ class WholeFiles:
         check_files(self._target, self._manifest.shards, self.own_tables)
         small = {attachment_name(name): info for name, info in self._manifest.attachments.items()}
         small |= {list_name(what, info.sha256): info for what, info in self._manifest.lists.items()}
-        for name, info in small.items():
-            self._target.write(name, read_checked(self._source, name, info))
+
+        def copy(name: str) -> None:
+            self._target.write(name, read_checked(self._source, name, small[name]))
+
+        with concurrent.futures.ThreadPoolExecutor(_THREADS) as threads:
+            for _ in threads.map(copy, small):
+                pass
         self._target.write(MANIFEST_NAME, self._data)
 
 

@@ -11,7 +11,7 @@ from lit_precompute.schemas.dataset_files import Described, attachment_name, lis
 from lit_precompute.schemas.manifest import Manifest
 from lit_precompute.schemas.manifest.source import SOURCE_LIST
 from lit_precompute.schemas.sharing.transfer import check_whole
-from lit_precompute.schemas.storage import DatasetError, Folder
+from lit_precompute.schemas.storage import DatasetError, Folder, Receiver
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,13 +58,13 @@ def find_wrong_files(
 
     def fault(file: OwnFile) -> str:
         try:
-            check_whole(folder, file.name, file.described)
+            check_whole(folder, file.name, file.described, receiver)
         except DatasetError as error:
             return str(error)
         return ""
 
     wrong: dict[OwnFile, str] = {}
-    with concurrent.futures.ThreadPoolExecutor(num_threads) as threads:
+    with Receiver() as receiver, concurrent.futures.ThreadPoolExecutor(num_threads) as threads:
         for number, (file, words) in enumerate(_in_order(threads, own_files(manifest), fault, 2 * num_threads), 1):
             if words:
                 wrong[file] = words

@@ -10,6 +10,7 @@ Not here: what the files mean.
 from lit_precompute.schemas.storage.answers import StorageError as StorageError
 from lit_precompute.schemas.storage.answers import http_status as http_status
 from lit_precompute.schemas.storage.answers import in_words as in_words
+from lit_precompute.schemas.storage.batches import Batch as Batch
 from lit_precompute.schemas.storage.caching.file_cache import Content as Content
 from lit_precompute.schemas.storage.caching.file_cache import FetchingStopped as FetchingStopped
 from lit_precompute.schemas.storage.caching.file_cache import FileCache as FileCache
@@ -48,6 +49,7 @@ from lit_precompute.schemas.storage.reading import is_file as is_file
 from lit_precompute.schemas.storage.reading import is_folder as is_folder
 from lit_precompute.schemas.storage.reading import open_file as open_file
 from lit_precompute.schemas.storage.reading import read_range as read_range
+from lit_precompute.schemas.storage.receiving import Receiver as Receiver
 from lit_precompute.schemas.storage.remote_bytes import read_pieces as read_pieces
 from lit_precompute.schemas.storage.retrying import DEFAULT_PATIENCE as DEFAULT_PATIENCE
 from lit_precompute.schemas.storage.retrying import Patience as Patience

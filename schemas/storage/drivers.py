@@ -77,7 +77,7 @@ def _of_gcs(timeout_s: float) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "use_listings_cache": False,
         "requests_timeout": _silence(timeout_s),
-        "session_kwargs": {"trust_env": _may_have_proxy()},
+        "session_kwargs": {"trust_env": may_have_proxy()},
         # The store compares what arrived; gcsfs compares what the store says.
         "consistency": "md5",
     }
@@ -88,7 +88,7 @@ def _of_gcs(timeout_s: float) -> dict[str, Any]:
     return settings
 
 
-def _may_have_proxy() -> bool:
+def may_have_proxy() -> bool:
     """Returns whether requests may have to go through a proxy. Looking for one, aiohttp reads ~/.netrc each time."""
     # macOS and Windows have settings for the whole system, too.
     return sys.platform != "linux" or any(name in os.environ for name in _PROXIES)

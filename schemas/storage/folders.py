@@ -12,6 +12,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import Protocol
 
+from lit_precompute.schemas.storage.batches import Batch
 from lit_precompute.schemas.storage.file_systems import local_path
 from lit_precompute.schemas.storage.local_folder import LocalFolder
 from lit_precompute.schemas.storage.names import is_url
@@ -63,6 +64,10 @@ class Folder(Protocol):
 
     def upload(self, local: pathlib.Path, name: str) -> None:
         """Moves a local file here; it was made in `scratch()`."""
+        ...
+
+    def batch(self) -> Batch:
+        """Returns a batch for many files; `with` ends it."""
         ...
 
     def find(self, name: str = "") -> dict[str, FoundFile]:

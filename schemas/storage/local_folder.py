@@ -13,6 +13,7 @@ import pathlib
 import shutil
 from collections.abc import Sequence
 
+from lit_precompute.schemas.storage.batches import LocalBatch
 from lit_precompute.schemas.storage.names import WORK_FOLDER
 from lit_precompute.schemas.storage.publishing import is_unfinished, publish, temporary_beside, write_bytes_atomically
 from lit_precompute.schemas.storage.reading import FoundFile, describe_local
@@ -69,6 +70,9 @@ class LocalFolder:
 
     def upload(self, local: pathlib.Path, name: str) -> None:
         publish(local, self._path / name)
+
+    def batch(self) -> LocalBatch:
+        return LocalBatch(self._path, self.scratch())
 
     def find(self, name: str = "") -> dict[str, FoundFile]:
         root = self._path / name

@@ -22,9 +22,9 @@ _UNFINISHED = re.compile(r"\..+\.[0-9a-f]{32}", re.DOTALL)  # `unique_name` of a
 def publish(temporary: pathlib.Path, path: pathlib.Path) -> None:
     """Flushes a finished temporary file to the disk and renames it to its final name."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    _flush(temporary)
+    flush(temporary)
     temporary.replace(path)
-    _flush(path.parent)
+    flush(path.parent)
 
 
 def write_text_atomically(path: str | os.PathLike[str], text: str) -> None:
@@ -121,9 +121,22 @@ def _rename_to_new(folder: pathlib.Path, path: pathlib.Path) -> None:
         raise FileExistsError(errno.EEXIST, "is a file, or a folder that is not empty", str(path)) from error
 
 
-def _flush(path: pathlib.Path) -> None:
+def flush(path: pathlib.Path) -> None:
+    """Waits until a file, or a folder's names, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def start_flushing(path: pathlib.Path) -> int:
+    """Makes the system write a file to the disk from now on, so that a later `flush` waits less; returns its size."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        if hasattr(os, "posix_fadvise"):  # not on macOS
+            # What this is for is forgetting what is on the disk; for that, Linux begins to write the rest.
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        return os.fstat(descriptor).st_size
     finally:
         os.close(descriptor)

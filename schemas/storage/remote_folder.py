@@ -19,6 +19,7 @@ from typing import Any
 
 from lit_precompute.schemas.storage.answers import StorageError
 from lit_precompute.schemas.storage.asking import ask, check_bucket, fetch
+from lit_precompute.schemas.storage.batches import RemoteBatch
 from lit_precompute.schemas.storage.drivers import S3_SCHEMES, WEB_SCHEMES
 from lit_precompute.schemas.storage.publishing import is_unfinished
 from lit_precompute.schemas.storage.reading import FoundFile, describe
@@ -112,6 +113,9 @@ class RemoteFolder:
         self._ask(name, attempt)
         local.unlink()
 
+    def batch(self) -> RemoteBatch:
+        return RemoteBatch(self.path, self.scratch(), self._patience)
+
     def find(self, name: str = "") -> dict[str, FoundFile]:
         def attempt(files: Any, path: str) -> dict[str, FoundFile]:
             found = files.find(path, detail=True)
@@ -138,7 +142,7 @@ class RemoteFolder:
             self._ask("", attempt)
 
     def remove_folder(self, name: str) -> None:
-        self.remove(*(f"{name}/{each}" for each in self.find(name)))
+        self.remove(*(f"{name}/{each}" if name else each for each in self.find(name)))
 
     def remove_unfinished(self) -> None:
         with contextlib.suppress(FileNotFoundError):  # no such folder

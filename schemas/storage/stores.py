@@ -14,11 +14,13 @@ not offer (its driver may pretend to) is a `StorageError`.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import errno
+import functools
 import pathlib
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, cast
 
 from lit_precompute.schemas.storage.answers import StorageError
@@ -42,6 +44,24 @@ class Store(Protocol):
     def upload(self, files: Any, path: str, local: pathlib.Path) -> None:
         """Writes an object from a local file, or replaces it."""
         ...
+
+    def send(self, files: Any, path: str, data: bytes) -> None:
+        """Writes an object, or replaces it, whose size and checksum will be looked up in a listing."""
+        self.put(files, path, data, "")
+
+    def send_file(self, files: Any, path: str, local: pathlib.Path) -> None:
+        """The same from a local file."""
+        self.upload(files, path, local)
+
+    def checksum(self, pieces: Iterable[bytes]) -> str:
+        """Returns the checksum that a listing shows of these bytes; "" where it shows none."""
+        del pieces
+        return ""
+
+    def listed_checksum(self, details: Mapping[str, Any]) -> str:
+        """Returns the checksum in an entry of a listing; "" where there is none."""
+        del details
+        return ""
 
     def create(self, files: Any, path: str, data: bytes, attempt: str) -> None:
         """Writes an object; raises FileExistsError if there is one."""
@@ -99,6 +119,22 @@ class _Gcs(Store):
     def upload(self, files: Any, path: str, local: pathlib.Path) -> None:
         files.put_file(str(local), path, chunksize=_PART_BYTES)
 
+    # A CRC32C takes a tenth of the time of the MD5 that the driver would compute.
+    def send(self, files: Any, path: str, data: bytes) -> None:
+        files.pipe_file(path, data, consistency="none")
+
+    def send_file(self, files: Any, path: str, local: pathlib.Path) -> None:
+        files.put_file(str(local), path, chunksize=_PART_BYTES, consistency="none")
+
+    def checksum(self, pieces: Iterable[bytes]) -> str:
+        import google_crc32c
+
+        crc = functools.reduce(google_crc32c.extend, pieces, 0)
+        return base64.b64encode(crc.to_bytes(4, "big")).decode()
+
+    def listed_checksum(self, details: Mapping[str, Any]) -> str:
+        return details.get("crc32c", "")
+
     def create(self, files: Any, path: str, data: bytes, attempt: str) -> None:
         files.pipe_file(path, data, metadata={_ATTEMPT: attempt}, mode="create")
 
@@ -128,6 +164,9 @@ class _S3(Store):
 
     def upload(self, files: Any, path: str, local: pathlib.Path) -> None:
         files.put_file(str(local), path, chunksize=_PART_BYTES, max_concurrency=_PARTS_AT_ONCE)
+
+    def send(self, files: Any, path: str, data: bytes) -> None:
+        files.pipe_file(path, data)
 
     def create(self, files: Any, path: str, data: bytes, attempt: str) -> None:
         files.pipe_file(path, data, Metadata={_ATTEMPT: attempt}, mode="create")

@@ -36,6 +36,8 @@ def test_a_flag_is_given_once():
     )
     with pytest.raises(ValueError, match=r"^--source is given 2 times, and only one would count; give it once$"):
         refuse_repeated(["run", "--source", "a", "--source=b"])
+    with pytest.raises(ValueError, match="--rows is given 2 times"):
+        refuse_repeated(["select", "d", "--range", "0", "9", "--rows", "0", "5"])
     with pytest.raises(ValueError, match="--batch-size is given 3 times"):
         refuse_repeated(["--batch-size", "4", "--batch_size=4", "--batch-size", "5"])
     with pytest.raises(ValueError, match="--gather is given 2 times"):

@@ -1,5 +1,6 @@
 """What the commands share."""
 
+import errno
 import logging
 import pathlib
 
@@ -13,6 +14,7 @@ from lit_precompute.commands.console import (
     is_debugging,
     make_console,
     take_debug_flag,
+    writing_to,
 )
 
 
@@ -35,6 +37,13 @@ def test_text_cannot_steer_the_terminal(capsys, monkeypatch):
     assert third.split() == [r"name\x1b[31m", r"value\x1b]0;title\x07!"]
 
 
+def test_off_a_terminal_no_value_is_folded_cut_or_padded(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    digest, path = "0123456789abcdef" * 10, "gs://bucket/" + "folder/" * 40
+    make_console().print(card([("digest", digest), ("path", path), ("rows", "3")]))
+    assert capsys.readouterr().out == f"digest  {digest}\npath    {path}\nrows    3\n"
+
+
 @pytest.mark.parametrize("error", [ValueError("no [such] tower"), FileNotFoundError("no [such] tower")])
 def test_wrong_input_is_one_message_and_status_2(error, capsys):
     with pytest.raises(SystemExit) as end, errors_as_messages():
@@ -48,6 +57,16 @@ def test_a_full_disk_is_status_1(capsys):
         pathlib.Path("/dev/full").write_text("x")
     assert end.value.code == 1
     assert "No space left on device" in capsys.readouterr().err
+
+
+def test_a_full_disk_that_no_file_is_named_for_is_that_of_the_output(tmp_path, capsys):
+    with pytest.raises(SystemExit) as end, errors_as_messages(), writing_to(str(tmp_path / "out")):
+        raise OSError(errno.ENOSPC, "Error writing bytes to file")
+    assert end.value.code == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: no space left on the file system at /") and said.endswith(
+        f" writing {tmp_path}/out\n"
+    )
 
 
 @pytest.fixture

@@ -21,6 +21,8 @@ def help_of(monkeypatch, capsys, *command):
         ("embed run", "Other flags go to Apache Beam"),
         ("embed towers", "lit-embed towers '*dino*'\n"),
         ("tune", "lit-tune --dataset emoji --recipe demo"),
+        ("tune towers", "lit-tune towers '*siglip2*'\n"),
+        ("tune export", "lit-tune export runs/first/model --output first-siglip\n"),
         ("eval zero-shot", "lit-eval zero-shot --model"),
         ("eval retrieval", "lit-eval retrieval --model"),
         ("eval show", "lit-eval show --model"),

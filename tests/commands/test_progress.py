@@ -29,6 +29,11 @@ def test_each_task_has_its_own_lines():
     assert _printed(False, shown) == "a 1\nb 5\n"
 
 
+def test_the_end_is_said_once_unless_the_task_begins_again():
+    shown = [("1/2", 1, 2), ("2/2", 2, 2), ("2/2", 2, 2), ("1/2", 1, 2), ("2/2 again", 2, 2)]
+    assert _printed(False, shown) == "1/2\n2/2\n2/2 again\n"
+
+
 def test_on_a_terminal_a_bar_for_each_task():
     said = _printed(True, [("fetching [a]", 1, 3, "a"), ("fetching b", 1, None, "b")])
     assert "fetching [a]" in said and "fetching b" in said

@@ -11,7 +11,8 @@ import pytest
 
 from lit_precompute.commands import tune as command_line
 from lit_precompute.commands import tune_flags
-from lit_precompute.towers.tokenizers import SentencePieceOptions, WordOptions
+from lit_precompute.towers.text import ViTTextOptions
+from lit_precompute.towers.tokenizers import SentencePieceOptions, TextLengths, WordOptions
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.model.tuned_model import TunedModel
 from lit_precompute.tune.optimizers import AdamOptions
@@ -124,11 +125,17 @@ def test_a_kind_has_its_own_flags_and_keeps_the_shared_fields():
         (("--text-tower.weights", "a.npz", "--setting", "LL"), "LL", "a.npz", 0),
         (("--setting", "Lu", "--text-tower.weights", "a.npz"), "Lu", None, None),
         (("--text_tower.weights=a.npz", "--setting", "Lu"), "Lu", None, None),
+        (("--text-tower.weights", "vit-large"), "Lu", None, None),
     ],
 )
 def test_a_setting_says_how_the_text_tower_starts(arguments, setting, weights, last_layers):
     recipe = parse(*arguments).recipe
     assert (recipe.setting, recipe.text_tower.weights, recipe.trained.last_layers) == (setting, weights, last_layers)
+
+
+def test_the_name_of_an_architecture_gives_its_sizes():
+    tower = parse("--text-tower.weights", "vit-giant", "--text-tower.pooling", "average").recipe.text_tower
+    assert tower == ViTTextOptions(width=1408, depth=40, num_heads=16, mlp_width=6144, pooling="average")
 
 
 def test_flags_of_earlier_versions_keep_working():
@@ -152,12 +159,12 @@ def test_flags_of_earlier_versions_keep_working():
         (["--optimizer.learning-rate", "-1"], "optimizer.learning_rate must be > 0, got -1.0"),
         (
             ["--tokenizer.kind", "letters"],
-            "error: tokenizer.kind must be one of ['sentencepiece', 'words'], got 'letters'",
+            "error: tokenizer.kind must be one of ['sentencepiece', 'words', 'huggingface'], got 'letters'",
         ),
         (["--text-tower.kind", "nowhere:mine"], "error: text_tower.kind nowhere:mine: No module named 'nowhere'"),
         (["--batch-size", "many"], "many"),
         (["--learning-rate", "1"], "--optimizer.learning-rate"),
-        ([], "/nowhere; check the path"),
+        ([], "/nowhere: there is no directory of this name; check the path"),
     ],
 )
 def test_a_mistake_is_one_message_and_status_2(monkeypatch, capsys, tmp_path, arguments, message):
@@ -235,6 +242,13 @@ def test_progress_shows_the_time_left(step, words):
     assert command_line.describe(make_progress(step)).endswith(words)
 
 
+def test_lengths_of_texts_are_one_line():
+    lengths = TextLengths(4_000, 12, 21, 1_034, 2_077, max_pieces=15, num_cut=10)
+    assert command_line.describe_lengths(lengths, 16) == (
+        "texts: median 12 pieces, 90% up to 21, 99% up to 1,034, longest 2,077; --text.max-tokens 16 cuts 0.2% of them"
+    )
+
+
 def test_long_times_are_shown_in_hours():
     assert command_line.describe(make_progress(1, rate=3.0)).endswith("7 h 24 min left")
 
@@ -249,6 +263,9 @@ def test_from_the_command_to_the_model(tmp_path):
     assert errors == ""
     assert text.startswith(f"96 pairs of {dataset_path}, ")
     assert "\n6 blank texts left out\n" in text
+    assert (
+        "\ntexts: median 1 pieces, 90% up to 1, 99% up to 1, longest 1; --text.max-tokens 6 cuts none of them\n" in text
+    )
     assert re.search(r"^step 24/24  loss \d\.\d{4}  scale \d+\.\d  [\d,]+ pairs/s$", text, re.MULTILINE)
     assert re.search(rf"^model +{output}/model", text, re.MULTILINE)
     assert f"lit-eval retrieval --model {output}/model" in text

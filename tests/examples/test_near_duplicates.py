@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from lit_precompute.commands.embed.beam_flags import check_beam_flags
+from lit_precompute.commands.beam_flags import check_beam_flags
 from lit_precompute.pipelines.engines.dataflow import dataflow_flags
 
 pytestmark = pytest.mark.slow

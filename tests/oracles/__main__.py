@@ -13,7 +13,18 @@ import numpy as np
 import torch
 import transformers
 
-from tests.oracles import bert, efficientnet, hugging_face, t5, text_tower, torch_files, vit
+from tests.oracles import (
+    bert,
+    efficientnet,
+    exported,
+    hugging_face,
+    siglip_text,
+    t5,
+    text_tower,
+    tokenization,
+    torch_files,
+    vit,
+)
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "towers"
 WEIGHTS = GOLDEN.parent / "weights"
@@ -47,7 +58,10 @@ def compare() -> None:
     """Raises AssertionError where a fresh output differs from its golden by more than rounding."""
     text_tower.compare()
     bert.compare()
+    siglip_text.compare()
+    exported.compare()
     t5.compare()
+    tokenization.compare()
     torch_files.compare(WEIGHTS)
     assert hugging_face.FILE_NAMES.read_text(encoding="utf-8") == hugging_face.file_names()
     sys.stdout.write(f"torch reads {', '.join(torch_files.FILES)} as the tests do\n")

@@ -3,8 +3,8 @@
     .venv-oracles/bin/python -m tests.oracles.bert            # computes afresh and compares with the goldens
     .venv-oracles/bin/python -m tests.oracles.bert --write    # writes tests/golden/bert/
 
-The names and shapes of each file come from `save_pretrained`; the weights are drawn by name, so that the tests need neither
-torch nor transformers. Gradients of a scalar are stored as two projections and the norm of each parameter's.
+The names and shapes of each file come from `save_pretrained`; the weights are drawn by name, so that the tests need
+neither torch nor transformers. Gradients of a scalar are stored as two projections and the norm of each parameter's.
 """
 
 import importlib.util
@@ -66,7 +66,9 @@ def read_config(file: str) -> dict[str, Any]:
 
 
 def draw_tokens(file: str, length: int) -> np.ndarray:
-    """Returns int32 [5, length]: a whole row, one padded to the right, one token alone, padded to the left, a cut one."""
+    """Returns int32 [5, length]: a full row, one padded to the right, one of one token, one padded to the left, and one
+    short of a token.
+    """
     pad_id = PAD_IDS[file]
     raw = np.random.PCG64(length).random_raw(5 * length) % np.uint64(VOCABULARY_SIZE - 1)
     tokens = raw.astype(np.int32).reshape(5, length)

@@ -5,6 +5,8 @@ its version, are asked only for names that Unicode 3.2 has.
 """
 
 import unicodedata
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -32,15 +34,61 @@ _SCRIPTS = {
     "hiragana and katakana": [(0x3041, 0x3094), (0x30A1, 0x30FA), (0xFF66, 0xFF9D)],
     "han": [(0x4E00, 0x9FA5), (0x3400, 0x34FF), (0x20000, 0x200FF)],
     "emoji": [(0x1F300, 0x1F64F), (0x1F680, 0x1F6C5), (0x1F900, 0x1F93A), (0x2600, 0x26FF), (0x1F1E6, 0x1F1FF)],
-    "signs": [(0x21, 0x40), (0x5B, 0x60), (0x7B, 0x7E), (0xA1, 0xBF), (0x2010, 0x2027), (0x3001, 0x3011), (0xFF01, 0xFF20)],
+    "signs": [
+        (0x21, 0x40),
+        (0x5B, 0x60),
+        (0x7B, 0x7E),
+        (0xA1, 0xBF),
+        (0x2010, 0x2027),
+        (0x3001, 0x3011),
+        (0xFF01, 0xFF20),
+    ],
     "mathematics": [(0x1D400, 0x1D454), (0x2200, 0x22FF), (0x2460, 0x24EA), (0x2150, 0x218B), (0xFF21, 0xFF5A)],
 }
 # What is put between, after or into words: white space, controls, invisible and combining characters, odd ones.
 _SPACES = [" "] * 12 + ["  ", "\t", "\n", "\r\n", "\xa0", "\u2003", "\u3000", "\u2028", "\x0b", "\x85"]
 _ODD = [
-    *("\x00", "\x01", "\x1f", "\x7f", "\x9f", "\xad", "\u200b", "\u200c", "\u200d", "\u200e", "\u200f", "\u202e", "\u2066"),
-    *("\u0301", "\u0308\u0301", "\u0327", "\u20dd", "\u3099", "\ufe0f", "\ufe0e", "\ufeff", "\ufffd", "\uffff", "\ue000"),
-    *("\U000e0041", "\U000e0067", "\U0010fffd", "\U0001f3fd", "\u2581", "\u2585", "##", "\u0130", "\u0131", "\u017f", "\u1e9e"),
+    *(
+        "\x00",
+        "\x01",
+        "\x1f",
+        "\x7f",
+        "\x9f",
+        "\xad",
+        "\u200b",
+        "\u200c",
+        "\u200d",
+        "\u200e",
+        "\u200f",
+        "\u202e",
+        "\u2066",
+    ),
+    *(
+        "\u0301",
+        "\u0308\u0301",
+        "\u0327",
+        "\u20dd",
+        "\u3099",
+        "\ufe0f",
+        "\ufe0e",
+        "\ufeff",
+        "\ufffd",
+        "\uffff",
+        "\ue000",
+    ),
+    *(
+        "\U000e0041",
+        "\U000e0067",
+        "\U0010fffd",
+        "\U0001f3fd",
+        "\u2581",
+        "\u2585",
+        "##",
+        "\u0130",
+        "\u0131",
+        "\u017f",
+        "\u1e9e",
+    ),
     *("\u03a3", "\u03c2", "\ufb01", "\ufdfa", "\u0f77", "\u0344", "\u212b", "\u2126", "\u1fb3", "\u0345", "\u01c5"),
 ]
 # A family of joiners, a flag, a keycap, a skin tone, and words as in captions.
@@ -67,7 +115,7 @@ class _Draw:
         """Returns a number in [0, limit)."""
         return next(self._bits) % limit
 
-    def of(self, choices):
+    def of(self, choices: Sequence[Any]) -> Any:
         """Returns one of some choices."""
         return choices[self.below(len(choices))]
 

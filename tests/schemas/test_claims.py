@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from lit_precompute.schemas.claims import Claim, ClaimError, differences, place_in_the_way
+from lit_precompute.schemas.claims import Claim, ClaimError, differences, place_in_the_way, refuse_unwritable
 from lit_precompute.schemas.storage import open_folder
 
 DESCRIPTION = {"tower": {"name": "a", "width": 8}, "files": [{"path": "x", "bytes": 1}], "seed": 0}
@@ -153,3 +153,6 @@ def test_what_is_in_the_way_of_a_folder(tmp_path):
     assert place_in_the_way(open_folder(tmp_path / "file/deeper/out")) == tmp_path / "file"
     assert place_in_the_way(open_folder(tmp_path / "new/out")) is None
     assert place_in_the_way(open_folder("memory://out")) is None
+    with pytest.raises(ClaimError, match=r"/out: .*/file is a file; choose another$"):
+        refuse_unwritable(open_folder(tmp_path / "file/out"), "choose another")
+    refuse_unwritable(open_folder(tmp_path / "new/out"), "choose another")

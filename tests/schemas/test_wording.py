@@ -37,6 +37,8 @@ def test_what_a_reader_would_obey_is_shown_by_its_number(text, shown):
     ("error", "words"),
     [
         (FileNotFoundError(errno.ENOENT, "No such file or directory", "a.png"), "a.png: No such file or directory"),
+        (IsADirectoryError(errno.EISDIR, "Is a directory", "temporary", None, "a.arrow"), "a.arrow: Is a directory"),
+        (OSError(errno.ENOENT, "No such file or directory", "from", None, "to"), "from: No such file or directory"),
         (OSError(errno.EMFILE, "Too many open files"), "[Errno 24] Too many open files"),
         (ConnectionError("the store went away"), "the store went away"),
         (TimeoutError(), "TimeoutError()"),
@@ -44,6 +46,11 @@ def test_what_a_reader_would_obey_is_shown_by_its_number(text, shown):
 )
 def test_an_error_says_where_and_what(error, words):
     assert os_error_in_words(error, "out") == words
+
+
+def test_a_copy_that_finds_no_room_names_the_copy(tmp_path):
+    full = OSError(errno.ENOSPC, "No space left on device", "/source/a", None, str(tmp_path / "a"))
+    assert os_error_in_words(full).endswith(f" MB in all), writing {tmp_path}/a")
 
 
 @pytest.mark.parametrize("name", ["out/below/file", None])

@@ -56,7 +56,7 @@ class Description:
 def describe(name: str, entry: TextEntry) -> Description:
     """Returns the description of a text tower."""
     options = entry.options
-    positions = getattr(options, "max_positions", None)
+    positions = options.longest_text()
     usual = entry.max_tokens or min(_TOKENS, positions or _TOKENS)
     return Description(
         name=name,

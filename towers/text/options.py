@@ -31,6 +31,10 @@ class TextTowerOptions(TaggedOptions):
         """Returns a lower bound of the tower's parameters; a file with fewer is refused before the tower is built."""
         return 0
 
+    def longest_text(self) -> int | None:
+        """Returns the most tokens that have a position each; None: there is no such limit."""
+        return None
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TransformerOptions(TextTowerOptions):

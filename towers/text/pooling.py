@@ -8,6 +8,8 @@ Source: big_vision, models/vit.py (`MAPHead`); arXiv:2106.04560.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -16,6 +18,9 @@ from jaxtyping import Array, Bool, Float32, Int32
 from lit_precompute.towers.options import ComputeType
 from lit_precompute.towers.text.layers import Attention, perceptron_layer
 from lit_precompute.towers.text.options import Pooling
+
+# From all tokens' vectors to one of each text.
+Take = Callable[[Float32[Array, "n length width"]], Float32[Array, "n 1 width"]]
 
 
 class AttentionPooling(nnx.Module):
@@ -64,27 +69,43 @@ def pool(
       hidden: the tokens' vectors.
       tokens: their ids.
       is_real: which of them are not padding; None: no padding is masked.
-      end_id: the id that ends a text; `end` takes the first one's vector, in a row without one the last position's.
+      end_id: the id that ends a text; `end` takes the first one's vector, in a row without one that of the last real
+        token.
+    """
+    if (take := only_position(pooling, tokens, is_real=is_real, end_id=end_id)) is not None:
+        return take(hidden)[:, 0]
+    if pooling == "average":
+        return hidden.mean(axis=1) if is_real is None else _average(hidden, is_real)
+    if pooling == "max":
+        return hidden.max(axis=1) if is_real is None else _max(hidden, is_real)
+    assert module is not None
+    return module(hidden, is_real)
+
+
+def only_position(
+    pooling: Pooling, tokens: Int32[Array, "n length"], *, is_real: Bool[Array, "n length"] | None, end_id: int
+) -> Take | None:
+    """Returns what takes the vectors of the one position that the pooling reads; None if it reads several.
+
+    A tower's last block need not compute any other: with twelve blocks, a sixteenth of the work.
     """
     match pooling:
-        case "last":
-            return hidden[:, -1]
         case "first":
-            return hidden[:, 0]
+            return lambda hidden: hidden[:, :1]
+        case "last":
+            return lambda hidden: hidden[:, -1:]
         case "end":
-            return _at_first(tokens == end_id, hidden)
-        case "average":
-            return hidden.mean(axis=1) if is_real is None else _average(hidden, is_real)
-        case "max":
-            return hidden.max(axis=1) if is_real is None else _max(hidden, is_real)
-        case "attention":
-            assert module is not None
-            return module(hidden, is_real)
+            position = _end(tokens == end_id, is_real)
+            return lambda hidden: jnp.take_along_axis(hidden, position[:, None, None], axis=1)
+        case _:
+            return None
 
 
-def _at_first(is_end: Bool[Array, "n length"], hidden: Float32[Array, "n length width"]) -> Float32[Array, "n width"]:
-    position = jnp.where(is_end.any(axis=1), is_end.argmax(axis=1), is_end.shape[1] - 1)
-    return jnp.take_along_axis(hidden, position[:, None, None], axis=1)[:, 0]
+def _end(is_end: Bool[Array, "n length"], is_real: Bool[Array, "n length"] | None) -> Int32[Array, "n"]:
+    last = is_end.shape[1] - 1
+    if is_real is not None:
+        last = last - is_real[:, ::-1].argmax(axis=1)
+    return jnp.where(is_end.any(axis=1), is_end.argmax(axis=1), last)
 
 
 def _average(hidden: Float32[Array, "n length width"], is_real: Bool[Array, "n length"]) -> Float32[Array, "n width"]:

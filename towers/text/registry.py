@@ -21,6 +21,7 @@ from lit_precompute.towers.text.bert.options import BertTextOptions
 from lit_precompute.towers.text.beside import CONFIG_NAME, find_pooling, find_tokenizer
 from lit_precompute.towers.text.entry import TextEntry
 from lit_precompute.towers.text.options import TextTowerOptions
+from lit_precompute.towers.text.stored.options import StoredTextOptions
 from lit_precompute.towers.text.t5.options import T5TextOptions
 from lit_precompute.towers.text.vit.options import ViTTextOptions
 from lit_precompute.towers.tokenizers import TokenizerOptions, Vocabulary
@@ -38,6 +39,8 @@ class _Config(NamedTuple):
 
 # Modules with `ENTRIES`: names to `TextEntry`.
 _PUBLISHED: list[str] = []
+# Names that `register_text_entry` was given.
+_REGISTERED: dict[str, TextEntry] = {}
 # From `model_type` of a config.json to its reader.
 _CONFIGS: dict[str, _Config] = {}
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -73,6 +76,17 @@ def register_config(model_type: str, read: str, *, length: str | None = None) ->
     _CONFIGS[model_type] = _Config(read, length)
 
 
+def register_text_entry(name: str, entry: TextEntry) -> None:
+    """Gives a text tower of one's own a name; other packages may call it, too.
+
+    Raises:
+      ValueError: the name is taken.
+    """
+    if name in text_towers():
+        raise ValueError(f"text tower {name!r} is already registered; choose another name")
+    _REGISTERED[name] = entry
+
+
 def make_text_tower(
     options: TextTowerOptions, *, vocabulary: Vocabulary, max_tokens: int, output_width: int, compute_type: ComputeType
 ) -> Tower:
@@ -97,7 +111,8 @@ def make_text_tower(
 def text_towers() -> dict[str, TextEntry]:
     """Returns all text towers that have a name, by name."""
     modules = [importlib.import_module(module) for module in _PUBLISHED]
-    return {name: entry for module in modules for name, entry in module.ENTRIES.items()}
+    published = {name: entry for module in modules for name, entry in module.ENTRIES.items()}
+    return published | _REGISTERED
 
 
 def resolve_text_tower(name: str) -> tuple[str, TextEntry | None]:
@@ -168,3 +183,4 @@ for _options, _family, _model_types in _FAMILIES:
     _PUBLISHED.append(f"{_folder}.published")
     for _model_type in _model_types:
         register_config(_model_type, f"{_folder}.config:options_of_config")
+register_text_tower(StoredTextOptions, "lit_precompute.towers.text.stored.network:make_tower")

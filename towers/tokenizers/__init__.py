@@ -2,6 +2,7 @@
 
 from lit_precompute.towers.tokenizers.huggingface.options import HuggingFaceOptions
 from lit_precompute.towers.tokenizers.huggingface.tokenizer import HuggingFaceTokenizer
+from lit_precompute.towers.tokenizers.lengths import TextLengths, measure_lengths
 from lit_precompute.towers.tokenizers.options import TokenizerOptions
 from lit_precompute.towers.tokenizers.registry import load_tokenizer, register_tokenizer, train_tokenizer
 from lit_precompute.towers.tokenizers.sentencepiece import SentencePieceOptions, SentencePieceTokenizer
@@ -14,12 +15,14 @@ __all__ = [
     "SentencePieceOptions",
     "SentencePieceTokenizer",
     "SpecialTokens",
+    "TextLengths",
     "Tokenizer",
     "TokenizerOptions",
     "Vocabulary",
     "WordOptions",
     "WordTokenizer",
     "load_tokenizer",
+    "measure_lengths",
     "register_tokenizer",
     "train_tokenizer",
 ]

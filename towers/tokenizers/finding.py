@@ -14,7 +14,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from lit_precompute.schemas.storage import http_status, local_path
+from lit_precompute.schemas.storage import http_status, in_words, local_path
 from lit_precompute.towers.weights.errors import WeightsError
 from lit_precompute.towers.weights.finding import find_weights
 from lit_precompute.towers.weights.hub import SCHEME, find_in_caches
@@ -39,12 +39,13 @@ class TokenizerFiles(NamedTuple):
     beside: dict[str, pathlib.Path]
 
 
-def find_files(place: str, names: Sequence[str]) -> TokenizerFiles:
+def find_files(place: str, names: Sequence[str], advice: str) -> TokenizerFiles:
     """Returns a tokenizer's files; they may be fetched.
 
     Args:
       place: see the module.
       names: what vocabularies are called in a folder, in the order in which they are tried.
+      advice: what else to try where a folder holds none of them.
 
     Raises:
       ValueError: there is no such file, it cannot be had, or the folder holds none of these names.
@@ -55,7 +56,7 @@ def find_files(place: str, names: Sequence[str]) -> TokenizerFiles:
     if local.is_dir():
         found = next((local / name for name in names if (local / name).is_file()), None)
         if found is None:
-            raise _none_of(place, names)
+            raise _none_of(place, names, advice)
         return _with_settings(found)
     is_file = place.endswith(_FILE_ENDINGS)
     if "://" not in place and "::" not in place:
@@ -67,13 +68,21 @@ def find_files(place: str, names: Sequence[str]) -> TokenizerFiles:
         place = f"{SCHEME}{place}"
     folder, name = place.rstrip("/").rpartition("/")[::2] if is_file else (place.rstrip("/"), "")
     try:
-        return _find_elsewhere(folder, (name,) if is_file else names)
+        found = _find_elsewhere(folder, (name,) if is_file else names)
     except WeightsError as error:
-        raise ValueError(str(error).replace("--weights FILE", "--tokenizer.path FILE")) from error
+        if not isinstance(error.__cause__, Exception):  # a malformed address: nothing was asked for
+            raise
+        raise ValueError(
+            f"tokenizer.path {place!r}: is not on this machine and could not be fetched ({in_words(error.__cause__)}). "
+            f"Get {' or '.join(names)} from there, with {' and '.join(_BESIDE)} if there are any, and give their folder"
+        ) from error
+    if found is None:
+        raise _none_of(place, names, advice)
+    return found
 
 
-def _find_elsewhere(folder: str, names: Sequence[str]) -> TokenizerFiles:
-    """Returns a tokenizer's files from a repository, a store, the web or a package."""
+def _find_elsewhere(folder: str, names: Sequence[str]) -> TokenizerFiles | None:
+    """Returns a tokenizer's files from a repository, a store, the web or a package; None where it has none."""
     if folder.startswith(SCHEME):
         for name in names:
             if (found := find_in_caches(f"{folder}/{name}")) is not None:
@@ -82,7 +91,7 @@ def _find_elsewhere(folder: str, names: Sequence[str]) -> TokenizerFiles:
     for name in names:
         if (found := find_file(f"{folder}/{name}")) is not None:
             return TokenizerFiles(found, beside)
-    raise _none_of(folder, names)
+    return None
 
 
 def find_file(place: str) -> pathlib.Path | None:
@@ -114,7 +123,5 @@ def _with_settings(vocabulary: pathlib.Path) -> TokenizerFiles:
     return TokenizerFiles(vocabulary, {name: path for name, path in beside.items() if path.is_file()})
 
 
-def _none_of(place: str, names: Sequence[str]) -> ValueError:
-    return ValueError(
-        f"tokenizer.path {place!r}: holds none of {', '.join(names)}, or is not there; name the file itself"
-    )
+def _none_of(place: str, names: Sequence[str], advice: str) -> ValueError:
+    return ValueError(f"tokenizer.path {place!r}: holds none of {', '.join(names)}, or is not there; {advice}")

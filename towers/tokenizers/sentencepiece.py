@@ -108,7 +108,7 @@ def make_tokenizer(options: SentencePieceOptions, texts: Iterable[str], *, lower
     """Returns the tokenizer of a file, or one trained on `texts`, which are already lower-cased; see `registry`."""
     if options.path is None:
         return SentencePieceTokenizer(train_pieces(texts, options.vocabulary_size), lower_case=lower_case)
-    files = find_files(options.path, _NAMES)
+    files = find_files(options.path, _NAMES, "a tokenizer.json is read by --tokenizer.kind huggingface")
     if options.special_tokens == "published":
         _refuse_renumbered(files)
     return SentencePieceTokenizer(

@@ -1,11 +1,8 @@
-"""Pieces of texts as a table stores them, in a column of lists of strings: one character for each piece.
+"""Pieces of texts as a table stores them: a list of ids for each text of a row, in the column `tokens`.
 
-The character of piece `i` is the Unicode code point `i`, or `i + 2048` from 0xD800 on, where Unicode has no characters.
-
-
-
-A token table is called `tokens-ID` and has one column, `tokens`, parallel to the column `texts` of the captions that it
-was made of. The dataset's attachment `tokens-ID.json` describes it.
+A text of which nothing shows, and of which no row of tokens is made, is the list of -1 alone: the lists of a row are
+parallel to the column `texts` of the captions that they were made of. A token table is called `tokens-ID`. The
+dataset's attachment `tokens-ID.json` describes it.
 """
 
 import dataclasses
@@ -15,17 +12,16 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+from jaxtyping import Bool
 
 from lit_precompute.schemas.tables import KEY, ColumnSchema, TableSchema, json_digest
 from lit_precompute.towers.tokenizers.pieces import Pieces
 
 TOKENS = "tokens"
-# The text of a blank text.
-BLANK = "\U0010ffff"
-MAX_VOCABULARY = 0x10FFFF - 0x800
-_SURROGATES, _NUM_SURROGATES = 0xD800, 0x800
+# The only number in the list of a blank text.
+BLANK = -1
 _ID_DIGITS = 12
+_LIST = pa.list_(pa.field("item", pa.int32(), nullable=False))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,7 +54,7 @@ class TokenTableInfo:
     @property
     def table(self) -> TableSchema:
         """The table."""
-        columns = [ColumnSchema(name=KEY, type="string"), ColumnSchema(name=TOKENS, type="list<string>")]
+        columns = [ColumnSchema(name=KEY, type="string"), ColumnSchema(name=TOKENS, type="list<list<int32>>")]
         return TableSchema(name=self.name, columns=columns)
 
     def to_bytes(self) -> bytes:
@@ -83,27 +79,25 @@ def is_token_table(name: str) -> bool:
     return name.startswith(f"{TOKENS}-")
 
 
-def to_strings(pieces: Pieces) -> pa.StringArray:
-    """Returns a string for each text."""
-    points = pieces.ids.astype("<u4")
-    points += np.where(points >= _SURROGATES, np.uint32(_NUM_SURROGATES), np.uint32(0))
-    data = points.tobytes().decode("utf-32-le").encode()
-    sizes = 1 + (points >= 0x80).astype(np.int64) + (points >= 0x800) + (points >= 0x10000)
-    ends = np.concatenate(([0], np.cumsum(sizes)))[np.concatenate(([0], np.cumsum(pieces.counts)))]
-    return pa.StringArray.from_buffers(len(pieces.counts), pa.py_buffer(ends.astype(np.int32)), pa.py_buffer(data))
+def to_lists(pieces: Pieces) -> pa.ListArray:
+    """Returns a list for each text."""
+    ends = np.concatenate(([0], np.cumsum(pieces.counts))).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(ends), pa.array(pieces.ids), type=_LIST)
 
 
-def from_strings(strings: pa.StringArray) -> Pieces:
+def blank_lists(count: int) -> pa.ListArray:
+    """Returns the lists of so many blank texts."""
+    return to_lists(Pieces(np.full(count, BLANK, np.int32), np.ones(count, np.int64)))
+
+
+def from_lists(lists: pa.ListArray) -> Pieces:
     """Returns the pieces of texts that are not blank."""
-    _, offsets, data = strings.buffers()
-    ends = np.frombuffer(offsets, np.int32)[strings.offset : strings.offset + len(strings) + 1]
-    text = bytes(data)[ends[0] : ends[-1]].decode() if data is not None and len(strings) else ""
-    points = np.frombuffer(text.encode("utf-32-le"), "<u4").astype(np.int32)
-    points -= np.where(points >= _SURROGATES, np.int32(_NUM_SURROGATES), np.int32(0))
-    counts = np.asarray(pc.call_function("utf8_length", [strings]), np.int64)
-    return Pieces(points, counts)
+    return Pieces(lists.flatten().to_numpy(), np.diff(lists.offsets.to_numpy()).astype(np.int64))
 
 
-def are_blank(strings: pa.StringArray) -> np.ndarray:
+def are_blank(lists: pa.ListArray) -> Bool[np.ndarray, " n"]:
     """Returns for each text whether it is blank."""
-    return pc.call_function("equal", [strings, pa.scalar(BLANK)]).to_numpy(zero_copy_only=False)
+    ids, counts = from_lists(lists)
+    blank = counts == 1
+    blank[blank] = ids[(np.cumsum(counts) - counts)[blank]] == BLANK
+    return blank

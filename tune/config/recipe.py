@@ -12,7 +12,7 @@ import typing
 from typing import Any, Literal
 
 from lit_precompute.towers.options import ComputeType, OptionsError, read_options
-from lit_precompute.towers.text import TextTowerOptions, ViTTextOptions
+from lit_precompute.towers.text import StoredTextOptions, TextTowerOptions, ViTTextOptions
 from lit_precompute.towers.tokenizers import SentencePieceOptions, TokenizerOptions
 from lit_precompute.tune.data.texts import TextOptions
 from lit_precompute.tune.losses import LossOptions, SoftmaxOptions
@@ -92,6 +92,8 @@ class Recipe:
     @property
     def setting(self) -> Setting:
         """The paper's name of what is trained: the image tower is locked, the text tower is as `Setting` says."""
+        if isinstance(self.text_tower, StoredTextOptions):
+            return "LL"
         if self.text_tower.weights is None:
             return "Lu"
         return "LL" if self.trained.last_layers == 0 else "LU"

@@ -95,7 +95,10 @@ class BatchSource:
         if self._plan.num_windows is None:
             self._rows: ResidentRows | WindowedRows = ResidentRows(reader)
         else:
-            kept = reader.keep_texts() if self._plan.keeps_texts else None
+            kept = None
+            if self._plan.keeps_texts:
+                dataset.fetch_ahead(index.blocks(), texts.columns)
+                kept = reader.keep_texts()
             self._rows = WindowedRows(reader, num_windows=self._plan.num_windows, texts=kept)
         self._texts, self._last_step = texts, -2
 

@@ -78,8 +78,10 @@ def _unfit(info: TokenTableInfo, tokenizer: Tokenizer, options: TextOptions) -> 
             "each text alone" if each is None else f"texts joined by {each!r}" for each in (info.separator, separator)
         )
         return f"it has the tokens of {made}, and the recipe wants {wanted}"
-    if info.max_pieces < options.max_tokens:
-        return f"it has at most {info.max_pieces} pieces of a text, and text.max_tokens is {options.max_tokens}"
+    if info.max_pieces < (needed := tokenizer.max_pieces(options.max_tokens)):
+        return (
+            f"it has at most {info.max_pieces} pieces of a text, and rows of {options.max_tokens} tokens hold {needed}"
+        )
     return None
 
 

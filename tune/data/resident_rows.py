@@ -1,12 +1,13 @@
 """Rows of a dataset that fits in memory: all vectors and texts, gathered in an order that changes every epoch."""
 
+import concurrent.futures
 import functools
 
 import numpy as np
 from jaxtyping import Int64
 
 from lit_precompute.tune.data.epoch_order import row_order
-from lit_precompute.tune.data.row_index import RowReader, Rows
+from lit_precompute.tune.data.row_index import RowReader, Rows, for_each
 
 
 class ResidentRows:
@@ -14,17 +15,28 @@ class ResidentRows:
 
     def __init__(self, reader: RowReader):
         self._reader = reader
-        self._texts = reader.keep_texts()
         self._vectors = reader.empty_vectors(len(reader.index))
         self._scales = reader.empty_scales(len(reader.index))
-        reader.dataset.fetch_ahead([block for block, _ in reader.index.blocks()], ["embedding"])
-        for block, ranks in reader.index.blocks():
-            here = slice(ranks[0], ranks[-1] + 1)
-            self._vectors[here], scales = reader.read_vectors(block, ranks)
-            if self._scales is not None:
-                self._scales[here] = scales
+        reader.dataset.fetch_ahead(reader.index.blocks(), ["embedding", *reader.source.columns])
+        # Tokenisers and zstd release the interpreter's lock, so that texts are ready soon after the vectors.
+        with concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="texts") as thread:
+            texts = thread.submit(reader.keep_texts)
+            self._read_vectors()
+            self._texts = texts.result()
         # Two, since reading ahead starts the next epoch while batches of this one may still be requested.
         self._order = functools.lru_cache(maxsize=2)(self._make_order)
+
+    def _read_vectors(self) -> None:
+        """Reads all vectors."""
+
+        def fill(block: int) -> None:
+            ranks = self._reader.index.ranks(block)
+            here = slice(ranks[0], ranks[-1] + 1)
+            self._vectors[here], scales = self._reader.read_vectors(block, ranks)
+            if self._scales is not None:
+                self._scales[here] = scales
+
+        for_each(fill, self._reader.index.blocks())
 
     def _make_order(self, epoch: int) -> Int64[np.ndarray, " n"]:
         """Returns the ranks of an epoch's rows, in its order."""

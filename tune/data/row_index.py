@@ -3,8 +3,10 @@
 Promises: one pass over the captions finds the rows and keeps 16 bytes for each. Does not: order or cache anything.
 """
 
+import concurrent.futures
 import dataclasses
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +19,8 @@ from lit_precompute.tune.data.chosen_rows import blocks_of_rows
 from lit_precompute.tune.data.text_source import Arrays, KeptTexts, TextSource, draw_choices
 from lit_precompute.tune.data.texts import nothing_to_tune_on
 
+NUM_BLOCK_THREADS = min(4, os.cpu_count() or 1)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RowIndex:
@@ -26,7 +30,7 @@ class RowIndex:
       row_numbers: each row's number in the dataset, ascending.
       block_ranks: the rows of block b have the ranks [block_ranks[b], block_ranks[b + 1]).
       read_blocks: the numbers of the blocks that contain selected rows, ascending; no other one is read.
-      num_texts: texts to choose from, over all rows.
+      block_texts: the texts to choose from of the rows of block b are [block_texts[b], block_texts[b + 1]) of all.
       num_rows_without_text: selected rows that were left out.
       num_blank_texts: texts of selected rows that were left out.
     """
@@ -34,18 +38,25 @@ class RowIndex:
     row_numbers: Int64[np.ndarray, " n"]
     block_ranks: Int64[np.ndarray, " blocks_and_end"]
     read_blocks: Int64[np.ndarray, " read"]
-    num_texts: int
+    block_texts: Int64[np.ndarray, " blocks_and_end"]
     num_rows_without_text: int
     num_blank_texts: int
 
     def __len__(self) -> int:
         return len(self.row_numbers)
 
-    def blocks(self) -> Iterator[tuple[int, Int64[np.ndarray, " n"]]]:
-        """Yields the number of each block that contains such rows, and their ranks."""
-        for block, (first, last) in enumerate(zip(self.block_ranks[:-1], self.block_ranks[1:], strict=True)):
-            if last > first:
-                yield block, np.arange(first, last)
+    @property
+    def num_texts(self) -> int:
+        """Texts to choose from, over all rows."""
+        return int(self.block_texts[-1])
+
+    def blocks(self) -> list[int]:
+        """Returns the numbers of the blocks that contain such rows."""
+        return np.flatnonzero(np.diff(self.block_ranks)).tolist()
+
+    def ranks(self, block: int) -> Int64[np.ndarray, " n"]:
+        """Returns the ranks of a block's rows."""
+        return np.arange(*self.block_ranks[block : block + 2])
 
 
 def index_rows(dataset: EmbeddingDataset, source: TextSource, rows: Int[np.ndarray, " n"] | None = None) -> RowIndex:
@@ -58,23 +69,19 @@ def index_rows(dataset: EmbeddingDataset, source: TextSource, rows: Int[np.ndarr
         rows = np.asarray(rows, np.int64)
         if len(rows) and (rows[0] < 0 or rows[-1] >= dataset.num_rows or (np.diff(rows) <= 0).any()):
             raise ValueError(f"rows must be ascending, each once and in [0, {dataset.num_rows}), got {rows}")
-    kept, read_blocks, num_texts, num_blank_texts, num_selected = [], blocks_of_rows(dataset, rows), 0, 0, 0
+    read_blocks = blocks_of_rows(dataset, rows)
     dataset.fetch_ahead(read_blocks.tolist(), source.columns)
-    for block in range(dataset.num_blocks):
-        start, stop = dataset.block_span(block)
-        selected = np.arange(start, stop)
-        if rows is not None:
-            first, last = np.searchsorted(rows, (start, stop))
-            selected = rows[first:last]
-            if first == last:
-                kept.append(selected)
-                continue
-        of_block = source.counts(block)
-        counts = of_block.texts[selected - start]
-        kept.append(selected[counts > 0])
-        num_texts += int(counts.sum())
-        num_blank_texts += int(of_block.blank[selected - start].sum())
-        num_selected += len(selected)
+    kept = [_selected(dataset, rows, block) for block in range(dataset.num_blocks)]
+    num_selected = sum(map(len, kept))
+    num_texts, num_blank_texts = np.zeros((2, dataset.num_blocks), np.int64)
+
+    def count(block: int) -> None:
+        places, counts = kept[block] - dataset.block_span(block)[0], source.counts(block)
+        kept[block] = kept[block][counts.texts[places] > 0]
+        num_texts[block] = counts.texts[places].sum()
+        num_blank_texts[block] = counts.blank[places].sum()
+
+    for_each(count, read_blocks.tolist())
     row_numbers = np.concatenate(kept) if kept else np.zeros(0, np.int64)
     if not len(row_numbers):
         raise ValueError(nothing_to_tune_on(dataset, num_selected))
@@ -82,10 +89,25 @@ def index_rows(dataset: EmbeddingDataset, source: TextSource, rows: Int[np.ndarr
         row_numbers=row_numbers,
         block_ranks=np.cumsum([0, *map(len, kept)]),
         read_blocks=read_blocks,
-        num_texts=num_texts,
+        block_texts=np.cumsum([0, *num_texts]),
         num_rows_without_text=num_selected - len(row_numbers),
-        num_blank_texts=num_blank_texts,
+        num_blank_texts=int(num_blank_texts.sum()),
     )
+
+
+def _selected(
+    dataset: EmbeddingDataset, rows: Int64[np.ndarray, " n"] | None, block: int
+) -> Int64[np.ndarray, " selected"]:
+    """Returns the numbers of a block's rows that are among these ascending ones; all for None."""
+    start, stop = dataset.block_span(block)
+    return np.arange(start, stop) if rows is None else rows[slice(*np.searchsorted(rows, (start, stop)))]
+
+
+def for_each(do: Callable[[int], None], blocks: Sequence[int]) -> None:
+    """Calls a function with the number of each block, of several at once."""
+    with concurrent.futures.ThreadPoolExecutor(NUM_BLOCK_THREADS, thread_name_prefix="block") as threads:
+        for _ in threads.map(do, blocks):
+            pass
 
 
 class Rows(NamedTuple):
@@ -173,11 +195,13 @@ class RowReader:
         """Returns all texts of all rows."""
         kept = self.source.empty_kept(self.index.num_texts)
         starts = np.zeros(len(self.index) + 1, np.int64)
-        self.dataset.fetch_ahead([block for block, _ in self.index.blocks()], self.source.columns)
-        for block, ranks in self.index.blocks():
+
+        def fill(block: int) -> None:
+            ranks, (first, stop) = self.index.ranks(block), self.index.block_texts[block : block + 2]
             counts, texts = self.source.read(block, self._places(block, ranks))
-            first = starts[ranks[0]]
             starts[ranks + 1] = first + np.cumsum(counts)
             for whole, part in zip(kept, texts, strict=True):
-                whole[first : starts[ranks[-1] + 1]] = part
+                whole[first:stop] = part
+
+        for_each(fill, self.index.blocks())
         return KeptTexts(self.source, starts, kept)

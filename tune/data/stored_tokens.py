@@ -9,7 +9,7 @@ from jaxtyping import Int32, Int64
 
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.towers.tokenizers import Tokenizer
-from lit_precompute.towers.tokenizers.stored_pieces import TOKENS, are_blank, from_strings
+from lit_precompute.towers.tokenizers.stored_pieces import TOKENS, are_blank, from_lists
 from lit_precompute.tune.data.text_source import Arrays, Choose, ReadTexts, TextCounts
 from lit_precompute.tune.data.tokenised_texts import TokenRows
 
@@ -33,30 +33,30 @@ class StoredTokens(TokenRows):
 
     def read(self, block: int, places: Int64[np.ndarray, " n"]) -> ReadTexts:
         """See `TextSource`."""
-        counts, strings = self._texts(block, places)
-        return ReadTexts(counts, self.to_kept(self._assemble(strings)))
+        counts, lists = self._texts(block, places)
+        return ReadTexts(counts, self.to_kept(self._assemble(lists)))
 
     def read_chosen(self, block: int, places: Int64[np.ndarray, " n"], choose: Choose) -> Arrays:
         """See `TextSource`."""
-        counts, strings = self._texts(block, places)
+        counts, lists = self._texts(block, places)
         chosen = np.cumsum(counts) - counts + choose(counts)
-        return (self._assemble(strings.take(pa.array(chosen))),)
+        return (self._assemble(lists.take(pa.array(chosen))),)
 
     def _read(self, block: int) -> pa.ListArray:
         return self._dataset.read_block(block, [TOKENS])[TOKENS]
 
-    def _texts(self, block: int, places: Int64[np.ndarray, " n"]) -> tuple[Int64[np.ndarray, " n"], pa.StringArray]:
+    def _texts(self, block: int, places: Int64[np.ndarray, " n"]) -> tuple[Int64[np.ndarray, " n"], pa.ListArray]:
         """Returns how many texts that show anything some rows have, and these texts."""
         texts = self._read(block)
         if len(places) < len(texts):
             texts = texts.take(pa.array(places))
-        strings = texts.flatten()
-        blank = are_blank(strings)
+        lists = texts.flatten()
+        blank = are_blank(lists)
         counts = np.bincount(_owners(texts)[~blank], minlength=len(texts))
-        return counts, strings.filter(pa.array(~blank)) if blank.any() else strings
+        return counts, lists.filter(pa.array(~blank)) if blank.any() else lists
 
-    def _assemble(self, strings: pa.StringArray) -> Int32[np.ndarray, "n length"]:
-        return self.tokenizer.assemble(from_strings(strings), self.max_tokens)
+    def _assemble(self, lists: pa.ListArray) -> Int32[np.ndarray, "n length"]:
+        return self.tokenizer.assemble(from_lists(lists), self.max_tokens)
 
 
 def _owners(texts: pa.ListArray) -> Int64[np.ndarray, " texts"]:

@@ -8,14 +8,13 @@ store, the files of the window after that are fetched meanwhile: the first batch
 
 import concurrent.futures
 import functools
-import os
 import threading
 
 import numpy as np
 from jaxtyping import Int64, UInt
 
 from lit_precompute.tune.data.epoch_order import EpochPlan, plan_windows, window_order
-from lit_precompute.tune.data.row_index import RowReader, Rows
+from lit_precompute.tune.data.row_index import NUM_BLOCK_THREADS, RowReader, Rows
 from lit_precompute.tune.data.text_source import KeptTexts
 
 
@@ -34,9 +33,7 @@ class WindowedRows:
         # Arrays of windows no longer needed, for reuse: fresh memory takes as long as reading the vectors into it.
         self._spare: list[UInt[np.ndarray, "most_rows width"]] = []
         self._window_thread = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="window")
-        self._block_threads = concurrent.futures.ThreadPoolExecutor(
-            min(4, os.cpu_count() or 1), thread_name_prefix="block"
-        )
+        self._block_threads = concurrent.futures.ThreadPoolExecutor(NUM_BLOCK_THREADS, thread_name_prefix="block")
         self._lock = threading.Lock()
 
     def _make_plan(self, epoch: int) -> EpochPlan:

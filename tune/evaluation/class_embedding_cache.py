@@ -39,7 +39,7 @@ def make_key(model: TunedModel, classes: Sequence[str], templates: tuple[str, ..
         return None
     # The tokens of each name and of each template show a change in the code of a tokenizer.
     samples = [*(make_prompts(name, templates[:1])[0] for name in classes), *make_prompts(classes[0], templates)]
-    tokens = model.tokenizer.encode(samples, model.recipe.text.max_tokens)
+    tokens = model.tokens(samples)
     device = jax.devices()[0]
     parts = [
         _VERSION,

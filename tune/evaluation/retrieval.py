@@ -18,6 +18,7 @@ from lit_precompute.schemas.sharing.selected_rows import blocks_of
 from lit_precompute.schemas.sharing.selection import Selection
 from lit_precompute.tune.data.texts import TextOptions, row_texts
 from lit_precompute.tune.evaluation.statistics import Share, chance_of_a_hit
+from lit_precompute.tune.evaluation.stored_pairs import stored_text_embeddings
 from lit_precompute.tune.model.tuned_model import TunedModel
 
 KS = (1, 5, 10)
@@ -79,6 +80,8 @@ class Pairs(NamedTuple):
 def embed_pairs(model: TunedModel, dataset: EmbeddingDataset, selection: Selection | None = None) -> Pairs:
     """Returns the images and texts of selected rows (None: of all), without the blank texts.
 
+    A model over stored text embeddings takes them from the dataset, where that has them for all texts.
+
     Raises:
       DatasetError: the selection is of another dataset, or empty.
       ValueError: the rows have no texts.
@@ -86,26 +89,27 @@ def embed_pairs(model: TunedModel, dataset: EmbeddingDataset, selection: Selecti
     numbers: list[np.ndarray] = []
     images: list[np.ndarray] = []
     strings: list[str] = []
-    owners: list[np.ndarray] = []
-    num_blank = num_rows = 0
+    counts: list[np.ndarray] = []
+    num_blank = 0
     for rows, block in blocks_of(dataset, ["embedding", "texts"], selection):
         numbers.append(rows)
         images.append(model.embed_images(block.vectors()))
         texts = row_texts(block["texts"], TextOptions())
         strings += texts.strings.to_pylist()
-        owners.append(num_rows + np.repeat(np.arange(block.num_rows), texts.counts))
-        num_rows += block.num_rows
+        counts.append(texts.counts)
         num_blank += int(texts.blank_counts.sum())
     if not strings:
         blank = f" ({num_blank:,} blank)" if num_blank else ""
         which = "has" if selection is None else "selected rows have"
         raise ValueError(f"{dataset.path}: {which} no texts to retrieve or show{blank}; embed a source with texts")
+    all_counts = np.concatenate(counts)
+    stored = stored_text_embeddings(model, dataset, selection, all_counts)
     return Pairs(
         rows=np.concatenate(numbers),
         images=np.concatenate(images),
-        texts=model.embed_texts(strings),
+        texts=model.embed_texts(strings) if stored is None else stored,
         strings=strings,
-        owners=np.concatenate(owners),
+        owners=np.repeat(np.arange(len(all_counts)), all_counts),
         num_blank_texts=num_blank,
     )
 

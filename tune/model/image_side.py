@@ -1,4 +1,4 @@
-"""The image side: stored embeddings, optionally standardised and passed through a linear head, as a `Tower`.
+"""The image side: stored embeddings, optionally standardised and passed through a head, as a `Tower`.
 
 Promises: without options, stored embeddings are used unchanged (the paper's setting without an image head). int8
 embeddings move to the device as stored and become float32 there, by their scales. Mean and deviation are the dataset's:
@@ -7,6 +7,8 @@ fixed before training, saved in the tuned model and never trained. Does not: nor
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -15,7 +17,10 @@ import numpy as np
 from jaxtyping import Array, Float32, Shaped
 
 from lit_precompute.schemas.vectors import StoredVectors
-from lit_precompute.towers.contract import Parameters, Tower
+from lit_precompute.towers.contract import Tower
+from lit_precompute.towers.heads import NoHeadOptions
+from lit_precompute.towers.heads.network import make_head
+from lit_precompute.towers.options import ComputeType
 from lit_precompute.tune.model.options import ImageSideOptions
 
 _SMALLEST = np.finfo(np.float32).tiny
@@ -52,27 +57,32 @@ def pop_statistics(arrays: dict[str, Shaped[np.ndarray, "..."]], width: int, whe
     return statistics
 
 
-def make_image_side(options: ImageSideOptions, width: int, statistics: Statistics | None) -> Tower:
+def make_image_side(
+    options: ImageSideOptions, width: int, statistics: Statistics | None, compute_type: ComputeType = "float32"
+) -> Tower:
     """Returns the image side over `StoredVectors` of this width; it has parameters only if it has a head.
 
     Args:
       options: what happens to stored embeddings.
       width: length of a stored embedding.
       statistics: to standardise them by, or None.
+      compute_type: type of the head's products; see `make_head`.
     """
-    head_width = options.head_width
+    has_head = options.head_width is not None or options.head.kind != "linear"
+    kind = options.head if has_head else NoHeadOptions()
+    head = make_head(kind, input_width=width, output_width=options.head_width or width, compute_type=compute_type)
+    return over_stored(head, lambda vectors: _standardise(vectors, statistics))
 
-    def initialise(key: jax.Array) -> dict[str, Float32[Array, "..."]]:
-        if head_width is None:
-            return {}
-        kernel = jax.nn.initializers.lecun_normal()(key, (width, head_width), jnp.float32)
-        return {"kernel": kernel, "bias": jnp.zeros(head_width)}
 
-    return Tower(
-        output_width=head_width or width,
-        parameter_shapes={} if head_width is None else {"kernel": (width, head_width), "bias": (head_width,)},
-        apply=lambda parameters, stored: _encode(parameters, statistics, _to_float32(stored)),
-        initialise=initialise,
+def over_stored(head: Tower, prepare: Callable[[jax.Array], jax.Array] = lambda vectors: vectors) -> Tower:
+    """Returns a head over `StoredVectors`, which become float32 on the device and are prepared first."""
+    train = head.apply_in_training
+    return dataclasses.replace(
+        head,
+        apply=lambda parameters, stored: head.apply(parameters, prepare(_to_float32(stored))),
+        apply_in_training=None
+        if train is None
+        else lambda parameters, stored, keys: train(parameters, prepare(_to_float32(stored)), keys),
     )
 
 
@@ -81,12 +91,5 @@ def _to_float32(stored: StoredVectors) -> Float32[Array, "n width"]:
     return vectors if stored.scales is None else vectors * jnp.asarray(stored.scales)[:, None]
 
 
-def _encode(
-    parameters: Parameters, statistics: Statistics | None, vectors: Float32[Array, "n width"]
-) -> Float32[Array, "n output_width"]:
-    if statistics is not None:
-        vectors = (vectors - statistics.mean) / statistics.deviation
-    if not parameters:
-        return vectors
-    # On GPUs and TPUs the default precision would round float32 inputs to 10 bits or fewer.
-    return jnp.matmul(vectors, parameters["kernel"], precision=jax.lax.Precision.HIGHEST) + parameters["bias"]
+def _standardise(vectors: Float32[Array, "n width"], statistics: Statistics | None) -> Float32[Array, "n width"]:
+    return vectors if statistics is None else (vectors - statistics.mean) / statistics.deviation

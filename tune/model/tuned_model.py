@@ -3,7 +3,7 @@
     model/
       tuned_model.json          recipe, scale, widths, card of the image tower, each file's hash, library versions
       parameters.safetensors    txt/... (big_vision's names), img/{kernel,bias,mean,deviation}
-      tokenizer/                the tokenizer's files
+      tokenizer/                the tokenizer's files; none in a model over stored text embeddings
 
 Promises: loading runs no code from it; it appears whole, by rename; a missing or changed file, or a parameter that is
 missing, unexpected, misshapen or of another type, is an error that names it. It fits the datasets whose tower has the
@@ -20,19 +20,24 @@ from typing import Any
 import jax
 import numpy as np
 import safetensors.numpy
-from jaxtyping import Float32, Shaped
+from jaxtyping import Float32, Int32, Shaped
 
 from lit_precompute.schemas import EmbeddingDataset, TowerCard
 from lit_precompute.schemas.storage import file_sha256, publish_folder, refuse_url
 from lit_precompute.schemas.vectors import StoredVectors
+from lit_precompute.towers.text import StoredTextOptions
+from lit_precompute.towers.text.encoder import TextEncoder
 from lit_precompute.towers.tokenizers import Tokenizer, load_tokenizer
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.losses.softmax import unit_rows
+from lit_precompute.tune.model.fitting import check_same_network
+from lit_precompute.tune.model.frozen_text import FrozenText
 from lit_precompute.tune.model.image_side import Statistics, pop_statistics
 from lit_precompute.tune.model.sides import Sides, make_sides
 from lit_precompute.tune.model.tuned_model_files import (
     CARD_NAME,
     PARAMETERS_NAME,
+    TEXT_EMBEDDINGS_KEY,
     TOKENIZER_FOLDER,
     TunedModelError,
     check_files,
@@ -55,11 +60,13 @@ class TunedModel:
       sides: the image side and the text tower.
       image_parameters: of the image side's head, by name; empty without a head.
       text_parameters: of the text tower, by name.
-      tokenizer: turns texts into the text tower's tokens.
+      tokenizer: turns texts into the text tower's tokens; None where the text side is over stored embeddings.
       statistics: the image side's standardisation, or None.
       scale: 1/temperature: similarities times this are the logits.
       image_tower: card of the image tower, from the dataset's manifest.
       training: facts about the training, as JSON, for information only.
+      frozen_text: of what the text side was tuned on, where that is stored embeddings.
+      text_tower: where the frozen text tower is, which embeds texts then; None: as `frozen_text` says.
       digest: SHA-256 of the card that it was loaded with, which has the hashes of all files; None if it was not loaded.
     """
 
@@ -67,11 +74,13 @@ class TunedModel:
     sides: Sides
     image_parameters: Mapping[str, Float32[np.ndarray, "..."]]
     text_parameters: Mapping[str, Float32[np.ndarray, "..."]]
-    tokenizer: Tokenizer
+    tokenizer: Tokenizer | None
     statistics: Statistics | None
     scale: float
     image_tower: Mapping[str, Any]
     training: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    frozen_text: FrozenText | None = None
+    text_tower: str | None = None
     digest: str | None = dataclasses.field(default=None, init=False)  # so that `dataclasses.replace` does not copy it
 
     @property
@@ -88,27 +97,7 @@ class TunedModel:
         Raises:
           TunedModelError: another network; the message gives each difference with both values.
         """
-        tower, own = dataset.manifest.tower, _tower_card(self.image_tower)
-        if tower.fingerprint == own.fingerprint:
-            return
-        if tower.is_declared or own.is_declared:
-            raise TunedModelError(
-                f"{dataset.path}: its tower '{tower.name}' cannot be compared with the model's, '{own.name}': "
-                f"{tower.caution or own.caution}. Tune and evaluate on datasets of one declaration"
-            )
-        if tower.model_identity is None or own.model_identity is None:
-            raise TunedModelError(
-                f"{dataset.path}: its tower has the fingerprint {tower.fingerprint} ('{tower.name}'), the model was "
-                f"tuned on {own.fingerprint} ('{own.name}'): embed the images with that tower, with the same weights "
-                "and resolution"
-            )
-        if tower.model_identity != own.model_identity:
-            differences = tower.identity_differences(own)
-            words = [f"{name} is {theirs!r}, the model's is {mine!r}" for name, (theirs, mine) in differences.items()]
-            raise TunedModelError(
-                f"{dataset.path}: its tower '{tower.name}' is not the one that the model was tuned on, '{own.name}': "
-                f"{'; '.join(words)}. Embed the images with that tower and the same weights"
-            )
+        check_same_network(dataset, _tower_card(self.image_tower))
 
     def preprocessing_differences(self, dataset: EmbeddingDataset) -> dict[str, dict[str, Any]]:
         """Returns how preprocessing differs between the dataset and the images that the model was tuned on.
@@ -123,8 +112,32 @@ class TunedModel:
     def embed_texts(self, texts: Sequence[str]) -> Float32[np.ndarray, "n {self.output_width}"]:
         """Returns unit-norm rows; a row does not depend on the other texts."""
         assert not isinstance(texts, str), "embed_texts takes a list of texts, not one text"
-        tokens = self.tokenizer.encode(list(texts), self.recipe.text.max_tokens)
-        return _in_batches(self._embed_tokens, tokens, self.output_width)
+        if self.frozen_text is not None:
+            return self.embed_text_vectors(self.text_encoder.embed(texts))
+        return _in_batches(self._embed_tokens, self.tokens(texts), self.output_width)
+
+    def embed_text_vectors(
+        self, vectors: Float32[np.ndarray, "n text_width"]
+    ) -> Float32[np.ndarray, "n {self.output_width}"]:
+        """Returns unit-norm rows for embeddings of the frozen text tower."""
+        assert self.frozen_text is not None, "the text side of this model takes tokens"
+        return _in_batches(lambda rows: self._embed_tokens(StoredVectors(rows, None)), vectors, self.output_width)
+
+    def tokens(self, texts: Sequence[str]) -> Int32[np.ndarray, "n length"]:
+        """Returns the tokens of texts, as the text tower takes them; where it is frozen, as that one does."""
+        if self.tokenizer is None:
+            return self.text_encoder.tokens(texts)
+        return self.tokenizer.encode(list(texts), self.recipe.text.max_tokens)
+
+    @functools.cached_property
+    def text_encoder(self) -> TextEncoder:
+        """The frozen text tower of a model over stored text embeddings.
+
+        Raises:
+          TunedModelError: it is not known where it is, or another one is there.
+        """
+        assert self.frozen_text is not None, "the model has its text tower"
+        return self.frozen_text.load_encoder(self.text_tower)
 
     def embed_images(
         self, vectors: Shaped[np.ndarray, "n image_width"]
@@ -149,6 +162,10 @@ class TunedModel:
 
     def text_program(self) -> str:
         """Returns what the text tower computes, as StableHLO: changes to its code show here."""
+        if self.frozen_text is not None:
+            vectors: Any = jax.ShapeDtypeStruct((_ROWS_AT_ONCE, self.frozen_text.width), np.float32)
+            head = self._encode_tokens.lower(dict(self.text_parameters), StoredVectors(vectors, None)).as_text()
+            return f"{self.text_encoder.card.fingerprint}\n{self.text_encoder.program()}\n{head}"
         tokens = jax.ShapeDtypeStruct((_ROWS_AT_ONCE, self.recipe.text.max_tokens), np.int32)
         return self._encode_tokens.lower(dict(self.text_parameters), tokens).as_text()
 
@@ -157,7 +174,7 @@ class TunedModel:
         return jax.jit(lambda parameters, tokens: unit_rows(self.sides.text.apply(parameters, tokens)))
 
     @functools.cached_property
-    def _embed_tokens(self) -> Callable[[np.ndarray], jax.Array]:
+    def _embed_tokens(self) -> Callable[[Any], jax.Array]:
         return functools.partial(self._encode_tokens, jax.device_put(dict(self.text_parameters)))
 
     @functools.cached_property
@@ -178,14 +195,20 @@ class TunedModel:
 
         def fill(folder: pathlib.Path) -> None:
             safetensors.numpy.save_file(arrays, folder / PARAMETERS_NAME)
-            self.tokenizer.save(str(folder / TOKENIZER_FOLDER))
+            if self.tokenizer is not None:
+                self.tokenizer.save(str(folder / TOKENIZER_FOLDER))
             write_card(folder, self._description(arrays))
 
         publish_folder(directory, fill)
 
     @classmethod
-    def load(cls, directory: str | os.PathLike[str]) -> "TunedModel":
+    def load(cls, directory: str | os.PathLike[str], *, text_tower: str | None = None) -> "TunedModel":
         """Returns the model of a directory, which may also be the output of a finished `lit-tune` run.
+
+        Args:
+          directory: of the model.
+          text_tower: of a model over stored text embeddings, the name or folder (or NAME@WEIGHTS) of the frozen text
+            tower that texts need; None: the one that the model names, if it is one of `lit-tune towers`.
 
         Raises:
           TunedModelError: no such model, a newer version, missing or changed files, or parameters that are missing,
@@ -198,11 +221,17 @@ class TunedModel:
         try:
             recipe = Recipe.from_json(card["recipe"])
             width = _tower_card(card["image_tower"]).output_width
-            tokenizer = load_tokenizer(str(folder / TOKENIZER_FOLDER))
+            frozen_text, tokenizer = _text_inputs(folder, card, text_tower)
             image, text = read_sides(folder)
             statistics = pop_statistics(image, width, PARAMETERS_NAME) if recipe.image_side.standardise else None
             _refuse_larger_tower(recipe, text)
-            sides = make_sides(recipe, width=width, vocabulary=tokenizer.vocabulary, statistics=statistics)
+            sides = make_sides(
+                recipe,
+                width=width,
+                vocabulary=None if tokenizer is None else tokenizer.vocabulary,
+                statistics=statistics,
+                text_width=None if frozen_text is None else frozen_text.width,
+            )
             if sides.text.output_width != card["output_width"]:
                 raise ValueError(f"output_width is {card['output_width']}, the recipe's is {sides.text.output_width}")
             image_parameters = sides.image.read_parameters(image, f"{PARAMETERS_NAME}, image side")
@@ -222,6 +251,8 @@ class TunedModel:
             scale=card["scale"],
             image_tower=card["image_tower"],
             training=card["training"],
+            frozen_text=frozen_text,
+            text_tower=text_tower,
         )
         object.__setattr__(model, "digest", file_sha256(folder / CARD_NAME))  # it is frozen
         return model
@@ -243,7 +274,28 @@ class TunedModel:
             "num_parameters": sum(array.size for array in arrays.values()),
             "image_tower": dict(self.image_tower),
             "training": dict(self.training),
+            **({} if self.frozen_text is None else {TEXT_EMBEDDINGS_KEY: self.frozen_text.to_json()}),
         }
+
+
+def _text_inputs(
+    folder: pathlib.Path, card: Mapping[str, Any], text_tower: str | None
+) -> tuple[FrozenText | None, Tokenizer | None]:
+    """Returns what turns a text into an input of the text side; one of the two is None.
+
+    Raises:
+      ValueError: it is missing or damaged, or a text tower is given to a model that has its own.
+    """
+    is_stored = isinstance(Recipe.from_json(card["recipe"]).text_tower, StoredTextOptions)
+    if is_stored != (TEXT_EMBEDDINGS_KEY in card):
+        raise ValueError(
+            f"{TEXT_EMBEDDINGS_KEY} must be in the card of a model over stored text embeddings, and only there"
+        )
+    if is_stored:
+        return FrozenText.from_json(card[TEXT_EMBEDDINGS_KEY]), None
+    if text_tower is not None:
+        raise ValueError(f"--text-tower {text_tower}: the model has its own text tower; leave the flag out")
+    return None, load_tokenizer(str(folder / TOKENIZER_FOLDER))
 
 
 def _tower_card(image_tower: Mapping[str, Any]) -> TowerCard:

@@ -34,6 +34,8 @@ _EXECUTION_OF_VERSION_1 = ("micro_batch_size", "memory_budget_bytes", "log_every
 _PREFIXES = ("img/", "txt/")
 _COPY_AGAIN = "copy the model again from where it came from"
 _LIBRARIES = ("lit-precompute", "jax", "flax")
+# Of a model over stored text embeddings alone.
+TEXT_EMBEDDINGS_KEY = "text_embeddings"
 _KEYS = {
     "format_version",
     "recipe",
@@ -60,7 +62,7 @@ def write_card(folder: pathlib.Path, fields: Mapping[str, Any]) -> None:
     }
     libraries = {name: importlib.metadata.version(name) for name in _LIBRARIES}
     card = {"format_version": FORMAT_VERSION, **fields, "files": files, "libraries": libraries}
-    assert set(card) == _KEYS, sorted(set(card) ^ _KEYS)
+    assert set(card) - {TEXT_EMBEDDINGS_KEY} == _KEYS, sorted(set(card) ^ _KEYS)
     (folder / CARD_NAME).write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -100,8 +102,8 @@ def read_card(folder: pathlib.Path) -> dict[str, Any]:
         raise TunedModelError(
             f"{path}: format_version is {version!r}, this library reads up to {FORMAT_VERSION}; update lit-precompute"
         )
-    if set(card) != _KEYS:
-        unknown, missing = sorted(set(card) - _KEYS), sorted(_KEYS - set(card))
+    unknown, missing = sorted(set(card) - _KEYS - {TEXT_EMBEDDINGS_KEY}), sorted(_KEYS - set(card))
+    if unknown or missing:
         raise TunedModelError(f"{path}: unknown keys {unknown}, missing keys {missing}")
     if not isinstance(card["scale"], float) or not 0 < card["scale"] < math.inf:
         raise TunedModelError(f"{path}: scale must be a number > 0, got {card['scale']!r}")
@@ -182,7 +184,7 @@ def _named(names: list[str]) -> str:
 
 def check_files(folder: pathlib.Path, card: Mapping[str, Any]) -> None:
     """Raises TunedModelError if a file is missing or has changed since it was saved, or is outside the folder."""
-    for name, info in _listed_files(folder / CARD_NAME, card["files"]).items():
+    for name, info in _listed_files(folder / CARD_NAME, card).items():
         path = folder / name
         if not path.is_file():
             raise TunedModelError(f"{path}: missing; {_COPY_AGAIN}")
@@ -195,8 +197,9 @@ def check_files(folder: pathlib.Path, card: Mapping[str, Any]) -> None:
             raise TunedModelError(f"{path}: SHA-256 must be {info['sha256']}, got {found}; {_COPY_AGAIN}")
 
 
-def _listed_files(card: pathlib.Path, files: Any) -> dict[str, dict[str, Any]]:
+def _listed_files(card: pathlib.Path, fields: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Returns the card's list of files, by their names in the folder, checked."""
+    files = fields["files"]
     if not isinstance(files, dict):
         raise TunedModelError(f"{card}: files must be a JSON object, got {files!r}")
     for name, info in files.items():
@@ -206,7 +209,8 @@ def _listed_files(card: pathlib.Path, files: Any) -> dict[str, dict[str, Any]]:
         types = {key: type(value) for key, value in info.items()} if isinstance(info, dict) else {}
         if types != {"bytes": int, "sha256": str}:
             raise TunedModelError(f"{card}: files.{name} must be its bytes and sha256, got {info!r}")
-    for name in (PARAMETERS_NAME, f"{TOKENIZER_FOLDER}/{DESCRIPTION_NAME}"):
+    tokenizer = [] if TEXT_EMBEDDINGS_KEY in fields else [f"{TOKENIZER_FOLDER}/{DESCRIPTION_NAME}"]
+    for name in (PARAMETERS_NAME, *tokenizer):
         if name not in files:
             raise TunedModelError(f"{card}: files must list {name}, got {sorted(files)}")
     return files

@@ -4,6 +4,7 @@ Promises: computed before the output is claimed, then saved there whole; a resum
 """
 
 import itertools
+import json
 import pathlib
 import shutil
 from collections.abc import Mapping, Set
@@ -13,9 +14,11 @@ import safetensors.numpy
 from jaxtyping import Array, Float32, Int64
 
 from lit_precompute.schemas import EmbeddingDataset
-from lit_precompute.schemas.storage import publish_folder
-from lit_precompute.towers.tokenizers import Tokenizer, load_tokenizer, train_tokenizer
+from lit_precompute.schemas.json_files import read_json_object
+from lit_precompute.schemas.storage import publish_folder, write_text_atomically
+from lit_precompute.towers.tokenizers import TextLengths, Tokenizer, load_tokenizer, measure_lengths, train_tokenizer
 from lit_precompute.tune.config.recipe import Recipe
+from lit_precompute.tune.data.text_sample import sample_texts
 from lit_precompute.tune.data.texts import iterate_texts, nothing_to_tune_on
 from lit_precompute.tune.model.image_side import Statistics
 from lit_precompute.tune.model.standardisation import vector_statistics
@@ -23,6 +26,7 @@ from lit_precompute.tune.training.failures import TrainingError
 from lit_precompute.tune.training.run_directory import RunDirectory
 
 _LOCKED_NAME = "parameters.safetensors"
+_LENGTHS_NAME = "text_lengths.json"
 
 
 def prepare_tokenizer(
@@ -83,7 +87,7 @@ def read_locked(directory: RunDirectory, names: Set[str]) -> dict[str, Float32[n
     return locked
 
 
-def save_preparation(directory: RunDirectory, tokenizer: Tokenizer, statistics: Statistics | None) -> None:
+def save_preparation(directory: RunDirectory, tokenizer: Tokenizer | None, statistics: Statistics | None) -> None:
     """Saves what the claimed directory lacks of them."""
 
     def fill(path: pathlib.Path) -> None:
@@ -91,7 +95,33 @@ def save_preparation(directory: RunDirectory, tokenizer: Tokenizer, statistics: 
         for name, values in statistics._asdict().items():
             np.save(path / f"{name}.npy", values)
 
-    if not directory.tokenizer.exists():
+    if tokenizer is not None and not directory.tokenizer.exists():
         publish_folder(directory.tokenizer, lambda path: tokenizer.save(str(path)))
     if statistics is not None and not directory.statistics.exists():
         publish_folder(directory.statistics, fill)
+
+
+def measure_text_lengths(
+    directory: RunDirectory,
+    dataset: EmbeddingDataset,
+    tokenizer: Tokenizer,
+    recipe: Recipe,
+    rows: Int64[np.ndarray, " n"] | None = None,
+) -> TextLengths | None:
+    """Returns how long a sample of the rows' texts is in pieces, and saves it beside the tokenizer; None without texts.
+
+    Raises:
+      ValueError: what an earlier process saved is damaged.
+    """
+    path = directory.tokenizer / _LENGTHS_NAME
+    if path.exists():
+        saved = read_json_object(path, "remove it; it is measured again")
+        if {*saved} != {*TextLengths._fields} or not all(type(value) is int for value in saved.values()):
+            raise ValueError(f"{path}: must have the numbers {', '.join(TextLengths._fields)}; remove it")
+        return TextLengths(**saved)
+    texts = sample_texts(dataset, recipe.text, rows)
+    if not texts:
+        return None
+    lengths = measure_lengths(tokenizer, texts, recipe.text.max_tokens)
+    write_text_atomically(path, json.dumps(lengths._asdict(), indent=1) + "\n")
+    return lengths

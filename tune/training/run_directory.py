@@ -22,15 +22,20 @@ from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.claims import Claim, place_in_the_way
 from lit_precompute.schemas.sharing.selection import Selection
 from lit_precompute.schemas.storage import lock_file, open_folder, refuse_url
+from lit_precompute.towers.text import StoredTextOptions
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.model.tuned_model_files import MODEL_FOLDER, RUN_NAME
 
 # Version 2 moved execution settings out of the recipe; directories of version 1 have no number.
 _FORMAT_VERSION = 2
 _SELECTION = "selection"  # key of run.json that only a run on a selection has
-# Other tables may be added to the dataset during a run.
-TABLES_READ = ("embeddings", "captions")
 Order = Mapping[str, int | str]
+
+
+def tables_read(recipe: Recipe) -> tuple[str, ...]:
+    """Returns the tables that a run reads; others may be added to the dataset during it."""
+    tower = recipe.text_tower
+    return ("embeddings", tower.table if isinstance(tower, StoredTextOptions) else "captions")
 
 
 class RunDirectory:
@@ -147,7 +152,7 @@ class RunDirectory:
             "tower": manifest.tower.name,
             "fingerprint": manifest.tower.fingerprint,
             "num_rows": manifest.num_rows,
-            "tables": {name: manifest.table_digest(name) for name in TABLES_READ},
+            "tables": {name: manifest.table_digest(name) for name in tables_read(recipe)},
         }
         description = {"format_version": _FORMAT_VERSION, "dataset": about, "recipe": recipe.to_json()}
         if selection is not None:

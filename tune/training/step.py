@@ -18,13 +18,14 @@ from jaxtyping import Array, Bool, Float32, Int32
 from lit_precompute.schemas.vectors import StoredVectors, VectorType, numpy_type
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe
+from lit_precompute.tune.data.text_source import Texts
 from lit_precompute.tune.losses import make_loss
 from lit_precompute.tune.losses.gradient_cache import CachedGradient
 from lit_precompute.tune.losses.loss import Loss
 from lit_precompute.tune.model.sides import Sides, TrainedParameters
 from lit_precompute.tune.model.trained import rate_factors, trained_names
-from lit_precompute.tune.optimizers import OptimizerOptions
 from lit_precompute.tune.optimizers.chain import make_optimizer, make_schedule
+from lit_precompute.tune.training.dropout import training_encoder, training_inputs
 
 Locked = Mapping[str, Float32[Array | np.ndarray, "..."]]
 
@@ -68,16 +69,14 @@ class Programs(NamedTuple):
       state_shapes: shapes and types of a state.
       locked_names: the text tower's parameters that are not trained.
       draw: returns the start.
-      step: maps (state, locked, images, tokens) to (state, measured); it consumes the state it is given.
+      step: maps (state, locked, images, texts) to (state, measured); it consumes the state it is given.
     """
 
     loss: Loss
     state_shapes: TrainingState
     locked_names: Set[str]
     draw: Callable[[], Start]
-    step: Callable[
-        [TrainingState, Locked, StoredVectors, Int32[np.ndarray, "n length"]], tuple[TrainingState, Measured]
-    ]
+    step: Callable[[TrainingState, Locked, StoredVectors, Texts], tuple[TrainingState, Measured]]
 
 
 def start_compiling(
@@ -87,6 +86,7 @@ def start_compiling(
     *,
     width: int,
     vector_type: VectorType,
+    texts: Texts,
     num_steps: int,
     weights: Mapping[str, Float32[np.ndarray, "..."]] | None = None,
 ) -> Programs:
@@ -98,6 +98,7 @@ def start_compiling(
       sides: the towers.
       width: of the stored embeddings.
       vector_type: their type.
+      texts: those of any batch.
       num_steps: of the training.
       weights: those of the text tower's parameters that do not start at random.
 
@@ -111,16 +112,18 @@ def start_compiling(
     weights = weights or {}
     loss = make_loss(recipe.loss, tile_rows=execution.tile_rows, image_is_trained=bool(sides.image.parameter_shapes))
 
+    encode_text = training_encoder(sides.text)
+
     def gradient(locked: Locked) -> CachedGradient:
         return CachedGradient(
-            encode_image=sides.image.apply,
-            encode_text=lambda trained, tokens: sides.text.apply({**locked, **trained}, tokens),
+            encode_image=training_encoder(sides.image),
+            encode_text=lambda trained, inputs: encode_text({**locked, **trained}, inputs),
             loss=loss,
             micro_batch_size=execution.micro_batch_size or recipe.batch_size,
         )
 
     def draw(key: jax.Array, weights: Locked) -> Start:
-        text = {**sides.text.initialise(key), **weights}
+        text = sides.text.initialise(key) | {name: jnp.asarray(value) for name, value in weights.items()}
         parameters = TrainedParameters(
             image=sides.image.initialise(jax.random.fold_in(key, 1)),  # independent of the text tower's stream
             loss=loss.initialise(),
@@ -136,18 +139,18 @@ def start_compiling(
     lowered_draw = jax.jit(draw).lower(key, given)
     compiled_draw = threads.submit(lowered_draw.compile)
     shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), lowered_draw.out_info)
-    step = _make_step(gradient, optimizer, recipe.optimizer, num_steps)
+    step = _make_step(gradient, optimizer, recipe, sides, num_steps)
     scales = jax.ShapeDtypeStruct((recipe.batch_size,), jnp.float32) if vector_type == "int8" else None
     images: Any = (jax.ShapeDtypeStruct((recipe.batch_size, width), numpy_type(vector_type)), scales)
-    tokens = jax.ShapeDtypeStruct((recipe.batch_size, recipe.text.max_tokens), jnp.int32)
-    lowered_step = jax.jit(step, donate_argnums=0).lower(*shapes, StoredVectors(*images), tokens)
+    texts_like: Any = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), texts)
+    lowered_step = jax.jit(step, donate_argnums=0).lower(*shapes, StoredVectors(*images), texts_like)
     compiled_step = threads.submit(lowered_step.compile)
     threads.shutdown(wait=False)
 
     def run_step(
-        state: TrainingState, locked: Locked, images: StoredVectors, tokens: np.ndarray
+        state: TrainingState, locked: Locked, images: StoredVectors, texts: Texts
     ) -> tuple[TrainingState, Measured]:
-        return compiled_step.result()(state, locked, images, tokens)
+        return compiled_step.result()(state, locked, images, texts)
 
     return Programs(loss, shapes.state, shapes.locked.keys(), lambda: compiled_draw.result()(key, weights), run_step)
 
@@ -155,16 +158,17 @@ def start_compiling(
 def _make_step(
     gradient: Callable[[Locked], CachedGradient],
     optimizer: optax.GradientTransformation,
-    options: OptimizerOptions,
+    recipe: Recipe,
+    sides: Sides,
     num_steps: int,
-) -> Callable[[TrainingState, Locked, StoredVectors, jax.Array], tuple[TrainingState, Measured]]:
+) -> Callable[[TrainingState, Locked, StoredVectors, Any], tuple[TrainingState, Measured]]:
+    options = recipe.optimizer
     schedule = make_schedule(options, num_steps)
 
-    def step(
-        state: TrainingState, locked: Locked, images: StoredVectors, tokens: jax.Array
-    ) -> tuple[TrainingState, Measured]:
+    def step(state: TrainingState, locked: Locked, images: StoredVectors, texts: Any) -> tuple[TrainingState, Measured]:
         cached = gradient(locked)
-        loss, gradients = cached(state.parameters, images, tokens)
+        inputs = training_inputs(sides, images, texts, seed=recipe.seed, step=state.step)
+        loss, gradients = cached(state.parameters, *inputs)
         updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.parameters)
         parameters: Any = optax.apply_updates(state.parameters, updates)
         measured = Measured(

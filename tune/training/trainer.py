@@ -10,7 +10,7 @@ import contextlib
 import os
 import pathlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import jax
@@ -20,16 +20,16 @@ from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.sharing.selected_rows import check_selection, rows_of
 from lit_precompute.schemas.sharing.selection import Selection
 from lit_precompute.towers.text.start import read_start
+from lit_precompute.towers.tokenizers import TextLengths
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.data.batches import Batch, BatchSource, iterate
-from lit_precompute.tune.data.finding_texts import find_texts
 from lit_precompute.tune.model.sides import TrainedParameters, make_sides
 from lit_precompute.tune.model.tuned_model import TunedModel
 from lit_precompute.tune.training.failures import TrainingError, explained_failures, not_finite
 from lit_precompute.tune.training.preparation import (
+    measure_text_lengths,
     prepare_statistics,
-    prepare_tokenizer,
     read_locked,
     save_locked,
     save_preparation,
@@ -37,6 +37,7 @@ from lit_precompute.tune.training.preparation import (
 from lit_precompute.tune.training.rates import Rates
 from lit_precompute.tune.training.run_directory import RunDirectory
 from lit_precompute.tune.training.step import Measured, start_compiling
+from lit_precompute.tune.training.text_inputs import open_texts
 
 if TYPE_CHECKING:
     from lit_precompute.tune.training.metrics import MetricsWriter
@@ -98,6 +99,7 @@ class Trainer:
         if selection is not None:
             check_selection(selection, dataset)
         self._selection = selection
+        self.text_lengths: TextLengths | None = None
         self._directory = RunDirectory(output, selection)
         try:
             with explained_failures(self._directory.path, recipe, self.execution):
@@ -112,14 +114,10 @@ class Trainer:
         recipe, dataset, directory = self.recipe, self._dataset, self._directory
         rows = None if self._selection is None else rows_of(self._selection)
         is_resumed = directory.check(dataset, recipe)
-        self._tokenizer = tokenizer = prepare_tokenizer(
-            directory.tokenizer if is_resumed else None, dataset, recipe, rows
-        )
+        self._texts = texts = open_texts(dataset, recipe, directory.tokenizer if is_resumed else None, rows)
         self._statistics = statistics = prepare_statistics(
             directory.statistics if is_resumed else None, dataset, recipe, rows
         )
-        texts = find_texts(dataset, tokenizer, recipe.text)
-        self._texts_dataset, self.text_notes = texts.dataset, texts.notes
         self.batches = BatchSource(
             texts.dataset,
             texts.source,
@@ -130,19 +128,28 @@ class Trainer:
         )
         directory.check(dataset, recipe, self.batches.order())
         self.num_steps = recipe.count_steps(self.batches.num_batches_per_epoch)
-        self.sides = make_sides(recipe, width=dataset.width, vocabulary=tokenizer.vocabulary, statistics=statistics)
+        self.sides = make_sides(
+            recipe,
+            width=dataset.width,
+            vocabulary=None if texts.tokenizer is None else texts.tokenizer.vocabulary,
+            statistics=statistics,
+            text_width=None if texts.frozen is None else texts.frozen.width,
+        )
         self._programs = start_compiling(
             recipe,
             self.execution,
             self.sides,
             width=dataset.width,
             vector_type=dataset.vector_type,
+            texts=texts.source.in_batch(texts.source.empty_chosen(recipe.batch_size)),
             num_steps=self.num_steps,
             weights=self._read_weights(),
         )
         # Every check is passed: from here on the directory is written to.
         directory.claim(dataset, recipe, self.batches.order())
-        save_preparation(directory, tokenizer, statistics)
+        save_preparation(directory, texts.tokenizer, statistics)
+        if texts.tokenizer is not None:
+            self.text_lengths = measure_text_lengths(directory, dataset, texts.tokenizer, recipe, rows)
         # Imported here, while XLA compiles in threads.
         from lit_precompute.tune.training.checkpoints import Checkpoints
 
@@ -161,6 +168,11 @@ class Trainer:
         if weights is None or self._directory.has_checkpoint():
             return {}
         return read_start(self.sides.text, weights)
+
+    @property
+    def text_notes(self) -> Sequence[str]:
+        """What to tell about where texts are read."""
+        return self._texts.notes
 
     @property
     def parameters(self) -> TrainedParameters:
@@ -197,8 +209,8 @@ class Trainer:
 
         with contextlib.ExitStack() as closing:
             closing.callback(self._directory.release)
-            if self._texts_dataset is not self._dataset:
-                closing.callback(self._texts_dataset.close)
+            if self._texts.dataset is not self._dataset:
+                closing.callback(self._texts.dataset.close)
             closing.callback(self.batches.close)
             closing.callback(self._checkpoints.close)
             metrics = closing.enter_context(
@@ -281,7 +293,8 @@ class Trainer:
             sides=self.sides,
             image_parameters={name: np.asarray(value) for name, value in parameters.image.items()},
             text_parameters={name: np.asarray(value) for name, value in {**self._locked, **parameters.text}.items()},
-            tokenizer=self._tokenizer,
+            tokenizer=self._texts.tokenizer,
+            frozen_text=self._texts.frozen,
             statistics=self._statistics,
             scale=float(np.asarray(self._programs.loss.scale(parameters.loss))),
             image_tower=self._dataset.manifest.tower.model_dump(),

@@ -1,6 +1,7 @@
 """`lit-data compare`: whether two datasets' embeddings are of the same tower."""
 
 import dataclasses
+from typing import Annotated
 
 import rich.console
 import rich.table
@@ -10,6 +11,7 @@ from lit_precompute.commands.console import card, make_console, print_json
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.schemas.reading.dataset import EmbeddingDataset
 from lit_precompute.schemas.sharing.comparing import SAME_COSINE, Comparison, Similarity, compare_datasets
+from lit_precompute.schemas.sharing.unlike_keys import unlike_in_words
 from lit_precompute.schemas.tables import EMBEDDINGS
 from lit_precompute.schemas.wording import counted
 
@@ -30,9 +32,9 @@ class Compare:
       lit-data compare cc12m-vit_l16 gs://bucket/cc12m-from-elsewhere
     """
 
-    one: tyro.conf.Positional[str]
+    one: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="DATASET")]
     """A dataset: a directory, or a URL."""
-    other: tyro.conf.Positional[str]
+    other: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="OTHER")]
     """The dataset to compare it with."""
     table: str = EMBEDDINGS
     """The table of embeddings of the first dataset."""
@@ -51,14 +53,14 @@ class Compare:
           ValueError: no rows are to be compared.
         """
         if self.max_rows < 1:
-            raise ValueError(f"--max-rows must be at least 1, got {self.max_rows}")
+            raise ValueError(f"--max-rows must be >= 1, got {self.max_rows}")
         tables = self.table, self.other_table or self.table
         with (
             EmbeddingDataset.open(self.one, tables=[tables[0]]) as one,
             EmbeddingDataset.open(self.other, tables=[tables[1]]) as other,
         ):
             for dataset, table in zip((one, other), tables, strict=True):
-                _check_table(dataset, table)
+                check_table(dataset, table)
             with ProgressDisplay(make_console(stderr=True)) as display:
 
                 def report(done: int, total: int) -> None:
@@ -72,10 +74,11 @@ class Compare:
         return 0 if comparison.verdict in ("equal", "interchangeable") else 1
 
 
-def _check_table(dataset: EmbeddingDataset, table: str) -> None:
+def check_table(dataset: EmbeddingDataset, table: str) -> None:
+    """Raises ValueError unless a dataset has a table of embeddings of this name."""
     if table not in dataset.manifest.towers:
         raise ValueError(
-            f"{dataset.path}: '{table}' is no table of embeddings; it has {sorted(dataset.manifest.towers)}"
+            f"{dataset.path}: has no table of embeddings '{table}'; it has {', '.join(sorted(dataset.manifest.towers))}"
         )
 
 
@@ -88,11 +91,15 @@ def describe_comparison(comparison: Comparison) -> rich.table.Table:
         (f"table {comparison.table}", "the same bytes" if comparison.is_same_table else "different bytes"),
         ("fingerprint", _agreement(*comparison.fingerprints)),
         ("model identity", _agreement(*comparison.model_identities)),
-        *((name, f"{one} and {other}") for name, (one, other) in comparison.differences.items()),
+        *((name, " and ".join(map(_known, both))) for name, both in comparison.differences.items()),
     ]
     if comparison.similarity is not None:
         rows += describe_similarity(comparison.similarity)
     return card([*rows, ("verdict", _WORDS[comparison.verdict] + _reason(comparison))])
+
+
+def _known(value: object) -> str:
+    return "unknown" if value is None else str(value)
 
 
 def _agreement(one: str | None, other: str | None) -> str:
@@ -114,11 +121,19 @@ def describe_similarity(found: Similarity) -> list[tuple[str, str]]:
     ]
 
 
+def describe_no_common(comparison: Comparison, one: str = "the first dataset's", other: str = "the second's") -> str:
+    """Returns that no key is in both, with a key of each."""
+    ours, theirs = comparison.first_keys
+    if ours is None or theirs is None:
+        return "a dataset has no rows"
+    return f"no common keys; {unlike_in_words(one, ours, other, theirs)}"
+
+
 def _reason(comparison: Comparison) -> str:
     """Returns what to think of a verdict that the cards do not explain; "" if they do."""
     same_card = comparison.fingerprints[0] == comparison.fingerprints[1]
     if comparison.verdict == "not comparable":
-        return ": no common keys" if not comparison.num_common else ": the widths differ"
+        return f": {describe_no_common(comparison)}" if not comparison.num_common else ": the widths differ"
     if comparison.verdict == "different" and same_card:
         return ". The fingerprints are equal, so a card is wrong, or the images of a key differ: verify both datasets"
     if comparison.verdict != "different" and not same_card:

@@ -1,10 +1,10 @@
-"""`lit-data deduplicate`: selects the rows that are no near-duplicates."""
+"""`lit-data deduplicate`: selects the rows that are not near-duplicates of others."""
 
 import dataclasses
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import rich.console
 import rich.table
@@ -12,11 +12,12 @@ import tyro
 
 from lit_precompute.commands.console import card, make_console, print_json
 from lit_precompute.commands.data.phases import run_phases, shows_progress
+from lit_precompute.commands.pages import check_page
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.pipelines.deduplicate import DeduplicateOptions, deduplicate
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.sharing.selection import Selection
-from lit_precompute.schemas.storage import refuse_url, write_bytes_atomically
+from lit_precompute.schemas.storage import write_bytes_atomically
 from lit_precompute.schemas.wording import counted, one_line
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _RESUME = "what is compared is kept: run the same command again to resume"
 
 @dataclasses.dataclass(frozen=True)
 class Deduplicate:
-    """Selects the rows of a dataset that are no near-duplicates: of rows of evaluation datasets, or of earlier rows.
+    """Selects the rows of a dataset that are not near-duplicates of an evaluation dataset's rows, or of earlier rows.
 
     Two rows are near-duplicates if the cosine of their embeddings is at or above the threshold. Of a group within the
     dataset the first row stays. The output is a selection, which lit-tune and lit-data take.
@@ -42,7 +43,7 @@ class Deduplicate:
     Other flags go to Apache Beam, for example --runner=DataflowRunner. Without --runner the job runs in this process.
     """
 
-    dataset: tyro.conf.Positional[str]
+    dataset: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="DATASET")]
     """The dataset, of which rows are removed: a directory, or a URL."""
     output: str
     """The selection to write: a path or URL that ends in .selection."""
@@ -52,6 +53,8 @@ class Deduplicate:
     """Also remove near-duplicates of earlier rows of the dataset itself."""
     threshold: float = DeduplicateOptions.threshold
     """The least cosine of near-duplicates."""
+    table: str = DeduplicateOptions.table
+    """The table of embeddings, such as embeddings-view1; of an evaluation dataset without it, `embeddings`."""
     page: str | None = None
     """Write pairs of rows around the threshold as one HTML page of this name."""
     show_images: bool = False
@@ -66,7 +69,7 @@ class Deduplicate:
           ValueError, OSError: wrong input.
         """
         _check_page(self.page, show_images=self.show_images)
-        given = {field.name: getattr(self, field.name) for field in dataclasses.fields(DeduplicateOptions)[:5]}
+        given = {field.name: getattr(self, field.name) for field in dataclasses.fields(DeduplicateOptions)[:6]}
         options = DeduplicateOptions(**given)
         messages = make_console(stderr=True)  # standard output has the result alone
 
@@ -82,7 +85,7 @@ class Deduplicate:
                     self._write_page(options, selection, self.page)
                 return selection
 
-            selection = run_phases(self, "deduplicate", beam_flags, _RESUME, run)
+            selection = run_phases(self, "deduplicate", beam_flags, _RESUME, run, output=self.output)
         if self.json:
             print_json(describe(self.output, selection))
         else:
@@ -159,8 +162,4 @@ def _check_page(page: str | None, *, show_images: bool) -> None:
         if show_images:
             raise ValueError("--show-images: puts images on a page; give --page FILE.html as well")
         return
-    refuse_url("--page", page)
-    if pathlib.Path(page).suffix.lower() not in (".html", ".htm"):
-        raise ValueError(f"--page must end in .html, got {page!r}")
-    if os.path.isdir(page):  # noqa: PTH112 -- pathlib's raises an error if a name is too long
-        raise ValueError(f"--page {page}: is a folder; give the path of a file")
+    check_page("--page", page)

@@ -7,13 +7,14 @@ from typing import Annotated, Any, Generic, TypeVar, Union
 import rich.console
 import tyro
 
-from lit_precompute.commands.console import duration
+from lit_precompute.commands.console import duration, make_console, print_json, writing_to
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.commands.stopping import interruptible
 from lit_precompute.precompute.exchange.exported import ExportType
 from lit_precompute.precompute.exchange.exporting import ExportSummary, export_dataset
 from lit_precompute.precompute.exchange.layout import Layout
 from lit_precompute.precompute.exchange.registry import LAYOUTS
+from lit_precompute.schemas.manifest import Manifest
 from lit_precompute.schemas.sharing.selection import Selection
 from lit_precompute.schemas.tables import EMBEDDINGS
 from lit_precompute.schemas.wording import counted
@@ -26,7 +27,7 @@ _Options = TypeVar("_Options")
 class _Request(Generic[_Options]):
     """An export to one layout."""
 
-    dataset: tyro.conf.Positional[str]
+    dataset: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="DATASET")]
     """The dataset: a directory, or a URL."""
     output: str
     """Where to write: a directory, or a URL."""
@@ -40,6 +41,8 @@ class _Request(Generic[_Options]):
     """Export only the rows of this selection, which lit-data select wrote."""
     rows_per_file: int | None = None
     """Rows of each file; without a number, the layout's own."""
+    json: bool = False
+    """Print JSON for programs."""
 
 
 def _layout_command(layout: Layout) -> Any:
@@ -74,8 +77,12 @@ class Export:
         if request.rows_per_file is not None and request.rows_per_file < 1:
             raise ValueError(f"--rows-per-file must be >= 1, got {request.rows_per_file}")
         layout = _WRITABLE[_NAME_OF[type(request.options)]]
+        selection = None if request.selection is None else Selection.open(request.selection)
+        if selection is not None and request.selection is not None:
+            selection.check(Manifest.read(request.dataset), request.selection)
         start_s = time.monotonic()
-        with interruptible(_HOW_TO_RESUME), ProgressDisplay(console) as display:
+        messages = make_console(stderr=True)  # standard output has the result alone
+        with interruptible(_HOW_TO_RESUME), writing_to(request.output), ProgressDisplay(messages) as display:
 
             def report(done: int, total: int | None) -> None:
                 rate = done / max(time.monotonic() - start_s, 1e-9)
@@ -88,10 +95,13 @@ class Export:
                 request.output,
                 table=request.table,
                 vector_type=request.dtype,
-                selection=None if request.selection is None else Selection.open(request.selection),
+                selection=selection,
                 rows_per_file=request.rows_per_file,
                 report=report,
             )
+        if request.json:
+            print_json({"output": request.output, **dataclasses.asdict(summary)})
+            return 0
         for line in describe(request.output, summary, time.monotonic() - start_s):
             console.print(line)
         return 0

@@ -1,17 +1,13 @@
 """`lit-data flatten`: one dataset of a derived one and all that it refers to."""
 
 import dataclasses
-import shlex
-import time
+from typing import Annotated
 
 import rich.console
 import tyro
 
-from lit_precompute.commands.data.copy import describe, describe_result
-from lit_precompute.commands.progress import ProgressDisplay
-from lit_precompute.commands.stopping import interruptible
-from lit_precompute.schemas.sharing.copying import NUM_THREADS, copy_dataset
-from lit_precompute.schemas.sharing.file_tasks import CopyProgress
+from lit_precompute.commands.data.copy import copy
+from lit_precompute.schemas.sharing.copying import NUM_THREADS
 from lit_precompute.schemas.sharing.part import Part
 
 
@@ -25,26 +21,17 @@ class Flatten:
       lit-data flatten cc12m-german --output gs://bucket/cc12m-german
     """
 
-    dataset: tyro.conf.Positional[str]
+    dataset: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="DATASET")]
     """The derived dataset: a directory, or a URL."""
     output: str
     """A directory, or a URL of a store that can be written to."""
     threads: int = NUM_THREADS
     """Files to copy at once."""
+    json: bool = False
+    """Print JSON for programs."""
 
     def run(self, console: rich.console.Console) -> int:
         """Copies, and prints what came of it; returns the exit status."""
-        started_s = time.monotonic()
-        last = CopyProgress()
-        with interruptible("run the same command again to finish the copy"), ProgressDisplay(console) as display:
-
-            def report(progress: CopyProgress) -> None:
-                nonlocal last
-                last = progress
-                display.show(describe(progress, time.monotonic() - started_s), progress.num_bytes, progress.all_bytes)
-
-            part = Part(is_flat=True)
-            copied = copy_dataset(self.dataset, self.output, part, report=report, num_threads=self.threads)
-        console.print(describe_result(self.output, copied, last, time.monotonic() - started_s))
-        console.print(f"next:  lit-data info {shlex.quote(self.output)}")
+        flat = Part(is_flat=True)
+        copy(console, self.dataset, self.output, flat, num_threads=self.threads, as_json=self.json)
         return 0

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Generic, TypeVar, Union
 import rich.console
 import tyro
 
-from lit_precompute.commands.console import duration
+from lit_precompute.commands.console import duration, make_console, print_json, writing_to
+from lit_precompute.commands.data.written import describe_written
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.commands.stopping import interruptible
 from lit_precompute.precompute.exchange.importing import Declared, Imported, import_dataset
@@ -26,7 +27,7 @@ _Options = TypeVar("_Options")
 class _Request(Generic[_Options]):
     """An import of one layout."""
 
-    path: tyro.conf.Positional[str]
+    path: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="PATH")]
     """What to import: a folder, a file or a pattern; a path or a URL."""
     output: str
     """Where the dataset will be: a directory, or a URL."""
@@ -40,6 +41,8 @@ class _Request(Generic[_Options]):
     """Type in which vectors are stored; without one, float16 if the source has that, else float32."""
     rows_per_shard: int = 65_536
     """Most rows of a shard; of TFRecord, a file is a shard."""
+    json: bool = False
+    """Print JSON for programs."""
 
 
 def _layout_command(layout: Layout) -> Any:
@@ -80,7 +83,8 @@ class Import:
         source = layout.reading.open(path, request.options, request.rows_per_shard)
         declared = Declared(tower=request.tower, weights=request.weights, vector_type=request.dtype)
         start_s = time.monotonic()
-        with interruptible(_HOW_TO_RESUME), ProgressDisplay(console) as display:
+        messages = make_console(stderr=True)  # standard output has the result alone
+        with interruptible(_HOW_TO_RESUME), writing_to(request.output), ProgressDisplay(messages) as display:
 
             def report(done: int, total: int | None) -> None:
                 rate = done / max(time.monotonic() - start_s, 1e-9)
@@ -88,9 +92,24 @@ class Import:
                 display.show(f"{of}  {rate:,.0f} rows/s", done, total)
 
             imported = import_dataset(source, request.output, declared, report=report)
+        if request.json:
+            print_json(to_json(request.output, imported))
+            return 0
         for line in describe(request.output, imported, time.monotonic() - start_s):
             console.print(line)
         return 0
+
+
+def to_json(output: str, imported: Imported) -> dict[str, Any]:
+    """Returns what was imported, as JSON."""
+    manifest = imported.manifest
+    return {
+        **describe_written(output, manifest),
+        "ledger": manifest.ledger.model_dump(),
+        "reasons": dict(imported.reasons),
+        "norms": None if imported.least_norm is None else [imported.least_norm, imported.most_norm],
+        "notes": [note.model_dump() for note in manifest.notes],
+    }
 
 
 def describe(output: str, imported: Imported, seconds: float) -> list[str]:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Mapping
+from typing import Annotated
 
 import rich.console
 import rich.table
@@ -34,7 +35,7 @@ class Info:
       lit-data info cats.selection
     """
 
-    dataset: tyro.conf.Positional[str]
+    dataset: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="DATASET")]
     """The dataset, a directory or a URL; or a selection."""
     json: bool = False
     """Print JSON for programs."""

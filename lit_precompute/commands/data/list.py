@@ -1,6 +1,7 @@
 """`lit-data list`: the datasets below a folder, in any store."""
 
 import dataclasses
+from typing import Annotated
 
 import rich.console
 import rich.table
@@ -12,7 +13,6 @@ from lit_precompute.commands.stopping import interruptible
 from lit_precompute.schemas.sharing.catalog import COMPLETE, MAX_DEPTH, Entry, Found, Wanted, find_datasets
 from lit_precompute.schemas.wording import counted, one_line
 
-_WIDE = 200
 _SHOWN_EVERY = 100  # folders: fewer are looked into in a moment
 
 
@@ -26,7 +26,7 @@ class List:
       lit-data list gs://bucket --tower '*dino*' --json
     """
 
-    prefix: tyro.conf.Positional[str]
+    prefix: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="PREFIX")]
     """The folder: a path or a URL."""
     tower: str | None = None
     """Only those of this tower: its name, or a pattern with *."""
@@ -64,7 +64,7 @@ class List:
             print_json([entry.to_json() for entry in entries])
             return 0
         if entries:
-            (console if console.is_terminal else rich.console.Console(width=_WIDE)).print(_table(entries, found.root))
+            console.print(_table(entries, found.root))
         console.print(_summary(self.prefix, found, len(entries), self.depth))
         return 0
 

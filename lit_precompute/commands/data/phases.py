@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from lit_precompute.commands.console import duration, fail
-from lit_precompute.commands.embed.beam_flags import check_beam_flags
+from lit_precompute.commands.beam_flags import check_beam_flags
+from lit_precompute.commands.console import duration, fail, writing_to
 from lit_precompute.commands.progress import Display
 from lit_precompute.commands.quiet import silence_libraries
 from lit_precompute.commands.stopping import INTERRUPTED, interruptible
@@ -23,6 +23,7 @@ def run_phases(
     how_to_resume: str,
     run: Callable[[], _Result],
     *,
+    output: str,
     more_flags: Sequence[str] = (),
 ) -> _Result:
     """Runs a job; exits with 1 if a worker fails, and with 130 if it is interrupted.
@@ -33,6 +34,7 @@ def run_phases(
       beam_flags: flags that are not its own.
       how_to_resume: what to say where it is interrupted.
       run: runs the job.
+      output: where it writes.
       more_flags: flags of the command that are not its fields'.
 
     Raises:
@@ -40,7 +42,7 @@ def run_phases(
     """
     silence_libraries()
     own_flags = [*(f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(command)), *more_flags]
-    with interruptible(how_to_resume):
+    with interruptible(how_to_resume), writing_to(output):
         check_beam_flags(beam_flags, f"lit-data {name}", own_flags)
         try:
             return run()

@@ -2,14 +2,15 @@
 
 import dataclasses
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
 import rich.console
 import rich.table
 import tyro
 
-from lit_precompute.commands.console import card, fail
-from lit_precompute.commands.data.compare import describe_similarity
+from lit_precompute.commands.console import card, fail, make_console, print_json
+from lit_precompute.commands.data.compare import check_table, describe_no_common, describe_similarity
+from lit_precompute.commands.data.written import describe_written
 from lit_precompute.commands.flags import flat_flags
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.commands.quiet import silence_libraries
@@ -17,7 +18,7 @@ from lit_precompute.commands.stopping import interruptible
 from lit_precompute.pipelines.probe.options import ProbeOptions
 from lit_precompute.precompute.extra import check_embed_extra
 from lit_precompute.precompute.sources.spec_text import parse_spec
-from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.schemas import EmbeddingDataset, Manifest
 from lit_precompute.schemas.sharing.comparing import SAME_COSINE
 from lit_precompute.schemas.tables import EMBEDDINGS
 
@@ -41,13 +42,15 @@ class Probe:
         --output laion-verified
     """
 
-    dataset: tyro.conf.Positional[str]
+    dataset: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="DATASET")]
     """The dataset: a directory, or a URL."""
     options: _Options
     table: str = EMBEDDINGS
     """The table of embeddings."""
     output: str | None = None
     """Where to write the dataset with the card of the tower, if its embeddings agree: a directory, or a URL."""
+    json: bool = False
+    """Print JSON for programs."""
 
     def run(self, console: rich.console.Console) -> int:
         """Embeds and compares; returns the exit status.
@@ -64,37 +67,43 @@ class Probe:
             interruptible("run the same command again"),
             EmbeddingDataset.open(self.dataset, tables=[self.table]) as dataset,
         ):
-            if self.table not in dataset.manifest.towers:
-                raise ValueError(f"{self.dataset}: '{self.table}' is no table of embeddings")
+            check_table(dataset, self.table)
             if self.output is not None:
                 check_output(dataset, self.output)
-            probed = _probe(dataset, options, console)
+            probed = _probe(dataset, options, make_console(stderr=True))  # standard output has the result alone
+            agrees, written = probed.comparison.verdict in ("equal", "interchangeable"), None
+            if agrees and self.output is not None:
+                written = write_verified(dataset, probed, options, self.output)
+        if self.json:
+            print_json(self._to_json(probed, written))
+        else:
             console.print(describe(probed, options))
-            if probed.comparison.verdict not in ("equal", "interchangeable"):
-                return 1
-            if self.output is not None:
-                manifest = write_verified(dataset, probed, options, self.output)
-                console.print(
-                    f"{self.output}: of {manifest.towers[self.table].name}, verified; refers to {self.dataset}"
-                )
+            if written is not None and self.output is not None:
+                name = written.towers[self.table].name
+                console.print(f"{self.output}: of {name}, verified; refers to {self.dataset}")
                 console.print(f"next:  lit-data info {shlex.quote(self.output)}")
-        return 0
+        return 0 if agrees else 1
+
+    def _to_json(self, probed: "Probed", written: Manifest | None) -> dict[str, Any]:
+        comparison = {**dataclasses.asdict(probed.comparison), "verdict": probed.comparison.verdict}
+        output = None if written is None or self.output is None else describe_written(self.output, written)
+        return {**comparison, "tower": probed.tower.model_dump(), "written": output}
 
 
-def _probe(dataset: EmbeddingDataset, options: ProbeOptions, console: rich.console.Console) -> "Probed":
-    from lit_precompute.commands.embed.run import describe as describe_progress
-    from lit_precompute.commands.embed.run import show_download
+def _probe(dataset: EmbeddingDataset, options: ProbeOptions, messages: rich.console.Console) -> "Probed":
+    from lit_precompute.commands.embed.words import describe as describe_progress
+    from lit_precompute.commands.embed.words import show_download
     from lit_precompute.pipelines.embed.errors import EmbedError
     from lit_precompute.pipelines.probe.probing import probe
 
-    with ProgressDisplay(console) as display:
+    with ProgressDisplay(messages) as display:
         try:
             return probe(
                 dataset,
                 options,
                 on_fetch=lambda name, done, total: show_download(display, name, done, total),
                 report=lambda now: display.show(describe_progress(now), now.num_done, now.num_rows),
-                say=console.print,
+                say=messages.print,
             )
         except EmbedError as error:
             fail(error, status=1, with_traceback=error.is_bug)
@@ -124,5 +133,6 @@ def _verdict(probed: "Probed") -> str:
             "(--weights, --pooling, --resolution, --resize), or keys that name other images"
         )
     if not comparison.num_common:
-        return "no key of these images is in the dataset: give the source that it was made of"
+        keys = describe_no_common(comparison, "the dataset's", "the source's")
+        return f"{keys}: give the source that the dataset was made of, read as it was then"
     return f"the dataset's embeddings have another width than {tower.name}'s, {tower.output_width}"

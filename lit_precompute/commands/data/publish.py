@@ -4,10 +4,13 @@ import dataclasses
 import pathlib
 import shutil
 import tempfile
+from typing import Annotated
 
 import rich.console
 import tyro
 
+from lit_precompute.commands.console import make_console, print_json
+from lit_precompute.commands.data.written import destination_of
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.commands.stopping import interruptible
 from lit_precompute.schemas.sharing.hub.card import CardOptions
@@ -25,10 +28,12 @@ class Publish:
       lit-data publish cc12m-vit_l16 hf://datasets/me/cc12m-vit_l16 --card.license cc-by-4.0
     """
 
-    dataset: tyro.conf.Positional[str]
+    dataset: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="DATASET")]
     """The dataset: a directory, or a URL."""
-    repository: tyro.conf.Positional[str]
+    repository: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="[REPOSITORY]")] = None
     """hf://datasets/OWNER/NAME; it is created if it is not there."""
+    output: str | None = None
+    """The same as REPOSITORY, as other commands have it."""
     card: CardOptions = dataclasses.field(default_factory=CardOptions)
     twin: bool = True
     """Write the tables as Parquet, too, with vectors as float32."""
@@ -38,6 +43,8 @@ class Publish:
     """Where to lay out the repository's files; a temporary folder without it. On one disk files are linked."""
     dry_run: bool = False
     """Only lay out --folder, to be looked at; nothing is sent."""
+    json: bool = False
+    """Print JSON for programs."""
 
     def run(self, console: rich.console.Console) -> int:
         """Publishes; returns the exit status.
@@ -47,7 +54,7 @@ class Publish:
         """
         from lit_precompute.schemas.sharing.hub.uploading import repository_of  # the hub's client is slow to import
 
-        repository = repository_of(self.repository)
+        repository = repository_of(destination_of(self.repository, self.output, "hf://datasets/OWNER/NAME"))
         if self.dry_run and self.folder is None:
             raise ValueError("--dry-run needs --folder: where to lay out the files")
         with interruptible("run the same command again to resume"):
@@ -65,7 +72,7 @@ class Publish:
         from lit_precompute.schemas.sharing.hub.folder import lay_out
         from lit_precompute.schemas.sharing.hub.uploading import upload
 
-        with ProgressDisplay(console) as display:
+        with ProgressDisplay(make_console(stderr=True)) as display:  # standard output has the result alone
 
             def laid_out(done: int, total: int) -> None:
                 display.show(f"{done:,}/{counted(total, 'file')} laid out", done, total, task="folder")
@@ -77,6 +84,10 @@ class Publish:
             commit = "" if self.dry_run else upload(folder, repository, is_private=self.private, report=committed)
         names = [*folder.files, *folder.last]
         size = sum((folder.path / name).stat().st_size for name in names)
+        if self.json:
+            sizes = {"num_files": len(names), "num_bytes": size, "folder": self.folder, "commit": commit or None}
+            print_json({"repository": f"hf://datasets/{repository}", **sizes})
+            return
         files = f"{counted(len(names), 'file')}, {size / 1e6:,.1f} MB"
         if self.dry_run:
             console.print(f"{path}: {files}; nothing was sent")

@@ -7,7 +7,7 @@ from typing import Annotated
 import rich.console
 import tyro
 
-from lit_precompute.commands.console import fail
+from lit_precompute.commands.console import fail, make_console, print_json
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.commands.quiet import silence_libraries
 from lit_precompute.commands.stopping import interruptible
@@ -32,7 +32,7 @@ class Repair:
     Exits with 1 if a file is left that could not be mended.
     """
 
-    dataset: tyro.conf.Positional[str]
+    dataset: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="DATASET")]
     """The dataset: a directory, or a URL that can be written to."""
     copies: Annotated[tuple[str, ...], tyro.conf.arg(name="from")] = ()
     """Datasets that have the same files, wherever: copies of it, whole or in part, or datasets that were copied."""
@@ -46,16 +46,17 @@ class Repair:
     """With --embed: module:name of your own tower."""
     threads: int = NUM_THREADS
     """Files to read at once."""
+    json: bool = False
+    """Print JSON for programs."""
 
     def run(self, console: rich.console.Console) -> int:
         """Mends, and says what is left; returns the exit status."""
         self._check()
         folder = dataset_folder(self.dataset)
         copies = Copies(self.copies)
-        with interruptible("run the same command again to go on"), ProgressDisplay(console) as display:
-            if self.copies:
-                for name in mend_manifest(folder, copies):
-                    console.print(f"mended: {folder.join(name)}")
+        messages = make_console(stderr=True)  # standard output has the result alone
+        with interruptible("run the same command again to go on"), ProgressDisplay(messages) as display:
+            mended = list(mend_manifest(folder, copies)) if self.copies else []
             manifest = Manifest.read(folder)
             wrong = self._find(folder, manifest, display)
             left = dict(wrong)
@@ -63,12 +64,12 @@ class Repair:
                 left = mend(folder, wrong, copies, self.threads)
             if left and self.embed:
                 left = self._embed(left, display)
-        for file in wrong:
-            if file not in left:
-                console.print(f"mended: {folder.join(file.name)}")
-        for words in left.values():
-            console.print(f"left: {words}")
-        return self._say_result(console, len(wrong), len(left))
+        mended += [file.name for file in wrong if file not in left]
+        if self.json:
+            print_json({"dataset": self.dataset, "mended": mended, "left": list(left.values())})
+        else:
+            self._print(console, [folder.join(name) for name in mended], list(left.values()))
+        return int(bool(left))
 
     def _check(self) -> None:
         if not self.copies and not self.embed:
@@ -110,13 +111,16 @@ class Repair:
         except EmbedError as error:
             fail(error, 1, with_traceback=error.is_bug)
 
-    def _say_result(self, console: rich.console.Console, num_wrong: int, num_left: int) -> int:
-        if not num_wrong:
-            console.print(f"{self.dataset}: no file is missing, truncated or changed")
-        elif num_left:
-            console.print(f"{self.dataset}: {num_wrong - num_left:,} of {counted(num_wrong, 'file')} mended")
-            return 1
-        else:
-            console.print(f"{self.dataset}: {counted(num_wrong, 'file')} mended")
+    def _print(self, console: rich.console.Console, mended: list[str], left: list[str]) -> None:
+        for name in mended:
+            console.print(f"mended: {name}")
+        for words in left:
+            console.print(f"left: {words}")
+        num_wrong = len(mended) + len(left)
+        if left:
+            advice = "give another copy (--from)" if self.embed else "give another copy (--from), or --embed"
+            console.print(f"{self.dataset}: {len(mended):,} of {counted(num_wrong, 'file')} mended; {advice}")
+            return
+        words = f"{counted(num_wrong, 'file')} mended" if mended else "no file is missing, truncated or changed"
+        console.print(f"{self.dataset}: {words}")
         console.print(f"next:  lit-data verify {shlex.quote(self.dataset)}")
-        return 0

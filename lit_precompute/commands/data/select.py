@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import posixpath
 import time
 from typing import Annotated, Any
 
@@ -13,15 +14,24 @@ from lit_precompute.commands.data.selections import describe_selection, share_in
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.commands.stopping import interruptible
 from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.schemas.claims import refuse_unwritable
 from lit_precompute.schemas.sharing.selected_rows import example_rows
 from lit_precompute.schemas.sharing.selecting.finding import Found
 from lit_precompute.schemas.sharing.selecting.options import Criteria
 from lit_precompute.schemas.sharing.selection import SUFFIX
-from lit_precompute.schemas.storage import DatasetError, is_url
+from lit_precompute.schemas.storage import DatasetError, absolute, is_url, open_folder
 from lit_precompute.schemas.wording import counted, one_line
 from lit_precompute.selecting import find
 
 _NUM_EXAMPLES = 5
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Criteria(Criteria):
+    """What to select rows by; a range of rows is called so, because `--rows` of other commands is a number of rows."""
+
+    rows: Annotated[tuple[int, int] | None, tyro.conf.arg(aliases=("--range",), metavar="FIRST END")] = None
+    """Rows from a first number on and before a second one: 0 1000 are the first thousand."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,11 +48,11 @@ class Select:
       lit-data select cc12m-vit_l16 --output rest.selection --none-of cats.selection best.selection
     """
 
-    dataset: tyro.conf.Positional[str]
+    dataset: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="DATASET")]
     """The dataset: a directory, or a URL."""
     output: str
     """The selection to write: a path or URL that ends in .selection; one that is there is replaced."""
-    criteria: Annotated[Criteria, tyro.conf.arg(name="")] = dataclasses.field(default_factory=Criteria)
+    criteria: Annotated[_Criteria, tyro.conf.arg(name="")] = dataclasses.field(default_factory=_Criteria)
     """What to select rows by."""
     json: bool = False
     """Print JSON for programs."""
@@ -51,6 +61,8 @@ class Select:
         """Prints what was selected; returns the exit status."""
         if not self.output.endswith(SUFFIX):
             raise DatasetError(f"--output {self.output}: a selection's name must end in {SUFFIX}")
+        folder, _ = posixpath.split(absolute(self.output, what="selection", writing=True))
+        refuse_unwritable(open_folder(folder), "choose another --output")  # before a long search, not after it
         with interruptible("run the same command again"), EmbeddingDataset.open(self.dataset) as dataset:
             started_s = time.monotonic()
             # Standard output has the result alone.

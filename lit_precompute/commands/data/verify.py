@@ -2,10 +2,12 @@
 
 import collections
 import dataclasses
+from typing import Annotated
 
 import rich.console
 import tyro
 
+from lit_precompute.commands.console import make_console, print_json
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.schemas.checking.verification import find_faults
 from lit_precompute.schemas.manifest import Manifest
@@ -23,17 +25,22 @@ class Verify:
       lit-data verify gs://bucket/cc12m-vit_l16
     """
 
-    dataset: tyro.conf.Positional[str]
+    dataset: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="DATASET")]
     """The dataset: a directory, or a URL."""
+    json: bool = False
+    """Print JSON for programs."""
 
     def run(self, console: rich.console.Console) -> int:
         """Prints every fault; returns the exit status."""
-        with ProgressDisplay(console) as display:
+        with ProgressDisplay(make_console(stderr=True)) as display:  # standard output has the result alone
 
             def report(done: int, total: int) -> None:
                 display.show(f"{done:,}/{counted(total, 'file')} checked", done, total)
 
             faults = find_faults(self.dataset, report)
+        if self.json:
+            print_json({"dataset": self.dataset, "faults": [fault._asdict() for fault in faults]})
+            return int(bool(faults))
         for fault in faults:
             console.print(f"fault: {fault.message}")
         if faults:

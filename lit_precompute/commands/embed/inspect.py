@@ -1,7 +1,7 @@
 """`lit-embed inspect`: what a source holds, before anything is embedded."""
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import rich.console
 import rich.table
@@ -9,8 +9,8 @@ import rich.text
 import tyro
 
 from lit_precompute.commands.console import card, print_json, refuse_flags
-from lit_precompute.commands.embed.sheet import check_sheet, write_sheet
 from lit_precompute.commands.flags import flat_flags
+from lit_precompute.commands.pages import check_page
 from lit_precompute.precompute.sources.inspection import InspectedRow, Inspection, inspect_source
 from lit_precompute.precompute.sources.opening import files_in_words
 from lit_precompute.precompute.sources.spec import SourceSpec
@@ -18,8 +18,6 @@ from lit_precompute.precompute.sources.spec_text import parse_spec
 from lit_precompute.schemas.wording import counted, one_line
 
 _MAX_WORDS = 70
-# Columns that a row needs; without a terminal rich assumes 80 and would wrap.
-_WIDE = 200
 
 if TYPE_CHECKING:
     _Settings = SourceSpec
@@ -39,7 +37,7 @@ class Inspect:
       lit-embed inspect 'gs://bucket/data-*.tar' --rows 20
     """
 
-    source: tyro.conf.Positional[str]
+    source: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="SOURCE")]
     """The source: a path, a pattern, a folder or a URL, perhaps with a format before it and settings after it."""
     settings: _Settings
     rows: int = 8
@@ -59,9 +57,11 @@ class Inspect:
         if self.rows < 0:
             raise ValueError(f"--rows must be >= 0, got {self.rows}")
         if self.sheet is not None:
-            check_sheet(self.sheet)
+            check_page("--sheet", self.sheet)
         found = inspect_source(parse_spec(self.source, self.settings), num_rows=self.rows)
         if self.sheet is not None:
+            from lit_precompute.commands.embed.sheet import write_sheet  # imports Pillow
+
             write_sheet(found, self.sheet)
         if self.json:
             print_json(to_json(found))
@@ -99,8 +99,7 @@ def _print(found: Inspection, console: rich.console.Console) -> None:
         console.print(card([(f"  {_cut(name)}", _cut(value)) for name, value in found.fields.items()]))
     if found.rows:
         console.print("\nfirst rows, as they would be embedded")
-        wide = console if console.is_terminal else rich.console.Console(width=_WIDE)
-        wide.print(_table(found.rows))
+        console.print(_table(found.rows))
     console.print("\nnothing looks wrong" if not found.oddities else "\nlook at this")
     for oddity in found.oddities:
         console.print(f"  - {one_line(oddity)}")

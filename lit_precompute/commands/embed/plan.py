@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import rich.console
 
-from lit_precompute.commands.console import print_json
-from lit_precompute.commands.embed.beam_flags import check_beam_flags
+from lit_precompute.commands.beam_flags import check_beam_flags
+from lit_precompute.commands.console import make_console, print_json
 from lit_precompute.commands.embed.run import of_each_tower
 from lit_precompute.commands.flags import flat_flags
 from lit_precompute.commands.progress import ProgressDisplay
@@ -83,7 +83,7 @@ class Plan:
             raise ValueError("--source is missing: give a path, a pattern, a folder or a URL")
         jobs = of_each_tower(self.options, self.towers)
         prices = read_prices(self.prices)
-        with ProgressDisplay(rich.console.Console(stderr=True) if self.json else console) as display:
+        with ProgressDisplay(make_console(stderr=True) if self.json else console) as display:
             return estimate_job(
                 jobs,
                 self.wanted,

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from lit_precompute.pipelines.estimates.estimate import TowerEstimate
     from lit_precompute.pipelines.estimates.job import JobEstimate
 
-# Columns that a row needs; without a terminal rich assumes 80 and would wrap.
-_WIDE = 200
-
 
 def show(estimate: JobEstimate, console: rich.console.Console) -> None:
     """Prints the estimate."""
@@ -42,7 +39,7 @@ def show(estimate: JobEstimate, console: rich.console.Console) -> None:
         )
     )
     console.print()
-    (console if console.is_terminal else rich.console.Console(width=_WIDE)).print(_table(estimate))
+    console.print(_table(estimate))
     for note in estimate.notes:
         console.print(f"  - {one_line(note)}")
 

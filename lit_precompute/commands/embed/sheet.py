@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import io
-import os
 import pathlib
 
 from PIL import Image
@@ -18,7 +17,7 @@ from lit_precompute.precompute.images.decoding import decode
 from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.sources.inspection import InspectedImage, InspectedRow, Inspection
 from lit_precompute.precompute.sources.opening import files_in_words
-from lit_precompute.schemas.storage import refuse_url, write_bytes_atomically
+from lit_precompute.schemas.storage import write_bytes_atomically
 from lit_precompute.schemas.wording import counted
 
 _SIDE = 320
@@ -29,15 +28,6 @@ ol { list-style: none; margin: 1.5rem 0 0; padding: 0; display: grid; gap: 1rem;
 ol > li { display: flex; flex-direction: column; gap: .5rem; padding: .9rem; background: var(--card);
   border: 1px solid var(--line); border-radius: .6rem; break-inside: avoid }
 """
-
-
-def check_sheet(path: str) -> None:
-    """Raises ValueError if a page cannot be written to a path."""
-    refuse_url("--sheet", path)
-    if pathlib.Path(path).suffix.lower() not in (".html", ".htm"):
-        raise ValueError(f"--sheet must end in .html, got {path!r}")
-    if os.path.isdir(path):  # noqa: PTH112 -- pathlib's raises an error if a name is too long
-        raise ValueError(f"--sheet {path}: is a folder; give the path of a file")
 
 
 def write_sheet(found: Inspection, path: str) -> None:

@@ -1,7 +1,7 @@
 """`lit-embed status` and `lit-embed cancel`: a job seen, and stopped, from any machine that reaches its output."""
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import rich.console
 import tyro
@@ -23,7 +23,7 @@ class Status:
       lit-embed status gs://bucket/cc12m-vit_l16
     """
 
-    output: tyro.conf.Positional[str]
+    output: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="OUTPUT")]
     """The job's --output, or the folder of one of its datasets."""
     json: bool = False
     """Print JSON for programs."""
@@ -55,7 +55,7 @@ class Cancel:
       lit-embed cancel gs://bucket/cc12m-vit_l16
     """
 
-    output: tyro.conf.Positional[str]
+    output: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="OUTPUT")]
     """The job's --output."""
 
     def run(self, console: rich.console.Console, unknown_flags: list[str]) -> None:

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import rich.console
 import rich.table
@@ -26,7 +26,7 @@ class Towers:
       lit-embed towers google/vit-base-patch16-224
     """
 
-    name: tyro.conf.Positional[str] = ""
+    name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="[NAME]")] = ""
     """A tower's name, or `module:name` of your own tower, for its card; a pattern with * for a shorter list."""
     json: bool = False
     """Print JSON for programs."""

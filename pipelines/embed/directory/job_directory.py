@@ -31,7 +31,7 @@ from lit_precompute.pipelines.embed.job import Job, specification
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.embed.planning.plan import Plan, name_of
 from lit_precompute.schemas import Manifest, SourceInfo, TowerCard
-from lit_precompute.schemas.claims import ClaimError, place_in_the_way
+from lit_precompute.schemas.claims import ClaimError, refuse_unwritable
 from lit_precompute.schemas.manifest.manifest import FORMAT_VERSION
 from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, open_folder
 from lit_precompute.schemas.wording import is_full_disk
@@ -61,9 +61,7 @@ class JobDirectory:
         """
         if self.is_published():
             return
-        if (place := place_in_the_way(self.folder)) is not None:
-            why = "may not be written to" if place.is_dir() else "is a file"
-            raise ClaimError(f"{self.folder.path}: {place} {why}; {ADVICE}")
+        refuse_unwritable(self.folder, ADVICE)
         self._claim.refuse_foreign_files()
 
     def check(self, part: Mapping[str, Any]) -> None:

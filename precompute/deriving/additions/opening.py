@@ -5,9 +5,10 @@ from lit_precompute.precompute.deriving.additions.contents import Captions, Labe
 from lit_precompute.precompute.deriving.additions.files import KeyedFiles
 from lit_precompute.precompute.deriving.additions.kept_texts import KeptTexts
 from lit_precompute.precompute.deriving.additions.vector_files import ENDINGS, VectorFiles
-from lit_precompute.precompute.deriving.additions.vectors import TEXT_EMBEDDINGS, DatasetVectors
+from lit_precompute.precompute.deriving.additions.vectors import DatasetVectors
 from lit_precompute.precompute.deriving.options import DeriveOptions, named
 from lit_precompute.schemas.tables import EMBEDDINGS
+from lit_precompute.schemas.text_tower_card import TEXT_EMBEDDINGS
 
 
 def open_additions(options: DeriveOptions, kept: KeptTexts | None) -> list[Addition]:

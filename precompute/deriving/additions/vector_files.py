@@ -11,13 +11,13 @@ import pyarrow.parquet as pq
 from pyarrow import types
 
 from lit_precompute.precompute.deriving.additions.files import hashed
-from lit_precompute.precompute.deriving.additions.vectors import TEXT_EMBEDDING, TEXT_EMBEDDINGS
 from lit_precompute.precompute.deriving.matching import FILE, KEY, NUMBER
 from lit_precompute.precompute.sources.listing import list_files
 from lit_precompute.precompute.sources.source import SourceError
 from lit_precompute.precompute.sources.values import listed
 from lit_precompute.schemas import ColumnSchema, Note, TableSchema, VectorType
 from lit_precompute.schemas.storage import find_described, open_file
+from lit_precompute.schemas.text_tower_card import TEXT_EMBEDDING, TEXT_EMBEDDINGS
 from lit_precompute.schemas.vectors import storable, to_arrow, vector_field
 
 ENDINGS = (".parquet", ".pq")

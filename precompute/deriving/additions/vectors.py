@@ -11,15 +11,14 @@ import pyarrow as pa
 from lit_precompute.precompute.deriving.additions.contents import stored_schema
 from lit_precompute.precompute.deriving.matching import FILE, KEY, NUMBER
 from lit_precompute.schemas import ColumnSchema, EmbeddingDataset, Manifest, Note, Reference, TableSchema, TowerCard
-from lit_precompute.schemas.dataset_files import dataset_folder
+from lit_precompute.schemas.dataset_files import dataset_folder, read_attachments
 from lit_precompute.schemas.manifest.parts import FileInfo
 from lit_precompute.schemas.reading.table_files import TableLocator, place_of
 from lit_precompute.schemas.reading.table_reader import TableReader
 from lit_precompute.schemas.storage import DatasetError, absolute
 from lit_precompute.schemas.tables import EMBEDDING, EMBEDDINGS, is_embeddings
+from lit_precompute.schemas.text_tower_card import TEXT_EMBEDDING, TEXT_EMBEDDINGS, info_attachment
 from lit_precompute.schemas.vectors import scale_column
-
-TEXT_EMBEDDINGS, TEXT_EMBEDDING = "text-embeddings", "text_embedding"
 
 
 class DatasetVectors:
@@ -56,6 +55,13 @@ class DatasetVectors:
     def tower(self) -> TowerCard | None:
         """The card of what made the vectors; None for those of texts, of which no card is kept."""
         return self.manifest.towers.get(self.origin.name)
+
+    def info(self) -> dict[str, bytes]:
+        """Returns the description of text embeddings that were made here, by the name of the table's attachment."""
+        found = {
+            name: kept for name, kept in self.manifest.attachments.items() if name == info_attachment(self.origin.name)
+        }
+        return {info_attachment(self.table.name): data for data in read_attachments(self._folder, found).values()}
 
     @property
     def max_bytes(self) -> int:

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from lit_precompute.precompute.images.formats.npy import NPY_MAGIC, read_npy_header
+from lit_precompute.precompute.images.formats.npy_header import NPY_MAGIC, read_npy_header
 from lit_precompute.precompute.sources.source import SourceError
 from lit_precompute.schemas import VectorType
 

@@ -50,7 +50,24 @@ def test_what_differs_between_the_cards(monkeypatch, capsys, base, tmp_path):
 def test_no_common_keys(monkeypatch, capsys, base, tmp_path):
     other = write_embeddings(tmp_path / "other", [f"other/{key}" for key in KEYS])
     status, lines = _run(monkeypatch, capsys, base, other)
-    assert (status, lines[-1]) == (1, "verdict not comparable: no common keys")
+    assert status == 1
+    assert lines[-1] == (
+        f"verdict not comparable: no common keys; the first dataset's are like '{KEYS[0]}', the second's like "
+        f"'other/{KEYS[0]}', which differs in folder"
+    )
+
+
+def test_a_file_is_not_a_dataset(monkeypatch, capsys, base, tmp_path):
+    (tmp_path / "captions.tsv").write_text("key\ttext\n")
+    status, lines = _run(monkeypatch, capsys, base, tmp_path / "captions.tsv")
+    assert status == 2
+    assert lines[0].startswith(f"error: {tmp_path}/captions.tsv: is a file, not a dataset; a dataset is a directory")
+
+
+def test_what_a_declared_card_does_not_say_is_unknown(monkeypatch, capsys, base, tmp_path):
+    other = card(fingerprint="e" * 64).model_copy(update={"preprocessing": {}})
+    _, lines = _run(monkeypatch, capsys, base, write_embeddings(tmp_path / "other", tower=other))
+    assert "size 8 and unknown" in lines
 
 
 def test_json(monkeypatch, capsys, base):
@@ -64,7 +81,7 @@ def test_json(monkeypatch, capsys, base):
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        (["--max-rows=0"], "--max-rows must be at least 1, got 0"),
+        (["--max-rows=0"], "--max-rows must be >= 1, got 0"),
         (["--table=failures"], "rows of table 'failures' are not the dataset's rows"),
         (["--other-table=embeddings-flip"], "unknown table 'embeddings-flip'"),
     ],

@@ -45,6 +45,16 @@ def test_copies_a_part(lit_data, tmp_path):
     assert sorted(path.name for path in (tmp_path / "b").iterdir() if path.is_dir()) == ["embeddings", "labels"]
 
 
+def test_the_destination_may_be_given_as_output(lit_data, tmp_path):
+    write(tmp_path / "a")
+    assert lit_data("copy", tmp_path / "a", "--output", tmp_path / "b")[0] == 0
+    assert files_of(tmp_path / "b") == files_of(tmp_path / "a")
+    status, said = lit_data("copy", tmp_path / "a", tmp_path / "b", "--output", tmp_path / "c")
+    assert (status, "b and --output " in said, " give one, a directory, or a URL" in said) == (2, True, True)
+    status, said = lit_data("copy", tmp_path / "a")
+    assert (status, said.startswith("error: --output is missing: a directory, or a URL of a store")) == (2, True)
+
+
 def test_copies_a_selection(lit_data, tmp_path):
     write(tmp_path / "a")
     assert lit_data("select", tmp_path / "a", "--output", tmp_path / "some.selection", "--label", "3")[0] == 0

@@ -16,7 +16,7 @@ from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.checking.verification import verify
 from lit_precompute.tune.recipes import RECIPES
 from tests.schemas.making import files_of, write
-from tests.tune.small_runs import EXECUTION, RECIPE, flags, model_bytes, train, write_dataset
+from tests.tune.small_runs import EXECUTION, NUM_ROWS, RECIPE, flags, model_bytes, train, write_dataset
 
 
 def run(monkeypatch, capsys, *arguments, command=data.main, name="lit-data"):
@@ -65,6 +65,17 @@ def test_says_what_was_matched_and_what_to_do_next(tmp_path, base, monkeypatch, 
     assert words.endswith("sound; 50 rows in 3 shards, with what it refers to in ../base\n")
 
 
+def test_keys_of_another_scheme_are_shown_beside_the_datasets(tmp_path, base, monkeypatch, capsys):
+    (tmp_path / "paths.tsv").write_text("key\ttext\nphotos/image-0007.jpg\tseven\n")
+    command = ["derive", base, "--output", tmp_path / "derived", "--captions", tmp_path / "paths.tsv"]
+    status, _, errors = run(monkeypatch, capsys, *command)
+    assert status == 2
+    assert (
+        "no key is in both: the dataset's are like 'image-0000', the file's like 'photos/image-0007.jpg', which "
+        "differs in folder and ending; "
+    ) in errors
+
+
 def test_flatten_says_what_it_copied(tmp_path, base, monkeypatch, capsys):
     source = f"{tmp_path}/fr.tsv?key=id&text=texte"
     assert run(monkeypatch, capsys, "derive", base, "--output", tmp_path / "fr", "--captions", source)[0] == 0
@@ -73,7 +84,7 @@ def test_flatten_says_what_it_copied(tmp_path, base, monkeypatch, capsys):
     shutil.rmtree(base)
     assert verify(tmp_path / "flat") == []
     status, _, errors = run(monkeypatch, capsys, "info", tmp_path / "fr")
-    assert status == 2 and f"{tmp_path}/fr refers to the dataset of digest " in errors
+    assert status == 2 and f"{tmp_path}/fr: refers to the dataset at " in errors
 
 
 @pytest.mark.standard_promotion  # optax's Adam needs it
@@ -118,3 +129,37 @@ def test_killed_at_any_moment_the_same_command_gives_the_same_bytes(tmp_path, ba
     subprocess.run([*command, tmp_path / "killed"], check=True, capture_output=True)
     assert files_of(tmp_path / "killed") == files_of(tmp_path / "whole")
     assert verify(tmp_path / "killed") == []
+
+
+@pytest.mark.standard_promotion  # optax's Adam needs it
+def test_lit_tune_reads_tokens_and_says_so(tmp_path, monkeypatch, capsys):
+    path = write_dataset(tmp_path / "dataset")
+    train(path, tmp_path / "plain")
+    tokens = ["derive", path, "--output", tmp_path / "tokens", "--tokens", tmp_path / "plain"]
+    status, words, errors = run(monkeypatch, capsys, *tokens)
+    assert (status, errors) == (0, "")
+    assert f"{tmp_path}/tokens: {NUM_ROWS} rows, with tokens-" in words and f"; it refers to {path}\n" in words
+    assert "nothing was left to do" in run(monkeypatch, capsys, *tokens)[1]
+    arguments = ["--dataset", tmp_path / "tokens", "--output", tmp_path / "run", "--recipe", "demo"]
+    arguments += flags(RECIPE, EXECUTION, RECIPES["demo"])
+    status, words, errors = run(monkeypatch, capsys, *arguments, command=tune_command.main, name="lit-tune")
+    assert status == 0, errors
+    assert "tokens are read from the table 'tokens-" in words
+    assert model_bytes(tmp_path / "run") == model_bytes(tmp_path / "plain")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--tokens", "no/tokenizer"], "no/tokenizer"),
+        (["--tokens", "t.model", "--max-piece", "3"], "did you mean --max-pieces?"),
+        (["--labels", "l.tsv", "--runner", "DirectRunner"], "--runner"),
+        (["--tokens", "t", "--labels", "l.tsv"], "derive the rest first"),
+    ],
+)
+def test_refuses_what_cannot_be_tokenised(tmp_path, base, monkeypatch, capsys, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    status, out, errors = run(monkeypatch, capsys, "derive", base, "--output", tmp_path / "out", *arguments)
+    assert status == 2
+    assert words in out + errors
+    assert not (tmp_path / "out").exists()

@@ -12,6 +12,7 @@ import pytest
 
 from lit_precompute.commands import data
 from lit_precompute.schemas import DatasetWriter, EmbeddingDataset, captions_table
+from lit_precompute.towers.tokenizers import WordTokenizer
 from tests.schemas.making import SOURCE, card
 
 PAGE = pathlib.Path(__file__).parents[3] / "docs/derive.md"
@@ -32,6 +33,7 @@ def folder(tmp_path, monkeypatch):
     lines = "key\ttext\tlanguage\n000017.jpg\tein Hund am Strand\tde\n000003.jpg\tzwei Katzen\tde\n"
     for name in ("german", "texts", "translated", "wit"):
         (tmp_path / f"{name}.tsv").write_text(lines)
+    WordTokenizer(["ein", "hund", "am", "strand"]).save(str(tmp_path / "runs/german/tokenizer"))
     pq.write_table(pa.table({"key": KEYS[::-1], "title": ["Rex", "Cats"]}), tmp_path / "yfcc.parquet")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -46,6 +48,8 @@ def test_the_commands_run(folder, monkeypatch, capsys):
         with pytest.raises(SystemExit) as end:
             data.main()
         assert end.value.code == 0, f"{command}: {capsys.readouterr().err}"
+    with EmbeddingDataset.open("cc12m-german-tokens") as dataset:
+        assert dataset.row(dataset.row_of("000017.jpg"))["tokens"] == [[3, 4, 5, 6]]
     texts = {
         "cc12m-german-whole": ["ein Hund am Strand"],
         "yfcc-titles": ["Rex"],

@@ -49,6 +49,16 @@ def test_says_what_was_exported_and_what_was_left_out(tmp_path, monkeypatch, cap
     assert "left out: table captions, which the layout has no place for" in out
 
 
+def test_a_selection_of_another_dataset_is_named(tmp_path, monkeypatch, capsys):
+    write_dataset(tmp_path / "one")
+    write_dataset(tmp_path / "two", 12)
+    some = tmp_path / "some.selection"
+    assert run(monkeypatch, capsys, "select", tmp_path / "one", "--range", 0, 5, "--output", some)[0] == 0
+    arguments = ("export", "npy", tmp_path / "two", "--selection", some, "--output", tmp_path / "out")
+    status, _, err = run(monkeypatch, capsys, *arguments)
+    assert (status, f"{some}: was made of the rows of another dataset" in err) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

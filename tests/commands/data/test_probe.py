@@ -1,5 +1,6 @@
 """lit-data probe: an import whose tower is declared is compared with its images, and becomes a dataset of the tower."""
 
+import json
 import sys
 
 import numpy as np
@@ -43,7 +44,7 @@ def command(monkeypatch, capsys):
         with pytest.raises(SystemExit) as caught:
             data.main()
         said = capsys.readouterr()
-        return caught.value.code, [" ".join(line.split()) for line in (said.out + said.err).splitlines()]
+        return caught.value.code, [" ".join(line.split()) for line in (said.err + said.out).splitlines()]
 
     return command
 
@@ -81,6 +82,13 @@ def test_an_import_of_the_tower_becomes_a_verified_dataset(place, imported, tmp_
     assert command(*_probe(place, imported, "--output", tmp_path / "verified"))[0] == 0  # it was finished before
 
 
+def test_json(place, imported, tmp_path, command):
+    status, said = command(*_probe(place, imported, "--output", tmp_path / "verified", "--json"))
+    found = json.loads("".join(said[said.index("{") :]))
+    assert (status, found["verdict"], found["tower"]["name"]) == (0, "interchangeable", NAME)
+    assert found["written"]["digest"] == Manifest.read(tmp_path / "verified").digest
+
+
 def test_a_dataset_of_the_job_itself_is_equal_or_nearly(place, command):
     status, said = command(*_probe(place, place / "embedded"))
     assert status == 0, said
@@ -102,6 +110,8 @@ def test_a_place_with_another_dataset_is_refused_before_anything_is_embedded(pla
     assert said == [
         f"error: {place}/embedded: contains a finished dataset, and datasets never change; choose another --output"
     ]
+    status, said = command(*_probe(place, imported, "--output", place / "keys.txt/v", weights="no such file"))
+    assert (status, said) == (2, [f"error: {place}/keys.txt/v: {place}/keys.txt is a file; choose another --output"])
 
 
 def test_images_that_the_dataset_does_not_have_are_told(place, imported, tmp_path, command):
@@ -112,7 +122,8 @@ def test_images_that_the_dataset_does_not_have_are_told(place, imported, tmp_pat
     arguments_of = ("--source", other, "--batch-size", 4, "--tower", NAME, "--weights", place / "weights.npz")
     status, said = command("probe", imported, *arguments_of)
     assert status == 1
-    assert "no key of these images is in the dataset" in said[-1]
+    assert "no common keys; the dataset's are like " in said[-1]
+    assert ".jpg', which differs in ending: give the source that the dataset was made of" in said[-1]
 
 
 def test_images_that_are_gone_are_an_error(place, imported, tmp_path, command):

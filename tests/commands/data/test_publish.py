@@ -23,7 +23,7 @@ def _run(monkeypatch, capsys, *arguments):
     with pytest.raises(SystemExit) as caught:
         data.main()
     said = capsys.readouterr()
-    return caught.value.code, " ".join((said.out + said.err).split())
+    return caught.value.code, " ".join((said.err + said.out).split())
 
 
 def test_a_dry_run_lays_out_the_folder(monkeypatch, capsys, dataset, tmp_path):
@@ -36,10 +36,17 @@ def test_a_dry_run_lays_out_the_folder(monkeypatch, capsys, dataset, tmp_path):
     assert "license: cc-by-4.0" in (folder / "README.md").read_text()
 
 
+def test_the_repository_may_be_given_as_output(monkeypatch, capsys, dataset, tmp_path):
+    arguments = ["--output", "hf://datasets/me/small", "--dry-run", "--folder", tmp_path / "folder", "--no-twin"]
+    assert _run(monkeypatch, capsys, dataset, *arguments)[0] == 0
+    assert "me/small" in (tmp_path / "folder/README.md").read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["hf://datasets/me/small", "--dry-run"], "--dry-run needs --folder"),
+        (["--dry-run", "--folder", "x"], "--output is missing: hf://datasets/OWNER/NAME"),
         (["gs://bucket/small"], "gs://bucket/small: must be hf://datasets/OWNER/NAME"),
     ],
 )

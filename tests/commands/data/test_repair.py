@@ -56,6 +56,11 @@ def test_a_damaged_manifest_is_mended_too(lit_data, place):
     assert lit_data("verify", place / "d")[0] == 0
 
 
+def test_a_mended_manifest_alone_is_counted(lit_data, place):
+    (place / "d/manifest.json").write_text("{")
+    assert f"{place}/d: 1 file mended\n" in lit_data("repair", place / "d", "--from", place / "sound")[1]
+
+
 def test_what_is_left_is_said(lit_data, place):
     (place / "d" / FIRST).unlink()
     write(place / "other", 30, failures=0)
@@ -63,7 +68,7 @@ def test_what_is_left_is_said(lit_data, place):
     status, said = lit_data("repair", place / "d", "--from", place / "other")
     assert status == 1
     assert f"left: {place}/other/{FIRST}: the file is missing" in said
-    assert "d: 0 of 1 file mended" in said
+    assert "d: 0 of 1 file mended; give another copy (--from), or --embed\n" in said
 
 
 @pytest.mark.parametrize(

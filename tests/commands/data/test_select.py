@@ -76,6 +76,12 @@ def test_info_describes_a_selection(run, dataset, tmp_path):
     assert (found["num_selected"], found["num_rows"], found["dataset"]["digest"]) == (5, NUM_ROWS, digest)
 
 
+def test_a_place_that_cannot_be_written_to_is_refused_before_any_row_is_read(run, dataset, tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    status, _, printed = run("select", dataset, "--output", tmp_path / "file/a.selection", "--label", "3")
+    assert (status, printed.err) == (2, f"error: {tmp_path}/file: {tmp_path}/file is a file; choose another --output\n")
+
+
 def test_the_same_command_writes_the_same_bytes_and_json(run, dataset, tmp_path):
     outputs = [tmp_path / name / "rows.selection" for name in "ab"]
     for output in outputs:
@@ -90,7 +96,7 @@ def test_the_same_command_writes_the_same_bytes_and_json(run, dataset, tmp_path)
 def test_set_operations_of_selections(run, dataset, tmp_path):
     one, two, both = (tmp_path / f"{name}.selection" for name in ("one", "two", "both"))
     run("select", dataset, "--output", one, "--label", "1")
-    run("select", dataset, "--output", two, "--rows", 0, 10)
+    run("select", dataset, "--output", two, "--range", 0, 10)
     first, second, every = {*_rows(one)}, {*_rows(two)}, {*range(NUM_ROWS)}
     for options, expected in [
         (("--all-of", one, two), first & second),

@@ -32,10 +32,10 @@ def run(capsys, monkeypatch, tmp_path):
 
 
 def test_prints_what_was_written(run, tmp_path):
-    status, printed, _ = run("dataset", "--output", "shuffled", "--seed", "3", "--rows-per-shard", "30")
+    status, printed, said = run("dataset", "--output", "shuffled", "--seed", "3", "--rows-per-shard", "30")
     assert status == 0
-    assert "75/75 rows read" in printed
-    assert "75/75 rows written" in printed
+    assert "75/75 rows read" in said
+    assert "75/75 rows written" in said
     assert "shuffled: 75 rows in 3 shards, in the order of seed 3" in printed
     assert verify(tmp_path / "shuffled") == []
 

@@ -167,7 +167,7 @@ def test_folders_are_counted_as_such_and_an_empty_one_is_nothing_odd(tmp_path, m
     (tmp_path / "b").mkdir()
     assert run(monkeypatch, "inspect", tmp_path) == 0
     said = capsys.readouterr().out
-    assert "files   3 folders: " in said and "rows    2 " in said and "nothing looks wrong" in said
+    assert "files   3 folders: " in said and "rows    2\n" in said and "nothing looks wrong" in said
 
 
 @pytest.mark.parametrize(

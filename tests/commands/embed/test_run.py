@@ -7,7 +7,7 @@ import pytest
 import rich.console
 
 from lit_precompute.commands.console import make_console
-from lit_precompute.commands.embed.run import describe, say_result, show_download
+from lit_precompute.commands.embed.words import describe, say_result, show_download
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.pipelines.embed.launch import EmbedProgress
 from lit_precompute.schemas import DatasetWriter, Manifest, SourceInfo, captions_table, labels_table

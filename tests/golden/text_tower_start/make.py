@@ -26,7 +26,10 @@ def draw() -> dict[str, np.ndarray]:
     """Returns the parameters by public name."""
     recipe, execution = RECIPES["demo"].recipe, RECIPES["demo"].execution
     sides = make_sides(recipe, width=WIDTH, vocabulary=Vocabulary(VOCABULARY_SIZE, end_id=1), statistics=None)
-    programs = start_compiling(recipe, execution, sides, width=WIDTH, vector_type="float16", num_steps=120)
+    tokens = np.zeros((recipe.batch_size, recipe.text.max_tokens), np.int32)
+    programs = start_compiling(
+        recipe, execution, sides, width=WIDTH, vector_type="float16", texts=tokens, num_steps=120
+    )
     drawn = programs.draw().state.parameters.text
     return sides.text.write_parameters({name: np.asarray(value) for name, value in drawn.items()})
 

@@ -11,6 +11,8 @@ import pytest
 from lit_precompute.pipelines.deduplicate import DeduplicateOptions, deduplicate
 from lit_precompute.pipelines.deduplicate.examples import find_examples
 from lit_precompute.pipelines.phases.job import PhasedJobError
+from lit_precompute.precompute.deriving.derivation import derive
+from lit_precompute.precompute.deriving.options import DeriveOptions
 from lit_precompute.schemas import EmbeddingDataset, TowerCard
 from lit_precompute.schemas.claims import ClaimError
 from lit_precompute.schemas.sharing.selection import Selection
@@ -184,6 +186,34 @@ def test_datasets_of_different_networks_are_refused(folder, tmp_path):
     options = _options(folder, tmp_path / "y.selection", against=(str(tmp_path / "other"),))
     with pytest.raises(DatasetError, match=r"its tower has the fingerprint .* does not describe the network"):
         deduplicate(options)
+
+
+def test_a_declared_tower_is_to_be_verified_first(folder, tmp_path):
+    declared = TowerCard.declare("somebody's", 24)
+    write_rows(tmp_path / "other", OTHER, tower=declared)
+    options = _options(folder, tmp_path / "x.selection", against=(str(tmp_path / "other"),))
+    with pytest.raises(DatasetError, match=r"other: its tower is declared, .*; verify it with lit-data probe .*other "):
+        deduplicate(options)
+
+
+def test_another_table_is_compared_with_the_same_or_the_only_one_of_evaluation_datasets(tmp_path):
+    """Of a dataset with two towers the second: as if it were the first of one that has nothing else."""
+    first, second = card(24, "a" * 64), card(24, "b" * 64)
+    for name, rows, tower in (("first", ROWS[::-1].copy(), first), ("rows", ROWS, second), ("other", OTHER, second)):
+        write_rows(tmp_path / name, rows, tower=tower)
+    base, added = str(tmp_path / "first"), (f"b={tmp_path / 'rows'}",)
+    derive(DeriveOptions(base=base, output=str(tmp_path / "both"), embeddings=added))
+    against = (str(tmp_path / "other"),)
+    wanted = deduplicate(_options(tmp_path, tmp_path / "x.selection", against=against))
+    both = str(tmp_path / "both")
+    options = _options(tmp_path, tmp_path / "y.selection", against=against, dataset=both, table="embeddings-b")
+    found = deduplicate(options)
+    assert found.num_selected == wanted.num_selected < len(ROWS)
+    assert found.made_by["against"] == wanted.made_by["against"]
+    assert found.made_by["deduplicated"]["table"] == "embeddings-b"
+    assert "table" not in wanted.made_by["deduplicated"]
+    with pytest.raises(DatasetError, match=r"both: has no table of embeddings 'embeddings-c'; it has embeddings, emb"):
+        deduplicate(dataclasses.replace(options, table="embeddings-c", output=str(tmp_path / "z.selection")))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from lit_precompute.pipelines.embed.job import JobError
 from lit_precompute.pipelines.embed.launch import Launch
 from lit_precompute.schemas import DatasetError, Environment, Manifest
 from lit_precompute.schemas.checking.verification import verify
-from lit_precompute.schemas.claims import ClaimError
 from lit_precompute.schemas.sharing.copying import copy_dataset
 from lit_precompute.schemas.sharing.part import Part
 from lit_precompute.schemas.sharing.wrong_files import find_wrong_files
@@ -77,9 +76,9 @@ def test_from_the_command_line(dataset, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["lit-data", "repair", str(path), "--embed", "--weights", weights])
     with pytest.raises(SystemExit) as caught:
         data.main()
-    said = capsys.readouterr().out
+    said, progress = capsys.readouterr()
     assert caught.value.code == 0
-    assert "2/2 shards embedded again" in said
+    assert "2/2 shards embedded again" in progress
     assert "d: 4 files mended" in said
     assert files_of(path) == files
 
@@ -125,7 +124,7 @@ def test_a_source_that_was_moved_is_given_and_one_that_changed_is_refused(datase
     (path / "embeddings/part-00001.arrow").unlink()
     table = moved / "captions.tsv"
     table.write_text(table.read_text().replace("text of 001", "words of 001"))
-    with pytest.raises(ClaimError, match="differs from that of"):
+    with pytest.raises(JobError, match=r"its source is not at .*captions.tsv as it was when it was embedded; give it"):
         embed_again(str(path), wrong_files(path), weights=weights, source=str(table))
 
 

@@ -100,3 +100,9 @@ def test_lit_embed_run_stops_unless_told_to_go_on(catalog, monkeypatch, capsys, 
     )
     assert run(monkeypatch, *command) == 0
     assert f"catalog {tmp_path}/empty: 0 datasets in 1 folder; none is of test-tiny and " in capsys.readouterr().out
+
+
+def test_a_catalog_that_is_not_there_is_called_so(catalog):
+    _, options = catalog
+    with pytest.raises(ValueError, match=r"^--catalog nope: .*nope: No such file or directory$"):
+        find_known("nope", [options])

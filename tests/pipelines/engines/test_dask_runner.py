@@ -1,5 +1,6 @@
 """Pipelines on a Dask cluster of two worker processes that hash strings differently."""
 
+import dataclasses
 import pathlib
 import sys
 
@@ -8,12 +9,16 @@ import pytest
 pytest.importorskip("distributed", reason="the extra `dask` is not installed")
 from dask import distributed
 
+from lit_precompute.pipelines.deduplicate import DeduplicateOptions, deduplicate
 from lit_precompute.pipelines.embed.errors import in_words
 from lit_precompute.pipelines.embed.reporting.job_report import read_report
+from lit_precompute.pipelines.shuffle import ShuffleOptions, shuffle
 from lit_precompute.schemas.storage import open_folder
 from tests.engines import jobs, stand_in
 from tests.engines.servers import Servers
 from tests.pipelines.embed.making import arguments, run, write_source
+from tests.pipelines.shuffle.making import write_dataset
+from tests.precompute.duplicates.making import clusters, write_rows
 from tests.schemas.making import files_of
 from tests.towers.tiny_tower import NAME, write_weights
 
@@ -73,6 +78,29 @@ def test_a_job_is_cancelled(address, tmp_path):
     assert jobs.ended(job, LIMIT_S) == "cancelled"
     (tmp_path / "go-on").touch()
     assert not (tmp_path / "manifest.json").exists()
+
+
+def test_a_shuffle_on_two_processes_gives_the_bytes_of_one_here(address, tmp_path):
+    dataset = write_dataset(tmp_path / "dataset")
+    options = ShuffleOptions(dataset=dataset, output=str(tmp_path / "here"), seed=3, rows_per_shard=30)
+    shuffle(options)
+    shuffle(dataclasses.replace(options, output=str(tmp_path / "there")), beam_flags=_flags(address))
+    assert files_of(tmp_path / "there") == files_of(tmp_path / "here")
+
+
+def test_duplicates_found_on_two_processes_are_those_found_here(address, tmp_path):
+    rows, against = (write_rows(tmp_path / f"rows-{seed}", clusters(60, seed=seed)) for seed in (0, 1))
+    options = DeduplicateOptions(
+        dataset=rows,
+        output=str(tmp_path / "here.selection"),
+        against=(against,),
+        within=True,
+        threshold=0.95,
+        slab_rows=40,
+    )
+    assert 0 < deduplicate(options).mask(0, 60).sum() < 60
+    deduplicate(dataclasses.replace(options, output=str(tmp_path / "there.selection")), beam_flags=_flags(address))
+    assert (tmp_path / "there.selection").read_bytes() == (tmp_path / "here.selection").read_bytes()
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import tyro
 
-from lit_precompute.commands.embed.beam_flags import check_beam_flags
+from lit_precompute.commands.beam_flags import check_beam_flags
 from lit_precompute.commands.flags import flat_flags
 from lit_precompute.commands.flex_template import arguments_of, metadata
 from lit_precompute.pipelines.embed.options import EmbedOptions

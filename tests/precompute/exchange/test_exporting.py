@@ -155,6 +155,13 @@ def test_an_unfinished_export_of_another_dataset_and_foreign_files_are_refused(t
         exported("parquet", tmp_path / "one", tmp_path / "two")
 
 
+def test_a_finished_export_is_called_so(tmp_path):
+    write_dataset(tmp_path / "one")
+    exported("parquet", tmp_path / "one", tmp_path / "export")
+    with pytest.raises(ClaimError, match="export: has a finished export; give an empty --output"):
+        exported("parquet", tmp_path / "one", tmp_path / "export")
+
+
 def test_what_is_there_is_counted_again(tmp_path, monkeypatch):
     write_dataset(tmp_path / "dataset")
     write = ClipRetrievalWriter.write

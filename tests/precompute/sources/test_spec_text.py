@@ -79,6 +79,8 @@ def test_format_before_and_settings_after(text, expected):
         ("csv:", "a path is missing"),
         ("t.csv?named.Title=x", r"--named-text must be like title=COLUMN, a name in lower case, got 'Title=x'"),
         ("t.csv?text=path", "columns: names must differ"),
+        ("t.csv?key=path", "; a column that is not there may have any name: --image-column none"),
+        ("t.csv?text=label", "; a column that is not there may have any name: --label-column none"),
     ],
 )
 def test_mistakes_are_errors_that_say_what_there_is(text, message):

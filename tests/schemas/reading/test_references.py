@@ -93,12 +93,12 @@ def test_the_other_dataset_may_be_of_version_2(tmp_path):
     [
         (
             shutil.rmtree,
-            r"refers to the dataset of digest [0-9a-f]{64} at .*, which cannot be opened: .*base/manifest.json: "
-            "there is no directory .*base; check the path; put that dataset back there, or derive again",
+            r"derived: refers to the dataset at [^ ]*base, which is not there; put that dataset back there, or derive "
+            r"again from where it is now \(docs/derive.md\)$",
         ),
         (
             lambda path: change_manifest(path, lambda m: m.update(order="shuffled")),
-            "derived refers to the dataset of digest [0-9a-f]{64} at .*base, got the digest [0-9a-f]{64}: it is an",
+            "derived: refers to the dataset at .*base with the digest [0-9a-f]{64}, got [0-9a-f]{64}: it is an",
         ),
         (lambda path: (path / "captions/part-00001.arrayrecord").unlink(), "part-00001.arrayrecord: the file is miss"),
     ],

@@ -15,8 +15,9 @@ from lit_precompute.schemas.sharing import transfer
 from lit_precompute.schemas.sharing.copying import copy_dataset
 from lit_precompute.schemas.sharing.part import Part
 from lit_precompute.schemas.sharing.selection import Selection
-from lit_precompute.schemas.storage import open_folder
+from lit_precompute.schemas.storage import StorageError, batches, open_folder
 from tests.schemas.making import files_of, rows, write
+from tests.stores.proxy import Fault, store_proxy
 
 GOLDENS = ["dataset_v1/float16", "dataset_v2/int8", "dataset_v3/base"]
 GOLDEN = pathlib.Path("tests/golden")
@@ -57,6 +58,37 @@ def test_to_a_store_and_back_every_byte_is_the_same(tmp_path, place):
     assert files_of(tmp_path / "c") == files_of(tmp_path / "a")
     assert copy_dataset(f"{place}/b", f"{place}/d/e").manifest == sent.manifest
     assert verify(f"{place}/d/e") == []
+
+
+def test_what_a_store_cuts_short_is_sent_again(tmp_path, s3_server):
+    write(tmp_path / "a")
+    with store_proxy(s3_server) as proxy:
+        bucket = proxy.server.make_bucket()
+        proxy.fail(Fault("half", "PUT", "embeddings"), times=2)
+        copy_dataset(tmp_path / "a", f"{bucket}/b")
+        assert proxy.num_left == 0
+        assert content_of(f"{bucket}/b") == files_of(tmp_path / "a")
+        proxy.fail(Fault("half", "PUT", "embeddings"), times=1_000)
+        with pytest.raises(StorageError, match=r"/c/embeddings/part-00000.*the store has other bytes than it was sent"):
+            copy_dataset(tmp_path / "a", f"{bucket}/c")
+        with pytest.raises(DatasetError, match="unfinished"):
+            Manifest.read(f"{bucket}/c")
+
+
+def test_the_manifest_comes_after_all_files_were_flushed(tmp_path, monkeypatch):
+    write(tmp_path / "a")
+    flushed, flush = [], batches.flush
+
+    def noted(path):
+        assert not (tmp_path / "b/manifest.json").exists()
+        flushed.append(path)
+        flush(path)
+
+    monkeypatch.setattr(batches, "flush", noted)
+    copy_dataset(tmp_path / "a", tmp_path / "b")
+    num_files = sum(len(list((tmp_path / "b" / table).iterdir())) for table in ("embeddings", "captions", "labels"))
+    assert sum(path.name.startswith(transfer.SCRATCH_NAME) for path in flushed) >= num_files == 9
+    assert {tmp_path / "b" / table for table in ("embeddings", "captions", "labels")} <= set(flushed)
 
 
 def test_large_files_go_through_a_temporary_one(tmp_path, place, monkeypatch):

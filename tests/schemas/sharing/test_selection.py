@@ -157,9 +157,10 @@ def test_a_changed_file_is_refused(selection, tmp_path, change, words):
 
 def test_other_files_are_no_selections(selection, tmp_path):
     path = tmp_path / "some.selection"
-    path.write_bytes(b"key\ttext\n")
-    with pytest.raises(DatasetError, match="not an Arrow IPC stream"):
-        Selection.open(path)
+    for data in (b"key\ttext\n", b"", b"\xff"):
+        path.write_bytes(data)
+        with pytest.raises(DatasetError, match=r"some\.selection: not a selection; give a file that `lit-data select`"):
+            Selection.open(path)
     batch = pa.RecordBatch.from_pydict({"bits": [1, 2]})
     path.write_bytes(blocks.encode(batch, compress=True))
     with pytest.raises(DatasetError, match="not a selection; give a file that `lit-data select` has written"):

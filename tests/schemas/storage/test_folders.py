@@ -358,3 +358,13 @@ def test_equal_folders_are_equal(tmp_path):
     assert open_folder("memory://a/b/") == open_folder("memory://a/b") != open_folder("memory://a")
     assert open_folder(tmp_path) == open_folder(f"file://{tmp_path}") == open_folder(pathlib.Path(tmp_path))
     assert len({open_folder(tmp_path), open_folder(str(tmp_path)), open_folder("memory://a")}) == 2
+
+
+def test_everything_in_a_folder_is_removed(folder):
+    for name in ("a", "b/c", "b/d/e"):
+        folder.write(name, b"1")
+    folder.remove_folder("b")
+    assert folder.find().keys() == {"a"}
+    folder.write("b/c", b"1")
+    folder.remove_folder("")
+    assert folder.find() == {}

@@ -68,6 +68,25 @@ def test_matches_transformers(files, case):
         assert_parity(tower, images, golden("hugging_face", f"{case} {pooling}"))
 
 
+@pytest.mark.parametrize("case", [case for case in hugging_face.CASES if case.startswith("dinov2")])
+def test_class_token_and_average_are_joined(files, case):
+    """As in DINOv2's linear probes: transformers' two poolings, joined by hand."""
+    file, side = hugging_face.CASES[case]
+    path, images = str(files / f"{file}.safetensors"), draw_images(case, hugging_face.NUM_IMAGES, side)
+    joined = load_tower(_small_name(file), path, resolution=side, pooling="class_token+average")
+    parts = [golden("hugging_face", f"{case} {pooling}") for pooling in ("class_token", "average")]
+    assert_parity(joined, images, np.concatenate(parts, axis=1))
+    alone = load_tower(_small_name(file), path, resolution=side, pooling="class_token")
+    assert joined.output_width == joined.card().output_width == 2 * alone.output_width
+    assert joined.card().model_identity != alone.card().model_identity
+    assert joined.fingerprint() != alone.fingerprint()
+
+
+def test_class_token_and_average_need_a_class_token(files):
+    with pytest.raises(ValueError, match="needs a class token"):
+        load_tower(_small_name("siglip"), str(files / "siglip.safetensors"), pooling="class_token+average")
+
+
 @pytest.mark.parametrize("file", PUBLISHED)
 @pytest.mark.standard_promotion  # JAX's own attention of bfloat16 needs it
 def test_bfloat16_points_the_same_way(files, file):

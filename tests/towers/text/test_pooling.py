@@ -11,7 +11,7 @@ from tests.oracles import siglip_text as oracle
 
 END = 1
 TOKENS = np.array([[5, 7, END, 0, 0], [3, END, END, 9, END], [4, 4, 4, 4, 4]], np.int32)
-REAL = np.array([[True, True, True, False, False], [True] * 5, [True, False, True, False, False]])
+REAL = np.array([[True, True, True, False, False], [True] * 5, [True, False, True, True, False]])
 HIDDEN = np.random.default_rng(0).standard_normal((3, 5, 8)).astype(np.float32)
 
 
@@ -36,8 +36,8 @@ def test_matches_float64_numpy(real):
         "last": rows[:, -1],
         "average": np.stack([row.mean(0) for row in kept]),
         "max": np.stack([row.max(0) for row in kept]),
-        # The first end token; the last row has none.
-        "end": rows[np.arange(3), [2, 1, 4]],
+        # The first end token; the last row has none, but a last real one.
+        "end": rows[np.arange(3), [2, 1, 4 if real is None else 3]],
     }
     for kind, values in expected.items():
         np.testing.assert_allclose(apply(kind, real=real), values, atol=1e-6, err_msg=kind)

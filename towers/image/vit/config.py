@@ -7,9 +7,11 @@ from typing import Literal, get_args
 
 from lit_precompute.towers.family import TowerConfig
 
-Pooling = Literal["class_token", "average", "map", "pre_logits", "projection"]
+Pooling = Literal["class_token", "average", "map", "pre_logits", "projection", "class_token+average"]
 POOLINGS: tuple[str, ...] = get_args(Pooling)
-_OF_THE_CLASS_TOKEN = ("class_token", "pre_logits", "projection")
+# Both joined, as DINOv2's linear probes and SAIL have them.
+CLASS_TOKEN_AND_AVERAGE = "class_token+average"
+_OF_THE_CLASS_TOKEN = ("class_token", "pre_logits", "projection", CLASS_TOKEN_AND_AVERAGE)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -22,9 +24,10 @@ class ViTConfig(TowerConfig):
       depth: number of blocks.
       mlp_width: hidden width of a block's second half.
       num_heads: attention heads; `width` is a multiple of it.
-      pooling: what the embedding is, after the last norm: "class_token"; "average" of the patches' tokens; "map"
-        (attention with a learnt query); "pre_logits" (a dense layer and tanh on the class token); "projection" (a
-        linear layer on the class token: CLIP's, and LiT's image head).
+      pooling: what the embedding is, after the last norm: "class_token"; "average" of the patches' tokens;
+        "class_token+average", both joined, twice as long; "map" (attention with a learnt query); "pre_logits" (a dense
+        layer and tanh on the class token); "projection" (a linear layer on the class token: CLIP's, and LiT's image
+        head).
       class_token: whether a class token precedes the patches; the weights file decides where pooling does not.
       num_registers: tokens between the class token and the patches whose output is ignored (DINOv2).
       positions: "learned"; or "sine" and "sine_moco", tables that are computed where the file has none or another grid.
@@ -73,6 +76,8 @@ class ViTConfig(TowerConfig):
 
     @property
     def output_width(self) -> int:
+        if self.pooling == CLASS_TOKEN_AND_AVERAGE:
+            return 2 * self.width
         return self.projection_width if self.pooling == "projection" else self.width
 
     @property

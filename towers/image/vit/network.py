@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float32
 
 from lit_precompute.towers.family import Parameters
-from lit_precompute.towers.image.vit.config import ViTConfig
+from lit_precompute.towers.image.vit.config import CLASS_TOKEN_AND_AVERAGE, ViTConfig
 from lit_precompute.towers.image.vit.parameters import ATTENTION, block_name
 from lit_precompute.towers.layers import (
     Weights,
@@ -38,7 +38,7 @@ def _embed(config: ViTConfig, weights: Weights, images: jax.Array) -> jax.Array:
     for number in range(config.depth - 1):
         tokens = _block(config, weights, block_name(number), tokens, slice(None))
     # After the last block's attention only the rows that are pooled are computed.
-    pooled = slice(None) if config.pooling in ("average", "map") else slice(1)
+    pooled = slice(None) if config.pooling in ("average", "map", CLASS_TOKEN_AND_AVERAGE) else slice(1)
     tokens = _block(config, weights, block_name(config.depth - 1), tokens, pooled)
     tokens = _norm(config, weights, "Transformer/encoder_norm", tokens)
     return _pool(config, weights, tokens).astype(jnp.float32)
@@ -92,8 +92,11 @@ def _mlp(config: ViTConfig, weights: Weights, name: str, tokens: jax.Array) -> j
 
 
 def _pool(config: ViTConfig, weights: Weights, tokens: jax.Array) -> jax.Array:
+    patches = tokens[:, int(config.class_token) + config.num_registers :]
     if config.pooling == "average":
-        return tokens[:, int(config.class_token) + config.num_registers :].mean(axis=1, dtype=jnp.float32)
+        return patches.mean(axis=1, dtype=jnp.float32)
+    if config.pooling == CLASS_TOKEN_AND_AVERAGE:
+        return jnp.concatenate([tokens[:, 0].astype(jnp.float32), patches.mean(axis=1, dtype=jnp.float32)], axis=1)
     if config.pooling == "map":
         probe = jnp.broadcast_to(weights["MAPHead_0/probe"], (tokens.shape[0], 1, config.width))
         pooled = _attention(weights, f"MAPHead_0/{ATTENTION}", probe, tokens)

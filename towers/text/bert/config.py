@@ -1,7 +1,8 @@
 """BERT's options from a Hugging Face `config.json`, and back.
 
-Promises: a field that is not known here is refused by name, since it may change what the network computes; so is a known
-one whose value asks for another network (a decoder, relative positions). Fields of training and of tasks are ignored.
+Promises: a field that is not known here is refused by name, since it may change what the network computes; so is a
+known one whose value asks for another network (a decoder, relative positions). Fields of training and of tasks are
+ignored.
 
 Source: transformers, models/bert, roberta, xlm_roberta and distilbert.
 """
@@ -105,12 +106,12 @@ def config_of_options(options: BertTextOptions, vocabulary: Vocabulary) -> dict[
     """Returns the `config.json` with which transformers builds this tower, without its head.
 
     Raises:
-      OptionsError: transformers has no such model: one without segments and with another epsilon or padding's positions.
+      OptionsError: transformers has no such model: without segments, but with another epsilon or positions of padding.
     """
     is_distilbert = options.num_segments == 0
     if is_distilbert and (options.padding_position is not None or not math.isclose(options.norm_epsilon, _EPSILON)):
         raise OptionsError(
-            "transformers' DistilBERT, its only such model without segments, needs text_tower.norm_epsilon 1e-12 and no "
+            "transformers' only model without segments, DistilBERT, needs text_tower.norm_epsilon 1e-12 and no "
             f"padding_position, got {options.norm_epsilon} and {options.padding_position}; give num_segments 1"
         )
     is_roberta = options.padding_position is not None
@@ -141,8 +142,8 @@ def _check_fields(config: Mapping[str, Any], known: set[str], where: str) -> Non
                 raise OptionsError(f"{where}: {name} must be {wanted} for a text tower of this family, got {value!r}")
         elif name not in known and value is not None and not _IGNORED.fullmatch(name):
             raise OptionsError(
-                f"{where}: {name} is not known, and may change what the network computes, got {value!r}; remove it from "
-                "a copy of the file if it does not"
+                f"{where}: {name} is not known, and may change what the network computes, got {value!r}; if it does "
+                "not, remove it from a copy of the file"
             )
 
 

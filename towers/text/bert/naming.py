@@ -2,8 +2,8 @@
 
 Left out: BERT's `pooler` and whatever heads were trained on top (masked language modelling, classifiers).
 
-Source: transformers, models/bert, roberta, xlm_roberta and distilbert; flaxformer, architectures/bert, whose encoder the
-public LiT models have.
+Source: transformers, models/bert, roberta, xlm_roberta and distilbert; flaxformer, architectures/bert, whose encoder
+the public LiT models have.
 """
 
 from __future__ import annotations

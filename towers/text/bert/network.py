@@ -1,8 +1,8 @@
 """BERT and its relatives: post-norm transformers from token ids to one embedding per text.
 
-Promises: the function of transformers' `BertModel`, `RobertaModel`, `XLMRobertaModel` and `DistilBertModel` up to the last
-layer, then pooling and a head. Padding is masked wherever the tokenizer pads with an id of its own, whatever that id is;
-every real token attends to all real ones. Parameters, norms, residual sums and embeddings are float32 for any
+Promises: the function of transformers' `BertModel`, `RobertaModel`, `XLMRobertaModel` and `DistilBertModel` up to the
+last layer, then pooling and a head. Padding is masked wherever the tokenizer pads with an id of its own, whatever that
+id is; every real token attends to all real ones. Parameters, norms, residual sums and embeddings are float32 for any
 `compute_type`.
 
 Does not: normalise embeddings, drop out, or have BERT's `pooler`, a layer for guessing whether one sentence follows
@@ -24,7 +24,7 @@ from lit_precompute.towers.options import ComputeType
 from lit_precompute.towers.text.bert.naming import namings
 from lit_precompute.towers.text.bert.options import BertTextOptions
 from lit_precompute.towers.text.heads import make_head
-from lit_precompute.towers.text.pooling import make_pooling, pool
+from lit_precompute.towers.text.pooling import Take, make_pooling, only_position, pool
 from lit_precompute.towers.tokenizers import Vocabulary
 
 _ACTIVATIONS = {"gelu": layers.GELUS["exact"], "gelu_tanh": layers.GELUS["tanh"], "relu": jax.nn.relu}
@@ -35,18 +35,8 @@ def _dense(in_features: int, out_features: int, *, compute_type: ComputeType, rn
     return nnx.Linear(in_features, out_features, kernel_init=_draw, dtype=compute_type, rngs=rngs)
 
 
-class Norm(nnx.Module):
-    """The sum of the residual stream and a layer's output, normed."""
-
-    def __init__(self, options: BertTextOptions, *, rngs: nnx.Rngs):
-        self.epsilon = options.norm_epsilon
-        self.scale = nnx.Param(jnp.ones(options.width))
-        self.bias = nnx.Param(jnp.zeros(options.width))
-
-    def __call__(self, values: Float32[Array, "n length width"]) -> Float32[Array, "n length width"]:
-        """Returns the last axis brought to mean 0 and deviation 1, then scaled and shifted."""
-        weights = {"norm/scale": self.scale[...], "norm/bias": self.bias[...]}
-        return layers.layer_norm(weights, "norm", values, self.epsilon)
+def _norm(options: BertTextOptions, rngs: nnx.Rngs) -> nnx.LayerNorm:
+    return nnx.LayerNorm(options.width, epsilon=options.norm_epsilon, use_fast_variance=False, rngs=rngs)
 
 
 class Attention(nnx.Module):
@@ -59,29 +49,31 @@ class Attention(nnx.Module):
         )
 
     def __call__(
-        self, hidden: Float32[Array, "n length width"], is_real: Bool[Array, "n length"] | None
-    ) -> Float[Array, "n length width"]:
-        """Returns the projected sum of the real tokens' values, weighted by attention, at each position."""
-        heads = (*hidden.shape[:2], self.num_heads, hidden.shape[-1] // self.num_heads)
-        query, key, value = (project(hidden).reshape(heads) for project in (self.query, self.key, self.value))
-        return self.out(_attend(query, key, value, is_real).reshape(hidden.shape))
+        self,
+        queries: Float32[Array, "n queries width"],
+        hidden: Float32[Array, "n length width"],
+        is_real: Bool[Array, "n length"] | None,
+    ) -> Float[Array, "n queries width"]:
+        """Returns, for each query, the projected sum of the real tokens' values, weighted by attention."""
+        query, key, value = self.query(queries), self.key(hidden), self.value(hidden)
+        heads = (self.num_heads, hidden.shape[-1] // self.num_heads)
+        query, key, value = (tokens.reshape(*tokens.shape[:2], *heads) for tokens in (query, key, value))
+        return self.out(_attend(query, key, value, is_real).reshape(queries.shape))
 
 
 def _attend(
-    query: Float[Array, "n length heads width"],
+    query: Float[Array, "n queries heads width"],
     key: Float[Array, "n length heads width"],
     value: Float[Array, "n length heads width"],
     is_real: Bool[Array, "n length"] | None,
-) -> Float[Array, "n length heads width"]:
-    heads = [tokens.swapaxes(1, 2) for tokens in (query, key, value)]
-    scores = jnp.matmul(heads[0], heads[1].swapaxes(2, 3), preferred_element_type=jnp.float32)
-    scores *= query.shape[-1] ** -0.5
+) -> Float[Array, "n queries heads width"]:
+    scores = jnp.einsum("nqhw,nkhw->nhqk", query, key, preferred_element_type=jnp.float32) * query.shape[-1] ** -0.5
     if is_real is not None:
         # Finite, so that a row of nothing but padding is no NaN.
         scores = jnp.where(is_real[:, None, None, :], scores, jnp.finfo(jnp.float32).min)
     powers = jnp.exp(scores - jax.lax.stop_gradient(scores.max(axis=-1, keepdims=True)))
-    summed = jnp.matmul(powers.astype(value.dtype), heads[2], preferred_element_type=jnp.float32)
-    return (summed / powers.sum(axis=-1, keepdims=True)).astype(value.dtype).swapaxes(1, 2)
+    summed = jnp.einsum("nhqk,nkhw->nqhw", powers.astype(value.dtype), value, preferred_element_type=jnp.float32)
+    return (summed / powers.sum(axis=-1).swapaxes(1, 2)[..., None]).astype(value.dtype)
 
 
 class Block(nnx.Module):
@@ -91,18 +83,22 @@ class Block(nnx.Module):
         width = options.width
         self.activation = options.activation
         self.attention = Attention(width, options.num_heads, compute_type=compute_type, rngs=rngs)
-        self.attention_norm = Norm(options, rngs=rngs)
+        self.attention_norm = _norm(options, rngs)
         self.perceptron_in = _dense(width, options.mlp_width, compute_type=compute_type, rngs=rngs)
         self.perceptron_out = _dense(options.mlp_width, width, compute_type=compute_type, rngs=rngs)
-        self.perceptron_norm = Norm(options, rngs=rngs)
+        self.perceptron_norm = _norm(options, rngs)
 
     def __call__(
-        self, hidden: Float32[Array, "n length width"], is_real: Bool[Array, "n length"] | None
-    ) -> Float32[Array, "n length width"]:
-        """Returns the tokens' vectors after the block."""
-        hidden = self.attention_norm(hidden + self.attention(hidden, is_real).astype(jnp.float32))
-        inner = _ACTIVATIONS[self.activation](self.perceptron_in(hidden))
-        return self.perceptron_norm(hidden + self.perceptron_out(inner).astype(jnp.float32))
+        self,
+        hidden: Float32[Array, "n length width"],
+        is_real: Bool[Array, "n length"] | None,
+        take: Take | None = None,
+    ) -> Float32[Array, "n kept width"]:
+        """Returns the tokens' vectors after the block: of all tokens, or of those that `take` takes."""
+        kept = hidden if take is None else take(hidden)
+        kept = self.attention_norm(kept + self.attention(kept, hidden, is_real).astype(jnp.float32))
+        inner = _ACTIVATIONS[self.activation](self.perceptron_in(kept))
+        return self.perceptron_norm(kept + self.perceptron_out(inner).astype(jnp.float32))
 
 
 class Bert(nnx.Module):
@@ -127,7 +123,7 @@ class Bert(nnx.Module):
         self.segment_embedding = (
             nnx.Embed(options.num_segments, width, embedding_init=_draw, rngs=rngs) if options.num_segments else None
         )
-        self.embedding_norm = Norm(options, rngs=rngs)
+        self.embedding_norm = _norm(options, rngs)
         self.blocks = nnx.List([Block(options, compute_type=compute_type, rngs=rngs) for _ in range(options.depth)])
         self.pooling = make_pooling(
             options.pooling,
@@ -147,11 +143,14 @@ class Bert(nnx.Module):
         if self.segment_embedding is not None:
             hidden += self.segment_embedding.embedding[0]
         hidden = self.embedding_norm(hidden)
-        for block in self.blocks:
-            hidden = block(hidden, is_real)
-        pooled = pool(
-            self.options.pooling, self.pooling, hidden, tokens, is_real=is_real, end_id=self.vocabulary.end_id
-        )
+        take = only_position(self.options.pooling, tokens, is_real=is_real, end_id=self.vocabulary.end_id)
+        for number, block in enumerate(self.blocks, 1):
+            hidden = block(hidden, is_real, take if number == self.options.depth else None)
+        if take is None:
+            end_id = self.vocabulary.end_id
+            pooled = pool(self.options.pooling, self.pooling, hidden, tokens, is_real=is_real, end_id=end_id)
+        else:
+            pooled = hidden[:, 0]
         return pooled if self.head is None else self.head(pooled)
 
     def _positions(
@@ -159,7 +158,7 @@ class Bert(nnx.Module):
     ) -> Float32[Array, "#n length width"]:
         """Returns the vectors of the tokens' positions."""
         padding, length = self.options.padding_position, tokens.shape[1]
-        table = self.position_embedding.embedding[...]
+        table = jnp.asarray(self.position_embedding.embedding[...])
         if padding is None:
             return table[None, :length]
         if is_real is None:
@@ -174,7 +173,7 @@ def make_tower(
     """Returns the tower for a vocabulary; see `make_text_tower`.
 
     Raises:
-      ValueError: rows of `max_tokens` have more tokens than positions, or the vocabulary more ids than `vocabulary_rows`.
+      ValueError: there are more tokens in a row than positions, or more ids than `vocabulary_rows`.
     """
     if max_tokens > options.longest_text():
         raise ValueError(

@@ -35,7 +35,7 @@ def namings(options: T5TextOptions, shapes: Mapping[str, tuple[int, ...]]) -> li
     """Returns transformers' names for a tower with these parameters; pooling and head, which it lacks, have ours."""
     return [
         Naming(
-            name="Hugging Face T5",
+            name="transformers",
             links=[_link(options, name, shape) for name, shape in shapes.items()],
             # Models with a classifier have the encoder under this name.
             roots=("transformer.",),

@@ -21,7 +21,7 @@ from lit_precompute.towers.nnx_modules import nnx_function
 from lit_precompute.towers.options import ComputeType
 from lit_precompute.towers.text.heads import make_head
 from lit_precompute.towers.text.layers import Attention, perceptron_layer
-from lit_precompute.towers.text.pooling import make_pooling, pool
+from lit_precompute.towers.text.pooling import Take, make_pooling, only_position, pool
 from lit_precompute.towers.text.vit.naming import namings
 from lit_precompute.towers.text.vit.options import ViTTextOptions
 from lit_precompute.towers.tokenizers import Vocabulary
@@ -38,10 +38,13 @@ class Block(nnx.Module):
         self.perceptron_in = perceptron_layer(width, mlp_width, compute_type=compute_type, rngs=rngs)
         self.perceptron_out = perceptron_layer(mlp_width, width, compute_type=compute_type, rngs=rngs)
 
-    def __call__(self, residual: Float32[Array, "n length width"]) -> Float32[Array, "n length width"]:
-        """Returns the residual stream after the block."""
+    def __call__(
+        self, residual: Float32[Array, "n length width"], take: Take | None = None
+    ) -> Float32[Array, "n kept width"]:
+        """Returns the residual stream after the block: of all tokens, or of those that `take` takes."""
         normed = self.attention_norm(residual)
-        residual = residual + self.attention(normed, normed).astype(jnp.float32)
+        queries, residual = (normed, residual) if take is None else (take(normed), take(residual))
+        residual = residual + self.attention(queries, normed).astype(jnp.float32)
         hidden = jax.nn.gelu(self.perceptron_in(self.perceptron_norm(residual)), approximate=True)
         return residual + self.perceptron_out(hidden).astype(jnp.float32)
 
@@ -87,10 +90,14 @@ class TextViT(nnx.Module):
         if tokens.ndim != 2 or tokens.shape[1] != self.max_tokens:
             raise ValueError(f"tokens must be [n, {self.max_tokens}] for this tower, got {list(tokens.shape)}")
         hidden = self.token_embedding(tokens) + self.position_embedding[:, : self.max_tokens]
-        for block in self.blocks:
-            hidden = block(hidden)
+        take = only_position(self.options.pooling, tokens, is_real=None, end_id=self.end_id)
+        for number, block in enumerate(self.blocks, 1):
+            hidden = block(hidden, take if number == self.options.depth else None)
         hidden = self.final_norm(hidden)
-        pooled = pool(self.options.pooling, self.pooling, hidden, tokens, is_real=None, end_id=self.end_id)
+        if take is None:
+            pooled = pool(self.options.pooling, self.pooling, hidden, tokens, is_real=None, end_id=self.end_id)
+        else:
+            pooled = hidden[:, 0]
         return pooled if self.head is None else self.head(pooled)
 
 
@@ -102,14 +109,13 @@ def make_tower(
     Raises:
       ValueError: rows are longer than the options have positions, or there are more ids than rows of the table.
     """
-    if options.max_positions is not None and max_tokens > options.max_positions:
+    longest = options.longest_text()
+    if longest is not None and max_tokens > longest:
+        raise ValueError(f"text.max_tokens must be <= {longest}, the positions of this tower, got {max_tokens}")
+    if vocabulary.size > options.vocabulary_rows > 0:
         raise ValueError(
-            f"text.max_tokens must be <= text_tower.max_positions, {options.max_positions}, got {max_tokens}"
-        )
-    if 0 < options.vocabulary_rows < vocabulary.size:
-        raise ValueError(
-            f"text_tower.vocabulary_rows must be 0 or >= the tokenizer's {vocabulary.size:,} ids, "
-            f"got {options.vocabulary_rows:,}"
+            f"text_tower.vocabulary_rows must be >= {vocabulary.size}, the size of the tokenizer's vocabulary, got "
+            f"{options.vocabulary_rows}; give the tower its own tokenizer"
         )
     function = nnx_function(
         lambda rngs: TextViT(

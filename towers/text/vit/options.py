@@ -42,3 +42,7 @@ class ViTTextOptions(TransformerOptions):
             raise ValueError(
                 f"text_tower.vocabulary_rows must be in [0, {_MAX_VOCABULARY}], got {self.vocabulary_rows}"
             )
+
+    def longest_text(self) -> int | None:
+        """Returns the most tokens that have a position each; None: as many as a row has."""
+        return self.max_positions

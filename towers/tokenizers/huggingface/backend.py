@@ -40,6 +40,8 @@ def explained(where: str) -> Iterator[None]:
     """Converts the library's errors and Rust's panics to a ValueError that begins with `where`."""
     try:
         yield
+    except TypeError:  # of a text that is no text
+        raise
     except Exception as error:
         raise _unusable(where, error) from error
     except BaseException as error:

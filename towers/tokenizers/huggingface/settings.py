@@ -78,7 +78,7 @@ def apply_settings(backend: tokenizers.Tokenizer, settings: Settings, lower_case
       ValueError: an added token gets another id than it is said to have, or the tokenizer has not BERT's normaliser.
     """
     _add_tokens(backend, settings)
-    asked = {**settings.normaliser, **({} if lower_case is None else {"lowercase": lower_case})}
+    asked: dict[str, Any] = {**settings.normaliser, **({} if lower_case is None else {"lowercase": lower_case})}
     normaliser = backend.normalizer
     if isinstance(normaliser, normalizers.BertNormalizer):
         names = ("clean_text", "handle_chinese_chars", "strip_accents", "lowercase")

@@ -70,7 +70,7 @@ def test_gradients_match_transformers(file):
     norms = expected[:, 2:]
     # A key's bias has no gradient but rounding: it shifts all scores of a query alike, which softmax ignores.
     assert (norms > 1e-4).sum() >= len(norms) - options_of(file).depth
-    np.testing.assert_array_less(np.abs(found - expected), 1e-4 * norms + 1e-6 * norms.max())
+    assert (np.abs(found - expected) <= 1e-4 * norms + 1e-6 * norms.max()).all()
 
 
 def test_a_real_minilm_gives_the_embeddings_of_sentence_transformers():
@@ -114,6 +114,18 @@ def test_the_largest_values_are_never_those_of_padding():
     tokens = jnp.asarray([[3, 9, 2, 0, 0, 0]], jnp.int32)
     found, expected = (tower.apply(parameters, rows) for rows in (tokens, tokens[:, :3]))
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+
+def test_the_end_of_a_padded_text_is_the_last_of_the_text_alone():
+    """Also where the last block computes that position alone."""
+    towers = {pooling: make_tower(dataclasses.replace(SMALL, pooling=pooling)) for pooling in ("end", "last", "first")}
+    parameters = drawn(towers["end"])
+    tokens = jnp.asarray([[3, 9, 2, 0, 0, 0], [3, 9, 4, 7, 2, 0]], jnp.int32)
+    found = np.asarray(towers["end"].apply(parameters, tokens))
+    for row, length in enumerate((3, 5)):
+        alone = towers["last"].apply(parameters, tokens[row : row + 1, :length])
+        np.testing.assert_allclose(found[row], alone[0], rtol=0, atol=1e-5)
+    assert np.abs(found - np.asarray(towers["first"].apply(parameters, tokens))).max() > 1e-3
 
 
 def test_token_zero_is_a_token_where_padding_has_another_id():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lit_precompute.commands.embed.beam_flags import check_beam_flags
+from lit_precompute.commands.beam_flags import check_beam_flags
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
 

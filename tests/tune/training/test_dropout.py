@@ -1,0 +1,81 @@
+"""Dropout in training: the same rows drop the same values, however a step is computed.
+
+That a resumed run drops the same values, too, is in test_frozen_towers.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from lit_precompute.schemas.vectors import StoredVectors
+from lit_precompute.towers.heads import ResidualHeadOptions
+from lit_precompute.towers.tokenizers import Vocabulary
+from lit_precompute.tune.losses import SoftmaxOptions, make_loss
+from lit_precompute.tune.losses.gradient_cache import CachedGradient
+from lit_precompute.tune.model.options import ImageSideOptions
+from lit_precompute.tune.model.sides import Sides, TrainedParameters, make_sides
+from lit_precompute.tune.training.dropout import training_encoder, training_inputs
+from tests.tune.small_runs import RECIPE, WIDTH
+
+NUM_ROWS = 12
+HEAD = ResidualHeadOptions(depth=1, expansion=2, dropout=0.5)
+RECIPE_WITH_DROPOUT = dataclasses.replace(
+    RECIPE, image_side=ImageSideOptions(head_width=8, head=HEAD), batch_size=NUM_ROWS, num_steps=6
+)
+
+
+def _sides() -> Sides:
+    sides = make_sides(RECIPE_WITH_DROPOUT, width=WIDTH, vocabulary=Vocabulary(9, end_id=1), statistics=None)
+    return sides._replace(text=sides.image)  # so that both drop out
+
+
+def _step(sides, parameters, batch, *, micro_batch_size, seed=0, step=0):
+    """Returns loss and gradients."""
+    cached = CachedGradient(
+        encode_image=training_encoder(sides.image),
+        encode_text=training_encoder(sides.text),
+        loss=make_loss(SoftmaxOptions(), tile_rows=16, image_is_trained=True),
+        micro_batch_size=micro_batch_size,
+    )
+    run = lambda parameters, step, *batch: cached(  # noqa: E731 -- one expression
+        parameters, *training_inputs(sides, *batch, seed=seed, step=step)
+    )
+    return jax.jit(run)(parameters, jnp.int32(step), *batch)
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    sides, rng = _sides(), np.random.default_rng(0)
+    text, image = (jax.jit(sides.image.initialise)(jax.random.key(number)) for number in range(2))
+    parameters = TrainedParameters(image=image, loss={"log_scale": jnp.float32(2)}, text=text)
+    batch = [StoredVectors(rng.standard_normal((NUM_ROWS, WIDTH)).astype(np.float16), None) for _ in range(2)]
+    return sides, parameters, batch
+
+
+def test_micro_batches_drop_what_the_whole_batch_drops(drawn):
+    """The loss and gradients of 12 rows at once, and of micro-batches of 5, 5 and 2."""
+    loss, gradients = _step(*drawn, micro_batch_size=NUM_ROWS)
+    found_loss, found = _step(*drawn, micro_batch_size=5)
+    np.testing.assert_allclose(found_loss, loss, rtol=1e-6)
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(gradients), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5 * float(jnp.abs(other).max()) + 1e-7)
+
+
+def test_steps_seeds_and_sides_drop_different_values(drawn):
+    sides, _, batch = drawn
+    keys = [
+        jax.random.key_data(side.keys)
+        for seed, step in ((0, 0), (0, 1), (1, 0))
+        for side in training_inputs(sides, *batch, seed=seed, step=jnp.int32(step))
+    ]
+    assert len(np.unique(np.concatenate(keys), axis=0)) == 6 * NUM_ROWS
+
+
+def test_a_side_without_dropout_is_given_no_keys():
+    sides = make_sides(RECIPE, width=WIDTH, vocabulary=Vocabulary(9, end_id=1), statistics=None)
+    inputs = object(), object()
+    assert training_inputs(sides, *inputs, seed=0, step=jnp.int32(0)) == inputs
+    assert training_encoder(sides.text) is sides.text.apply
