@@ -51,7 +51,6 @@ ALSO = {
     "precompute/deriving/": {"pyarrow"},
     "precompute/images/formats/turbojpeg.py": {"simplejpeg"},
     "towers/tokenizers/stored_pieces.py": {"pyarrow"},
-    "lit_precompute/commands/tune_flags.py": {"_typeshed"},  # a type of dataclasses
     "tune/evaluation/show": {"PIL", "precompute", "matplotlib"},
     "tune/training/plots.py": {"matplotlib"},
     "lit_precompute/commands/embed/sheet.py": {"PIL"},
