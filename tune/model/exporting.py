@@ -8,7 +8,7 @@
       tokenizer_config.json
       1_Pooling/config.json          as sentence-transformers says it, where it does
       tokenizer/                       tokenizer/           as lit-precompute saves it
-      image_side.safetensors           image_side.safetensors   kernel, bias, mean, deviation; only if there are any
+      image_side.safetensors           image_side.safetensors   head and standardisation; only if there are any
       export.json                      export.json          pooling, head, length of rows, scale, image tower
 
 Promises: what was written has been read back and gives the same embeddings to the bit; the folder appears whole.
@@ -30,6 +30,7 @@ import safetensors.numpy
 from lit_precompute.schemas.storage import publish_folder, refuse_url
 from lit_precompute.towers.contract import Tower
 from lit_precompute.towers.text.registry import make_text_tower
+from lit_precompute.towers.tokenizers import Tokenizer
 from lit_precompute.towers.tokenizers.exporting import write_tokenizer_json
 from lit_precompute.towers.weights.naming import Naming, write_names
 from lit_precompute.towers.weights.reading import read_weights
@@ -65,15 +66,17 @@ def export_model(model: TunedModel, directory: str | os.PathLike[str], names: Na
 
     Raises:
       FileExistsError: the folder is not empty.
-      TunedModelError: the other program has no such tower; or what was written does not give the same embeddings.
+      TunedModelError: the other program has no such tower, or the model has none; or what was written does not give the
+        same embeddings.
       ValueError: the folder is a URL.
     """
     refuse_url("export", directory)
+    _tokenizer(model)  # before anything is written
     notes: list[str] = []
 
     def fill(folder: pathlib.Path) -> None:
         notes.extend((_fill_transformers if names == "transformers" else _fill_big_vision)(model, folder))
-        model.tokenizer.save(str(folder / "tokenizer"))
+        _tokenizer(model).save(str(folder / "tokenizer"))
         if side := _image_side(model):
             safetensors.numpy.save_file(side, folder / "image_side.safetensors")
         _write_json(folder / "export.json", _facts(model))
@@ -115,9 +118,18 @@ def _fill_transformers(model: TunedModel, folder: pathlib.Path) -> list[str]:
         )
         if is_masked and options.pooling in _POOLING_MODES:
             _write_pooling(folder, options.pooling, options.width)
-    if not write_tokenizer_json(model.tokenizer, folder, model.recipe.text.max_tokens, masks_padding=is_masked):
+    if not write_tokenizer_json(_tokenizer(model), folder, model.recipe.text.max_tokens, masks_padding=is_masked):
         notes.append("transformers has no such tokenizer: tokenizer/ holds it as lit-precompute saves it")
     return notes
+
+
+def _tokenizer(model: TunedModel) -> Tokenizer:
+    if model.tokenizer is None:
+        raise TunedModelError(
+            "the model has no text tower to export: it has heads over stored embeddings, which its folder holds as "
+            "parameters.safetensors"
+        )
+    return model.tokenizer
 
 
 def _write_pooling(folder: pathlib.Path, pooling: str, width: int) -> None:
@@ -152,7 +164,7 @@ def _config(model: TunedModel) -> dict[str, Any]:
     if getattr(options, "max_positions", 0) is None:  # as many as a row has tokens
         options = dataclasses.replace(options, max_positions=model.recipe.text.max_tokens)
     module = importlib.import_module(f"lit_precompute.towers.text.{options.kind}.config")
-    return module.config_of_options(options, model.tokenizer.vocabulary)
+    return module.config_of_options(options, _tokenizer(model).vocabulary)
 
 
 def _image_side(model: TunedModel) -> dict[str, np.ndarray]:
@@ -162,7 +174,7 @@ def _image_side(model: TunedModel) -> dict[str, np.ndarray]:
 
 def _facts(model: TunedModel) -> dict[str, Any]:
     """Returns what one needs to know to use the files."""
-    tokenizer, options = model.tokenizer, model.recipe.text_tower
+    tokenizer, options = _tokenizer(model), model.recipe.text_tower
     return {
         "text_tower": dataclasses.asdict(options),
         "max_tokens": model.recipe.text.max_tokens,
@@ -194,7 +206,7 @@ def _check(model: TunedModel, folder: pathlib.Path, names: Names) -> None:
         arrays = read_weights(str(folder / _ARRAYS))
     parameters = tower.read_parameters(arrays, str(folder))
     shape = (_CHECKED_ROWS, model.recipe.text.max_tokens)
-    tokens = np.random.default_rng(0).integers(0, model.tokenizer.vocabulary_size, shape, np.int32)
+    tokens = np.random.default_rng(0).integers(0, _tokenizer(model).vocabulary_size, shape, np.int32)
     expected = jax.jit(model.sides.text.apply)(dict(model.text_parameters), tokens)
     if not np.array_equal(jax.jit(tower.apply)(parameters, tokens), expected):
         raise TunedModelError(f"{folder}: what was written gives other embeddings when it is read back; report this")
@@ -208,7 +220,7 @@ def _tower_of(model: TunedModel, folder: pathlib.Path) -> Tower:
     read = module.options_of_config(config, str(folder / "config.json"))
     return make_text_tower(
         dataclasses.replace(read, pooling=options.pooling, head=options.head),
-        vocabulary=model.tokenizer.vocabulary,
+        vocabulary=_tokenizer(model).vocabulary,
         max_tokens=model.recipe.text.max_tokens,
         output_width=model.output_width,
         compute_type=model.recipe.compute_type,

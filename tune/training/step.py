@@ -123,7 +123,7 @@ def start_compiling(
         )
 
     def draw(key: jax.Array, weights: Locked) -> Start:
-        text = {**sides.text.initialise(key), **weights}
+        text = sides.text.initialise(key) | {name: jnp.asarray(value) for name, value in weights.items()}
         parameters = TrainedParameters(
             image=sides.image.initialise(jax.random.fold_in(key, 1)),  # independent of the text tower's stream
             loss=loss.initialise(),

@@ -240,6 +240,23 @@ def test_changed_files_give_a_tokenizer_or_an_error_that_names_them(tmp_path: pa
     assert fuzz(tmp_path, 150) > 0
 
 
+def test_changed_settings_give_a_tokenizer_or_an_error_that_names_them(tmp_path: pathlib.Path):
+    write(tmp_path)
+    added = {"4": {"content": "[new]", "lstrip": True, "special": True}, "5": {"content": "x y", "normalized": True}}
+    config = {"eos_token": {"content": "[SEP]"}, "pad_token": "[UNK]", "added_tokens_decoder": added}
+    draw = random.Random(7)
+    num_read = 0
+    for _ in range(200):
+        (tmp_path / "tokenizer_config.json").write_text(json.dumps(mutated(config, draw)), encoding="utf-8")
+        try:
+            make(tmp_path).encode(["a x y [new]", ""], 8)
+        except ValueError as error:
+            assert str(tmp_path) in str(error), error
+        else:
+            num_read += 1
+    assert num_read > 0
+
+
 @pytest.mark.slow
 def test_many_changed_files_give_a_tokenizer_or_an_error_that_names_them(tmp_path: pathlib.Path):
     assert fuzz(tmp_path, 5_000) > 0

@@ -13,6 +13,7 @@ from lit_precompute.towers.heads import LinearHeadOptions, NoHeadOptions
 from lit_precompute.towers.text import StoredTextOptions
 from lit_precompute.towers.text.encoder import load_text_encoder
 from lit_precompute.towers.text.encoder_options import TextEncoderOptions
+from lit_precompute.tune.model.exporting import export_model
 from lit_precompute.tune.model.options import ImageSideOptions
 from lit_precompute.tune.model.tuned_model import TunedModel
 from lit_precompute.tune.model.tuned_model_files import TunedModelError
@@ -151,3 +152,9 @@ def test_a_card_is_no_reason_to_open_what_it_names(run, tmp_path):
 def test_a_missing_table_is_named(folder, tmp_path):
     with pytest.raises(ValueError, match=TABLE):
         train(folder / "base", tmp_path / "run", FROZEN_RECIPE)
+
+
+def test_heads_alone_are_no_text_tower_to_export(run, tmp_path):
+    with pytest.raises(TunedModelError, match="no text tower to export: it has heads over stored embeddings"):
+        export_model(TunedModel.load(run), tmp_path / "exported", "transformers")
+    assert not (tmp_path / "exported").exists()

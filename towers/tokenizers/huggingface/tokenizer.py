@@ -48,7 +48,6 @@ class HuggingFaceTokenizer(Tokenizer):
         for number in (*first, *last, padding, self.end_id, *(() if self.pad_id is None else (self.pad_id,))):
             if not 0 <= number < self.vocabulary_size:
                 raise ValueError(f"{where}: a special token must be in [0, {self.vocabulary_size}), got {number}")
-        self._content = backend.to_str()
 
     @property
     def special_tokens(self) -> SpecialTokens:
@@ -61,7 +60,7 @@ class HuggingFaceTokenizer(Tokenizer):
 
     def save(self, directory: str) -> None:
         special = {**self._special_tokens._asdict(), "end_id": self.end_id, "pad_id": self.pad_id}
-        write_with_model(directory, _MODEL, self._content.encode(), kind="huggingface", special_tokens=special)
+        write_with_model(directory, _MODEL, self._backend.to_str().encode(), kind="huggingface", special_tokens=special)
 
 
 def make_tokenizer(options: HuggingFaceOptions, texts: Iterable[str], *, lower_case: bool) -> Tokenizer:
