@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from lit_precompute.commands.tune_flags import parse
+from lit_precompute.commands.tune.flags import parse
 from lit_precompute.towers.options import OptionsError
 from lit_precompute.towers.text import resolve_text_tower
 from lit_precompute.towers.text.start import read_start

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import tyro
 
 from lit_precompute.commands.console import DEBUG_HELP
-from lit_precompute.commands.tune_start import KIND, SETTING, WEIGHTS, check_setting, with_start
+from lit_precompute.commands.tune.start import KIND, SETTING, WEIGHTS, check_setting, with_start
 from lit_precompute.towers.options import OptionsError, TaggedOptions
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe, Setting
