@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lit_precompute.tune.evaluation.retrieval import RetrievalResult
     from lit_precompute.tune.evaluation.zero_shot import ZeroShotResult
     from lit_precompute.tune.model.tuned_model import TunedModel
-    from lit_precompute.tune.training.trainer import Progress
+    from lit_precompute.tune.training.progress import Progress
 
 
 def train(

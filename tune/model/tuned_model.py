@@ -14,6 +14,7 @@ import dataclasses
 import functools
 import os
 import pathlib
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -25,28 +26,23 @@ from jaxtyping import Float32, Int32, Shaped
 from lit_precompute.schemas import EmbeddingDataset, TowerCard
 from lit_precompute.schemas.storage import file_sha256, publish_folder, refuse_url
 from lit_precompute.schemas.vectors import StoredVectors
-from lit_precompute.towers.text import StoredTextOptions
 from lit_precompute.towers.text.encoder import TextEncoder
-from lit_precompute.towers.tokenizers import Tokenizer, load_tokenizer
+from lit_precompute.towers.tokenizers import Tokenizer
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.losses.softmax import unit_rows
 from lit_precompute.tune.model.fitting import check_same_network
 from lit_precompute.tune.model.frozen_text import FrozenText
-from lit_precompute.tune.model.image_side import Statistics, pop_statistics
-from lit_precompute.tune.model.sides import Sides, make_sides
+from lit_precompute.tune.model.image_side import Statistics
+from lit_precompute.tune.model.sides import Sides
 from lit_precompute.tune.model.tuned_model_files import (
     CARD_NAME,
     PARAMETERS_NAME,
     TEXT_EMBEDDINGS_KEY,
     TOKENIZER_FOLDER,
-    TunedModelError,
-    check_files,
     find_model,
-    read_card,
-    read_sides,
-    refuse_unread,
     write_card,
 )
+from lit_precompute.tune.model.tuned_model_loading import load_fields
 
 _ROWS_AT_ONCE = 256  # a fixed shape, so that each side compiles once
 
@@ -198,6 +194,8 @@ class TunedModel:
             if self.tokenizer is not None:
                 self.tokenizer.save(str(folder / TOKENIZER_FOLDER))
             write_card(folder, self._description(arrays))
+            # The library keeps its files from everyone but their owner.
+            shutil.copymode(folder / CARD_NAME, folder / PARAMETERS_NAME)
 
         publish_folder(directory, fill)
 
@@ -216,44 +214,7 @@ class TunedModel:
         """
         refuse_url("model", directory)
         folder = find_model(pathlib.Path(directory))
-        card = read_card(folder)
-        check_files(folder, card)
-        try:
-            recipe = Recipe.from_json(card["recipe"])
-            width = _tower_card(card["image_tower"]).output_width
-            frozen_text, tokenizer = _text_inputs(folder, card, text_tower)
-            image, text = read_sides(folder)
-            statistics = pop_statistics(image, width, PARAMETERS_NAME) if recipe.image_side.standardise else None
-            _refuse_larger_tower(recipe, text)
-            sides = make_sides(
-                recipe,
-                width=width,
-                vocabulary=None if tokenizer is None else tokenizer.vocabulary,
-                statistics=statistics,
-                text_width=None if frozen_text is None else frozen_text.width,
-            )
-            if sides.text.output_width != card["output_width"]:
-                raise ValueError(f"output_width is {card['output_width']}, the recipe's is {sides.text.output_width}")
-            image_parameters = sides.image.read_parameters(image, f"{PARAMETERS_NAME}, image side")
-            text_parameters = sides.text.read_parameters(text, f"{PARAMETERS_NAME}, text tower")
-            refuse_unread(sides.text.namings, text, text_parameters)
-        except TunedModelError:
-            raise
-        except ValueError as error:
-            raise TunedModelError(f"{folder}: {error}") from error
-        model = cls(
-            recipe=recipe,
-            sides=sides,
-            image_parameters=image_parameters,
-            text_parameters=text_parameters,
-            tokenizer=tokenizer,
-            statistics=statistics,
-            scale=card["scale"],
-            image_tower=card["image_tower"],
-            training=card["training"],
-            frozen_text=frozen_text,
-            text_tower=text_tower,
-        )
+        model = cls(**load_fields(folder, text_tower))
         object.__setattr__(model, "digest", file_sha256(folder / CARD_NAME))  # it is frozen
         return model
 
@@ -278,37 +239,8 @@ class TunedModel:
         }
 
 
-def _text_inputs(
-    folder: pathlib.Path, card: Mapping[str, Any], text_tower: str | None
-) -> tuple[FrozenText | None, Tokenizer | None]:
-    """Returns what turns a text into an input of the text side; one of the two is None.
-
-    Raises:
-      ValueError: it is missing or damaged, or a text tower is given to a model that has its own.
-    """
-    is_stored = isinstance(Recipe.from_json(card["recipe"]).text_tower, StoredTextOptions)
-    if is_stored != (TEXT_EMBEDDINGS_KEY in card):
-        raise ValueError(
-            f"{TEXT_EMBEDDINGS_KEY} must be in the card of a model over stored text embeddings, and only there"
-        )
-    if is_stored:
-        return FrozenText.from_json(card[TEXT_EMBEDDINGS_KEY]), None
-    if text_tower is not None:
-        raise ValueError(f"--text-tower {text_tower}: the model has its own text tower; leave the flag out")
-    return None, load_tokenizer(str(folder / TOKENIZER_FOLDER))
-
-
 def _tower_card(image_tower: Mapping[str, Any]) -> TowerCard:
     return TowerCard.model_validate(dict(image_tower))
-
-
-def _refuse_larger_tower(recipe: Recipe, arrays: Mapping[str, np.ndarray]) -> None:
-    """Raises ValueError if the tower has more parameters than the file, before it is built: that takes long."""
-    needed, found = recipe.text_tower.min_num_parameters(), sum(array.size for array in arrays.values())
-    if needed > found:
-        raise ValueError(
-            f"{PARAMETERS_NAME}, text tower: the recipe's needs {needed:,} parameters or more, the file has {found:,}"
-        )
 
 
 def _in_batches(encode: Callable[[np.ndarray], jax.Array], rows: np.ndarray, width: int) -> np.ndarray:

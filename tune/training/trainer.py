@@ -8,10 +8,9 @@ names the step, and is never saved. Nothing here prints: progress goes to the ca
 import collections
 import contextlib
 import os
-import pathlib
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
@@ -26,7 +25,7 @@ from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.data.batches import Batch, BatchSource, iterate
 from lit_precompute.tune.model.sides import TrainedParameters, make_sides
 from lit_precompute.tune.model.tuned_model import TunedModel
-from lit_precompute.tune.training.failures import TrainingError, explained_failures, not_finite
+from lit_precompute.tune.training.failures import explained_failures, not_finite
 from lit_precompute.tune.training.preparation import (
     measure_text_lengths,
     prepare_statistics,
@@ -34,6 +33,7 @@ from lit_precompute.tune.training.preparation import (
     save_locked,
     save_preparation,
 )
+from lit_precompute.tune.training.progress import Progress, TrainingResult, TrainingStopped
 from lit_precompute.tune.training.rates import Rates
 from lit_precompute.tune.training.run_directory import RunDirectory
 from lit_precompute.tune.training.step import Measured, start_compiling
@@ -45,33 +45,6 @@ if TYPE_CHECKING:
 # Steps that are dispatched before the oldest is waited for: enough to keep the device busy, and few enough that their
 # batches fit its memory beside the state.
 _STEPS_AHEAD = 2
-
-
-class TrainingStopped(Exception):  # noqa: N818 -- requested, so not an error
-    """Training was stopped on request; `step` steps are done and saved."""
-
-    def __init__(self, step: int):
-        """Takes the number of steps done."""
-        super().__init__(f"stopped after step {step}")
-        self.step = step
-
-
-class Progress(NamedTuple):
-    """What is reported after each step: `step` steps of `num_steps` are done."""
-
-    step: int
-    num_steps: int
-    batch_size: int
-    metrics: dict[str, float]
-
-
-class TrainingResult(NamedTuple):
-    """The result of a run; the rate covers the steps of this process, and is 0 if none was left."""
-
-    model: pathlib.Path
-    num_steps: int
-    final_loss: float
-    pairs_per_second: float
 
 
 class Trainer:
@@ -193,12 +166,14 @@ class Trainer:
           TrainingError: a loss, gradient or parameter that is not finite; the device or the disk is full.
           TrainingStopped: `should_stop` returned True before the last step.
         """
+        from lit_precompute.tune.training.metrics import read_final_loss
+
         started_s = time.perf_counter()
         self._rates = Rates(self.recipe.batch_size)
         with explained_failures(self._directory.path, self.recipe, self.execution):
             self._run_and_close(report, should_stop)
             seconds = time.perf_counter() - started_s
-            final_loss = self._final_loss()
+            final_loss = read_final_loss(self._directory, self.num_steps)
             self._write_model(final_loss)
         rate = (self.num_steps - self.first_step) * self.recipe.batch_size / seconds
         return TrainingResult(self._directory.model, self.num_steps, final_loss, rate)
@@ -272,19 +247,6 @@ class Trainer:
         if step % self.execution.log_every_steps == 0 or step in (1, self.num_steps):
             metrics.write(step, values)
         report(Progress(step, self.num_steps, self.recipe.batch_size, values))
-
-    def _final_loss(self) -> float:
-        """Returns the loss of the last step, which an earlier process may have written."""
-        from lit_precompute.tune.training.metrics import read_metrics
-
-        for line in reversed(read_metrics(self._directory.metrics)):
-            if line["step"] == self.num_steps:
-                return line["loss"]
-        raise TrainingError(
-            f"{self._directory.metrics}: the line of the last step, {self.num_steps}, is missing or damaged; remove "
-            f"{self._directory.checkpoints / str(self.num_steps)} and run the same command again, "
-            "which repeats the last steps"
-        )
 
     def _write_model(self, final_loss: float) -> None:
         parameters = self.parameters

@@ -137,7 +137,7 @@ def test_lit_tune_reads_tokens_and_says_so(tmp_path, monkeypatch, capsys):
     train(path, tmp_path / "plain")
     tokens = ["derive", path, "--output", tmp_path / "tokens", "--tokens", tmp_path / "plain"]
     status, words, errors = run(monkeypatch, capsys, *tokens)
-    assert status == 0 and "error" not in errors  # progress is there
+    assert status == 0, errors
     assert f"{tmp_path}/tokens: {NUM_ROWS} rows, with tokens-" in words and "; it refers to ../dataset\n" in words
     assert "nothing was left to do" in run(monkeypatch, capsys, *tokens)[1]
     arguments = ["--dataset", tmp_path / "tokens", "--output", tmp_path / "run", "--recipe", "demo"]

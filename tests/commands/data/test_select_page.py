@@ -8,7 +8,7 @@ import pytest
 import tyro
 
 from lit_precompute.commands.data.select import Select
-from lit_precompute.commands.tune_flags import parse
+from lit_precompute.commands.tune.flags import parse
 
 PAGE = (pathlib.Path(__file__).parents[3] / "docs/select.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^    (lit-data select .*|lit-tune .*)$", PAGE, re.MULTILINE)

@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from lit_precompute.commands.tune_flags import parse
+from lit_precompute.commands.tune.flags import parse
 from lit_precompute.towers.options import OptionsError
 from lit_precompute.towers.text import resolve_text_tower
 from lit_precompute.towers.text.start import read_start
@@ -38,11 +38,20 @@ def folder_of(tmp_path_factory):
     return folder
 
 
-def flags_of(folder, *flags):
-    """Returns flags of one step of Adam that moves each parameter by its rate, however small its gradient is."""
+def flags_of(folder, *flags, num_steps=1):
+    """Returns flags of Adam whose first step moves each parameter by its rate, however small its gradient is."""
     adam = ("--optimizer.learning-rate", str(RATE), "--optimizer.epsilon", "1e-30", "--optimizer.warmup-steps", "0")
     adam += ("--optimizer.schedule", "constant", "--optimizer.clip-norm", "None", "--optimizer.weight-decay", "0")
-    shape = ("--batch-size", "16", "--num-steps", "1", "--text.max-tokens", "6", "--image-side.head-width", "64")
+    shape = (
+        "--batch-size",
+        "16",
+        "--num-steps",
+        str(num_steps),
+        "--text.max-tokens",
+        "6",
+        "--image-side.head-width",
+        "64",
+    )
     return ["--text-tower.weights", folder, *adam, *shape, *flags]
 
 
@@ -117,14 +126,15 @@ def test_the_last_block_alone_is_trained(dataset_path, folder_of, tmp_path, fami
 def test_a_killed_run_resumes_with_the_bits_of_what_is_locked(dataset_path, folder_of, tmp_path):
     """Through the command, from weights that are gone once there is a checkpoint."""
     folder = save_folder(tmp_path / "saved", "t5")
-    flags = flags_of(folder, "--trained.locked", "token_embedding/*,blocks/0/*", "--num-steps", "12")
+    flags = flags_of(folder, "--trained.locked", "token_embedding/*,blocks/0/*", num_steps=12)
     flags += ["--checkpoint-every-steps", "4"]
 
     def begin(output):
         demo = RECIPES["demo"]
         return start(dataset_path, output, *flags, recipe=demo.recipe, execution=demo.execution)
 
-    assert finish(begin(tmp_path / "unbroken"))[0] == 0
+    status, _, errors = finish(begin(tmp_path / "unbroken"))
+    assert status == 0, errors
     killed = begin(tmp_path / "killed")
     assert kill_when(killed, (tmp_path / "killed/checkpoints/4").exists), finish(killed)
     finish(killed)

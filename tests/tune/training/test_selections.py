@@ -9,7 +9,8 @@ import pytest
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.sharing.selection import Selection
 from lit_precompute.tune.data.batches import BatchSource
-from lit_precompute.tune.training.trainer import Trainer, TrainingStopped
+from lit_precompute.tune.training.progress import TrainingStopped
+from lit_precompute.tune.training.trainer import Trainer
 from tests.schemas.making import write
 from tests.tune.small_runs import (
     EXECUTION,

@@ -8,7 +8,8 @@ import pytest
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.tune.model.options import ImageSideOptions, TrainedOptions
 from lit_precompute.tune.model.tuned_model import TunedModel
-from lit_precompute.tune.training.trainer import Trainer, TrainingStopped
+from lit_precompute.tune.training.progress import TrainingStopped
+from lit_precompute.tune.training.trainer import Trainer
 from tests.tune.small_runs import RECIPE, model_bytes, train, write_dataset
 
 pytestmark = pytest.mark.standard_promotion  # in optax

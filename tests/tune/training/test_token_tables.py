@@ -9,7 +9,8 @@ from lit_precompute.precompute.deriving.options import DeriveOptions
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.towers.tokenizers import WordOptions
 from lit_precompute.tune.config.recipe import Recipe
-from lit_precompute.tune.training.trainer import Trainer, TrainingStopped
+from lit_precompute.tune.training.progress import TrainingStopped
+from lit_precompute.tune.training.trainer import Trainer
 from tests.tune.small_runs import EXECUTION, RECIPE, metric_lines, model_bytes, write_dataset
 
 pytestmark = pytest.mark.standard_promotion

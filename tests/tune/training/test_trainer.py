@@ -23,7 +23,8 @@ from lit_precompute.tune.losses import LossOptions, SoftmaxOptions, make_loss
 from lit_precompute.tune.model.options import ImageSideOptions
 from lit_precompute.tune.optimizers import AdamOptions
 from lit_precompute.tune.training.failures import TrainingError
-from lit_precompute.tune.training.trainer import Trainer, TrainingStopped
+from lit_precompute.tune.training.progress import TrainingStopped
+from lit_precompute.tune.training.trainer import Trainer
 from tests.schemas.making import TAGS, add_table
 from tests.tune.small_runs import (
     EXECUTION,

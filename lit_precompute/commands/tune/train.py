@@ -1,6 +1,5 @@
-"""lit-tune: trains a text tower on an embedding dataset; its subcommands list towers and export a tuned model."""
+"""`lit-tune` without a subcommand: trains, with progress, and says what was tuned and what comes next."""
 
-import logging
 import resource
 import shlex
 import sys
@@ -8,63 +7,24 @@ import time
 from typing import TYPE_CHECKING
 
 import rich.console
-import tyro
 
-from lit_precompute.commands.arguments import expand_homes, refuse_repeated
-from lit_precompute.commands.console import (
-    card,
-    duration,
-    errors_as_messages,
-    fail,
-    find_modules_here,
-    is_debugging,
-    make_console,
-    take_debug_flag,
-)
-from lit_precompute.commands.pipes import quiet_when_pipe_closes
+from lit_precompute.commands.console import card, duration, fail, make_console
 from lit_precompute.commands.progress import ProgressDisplay
-from lit_precompute.commands.stopping import INTERRUPTED, StopRequest, interruptible
-from lit_precompute.commands.tune_export import Export
-from lit_precompute.commands.tune_flags import Arguments, parse
-from lit_precompute.commands.tune_towers import Towers
+from lit_precompute.commands.stopping import INTERRUPTED, StopRequest
+from lit_precompute.commands.tune.flags import Arguments
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.sharing.selected_rows import open_selection
 from lit_precompute.schemas.wording import counted
-from lit_precompute.tune.training.run_directory import RunDirectory, tables_read
+from lit_precompute.tune.training.run_directory import RunDirectory
 
 if TYPE_CHECKING:
     from lit_precompute.towers.tokenizers import TextLengths
-    from lit_precompute.tune.training.trainer import Progress, TrainingResult
+    from lit_precompute.tune.training.progress import Progress, TrainingResult
+    from lit_precompute.tune.training.trainer import Trainer
 
-# Without one of these it trains.
-_SUBCOMMANDS = {"towers": Towers, "export": Export}
 _MANY_TIMES = 3  # so many rows read for each that is used are worth a word
-
-
 # Below this share of the time, that steps wait for data is not worth a word.
 _SHOWN_SHARE = 0.01
-
-
-@quiet_when_pipe_closes()
-def main() -> None:
-    """Entry point of `lit-tune`; exits with 0, 1 (training failed), 2 (wrong input) or 130 (interrupted)."""
-    take_debug_flag(sys.argv)
-    expand_homes(sys.argv)
-    # Warnings of libraries, without log prefixes.
-    logging.basicConfig(format="note: %(message)s", level=logging.WARNING)
-    if not is_debugging():  # Orbax's threads log tracebacks of errors that are raised here, too
-        for name in ("absl", "asyncio"):
-            logging.getLogger(name).setLevel(logging.CRITICAL)
-    with interruptible("run the same command again to resume from the last checkpoint"), errors_as_messages():
-        find_modules_here()
-        refuse_repeated(sys.argv)
-        if (subcommand := _SUBCOMMANDS.get("".join(sys.argv[1:2]))) is not None:
-            name = f"lit-tune {sys.argv[1]}"
-            tyro.cli(subcommand, prog=name, args=sys.argv[2:]).run(make_console())
-            return
-        arguments = parse(sys.argv[1:])
-        with EmbeddingDataset.open(arguments.dataset, tables=tables_read(arguments.recipe)) as dataset:
-            _tune(dataset, arguments)
 
 
 def describe(progress: "Progress") -> str:
@@ -86,7 +46,8 @@ def describe_lengths(lengths: "TextLengths", max_tokens: int) -> str:
     return f"texts: median {lengths.median:,} pieces, {quantiles}; --text.max-tokens {max_tokens} cuts {share} of them"
 
 
-def _tune(dataset: EmbeddingDataset, arguments: Arguments) -> None:
+def train(dataset: EmbeddingDataset, arguments: Arguments) -> None:
+    """Trains on a dataset, or resumes; exits with status 1 or 130 where that fails or is stopped."""
     console = make_console()
     selection = None if arguments.selection is None else open_selection(arguments.selection, dataset)
     directory = RunDirectory(arguments.output, selection)
@@ -95,16 +56,34 @@ def _tune(dataset: EmbeddingDataset, arguments: Arguments) -> None:
         return
     started_s = time.monotonic()
     from lit_precompute.tune.training.failures import TrainingError
-    from lit_precompute.tune.training.trainer import Trainer, TrainingStopped
+    from lit_precompute.tune.training.progress import TrainingStopped
+    from lit_precompute.tune.training.trainer import Trainer
 
     try:
         trainer = Trainer(dataset, arguments.recipe, arguments.output, arguments.execution, selection)
     except TrainingError as error:
         fail(error, status=1)
+    _introduce(console, trainer, dataset, arguments)
+    try:
+        with StopRequest(console, after="this step") as stop, ProgressDisplay(console) as display:
+            result = trainer.run(lambda done: display.show(describe(done), done.step, done.num_steps), stop)
+    except TrainingStopped as stopped:
+        saved = f"step {stopped.step:,} is saved"
+        fail(f"interrupted; {saved}, run the same command again to resume from there", INTERRUPTED)
+    except TrainingError as error:
+        fail(error, status=1)
+    else:
+        _conclude(console, arguments, result, time.monotonic() - started_s)
+
+
+def _introduce(
+    console: rich.console.Console, trainer: "Trainer", dataset: EmbeddingDataset, arguments: Arguments
+) -> None:
+    """Says what is about to be trained, on what, and what is left out."""
     num_left_out, num_blank = trainer.batches.num_rows_without_text, trainer.batches.num_blank_texts
     console.print(
         f"{trainer.batches.num_rows:,} pairs of {dataset.path}"
-        + (f", selected by {arguments.selection}" if selection is not None else "")
+        + (f", selected by {arguments.selection}" if arguments.selection is not None else "")
         + (f" ({counted(num_left_out, 'image')} without texts left out)" if num_left_out else "")
         + f", {trainer.num_parameters:,} parameters, "
         + f"{counted(trainer.num_steps, 'step')} of {arguments.recipe.batch_size:,}"
@@ -124,16 +103,6 @@ def _tune(dataset: EmbeddingDataset, arguments: Arguments) -> None:
         console.print(caution)
     if trainer.first_step:
         console.print(f"resuming after step {trainer.first_step:,}")
-    try:
-        with StopRequest(console, after="this step") as stop, ProgressDisplay(console) as display:
-            result = trainer.run(lambda done: display.show(describe(done), done.step, done.num_steps), stop)
-    except TrainingStopped as stopped:
-        saved = f"step {stopped.step:,} is saved"
-        fail(f"interrupted; {saved}, run the same command again to resume from there", INTERRUPTED)
-    except TrainingError as error:
-        fail(error, status=1)
-    else:
-        _conclude(console, arguments, result, time.monotonic() - started_s)
 
 
 def _conclude(console: rich.console.Console, arguments: Arguments, result: "TrainingResult", seconds: float) -> None:

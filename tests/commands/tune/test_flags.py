@@ -2,7 +2,7 @@
 
 import pytest
 
-from lit_precompute.commands.tune_flags import parse
+from lit_precompute.commands.tune.flags import parse
 from lit_precompute.towers.heads import GatedHeadOptions, LinearHeadOptions, ResidualHeadOptions
 from lit_precompute.towers.options import OptionsError
 from lit_precompute.towers.text import StoredTextOptions

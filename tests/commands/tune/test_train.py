@@ -10,7 +10,8 @@ import sys
 import pytest
 
 from lit_precompute.commands import tune as command_line
-from lit_precompute.commands import tune_flags
+from lit_precompute.commands.tune import flags as tune_flags
+from lit_precompute.commands.tune import train as training_command
 from lit_precompute.towers.text import ViTTextOptions
 from lit_precompute.towers.tokenizers import SentencePieceOptions, TextLengths, WordOptions
 from lit_precompute.tune.config.execution import Execution
@@ -18,7 +19,7 @@ from lit_precompute.tune.model.tuned_model import TunedModel
 from lit_precompute.tune.optimizers import AdamOptions
 from lit_precompute.tune.recipes import RECIPES
 from lit_precompute.tune.training import trainer as training
-from lit_precompute.tune.training.trainer import Progress, TrainingStopped
+from lit_precompute.tune.training.progress import Progress, TrainingStopped
 from tests.schemas.making import TAGS, add_table
 from tests.tune.small_runs import (
     EXECUTION,
@@ -195,7 +196,7 @@ def test_interrupted_while_preparing_is_status_130(monkeypatch, capsys, dataset_
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "prepare_tokenizer", interrupt)
+    monkeypatch.setattr(training, "open_texts", interrupt)
     status, _, errors = run(monkeypatch, capsys, "--dataset", dataset_path, "--output", tmp_path / "run")
     assert status == 130
     assert "run the same command again to resume" in errors
@@ -239,18 +240,18 @@ def make_progress(step, rate=100.0):
     [(4_900, "100 pairs/s  16 s left"), (4_000, "2 min 40 s left"), (1, "13 min 20 s left"), (5_000, "100 pairs/s")],
 )
 def test_progress_shows_the_time_left(step, words):
-    assert command_line.describe(make_progress(step)).endswith(words)
+    assert training_command.describe(make_progress(step)).endswith(words)
 
 
 def test_lengths_of_texts_are_one_line():
     lengths = TextLengths(4_000, 12, 21, 1_034, 2_077, max_pieces=15, num_cut=10)
-    assert command_line.describe_lengths(lengths, 16) == (
+    assert training_command.describe_lengths(lengths, 16) == (
         "texts: median 12 pieces, 90% up to 21, 99% up to 1,034, longest 2,077; --text.max-tokens 16 cuts 0.2% of them"
     )
 
 
 def test_long_times_are_shown_in_hours():
-    assert command_line.describe(make_progress(1, rate=3.0)).endswith("7 h 24 min left")
+    assert training_command.describe(make_progress(1, rate=3.0)).endswith("7 h 24 min left")
 
 
 @pytest.mark.slow
