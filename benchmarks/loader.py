@@ -95,7 +95,7 @@ def our_rates(name: str, dataset: EmbeddingDataset, tokenizer: Tokenizer, budget
     texts = TokenisedTexts(dataset, tokenizer, TextOptions())
     source = BatchSource(dataset, texts, batch_size=BATCH_SIZE, seed=0, memory_budget_bytes=budget)
     opened = time.perf_counter()
-    num_batches, seconds = source.num_batches_per_epoch, []
+    num_batches, num_rows, seconds = source.num_batches_per_epoch, 0, []
     for epoch in range(NUM_PASSES):
         start = time.perf_counter()
         num_rows = sum(len(batch.row_numbers) for batch in iterate(source, epoch * num_batches, num_batches))

@@ -42,7 +42,7 @@ OTHERS = {
 # Single modules that may import more than their folder.
 ALSO = {
     "precompute/sources/decompression.py": {"pyarrow"},
-    "schemas/storage/": {"fsspec", "aiohttp", "gcsfs", "huggingface_hub"},
+    "schemas/storage/": {"fsspec", "aiohttp", "gcsfs", "google_crc32c", "huggingface_hub"},
     "schemas/sharing/hub/": {"huggingface_hub"},
     "precompute/sources/records/": {"array_record", "google", "google_crc32c"},
     "pipelines/engines/": {"packaging", "grpc", "dask", "distributed"},
@@ -50,6 +50,7 @@ ALSO = {
     "precompute/exchange/": {"pyarrow", "google"},
     "precompute/deriving/": {"pyarrow"},
     "precompute/images/formats/turbojpeg.py": {"simplejpeg"},
+    "towers/tokenizers/stored_pieces.py": {"pyarrow"},
     "tune/evaluation/show": {"PIL", "precompute", "matplotlib"},
     "tune/training/plots.py": {"matplotlib"},
     "lit_precompute/commands/embed/sheet.py": {"PIL"},

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import tyro
 
@@ -18,11 +18,6 @@ from lit_precompute.towers.options import OptionsError, TaggedOptions
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe, Setting
 from lit_precompute.tune.recipes import RECIPES, NamedRecipe
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-_Options = TypeVar("_Options", bound="DataclassInstance")
 
 DEFAULT_RECIPE = "demo"
 # Flags of earlier versions and their current names.
@@ -156,8 +151,8 @@ def _with_one_duration(recipe: Recipe, arguments: list[str]) -> Recipe:
     return recipe
 
 
-def _with_given_kinds(options: _Options, arguments: list[str], path: str = "--") -> _Options:
-    """Returns options with each part replaced by the kind that a flag selects, with that kind's defaults.
+def _with_given_kinds(options: Any, arguments: list[str], path: str = "--") -> Any:
+    """Returns options, a dataclass, with each part replaced by the kind that a flag selects, with that kind's defaults.
 
     Fields that all kinds of a part share, such as a learning rate, keep their values.
     """

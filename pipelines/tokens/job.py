@@ -21,8 +21,8 @@ from lit_precompute.precompute.deriving.tokens import CaptionShards, token_rows
 from lit_precompute.schemas import DatasetError, Manifest, ShardInfo, ShardWriter
 from lit_precompute.schemas.dataset_files import dataset_folder
 from lit_precompute.schemas.storage import MANIFEST_NAME, Folder
+from lit_precompute.schemas.token_tables import TokenTableInfo
 from lit_precompute.towers.tokenizers import Tokenizer, load_tokenizer
-from lit_precompute.towers.tokenizers.stored_pieces import TokenTableInfo
 
 _TOKENISE = "tokenise"
 _TOKENIZER = "tokenizer"
@@ -72,6 +72,10 @@ class TokenJob:
             shard_rows=tuple(rows),
         )
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickles without the tokenizer, which workers find where the job has left it."""
+        return {**self.__dict__, "tokenizer": {}}
+
     @property
     def output(self) -> JobOutput:
         """The derived dataset."""
@@ -90,7 +94,7 @@ class TokenJob:
 
     def worker(self) -> "TokenWorker":
         """Returns what tokenises in this process."""
-        return TokenWorker(dataclasses.replace(self, tokenizer={}))
+        return TokenWorker(self)
 
     def described(self) -> dict[str, Any]:
         """Returns what determines the result, as JSON."""

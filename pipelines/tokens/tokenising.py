@@ -32,14 +32,13 @@ def tokenise(
       ValueError: the tokenizer, the options or the flags cannot be used.
       PhasedJobError: a worker failed; what is finished is kept.
     """
-    place = options.tokens
-    assert place is not None, "which tokenizer is an option"
     base_path = absolute(options.base, what="dataset", writing=False)
     options = dataclasses.replace(options, base=base_path, output=absolute(options.output))
     if f"{options.output}/".startswith(f"{options.base}/"):
         raise DatasetError(f"{options.output}: is within the dataset; choose another --output")
     base = Manifest.read(options.base)
-    job = TokenJob.plan(options, base, open_tokenizer(place, lower_case=options.lower_case))
+    assert options.tokens is not None, "which tokenizer is an option"
+    job = TokenJob.plan(options, base, open_tokenizer(options.tokens, lower_case=options.lower_case))
     if (manifest := job.output.published(job.described())) is not None:
         check_files(job.output.folder, manifest.shards, manifest.tables, manifest.references)
         job.output.sweep()

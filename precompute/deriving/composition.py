@@ -23,7 +23,7 @@ from lit_precompute.schemas import (
 from lit_precompute.schemas.dataset_files import read_attachments
 from lit_precompute.schemas.storage import Folder
 from lit_precompute.schemas.text_tower_card import info_attachment, is_text_embeddings
-from lit_precompute.towers.tokenizers.stored_pieces import is_token_table
+from lit_precompute.schemas.token_tables import is_token_table
 
 
 class Composition:

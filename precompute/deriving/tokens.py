@@ -18,6 +18,7 @@ from lit_precompute.schemas.reading.table_files import TableLocator
 from lit_precompute.schemas.reading.table_reader import TableReader
 from lit_precompute.schemas.tables import KEY
 from lit_precompute.schemas.texts import are_texts, join_texts
+from lit_precompute.schemas.token_tables import TokenTableInfo, blank_lists, to_lists
 from lit_precompute.towers.text.registry import text_towers
 from lit_precompute.towers.tokenizers import (
     HuggingFaceOptions,
@@ -26,7 +27,6 @@ from lit_precompute.towers.tokenizers import (
     load_tokenizer,
     train_tokenizer,
 )
-from lit_precompute.towers.tokenizers.stored_pieces import TokenTableInfo, blank_lists, to_lists
 from lit_precompute.towers.tokenizers.tokenizer import DESCRIPTION_NAME
 
 
@@ -83,7 +83,7 @@ class CaptionShards:
 
 
 def token_rows(rows: pa.RecordBatch, tokenizer: Tokenizer, info: TokenTableInfo) -> pa.RecordBatch:
-    """Returns rows of a token table; see `towers.tokenizers.stored_pieces`.
+    """Returns rows of a token table; see `schemas.token_tables`.
 
     A row has an entry for each of its texts, also for a blank one. Joined texts are the first entry, and blank ones are
     behind it.
@@ -104,7 +104,7 @@ def token_rows(rows: pa.RecordBatch, tokenizer: Tokenizer, info: TokenTableInfo)
         text_owners, firsts = np.unique(text_owners, return_index=True)
         places = places[firsts]
     pieces = tokenizer.pieces(shown.to_pylist()).cut(info.max_pieces)
-    entries = pa.concat_arrays([to_lists(pieces), blank_lists(len(blank_places))])
+    entries = pa.concat_arrays([to_lists(*pieces), blank_lists(len(blank_places))])
     entry_owners = np.concatenate((text_owners, owners[blank_places]))
     # By row; a joined text first.
     within = np.concatenate((places if info.separator is None else np.full(len(places), -1), blank_places))

@@ -89,13 +89,18 @@ def copy_dataset(
             if not place.is_published():
                 raise
             # Another process has copied the same, and has removed what only an unfinished copy needs.
-    found = _found(files, place)
+    found = _found(files, place, are_files_there=True)
     assert found is not None, "was just published"
     return Copied(manifest=found, was_there=False)
 
 
-def _found(files: WholeFiles | ExcerptFiles, place: Destination) -> Manifest | None:
+def _found(files: WholeFiles | ExcerptFiles, place: Destination, *, are_files_there: bool = False) -> Manifest | None:
     """Returns the manifest of the place if all of the copy is there; None if it is not complete.
+
+    Args:
+      files: those of the copy.
+      place: where it is.
+      are_files_there: whether they have just been looked at, before the manifest was written.
 
     Raises:
       ClaimError: it has another dataset.
@@ -107,7 +112,8 @@ def _found(files: WholeFiles | ExcerptFiles, place: Destination) -> Manifest | N
     found = Manifest.read(folder)
     if not files.is_of(found):
         raise ClaimError(f"{folder.path}: has another dataset, of the digest {found.digest}; {CHOOSE_ANOTHER}")
-    check_files(folder, found.shards, found.tables, found.references)
+    if not are_files_there:
+        check_files(folder, found.shards, found.tables, found.references)
     place.sweep([*(table.name for table in found.tables), ATTACHMENTS])
     return found
 

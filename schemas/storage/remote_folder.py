@@ -24,7 +24,8 @@ from lit_precompute.schemas.storage.drivers import S3_SCHEMES, WEB_SCHEMES
 from lit_precompute.schemas.storage.publishing import is_unfinished
 from lit_precompute.schemas.storage.reading import FoundFile, describe
 from lit_precompute.schemas.storage.retrying import Patience
-from lit_precompute.schemas.storage.stores import Store, store_of
+from lit_precompute.schemas.storage.store import Store
+from lit_precompute.schemas.storage.stores import store_of
 
 _READ_AT_ONCE, _READERS = 64, 32
 # Buckets that were seen to refuse a second object under a name, by this process.

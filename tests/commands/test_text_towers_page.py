@@ -55,7 +55,7 @@ def test_a_text_tower_from_outside_is_tuned_and_evaluated(tmp_path):
     found = json.loads(run(tmp_path, "eval", "retrieval", "--module", "bag", *evaluate))
     assert found["text_to_image"]["recall_at_5"]["value"] > 3 * found["text_to_image"]["recall_at_5"]["chance"]
     message = run(tmp_path, "eval", "retrieval", *evaluate, status=2)
-    assert "text_tower.kind must be one of ['vit', 'bert', 't5'], got 'bag'" in message
+    assert "text_tower.kind must be one of ['vit', 'bert', 't5', 'stored'], got 'bag'" in message
     message = run(tmp_path, "eval", "retrieval", "--module", "bags", *evaluate, status=2)
     assert "--module bags: No module named 'bags'" in message
     message = run(tmp_path, "tune", "--dataset", "data", "--output", "other", *tower[:3], 0, status=2)

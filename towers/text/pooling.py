@@ -87,7 +87,7 @@ def only_position(
 ) -> Take | None:
     """Returns what takes the vectors of the one position that the pooling reads; None if it reads several.
 
-    A tower's last block need not compute any other: with twelve blocks, a sixteenth of the work.
+    A tower's last block need not compute any other: with twelve blocks, a fifteenth of the work.
     """
     match pooling:
         case "first":

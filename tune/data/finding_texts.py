@@ -4,15 +4,15 @@ Promises: a table is used only if it was made by the run's own tokenizer, of tex
 long enough, and agrees with texts of the dataset that are tokenised for comparison. Otherwise a note says why not.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.storage import DatasetError
+from lit_precompute.schemas.token_tables import TokenTableInfo, attachment_name, is_token_table
 from lit_precompute.towers.tokenizers import Tokenizer
-from lit_precompute.towers.tokenizers.stored_pieces import TokenTableInfo, is_token_table
 from lit_precompute.tune.data.stored_tokens import StoredTokens
 from lit_precompute.tune.data.text_source import TextSource
 from lit_precompute.tune.data.texts import TextOptions
@@ -40,32 +40,41 @@ def find_texts(dataset: EmbeddingDataset, tokenizer: Tokenizer, options: TextOpt
     """Returns a source of the dataset's texts.
 
     Raises:
-      ValueError: tokenizer and options disagree on lower-casing, or a table's description is damaged.
+      ValueError: tokenizer and options disagree on lower-casing.
     """
     tokenised = TokenisedTexts(dataset, tokenizer, options)
     notes: list[str] = []
-    for info in token_tables(dataset):
-        if (why_not := _unfit(info, tokenizer, options)) is None:
-            opened = EmbeddingDataset.open(dataset.path, tables=[*dataset.tables, info.name])
+    for name in token_tables(dataset):
+        try:
+            why_not = _unfit(read_info(dataset, name), tokenizer, options)
+        except DatasetError as error:
+            why_not = str(error)
+        if why_not is None:
+            opened = EmbeddingDataset.open(dataset.path, tables=[*dataset.tables, name])
             stored = StoredTokens(opened, tokenizer, options.max_tokens)
             if (why_not := _differs(opened, stored, tokenised)) is None:
-                return FoundTexts(
-                    opened, stored, [f"tokens are read from the table '{info.name}'; nothing is tokenised"]
-                )
+                return FoundTexts(opened, stored, [f"tokens are read from the table '{name}'; nothing is tokenised"])
             opened.close()
-        notes.append(f"the table '{info.name}' is not used: {why_not}; texts are tokenised here")
+        notes.append(f"the table '{name}' is not used: {why_not}; texts are tokenised here")
     return FoundTexts(dataset, tokenised, notes)
 
 
-def token_tables(dataset: EmbeddingDataset) -> Iterator[TokenTableInfo]:
-    """Yields what a dataset's token tables were made with; tables that say nothing of it are passed over."""
-    manifest = dataset.manifest
-    for table in manifest.tables:
-        name = f"{table.name}.json"
-        if is_token_table(table.name) and table.aligned and name in manifest.attachments:
-            info = TokenTableInfo.from_bytes(dataset.attachment(name), f"{dataset.path}: attachment {name}")
-            if info.name == table.name:
-                yield info
+def token_tables(dataset: EmbeddingDataset) -> list[str]:
+    """Returns the names of a dataset's token tables."""
+    return [table.name for table in dataset.manifest.tables if table.aligned and is_token_table(table.name)]
+
+
+def read_info(dataset: EmbeddingDataset, table: str) -> TokenTableInfo:
+    """Returns what a token table was made with.
+
+    Raises:
+      DatasetError: the dataset does not say, or what it says is damaged or about another table.
+    """
+    name = attachment_name(table)
+    info = TokenTableInfo.from_bytes(dataset.attachment(name), f"{dataset.path}: attachment {name}")
+    if info.name != table:
+        raise DatasetError(f"{dataset.path}: attachment {name} is about the table '{info.name}'")
+    return info
 
 
 def _unfit(info: TokenTableInfo, tokenizer: Tokenizer, options: TextOptions) -> str | None:

@@ -8,8 +8,9 @@ import pyarrow.compute as pc
 from jaxtyping import Int32, Int64
 
 from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.schemas.token_tables import TOKENS, are_blank, from_lists
 from lit_precompute.towers.tokenizers import Tokenizer
-from lit_precompute.towers.tokenizers.stored_pieces import TOKENS, are_blank, from_lists
+from lit_precompute.towers.tokenizers.pieces import Pieces
 from lit_precompute.tune.data.text_source import Arrays, Choose, ReadTexts, TextCounts
 from lit_precompute.tune.data.tokenised_texts import TokenRows
 
@@ -56,7 +57,7 @@ class StoredTokens(TokenRows):
         return counts, lists.filter(pa.array(~blank)) if blank.any() else lists
 
     def _assemble(self, lists: pa.ListArray) -> Int32[np.ndarray, "n length"]:
-        return self.tokenizer.assemble(from_lists(lists), self.max_tokens)
+        return self.tokenizer.assemble(Pieces(*from_lists(lists)), self.max_tokens)
 
 
 def _owners(texts: pa.ListArray) -> Int64[np.ndarray, " texts"]:

@@ -8,7 +8,7 @@
       tokenizer_config.json
       1_Pooling/config.json          as sentence-transformers says it, where it does
       tokenizer/                       tokenizer/           as lit-precompute saves it
-      image_side.safetensors           image_side.safetensors   kernel, bias, mean, deviation; only if there are any
+      image_side.safetensors           image_side.safetensors   head and standardisation; only if there are any
       export.json                      export.json          pooling, head, length of rows, scale, image tower
 
 Promises: what was written has been read back and gives the same embeddings to the bit; the folder appears whole.

@@ -14,6 +14,7 @@ import dataclasses
 import functools
 import os
 import pathlib
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -198,6 +199,8 @@ class TunedModel:
             if self.tokenizer is not None:
                 self.tokenizer.save(str(folder / TOKENIZER_FOLDER))
             write_card(folder, self._description(arrays))
+            # The library keeps its files from everyone but their owner.
+            shutil.copymode(folder / CARD_NAME, folder / PARAMETERS_NAME)
 
         publish_folder(directory, fill)
 

@@ -24,6 +24,7 @@ from lit_precompute.commands.data.select import Select
 from lit_precompute.commands.data.shuffle import Shuffle
 from lit_precompute.commands.data.verify import Verify
 from lit_precompute.commands.pipes import quiet_when_pipe_closes
+from lit_precompute.commands.stopping import interruptible
 
 _OPTIONS: dict[str, Any] = {
     "prog": "lit-data",
@@ -54,7 +55,8 @@ def main() -> None:
         | Annotated[Import, tyro.conf.subcommand("import")]
         | Annotated[Export, tyro.conf.subcommand("export")]
     )
-    with errors_as_messages():
+    # Commands that keep something say how to resume themselves.
+    with interruptible("run the same command again"), errors_as_messages():
         if _takes_beam_flags(sys.argv):
             command: Any
             command, flags = tyro.cli(commands, **_OPTIONS, return_unknown_args=True)

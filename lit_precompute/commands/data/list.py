@@ -9,7 +9,6 @@ import tyro
 
 from lit_precompute.commands.console import make_console, print_json
 from lit_precompute.commands.progress import ProgressDisplay
-from lit_precompute.commands.stopping import interruptible
 from lit_precompute.schemas.sharing.catalog import COMPLETE, MAX_DEPTH, Entry, Found, Wanted, find_datasets
 from lit_precompute.schemas.wording import counted, one_line
 
@@ -45,7 +44,7 @@ class List:
         """Prints the list; returns the exit status."""
         if self.depth < 0:
             raise ValueError(f"--depth must be >= 0, got {self.depth}")
-        with interruptible("run the command again"), ProgressDisplay(make_console(stderr=True)) as display:
+        with ProgressDisplay(make_console(stderr=True)) as display:
 
             def report(num_folders: int, num_datasets: int) -> None:
                 if num_folders % _SHOWN_EVERY == 0:

@@ -14,7 +14,6 @@ from lit_precompute.commands.data.written import describe_written
 from lit_precompute.commands.flags import flat_flags
 from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.commands.quiet import silence_libraries
-from lit_precompute.commands.stopping import interruptible
 from lit_precompute.pipelines.probe.options import ProbeOptions
 from lit_precompute.precompute.extra import check_embed_extra
 from lit_precompute.precompute.sources.spec_text import parse_spec
@@ -63,10 +62,7 @@ class Probe:
         from lit_precompute.pipelines.probe.probing import check_output, write_verified
 
         options = dataclasses.replace(self.options, source=parse_spec(self.options.source.path, self.options.source))
-        with (
-            interruptible("run the same command again"),
-            EmbeddingDataset.open(self.dataset, tables=[self.table]) as dataset,
-        ):
+        with EmbeddingDataset.open(self.dataset, tables=[self.table]) as dataset:
             check_table(dataset, self.table)
             if self.output is not None:
                 check_output(dataset, self.output)

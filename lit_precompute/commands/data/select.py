@@ -12,7 +12,6 @@ import tyro
 from lit_precompute.commands.console import card, duration, make_console, print_json
 from lit_precompute.commands.data.selections import describe_selection, share_in_words
 from lit_precompute.commands.progress import ProgressDisplay
-from lit_precompute.commands.stopping import interruptible
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.claims import refuse_unwritable
 from lit_precompute.schemas.sharing.selected_rows import example_rows
@@ -63,7 +62,7 @@ class Select:
             raise DatasetError(f"--output {self.output}: a selection's name must end in {SUFFIX}")
         folder, _ = posixpath.split(absolute(self.output, what="selection", writing=True))
         refuse_unwritable(open_folder(folder), "choose another --output")  # before a long search, not after it
-        with interruptible("run the same command again"), EmbeddingDataset.open(self.dataset) as dataset:
+        with EmbeddingDataset.open(self.dataset) as dataset:
             started_s = time.monotonic()
             # Standard output has the result alone.
             with ProgressDisplay(make_console(stderr=True)) as display:

@@ -19,6 +19,7 @@ from lit_precompute.commands.embed.run import Run
 from lit_precompute.commands.embed.status import Cancel, Status
 from lit_precompute.commands.embed.towers import Towers
 from lit_precompute.commands.pipes import quiet_when_pipe_closes
+from lit_precompute.commands.stopping import interruptible
 
 
 @quiet_when_pipe_closes()
@@ -34,7 +35,8 @@ def main() -> None:
         | Annotated[Inspect, tyro.conf.subcommand("inspect")]
         | Annotated[Towers, tyro.conf.subcommand("towers")]
     )
-    with errors_as_messages():
+    # Commands that keep something say how to resume themselves.
+    with interruptible("run the same command again"), errors_as_messages():
         command, beam_flags = tyro.cli(
             commands,
             prog="lit-embed",

@@ -138,7 +138,7 @@ def test_lit_tune_reads_tokens_and_says_so(tmp_path, monkeypatch, capsys):
     tokens = ["derive", path, "--output", tmp_path / "tokens", "--tokens", tmp_path / "plain"]
     status, words, errors = run(monkeypatch, capsys, *tokens)
     assert (status, errors) == (0, "")
-    assert f"{tmp_path}/tokens: {NUM_ROWS} rows, with tokens-" in words and f"; it refers to {path}\n" in words
+    assert f"{tmp_path}/tokens: {NUM_ROWS} rows, with tokens-" in words and "; it refers to ../dataset\n" in words
     assert "nothing was left to do" in run(monkeypatch, capsys, *tokens)[1]
     arguments = ["--dataset", tmp_path / "tokens", "--output", tmp_path / "run", "--recipe", "demo"]
     arguments += flags(RECIPE, EXECUTION, RECIPES["demo"])

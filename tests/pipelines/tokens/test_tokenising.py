@@ -22,8 +22,8 @@ from lit_precompute.schemas.sharing.copying import copy_dataset
 from lit_precompute.schemas.sharing.hub.twin import write_twin
 from lit_precompute.schemas.sharing.part import Part
 from lit_precompute.schemas.sharing.selection import Selection
+from lit_precompute.schemas.token_tables import TOKENS
 from lit_precompute.towers.tokenizers import WordTokenizer
-from lit_precompute.towers.tokenizers.stored_pieces import TOKENS
 from tests.schemas.making import files_of, rows, write
 
 ROOT = pathlib.Path(__file__).parents[3]

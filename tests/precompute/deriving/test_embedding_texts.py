@@ -193,7 +193,7 @@ def test_what_cannot_be_embedded_is_refused_and_leaves_nothing(folder, tmp_path)
         derive(_options(folder, tmp_path / "derived", field="tags"))
     assert not (tmp_path / "derived").exists()
     derive(_options(folder, tmp_path / "derived"))
-    with pytest.raises(ClaimError, match="vector_type is 'float16' there, 'float32' was requested"):
+    with pytest.raises(ClaimError, match="vector type was 'float16' then, and is 'float32' now"):
         derive(_options(folder, tmp_path / "derived", vector_type="float32"))
 
 

@@ -4,8 +4,8 @@ import pyarrow as pa
 import pytest
 
 from lit_precompute.precompute.deriving.tokens import open_tokenizer, token_rows
+from lit_precompute.schemas.token_tables import TOKENS, TokenTableInfo
 from lit_precompute.towers.tokenizers import WordTokenizer
-from lit_precompute.towers.tokenizers.stored_pieces import TOKENS, TokenTableInfo
 
 TOKENIZER = WordTokenizer(["a", "b", "c"])  # ids 3, 4 and 5
 BLANK = [-1]

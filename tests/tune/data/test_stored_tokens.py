@@ -11,13 +11,13 @@ import tokenizers
 from lit_precompute.pipelines.tokens import tokenise
 from lit_precompute.precompute.deriving.options import DeriveOptions
 from lit_precompute.schemas import DatasetWriter, EmbeddingDataset, SourceInfo, captions_table
+from lit_precompute.schemas.token_tables import BLANK, TOKENS, TokenTableInfo
 from lit_precompute.towers.tokenizers import SentencePieceTokenizer, Tokenizer, WordTokenizer, load_tokenizer
 from lit_precompute.towers.tokenizers.huggingface.tokenizer import HuggingFaceTokenizer
 from lit_precompute.towers.tokenizers.sentencepiece import train_pieces
-from lit_precompute.towers.tokenizers.stored_pieces import BLANK, TOKENS, TokenTableInfo
 from lit_precompute.towers.tokenizers.tokenizer import SpecialTokens, Vocabulary
 from lit_precompute.tune.data.batches import BatchSource
-from lit_precompute.tune.data.finding_texts import find_texts, token_tables
+from lit_precompute.tune.data.finding_texts import find_texts, read_info, token_tables
 from lit_precompute.tune.data.stored_tokens import StoredTokens
 from lit_precompute.tune.data.texts import TextOptions
 from lit_precompute.tune.data.tokenised_texts import TokenisedTexts
@@ -55,7 +55,12 @@ def make_tokenizer(kind: str) -> Tokenizer:
     return HuggingFaceTokenizer(backend, special, Vocabulary(len(WORDS) + 3, 2, 0), where="made")
 
 
-def write_rows(path, info: TokenTableInfo | None = None, tokens: list[list[list[int]]] | None = None):
+def write_rows(
+    path,
+    info: TokenTableInfo | None = None,
+    tokens: list[list[list[int]]] | None = None,
+    description: bytes | None = None,
+):
     """Writes a dataset, perhaps with a table of these tokens."""
     source = SourceInfo(kind="table", path="none", files=[])
     tables = [captions_table(), *([] if info is None else [info.table])]
@@ -64,7 +69,7 @@ def write_rows(path, info: TokenTableInfo | None = None, tokens: list[list[list[
         columns = {"captions": {"texts": draw_texts()}}
         if info is not None:
             columns[info.name] = {TOKENS: tokens}
-            writer.attach(info.attachment, info.to_bytes())
+            writer.attach(info.attachment, description or info.to_bytes())
         vectors = np.random.default_rng(0).standard_normal((NUM_ROWS, WIDTH)).astype(np.float32)
         writer.write(keys=[f"row{number}" for number in range(NUM_ROWS)], embeddings=vectors, columns=columns)
     return path
@@ -144,7 +149,8 @@ def test_a_table_that_does_not_fit_is_named_and_not_used(base, tmp_path, tokeniz
 def test_a_table_of_other_texts_is_not_used(base, tmp_path, change):
     """Its name and fingerprint are right; its last rows are not."""
     dataset, tokenizer = derived(base, tmp_path)
-    (info,) = token_tables(dataset)
+    (name,) = token_tables(dataset)
+    info = read_info(dataset, name)
     with EmbeddingDataset.open(dataset.path, tables=[info.name]) as opened:
         tokens = [row[TOKENS] for row in opened.rows(0, NUM_ROWS).to_rows()]
     with EmbeddingDataset.open(write_rows(tmp_path / "same", info, tokens), tables=TABLES) as same:
@@ -158,3 +164,23 @@ def test_a_table_of_other_texts_is_not_used(base, tmp_path, change):
         found = find_texts(dataset, tokenizer, TEXT)
         assert isinstance(found.source, TokenisedTexts)
         assert "its tokens are not those of the dataset's texts (rows " in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [(b"{}", "does not describe a token table"), (b"changed", "must have"), (None, "the file is missing")],
+)
+def test_a_table_without_a_sound_description_is_not_used(base, tmp_path, content, why):
+    dataset, tokenizer = derived(base, tmp_path)
+    (name,) = token_tables(dataset)
+    info = read_info(dataset, name)
+    if content == b"{}":
+        other = write_rows(tmp_path / "other", dataclasses.replace(info, tokenizer={}), [[]] * NUM_ROWS, b"{}")
+        dataset = EmbeddingDataset.open(other, tables=TABLES)
+    elif content is None:
+        (tmp_path / "out/attachments" / info.attachment).unlink()
+    else:
+        (tmp_path / "out/attachments" / info.attachment).write_bytes(content)
+    found = find_texts(dataset, tokenizer, TEXT)
+    assert isinstance(found.source, TokenisedTexts)
+    assert why in found.notes[0]

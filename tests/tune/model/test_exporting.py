@@ -171,6 +171,12 @@ def _with_a_changed_number(naming, parameters):
     return arrays
 
 
+def test_a_model_over_stored_text_embeddings_has_no_tower_to_export(tmp_path):
+    model = dataclasses.replace(make_model(), tokenizer=None)
+    with pytest.raises(TunedModelError, match="has no text tower to export"):
+        export_model(model, tmp_path / "it", "transformers")
+
+
 def test_a_folder_that_holds_something_is_refused(tmp_path):
     (tmp_path / "it").mkdir()
     (tmp_path / "it" / "mine").write_text("")

@@ -166,6 +166,11 @@ def test_loads_from_the_output_of_a_run(tmp_path):
     assert model.training["num_steps"] == RECIPE.num_steps
 
 
+def test_whoever_may_read_the_card_may_read_the_parameters(saved):
+    modes = {path.stat().st_mode for path in (saved / "tuned_model.json", saved / "parameters.safetensors")}
+    assert len(modes) == 1
+
+
 def test_there_is_no_pickle(saved):
     assert {path.suffix for path in saved.rglob("*") if path.is_file()} == {".json", ".safetensors"}
 

@@ -16,7 +16,6 @@ from lit_precompute.tune.data.texts import TextOptions
 from lit_precompute.tune.model.tuned_model import TunedModel
 from tests.oracles import bert as oracle
 from tests.tune.small_runs import (
-    EXECUTION,
     RECIPE,
     finish,
     kill_when,
@@ -54,7 +53,7 @@ def recipe(folder) -> Recipe:
     return dataclasses.replace(
         RECIPE,
         text=TextOptions(max_tokens=12),
-        text_tower=dataclasses.replace(entry.options, weights=str(folder), pooling="average"),
+        text_tower=dataclasses.replace(entry.options, weights=str(folder)),
         tokenizer=HuggingFaceOptions(path=str(folder)),
         num_steps=NUM_STEPS,
     )
@@ -100,11 +99,15 @@ def test_killed_it_resumes_and_ends_in_the_same_bits(dataset_path, recipe, unbro
     lines = output / "metrics.jsonl"
     killed = 0
     for count in (2, 13):
-        process = start(dataset_path, output, recipe=recipe, execution=EXECUTION)
-        killed += kill_when(process, lambda count=count: lines.exists() and lines.read_text().count("\n") >= count)
+
+        def reached(count=count):
+            return lines.exists() and lines.read_text().count("\n") >= count
+
+        process = start(dataset_path, output, recipe=recipe)
+        killed += kill_when(process, reached, timeout_s=600)
         finish(process)
     assert killed == 2
-    status, _, errors = finish(start(dataset_path, output, recipe=recipe, execution=EXECUTION))
+    status, _, errors = finish(start(dataset_path, output, recipe=recipe), timeout_s=600)
     assert status == 0, errors
     assert model_bytes(output) == model_bytes(unbroken)
     assert metric_lines(output) == metric_lines(unbroken)

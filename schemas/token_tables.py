@@ -1,4 +1,4 @@
-"""Pieces of texts as a table stores them: a list of ids for each text of a row, in the column `tokens`.
+"""Tables of tokens: the pieces of texts, a list of ids for each text of a row, in the column `tokens`.
 
 A text of which nothing shows, and of which no row of tokens is made, is the list of -1 alone: the lists of a row are
 parallel to the column `texts` of the captions that they were made of. A token table is called `tokens-ID`. The
@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Bool
 
+from lit_precompute.schemas.storage import DatasetError
 from lit_precompute.schemas.tables import KEY, ColumnSchema, TableSchema, json_digest
-from lit_precompute.towers.tokenizers.pieces import Pieces
+
+Ids = np.ndarray[Any, np.dtype[np.int32]]
+Counts = np.ndarray[Any, np.dtype[np.int64]]
 
 TOKENS = "tokens"
 # The only number in the list of a blank text.
@@ -49,7 +51,7 @@ class TokenTableInfo:
     @property
     def attachment(self) -> str:
         """The name of the attachment that has this content."""
-        return f"{self.name}.json"
+        return attachment_name(self.name)
 
     @property
     def table(self) -> TableSchema:
@@ -66,12 +68,17 @@ class TokenTableInfo:
         """Returns what an attachment says.
 
         Raises:
-          ValueError: it is not the attachment of a token table; the message begins with `where`.
+          DatasetError: it is not the attachment of a token table; the message begins with `where`.
         """
         try:
             return cls(**json.loads(data))
         except (ValueError, TypeError) as error:
-            raise ValueError(f"{where}: does not describe a token table ({error}); derive it again") from error
+            raise DatasetError(f"{where}: does not describe a token table ({error}); derive it again") from error
+
+
+def attachment_name(table: str) -> str:
+    """Returns the name of the attachment that describes a token table."""
+    return f"{table}.json"
 
 
 def is_token_table(name: str) -> bool:
@@ -79,23 +86,23 @@ def is_token_table(name: str) -> bool:
     return name.startswith(f"{TOKENS}-")
 
 
-def to_lists(pieces: Pieces) -> pa.ListArray:
-    """Returns a list for each text."""
-    ends = np.concatenate(([0], np.cumsum(pieces.counts))).astype(np.int32)
-    return pa.ListArray.from_arrays(pa.array(ends), pa.array(pieces.ids), type=_LIST)
+def to_lists(ids: Ids, counts: Counts) -> pa.ListArray:
+    """Returns a list for each text, of all texts' ids and how many each text has."""
+    ends = np.concatenate(([0], np.cumsum(counts))).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(ends), pa.array(ids), type=_LIST)
 
 
 def blank_lists(count: int) -> pa.ListArray:
     """Returns the lists of so many blank texts."""
-    return to_lists(Pieces(np.full(count, BLANK, np.int32), np.ones(count, np.int64)))
+    return to_lists(np.full(count, BLANK, np.int32), np.ones(count, np.int64))
 
 
-def from_lists(lists: pa.ListArray) -> Pieces:
-    """Returns the pieces of texts that are not blank."""
-    return Pieces(lists.flatten().to_numpy(), np.diff(lists.offsets.to_numpy()).astype(np.int64))
+def from_lists(lists: pa.ListArray) -> tuple[Ids, Counts]:
+    """Returns all texts' ids, and how many each text has."""
+    return lists.flatten().to_numpy(), np.diff(lists.offsets.to_numpy()).astype(np.int64)
 
 
-def are_blank(lists: pa.ListArray) -> Bool[np.ndarray, " n"]:
+def are_blank(lists: pa.ListArray) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Returns for each text whether it is blank."""
     ids, counts = from_lists(lists)
     blank = counts == 1
