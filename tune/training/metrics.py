@@ -16,8 +16,6 @@ from tensorboard.compat.proto.summary_pb2 import Summary  # pyright: ignore[repo
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from lit_precompute.schemas.storage import write_text_atomically
-from lit_precompute.tune.training.failures import TrainingError
-from lit_precompute.tune.training.run_directory import RunDirectory
 
 FILE_NAME = "metrics.jsonl"
 EVENTS_FOLDER = "tensorboard"
@@ -75,18 +73,3 @@ def _parse(line: str) -> dict[str, float] | None:
     types = {name: type(value) for name, value in found.items()} if isinstance(found, dict) else {}
     is_whole = (types.get("step"), types.get("loss"), types.get("scale")) == (int, float, float)
     return found if is_whole and set(types.values()) == {int, float} else None
-
-
-def read_final_loss(directory: RunDirectory, num_steps: int) -> float:
-    """Returns the loss of a run's last step, which an earlier process may have written.
-
-    Raises:
-      TrainingError: its line is missing or damaged.
-    """
-    for line in reversed(read_metrics(directory.metrics)):
-        if line["step"] == num_steps:
-            return line["loss"]
-    raise TrainingError(
-        f"{directory.metrics}: the line of the last step, {num_steps}, is missing or damaged; remove "
-        f"{directory.checkpoints / str(num_steps)} and run the same command again, which repeats the last steps"
-    )

@@ -3,6 +3,9 @@
 import pathlib
 from typing import NamedTuple
 
+from lit_precompute.tune.training.failures import TrainingError
+from lit_precompute.tune.training.run_directory import RunDirectory
+
 
 class TrainingStopped(Exception):  # noqa: N818 -- requested, so not an error
     """Training was stopped on request; `step` steps are done and saved."""
@@ -29,3 +32,20 @@ class TrainingResult(NamedTuple):
     num_steps: int
     final_loss: float
     pairs_per_second: float
+
+
+def read_final_loss(directory: RunDirectory, num_steps: int) -> float:
+    """Returns the loss of a run's last step, which an earlier process may have written.
+
+    Raises:
+      TrainingError: its line is missing or damaged.
+    """
+    from lit_precompute.tune.training.metrics import read_metrics
+
+    for line in reversed(read_metrics(directory.metrics)):
+        if line["step"] == num_steps:
+            return line["loss"]
+    raise TrainingError(
+        f"{directory.metrics}: the line of the last step, {num_steps}, is missing or damaged; remove "
+        f"{directory.checkpoints / str(num_steps)} and run the same command again, which repeats the last steps"
+    )

@@ -33,7 +33,7 @@ from lit_precompute.tune.training.preparation import (
     save_locked,
     save_preparation,
 )
-from lit_precompute.tune.training.progress import Progress, TrainingResult, TrainingStopped
+from lit_precompute.tune.training.progress import Progress, TrainingResult, TrainingStopped, read_final_loss
 from lit_precompute.tune.training.rates import Rates
 from lit_precompute.tune.training.run_directory import RunDirectory
 from lit_precompute.tune.training.step import Measured, start_compiling
@@ -166,8 +166,6 @@ class Trainer:
           TrainingError: a loss, gradient or parameter that is not finite; the device or the disk is full.
           TrainingStopped: `should_stop` returned True before the last step.
         """
-        from lit_precompute.tune.training.metrics import read_final_loss
-
         started_s = time.perf_counter()
         self._rates = Rates(self.recipe.batch_size)
         with explained_failures(self._directory.path, self.recipe, self.execution):

@@ -106,7 +106,7 @@ def test_blocks_are_counted_without_building_them_all(name):
 
 def test_without_a_subcommand_it_trains(monkeypatch, capsys):
     assert run(monkeypatch, "--dataset", "/nowhere", "--output", "towers") == 2
-    assert "/nowhere; check the path" in capsys.readouterr().err
+    assert "nowhere: there is no directory of this name; check the path" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("names", ["transformers", "big_vision"])

@@ -11,7 +11,7 @@ import pytest
 
 from lit_precompute.commands import tune as command_line
 from lit_precompute.commands.tune import flags as tune_flags
-from lit_precompute.commands.tune import train as training_command
+from lit_precompute.commands.tune.train import describe, describe_lengths
 from lit_precompute.towers.text import ViTTextOptions
 from lit_precompute.towers.tokenizers import SentencePieceOptions, TextLengths, WordOptions
 from lit_precompute.tune.config.execution import Execution
@@ -240,18 +240,18 @@ def make_progress(step, rate=100.0):
     [(4_900, "100 pairs/s  16 s left"), (4_000, "2 min 40 s left"), (1, "13 min 20 s left"), (5_000, "100 pairs/s")],
 )
 def test_progress_shows_the_time_left(step, words):
-    assert training_command.describe(make_progress(step)).endswith(words)
+    assert describe(make_progress(step)).endswith(words)
 
 
 def test_lengths_of_texts_are_one_line():
     lengths = TextLengths(4_000, 12, 21, 1_034, 2_077, max_pieces=15, num_cut=10)
-    assert training_command.describe_lengths(lengths, 16) == (
+    assert describe_lengths(lengths, 16) == (
         "texts: median 12 pieces, 90% up to 21, 99% up to 1,034, longest 2,077; --text.max-tokens 16 cuts 0.2% of them"
     )
 
 
 def test_long_times_are_shown_in_hours():
-    assert training_command.describe(make_progress(1, rate=3.0)).endswith("7 h 24 min left")
+    assert describe(make_progress(1, rate=3.0)).endswith("7 h 24 min left")
 
 
 @pytest.mark.slow
