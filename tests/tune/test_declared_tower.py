@@ -6,7 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from lit_precompute.schemas import EmbeddingDataset
-from lit_precompute.tune.model.tuned_model import TunedModel, TunedModelError
+from lit_precompute.tune.model.tuned_model import TunedModel
+from lit_precompute.tune.model.tuned_model_files import TunedModelError
 from lit_precompute.tuning import retrieval
 from tests.precompute.exchange.making import imported
 from tests.tune.small_runs import finish, start, write_dataset

@@ -6,7 +6,7 @@ from sklearn.metrics import top_k_accuracy_score
 
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.tune.evaluation.retrieval import evaluate, ranks
-from lit_precompute.tune.model.tuned_model import TunedModelError
+from lit_precompute.tune.model.tuned_model_files import TunedModelError
 from tests.tune.evaluation.making import KnownModel, unit, write_rows
 
 

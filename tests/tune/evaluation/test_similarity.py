@@ -7,7 +7,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.sharing.selecting.finding import find_rows
 from lit_precompute.tune.evaluation.similarity import score_by_similarity
-from lit_precompute.tune.model.tuned_model import TunedModelError
+from lit_precompute.tune.model.tuned_model_files import TunedModelError
 from tests.tune.evaluation.making import KnownModel, write_rows
 
 NUM_ROWS = 60

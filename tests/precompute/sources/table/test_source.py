@@ -219,7 +219,11 @@ def test_info_identifies_the_table(tmp_path):
             b"PK\x03\x04\x14\x00\x06",
             r"t.csv: a zip file, not a table of text \(an Excel workbook is one, too: save it",
         ),
-        ("t.jsonl", gzip.compress(b"{}"), r"t.jsonl: a gzip file, not a table of text; extract the table first$"),
+        (
+            "t.jsonl",
+            gzip.compress(b"{}", mtime=0),
+            r"t.jsonl: a gzip file, not a table of text; extract the table first$",
+        ),
         (
             "t.csv",
             "path,text\n1.png,a\n2.png;a\n",
