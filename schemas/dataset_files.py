@@ -4,7 +4,7 @@ import hashlib
 import os
 import pathlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from lit_precompute.schemas.storage import (
@@ -57,6 +57,13 @@ def is_beside(name: str) -> bool:
 def attachment_name(name: str) -> str:
     """Returns where an attachment is within its dataset."""
     return f"{ATTACHMENTS}/{name}"
+
+
+def remove_unfinished(folder: Folder, tables: Iterable[str] = ()) -> None:
+    """Removes what killed processes have left beside the manifest, among attachments and of these tables."""
+    folder.remove_unfinished()
+    for name in (ATTACHMENTS, *tables):
+        open_folder(folder.join(name)).remove_unfinished()
 
 
 def dataset_folder(path: str | os.PathLike[str] | Folder) -> Folder:

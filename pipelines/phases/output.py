@@ -6,6 +6,7 @@ from typing import Any
 
 from lit_precompute.schemas import Manifest
 from lit_precompute.schemas.claims import Claim, ClaimError, refuse_unwritable
+from lit_precompute.schemas.dataset_files import remove_unfinished
 from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, Folder, open_folder
 
 _ADVICE = "choose another --output"
@@ -68,7 +69,7 @@ class JobOutput:
     def sweep(self) -> None:
         """Removes what only an unfinished job needs."""
         self.folder.remove_folder(WORK_FOLDER)
-        self.folder.remove_unfinished()
+        remove_unfinished(self.folder)
 
     def _claim(self) -> Claim:
         return Claim(

@@ -10,6 +10,7 @@ from typing import Any
 from lit_precompute.precompute.deriving.another import another_in_words
 from lit_precompute.schemas import Manifest
 from lit_precompute.schemas.claims import Claim, ClaimError, refuse_unwritable
+from lit_precompute.schemas.dataset_files import remove_unfinished
 from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, DatasetError, is_url, lock_file, open_folder
 
 # Of the manifest's `job`: what the dataset was derived from.
@@ -84,8 +85,9 @@ class Output:
                 raise
 
     def release(self) -> None:
-        """Removes everything that is no part of the dataset."""
+        """Removes everything that is no part of the dataset, and what killed processes have left."""
         self.folder.remove_folder(WORK_FOLDER)
+        remove_unfinished(self.folder)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from lit_precompute.schemas.claims import ClaimError
-from lit_precompute.schemas.dataset_files import ATTACHMENTS, dataset_folder
+from lit_precompute.schemas.dataset_files import dataset_folder
 from lit_precompute.schemas.manifest import Manifest
 from lit_precompute.schemas.sharing.destination import CHOOSE_ANOTHER, Destination
 from lit_precompute.schemas.sharing.excerpt import Excerpt
@@ -114,7 +114,7 @@ def _found(files: WholeFiles | ExcerptFiles, place: Destination, *, are_files_th
         raise ClaimError(f"{folder.path}: has another dataset, of the digest {found.digest}; {CHOOSE_ANOTHER}")
     if not are_files_there:
         check_files(folder, found.shards, found.tables, found.references)
-    place.sweep([*(table.name for table in found.tables), ATTACHMENTS])
+    place.sweep(table.name for table in found.tables)
     return found
 
 

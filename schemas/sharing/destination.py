@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lit_precompute.schemas.claims import Claim, ClaimError, refuse_unwritable
-from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, Folder, open_folder
+from lit_precompute.schemas.dataset_files import remove_unfinished
+from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, Folder
 
 NOTE_NAME = f"{WORK_FOLDER}/job.json"
 # The key of a copy's note; an embedding job's note has none.
@@ -69,5 +70,4 @@ class Destination:
             return
         if all(name == "job.json" or name.startswith("temporary/") for name in names):
             self.folder.remove_folder(WORK_FOLDER)
-        for name in ("", *tables):
-            open_folder(self.folder.join(name) if name else self.folder.path).remove_unfinished()
+        remove_unfinished(self.folder, tables)

@@ -22,7 +22,7 @@ def lit_eval(monkeypatch, capsys):
     """Returns a function that runs lit-eval on a model that knows `NAMES` and returns the output."""
     vectors = np.random.default_rng(0).standard_normal((len(NAMES), 8))
     model = KnownModel({make_prompts(name, ("{}",))[0]: vector for name, vector in zip(NAMES, vectors, strict=True)})
-    monkeypatch.setattr(TunedModel, "load", lambda path: model)
+    monkeypatch.setattr(TunedModel, "load", lambda path, text_tower=None: model)
     monkeypatch.setenv("COLUMNS", "80")
 
     def run(*arguments, status=0):

@@ -67,7 +67,8 @@ def test_a_published_dataset_is_on_the_hub(dataset, tmp_path):
         }
         command = [sys.executable, "-m", "lit_precompute", "data", "publish", str(dataset), "hf://datasets/me/small"]
         run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
-        assert (run.returncode, run.stderr) == (0, "")
+        assert run.returncode == 0, run.stderr
+        assert run.stderr.splitlines()[-1] == "24/24 files on the hub"
         assert f"all as sent, in commit {hub.head('me/small')}" in run.stdout
         there = hub.repositories["me/small"]
         assert {name: there[name] for name in files_of(dataset)} == files_of(dataset)

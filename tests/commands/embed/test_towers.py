@@ -44,7 +44,8 @@ def test_a_card_says_what_a_tower_is_and_how_to_use_it(monkeypatch, capsys):
 def test_json_of_a_card_and_of_a_list(monkeypatch, capsys):
     assert run(monkeypatch, "towers", "vit_b16", "--json") == 0
     card = json.loads(capsys.readouterr().out)
-    assert card["embedding"] == {"class_token": 768, "average": 768, "map": 768, "pre_logits": 768}
+    widths = {"class_token": 768, "average": 768, "class_token+average": 1536, "map": 768, "pre_logits": 768}
+    assert card["embedding"] == widths
     assert card["num_parameters"] == 85_798_656
     assert run(monkeypatch, "towers", "vit_b*", "--json") == 0
     assert "vit_b32" in [card["name"] for card in json.loads(capsys.readouterr().out)]

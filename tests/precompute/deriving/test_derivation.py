@@ -73,6 +73,14 @@ def test_the_same_command_after_an_interruption_gives_the_same_bytes(tmp_path, b
     assert verify(tmp_path / "derived") == []
 
 
+def test_what_a_kill_left_of_a_list_is_removed(tmp_path, base):
+    run(base, tmp_path / "derived", write_tsv(tmp_path / "t.tsv"))
+    whole = files_of(tmp_path / "derived")
+    (tmp_path / f"derived/.source-0123456789abcdef.arrow.{'0' * 32}").write_bytes(b"half")
+    run(base, tmp_path / "derived", tmp_path / "t.tsv")
+    assert files_of(tmp_path / "derived") == whole
+
+
 def test_the_output_belongs_to_one_derivation(tmp_path, base):
     run(base, tmp_path / "derived", write_tsv(tmp_path / "t.tsv"))
     write_tsv(tmp_path / "t.tsv", shuffled(seed=1))  # the same texts, in another order
