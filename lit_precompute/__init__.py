@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     from lit_precompute.towers.preprocessing import Standardise as Standardise
     from lit_precompute.towers.registry import register as register_image_tower
     from lit_precompute.towers.registry import tower_names as image_tower_names
+    from lit_precompute.towers.text import BertTextOptions as BertTextOptions
+    from lit_precompute.towers.text import T5TextOptions as T5TextOptions
     from lit_precompute.towers.text import TextTowerOptions as TextTowerOptions
     from lit_precompute.towers.text import ViTTextOptions as ViTTextOptions
     from lit_precompute.towers.text import register_text_tower as register_text_tower
@@ -66,9 +68,11 @@ if TYPE_CHECKING:
     from lit_precompute.towers.weights.naming import link as link
     from lit_precompute.tune.config.execution import Execution as Execution
     from lit_precompute.tune.config.recipe import Recipe as Recipe
+    from lit_precompute.tune.config.starts import start_from as start_from
     from lit_precompute.tune.data.texts import TextOptions as TextOptions
     from lit_precompute.tune.losses import SoftmaxOptions as SoftmaxOptions
     from lit_precompute.tune.model.options import ImageSideOptions as ImageSideOptions
+    from lit_precompute.tune.model.options import TrainedOptions as TrainedOptions
     from lit_precompute.tune.model.tuned_model import TunedModel as TunedModel
     from lit_precompute.tune.optimizers import AdamOptions as AdamOptions
     from lit_precompute.tune.recipes import RECIPES as RECIPES
@@ -142,6 +146,10 @@ _HOMES = {
     "SentencePieceOptions": "towers.tokenizers:SentencePieceOptions",
     "WordOptions": "towers.tokenizers:WordOptions",
     "ViTTextOptions": "towers.text:ViTTextOptions",
+    "BertTextOptions": "towers.text:BertTextOptions",
+    "T5TextOptions": "towers.text:T5TextOptions",
+    "TrainedOptions": "tune.model.options:TrainedOptions",
+    "start_from": "tune.config.starts:start_from",
     "ImageSideOptions": "tune.model.options:ImageSideOptions",
     "SoftmaxOptions": "tune.losses:SoftmaxOptions",
     "AdamOptions": "tune.optimizers:AdamOptions",
@@ -159,6 +167,7 @@ _HOMES = {
 __all__ = [
     "RECIPES",
     "AdamOptions",
+    "BertTextOptions",
     "ColumnSchema",
     "Criteria",
     "DatasetError",
@@ -189,12 +198,14 @@ __all__ = [
     "SourceInfo",
     "SourceSpec",
     "Standardise",
+    "T5TextOptions",
     "TableSchema",
     "TextOptions",
     "TextTowerOptions",
     "Tower",
     "TowerCard",
     "TowerConfig",
+    "TrainedOptions",
     "TunedModel",
     "ViTTextOptions",
     "WordOptions",
@@ -221,6 +232,7 @@ __all__ = [
     "retrieval",
     "select",
     "shuffle",
+    "start_from",
     "train",
     "verify",
     "zero_shot",

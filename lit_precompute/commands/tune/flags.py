@@ -13,13 +13,14 @@ from typing import Annotated, Any
 import tyro
 
 from lit_precompute.commands.console import DEBUG_HELP
-from lit_precompute.commands.tune.start import KIND, SETTING, WEIGHTS, check_setting, with_start
 from lit_precompute.towers.options import OptionsError, TaggedOptions
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe, Setting
+from lit_precompute.tune.config.starts import check_setting, start_from
 from lit_precompute.tune.recipes import RECIPES, NamedRecipe
 
 DEFAULT_RECIPE = "demo"
+_WEIGHTS = "--text-tower.weights"
 # Flags of earlier versions and their current names.
 _ALIASES = {"--loss.tile-rows": "--tile-rows", "--optimizer.name": "--optimizer.kind"}
 _DESCRIPTION = """Trains a text tower against the embeddings of an embedding dataset; no image is read.
@@ -65,9 +66,14 @@ def parse(arguments: list[str]) -> Arguments:
     """
     arguments = [_renamed(argument) for argument in arguments]
     named = _named_recipe(arguments)
-    defaults = with_start(named.recipe, *(_given(arguments, flag) for flag in (WEIGHTS, SETTING, KIND)))
+    defaults = start_from(
+        named.recipe,
+        _given(arguments, _WEIGHTS),
+        setting=_given(arguments, "--setting"),
+        kind=_given(arguments, "--text-tower.kind"),
+    )
     if defaults.text_tower.weights is None:
-        arguments = _without(arguments, WEIGHTS)
+        arguments = _without(arguments, _WEIGHTS)
     defaults = _with_given_kinds(_with_one_duration(defaults, arguments), arguments)
     arguments = _without_modules(arguments)
     narrowed = _narrowed(defaults)

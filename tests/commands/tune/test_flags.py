@@ -35,9 +35,9 @@ def test_a_part_of_a_chosen_kind_has_kinds_too():
         ("--image-side.head.kind fusemix", r"head.kind must be one of \['linear', .*'gated'\], got 'fusemix'"),
         (
             "--text-tower.kind stored --text-tower.weights x.npz",
-            "--text-tower.weights must be None where --text-tower.kind is stored",
+            "text_tower.weights must be None where text_tower.kind is stored",
         ),
-        ("--text-tower.kind stored --setting LU", "--setting must be LL"),
+        ("--text-tower.kind stored --setting LU", "setting must be LL"),
     ],
 )
 def test_what_makes_no_sense_is_refused(arguments, words):

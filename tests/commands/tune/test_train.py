@@ -147,8 +147,8 @@ def test_flags_of_earlier_versions_keep_working():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--setting", "UU"), "--setting must be one of Lu, LU, LL, got 'UU'"),
-        (("--setting", "LU"), "--setting LU starts from a pre-trained text tower: give --text-tower.weights"),
+        (("--setting", "UU"), "error: setting must be one of Lu, LU, LL, got 'UU'"),
+        (("--setting", "LU"), "setting LU starts from a pre-trained text tower: give text_tower.weights"),
         (("--text-tower.weights", "nothing"), "unknown text tower 'nothing', and no such folder or file"),
         (
             ("--setting", "LU", "--text-tower.weights", "a.npz", "--trained.last-layers", "0"),

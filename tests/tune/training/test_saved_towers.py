@@ -182,5 +182,5 @@ def test_a_wrong_file_is_refused_before_anything_compiles(
 
 
 def test_another_family_than_the_folders_is_refused(folder_of):
-    with pytest.raises(OptionsError, match=r"--text-tower.kind must be 't5', which .* is, got 'bert'; leave it out"):
+    with pytest.raises(OptionsError, match=r"text_tower.kind must be 't5', which .* is, got 'bert'; leave it out"):
         parsed(folder_of("t5"), "--text-tower.kind", "bert")

@@ -1,4 +1,4 @@
-"""What `--text-tower.weights` and `--setting` make of a recipe: the named tower's shape, tokenizer and start."""
+"""A recipe whose text tower is one that has a name: its shape, its tokenizer and its start."""
 
 from __future__ import annotations
 
@@ -10,26 +10,29 @@ from lit_precompute.towers.text import StoredTextOptions
 from lit_precompute.towers.text.registry import resolve_text_tower
 from lit_precompute.tune.config.recipe import Recipe, Setting
 
-WEIGHTS, SETTING, KIND = "--text-tower.weights", "--setting", "--text-tower.kind"
 
-
-def with_start(recipe: Recipe, weights: str | None, setting: str | None, kind: str | None) -> Recipe:
+def start_from(recipe: Recipe, weights: str | None, *, setting: str | None = None, kind: str | None = None) -> Recipe:
     """Returns the recipe with the text tower that `weights` names, and what `setting` says of its start.
 
-    With the setting Lu only the shape and the tokenizer are taken from `weights`.
+    Args:
+      recipe: what is trained.
+      weights: a name of `lit-tune towers`, a Hugging Face repository, a folder or a file; None: as the recipe says.
+      setting: Lu takes the shape and the tokenizer alone, and starts at random; LU starts from the weights; LL also
+        locks the tower but for its head. None: LU where there are weights.
+      kind: the kind of text tower that it has to be, if any.
 
     Raises:
       OptionsError: no such setting, one that needs weights without any, or weights of another kind than `kind`.
       ValueError: no such tower.
     """
     if setting not in (None, *typing.get_args(Setting)):
-        raise OptionsError(f"{SETTING} must be one of {', '.join(typing.get_args(Setting))}, got {setting!r}")
+        raise OptionsError(f"setting must be one of {', '.join(typing.get_args(Setting))}, got {setting!r}")
     is_stored = (kind or recipe.text_tower.kind) == StoredTextOptions.kind
     if setting in ("LU", "LL") and not is_stored and weights is None and recipe.text_tower.weights is None:
-        raise OptionsError(f"{SETTING} {setting} starts from a pre-trained text tower: give {WEIGHTS}")
+        raise OptionsError(f"setting {setting} starts from a pre-trained text tower: give text_tower.weights")
     if weights is not None and is_stored:
         raise OptionsError(
-            f"{WEIGHTS} must be None where {KIND} is stored, got {weights!r}: the text tower is frozen, and the table "
+            f"text_tower.weights must be None where text_tower.kind is stored, got {weights!r}: the text tower is frozen, and the table "
             "has its embeddings"
         )
     if weights is not None:
@@ -46,7 +49,9 @@ def _with_tower(recipe: Recipe, weights: str, kind: str | None) -> Recipe:
     if entry is None:  # a bare file: the flags say what it is
         return dataclasses.replace(recipe, text_tower=dataclasses.replace(recipe.text_tower, weights=weights))
     if kind not in (None, entry.options.kind):
-        raise OptionsError(f"{KIND} must be {entry.options.kind!r}, which {weights!r} is, got {kind!r}; leave it out")
+        raise OptionsError(
+            f"text_tower.kind must be {entry.options.kind!r}, which {weights!r} is, got {kind!r}; leave it out"
+        )
     max_tokens = recipe.text.max_tokens if entry.max_tokens is None else entry.max_tokens
     return dataclasses.replace(
         recipe,
@@ -61,6 +66,6 @@ def check_setting(recipe: Recipe, setting: Setting | None) -> None:
     """Raises OptionsError unless the recipe is of the setting that was asked for."""
     if setting is not None and recipe.setting != setting:
         raise OptionsError(
-            f"{SETTING} must be {recipe.setting}, which text_tower.weights {recipe.text_tower.weights!r} and "
+            f"setting must be {recipe.setting}, which text_tower.weights {recipe.text_tower.weights!r} and "
             f"trained.last_layers {recipe.trained.last_layers} are, got {setting}"
         )
