@@ -32,8 +32,8 @@ def start_from(recipe: Recipe, weights: str | None, *, setting: str | None = Non
         raise OptionsError(f"setting {setting} starts from a pre-trained text tower: give text_tower.weights")
     if weights is not None and is_stored:
         raise OptionsError(
-            f"text_tower.weights must be None where text_tower.kind is stored, got {weights!r}: the text tower is frozen, and the table "
-            "has its embeddings"
+            f"text_tower.weights must be None where text_tower.kind is stored, got {weights!r}: the text tower is "
+            "frozen, and the table has its embeddings"
         )
     if weights is not None:
         recipe = _with_tower(recipe, weights, kind)
