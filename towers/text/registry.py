@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lit_precompute.schemas.json_files import read_json_object
+from lit_precompute.schemas.storage import in_words
 from lit_precompute.towers.options import ComputeType
 from lit_precompute.towers.text.bert.options import BertTextOptions
 from lit_precompute.towers.text.beside import CONFIG_NAME, find_pooling, find_tokenizer
@@ -140,8 +141,10 @@ def resolve_text_tower(name: str) -> tuple[str, TextEntry | None]:
         pooling, tokenizer = find_pooling(place), find_tokenizer(place)
         path = pathlib.Path(find_weights(f"{place}/{CONFIG_NAME}"))
     except WeightsError as error:
+        why = str(error) if error.__cause__ is None else in_words(error.__cause__)
         raise WeightsError(
-            f"text tower {name!r}: its {CONFIG_NAME} says what it is, and cannot be had: {error}"
+            f"text tower {name!r}: its {CONFIG_NAME} says what it is, and cannot be had from {place} ({why}). Get the "
+            "folder with its weights and tokenizer, and give it as text_tower.weights"
         ) from error
     entry = _described(read_json_object(path, "copy it again from where it came from"), str(path), place, tokenizer)
     if pooling is None:
