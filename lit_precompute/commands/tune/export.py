@@ -1,7 +1,7 @@
 """`lit-tune export`: writes a tuned model's text tower in the files of another program."""
 
 import dataclasses
-from typing import Literal
+from typing import Annotated, Literal
 
 import rich.console
 import tyro
@@ -17,7 +17,7 @@ class Export:
       lit-tune export runs/first/model --output first-npz --names big_vision
     """
 
-    model: tyro.conf.Positional[str]
+    model: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
     """The tuned model: a folder that lit-tune wrote."""
     output: str
     """Where to write: a folder that does not exist, or is empty."""

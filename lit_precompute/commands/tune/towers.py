@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import rich.console
 import rich.table
@@ -26,7 +26,7 @@ class Towers:
       lit-tune towers google/siglip-base-patch16-224
     """
 
-    name: tyro.conf.Positional[str] = ""
+    name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="[NAME]")] = ""
     """A tower's name, or a folder or Hugging Face repository with a config.json, for its card; a pattern with * for a
     shorter list."""
     json: bool = False
