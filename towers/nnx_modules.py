@@ -8,7 +8,7 @@ Source: flax.readthedocs.io, the pages on `nnx.split` and `nnx.merge`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import flax.traverse_util
@@ -16,7 +16,8 @@ import jax
 from flax import nnx
 from jaxtyping import Array, Float32, Shaped
 
-from lit_precompute.towers.contract import Parameters
+from lit_precompute.towers.contract import Parameters, Shapes, Tower
+from lit_precompute.towers.weights.naming import Naming
 
 # Everything but random state, which evaluation does not use.
 _PARAMETERS = nnx.Not(nnx.RngState)
@@ -55,6 +56,20 @@ def nnx_function(make_module: Callable[[nnx.Rngs], nnx.Module]) -> NnxFunction:
         return {_name(path): value for path, value in drawn.items()}
 
     return NnxFunction({name: tuple(leaves[path].shape) for name, path in paths.items()}, apply, initialise)
+
+
+def nnx_tower(
+    make_module: Callable[[nnx.Rngs], nnx.Module], output_width: int, namings: Callable[[Shapes], Sequence[Naming]]
+) -> Tower:
+    """Returns the tower of the module that `make_module` builds; `namings` are of its parameters' shapes."""
+    function = nnx_function(make_module)
+    return Tower(
+        output_width=output_width,
+        parameter_shapes=function.parameter_shapes,
+        apply=function.apply,
+        initialise=function.initialise,
+        namings=namings(function.parameter_shapes),
+    )
 
 
 def _flat(state: Any) -> dict[tuple[Any, ...], Any]:

@@ -19,7 +19,7 @@ from jaxtyping import Array, Bool, Float, Float32, Int32
 
 from lit_precompute.towers import layers
 from lit_precompute.towers.contract import Tower
-from lit_precompute.towers.nnx_modules import nnx_function
+from lit_precompute.towers.nnx_modules import nnx_tower
 from lit_precompute.towers.options import ComputeType
 from lit_precompute.towers.text.bert.naming import namings
 from lit_precompute.towers.text.bert.options import BertTextOptions
@@ -184,15 +184,10 @@ def make_tower(
             f"text_tower.vocabulary_rows must be >= {vocabulary.size}, the size of the tokenizer's vocabulary, got "
             f"{options.vocabulary_rows}; give the tower its own tokenizer"
         )
-    function = nnx_function(
+    return nnx_tower(
         lambda rngs: Bert(
             options, vocabulary=vocabulary, output_width=output_width, rngs=rngs, compute_type=compute_type
-        )
-    )
-    return Tower(
-        output_width=output_width,
-        parameter_shapes=function.parameter_shapes,
-        apply=function.apply,
-        initialise=function.initialise,
-        namings=namings(options, function.parameter_shapes),
+        ),
+        output_width,
+        lambda shapes: namings(options, shapes),
     )

@@ -22,7 +22,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Float32, Int32
 
 from lit_precompute.towers.contract import Tower
-from lit_precompute.towers.nnx_modules import nnx_function
+from lit_precompute.towers.nnx_modules import nnx_tower
 from lit_precompute.towers.options import ComputeType
 from lit_precompute.towers.text.heads import make_head
 from lit_precompute.towers.text.pooling import make_pooling, pool
@@ -180,15 +180,10 @@ def make_tower(
             f"text_tower.vocabulary_rows must be >= the tokenizer's {vocabulary.size:,} ids, got "
             f"{options.vocabulary_rows:,}; give the tokenizer that the tower was trained with"
         )
-    function = nnx_function(
+    return nnx_tower(
         lambda rngs: T5Encoder(
             options, vocabulary=vocabulary, output_width=output_width, rngs=rngs, compute_type=compute_type
-        )
-    )
-    return Tower(
-        output_width=output_width,
-        parameter_shapes=function.parameter_shapes,
-        apply=function.apply,
-        initialise=function.initialise,
-        namings=namings(options, function.parameter_shapes),
+        ),
+        output_width,
+        lambda shapes: namings(options, shapes),
     )
