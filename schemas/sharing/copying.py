@@ -80,12 +80,12 @@ def copy_dataset(
             files = ExcerptFiles(folder, manifest, Excerpt(manifest, part, references), target, receiver)
         if (found := _found(files, place)) is not None:
             return Copied(manifest=found, was_there=True)
-        place.claim(files.described)
         try:
+            place.claim(files.described)
             tasks = ((table.name, files.tasks(table)) for table in files.own_tables)
             carry_out(target, tasks, _total(files, manifest), report, num_threads)
             files.publish()
-        except (OSError, DatasetError):
+        except (OSError, DatasetError, ClaimError):
             if not place.is_published():
                 raise
             # Another process has copied the same, and has removed what only an unfinished copy needs.

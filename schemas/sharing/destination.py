@@ -66,8 +66,14 @@ class Destination:
     def sweep(self, tables: Iterable[str]) -> None:
         """Removes what only an unfinished copy needs, and what killed ones have left; nothing of a job's."""
         names = set(self.folder.find(WORK_FOLDER))
-        if "job.json" in names and COPY not in self._claim.read():
+        if "job.json" in names and not self._is_of_a_copy():
             return
         if all(name == "job.json" or name.startswith("temporary/") for name in names):
             self.folder.remove_folder(WORK_FOLDER)
         remove_unfinished(self.folder, tables)
+
+    def _is_of_a_copy(self) -> bool:
+        try:
+            return COPY in self._claim.read()
+        except FileNotFoundError:  # another process has copied the same, and removes it now
+            return True
