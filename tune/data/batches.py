@@ -24,7 +24,8 @@ from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.vectors import StoredVectors
 from lit_precompute.tune.data.resident_rows import ResidentRows
 from lit_precompute.tune.data.row_index import RowReader, index_rows
-from lit_precompute.tune.data.text_source import Texts, TextSource
+from lit_precompute.tune.data.text_batch import TextBatch
+from lit_precompute.tune.data.text_source import TextSource
 from lit_precompute.tune.data.windowed_rows import WindowedRows
 
 # All texts are kept in memory beside windows of vectors if they take at most this share of the budget.
@@ -38,12 +39,12 @@ class Batch(NamedTuple):
 
     Attributes:
       images: embeddings as the dataset stores them, with scales where they are int8.
-      texts: one per image, as tokens or as stored embeddings.
+      texts: equally many for each image, as tokens or as stored embeddings.
       row_numbers: each row's number in the dataset.
     """
 
     images: StoredVectors
-    texts: Texts
+    texts: TextBatch
     row_numbers: Int64[np.ndarray, " n"]
 
 
@@ -134,7 +135,8 @@ class BatchSource:
         in_turn, self._last_step = step == self._last_step + 1, step
         start = number * self.batch_size
         rows = self._rows.rows(epoch, start, start + self.batch_size, read_ahead=in_turn)
-        return Batch(StoredVectors(rows.vectors, rows.scales), self._texts.in_batch(rows.texts), rows.row_numbers)
+        texts = TextBatch(self._texts.in_batch(rows.texts))
+        return Batch(StoredVectors(rows.vectors, rows.scales), texts, rows.row_numbers)
 
     def close(self) -> None:
         """Ends the thread that reads ahead."""

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Float32
 
-from lit_precompute.tune.losses.loss import Loss
+from lit_precompute.tune.losses.loss import ONE_EACH, Loss, Pairs
 from lit_precompute.tune.losses.softmax import unit_rows
 from lit_precompute.tune.model.sides import TrainedParameters
 
@@ -42,27 +42,39 @@ class CachedGradient:
     micro_batch_size: int
 
     def __call__(
-        self, parameters: TrainedParameters, images: Inputs, texts: Inputs
+        self, parameters: TrainedParameters, images: Inputs, texts: Inputs, pairs: Pairs = ONE_EACH
     ) -> tuple[Float32[Array, ""], TrainedParameters]:
-        """Returns (loss, gradients); a side without parameters has no gradients and runs once."""
+        """Returns (loss, gradients); a side without parameters has no gradients and runs once.
+
+        Args:
+          parameters: what is trained.
+          images: inputs of n images.
+          texts: inputs of their texts, equally many for each.
+          pairs: which text belongs to which image.
+        """
         if _num_rows(texts) <= self.micro_batch_size:
-            return jax.value_and_grad(self._whole)(parameters, images, texts)
+            return jax.value_and_grad(self._whole)(parameters, images, texts, pairs)
         image_embeddings = self._encode(self.encode_image, parameters.image, images)
         text_embeddings = self._encode(self.encode_text, parameters.text, texts)
         value_and_gradients = jax.value_and_grad(self._loss_of_embeddings, argnums=(0, 1, 2))
-        loss, (of_loss, of_images, of_texts) = value_and_gradients(parameters.loss, image_embeddings, text_embeddings)
+        loss, (of_loss, of_images, of_texts) = value_and_gradients(
+            parameters.loss, image_embeddings, text_embeddings, pairs
+        )
         return loss, TrainedParameters(
             image=self._gradients(self.encode_image, parameters.image, images, of_images),
             loss=of_loss,
             text=self._gradients(self.encode_text, parameters.text, texts, of_texts),
         )
 
-    def _whole(self, parameters: TrainedParameters, images: Inputs, texts: Inputs) -> jax.Array:
+    def _whole(self, parameters: TrainedParameters, images: Inputs, texts: Inputs, pairs: Pairs) -> jax.Array:
         image_embeddings = self.encode_image(parameters.image, images)
-        return self._loss_of_embeddings(parameters.loss, image_embeddings, self.encode_text(parameters.text, texts))
+        text_embeddings = self.encode_text(parameters.text, texts)
+        return self._loss_of_embeddings(parameters.loss, image_embeddings, text_embeddings, pairs)
 
-    def _loss_of_embeddings(self, parameters: Parameters, images: jax.Array, texts: jax.Array) -> jax.Array:
-        return self.loss.value(parameters, unit_rows(images), unit_rows(texts))
+    def _loss_of_embeddings(
+        self, parameters: Parameters, images: jax.Array, texts: jax.Array, pairs: Pairs
+    ) -> jax.Array:
+        return self.loss.value(parameters, unit_rows(images), unit_rows(texts), pairs)
 
     def _split(self, rows: Inputs) -> tuple[Inputs, Inputs, int]:
         """Returns full micro-batches [k, m, ...], the rest, and the number of rows in the rest."""

@@ -34,7 +34,7 @@ def make_loss(options: SoftmaxOptions, *, tile_rows: int, image_is_trained: bool
     """Returns the loss with one parameter, `log_scale`; see `losses.make_loss`."""
     return Loss(
         initialise=lambda: {"log_scale": jnp.float32(math.log(options.initial_scale))},
-        value=lambda parameters, images, texts: contrastive_loss(
+        value=lambda parameters, images, texts, pairs: contrastive_loss(
             images, texts, parameters["log_scale"], tile_rows, image_is_trained
         ),
         scale=lambda parameters: jnp.exp(parameters["log_scale"]),

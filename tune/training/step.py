@@ -18,10 +18,10 @@ from jaxtyping import Array, Bool, Float32, Int32
 from lit_precompute.schemas.vectors import StoredVectors, VectorType, numpy_type
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe
-from lit_precompute.tune.data.text_source import Texts
+from lit_precompute.tune.data.text_batch import TextBatch
 from lit_precompute.tune.losses import make_loss
 from lit_precompute.tune.losses.gradient_cache import CachedGradient
-from lit_precompute.tune.losses.loss import Loss
+from lit_precompute.tune.losses.loss import Loss, Pairs
 from lit_precompute.tune.model.sides import Sides, TrainedParameters
 from lit_precompute.tune.model.trained import rate_factors, trained_names
 from lit_precompute.tune.optimizers.chain import make_optimizer, make_schedule
@@ -76,7 +76,7 @@ class Programs(NamedTuple):
     state_shapes: TrainingState
     locked_names: Set[str]
     draw: Callable[[], Start]
-    step: Callable[[TrainingState, Locked, StoredVectors, Texts], tuple[TrainingState, Measured]]
+    step: Callable[[TrainingState, Locked, StoredVectors, TextBatch], tuple[TrainingState, Measured]]
 
 
 def start_compiling(
@@ -86,7 +86,7 @@ def start_compiling(
     *,
     width: int,
     vector_type: VectorType,
-    texts: Texts,
+    texts: TextBatch,
     num_steps: int,
     weights: Mapping[str, Float32[np.ndarray, "..."]] | None = None,
 ) -> Programs:
@@ -148,7 +148,7 @@ def start_compiling(
     threads.shutdown(wait=False)
 
     def run_step(
-        state: TrainingState, locked: Locked, images: StoredVectors, texts: Texts
+        state: TrainingState, locked: Locked, images: StoredVectors, texts: TextBatch
     ) -> tuple[TrainingState, Measured]:
         return compiled_step.result()(state, locked, images, texts)
 
@@ -161,14 +161,17 @@ def _make_step(
     recipe: Recipe,
     sides: Sides,
     num_steps: int,
-) -> Callable[[TrainingState, Locked, StoredVectors, Any], tuple[TrainingState, Measured]]:
+) -> Callable[[TrainingState, Locked, StoredVectors, TextBatch], tuple[TrainingState, Measured]]:
     options = recipe.optimizer
     schedule = make_schedule(options, num_steps)
 
-    def step(state: TrainingState, locked: Locked, images: StoredVectors, texts: Any) -> tuple[TrainingState, Measured]:
+    def step(
+        state: TrainingState, locked: Locked, images: StoredVectors, texts: TextBatch
+    ) -> tuple[TrainingState, Measured]:
         cached = gradient(locked)
-        inputs = training_inputs(sides, images, texts, seed=recipe.seed, step=state.step)
-        loss, gradients = cached(state.parameters, *inputs)
+        inputs = training_inputs(sides, images, texts.inputs, seed=recipe.seed, step=state.step)
+        pairs = Pairs(present=None if texts.present is None else jnp.asarray(texts.present))
+        loss, gradients = cached(state.parameters, *inputs, pairs)
         updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.parameters)
         parameters: Any = optax.apply_updates(state.parameters, updates)
         measured = Measured(

@@ -14,6 +14,7 @@ import sys
 import numpy as np
 
 from lit_precompute.towers.tokenizers import Vocabulary
+from lit_precompute.tune.data.text_batch import TextBatch
 from lit_precompute.tune.model.sides import make_sides
 from lit_precompute.tune.recipes import RECIPES
 from lit_precompute.tune.training.step import start_compiling
@@ -28,7 +29,7 @@ def draw() -> dict[str, np.ndarray]:
     sides = make_sides(recipe, width=WIDTH, vocabulary=Vocabulary(VOCABULARY_SIZE, end_id=1), statistics=None)
     tokens = np.zeros((recipe.batch_size, recipe.text.max_tokens), np.int32)
     programs = start_compiling(
-        recipe, execution, sides, width=WIDTH, vector_type="float16", texts=tokens, num_steps=120
+        recipe, execution, sides, width=WIDTH, vector_type="float16", texts=TextBatch(tokens), num_steps=120
     )
     drawn = programs.draw().state.parameters.text
     return sides.text.write_parameters({name: np.asarray(value) for name, value in drawn.items()})

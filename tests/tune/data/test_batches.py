@@ -64,8 +64,8 @@ def check_contents(dataset: FakeDataset, batch, batch_size: int):
         np.testing.assert_array_equal(batch.images.scales, dataset.scales(batch.row_numbers))
     else:
         assert batch.images.scales is None
-    assert batch.texts.shape == (batch_size, 4) and batch.texts.dtype == np.int32
-    for row, tokens in zip(batch.row_numbers, batch.texts, strict=True):
+    assert batch.texts.inputs.shape == (batch_size, 4) and batch.texts.inputs.dtype == np.int32
+    for row, tokens in zip(batch.row_numbers, batch.texts.inputs, strict=True):
         choices = TOKENIZER.encode([text for text in dataset.texts[row] if text.strip()], 4).tolist()
         assert tokens.tolist() in choices
 
@@ -188,7 +188,7 @@ def test_tokens_are_the_same_in_memory_from_the_table_and_encoded_on_demand():
         for source, found in zip((resident, encoding, table), tokens, strict=True):
             for number in range(10):
                 batch = source.batch(epoch * 10 + number)
-                found[batch.row_numbers] = batch.texts
+                found[batch.row_numbers] = batch.texts.inputs
         np.testing.assert_array_equal(tokens[0], tokens[1])
         np.testing.assert_array_equal(tokens[0], tokens[2])
     # The table is encoded once: no batch reads captions.
@@ -221,7 +221,7 @@ def test_joined_texts_have_all_words():
     dataset = FakeDataset([2], [["w1", "", "w2"], ["w3"]])
     source = make_source(dataset, batch_size=2, text=TextOptions(choice="join", max_tokens=4))
     batch = source.batch(0)
-    tokens = dict(zip(batch.row_numbers.tolist(), batch.texts.tolist(), strict=True))
+    tokens = dict(zip(batch.row_numbers.tolist(), batch.texts.inputs.tolist(), strict=True))
     assert tokens == {0: [4, 5, 1, 1], 1: [6, 1, 1, 1]}
 
 

@@ -73,12 +73,12 @@ def test_batches_have_the_stored_vectors_of_their_rows(path, vector_type):
         for source in (resident, windowed):
             for step in range(7):
                 batch = source.batch(step)
-                assert isinstance(batch.texts, StoredVectors)
-                assert batch.texts.numbers.dtype == numpy_type(vector_type)
-                np.testing.assert_array_equal(batch.texts.numbers, whole.numbers[batch.row_numbers])
-                assert (batch.texts.scales is None) == (vector_type != "int8")
-                if batch.texts.scales is not None:
-                    np.testing.assert_array_equal(batch.texts.scales, whole.scales[batch.row_numbers])
+                assert isinstance(batch.texts.inputs, StoredVectors)
+                assert batch.texts.inputs.numbers.dtype == numpy_type(vector_type)
+                np.testing.assert_array_equal(batch.texts.inputs.numbers, whole.numbers[batch.row_numbers])
+                assert (batch.texts.inputs.scales is None) == (vector_type != "int8")
+                if batch.texts.inputs.scales is not None:
+                    np.testing.assert_array_equal(batch.texts.inputs.scales, whole.scales[batch.row_numbers])
                 np.testing.assert_array_equal(batch.images.numbers[:, 0], batch.row_numbers + 1)
                 seen += batch.row_numbers.tolist()
             source.close()

@@ -45,7 +45,7 @@ def _source(dataset, budget):
 
 def _check_equal(batch, expected):
     np.testing.assert_array_equal(batch.row_numbers, expected.row_numbers)
-    np.testing.assert_array_equal(batch.texts, expected.texts)
+    np.testing.assert_array_equal(batch.texts.inputs, expected.texts.inputs)
     assert batch.images.numbers.tobytes() == expected.images.numbers.tobytes()
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from lit_precompute.tune.losses import SoftmaxOptions, make_loss
 from lit_precompute.tune.losses.gradient_cache import CachedGradient
-from lit_precompute.tune.losses.loss import Loss
+from lit_precompute.tune.losses.loss import ONE_EACH, Loss
 from lit_precompute.tune.losses.softmax import unit_rows
 from lit_precompute.tune.model.sides import TrainedParameters
 
@@ -77,7 +77,8 @@ def test_equals_plain_gradients_of_the_whole_batch(image_head, micro_batch_size)
 def test_takes_any_loss_and_any_tree_of_inputs(micro_batch_size):
     """A loss with two parameters, and images as a pair of arrays."""
 
-    def value(parameters, images, texts):
+    def value(parameters, images, texts, pairs):
+        assert pairs == ONE_EACH
         logits = parameters["scale"] * jnp.sum(images * texts, axis=1) + parameters["bias"]
         return -jnp.mean(jax.nn.log_sigmoid(logits))
 
@@ -92,7 +93,7 @@ def test_takes_any_loss_and_any_tree_of_inputs(micro_batch_size):
 
     def plain(parameters):
         images = unit_rows(encode_image(parameters.image, pair))
-        return value(parameters.loss, images, unit_rows(_encode_text(parameters.text, tokens)))
+        return value(parameters.loss, images, unit_rows(_encode_text(parameters.text, tokens)), ONE_EACH)
 
     found, gradients = jax.jit(cached)(parameters, pair, tokens)
     expected_loss, expected = jax.value_and_grad(plain)(parameters)

@@ -100,7 +100,7 @@ def test_matches_plain_jax_and_optax(dataset_path, tmp_path):
 
     for batch in batches:
         images = batch.images.numbers.astype(np.float32)
-        parameters, optimizer_state, loss = plain_step(parameters, optimizer_state, batch.texts, images)
+        parameters, optimizer_state, loss = plain_step(parameters, optimizer_state, batch.texts.inputs, images)
         losses.append(float(loss))
     np.testing.assert_allclose([line["loss"] for line in metric_lines(tmp_path / "run")], losses, rtol=1e-5)
     for (path, got), (_, want) in zip(
