@@ -8,6 +8,7 @@ from typing import Any
 from lit_precompute.towers.options import OptionsError
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe
+from lit_precompute.tune.data.options import DataOptions
 from lit_precompute.tune.data.texts import TextOptions
 from lit_precompute.tune.recipes.errata import NAMES, Erratum, errata_of, followed
 from lit_precompute.tune.recipes.named_recipe import NamedRecipe
@@ -84,8 +85,9 @@ def check_locked(name: str) -> None:
 def is_of_recipe(path: str) -> bool:
     """Returns whether a value is a field of the recipe; others say how the dataset is embedded."""
     part, _, name = path.partition(".")
-    kinds = {field.name: field.default_factory for field in dataclasses.fields(Recipe)}
-    return part in kinds and (not name or part != "text" or name in {f.name for f in dataclasses.fields(TextOptions)})
+    parts = {"text": TextOptions, "data": DataOptions}
+    names = {field.name for field in dataclasses.fields(parts.get(part, Recipe))}
+    return name in names if part in parts else part in names
 
 
 def _recipe(values: tuple[Value, ...]) -> Recipe:

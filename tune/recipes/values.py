@@ -71,7 +71,12 @@ _TEXT_TOWERS = {
     "mt5-base": "google/mt5-base",
 }
 _OWN_PIECES = ("t5-base", "mt5-base")
-_WORD_PIECES = {"kind": "huggingface", "path": "hf://google-bert/bert-base-uncased", "special_tokens": "paper"}
+_WORD_PIECES = {
+    "kind": "huggingface",
+    "path": "hf://google-bert/bert-base-uncased",
+    "special_tokens": "paper",
+    "vocabulary_size": 30_522,
+}
 # The dataset as `followed`; images that have texts, and in whose words.
 _DATASETS = {
     "CC12M": (10_000_000, "section 4: the 10 million pairs whose images could still be fetched"),
