@@ -24,7 +24,10 @@ from lit_precompute.tune.losses.gradient_cache import CachedGradient
 from lit_precompute.tune.losses.loss import Loss, Pairs
 from lit_precompute.tune.model.sides import Sides, TrainedParameters
 from lit_precompute.tune.model.trained import rate_factors, trained_names
-from lit_precompute.tune.optimizers.chain import make_optimizer, make_schedule
+from lit_precompute.tune.optimizers import OptimizerOptions, PartOptions
+from lit_precompute.tune.optimizers.averages import averaged
+from lit_precompute.tune.optimizers.chain import make_optimizer
+from lit_precompute.tune.optimizers.schedules import learning_rates, make_schedule
 from lit_precompute.tune.training.dropout import training_encoder, training_inputs
 
 Locked = Mapping[str, Float32[Array | np.ndarray, "..."]]
@@ -36,12 +39,16 @@ class TrainingState(NamedTuple):
     Attributes:
       step: number of steps done.
       parameters: what is trained.
-      optimizer: the optax chain's state.
+      optimizer: the optax chain's state, with the parameters' moving average if the recipe keeps one.
     """
 
     step: Int32[Array, ""]
     parameters: TrainedParameters
     optimizer: optax.OptState
+
+    def tuned_parameters(self) -> TrainedParameters:
+        """Returns what a tuned model has after at least one step: the parameters, or their moving average."""
+        return averaged(self.optimizer, self.parameters)
 
 
 class Start(NamedTuple):
@@ -52,13 +59,22 @@ class Start(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """What a step measures before its update, and whether all parameters are finite after it."""
+    """What a step measures before its update, and whether all parameters are finite after it.
+
+    `side_rates` has the learning rates of the sides that have their own, by their metrics' names.
+    """
 
     loss: Float32[Array, ""]
     scale: Float32[Array, ""]
     learning_rate: Float32[Array, ""]
     gradient_norm: Float32[Array, ""]
     is_finite: Bool[Array, ""]
+    side_rates: Mapping[str, Float32[Array, ""]]
+
+    def metrics(self) -> dict[str, Array]:
+        """Returns all of them by name, in one dict."""
+        own = self._asdict()
+        return own | own.pop("side_rates")
 
 
 class Functions(NamedTuple):
@@ -106,6 +122,7 @@ def make_functions(recipe: Recipe, execution: Execution, sides: Sides, num_steps
     names = trained_names(recipe.trained, sides.text.parameter_shapes)
     if not names and not sides.image.parameter_shapes:
         raise ValueError("the recipe trains nothing: the text tower is locked, and the image side has no head")
+    _check_sides(recipe.optimizer, sides, names)
     optimizer = make_optimizer(recipe.optimizer, num_steps, rate_factors(recipe.trained, sides.text.parameter_shapes))
     loss = make_loss(recipe.loss, tile_rows=execution.tile_rows, image_is_trained=bool(sides.image.parameter_shapes))
 
@@ -210,10 +227,22 @@ def _make_step(
             learning_rate=jnp.float32(options.learning_rate * schedule(state.step)),
             gradient_norm=optax.tree.norm(gradients),
             is_finite=_are_finite(parameters),
+            side_rates=learning_rates(options, num_steps, state.step),
         )
         return TrainingState(state.step + 1, parameters, optimizer_state), measured
 
     return step
+
+
+def _check_sides(options: OptimizerOptions, sides: Sides, text_names: Set[str]) -> None:
+    """Raises ValueError if a side has a learning rate of its own and nothing that is trained."""
+    trained = {"image": sides.image.parameter_shapes, "text": text_names}
+    for side, names in trained.items():
+        if not names and getattr(options, side) != PartOptions():
+            raise ValueError(
+                f"optimizer.{side} must be left out where nothing of the {side} side is trained, got "
+                f"{getattr(options, side)}"
+            )
 
 
 def _are_finite(parameters: Any) -> jax.Array:

@@ -174,7 +174,7 @@ class Trainer:
             self._state = loop.run(self._state, batches, self.first_step, metrics, report, should_stop)
 
     def _write_model(self, final_loss: float) -> None:
-        parameters, texts = self.parameters, self._inputs.texts
+        parameters, texts = self._state.tuned_parameters(), self._inputs.texts
         model = TunedModel(
             recipe=self.recipe,
             sides=self.sides,

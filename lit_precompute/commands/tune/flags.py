@@ -128,7 +128,7 @@ def _with_one_duration(recipe: Recipe, arguments: list[str]) -> Recipe:
     """Returns the recipe without its own duration (steps or epochs) if the user gives the other one."""
     num_steps, num_epochs = given(arguments, "--num-steps"), given(arguments, "--num-epochs")
     if num_steps is not None and num_epochs is None:
-        return dataclasses.replace(recipe, num_steps=recipe.optimizer.warmup_steps + 1, num_epochs=None)
+        return dataclasses.replace(recipe, num_steps=recipe.optimizer.min_num_steps(), num_epochs=None)
     if num_epochs is not None and num_steps is None:
         return dataclasses.replace(recipe, num_steps=None, num_epochs=1)
     return recipe
