@@ -99,10 +99,10 @@ class Trainer:
 
     def _read_weights(self) -> dict[str, np.ndarray]:
         """Returns the parameters that the text tower starts from; none once there is a checkpoint."""
-        weights = self.recipe.text_tower.weights
-        if weights is None or self._directory.has_checkpoint():
+        tower = self.recipe.text_tower
+        if tower.weights is None or self._directory.has_checkpoint():
             return {}
-        return read_start(self.sides.text, weights)
+        return read_start(self.sides.text, tower.weights, draws_head=tower.draws_head())
 
     @property
     def text_notes(self) -> Sequence[str]:
