@@ -69,7 +69,7 @@ if TYPE_CHECKING:
     from lit_precompute.tune.config.execution import Execution as Execution
     from lit_precompute.tune.config.recipe import Recipe as Recipe
     from lit_precompute.tune.config.starts import start_from as start_from
-    from lit_precompute.tune.data.texts import TextOptions as TextOptions
+    from lit_precompute.tune.data.text_options import TextOptions as TextOptions
     from lit_precompute.tune.losses import SoftmaxOptions as SoftmaxOptions
     from lit_precompute.tune.model.options import ImageSideOptions as ImageSideOptions
     from lit_precompute.tune.model.options import TrainedOptions as TrainedOptions
@@ -141,7 +141,7 @@ _HOMES = {
     "Execution": "tune.config.execution:Execution",
     "RECIPES": "tune.recipes:RECIPES",
     # Parts of a recipe
-    "TextOptions": "tune.data.texts:TextOptions",
+    "TextOptions": "tune.data.text_options:TextOptions",
     "HuggingFaceOptions": "towers.tokenizers:HuggingFaceOptions",
     "SentencePieceOptions": "towers.tokenizers:SentencePieceOptions",
     "WordOptions": "towers.tokenizers:WordOptions",

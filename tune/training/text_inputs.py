@@ -13,9 +13,11 @@ from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.towers.text import StoredTextOptions
 from lit_precompute.towers.tokenizers import Tokenizer
 from lit_precompute.tune.config.recipe import Recipe
+from lit_precompute.tune.data.chosen_texts import ChosenTexts
 from lit_precompute.tune.data.finding_texts import find_texts
 from lit_precompute.tune.data.stored_texts import StoredTexts, info_of, opened_with
-from lit_precompute.tune.data.text_source import TextSource
+from lit_precompute.tune.data.text_options import TextOptions
+from lit_precompute.tune.data.texts import TEXTS, check_fields
 from lit_precompute.tune.model.frozen_text import FrozenText
 from lit_precompute.tune.training.preparation import prepare_tokenizer
 
@@ -25,14 +27,14 @@ class TextInputs(NamedTuple):
 
     Attributes:
       dataset: the dataset to read rows and texts of; another opening of it where a further table is needed.
-      source: the source.
+      source: what rows contribute.
       notes: what to tell about the source.
       tokenizer: the run's; None where embeddings are stored.
       frozen: what made the stored embeddings; None where there are tokens.
     """
 
     dataset: EmbeddingDataset
-    source: TextSource
+    source: ChosenTexts
     notes: Sequence[str]
     tokenizer: Tokenizer | None
     frozen: FrozenText | None
@@ -50,15 +52,28 @@ def open_texts(
       rows: numbers of the rows to train on; None: all.
 
     Raises:
-      ValueError: the dataset has no texts, or no such table, or the tokenizer cannot be made.
+      ValueError: the dataset has no texts, or no such table or field, or the tokenizer cannot be made.
     """
     if isinstance(recipe.text_tower, StoredTextOptions):
+        _refuse_other_texts(recipe.text)
         table = recipe.text_tower.table
         opened = opened_with(dataset, table)
-        source, info = StoredTexts(opened, table), info_of(dataset, table)
+        stored, info = StoredTexts(opened, table), info_of(dataset, table)
+        source = ChosenTexts({TEXTS: stored}, TextOptions())
         made = "an unknown text tower" if info is None else f"the text tower {info.tower.name}"
         notes = [f"text embeddings of {made} are read from the table '{table}'"]
-        frozen = FrozenText(table=table, width=source.width, tower=None if info is None else info.tower)
+        frozen = FrozenText(table=table, width=stored.width, tower=None if info is None else info.tower)
         return TextInputs(opened, source, notes, None, frozen)
+    check_fields(dataset, recipe.text.field_names)  # before a tokenizer is trained
     tokenizer = prepare_tokenizer(saved, dataset, recipe, rows)
     return TextInputs(*find_texts(dataset, tokenizer, recipe.text), tokenizer, None)
+
+
+def _refuse_other_texts(options: TextOptions) -> None:
+    """Raises ValueError if a run on stored embeddings, one for each row, asks for other texts than theirs."""
+    if (options.fields, options.num_columns) != (TEXTS, 1):
+        raise ValueError(
+            f"text.fields {options.fields!r} and text.texts_per_image {options.texts_per_image}: there is nothing to "
+            "choose among stored text embeddings, of which a row has one: derive a table of the texts that you want "
+            "(lit-data derive --text-embeddings-of TOWER --text-field title), and leave these options out"
+        )

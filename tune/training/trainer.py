@@ -23,7 +23,6 @@ from lit_precompute.towers.tokenizers import TextLengths
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.data.batches import Batch, BatchSource, iterate
-from lit_precompute.tune.data.text_batch import TextBatch
 from lit_precompute.tune.model.sides import TrainedParameters, make_sides
 from lit_precompute.tune.model.tuned_model import TunedModel
 from lit_precompute.tune.training.failures import explained_failures, not_finite
@@ -73,7 +72,7 @@ class Trainer:
         if selection is not None:
             check_selection(selection, dataset)
         self._selection = selection
-        self.text_lengths: TextLengths | None = None
+        self.text_lengths: dict[str, TextLengths] = {}
         self._directory = RunDirectory(output, selection)
         try:
             with explained_failures(self._directory.path, recipe, self.execution):
@@ -115,7 +114,7 @@ class Trainer:
             self.sides,
             width=dataset.width,
             vector_type=dataset.vector_type,
-            texts=TextBatch(texts.source.in_batch(texts.source.empty_chosen(recipe.batch_size))),
+            texts=texts.source.example(recipe.batch_size),
             num_steps=self.num_steps,
             weights=self._read_weights(),
         )

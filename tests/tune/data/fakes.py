@@ -1,5 +1,8 @@
 """An embedding dataset in memory, for tests that make thousands of them, with what BatchSource needs."""
 
+import collections
+import functools
+
 import ml_dtypes
 import numpy as np
 import pyarrow as pa
@@ -12,10 +15,12 @@ _TYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bf
 class FakeDataset:
     """Row r's vector is r in its first half and -r in its second; its texts are as given.
 
+    `columns` are texts by field, in the place of those.
+
     As int8 that is 127 and -127 with a scale of r / 127, but for row 0.
     """
 
-    def __init__(self, block_sizes, texts=None, *, width=4, vector_type="float32"):
+    def __init__(self, block_sizes, texts=None, *, columns=None, width=4, vector_type="float32"):
         self.path = "fake"
         self.tables = ["embeddings", "captions"]
         self.width, self.vector_type = width, vector_type
@@ -24,6 +29,8 @@ class FakeDataset:
         self.texts = (
             texts if texts is not None else [[f"w{row} t{k}" for k in range(2)] for row in range(self.num_rows)]
         )
+        self.columns = {"texts": self.texts} if columns is None else columns
+        self.num_calls = collections.Counter()
         self.reads: list[tuple[int, str]] = []
 
     def __len__(self):
@@ -53,10 +60,12 @@ class FakeDataset:
     def read_block(self, block, columns):
         start, stop = self.block_span(block)
         self.reads += [(block, column) for column in columns]
+        self.num_calls.update(columns)
         makers = {
-            "texts": lambda: pa.array(self.texts[start:stop], pa.list_(pa.string())),
-            "embedding": lambda: self.vectors(np.arange(start, stop)),
+            name: functools.partial(pa.array, texts[start:stop], pa.list_(pa.string()))
+            for name, texts in self.columns.items()
         }
+        makers["embedding"] = lambda: self.vectors(np.arange(start, stop))
         found = {column: makers[column]() for column in columns}
         if "embedding" in found and self.vector_type == "int8":
             found["embedding_scale"] = self.scales(np.arange(start, stop))
