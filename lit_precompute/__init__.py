@@ -70,7 +70,7 @@ if TYPE_CHECKING:
     from lit_precompute.tune.config.recipe import Recipe as Recipe
     from lit_precompute.tune.config.starts import start_from as start_from
     from lit_precompute.tune.data.options import DataOptions as DataOptions
-    from lit_precompute.tune.data.texts import TextOptions as TextOptions
+    from lit_precompute.tune.data.text_options import TextOptions as TextOptions
     from lit_precompute.tune.losses import SoftmaxOptions as SoftmaxOptions
     from lit_precompute.tune.model.options import ImageSideOptions as ImageSideOptions
     from lit_precompute.tune.model.options import TrainedOptions as TrainedOptions
@@ -143,7 +143,7 @@ _HOMES = {
     "RECIPES": "tune.recipes:RECIPES",
     # Parts of a recipe
     "DataOptions": "tune.data.options:DataOptions",
-    "TextOptions": "tune.data.texts:TextOptions",
+    "TextOptions": "tune.data.text_options:TextOptions",
     "HuggingFaceOptions": "towers.tokenizers:HuggingFaceOptions",
     "SentencePieceOptions": "towers.tokenizers:SentencePieceOptions",
     "WordOptions": "towers.tokenizers:WordOptions",

@@ -98,7 +98,7 @@ class TokenJob:
 
     def described(self) -> dict[str, Any]:
         """Returns what determines the result, as JSON."""
-        return {"base": self.digest, "tables": {self.info.name: dataclasses.asdict(self.info)}}
+        return {"base": self.digest, "tables": {self.info.name: self.info.to_json()}}
 
     def claim(self) -> None:
         """Makes the output belong to this job, and leaves the tokenizer there; see `JobOutput`."""

@@ -21,11 +21,11 @@ import numpy as np
 from jaxtyping import Int, Int64
 
 from lit_precompute.schemas.vectors import StoredVectors
+from lit_precompute.tune.data.chosen_texts import ChosenTexts
 from lit_precompute.tune.data.joined_dataset import Blocks
 from lit_precompute.tune.data.resident_rows import ResidentRows
 from lit_precompute.tune.data.row_index import RowReader, index_rows
 from lit_precompute.tune.data.text_batch import TextBatch
-from lit_precompute.tune.data.text_source import TextSource
 from lit_precompute.tune.data.windowed_rows import WindowedRows
 
 # All texts are kept in memory beside windows of vectors if they take at most this share of the budget.
@@ -62,7 +62,7 @@ class BatchSource:
     def __init__(
         self,
         dataset: Blocks,
-        texts: TextSource,
+        texts: ChosenTexts,
         *,
         batch_size: int,
         seed: int,
@@ -74,8 +74,8 @@ class BatchSource:
         `rows` are the ascending numbers of rows to use (default: all); those without a text are left out and counted.
 
         Raises:
-          ValueError: no row has a text, there are fewer rows than a batch has, or the budget is too small for two
-            windows of one block.
+          ValueError: no row has a text, or none in a field; there are fewer rows than a batch has; or the budget is too
+            small for two windows of one block.
         """
         _keep_freed_memory()
         index = index_rows(dataset, texts, rows)
@@ -88,10 +88,10 @@ class BatchSource:
         self._dataset, self._index = dataset, index
         self.num_rows = len(index)
         self.num_rows_without_text = index.num_rows_without_text
-        self.num_blank_texts = index.num_blank_texts
+        self.fields = index.fields
         self.batch_size = batch_size
         self.num_batches_per_epoch = self.num_rows // batch_size
-        reader = RowReader(dataset=dataset, source=texts, index=index, seed=seed, batch_size=batch_size)
+        reader = RowReader(dataset=dataset, texts=texts, index=index, seed=seed, batch_size=batch_size)
         self._plan = _plan_memory(reader, memory_budget_bytes)
         if self._plan.num_windows is None:
             self._rows: ResidentRows | WindowedRows = ResidentRows(reader)
@@ -101,12 +101,22 @@ class BatchSource:
                 dataset.fetch_ahead(index.blocks(), texts.columns)
                 kept = reader.keep_texts()
             self._rows = WindowedRows(reader, num_windows=self._plan.num_windows, texts=kept)
-        self._texts, self._last_step = texts, -2
+        self._texts, self._seed, self._last_step = texts, seed, -2
 
     @property
     def in_memory(self) -> bool:
         """Whether all embeddings and texts are in memory."""
         return self._plan.num_windows is None
+
+    @property
+    def num_blank_texts(self) -> int:
+        """Texts that were left out because they show nothing."""
+        return sum(counts.num_blank for counts in self.fields.values())
+
+    @property
+    def num_filtered_texts(self) -> int:
+        """Texts that were left out because a camera gave them."""
+        return sum(counts.num_filtered for counts in self.fields.values())
 
     @property
     def num_rows_read(self) -> int:
@@ -145,7 +155,7 @@ class BatchSource:
         in_turn, self._last_step = step == self._last_step + 1, step
         start = number * self.batch_size
         rows = self._rows.rows(epoch, start, start + self.batch_size, read_ahead=in_turn)
-        texts = TextBatch(self._texts.in_batch(rows.texts))
+        texts = self._texts.in_batch(rows.texts, seed=self._seed, step=step)
         return Batch(StoredVectors(rows.vectors, rows.scales), texts, rows.row_numbers)
 
     def close(self) -> None:
@@ -183,11 +193,11 @@ def _plan_memory(reader: RowReader, budget: int) -> _MemoryPlan:
     """
     num_rows, num_blocks = len(reader.index), len(reader.index.read_blocks)
     vector_bytes = reader.bytes_per_vector
-    text_bytes = reader.index.num_texts * reader.source.bytes_per_kept + 8 * num_rows
+    text_bytes = reader.index.kept_bytes + 8 * num_rows * len(reader.index.fields)
     if (all_bytes := num_rows * (vector_bytes + 24) + text_bytes) <= budget:
         return _MemoryPlan(None, True, all_bytes)
     largest_block = int(np.diff(reader.index.block_ranks).max())
-    two_blocks = 2 * largest_block * (vector_bytes + reader.source.bytes_per_chosen + 16)
+    two_blocks = 2 * largest_block * (vector_bytes + reader.texts.bytes_per_chosen + 16)
     for keeps_texts in (True, False):
         left = budget - 8 * num_rows - (text_bytes if keeps_texts else 0)
         blocks_per_window = left // two_blocks

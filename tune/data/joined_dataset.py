@@ -92,6 +92,10 @@ class JoinedDataset:
         number = int(np.searchsorted(self._first_blocks, block, side="right")) - 1
         return number, block - int(self._first_blocks[number])
 
+    def dataset_of(self, row: int) -> int:
+        """Returns the number of the dataset that a row is of."""
+        return int(np.searchsorted(self.first_rows, row, side="right")) - 1
+
     def block_span(self, block: int) -> tuple[int, int]:
         """Returns the rows [start, stop) of a block."""
         number, within = self.locate(block)
@@ -100,9 +104,9 @@ class JoinedDataset:
         return first + start, first + stop
 
     def read_block(self, block: int, columns: Sequence[str] | None = None) -> RowBlock:
-        """Returns a block of the given columns (None: all)."""
+        """Returns a block of the given columns that its dataset has (None: all)."""
         number, within = self.locate(block)
-        found = self.datasets[number].read_block(within, columns)
+        found = self.datasets[number].read_block(within, self._known(number, columns))
         values = dict(found.columns)
         if EMBEDDING in values and self.datasets[number].vector_type != self.vector_type:
             values[EMBEDDING] = found.vectors()
@@ -115,9 +119,12 @@ class JoinedDataset:
         for block in blocks:
             number, within = self.locate(block)
             places[number].append(within)
-        for dataset, own in zip(self.datasets, places, strict=True):
-            known = None if columns is None else [name for name in columns if name in dataset.columns]
-            dataset.fetch_ahead(own, known)
+        for number, (dataset, own) in enumerate(zip(self.datasets, places, strict=True)):
+            dataset.fetch_ahead(own, self._known(number, columns))
+
+    def _known(self, number: int, columns: Sequence[str] | None) -> list[str] | None:
+        there = self.datasets[number].columns
+        return None if columns is None else [name for name in columns if name in there]
 
 
 def common_type(datasets: Sequence[Blocks]) -> VectorType:

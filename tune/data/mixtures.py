@@ -22,10 +22,11 @@ from jaxtyping import Int64
 from lit_precompute.schemas.vectors import VectorType
 from lit_precompute.tune.data import random_draws
 from lit_precompute.tune.data.batches import Batch, BatchSource
+from lit_precompute.tune.data.chosen_texts import ChosenTexts
 from lit_precompute.tune.data.joined_dataset import Blocks, JoinedDataset, common_type, join_datasets, join_rows
-from lit_precompute.tune.data.joined_texts import JoinedTexts
+from lit_precompute.tune.data.joined_texts import join_texts_of
 from lit_precompute.tune.data.options import ALTERNATE, JOINED, DataOptions
-from lit_precompute.tune.data.text_source import TextSource
+from lit_precompute.tune.data.row_index import FieldCounts
 from lit_precompute.tune.data.texts import nothing_to_tune_on
 
 _DRAWN_AT_ONCE = 1 << 16
@@ -35,7 +36,7 @@ class Part(NamedTuple):
     """One dataset of a mixture: its texts, and the ascending numbers of the rows to use (None: all)."""
 
     dataset: Blocks
-    texts: TextSource
+    texts: ChosenTexts
     rows: Int64[np.ndarray, "_"] | None
 
 
@@ -139,8 +140,22 @@ class _OverSources:
 
     @property
     def num_blank_texts(self) -> int:
-        """Texts that were left out."""
+        """Blank texts that were left out."""
         return sum(source.num_blank_texts for source in self.sources)
+
+    @property
+    def num_filtered_texts(self) -> int:
+        """Names that cameras give that were left out."""
+        return sum(source.num_filtered_texts for source in self.sources)
+
+    @property
+    def fields(self) -> dict[str, FieldCounts]:
+        """What the rows have in each field."""
+        all_fields = [source.fields for source in self.sources]
+        return {
+            name: FieldCounts(*(sum(each) for each in zip(*(fields[name] for fields in all_fields), strict=True)))
+            for name in all_fields[0]
+        }
 
     @property
     def num_rows_read(self) -> int:
@@ -164,10 +179,11 @@ class Joined(_OverSources):
         """
         self._datasets = [part.dataset for part in parts]
         dataset = join_datasets(self._datasets)
-        texts = JoinedTexts(dataset, [part.texts for part in parts]) if isinstance(dataset, JoinedDataset) else None
+        of_parts = [part.texts for part in parts]
+        texts = join_texts_of(dataset, of_parts) if isinstance(dataset, JoinedDataset) else of_parts[0]
         self._source = BatchSource(
             dataset,
-            texts or parts[0].texts,
+            texts,
             batch_size=batch_size,
             seed=seed,
             memory_budget_bytes=memory_budget_bytes,

@@ -17,7 +17,7 @@ class ResidentRows:
         self._reader = reader
         self._vectors = reader.empty_vectors(len(reader.index))
         self._scales = reader.empty_scales(len(reader.index))
-        reader.dataset.fetch_ahead(reader.index.blocks(), ["embedding", *reader.source.columns])
+        reader.dataset.fetch_ahead(reader.index.blocks(), ["embedding", *reader.texts.columns])
         # Tokenisers and zstd release the interpreter's lock, so that texts are ready soon after the vectors.
         with concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="texts") as thread:
             texts = thread.submit(reader.keep_texts)
@@ -49,10 +49,9 @@ class ResidentRows:
         vectors = reader.empty_vectors(len(ranks))
         # Faster than `vectors[ranks]`; nothing is clipped, since ranks are valid indices.
         np.take(self._vectors, ranks, axis=0, out=vectors, mode="clip")
-        row_numbers = reader.index.row_numbers[ranks]
-        texts = self._texts.gather(ranks, row_numbers, seed=reader.seed, epoch=epoch)
+        texts = self._texts.gather(ranks, epoch)
         scales = None if self._scales is None else self._scales[ranks]
-        return Rows(vectors, scales, texts, row_numbers).typed(reader.vector_type)
+        return Rows(vectors, scales, texts, reader.index.row_numbers[ranks]).typed(reader.vector_type)
 
     def close(self) -> None:
         """Does nothing: only memory is held."""

@@ -16,7 +16,8 @@ from jaxtyping import Float, Float32, Int64
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.sharing.selected_rows import blocks_of
 from lit_precompute.schemas.sharing.selection import Selection
-from lit_precompute.tune.data.texts import TextOptions, row_texts
+from lit_precompute.tune.data.text_options import TextOptions
+from lit_precompute.tune.data.texts import row_texts
 from lit_precompute.tune.evaluation.statistics import Share, chance_of_a_hit
 from lit_precompute.tune.evaluation.stored_pairs import stored_text_embeddings
 from lit_precompute.tune.model.tuned_model import TunedModel

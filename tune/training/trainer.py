@@ -53,6 +53,7 @@ class Trainer:
         self.execution = execution or Execution()
         self.execution.check_fits(recipe)
         self._trained_on = trained_on(datasets, selections)
+        self.text_lengths: dict[str, TextLengths] = {}
         self._directory = RunDirectory(output, [each.selection for each in self._trained_on])
         try:
             with explained_failures(self._directory.path, recipe, self.execution):
@@ -84,7 +85,7 @@ class Trainer:
         )
         # Every check is passed: from here on the directory is written to.
         directory.claim(datasets, recipe, self.batches.order())
-        self.text_lengths: TextLengths | None = inputs.save(directory, recipe)
+        self.text_lengths = inputs.save(directory, recipe)
         # Imported here, while XLA compiles in threads.
         from lit_precompute.tune.training.checkpoints import Checkpoints
 

@@ -42,11 +42,13 @@ def describe(progress: "Progress") -> str:
     return f"{words}  {duration(left_s)} left" if progress.step < progress.num_steps else words
 
 
-def describe_lengths(lengths: "TextLengths", max_tokens: int) -> str:
-    """Returns one line with the lengths of texts, and the share of them that is cut."""
+def describe_lengths(field: str, lengths: "TextLengths", max_tokens: int) -> str:
+    """Returns one line with the lengths of a field's texts, and the share of them that is cut."""
     quantiles = f"90% up to {lengths.percentile_90:,}, 99% up to {lengths.percentile_99:,}, longest {lengths.longest:,}"
     share = f"{lengths.num_cut / lengths.num_texts:.1%}" if lengths.num_cut else "none"
-    return f"texts: median {lengths.median:,} pieces, {quantiles}; --text.max-tokens {max_tokens} cuts {share} of them"
+    return (
+        f"{field}: median {lengths.median:,} pieces, {quantiles}; --text.max-tokens {max_tokens} cuts {share} of them"
+    )
 
 
 def train(arguments: Arguments) -> None:
@@ -95,6 +97,7 @@ def _introduce(
     """Says what is about to be trained, on what, and what is left out."""
     of = datasets[0].path if len(datasets) == 1 else f"{len(datasets)} datasets"
     num_left_out, num_blank = trainer.batches.num_rows_without_text, trainer.batches.num_blank_texts
+    num_filtered = trainer.batches.num_filtered_texts
     console.print(
         f"{trainer.batches.num_rows:,} pairs of {of}"
         + (f", selected by {', '.join(arguments.selections)}" if arguments.selections else "")
@@ -112,8 +115,13 @@ def _introduce(
         )
     if num_blank:
         console.print(f"{counted(num_blank, 'blank text')} left out")
-    if trainer.text_lengths is not None:
-        console.print(describe_lengths(trainer.text_lengths, arguments.recipe.text.max_tokens))
+    if num_filtered:
+        console.print(f"{counted(num_filtered, 'text')} left out that a camera gave")
+    if len(trainer.batches.fields) > 1:
+        rows = ", ".join(f"{name} {counts.num_rows:,}" for name, counts in trainer.batches.fields.items())
+        console.print(f"images with a text in each field: {rows}; text.combine is {arguments.recipe.text.combine}")
+    for field, lengths in trainer.text_lengths.items():
+        console.print(describe_lengths(field, lengths, arguments.recipe.text.max_tokens))
     for note in trainer.text_notes:
         console.print(note)
     for caution in dict.fromkeys(dataset.manifest.tower.caution for dataset in datasets):
