@@ -13,6 +13,7 @@ from jaxtyping import Bool, Int64
 
 from lit_precompute.schemas import RowBlock
 from lit_precompute.tune.data import random_draws
+from lit_precompute.tune.data.joined_dataset import Blocks
 from lit_precompute.tune.data.text_batch import TextBatch
 from lit_precompute.tune.data.text_draws import draw_arrangement, draw_texts
 from lit_precompute.tune.data.text_options import TextOptions
@@ -30,7 +31,7 @@ class ChosenTexts:
     def __init__(self, fields: Mapping[str, TextSource], options: TextOptions):
         """Takes the source of each of the options' fields."""
         assert (*fields,) == options.field_names, (list(fields), options.field_names)
-        self._options, self._sources = options, list(fields.values())
+        self.options, self._sources = options, list(fields.values())
         self._shuffled = [name in options.shuffled_fields for name in fields]
         self.names = options.field_names
         self.columns: Sequence[str] = tuple(dict.fromkeys(name for each in self._sources for name in each.columns))
@@ -43,6 +44,10 @@ class ChosenTexts:
         """Memory that a row's chosen texts take."""
         has_present = int(self._num_columns > 1)
         return self._num_columns * (max(each.bytes_per_chosen for each in self._sources) + has_present)
+
+    def read_block(self, dataset: Blocks, block: int) -> RowBlock:
+        """Returns what a dataset's block has of the columns."""
+        return dataset.read_block(block, self.columns)
 
     def counts(self, block: RowBlock) -> list[TextCounts]:
         """Returns what the rows of a block have, field by field."""
@@ -100,14 +105,14 @@ class ChosenTexts:
             choices = np.full((len(rows), self._per_field), -1)
             choices[:, 0] = np.where(counts > 0, draw_arrangement(seed, epoch, row_numbers, stream=field), -1)
             return choices
-        shares = self._options.text_shares
+        shares = self.options.text_shares
         return draw_texts(seed, epoch, row_numbers, counts, stream=field, most=self._per_field, shares=shares)
 
     def _draw_fields(
         self, has_texts: Bool[np.ndarray, "fields n"], positions: Int64[np.ndarray, " n"], key: int
     ) -> Int64[np.ndarray, " n"]:
         """Returns one of the fields that each has."""
-        weights = np.where(has_texts.T, np.array(self._options.field_shares), 0.0)
+        weights = np.where(has_texts.T, np.array(self.options.field_shares), 0.0)
         return random_draws.choose_weighted(key, positions, weights)
 
     def _take(
@@ -149,7 +154,7 @@ class ChosenTexts:
         if self._num_columns == 1:
             return TextBatch(source.in_batch(chosen))
         present, *arrays = chosen
-        if self._options.combine == "per-batch" and self._of_each_field:
+        if self.options.combine == "per-batch" and self._of_each_field:
             there = present.reshape(len(present), -1, self._per_field).any(axis=(0, 2))
             key = random_draws.make_key(seed, random_draws.FIELDS)
             (field,) = self._draw_fields(there[:, None], np.array([step]), key)

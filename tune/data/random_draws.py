@@ -8,13 +8,28 @@ import math
 import numpy as np
 from jaxtyping import Float, Int, Int64
 
-from lit_precompute.schemas.random_draws import BLOCKS, FIELDS, LEFT_OUT, ROWS, TEXTS, WINDOW, draw, make_key
+from lit_precompute.schemas.random_draws import (
+    BLOCKS,
+    DATASET,
+    FIELDS,
+    LEFT_OUT,
+    MIXTURE,
+    ROWS,
+    TEXTS,
+    VIEWS,
+    WINDOW,
+    draw,
+    make_key,
+)
 
 __all__ = [
     "BLOCKS",
+    "DATASET",
     "FIELDS",
+    "MIXTURE",
     "ROWS",
     "TEXTS",
+    "VIEWS",
     "WINDOW",
     "choose",
     "choose_weighted",

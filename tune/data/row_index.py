@@ -6,17 +6,18 @@ Promises: one pass over the captions finds the rows and keeps 16 bytes for each.
 import concurrent.futures
 import dataclasses
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float32, Int, Int64, Shaped, UInt
 
-from lit_precompute.schemas import EmbeddingDataset, RowBlock
+from lit_precompute.schemas import RowBlock
 from lit_precompute.schemas.vectors import numpy_type
 from lit_precompute.tune.data import random_draws
 from lit_precompute.tune.data.chosen_rows import blocks_of_rows
 from lit_precompute.tune.data.chosen_texts import ChosenTexts
+from lit_precompute.tune.data.joined_dataset import Blocks
 from lit_precompute.tune.data.text_source import Arrays, ReadTexts
 from lit_precompute.tune.data.texts import nothing_to_tune_on
 
@@ -37,6 +38,11 @@ class FieldCounts(NamedTuple):
     num_texts: int
     num_blank: int
     num_filtered: int
+
+    @classmethod
+    def sum(cls, counts: Iterable["FieldCounts"]) -> "FieldCounts":
+        """Returns what several datasets have together."""
+        return cls(*np.sum([*counts], axis=0).tolist())
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,11 +80,11 @@ class RowIndex:
         return np.arange(*self.block_ranks[block : block + 2])
 
 
-def index_rows(dataset: EmbeddingDataset, texts: ChosenTexts, rows: Int[np.ndarray, " n"] | None = None) -> RowIndex:
+def index_rows(dataset: Blocks, texts: ChosenTexts, rows: Int[np.ndarray, " n"] | None = None) -> RowIndex:
     """Returns the index, by one pass over the texts of the blocks that contain selected rows.
 
     Raises:
-      ValueError: `rows` are not ascending row numbers of the dataset, or no row has a text, or none of a field.
+      ValueError: `rows` are not ascending row numbers of the dataset, or no row has a text.
     """
     if rows is not None:
         rows = np.asarray(rows, np.int64)
@@ -94,7 +100,7 @@ def index_rows(dataset: EmbeddingDataset, texts: ChosenTexts, rows: Int[np.ndarr
     def count(block: int) -> None:
         places = kept[block] - dataset.block_span(block)[0]
         has_text = np.zeros(len(places), bool)
-        for field, counts in enumerate(texts.counts(dataset.read_block(block, texts.columns))):
+        for field, counts in enumerate(texts.counts(texts.read_block(dataset, block))):
             has_text |= counts.texts[places] > 0
             sums[field, block] = [(counts.texts[places] > 0).sum(), *(each[places].sum() for each in counts)]
         kept[block] = kept[block][has_text]
@@ -102,7 +108,8 @@ def index_rows(dataset: EmbeddingDataset, texts: ChosenTexts, rows: Int[np.ndarr
     for_each(count, read_blocks.tolist())
     row_numbers = np.concatenate(kept) if kept else np.zeros(0, np.int64)
     fields = {name: FieldCounts(*sums[field, :, :4].sum(axis=0).tolist()) for field, name in enumerate(texts.names)}
-    _refuse_empty_fields(dataset, fields, num_selected)
+    if not len(row_numbers):
+        raise ValueError(nothing_to_tune_on(dataset, num_selected, list(fields)))
     return RowIndex(
         row_numbers=row_numbers,
         block_ranks=np.cumsum([0, *map(len, kept)]),
@@ -114,22 +121,7 @@ def index_rows(dataset: EmbeddingDataset, texts: ChosenTexts, rows: Int[np.ndarr
     )
 
 
-def _refuse_empty_fields(dataset: EmbeddingDataset, fields: Mapping[str, FieldCounts], num_selected: int) -> None:
-    """Raises ValueError if no row has a text, or none in one of the fields."""
-    empty = [name for name, counts in fields.items() if not counts.num_rows]
-    if len(empty) == len(fields):
-        raise ValueError(nothing_to_tune_on(dataset, num_selected, list(fields)))
-    if empty:
-        there = ", ".join(f"{name} ({counts.num_rows:,})" for name, counts in fields.items() if counts.num_rows)
-        raise ValueError(
-            f"{dataset.path}: none of the {num_selected:,} rows has a text in {', '.join(empty)}; rows with one: "
-            f"{there}; leave it out of text.fields"
-        )
-
-
-def _selected(
-    dataset: EmbeddingDataset, rows: Int64[np.ndarray, " n"] | None, block: int
-) -> Int64[np.ndarray, " selected"]:
+def _selected(dataset: Blocks, rows: Int64[np.ndarray, " n"] | None, block: int) -> Int64[np.ndarray, " selected"]:
     """Returns the numbers of a block's rows that are among these ascending ones; all for None."""
     start, stop = dataset.block_span(block)
     return np.arange(start, stop) if rows is None else rows[slice(*np.searchsorted(rows, (start, stop)))]
@@ -159,7 +151,7 @@ class Rows(NamedTuple):
 class RowReader:
     """Reads the rows of an index; both kinds of rows, resident and windowed, use it."""
 
-    dataset: EmbeddingDataset
+    dataset: Blocks
     texts: ChosenTexts
     index: RowIndex
     seed: int
@@ -220,7 +212,7 @@ class RowReader:
         return self.texts.choose(fields, np.arange(len(ranks)), row_numbers, seed=self.seed, epoch=epoch)
 
     def _read_texts(self, block: int) -> RowBlock:
-        return self.dataset.read_block(block, self.texts.columns)
+        return self.texts.read_block(self.dataset, block)
 
     def _places(self, block: int, ranks: np.ndarray) -> np.ndarray:
         return self.index.row_numbers[ranks] - self.dataset.block_span(block)[0]

@@ -4,9 +4,9 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Int64
 
-from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.texts import join_texts
 from lit_precompute.tune.data.chosen_rows import blocks_of_rows
+from lit_precompute.tune.data.joined_dataset import Blocks
 from lit_precompute.tune.data.text_options import TextOptions
 from lit_precompute.tune.data.texts import read_fields, row_texts
 
@@ -15,7 +15,7 @@ _MAX_TEXTS = 4_096
 
 
 def sample_texts(
-    dataset: EmbeddingDataset, options: TextOptions, rows: Int64[np.ndarray, " n"] | None = None
+    dataset: Blocks, options: TextOptions, rows: Int64[np.ndarray, " n"] | None = None
 ) -> dict[str, list[str]]:
     """Returns up to 4,096 texts of each field as they are tokenised, but for the order of shuffled ones.
 

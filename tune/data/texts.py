@@ -17,6 +17,7 @@ from lit_precompute.schemas.storage import DatasetError
 from lit_precompute.schemas.texts import are_texts, join_texts
 from lit_precompute.tune.data.camera_names import are_camera_names
 from lit_precompute.tune.data.chosen_rows import blocks_of_rows
+from lit_precompute.tune.data.joined_dataset import Blocks
 from lit_precompute.tune.data.text_options import TextOptions
 
 CAPTIONS, TEXTS = "captions", "texts"
@@ -63,7 +64,7 @@ def row_texts(texts: pa.ListArray, options: TextOptions, field: str = TEXTS) -> 
 
 
 def iterate_texts(
-    dataset: EmbeddingDataset, rows: Int64[np.ndarray, " n"] | None = None, options: TextOptions | None = None
+    dataset: Blocks, rows: Int64[np.ndarray, " n"] | None = None, options: TextOptions | None = None
 ) -> Iterator[str]:
     """Yields all texts of the dataset, or of the rows with these ascending numbers, to train a tokenizer on.
 
@@ -78,7 +79,7 @@ def iterate_texts(
             yield from row_texts(texts, alone, field).strings.to_pylist()
 
 
-def nothing_to_tune_on(dataset: EmbeddingDataset, num_rows: int, fields: Sequence[str] = (TEXTS,)) -> str:
+def nothing_to_tune_on(dataset: Blocks, num_rows: int, fields: Sequence[str] = (TEXTS,)) -> str:
     """Returns what to do with a dataset of which so many rows, all that were asked for, have no text in some fields."""
     where = "" if (*fields,) == (TEXTS,) else f" in {', '.join(fields)}"
     return (
@@ -89,9 +90,11 @@ def nothing_to_tune_on(dataset: EmbeddingDataset, num_rows: int, fields: Sequenc
 
 
 def read_fields(
-    dataset: EmbeddingDataset, block: int, fields: Sequence[str], rows: Int64[np.ndarray, " n"] | None = None
+    dataset: Blocks, block: int, fields: Sequence[str], rows: Int64[np.ndarray, " n"] | None = None
 ) -> dict[str, pa.ListArray]:
     """Returns a block's columns of texts, of the rows with these ascending numbers (None: all).
+
+    Of joined datasets, the columns that the block's dataset has.
 
     Raises:
       ValueError: the dataset was opened without captions, or has none.
@@ -99,14 +102,14 @@ def read_fields(
     _require_captions(dataset)
     read = dataset.read_block(block, fields)
     if rows is None:
-        return {field: read[field] for field in fields}
+        return {field: read[field] for field in fields if field in read.columns}
     start, stop = dataset.block_span(block)
     first, last = np.searchsorted(rows, (start, stop))
     places = pa.array(rows[first:last] - start)
-    return {field: read[field].take(places) for field in fields}
+    return {field: read[field].take(places) for field in fields if field in read.columns}
 
 
-def _require_captions(dataset: EmbeddingDataset) -> None:
+def _require_captions(dataset: Blocks) -> None:
     if CAPTIONS not in dataset.tables:
         raise ValueError(f"{dataset.path}: tuning needs the table 'captions'; open tables: {list(dataset.tables)}")
 
@@ -115,23 +118,27 @@ def fields_of(dataset: EmbeddingDataset) -> list[str]:
     """Returns the columns of the captions that have texts, `texts` first.
 
     Raises:
-      DatasetError: the dataset has no captions.
+      ValueError: the dataset was opened without captions, or has none.
     """
+    _require_captions(dataset)
     columns = [column for column in dataset.manifest.table(CAPTIONS).columns if column.type == _TEXT_COLUMN]
     return [column.name for column in columns]
 
 
-def check_fields(dataset: EmbeddingDataset, fields: Sequence[str], option: str = "text.fields") -> None:
-    """Refuses fields that the dataset does not have.
+def check_fields(datasets: Sequence[EmbeddingDataset], fields: Sequence[str]) -> None:
+    """Refuses a field that none of the datasets has, and a dataset that has none of the fields.
 
     Raises:
-      ValueError: the dataset was opened without captions, or has none.
-      DatasetError: it has no such column of texts; the message has those that there are.
+      ValueError: a dataset was opened without captions.
+      DatasetError: there is no such column of texts; the message has those that there are.
     """
-    _require_captions(dataset)
-    there = fields_of(dataset)
-    if missing := [field for field in fields if field not in there]:
-        raise DatasetError(
-            f"{dataset.path}: {option} asks for {', '.join(missing)}; the columns with texts are {', '.join(there)} "
-            "(named texts are kept by --named-text, when embedding or deriving: docs/derive.md)"
-        )
+    advice = "named texts are kept by --named-text, when embedding or deriving (docs/derive.md)"
+    columns = {dataset.path: fields_of(dataset) for dataset in datasets}
+    missing = [field for field in fields if not any(field in there for there in columns.values())]
+    for path, there in columns.items():
+        unknown = missing or ([] if {*fields} & {*there} else fields)
+        if unknown:
+            raise DatasetError(
+                f"{path}: has no texts called {', '.join(unknown)}, which text.fields asks for; it has "
+                f"{', '.join(there)}; {advice}"
+            )

@@ -16,11 +16,9 @@ from lit_precompute.commands.console import (
 from lit_precompute.commands.pipes import quiet_when_pipe_closes
 from lit_precompute.commands.stopping import interruptible
 from lit_precompute.commands.tune.export import Export
-from lit_precompute.commands.tune.flags import parse
+from lit_precompute.commands.tune.flags import REPEATABLE, parse
 from lit_precompute.commands.tune.towers import Towers
 from lit_precompute.commands.tune.train import train
-from lit_precompute.schemas import EmbeddingDataset
-from lit_precompute.tune.training.run_directory import tables_read
 
 # Without one of these it trains.
 _SUBCOMMANDS = {"towers": Towers, "export": Export}
@@ -38,11 +36,9 @@ def main() -> None:
             logging.getLogger(name).setLevel(logging.CRITICAL)
     with interruptible("run the same command again to resume from the last checkpoint"), errors_as_messages():
         find_modules_here()
-        refuse_repeated(sys.argv)
+        refuse_repeated(sys.argv, repeatable=REPEATABLE)
         if (subcommand := _SUBCOMMANDS.get("".join(sys.argv[1:2]))) is not None:
             name = f"lit-tune {sys.argv[1]}"
             tyro.cli(subcommand, prog=name, args=sys.argv[2:]).run(make_console())
             return
-        arguments = parse(sys.argv[1:])
-        with EmbeddingDataset.open(arguments.dataset, tables=tables_read(arguments.recipe)) as dataset:
-            train(dataset, arguments)
+        train(parse(sys.argv[1:]))

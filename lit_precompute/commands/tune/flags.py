@@ -20,6 +20,7 @@ from lit_precompute.tune.config.starts import check_setting, start_from
 from lit_precompute.tune.recipes import RECIPES, NamedRecipe
 
 DEFAULT_RECIPE = "demo"
+REPEATABLE = ("--dataset", "--selection")
 _WEIGHTS = "--text-tower.weights"
 # Flags of earlier versions and their current names.
 _ALIASES = {"--loss.tile-rows": "--tile-rows", "--optimizer.name": "--optimizer.kind"}
@@ -44,15 +45,15 @@ class Arguments:
     """The parsed command line.
 
     Attributes:
-      dataset: directory of the embedding dataset.
-      selection: file that names the rows to train on; None: all.
+      datasets: directories of the embedding datasets, at least one.
+      selections: files that name the rows to train on, each of one dataset; of any other dataset, all.
       output: directory of the run; the tuned model is its folder `model`.
       recipe: the named recipe with its overrides.
       execution: how to compute it here.
     """
 
-    dataset: str
-    selection: str | None
+    datasets: tuple[str, ...]
+    selections: tuple[str, ...]
     output: str
     recipe: Recipe
     execution: Execution
@@ -79,10 +80,10 @@ def parse(arguments: list[str]) -> Arguments:
     narrowed = _narrowed(defaults)
 
     def make(
-        dataset: str,
+        dataset: tyro.conf.UseAppendAction[tuple[str, ...]],
         output: str,
         recipe: str = named.name,
-        selection: str | None = None,
+        selection: tyro.conf.UseAppendAction[tuple[str, ...]] = (),
         setting: Setting | None = None,
         fields: Annotated[Any, tyro.conf.arg(name="")] = narrowed,
         execution: Annotated[Execution, tyro.conf.arg(name="")] = named.execution,
@@ -90,10 +91,10 @@ def parse(arguments: list[str]) -> Arguments:
         """Returns what was parsed; its signature is the command line.
 
         Args:
-          dataset: Directory of the embedding dataset.
+          dataset: Directory of the embedding dataset; several, each with this flag, are mixed as --data.mixture says.
           output: Directory of the run, created if needed; a run that was begun there is resumed.
           recipe: Name of the recipe that the defaults below come from.
-          selection: File of `lit-data select` that names the rows to train on; all others are never in a batch.
+          selection: File of `lit-data select` that names the rows of a dataset to train on, no others; may be repeated.
           setting: How the text tower starts: Lu at random, LU from --text-tower.weights, LL locked but for its head.
           fields: What is trained.
           execution: How it is computed here.
@@ -101,7 +102,9 @@ def parse(arguments: list[str]) -> Arguments:
         del recipe  # the defaults already come from it
         chosen = _widened(fields)
         check_setting(chosen, setting)
-        return Arguments(dataset=dataset, selection=selection, output=output, recipe=chosen, execution=execution)
+        if not dataset:
+            raise OptionsError("--dataset must be given: the directory of an embedding dataset")
+        return Arguments(datasets=dataset, selections=selection, output=output, recipe=chosen, execution=execution)
 
     make.__annotations__["fields"] = Annotated[type(narrowed), tyro.conf.arg(name="")]
     make.__annotations__["execution"] = Annotated[Execution, tyro.conf.arg(name="")]

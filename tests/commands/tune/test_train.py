@@ -18,7 +18,7 @@ from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.model.tuned_model import TunedModel
 from lit_precompute.tune.optimizers import AdamOptions
 from lit_precompute.tune.recipes import RECIPES
-from lit_precompute.tune.training import trainer as training
+from lit_precompute.tune.training import inputs
 from lit_precompute.tune.training.progress import Progress, TrainingStopped
 from tests.schemas.making import TAGS, add_table
 from tests.tune.small_runs import (
@@ -196,7 +196,7 @@ def test_interrupted_while_preparing_is_status_130(monkeypatch, capsys, dataset_
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "open_texts", interrupt)
+    monkeypatch.setattr(inputs, "open_texts", interrupt)
     status, _, errors = run(monkeypatch, capsys, "--dataset", dataset_path, "--output", tmp_path / "run")
     assert status == 130
     assert "run the same command again to resume" in errors
