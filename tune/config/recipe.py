@@ -70,7 +70,7 @@ class Recipe:
             value = getattr(self, name)
             _check(value is None or value >= 1, name, ">= 1", value)
         if self.num_steps is not None:
-            self.check_warmup(self.num_steps)
+            self.optimizer.check_duration(self.num_steps)
         _check(
             self.compute_type in typing.get_args(ComputeType), "compute_type", "float32 or bfloat16", self.compute_type
         )
@@ -80,17 +80,12 @@ class Recipe:
         """Returns the number of training steps for this many batches per epoch.
 
         Raises:
-          OptionsError: the warm-up is not shorter.
+          OptionsError: the schedules do not fit into it.
         """
         num_steps = self.num_steps if self.num_epochs is None else self.num_epochs * num_batches_per_epoch
         assert num_steps is not None
-        self.check_warmup(num_steps)
+        self.optimizer.check_duration(num_steps)
         return num_steps
-
-    def check_warmup(self, num_steps: int) -> None:
-        """Raises OptionsError unless the warm-up ends before the training."""
-        rule = f"< the {num_steps:,} steps of training"
-        _check(self.optimizer.warmup_steps < num_steps, "optimizer.warmup_steps", rule, self.optimizer.warmup_steps)
 
     @property
     def setting(self) -> Setting:

@@ -81,7 +81,7 @@ class Loop:
 
     def _note(self, step: int, measured: Measured, metrics: MetricsWriter, report: Callable[[Progress], None]) -> None:
         """Waits for a step, checks its measurements, and writes and reports them."""
-        values = {name: float(np.asarray(value)) for name, value in measured._asdict().items()}
+        values = {name: float(np.asarray(value)) for name, value in measured.metrics().items()}
         is_finite = bool(values.pop("is_finite"))
         if not (is_finite and np.isfinite([values["loss"], values["gradient_norm"]]).all()):
             words = f"the loss is {values['loss']:g}, the gradient's norm {values['gradient_norm']:g}"

@@ -99,10 +99,10 @@ class Trainer:
 
     def _read_weights(self) -> dict[str, np.ndarray]:
         """Returns the parameters that the text tower starts from; none once there is a checkpoint."""
-        weights = self.recipe.text_tower.weights
-        if weights is None or self._directory.has_checkpoint():
+        tower = self.recipe.text_tower
+        if tower.weights is None or self._directory.has_checkpoint():
             return {}
-        return read_start(self.sides.text, weights)
+        return read_start(self.sides.text, tower.weights, draws_head=tower.draws_head())
 
     @property
     def text_notes(self) -> Sequence[str]:
@@ -174,7 +174,7 @@ class Trainer:
             self._state = loop.run(self._state, batches, self.first_step, metrics, report, should_stop)
 
     def _write_model(self, final_loss: float) -> None:
-        parameters, texts = self.parameters, self._inputs.texts
+        parameters, texts = self._state.tuned_parameters(), self._inputs.texts
         model = TunedModel(
             recipe=self.recipe,
             sides=self.sides,
