@@ -74,8 +74,8 @@ class BatchSource:
         `rows` are the ascending numbers of rows to use (default: all); those without a text are left out and counted.
 
         Raises:
-          ValueError: no row has a text, or none in a field; there are fewer rows than a batch has; or the budget is too
-            small for two windows of one block.
+          ValueError: no row has a text, there are fewer rows than a batch has, or the budget is too small for two
+            windows of one block.
         """
         _keep_freed_memory()
         index = index_rows(dataset, texts, rows)
@@ -107,16 +107,6 @@ class BatchSource:
     def in_memory(self) -> bool:
         """Whether all embeddings and texts are in memory."""
         return self._plan.num_windows is None
-
-    @property
-    def num_blank_texts(self) -> int:
-        """Texts that were left out because they show nothing."""
-        return sum(counts.num_blank for counts in self.fields.values())
-
-    @property
-    def num_filtered_texts(self) -> int:
-        """Texts that were left out because a camera gave them."""
-        return sum(counts.num_filtered for counts in self.fields.values())
 
     @property
     def num_rows_read(self) -> int:

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Int64
 
 from lit_precompute.schemas import RowBlock
 from lit_precompute.tune.data import random_draws
+from lit_precompute.tune.data.joined_dataset import Blocks
 from lit_precompute.tune.data.text_batch import TextBatch
 from lit_precompute.tune.data.text_draws import draw_arrangement, draw_texts
 from lit_precompute.tune.data.text_options import TextOptions
@@ -43,6 +44,10 @@ class ChosenTexts:
         """Memory that a row's chosen texts take."""
         has_present = int(self._num_columns > 1)
         return self._num_columns * (max(each.bytes_per_chosen for each in self._sources) + has_present)
+
+    def read_block(self, dataset: Blocks, block: int) -> RowBlock:
+        """Returns what a dataset's block has of the columns."""
+        return dataset.read_block(block, self.columns)
 
     def counts(self, block: RowBlock) -> list[TextCounts]:
         """Returns what the rows of a block have, field by field."""

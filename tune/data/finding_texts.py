@@ -18,7 +18,6 @@ from lit_precompute.tune.data.shuffled_texts import ShuffledTexts
 from lit_precompute.tune.data.stored_tokens import StoredTokens
 from lit_precompute.tune.data.text_options import TextOptions
 from lit_precompute.tune.data.text_source import TextSource
-from lit_precompute.tune.data.texts import check_fields
 from lit_precompute.tune.data.tokenised_texts import TokenisedTexts
 
 # So many rows of so many blocks, the first and the last among them, are tokenised and compared with a table.
@@ -40,12 +39,11 @@ class FoundTexts(NamedTuple):
 
 
 def find_texts(dataset: EmbeddingDataset, tokenizer: Tokenizer, options: TextOptions) -> FoundTexts:
-    """Returns the texts of the options' fields.
+    """Returns the texts of the options' fields; one that another dataset of a mixture has may be missing here.
 
     Raises:
-      ValueError: tokenizer and options disagree on lower-casing, or the dataset has no captions or no such field.
+      ValueError: tokenizer and options disagree on lower-casing.
     """
-    check_fields(dataset, options.field_names)
     finding = _Finding(dataset, tokenizer, options)
     sources = {field: finding.find(field) for field in options.field_names}
     return FoundTexts(finding.opened, ChosenTexts(sources, options), finding.notes)
@@ -61,14 +59,15 @@ class _Finding:
     def find(self, field: str) -> TextSource:
         """Returns a table's tokens of a field, or else its texts, to be tokenised."""
         tokenizer, options = self._tokenizer, self._options
+        is_there = field in self._dataset.columns
         if field in options.shuffled_fields:
             for name, info in self._tables_of(field):
                 if isinstance(info, TokenTableInfo):
                     self._note(
                         field, f"the table '{name}' is not used: the texts are shuffled; they are tokenised here"
                     )
-            return ShuffledTexts(tokenizer, options, field)
-        tokenised = TokenisedTexts(tokenizer, options, field)
+            return ShuffledTexts(tokenizer, options, field, is_there=is_there)
+        tokenised = TokenisedTexts(tokenizer, options, field, is_there=is_there)
         for name, info in self._tables_of(field):
             why_not = info if isinstance(info, str) else _unfit(info, tokenizer, options)
             if why_not is None:

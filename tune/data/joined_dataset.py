@@ -92,10 +92,6 @@ class JoinedDataset:
         number = int(np.searchsorted(self._first_blocks, block, side="right")) - 1
         return number, block - int(self._first_blocks[number])
 
-    def dataset_of(self, row: int) -> int:
-        """Returns the number of the dataset that a row is of."""
-        return int(np.searchsorted(self.first_rows, row, side="right")) - 1
-
     def block_span(self, block: int) -> tuple[int, int]:
         """Returns the rows [start, stop) of a block."""
         number, within = self.locate(block)
@@ -104,7 +100,7 @@ class JoinedDataset:
         return first + start, first + stop
 
     def read_block(self, block: int, columns: Sequence[str] | None = None) -> RowBlock:
-        """Returns a block of the given columns that its dataset has (None: all)."""
+        """Returns a block of the given columns (None: all) that its dataset has."""
         number, within = self.locate(block)
         found = self.datasets[number].read_block(within, self._known(number, columns))
         values = dict(found.columns)
@@ -119,12 +115,11 @@ class JoinedDataset:
         for block in blocks:
             number, within = self.locate(block)
             places[number].append(within)
-        for number, (dataset, own) in enumerate(zip(self.datasets, places, strict=True)):
-            dataset.fetch_ahead(own, self._known(number, columns))
+        for number, own in enumerate(places):
+            self.datasets[number].fetch_ahead(own, self._known(number, columns))
 
-    def _known(self, number: int, columns: Sequence[str] | None) -> list[str] | None:
-        there = self.datasets[number].columns
-        return None if columns is None else [name for name in columns if name in there]
+    def _known(self, number: int, columns: Sequence[str] | None) -> Sequence[str] | None:
+        return None if columns is None else [name for name in columns if name in self.datasets[number].columns]
 
 
 def common_type(datasets: Sequence[Blocks]) -> VectorType:

@@ -1,6 +1,6 @@
-"""The texts of several datasets as one source, beside `JoinedDataset`: those of a block are its own dataset's.
+"""The texts of several datasets as one, beside `JoinedDataset`: those of a block are its own dataset's.
 
-Promises: what a joined row's texts become is what its dataset's source makes of them; tokens of one dataset may be read
+Promises: what a joined row's texts become is what its dataset's sources make of them; tokens of one dataset may be read
 from a table, and those of another made here.
 """
 
@@ -13,62 +13,33 @@ from jaxtyping import Int64
 
 from lit_precompute.schemas import RowBlock
 from lit_precompute.tune.data.chosen_texts import ChosenTexts
-from lit_precompute.tune.data.joined_dataset import JoinedDataset
-from lit_precompute.tune.data.text_source import Arrays, ReadTexts, TextCounts, Texts, TextSource
+from lit_precompute.tune.data.joined_dataset import Blocks, JoinedDataset
+from lit_precompute.tune.data.text_source import ReadTexts, TextCounts
 
 
-class JoinedTexts:
-    """See `TextSource`."""
+class JoinedTexts(ChosenTexts):
+    """See `ChosenTexts`."""
 
-    def __init__(self, dataset: JoinedDataset, sources: Sequence[TextSource]):
-        """Takes the joined dataset, and a field's source in each of its datasets; all give texts of one form."""
-        assert len(sources) == len(dataset.datasets), (len(sources), len(dataset.datasets))
-        self._dataset, self._sources = dataset, sources
-        self.columns: Sequence[str] = list(dict.fromkeys(name for source in sources for name in source.columns))
+    def __init__(self, dataset: JoinedDataset, texts: Sequence[ChosenTexts]):
+        """Takes the joined dataset, and the texts of each of its datasets; all are chosen by the same options."""
+        assert len(texts) == len(dataset.datasets), (len(texts), len(dataset.datasets))
+        super().__init__(dict(zip(texts[0].names, texts[0].sources, strict=True)), texts[0].options)
+        self._dataset, self._texts = dataset, texts
+        self.columns = tuple(dict.fromkeys(name for each in texts for name in each.columns))
 
-    @property
-    def bytes_per_chosen(self) -> int:
-        """See `TextSource`."""
-        return self._sources[0].bytes_per_chosen
+    def read_block(self, dataset: Blocks, block: int) -> RowBlock:
+        """See `ChosenTexts`."""
+        number, _ = self._dataset.locate(block)
+        return dataset.read_block(block, self._texts[number].columns)
 
-    def counts(self, block: RowBlock) -> TextCounts:
-        """See `TextSource`."""
-        return self._source(block).counts(block)
+    def counts(self, block: RowBlock) -> list[TextCounts]:
+        """See `ChosenTexts`."""
+        return self._of(block).counts(block)
 
-    def read(self, block: RowBlock, places: Int64[np.ndarray, " n"]) -> ReadTexts:
-        """See `TextSource`."""
-        return self._source(block).read(block, places)
+    def read(self, block: RowBlock, places: Int64[np.ndarray, " n"]) -> list[ReadTexts]:
+        """See `ChosenTexts`."""
+        return self._of(block).read(block, places)
 
-    def empty_kept(self, num_texts: int) -> Arrays:
-        """See `TextSource`."""
-        return self._sources[0].empty_kept(num_texts)
-
-    def to_kept(self, read: ReadTexts) -> Arrays:
-        """See `TextSource`."""
-        return self._sources[0].to_kept(read)
-
-    def kept(self, counts: Int64[np.ndarray, " n"], kept: Arrays) -> ReadTexts:
-        """See `TextSource`."""
-        return self._sources[0].kept(counts, kept)
-
-    def empty_chosen(self, num_texts: int) -> Arrays:
-        """See `TextSource`."""
-        return self._sources[0].empty_chosen(num_texts)
-
-    def absent(self, num_texts: int) -> Arrays:
-        """See `TextSource`."""
-        return self._sources[0].absent(num_texts)
-
-    def in_batch(self, chosen: Arrays) -> Texts:
-        """See `TextSource`."""
-        return self._sources[0].in_batch(chosen)
-
-    def _source(self, block: RowBlock) -> TextSource:
-        return self._sources[self._dataset.dataset_of(block.first_row)]
-
-
-def join_texts_of(dataset: JoinedDataset, texts: Sequence[ChosenTexts]) -> ChosenTexts:
-    """Returns what the rows of joined datasets contribute, whose fields are the same."""
-    sources = zip(*(each.sources for each in texts), strict=True)
-    fields = {name: JoinedTexts(dataset, own) for name, own in zip(texts[0].names, sources, strict=True)}
-    return ChosenTexts(fields, texts[0].options)
+    def _of(self, block: RowBlock) -> ChosenTexts:
+        number = np.searchsorted(self._dataset.first_rows, block.first_row, side="right") - 1
+        return self._texts[number]

@@ -24,7 +24,7 @@ from lit_precompute.tune.data import random_draws
 from lit_precompute.tune.data.batches import Batch, BatchSource
 from lit_precompute.tune.data.chosen_texts import ChosenTexts
 from lit_precompute.tune.data.joined_dataset import Blocks, JoinedDataset, common_type, join_datasets, join_rows
-from lit_precompute.tune.data.joined_texts import join_texts_of
+from lit_precompute.tune.data.joined_texts import JoinedTexts
 from lit_precompute.tune.data.options import ALTERNATE, JOINED, DataOptions
 from lit_precompute.tune.data.row_index import FieldCounts
 from lit_precompute.tune.data.texts import nothing_to_tune_on
@@ -139,23 +139,22 @@ class _OverSources:
         return sum(source.num_rows_without_text for source in self.sources)
 
     @property
-    def num_blank_texts(self) -> int:
-        """Blank texts that were left out."""
-        return sum(source.num_blank_texts for source in self.sources)
-
-    @property
-    def num_filtered_texts(self) -> int:
-        """Names that cameras give that were left out."""
-        return sum(source.num_filtered_texts for source in self.sources)
-
-    @property
     def fields(self) -> dict[str, FieldCounts]:
-        """What the rows have in each field."""
-        all_fields = [source.fields for source in self.sources]
-        return {
-            name: FieldCounts(*(sum(each) for each in zip(*(fields[name] for fields in all_fields), strict=True)))
-            for name in all_fields[0]
-        }
+        """What the rows have in each field of texts."""
+        names = self.sources[0].fields
+        return {name: FieldCounts.sum(source.fields[name] for source in self.sources) for name in names}
+
+    def refuse_empty_fields(self) -> None:
+        """Raises ValueError if no row has a text in one of the fields."""
+        empty = [name for name, counts in self.fields.items() if not counts.num_rows]
+        if empty:
+            there = ", ".join(
+                f"{name} ({counts.num_rows:,})" for name, counts in self.fields.items() if counts.num_rows
+            )
+            raise ValueError(
+                f"text.fields has {', '.join(empty)}, in which none of the rows has a text; rows with a text: {there}; "
+                "leave it out"
+            )
 
     @property
     def num_rows_read(self) -> int:
@@ -179,11 +178,10 @@ class Joined(_OverSources):
         """
         self._datasets = [part.dataset for part in parts]
         dataset = join_datasets(self._datasets)
-        of_parts = [part.texts for part in parts]
-        texts = join_texts_of(dataset, of_parts) if isinstance(dataset, JoinedDataset) else of_parts[0]
+        texts = JoinedTexts(dataset, [part.texts for part in parts]) if isinstance(dataset, JoinedDataset) else None
         self._source = BatchSource(
             dataset,
-            texts,
+            texts or parts[0].texts,
             batch_size=batch_size,
             seed=seed,
             memory_budget_bytes=memory_budget_bytes,
@@ -195,7 +193,7 @@ class Joined(_OverSources):
         for part, count in zip(parts, self._num_rows, strict=True):
             if not count:
                 asked = part.dataset.num_rows if part.rows is None else len(part.rows)
-                raise ValueError(nothing_to_tune_on(part.dataset, asked))
+                raise ValueError(nothing_to_tune_on(part.dataset, asked, part.texts.names))
 
     @property
     def num_batches_per_epoch(self) -> int:
@@ -271,15 +269,19 @@ def mix(
 
     Raises:
       OptionsError: there is not one weight for each dataset.
-      ValueError: a dataset has too few rows with a text, or the budget is too small.
+      ValueError: a dataset has too few rows with a text, none has any in one of the fields, or the budget is too small.
     """
     options.check_fits(len(parts))
+    mixed: Joined | Mixture
     if len(parts) == 1 or options.mixture == JOINED:
-        return Joined(parts, batch_size=batch_size, seed=seed, memory_budget_bytes=memory_budget_bytes)
-    weights = options.weights()
-    turns: Turns = Alternating(len(parts)) if weights is None else Drawn(weights, seed)
-    kind = ALTERNATE if weights is None else "weights"
-    return Mixture(parts, turns, kind, batch_size=batch_size, seed=seed, budget=memory_budget_bytes)
+        mixed = Joined(parts, batch_size=batch_size, seed=seed, memory_budget_bytes=memory_budget_bytes)
+    else:
+        weights = options.weights()
+        turns: Turns = Alternating(len(parts)) if weights is None else Drawn(weights, seed)
+        kind = ALTERNATE if weights is None else "weights"
+        mixed = Mixture(parts, turns, kind, batch_size=batch_size, seed=seed, budget=memory_budget_bytes)
+    mixed.refuse_empty_fields()
+    return mixed
 
 
 def _of_one_type(parts: Sequence[Part]) -> list[Part]:

@@ -6,7 +6,7 @@ Promises: one pass over the captions finds the rows and keeps 16 bytes for each.
 import concurrent.futures
 import dataclasses
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -38,6 +38,11 @@ class FieldCounts(NamedTuple):
     num_texts: int
     num_blank: int
     num_filtered: int
+
+    @classmethod
+    def sum(cls, counts: Iterable["FieldCounts"]) -> "FieldCounts":
+        """Returns what several datasets have together."""
+        return cls(*np.sum([*counts], axis=0).tolist())
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,7 +84,7 @@ def index_rows(dataset: Blocks, texts: ChosenTexts, rows: Int[np.ndarray, " n"] 
     """Returns the index, by one pass over the texts of the blocks that contain selected rows.
 
     Raises:
-      ValueError: `rows` are not ascending row numbers of the dataset, or no row has a text, or none of a field.
+      ValueError: `rows` are not ascending row numbers of the dataset, or no row has a text.
     """
     if rows is not None:
         rows = np.asarray(rows, np.int64)
@@ -95,7 +100,7 @@ def index_rows(dataset: Blocks, texts: ChosenTexts, rows: Int[np.ndarray, " n"] 
     def count(block: int) -> None:
         places = kept[block] - dataset.block_span(block)[0]
         has_text = np.zeros(len(places), bool)
-        for field, counts in enumerate(texts.counts(dataset.read_block(block, texts.columns))):
+        for field, counts in enumerate(texts.counts(texts.read_block(dataset, block))):
             has_text |= counts.texts[places] > 0
             sums[field, block] = [(counts.texts[places] > 0).sum(), *(each[places].sum() for each in counts)]
         kept[block] = kept[block][has_text]
@@ -103,7 +108,8 @@ def index_rows(dataset: Blocks, texts: ChosenTexts, rows: Int[np.ndarray, " n"] 
     for_each(count, read_blocks.tolist())
     row_numbers = np.concatenate(kept) if kept else np.zeros(0, np.int64)
     fields = {name: FieldCounts(*sums[field, :, :4].sum(axis=0).tolist()) for field, name in enumerate(texts.names)}
-    _refuse_empty_fields(dataset, fields, num_selected)
+    if not len(row_numbers):
+        raise ValueError(nothing_to_tune_on(dataset, num_selected, list(fields)))
     return RowIndex(
         row_numbers=row_numbers,
         block_ranks=np.cumsum([0, *map(len, kept)]),
@@ -113,19 +119,6 @@ def index_rows(dataset: Blocks, texts: ChosenTexts, rows: Int[np.ndarray, " n"] 
         fields=fields,
         kept_bytes=int(sums[:, :, 4].sum()),
     )
-
-
-def _refuse_empty_fields(dataset: Blocks, fields: Mapping[str, FieldCounts], num_selected: int) -> None:
-    """Raises ValueError if no row has a text, or none in one of the fields."""
-    empty = [name for name, counts in fields.items() if not counts.num_rows]
-    if len(empty) == len(fields):
-        raise ValueError(nothing_to_tune_on(dataset, num_selected, list(fields)))
-    if empty:
-        there = ", ".join(f"{name} ({counts.num_rows:,})" for name, counts in fields.items() if counts.num_rows)
-        raise ValueError(
-            f"{dataset.path}: none of the {num_selected:,} rows has a text in {', '.join(empty)}; rows with one: "
-            f"{there}; leave it out of text.fields"
-        )
 
 
 def _selected(dataset: Blocks, rows: Int64[np.ndarray, " n"] | None, block: int) -> Int64[np.ndarray, " selected"]:
@@ -219,7 +212,7 @@ class RowReader:
         return self.texts.choose(fields, np.arange(len(ranks)), row_numbers, seed=self.seed, epoch=epoch)
 
     def _read_texts(self, block: int) -> RowBlock:
-        return self.dataset.read_block(block, self.texts.columns)
+        return self.texts.read_block(self.dataset, block)
 
     def _places(self, block: int, ranks: np.ndarray) -> np.ndarray:
         return self.index.row_numbers[ranks] - self.dataset.block_span(block)[0]

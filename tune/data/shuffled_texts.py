@@ -14,8 +14,8 @@ from jaxtyping import Int64
 from lit_precompute.schemas import RowBlock
 from lit_precompute.towers.tokenizers import Tokenizer
 from lit_precompute.tune.data import random_draws
-from lit_precompute.tune.data.text_source import Arrays, ReadTexts, TextCounts
-from lit_precompute.tune.data.texts import row_texts
+from lit_precompute.tune.data.text_source import Arrays, ReadTexts
+from lit_precompute.tune.data.texts import RowTexts
 from lit_precompute.tune.data.tokenised_texts import TokenisedTexts
 
 SEPARATORS = " \n,.;:-"
@@ -28,17 +28,6 @@ _BYTES_PER_STRING = 16  # NumPy's, which has up to 15 bytes of the text itself
 class ShuffledTexts(TokenisedTexts):
     """See `TextSource`. A row's texts are kept as strings; which of a row's is chosen is an arrangement of them all."""
 
-    def counts(self, block: RowBlock) -> TextCounts:
-        """See `TextSource`."""
-        (field,) = self.columns
-        texts = row_texts(block[field], self._options, field)
-        num_bytes = np.asarray(pc.call_function("binary_length", [texts.strings]), np.int64)
-        ends = np.cumsum(
-            np.concatenate(([0], np.where(num_bytes < _BYTES_PER_STRING, 0, num_bytes) + _BYTES_PER_STRING))
-        )
-        places = np.concatenate(([0], np.cumsum(texts.counts)))
-        return TextCounts(texts.counts, texts.blank_counts, texts.filtered_counts, np.diff(ends[places]))
-
     def read(self, block: RowBlock, places: Int64[np.ndarray, " n"]) -> ReadTexts:
         """See `TextSource`."""
         texts = self._texts(block, places)
@@ -47,6 +36,12 @@ class ShuffledTexts(TokenisedTexts):
             return (_to_numpy(texts.strings if chosen is None else texts.strings.take(pa.array(chosen))),)
 
         return _Arranged(texts.counts, get, self.tokenizer, self.max_tokens)
+
+    def _kept_bytes(self, texts: RowTexts) -> Int64[np.ndarray, " n"]:
+        lengths = np.asarray(pc.call_function("binary_length", [texts.strings]), np.int64)
+        sizes = _BYTES_PER_STRING + np.where(lengths < _BYTES_PER_STRING, 0, lengths)
+        ends = np.concatenate(([0], np.cumsum(sizes)))
+        return np.diff(ends[np.concatenate(([0], np.cumsum(texts.counts)))])
 
     def empty_kept(self, num_texts: int) -> Arrays:
         """See `TextSource`."""

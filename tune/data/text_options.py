@@ -113,6 +113,11 @@ class TextOptions:
         """How many texts, present or absent, a batch has for each image."""
         return self.texts_per_image * (self.num_fields if self.combine == "joint" else 1)
 
+    @property
+    def may_be_absent(self) -> bool:
+        """Whether an image of a batch may lack one of its texts."""
+        return self.num_columns > 1 or (self.combine == "per-batch" and self.num_fields > 1)
+
 
 def _names(given: str) -> tuple[str, ...]:
     """Returns comma-separated names."""

@@ -94,17 +94,19 @@ def read_fields(
 ) -> dict[str, pa.ListArray]:
     """Returns a block's columns of texts, of the rows with these ascending numbers (None: all).
 
+    Of joined datasets, the columns that the block's dataset has.
+
     Raises:
       ValueError: the dataset was opened without captions, or has none.
     """
     _require_captions(dataset)
     read = dataset.read_block(block, fields)
     if rows is None:
-        return {field: read[field] for field in fields}
+        return {field: read[field] for field in fields if field in read.columns}
     start, stop = dataset.block_span(block)
     first, last = np.searchsorted(rows, (start, stop))
     places = pa.array(rows[first:last] - start)
-    return {field: read[field].take(places) for field in fields}
+    return {field: read[field].take(places) for field in fields if field in read.columns}
 
 
 def _require_captions(dataset: Blocks) -> None:
@@ -116,23 +118,27 @@ def fields_of(dataset: EmbeddingDataset) -> list[str]:
     """Returns the columns of the captions that have texts, `texts` first.
 
     Raises:
-      DatasetError: the dataset has no captions.
+      ValueError: the dataset was opened without captions, or has none.
     """
+    _require_captions(dataset)
     columns = [column for column in dataset.manifest.table(CAPTIONS).columns if column.type == _TEXT_COLUMN]
     return [column.name for column in columns]
 
 
-def check_fields(dataset: EmbeddingDataset, fields: Sequence[str], option: str = "text.fields") -> None:
-    """Refuses fields that the dataset does not have.
+def check_fields(datasets: Sequence[EmbeddingDataset], fields: Sequence[str]) -> None:
+    """Refuses a field that none of the datasets has, and a dataset that has none of the fields.
 
     Raises:
-      ValueError: the dataset was opened without captions, or has none.
-      DatasetError: it has no such column of texts; the message has those that there are.
+      ValueError: a dataset was opened without captions.
+      DatasetError: there is no such column of texts; the message has those that there are.
     """
-    _require_captions(dataset)
-    there = fields_of(dataset)
-    if missing := [field for field in fields if field not in there]:
-        raise DatasetError(
-            f"{dataset.path}: {option} asks for {', '.join(missing)}; the columns with texts are {', '.join(there)} "
-            "(named texts are kept by --named-text, when embedding or deriving: docs/derive.md)"
-        )
+    advice = "named texts are kept by --named-text, when embedding or deriving (docs/derive.md)"
+    columns = {dataset.path: fields_of(dataset) for dataset in datasets}
+    missing = [field for field in fields if not any(field in there for there in columns.values())]
+    for path, there in columns.items():
+        unknown = missing or ([] if {*fields} & {*there} else fields)
+        if unknown:
+            raise DatasetError(
+                f"{path}: has no texts called {', '.join(unknown)}, which text.fields asks for; it has "
+                f"{', '.join(there)}; {advice}"
+            )

@@ -60,8 +60,8 @@ class TokenRows:
 class TokenisedTexts(TokenRows):
     """See `TextSource`. Texts are tokenised whenever they are read."""
 
-    def __init__(self, tokenizer: Tokenizer, options: TextOptions, field: str = TEXTS):
-        """Takes the tokenizer, and the field.
+    def __init__(self, tokenizer: Tokenizer, options: TextOptions, field: str = TEXTS, *, is_there: bool = True):
+        """Takes the tokenizer, and the field; if it is not there, no row has a text of it.
 
         Raises:
           ValueError: tokenizer and options disagree on lower-casing.
@@ -72,20 +72,26 @@ class TokenisedTexts(TokenRows):
             )
         super().__init__(tokenizer, options.max_tokens)
         self._options, self._field = options, field
-        self.columns: Sequence[str] = (field,)
+        self.columns: Sequence[str] = (field,) if is_there else ()
 
     def counts(self, block: RowBlock) -> TextCounts:
         """See `TextSource`."""
-        texts = row_texts(block[self._field], self._options, self._field)
-        return TextCounts(texts.counts, texts.blank_counts, texts.filtered_counts, texts.counts * self.bytes_per_kept)
+        texts = self._texts(block)
+        return TextCounts(texts.counts, texts.blank_counts, texts.filtered_counts, self._kept_bytes(texts))
 
     def read(self, block: RowBlock, places: Int64[np.ndarray, " n"]) -> ReadTexts:
         """See `TextSource`."""
         texts = self._texts(block, places)
         return ReadTexts(texts.counts, lambda chosen: (self._encode(texts.strings, chosen),))
 
-    def _texts(self, block: RowBlock, places: Int64[np.ndarray, " n"]) -> RowTexts:
-        return row_texts(block[self._field].take(pa.array(places)), self._options, self._field)
+    def _kept_bytes(self, texts: RowTexts) -> Int64[np.ndarray, " n"]:
+        """Returns the memory that each row's texts take where they are kept."""
+        return texts.counts * self.bytes_per_kept
+
+    def _texts(self, block: RowBlock, places: Int64[np.ndarray, " n"] | None = None) -> RowTexts:
+        """Returns the texts of the rows at these places in a block (None: of all)."""
+        column = block[self._field] if self.columns else pa.nulls(block.num_rows, pa.list_(pa.string()))
+        return row_texts(column if places is None else column.take(pa.array(places)), self._options, self._field)
 
     def _encode(self, strings: pa.Array, chosen: Int64[np.ndarray, " m"] | None) -> Int32[np.ndarray, "m length"]:
         wanted = strings if chosen is None else strings.take(pa.array(chosen))

@@ -42,7 +42,7 @@ class TextInputs(NamedTuple):
     frozen: FrozenText | None
 
     def example(self, num_images: int) -> TextBatch:
-        """Returns texts of any batch of so many images; their values mean nothing."""
+        """Returns texts of any batch, uninitialised."""
         return self.sources[0].example(num_images)
 
 
@@ -61,14 +61,13 @@ def open_texts(
       rows_of: numbers of the rows to train on, of each dataset; None: all.
 
     Raises:
-      ValueError: a dataset has no texts, no such table or field, the tokenizer cannot be made, or stored embeddings
-        of texts differ in what made them.
+      ValueError: a dataset has no texts, or no such table, or none of them such a field, the tokenizer cannot be made,
+        or stored embeddings of texts differ in what made them.
     """
     if isinstance(recipe.text_tower, StoredTextOptions):
         _refuse_other_texts(recipe.text)
         return _open_stored(datasets, recipe.text_tower.table)
-    for dataset in datasets:  # before a tokenizer is trained
-        check_fields(dataset, recipe.text.field_names)
+    check_fields(datasets, recipe.text.field_names)  # before a tokenizer is trained
     tokenizer = prepare_tokenizer(saved, join_datasets(datasets), recipe, join_rows(datasets, rows_of))
     found = [find_texts(dataset, tokenizer, recipe.text) for dataset in datasets]
     notes = _noted(datasets, [each.notes for each in found])
@@ -98,12 +97,6 @@ def _open_stored(datasets: Sequence[EmbeddingDataset], table: str) -> TextInputs
     return TextInputs(opened, chosen, _noted(datasets, notes), None, frozen)
 
 
-def _noted(datasets: Sequence[EmbeddingDataset], notes: Sequence[Sequence[str]]) -> list[str]:
-    """Returns all notes, each with its dataset if there are several."""
-    pairs = zip(datasets, notes, strict=True)
-    return [note if len(datasets) == 1 else f"{each.path}: {note}" for each, own in pairs for note in own]
-
-
 def _refuse_other_texts(options: TextOptions) -> None:
     """Raises ValueError if a run on stored embeddings, one for each row, asks for other texts than theirs."""
     if (options.fields, options.num_columns) != (TEXTS, 1):
@@ -112,3 +105,9 @@ def _refuse_other_texts(options: TextOptions) -> None:
             "choose among stored text embeddings, of which a row has one: derive a table of the texts that you want "
             "(lit-data derive --text-embeddings-of TOWER --text-field title), and leave these options out"
         )
+
+
+def _noted(datasets: Sequence[EmbeddingDataset], notes: Sequence[Sequence[str]]) -> list[str]:
+    """Returns all notes, each with its dataset if there are several."""
+    pairs = zip(datasets, notes, strict=True)
+    return [note if len(datasets) == 1 else f"{each.path}: {note}" for each, own in pairs for note in own]

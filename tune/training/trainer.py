@@ -85,7 +85,7 @@ class Trainer:
         )
         # Every check is passed: from here on the directory is written to.
         directory.claim(datasets, recipe, self.batches.order())
-        self.text_lengths = inputs.save(directory, recipe)
+        self.text_lengths: dict[str, TextLengths] = inputs.save(directory, recipe)
         # Imported here, while XLA compiles in threads.
         from lit_precompute.tune.training.checkpoints import Checkpoints
 

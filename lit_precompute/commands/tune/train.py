@@ -96,8 +96,9 @@ def _introduce(
 ) -> None:
     """Says what is about to be trained, on what, and what is left out."""
     of = datasets[0].path if len(datasets) == 1 else f"{len(datasets)} datasets"
-    num_left_out, num_blank = trainer.batches.num_rows_without_text, trainer.batches.num_blank_texts
-    num_filtered = trainer.batches.num_filtered_texts
+    num_left_out, fields = trainer.batches.num_rows_without_text, trainer.batches.fields
+    num_blank = sum(counts.num_blank for counts in fields.values())
+    num_filtered = sum(counts.num_filtered for counts in fields.values())
     console.print(
         f"{trainer.batches.num_rows:,} pairs of {of}"
         + (f", selected by {', '.join(arguments.selections)}" if arguments.selections else "")
@@ -117,8 +118,8 @@ def _introduce(
         console.print(f"{counted(num_blank, 'blank text')} left out")
     if num_filtered:
         console.print(f"{counted(num_filtered, 'text')} left out that a camera gave")
-    if len(trainer.batches.fields) > 1:
-        rows = ", ".join(f"{name} {counts.num_rows:,}" for name, counts in trainer.batches.fields.items())
+    if len(fields) > 1:
+        rows = ", ".join(f"{name} {counts.num_rows:,}" for name, counts in fields.items())
         console.print(f"images with a text in each field: {rows}; text.combine is {arguments.recipe.text.combine}")
     for field, lengths in trainer.text_lengths.items():
         console.print(describe_lengths(field, lengths, arguments.recipe.text.max_tokens))

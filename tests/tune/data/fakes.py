@@ -15,12 +15,11 @@ _TYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bf
 class FakeDataset:
     """Row r's vector is r in its first half and -r in its second; its texts are as given.
 
-    `columns` are texts by field, in the place of those.
-
-    As int8 that is 127 and -127 with a scale of r / 127, but for row 0. With `first`, row r's is that of r + first.
+    `fields` are texts by field, in the place of those. As int8 it is 127 and -127 with a scale of r / 127, but for row
+    0. With `first`, row r's is that of r + first.
     """
 
-    def __init__(self, block_sizes, texts=None, *, columns=None, width=4, vector_type="float32", path="fake", first=0):
+    def __init__(self, block_sizes, texts=None, *, fields=None, width=4, vector_type="float32", path="fake", first=0):
         self.path, self.first = path, first
         self.tables = ["embeddings", "captions"]
         self.width, self.vector_type = width, vector_type
@@ -29,10 +28,15 @@ class FakeDataset:
         self.texts = (
             texts if texts is not None else [[f"w{row} t{k}" for k in range(2)] for row in range(self.num_rows)]
         )
-        self.fields = {"texts": self.texts} if columns is None else columns
+        self._fields = fields
         self.columns = ["key", "embedding", *self.fields]
         self.num_calls = collections.Counter()
         self.reads: list[tuple[int, str]] = []
+
+    @property
+    def fields(self):
+        """The texts of each field."""
+        return {"texts": self.texts} if self._fields is None else self._fields
 
     def __len__(self):
         return self.num_rows

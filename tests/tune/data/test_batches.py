@@ -124,7 +124,7 @@ def test_every_row_is_seen_equally_often(given_source, num_epochs: int):
     selected = dataset.num_rows if options["rows"] is None else len(options["rows"])
     assert source.num_rows_without_text == selected - len(usable)
     chosen = range(dataset.num_rows) if options["rows"] is None else options["rows"]
-    assert source.num_blank_texts == sum(not text.strip() for row in chosen for text in dataset.texts[row])
+    assert source.fields["texts"].num_blank == sum(not text.strip() for row in chosen for text in dataset.texts[row])
     counts = np.zeros(dataset.num_rows, int)
     for epoch in range(num_epochs):
         first = epoch * source.num_batches_per_epoch

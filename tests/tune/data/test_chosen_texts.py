@@ -12,6 +12,8 @@ from lit_precompute.towers.tokenizers import WordTokenizer
 from lit_precompute.tune.data import random_draws
 from lit_precompute.tune.data.batches import Batch, BatchSource
 from lit_precompute.tune.data.chosen_texts import ChosenTexts
+from lit_precompute.tune.data.mixtures import Part, mix
+from lit_precompute.tune.data.options import DataOptions
 from lit_precompute.tune.data.text_draws import draw_texts
 from lit_precompute.tune.data.text_options import TextOptions
 from lit_precompute.tune.data.tokenised_texts import TokenisedTexts
@@ -32,7 +34,7 @@ def make_dataset(counts: list[tuple[int, ...]], block_rows: int = 4) -> FakeData
         for place, field in enumerate(FIELDS)
     }
     sizes = [min(block_rows, len(counts) - start) for start in range(0, len(counts), block_rows)]
-    return FakeDataset(sizes, columns=columns, width=32)
+    return FakeDataset(sizes, fields=columns, width=32)
 
 
 def make_source(dataset: FakeDataset, options: TextOptions, *, batch_size: int, budget: int = PLENTY) -> BatchSource:
@@ -167,7 +169,7 @@ def test_back_translations_are_drawn_as_the_paper_says():
         "texts": [["title0n0"]] * num_rows,
         "back_translations": [[f"tags0n{text}" for text in range(4)] + ["tags1n0"]] * num_rows,
     }
-    dataset = FakeDataset([num_rows], columns=columns)
+    dataset = FakeDataset([num_rows], fields=columns)
     options = TextOptions(fields="texts,back_translations", field_weights="0.5,0.5", max_tokens=3)
     source = make_source(dataset, options, batch_size=num_rows)
     drawn = [word for epoch in range(num_epochs) for (word,) in words(source.batch(epoch), options)]
@@ -185,15 +187,53 @@ def test_fields_are_renormalised_over_those_that_an_image_has():
     assert found[0] == 200 and scipy.stats.chisquare(found[1:], [2_500, 7_500]).pvalue > 1e-3
 
 
-def test_a_field_that_no_row_has_is_refused():
-    dataset = make_dataset([(1, 0, 2)] * 3 + [(0, 0, 1)])
+@pytest.mark.parametrize("mixture", ["joined", "alternate"])
+def test_a_field_that_no_row_has_is_refused(mixture: str):
+    """Of several datasets, one that has it is enough."""
     options = TextOptions(fields=",".join(FIELDS), combine="joint", max_tokens=3)
+    counts = [(1, 0, 2)] * 3 + [(0, 0, 1)]
+
+    def mixed(*datasets: FakeDataset):
+        fields = {field: TokenisedTexts(TOKENIZER, options, field) for field in FIELDS}
+        parts = [Part(dataset, ChosenTexts(fields, options), None) for dataset in datasets]  # pyright: ignore
+        return mix(parts, DataOptions(mixture=mixture), batch_size=2, seed=0, memory_budget_bytes=PLENTY)
+
     message = (
-        r"none of the 4 rows has a text in description; rows with one: title \(3\), tags \(4\); leave it out of text"
+        r"text.fields has description, in which none of the rows has a text; rows .*: title \(6\), tags \(8\); leave"
     )
     with pytest.raises(ValueError, match=message):
-        make_source(dataset, options, batch_size=2)
+        mixed(make_dataset(counts), make_dataset(counts))
+    fields = mixed(make_dataset(counts), make_dataset([(0, 1, 0)] * 2)).fields
+    assert {name: each.num_rows for name, each in fields.items()} == {"title": 3, "description": 2, "tags": 4}
+    alone = dataclasses.replace(options, fields="description")
     with pytest.raises(
         ValueError, match="none of the 4 rows has a text in description, so there is nothing to tune on"
     ):
-        make_source(dataset, dataclasses.replace(options, fields="description"), batch_size=2)
+        make_source(make_dataset(counts), alone, batch_size=2)
+
+
+def test_joined_datasets_need_not_have_the_same_fields():
+    """The one has titles, whose tokens are read from another column than those of the other's texts."""
+    titles = FakeDataset([2, 2], fields={"title": [[f"title{row}n0"] for row in range(4)]})
+    texts = FakeDataset([3], fields={"tags": [[f"tags{row}n0"] for row in range(3)]})
+    options = TextOptions(fields="title,tags", combine="joint", max_tokens=3)
+    parts = [
+        Part(
+            dataset,  # pyright: ignore[reportArgumentType]
+            ChosenTexts(
+                {
+                    name: TokenisedTexts(TOKENIZER, options, name, is_there=name in dataset.fields)
+                    for name in ("title", "tags")
+                },
+                options,
+            ),
+            None,
+        )
+        for dataset in (titles, texts)
+    ]
+    for budget in (PLENTY, 1_200):
+        source = mix(parts, DataOptions(), batch_size=7, seed=0, memory_budget_bytes=budget)
+        found = dict(zip(source.batch(0).row_numbers.tolist(), words(source.batch(0), options), strict=True))
+        expected = {row: [f"title{row}n0", None] for row in range(4)}
+        assert found == expected | {row: [None, f"tags{row - 4}n0"] for row in range(4, 7)}
+        source.close()

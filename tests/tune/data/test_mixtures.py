@@ -16,13 +16,13 @@ from lit_precompute.tune.data.batches import BatchSource
 from lit_precompute.tune.data.chosen_texts import ChosenTexts
 from lit_precompute.tune.data.mixtures import Drawn, Part, mix
 from lit_precompute.tune.data.options import DataOptions
-from lit_precompute.tune.data.texts import TextOptions
+from lit_precompute.tune.data.text_options import TextOptions
 from lit_precompute.tune.data.tokenised_texts import TokenisedTexts
 from tests.tune.data.fakes import FakeDataset
 
 PLENTY = 2**30
+TEXT = TextOptions(max_tokens=4)
 TOKENIZER = WordTokenizer([f"w{row}" for row in range(3_000)] + ["t0", "t1"])
-OPTIONS = TextOptions(max_tokens=4)
 
 
 def make_parts(*sizes, types=None, rows=None, width=4) -> list[Part]:
@@ -38,8 +38,8 @@ def make_parts(*sizes, types=None, rows=None, width=4) -> list[Part]:
             path=f"fake-{number}",
             first=first,
         )
-        chosen = ChosenTexts({"texts": TokenisedTexts(TOKENIZER, OPTIONS)}, OPTIONS)
-        parts.append(Part(dataset, chosen, None if rows is None else rows[number]))
+        source = ChosenTexts({"texts": TokenisedTexts(TOKENIZER, TEXT)}, TEXT)
+        parts.append(Part(dataset, source, None if rows is None else rows[number]))
         first += sum(blocks)
     return parts
 
@@ -209,6 +209,6 @@ def test_refuses_what_cannot_be_mixed():
         with pytest.raises(OptionsError, match=r"data\.mixture must be joined, alternate or a number > 0"):
             DataOptions(mixture=wrong)
     silent = make_parts([5, 5], [4])
-    silent[1].dataset.fields["texts"] = [[]] * 4
+    silent[1].dataset.texts = [[]] * 4
     with pytest.raises(ValueError, match=r"^fake-1: none of the 4 rows has a text"):
         make_mixture(silent, "joined")

@@ -43,7 +43,7 @@ class Splitting(WordTokenizer):
 def read(rows: list[list[str]]) -> tuple[ShuffledTexts, ReadTexts, Spelling]:
     tokenizer = Spelling()
     source = ShuffledTexts(tokenizer, OPTIONS, "tags")
-    block = FakeDataset([len(rows)], columns={"tags": rows}).read_block(0, source.columns)
+    block = FakeDataset([len(rows)], fields={"tags": rows}).read_block(0, source.columns)
     return source, source.read(block, np.arange(len(rows))), tokenizer
 
 
@@ -92,7 +92,7 @@ def test_orders_and_separators_are_equally_likely_and_independent():
 
 def test_memory_of_kept_texts_is_counted():
     source, texts, _ = read([["cat", "dog " * 10], [], ["ünï" * 6]])
-    block = FakeDataset([3], columns={"tags": [["cat", "dog " * 10], [], ["ünï" * 6]]}).read_block(0, ["tags"])
+    block = FakeDataset([3], fields={"tags": [["cat", "dog " * 10], [], ["ünï" * 6]]}).read_block(0, ["tags"])
     assert source.counts(block).kept_bytes.tolist() == [16 + 16 + 40, 0, 16 + 30]
     assert source.counts(block).texts.tolist() == [2, 0, 1]
     assert texts.all()[0].tolist() == ["cat", "dog " * 10, "ünï" * 6]
@@ -109,7 +109,7 @@ def test_batches_are_the_same_in_memory_and_in_windows_and_change_with_the_epoch
     words = [f"w{number}" for number in range(30)]
     rows = [[words[row], words[(row * 7 + 1) % 30], words[(row + 11) % 30]] for row in range(30)]
     options = TextOptions(fields="tags", shuffled="tags", max_tokens=6, texts_per_image=texts_per_image)
-    dataset, tokenizer = FakeDataset([4] * 7 + [2], columns={"tags": rows}, width=32), Splitting(words)
+    dataset, tokenizer = FakeDataset([4] * 7 + [2], fields={"tags": rows}, width=32), Splitting(words)
     tokens: list[dict[tuple[int, int], list[int]]] = []
     for budget in (1 << 20, 3_000):
         source = make_source(dataset, tokenizer, budget, options)

@@ -98,7 +98,7 @@ def batches(dataset, texts, *, budget: int, rows=None) -> list[list[bytes]]:
     steps = range(2 * loaded.num_batches_per_epoch)
     found = [[array.tobytes() for array in jax.tree.leaves(loaded.batch(step))] for step in steps]
     loaded.close()
-    told = [loaded.num_rows, loaded.num_rows_without_text, loaded.num_blank_texts, str(loaded.order())]
+    told = [loaded.num_rows, loaded.num_rows_without_text, str(loaded.fields), str(loaded.order())]
     return [*found, [str(each).encode() for each in told]]
 
 
