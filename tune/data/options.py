@@ -15,12 +15,16 @@ class DataOptions:
 
     Attributes:
       mixture: of several datasets: joined (all rows in one order), alternate (batches in turn), or weights as 0.7,0.3.
+      held_out: so many first (selected) rows of the first dataset are never trained on, but validated on; 0: none.
     """
 
     mixture: str = JOINED
+    held_out: int = 0
 
     def __post_init__(self):
         self.weights()
+        if self.held_out < 0 or self.held_out == 1:
+            raise OptionsError(f"data.held_out must be 0 or >= 2, got {self.held_out}")
 
     def weights(self) -> tuple[float, ...] | None:
         """Returns the weight of each dataset, all > 0; None where the mixture is not one of weights.

@@ -8,9 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+from jaxtyping import Int64
+
 from lit_precompute.schemas.vectors import VectorType
 from lit_precompute.towers.tokenizers import TextLengths
 from lit_precompute.tune.config.recipe import Recipe
+from lit_precompute.tune.data.held_out import HeldOut, read_held_out, split_rows
 from lit_precompute.tune.data.joined_dataset import common_type, join_datasets, join_rows
 from lit_precompute.tune.data.mixtures import Joined, Mixture, Part, mix
 from lit_precompute.tune.data.text_batch import TextBatch
@@ -28,12 +32,16 @@ class Inputs(NamedTuple):
     Attributes:
       trained_on: the datasets with their selections.
       texts: what the text side is fed with.
+      rows: numbers of the rows to train on, of the datasets joined; None: all.
+      held_out: what to validate on; None if nothing is held out.
       statistics: to standardise stored embeddings by, or None.
       batches: the batches.
     """
 
     trained_on: Sequence[TrainedOn]
     texts: TextInputs
+    rows: Int64[np.ndarray, " n"] | None
+    held_out: HeldOut | None
     statistics: Statistics | None
     batches: Joined | Mixture
 
@@ -67,9 +75,8 @@ class Inputs(NamedTuple):
         save_preparation(directory, self.texts.tokenizer, self.statistics)
         if self.texts.tokenizer is None:
             return None
-        datasets = [each.dataset for each in self.trained_on]
-        rows = join_rows(datasets, [each.rows() for each in self.trained_on])
-        return measure_text_lengths(directory, join_datasets(datasets), self.texts.tokenizer, recipe, rows)
+        dataset = join_datasets([each.dataset for each in self.trained_on])
+        return measure_text_lengths(directory, dataset, self.texts.tokenizer, recipe, self.rows)
 
     def about(self) -> dict[str, Any]:
         """Returns what a tuned model says of what it was tuned on."""
@@ -104,9 +111,12 @@ def prepare_inputs(
     """
     recipe.data.check_fits(len(trained_on))
     datasets, rows_of = [each.dataset for each in trained_on], [each.rows() for each in trained_on]
+    held_rows, rows_of[0] = split_rows(datasets[0], rows_of[0], recipe.data.held_out)
+    rows = join_rows(datasets, rows_of)
     texts = open_texts(datasets, recipe, None if saved is None else saved.tokenizer, rows_of)
+    held_out = read_held_out(texts.datasets[0], texts.sources[0], held_rows) if len(held_rows) else None
     saved_statistics = None if saved is None else saved.statistics
-    statistics = prepare_statistics(saved_statistics, join_datasets(datasets), recipe, join_rows(datasets, rows_of))
+    statistics = prepare_statistics(saved_statistics, join_datasets(datasets), recipe, rows)
     batches = mix(
         [Part(*each) for each in zip(texts.datasets, texts.sources, rows_of, strict=True)],
         recipe.data,
@@ -114,4 +124,4 @@ def prepare_inputs(
         seed=recipe.seed,
         memory_budget_bytes=memory_budget_bytes,
     )
-    return Inputs(trained_on, texts, statistics, batches)
+    return Inputs(trained_on, texts, rows, held_out, statistics, batches)

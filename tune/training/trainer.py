@@ -9,6 +9,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
@@ -27,9 +28,12 @@ from lit_precompute.tune.training.datasets import OneOrMore, trained_on
 from lit_precompute.tune.training.failures import explained_failures
 from lit_precompute.tune.training.inputs import prepare_inputs
 from lit_precompute.tune.training.preparation import read_locked, save_locked
-from lit_precompute.tune.training.progress import Progress, TrainingResult, read_final_loss
+from lit_precompute.tune.training.progress import Progress, TrainingResult, minival_of, read_final_metrics
 from lit_precompute.tune.training.run_directory import RunDirectory
 from lit_precompute.tune.training.step import start_compiling
+
+if TYPE_CHECKING:
+    from lit_precompute.tune.training.validation import Validation
 
 
 class Trainer:
@@ -137,10 +141,10 @@ class Trainer:
         with explained_failures(self._directory.path, self.recipe, self.execution):
             self._run_and_close(report, should_stop)
             seconds = time.perf_counter() - started_s
-            final_loss = read_final_loss(self._directory, self.num_steps)
-            self._write_model(final_loss)
+            last = read_final_metrics(self._directory, self.num_steps)
+            self._write_model(last)
         rate = (self.num_steps - self.first_step) * self.recipe.batch_size / seconds
-        return TrainingResult(self._directory.model, self.num_steps, final_loss, rate)
+        return TrainingResult(self._directory.model, self.num_steps, last["loss"], rate, minival_of(last))
 
     def _run_and_close(self, report: Callable[[Progress], None], should_stop: Callable[[], bool]) -> None:
         """Trains to the end and closes everything, also if that fails in part because the disk is full."""
@@ -155,6 +159,7 @@ class Trainer:
             execution=self.execution,
             batch_size=self.recipe.batch_size,
             num_steps=self.num_steps,
+            validation=self._validation(),
         )
         with contextlib.ExitStack() as closing:
             closing.callback(self._directory.release)
@@ -173,7 +178,20 @@ class Trainer:
             closing.callback(batches.close)
             self._state = loop.run(self._state, batches, self.first_step, metrics, report, should_stop)
 
-    def _write_model(self, final_loss: float) -> None:
+    def _validation(self) -> "Validation | None":
+        if self._inputs.held_out is None:
+            return None
+        from lit_precompute.tune.training.validation import Validation
+
+        return Validation(
+            self._inputs.held_out,
+            self.sides,
+            self._programs.loss,
+            batch_size=self.recipe.batch_size,
+            rows_at_once=self.execution.micro_batch_size or self.recipe.batch_size,
+        )
+
+    def _write_model(self, last: dict[str, float]) -> None:
         parameters, texts = self.parameters, self._inputs.texts
         model = TunedModel(
             recipe=self.recipe,
@@ -185,6 +203,11 @@ class Trainer:
             statistics=self._inputs.statistics,
             scale=float(np.asarray(self._programs.loss.scale(parameters.loss))),
             image_tower=self._trained_on[0].dataset.manifest.tower.model_dump(),
-            training={**self._inputs.about(), "num_steps": self.num_steps, "final_loss": final_loss},
+            training={
+                **self._inputs.about(),
+                "num_steps": self.num_steps,
+                "final_loss": last["loss"],
+                **({"minival": minival} if (minival := minival_of(last)) else {}),
+            },
         )
         model.save(self._directory.model)
