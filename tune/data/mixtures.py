@@ -16,7 +16,6 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int64
 
-from lit_precompute.schemas.vectors import VectorType
 from lit_precompute.tune.data import random_draws
 from lit_precompute.tune.data.batches import Batch, BatchSource
 from lit_precompute.tune.data.joined_dataset import Blocks, JoinedDataset, common_type, join_datasets, join_rows
@@ -28,11 +27,24 @@ from lit_precompute.tune.data.turns import Alternating, Drawn, Turns
 
 
 class Part(NamedTuple):
-    """One dataset of a mixture: its texts, and the ascending numbers of the rows to use (None: all)."""
+    """One dataset of a mixture.
+
+    Attributes:
+      dataset: the dataset.
+      texts: of it.
+      rows: ascending numbers of the rows to use; None: all.
+      views: of its images; none: the dataset's own embeddings are trained on.
+    """
 
     dataset: Blocks
     texts: TextSource
     rows: Int64[np.ndarray, "_"] | None
+    views: Sequence[Blocks] = ()
+
+    @property
+    def images(self) -> Sequence[Blocks]:
+        """What embeddings are read of."""
+        return self.views or (self.dataset,)
 
 
 class Share(NamedTuple):
@@ -83,6 +95,7 @@ class Joined(_OverSources):
         Raises:
           ValueError: as there, or a dataset has no row with a text.
         """
+        parts = _of_one_type(parts)
         self._datasets = [part.dataset for part in parts]
         dataset = join_datasets(self._datasets)
         texts = JoinedTexts(dataset, [part.texts for part in parts]) if isinstance(dataset, JoinedDataset) else None
@@ -93,6 +106,7 @@ class Joined(_OverSources):
             seed=seed,
             memory_budget_bytes=memory_budget_bytes,
             rows=join_rows(self._datasets, [part.rows for part in parts]),
+            views=_joined_views(parts),
         )
         self.sources: Sequence[BatchSource] = [self._source]
         ends = np.cumsum([0, *(each.num_rows for each in self._datasets)]).tolist()
@@ -189,13 +203,33 @@ def mix(
 
 def _of_one_type(parts: Sequence[Part]) -> list[Part]:
     """Returns the parts with embeddings of one type, for which the step is compiled."""
-    wanted: VectorType = common_type([part.dataset for part in parts])
+    wanted = common_type([image for part in parts for image in part.images])
+
+    def convert(dataset: Blocks) -> Blocks:
+        return dataset if dataset.vector_type == wanted else JoinedDataset([dataset], vector_type=wanted)
+
     return [
-        part
-        if part.dataset.vector_type == wanted
-        else part._replace(dataset=JoinedDataset([part.dataset], vector_type=wanted))
+        part._replace(views=[convert(view) for view in part.views])
+        if part.views
+        else part._replace(dataset=convert(part.dataset))
         for part in parts
     ]
+
+
+def _joined_views(parts: Sequence[Part]) -> list[Blocks]:
+    """Returns the views of joined datasets: the first of all, the second of all and so on.
+
+    Raises:
+      ValueError: not all have equally many.
+    """
+    counts = {part.dataset.path: len(part.views) for part in parts}
+    if len({*counts.values()}) > 1:
+        found = ", ".join(f"{path} has {count}" for path, count in counts.items())
+        raise ValueError(
+            f"datasets that are joined must have equally many views: {found}; give data.mixture alternate or weights, "
+            "where each dataset has its own"
+        )
+    return [join_datasets(views) for views in zip(*(part.views for part in parts), strict=True)]
 
 
 def _in_shares_of_memory(parts: Sequence[Part], batch_size: int, seed: int, budget: int) -> list[BatchSource]:
@@ -212,6 +246,7 @@ def _in_shares_of_memory(parts: Sequence[Part], batch_size: int, seed: int, budg
                 seed=random_draws.make_key(seed, random_draws.DATASET, number),
                 memory_budget_bytes=share,
                 rows=part.rows,
+                views=part.views,
             )
         except ValueError as error:
             if str(error).startswith(part.dataset.path):

@@ -24,7 +24,7 @@ from lit_precompute.tune.data.batches import iterate
 from lit_precompute.tune.data.mixtures import Share
 from lit_precompute.tune.model.sides import TrainedParameters
 from lit_precompute.tune.model.tuned_model import TunedModel
-from lit_precompute.tune.training.datasets import OneOrMore, trained_on
+from lit_precompute.tune.training.datasets import OneOrMore, one_or_more, open_table, trained_on
 from lit_precompute.tune.training.failures import explained_failures
 from lit_precompute.tune.training.inputs import prepare_inputs
 from lit_precompute.tune.training.preparation import read_locked, save_locked
@@ -56,7 +56,10 @@ class Trainer:
         self.recipe = recipe
         self.execution = execution or Execution()
         self.execution.check_fits(recipe)
-        self._trained_on = trained_on(datasets, selections)
+        given = one_or_more(datasets)
+        opened = [open_table(dataset, recipe.data.table) for dataset in given]
+        self._reopened = [dataset for dataset in opened if dataset not in given]
+        self._trained_on = trained_on(opened, selections)
         self._directory = RunDirectory(output, [each.selection for each in self._trained_on])
         try:
             with explained_failures(self._directory.path, recipe, self.execution):
@@ -163,6 +166,8 @@ class Trainer:
         )
         with contextlib.ExitStack() as closing:
             closing.callback(self._directory.release)
+            for dataset in self._reopened:
+                closing.callback(dataset.close)
             closing.callback(self._inputs.close)
             closing.callback(self._checkpoints.close)
             metrics = closing.enter_context(
@@ -202,7 +207,7 @@ class Trainer:
             frozen_text=texts.frozen,
             statistics=self._inputs.statistics,
             scale=float(np.asarray(self._programs.loss.scale(parameters.loss))),
-            image_tower=self._trained_on[0].dataset.manifest.tower.model_dump(),
+            image_tower=self._trained_on[0].dataset.manifest.towers[self.recipe.data.table].model_dump(),
             training={
                 **self._inputs.about(),
                 "num_steps": self.num_steps,
