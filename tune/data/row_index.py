@@ -149,18 +149,44 @@ class Rows(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RowReader:
-    """Reads the rows of an index; both kinds of rows, resident and windowed, use it."""
+    """Reads the rows of an index; both kinds of rows, resident and windowed, use it.
+
+    Attributes:
+      dataset: has the texts, and the embeddings unless there are views.
+      texts: what rows contribute.
+      index: of the rows.
+      seed: for orders and draws.
+      batch_size: rows of a batch.
+      views: of each image one is drawn in each epoch; equal datasets but for the embeddings.
+    """
 
     dataset: Blocks
     texts: ChosenTexts
     index: RowIndex
     seed: int
     batch_size: int
+    views: Sequence[Blocks] = ()
+
+    @property
+    def images(self) -> Sequence[Blocks]:
+        """What embeddings are read of: each view, or the dataset alone."""
+        return self.views or (self.dataset,)
+
+    def fetch_ahead(self, blocks: Sequence[int], *, texts: bool) -> None:
+        """Begins to fetch the files of blocks, of embeddings and, where asked, of texts."""
+        columns = self.texts.columns if texts else ()
+        if not self.views:
+            self.dataset.fetch_ahead(blocks, ["embedding", *columns])
+            return
+        if columns:
+            self.dataset.fetch_ahead(blocks, columns)
+        for view in self.views:
+            view.fetch_ahead(blocks, ["embedding"])
 
     @property
     def vector_type(self) -> np.dtype:
         """The stored type of vectors."""
-        return numpy_type(self.dataset.vector_type)
+        return numpy_type(self.images[0].vector_type)
 
     def empty_vectors(self, num_rows: int) -> UInt[np.ndarray, "{num_rows} width"]:
         """Returns uninitialised vectors, viewed as unsigned integers: NumPy copies those faster than bfloat16."""
@@ -169,7 +195,7 @@ class RowReader:
     @property
     def has_scales(self) -> bool:
         """Whether vectors are int8 and so have scales."""
-        return self.dataset.vector_type == "int8"
+        return self.images[0].vector_type == "int8"
 
     def empty_scales(self, num_rows: int) -> Float32[np.ndarray, " {num_rows}"] | None:
         """Returns uninitialised scales; None where vectors have none."""
@@ -195,10 +221,10 @@ class RowReader:
         return random_draws.left_out(self.seed, epoch, len(self.index), self.num_left_out)
 
     def read_vectors(
-        self, block: int, ranks: Int64[np.ndarray, " n"]
+        self, block: int, ranks: Int64[np.ndarray, " n"], view: int = 0
     ) -> tuple[UInt[np.ndarray, "n width"], Float32[np.ndarray, " n"] | None]:
         """Returns vectors and scales of these ascending ranks, all of one block, typed as `empty_vectors`' are."""
-        stored = self.dataset.read_block(block, ["embedding"]).stored()
+        stored = self.images[view].read_block(block, ["embedding"]).stored()
         vectors = stored.numbers.view(f"u{self.vector_type.itemsize}")
         places = self._places(block, ranks)
         if len(places) == len(vectors):

@@ -15,6 +15,7 @@ from jaxtyping import Int64, UInt
 
 from lit_precompute.tune.data.epoch_order import EpochPlan, plan_windows, window_order
 from lit_precompute.tune.data.row_index import NUM_BLOCK_THREADS, KeptTexts, RowReader, Rows
+from lit_precompute.tune.data.views import read_drawn
 
 
 class WindowedRows:
@@ -98,8 +99,7 @@ class WindowedRows:
     def _fetch_ahead(self, epoch: int, number: int) -> None:
         ranks = self._reader.index.block_ranks
         blocks = [block for block in self._blocks(epoch, number) if ranks[block + 1] > ranks[block]]
-        columns = () if self._texts is not None else self._reader.texts.columns
-        self._reader.dataset.fetch_ahead(blocks, ["embedding", *columns])
+        self._reader.fetch_ahead(blocks, texts=self._texts is None)
 
     def _blocks(self, epoch: int, number: int) -> list[int]:
         plan = self._plan(epoch)
@@ -120,7 +120,7 @@ class WindowedRows:
 
         def fill(block: int, block_ranks: Int64[np.ndarray, " n"], places: Int64[np.ndarray, " n"]) -> None:
             if len(places):
-                vectors[places], block_scales = reader.read_vectors(block, block_ranks)
+                vectors[places], block_scales = read_drawn(reader, block, block_ranks, epoch)
                 if scales is not None:
                     scales[places] = block_scales
             if len(places) and self._texts is None:

@@ -8,6 +8,7 @@ Source: arXiv:2111.07991, appendix G.3; big_vision, evaluators/proj/image_text/i
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -143,26 +144,47 @@ def evaluate(
     """
     model.check_goes_with(dataset)
     _, images, texts, _, owners, num_blank_texts = embed_pairs(model, dataset, selection, field)
-    image_ranks, text_ranks = ranks(images, texts, owners)
-    own_counts = np.bincount(owners, minlength=len(images))
-    asked = own_counts > 0
-    image_chance = {
-        k: float(np.mean([chance_of_a_hit(len(texts), int(own), k) for own in own_counts[asked]])) for k in KS
-    }
+    found = recalls(images, texts, owners)
     return RetrievalResult(
-        image_to_text={
-            k: Share(right=int((image_ranks[asked] < k).sum()), count=int(asked.sum()), chance=image_chance[k])
-            for k in KS
-        },
-        text_to_image={
-            k: Share(right=int((text_ranks < k).sum()), count=len(texts), chance=chance_of_a_hit(len(images), 1, k))
-            for k in KS
-        },
+        image_to_text=found.image_to_text,
+        text_to_image=found.text_to_image,
         num_images=len(images),
         num_texts=len(texts),
         num_blank_texts=num_blank_texts,
         preprocessing_differences=model.preprocessing_differences(dataset),
         field=field,
+    )
+
+
+class Recalls(NamedTuple):
+    """Recall by k, both ways; see `RetrievalResult`."""
+
+    image_to_text: dict[int, Share]
+    text_to_image: dict[int, Share]
+
+
+def recalls(
+    images: Float[np.ndarray, "n d"],
+    texts: Float[np.ndarray, "m d"],
+    owners: Int64[np.ndarray, " m"],
+    ks: Sequence[int] = KS,
+) -> Recalls:
+    """Returns the recall at each k of embeddings; see `ranks`."""
+    image_ranks, text_ranks = ranks(images, texts, owners)
+    own_counts = np.bincount(owners, minlength=len(images))
+    asked = own_counts > 0
+    image_chance = {
+        k: float(np.mean([chance_of_a_hit(len(texts), int(own), k) for own in own_counts[asked]])) for k in ks
+    }
+    return Recalls(
+        image_to_text={
+            k: Share(right=int((image_ranks[asked] < k).sum()), count=int(asked.sum()), chance=image_chance[k])
+            for k in ks
+        },
+        text_to_image={
+            k: Share(right=int((text_ranks < k).sum()), count=len(texts), chance=chance_of_a_hit(len(images), 1, k))
+            for k in ks
+        },
     )
 
 

@@ -51,10 +51,7 @@ def prepare_tokenizer(
 
 
 def prepare_statistics(
-    saved: pathlib.Path | None,
-    dataset: Blocks,
-    recipe: Recipe,
-    rows: Int64[np.ndarray, " n"] | None = None,
+    saved: pathlib.Path | None, dataset: Blocks, rows: Int64[np.ndarray, " n"] | None, recipe: Recipe
 ) -> Statistics | None:
     """Returns mean and deviation of the rows' embeddings, or None if the recipe does not standardise."""
     if not recipe.image_side.standardise:
