@@ -49,6 +49,7 @@ class TransformerOptions(TextTowerOptions):
       mlp_width: hidden size of a block's perceptron.
       pooling: how the tokens' vectors become one; `end` is the vector of the end token, `attention` a learnt query's.
       head: what follows; `none` gives the pooled vector itself, of the tower's width.
+      dropout: share of the values that training sets to 0 where the kind's original does; 0.1 in BERT and T5.
     """
 
     width: int = 768
@@ -57,6 +58,7 @@ class TransformerOptions(TextTowerOptions):
     mlp_width: int = 3072
     pooling: Pooling = "last"
     head: Head = "linear"
+    dropout: float = 0.0
 
     def __post_init__(self):
         super().__post_init__()
@@ -66,6 +68,9 @@ class TransformerOptions(TextTowerOptions):
         for name, choices in (("pooling", Pooling), ("head", Head)):
             if getattr(self, name) not in (names := typing.get_args(choices)):
                 raise ValueError(f"text_tower.{name} must be one of {', '.join(names)}, got {getattr(self, name)!r}")
+
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"text_tower.dropout must be in [0, 1), got {self.dropout}")
 
     def min_num_parameters(self) -> int:
         """Returns the size of all blocks' kernels, where heads are as wide as the tower."""
