@@ -17,23 +17,23 @@ if TYPE_CHECKING:
 
 
 def train(
-    dataset: EmbeddingDataset,
+    dataset: EmbeddingDataset | Sequence[EmbeddingDataset],
     recipe: Recipe,
     output: str | os.PathLike[str],
     *,
     execution: Execution | None = None,
-    selection: Selection | None = None,
+    selection: Selection | Sequence[Selection] | None = None,
     report: Callable[["Progress"], None] = lambda progress: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> "TunedModel":
-    """Trains a text tower on a dataset and returns the tuned model; resumes a run that was stopped.
+    """Trains a text tower on a dataset, or several, and returns the tuned model; resumes a run that was stopped.
 
     Args:
-      dataset: image embeddings with their texts.
+      dataset: image embeddings with their texts; several are mixed as `recipe.data` says.
       recipe: what to train; `RECIPES[name].recipe`, with fields replaced as you like.
       output: directory of the run; the model is written to its folder `model`.
       execution: how to compute it here; `RECIPES[name].execution` suits a named recipe.
-      selection: the rows to train on; None: all.
+      selection: the rows to train on, of each dataset one at most; None: all.
       report: called after each step, with the step and its metrics.
       should_stop: called after each step; True saves a checkpoint and stops.
 
@@ -43,10 +43,11 @@ def train(
       TrainingStopped: `should_stop` returned True.
     """
     from lit_precompute.tune.model.tuned_model import TunedModel
+    from lit_precompute.tune.training.datasets import trained_on
     from lit_precompute.tune.training.run_directory import RunDirectory
     from lit_precompute.tune.training.trainer import Trainer
 
-    directory = RunDirectory(output, selection)
+    directory = RunDirectory(output, [each.selection for each in trained_on(dataset, selection)])
     if not directory.is_finished(dataset, recipe):
         Trainer(dataset, recipe, output, execution, selection).run(report, should_stop)
     return TunedModel.load(directory.model)

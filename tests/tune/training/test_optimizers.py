@@ -9,14 +9,14 @@ import pytest
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.tune.model.options import ImageSideOptions, TrainedOptions
 from lit_precompute.tune.model.tuned_model import TunedModel
-from lit_precompute.tune.optimizers import AdafactorOptions, AdamOptions, LionOptions, PartOptions
+from lit_precompute.tune.optimizers import AdafactorOptions, AdamOptions, LionOptions, SideRateOptions
 from lit_precompute.tune.training.progress import TrainingStopped
 from lit_precompute.tune.training.trainer import Trainer
 from tests.tune.small_runs import EXECUTION, RECIPE, metric_lines, model_bytes, train, write_dataset
 
 pytestmark = pytest.mark.standard_promotion  # optax mixes types
 
-SMALLER = PartOptions(rate_factor=0.1, schedule="delay")
+SMALLER = SideRateOptions(rate_factor=0.1, schedule="delay")
 SHARED = {"learning_rate": 3e-3, "warmup_steps": 3, "weight_decay": 1e-4, "ema_decay": 0.8}
 EVERYTHING = dataclasses.replace(
     RECIPE,
