@@ -14,8 +14,7 @@ def _keys(seed=0):
     return row_keys(jax.random.key(seed), NUM_ROWS)
 
 
-@pytest.mark.parametrize("shape", [(50,), (3, 40), (2, 5, 9)], ids=str)
-@pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize(("rate", "shape"), [(0.1, (2, 5, 9)), (0.5, (50,)), (0.9, (3, 40))])
 def test_the_share_is_the_rate_and_the_expectation_is_kept(rate, shape):
     values = jax.random.normal(jax.random.key(1), (NUM_ROWS, *shape)) + 3
     found = jax.jit(lambda values: drop(values, rate, _keys(), 1))(values)

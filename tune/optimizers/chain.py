@@ -16,7 +16,7 @@ import optax
 from lit_precompute.tune.optimizers import OptimizerOptions
 from lit_precompute.tune.optimizers.averages import keep_average
 from lit_precompute.tune.optimizers.decay import make_mask
-from lit_precompute.tune.optimizers.schedules import make_side_schedules, make_schedule
+from lit_precompute.tune.optimizers.schedules import make_schedule, make_side_schedules
 
 
 def make_optimizer(

@@ -7,7 +7,7 @@ import pytest
 
 from lit_precompute.towers.options import OptionsError
 from lit_precompute.tune.optimizers import AdamOptions, SideRateOptions
-from lit_precompute.tune.optimizers.schedules import learning_rates, make_side_schedules, make_schedule
+from lit_precompute.tune.optimizers.schedules import learning_rates, make_schedule, make_side_schedules
 
 pytestmark = pytest.mark.standard_promotion  # optax's schedules mix types
 
