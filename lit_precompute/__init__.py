@@ -75,7 +75,10 @@ if TYPE_CHECKING:
     from lit_precompute.tune.model.options import ImageSideOptions as ImageSideOptions
     from lit_precompute.tune.model.options import TrainedOptions as TrainedOptions
     from lit_precompute.tune.model.tuned_model import TunedModel as TunedModel
+    from lit_precompute.tune.optimizers import AdafactorOptions as AdafactorOptions
     from lit_precompute.tune.optimizers import AdamOptions as AdamOptions
+    from lit_precompute.tune.optimizers import LionOptions as LionOptions
+    from lit_precompute.tune.optimizers import SideRateOptions as SideRateOptions
     from lit_precompute.tune.recipes import RECIPES as RECIPES
     from lit_precompute.tuning import retrieval as retrieval
     from lit_precompute.tuning import train as train
@@ -154,7 +157,10 @@ _HOMES = {
     "start_from": "tune.config.starts:start_from",
     "ImageSideOptions": "tune.model.options:ImageSideOptions",
     "SoftmaxOptions": "tune.losses:SoftmaxOptions",
+    "AdafactorOptions": "tune.optimizers:AdafactorOptions",
     "AdamOptions": "tune.optimizers:AdamOptions",
+    "LionOptions": "tune.optimizers:LionOptions",
+    "SideRateOptions": "tune.optimizers:SideRateOptions",
     # Custom text towers
     "TextTowerOptions": "towers.text:TextTowerOptions",
     "register_text_tower": "towers.text:register_text_tower",
@@ -168,6 +174,7 @@ _HOMES = {
 
 __all__ = [
     "RECIPES",
+    "AdafactorOptions",
     "AdamOptions",
     "BertTextOptions",
     "ColumnSchema",
@@ -188,6 +195,7 @@ __all__ = [
     "ImageSideOptions",
     "ImageTowerOptions",
     "JaxTowerHandler",
+    "LionOptions",
     "Naming",
     "Preprocessing",
     "Recipe",
@@ -195,6 +203,7 @@ __all__ = [
     "Selection",
     "SentencePieceOptions",
     "ShuffleOptions",
+    "SideRateOptions",
     "SoftmaxOptions",
     "SourceColumns",
     "SourceFile",
