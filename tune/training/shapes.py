@@ -30,7 +30,7 @@ class Shapes(NamedTuple):
 
 
 def vocabulary_size(recipe: Recipe) -> int:
-    """Returns the rows of the table of tokens that the options ask for; a trained tokenizer may have fewer."""
+    """Returns the rows of the table of tokens, as the options tell; a tokenizer that is trained may have fewer."""
     return int(getattr(recipe.text_tower, "vocabulary_rows", 0)) or recipe.tokenizer.vocabulary_size
 
 
