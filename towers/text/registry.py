@@ -24,6 +24,7 @@ from lit_precompute.towers.text.entry import TextEntry
 from lit_precompute.towers.text.options import TextTowerOptions
 from lit_precompute.towers.text.stored.options import StoredTextOptions
 from lit_precompute.towers.text.t5.options import T5TextOptions
+from lit_precompute.towers.text.tuned import read_tuned
 from lit_precompute.towers.text.vit.options import ViTTextOptions
 from lit_precompute.towers.tokenizers import TokenizerOptions, Vocabulary
 from lit_precompute.towers.weights.errors import WeightsError
@@ -121,7 +122,7 @@ def resolve_text_tower(name: str) -> tuple[str, TextEntry | None]:
 
     Args:
       name: a name of `text_towers`; or a folder with a `config.json`: on disk, in a store, or OWNER/NAME of Hugging
-        Face's hub.
+        Face's hub; or a folder on disk that `lit-tune` wrote.
 
     Raises:
       ValueError: no such tower, or a `config.json` of no known family.
@@ -132,6 +133,8 @@ def resolve_text_tower(name: str) -> tuple[str, TextEntry | None]:
         return name, named[name]
     if _FILE.fullmatch(name) or pathlib.Path(name).is_file():
         return name, None
+    if (tuned := read_tuned(name)) is not None:
+        return name, tuned
     place = _place(name)
     if place is None:
         near = difflib.get_close_matches(name, named, n=5, cutoff=0.5)

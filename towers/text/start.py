@@ -21,7 +21,7 @@ from lit_precompute.towers.weights.errors import WeightsError
 from lit_precompute.towers.weights.fetching import Progress
 from lit_precompute.towers.weights.finding import find_weights
 from lit_precompute.towers.weights.matching import match_parameters
-from lit_precompute.towers.weights.naming import Arrays, read_names
+from lit_precompute.towers.weights.naming import Arrays, inside_root, read_names
 from lit_precompute.towers.weights.reading import read_weights
 
 # Of these, a file that was made without them has none.
@@ -48,7 +48,7 @@ def read_start(
     place = name if entry is None else entry.weights
     if not place:
         raise ValueError(f"text_tower.weights: {name!r} is an architecture without published weights; give a file")
-    arrays = read_weights(find_weights(place, progress=progress))
+    arrays = inside_root(read_weights(find_weights(place, progress=progress)), "" if entry is None else entry.root)
     found = read_names(tower.namings, arrays, tower.parameter_shapes)
     if draws_head:
         found = {name: array for name, array in found.items() if not name.startswith(_HEAD)}
