@@ -60,7 +60,8 @@ def read_start(
     try:
         return match_parameters(found, shapes, place)
     except WeightsError as error:
-        raise WeightsError(f"text_tower.weights {weights!r}: {error}\n{_advice(tower, name, entry, found)}") from error
+        given = "text_tower.weights" if place == weights else f"text_tower.weights {weights!r}"
+        raise WeightsError(f"{given}: {error}\n{_advice(tower, name, entry, found)}") from error
 
 
 def _is_beside(name: str, other: str) -> bool:

@@ -61,4 +61,8 @@ def open_texts(
         frozen = FrozenText(table=table, width=source.width, tower=None if info is None else info.tower)
         return TextInputs(opened, source, notes, None, frozen)
     tokenizer = prepare_tokenizer(saved, dataset, recipe, rows)
+    try:
+        tokenizer.max_pieces(recipe.text.max_tokens)
+    except ValueError as error:
+        raise ValueError(f"text.max_tokens: {error}") from error
     return TextInputs(*find_texts(dataset, tokenizer, recipe.text), tokenizer, None)

@@ -7,6 +7,7 @@ names the step, and is never saved. Nothing here prints: progress goes to the ca
 
 import collections
 import contextlib
+import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -22,6 +23,7 @@ from lit_precompute.towers.text.start import read_start
 from lit_precompute.towers.tokenizers import TextLengths
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe
+from lit_precompute.tune.config.starts import other_tokenizer
 from lit_precompute.tune.data.batches import Batch, BatchSource, iterate
 from lit_precompute.tune.data.text_batch import TextBatch
 from lit_precompute.tune.model.sides import TrainedParameters, make_sides
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
 # Steps that are dispatched before the oldest is waited for: enough to keep the device busy, and few enough that their
 # batches fit its memory beside the state.
 _STEPS_AHEAD = 2
+_logger = logging.getLogger(__name__)
 
 
 class Trainer:
@@ -141,6 +144,8 @@ class Trainer:
         tower = self.recipe.text_tower
         if tower.weights is None or self._directory.has_checkpoint():
             return {}
+        if (caution := other_tokenizer(self.recipe)) is not None:
+            _logger.warning(caution)
         return read_start(self.sides.text, tower.weights, draws_head=tower.draws_head())
 
     @property
