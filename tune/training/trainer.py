@@ -6,6 +6,7 @@ names the step, and is never saved. Nothing here prints: progress goes to the ca
 """
 
 import contextlib
+import logging
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ from lit_precompute.towers.text.start import read_start
 from lit_precompute.towers.tokenizers import TextLengths
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe
+from lit_precompute.tune.config.starts import other_tokenizer
 from lit_precompute.tune.data.batches import iterate
 from lit_precompute.tune.data.mixtures import Share
 from lit_precompute.tune.model.sides import TrainedParameters
@@ -34,6 +36,8 @@ from lit_precompute.tune.training.step import start_compiling
 
 if TYPE_CHECKING:
     from lit_precompute.tune.training.validation import Validation
+
+_logger = logging.getLogger(__name__)
 
 
 class Trainer:
@@ -110,6 +114,8 @@ class Trainer:
         tower = self.recipe.text_tower
         if tower.weights is None or self._directory.has_checkpoint():
             return {}
+        if (caution := other_tokenizer(self.recipe)) is not None:
+            _logger.warning(caution)
         return read_start(self.sides.text, tower.weights, draws_head=tower.draws_head())
 
     @property
