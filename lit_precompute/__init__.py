@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from lit_precompute.tune.config.recipe import Recipe as Recipe
     from lit_precompute.tune.config.starts import start_from as start_from
     from lit_precompute.tune.data.texts import TextOptions as TextOptions
+    from lit_precompute.tune.losses import SigmoidOptions as SigmoidOptions
     from lit_precompute.tune.losses import SoftmaxOptions as SoftmaxOptions
     from lit_precompute.tune.model.options import ImageSideOptions as ImageSideOptions
     from lit_precompute.tune.model.options import TrainedOptions as TrainedOptions
@@ -151,6 +152,7 @@ _HOMES = {
     "TrainedOptions": "tune.model.options:TrainedOptions",
     "start_from": "tune.config.starts:start_from",
     "ImageSideOptions": "tune.model.options:ImageSideOptions",
+    "SigmoidOptions": "tune.losses:SigmoidOptions",
     "SoftmaxOptions": "tune.losses:SoftmaxOptions",
     "AdamOptions": "tune.optimizers:AdamOptions",
     # Custom text towers
@@ -192,6 +194,7 @@ __all__ = [
     "Selection",
     "SentencePieceOptions",
     "ShuffleOptions",
+    "SigmoidOptions",
     "SoftmaxOptions",
     "SourceColumns",
     "SourceFile",

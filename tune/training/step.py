@@ -20,6 +20,7 @@ from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.data.text_batch import TextBatch
 from lit_precompute.tune.losses import make_loss
+from lit_precompute.tune.losses.duplicates import count_duplicates, text_ids
 from lit_precompute.tune.losses.gradient_cache import CachedGradient
 from lit_precompute.tune.losses.loss import Loss, Pairs
 from lit_precompute.tune.model.sides import Sides, TrainedParameters
@@ -52,10 +53,22 @@ class Start(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """What a step measures before its update, and whether all parameters are finite after it."""
+    """What a step measures before its update, and whether all parameters are finite after it.
+
+    Attributes:
+      loss: of the batch.
+      scale: what similarities are multiplied by.
+      bias: what the loss adds to them; None where it adds nothing.
+      duplicate_texts: texts of the batch that equal one of another image.
+      learning_rate: of this step.
+      gradient_norm: over all parameters.
+      is_finite: whether the parameters are.
+    """
 
     loss: Float32[Array, ""]
     scale: Float32[Array, ""]
+    bias: Float32[Array, ""] | None
+    duplicate_texts: Float32[Array, ""]
     learning_rate: Float32[Array, ""]
     gradient_norm: Float32[Array, ""]
     is_finite: Bool[Array, ""]
@@ -110,7 +123,13 @@ def start_compiling(
         raise ValueError("the recipe trains nothing: the text tower is locked, and the image side has no head")
     optimizer = make_optimizer(recipe.optimizer, num_steps, rate_factors(recipe.trained, sides.text.parameter_shapes))
     weights = weights or {}
-    loss = make_loss(recipe.loss, tile_rows=execution.tile_rows, image_is_trained=bool(sides.image.parameter_shapes))
+    loss = make_loss(
+        recipe.loss,
+        image_is_trained=bool(sides.image.parameter_shapes),
+        tile_rows=execution.tile_rows,
+        tile_columns=execution.tile_columns,
+        num_fields=num_fields(recipe),
+    )
 
     encode_text = training_encoder(sides.text)
 
@@ -170,13 +189,17 @@ def _make_step(
     ) -> tuple[TrainingState, Measured]:
         cached = gradient(locked)
         inputs = training_inputs(sides, images, texts.inputs, seed=recipe.seed, step=state.step)
-        pairs = Pairs(present=None if texts.present is None else jnp.asarray(texts.present))
+        present = None if texts.present is None else jnp.asarray(texts.present)
+        ids = text_ids(texts.inputs, recipe.batch_size, num_fields(recipe))
+        pairs = Pairs(present, ids if recipe.loss.mask_duplicates else None)
         loss, gradients = cached(state.parameters, *inputs, pairs)
         updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.parameters)
         parameters: Any = optax.apply_updates(state.parameters, updates)
         measured = Measured(
             loss=loss,
             scale=cached.loss.scale(state.parameters.loss),
+            bias=None if cached.loss.bias is None else cached.loss.bias(state.parameters.loss),
+            duplicate_texts=count_duplicates(ids, present),
             learning_rate=jnp.float32(options.learning_rate * schedule(state.step)),
             gradient_norm=optax.tree.norm(gradients),
             is_finite=_are_finite(parameters),
@@ -184,6 +207,12 @@ def _make_step(
         return TrainingState(state.step + 1, parameters, optimizer_state), measured
 
     return step
+
+
+def num_fields(recipe: Recipe) -> int:
+    """Returns over how many text fields the loss is summed: those that a recipe uses jointly."""
+    del recipe  # a text has one field until recipes have several
+    return 1
 
 
 def _are_finite(parameters: Any) -> jax.Array:

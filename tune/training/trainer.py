@@ -230,7 +230,7 @@ class Trainer:
         self, step: int, measured: Measured, metrics: "MetricsWriter", report: Callable[[Progress], None]
     ) -> None:
         """Waits for a step, checks its measurements, and writes and reports them."""
-        values = {name: float(np.asarray(value)) for name, value in measured._asdict().items()}
+        values = {name: float(np.asarray(value)) for name, value in measured._asdict().items() if value is not None}
         is_finite = bool(values.pop("is_finite"))
         if not (is_finite and np.isfinite([values["loss"], values["gradient_norm"]]).all()):
             words = f"the loss is {values['loss']:g}, the gradient's norm {values['gradient_norm']:g}"
@@ -248,7 +248,7 @@ class Trainer:
         report(Progress(step, self.num_steps, self.recipe.batch_size, values))
 
     def _write_model(self, final_loss: float) -> None:
-        parameters = self.parameters
+        parameters, loss = self.parameters, self._programs.loss
         model = TunedModel(
             recipe=self.recipe,
             sides=self.sides,
@@ -257,7 +257,8 @@ class Trainer:
             tokenizer=self._texts.tokenizer,
             frozen_text=self._texts.frozen,
             statistics=self._statistics,
-            scale=float(np.asarray(self._programs.loss.scale(parameters.loss))),
+            scale=float(np.asarray(loss.scale(parameters.loss))),
+            bias=None if loss.bias is None else float(np.asarray(loss.bias(parameters.loss))),
             image_tower=self._dataset.manifest.tower.model_dump(),
             training={
                 "dataset_digest": self._dataset.manifest.digest,
