@@ -1,7 +1,7 @@
 """A tuned model in the files of other programs: a folder that transformers opens, or big_vision's `.npz`.
 
     transformers                     big_vision
-      config.json                      text_tower.npz       params/txt/..., params/t (the log of the scale)
+      config.json                      text_tower.npz       params/txt/..., params/t (log of the scale), params/b (bias)
       model.safetensors
       head.safetensors               what the model there has no place for, under the names used here
       tokenizer.json                 where transformers has such a tokenizer
