@@ -6,6 +6,7 @@ names the step, and is never saved. Nothing here prints: progress goes to the ca
 """
 
 import contextlib
+import dataclasses
 import logging
 import os
 import time
@@ -24,6 +25,7 @@ from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.config.starts import other_tokenizer
 from lit_precompute.tune.data.batches import iterate
 from lit_precompute.tune.data.mixtures import Share
+from lit_precompute.tune.losses import make_loss
 from lit_precompute.tune.model.sides import TrainedParameters
 from lit_precompute.tune.model.tuned_model import TunedModel
 from lit_precompute.tune.training.datasets import OneOrMore, one_or_more, open_table, trained_on
@@ -195,10 +197,12 @@ class Trainer:
             return None
         from lit_precompute.tune.training.validation import Validation
 
+        # An image has one text there, and a short batch need not have whole groups.
+        loss = make_loss(dataclasses.replace(self.recipe.loss, group_size=None), image_is_trained=False)
         return Validation(
             self._inputs.held_out,
             self.sides,
-            self._programs.loss,
+            loss,
             batch_size=self.recipe.batch_size,
             rows_at_once=self.execution.micro_batch_size or self.recipe.batch_size,
         )
