@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
+from jaxtyping import Int64
 
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.sharing.selected_rows import check_selection, rows_of
@@ -37,6 +38,7 @@ from lit_precompute.tune.training.preparation import (
 from lit_precompute.tune.training.progress import Progress, TrainingResult, TrainingStopped, read_final_loss
 from lit_precompute.tune.training.rates import Rates
 from lit_precompute.tune.training.run_directory import RunDirectory
+from lit_precompute.tune.training.shared_work import SharedWork, TrainingData
 from lit_precompute.tune.training.step import Measured, start_compiling
 from lit_precompute.tune.training.text_inputs import open_texts
 
@@ -58,8 +60,17 @@ class Trainer:
         output: str | os.PathLike[str],
         execution: Execution | None = None,
         selection: Selection | None = None,
+        shared: SharedWork | None = None,
     ):
         """Prepares tokenizer, batches and parameters, or resumes from those of an earlier process.
+
+        Args:
+          dataset: what is trained on.
+          recipe: what is trained.
+          output: directory of the run.
+          execution: how it is computed.
+          selection: the rows to train on; None: all.
+          shared: what runs before this one in a sweep have read and compiled.
 
         Raises:
           ValueError: the dataset, the selection or the recipe cannot be trained on, or the output belongs to another
@@ -73,6 +84,7 @@ class Trainer:
         if selection is not None:
             check_selection(selection, dataset)
         self._selection = selection
+        self._shared = shared
         self.text_lengths: TextLengths | None = None
         self._directory = RunDirectory(output, selection)
         try:
@@ -88,18 +100,9 @@ class Trainer:
         recipe, dataset, directory = self.recipe, self._dataset, self._directory
         rows = None if self._selection is None else rows_of(self._selection)
         is_resumed = directory.check(dataset, recipe)
-        self._texts = texts = open_texts(dataset, recipe, directory.tokenizer if is_resumed else None, rows)
-        self._statistics = statistics = prepare_statistics(
-            directory.statistics if is_resumed else None, dataset, recipe, rows
-        )
-        self.batches = BatchSource(
-            texts.dataset,
-            texts.source,
-            batch_size=recipe.batch_size,
-            seed=recipe.seed,
-            memory_budget_bytes=self.execution.memory_budget_bytes,
-            rows=rows,
-        )
+        self._data = self._open(rows, is_resumed=is_resumed)
+        texts, statistics = self._data.texts, self._data.statistics
+        self.batches = self._data.batches
         directory.check(dataset, recipe, self.batches.order())
         self.num_steps = recipe.count_steps(self.batches.num_batches_per_epoch)
         self.sides = make_sides(
@@ -118,6 +121,7 @@ class Trainer:
             texts=TextBatch(texts.source.in_batch(texts.source.empty_chosen(recipe.batch_size))),
             num_steps=self.num_steps,
             weights=self._read_weights(),
+            compile_program=jax.stages.Lowered.compile if self._shared is None else self._shared.programs.compile,
         )
         # Every check is passed: from here on the directory is written to.
         directory.claim(dataset, recipe, self.batches.order())
@@ -136,6 +140,26 @@ class Trainer:
             self._state, self._locked = self._programs.draw()
             save_locked(directory, self._locked)
 
+    def _open(self, rows: Int64[np.ndarray, " n"] | None, *, is_resumed: bool) -> TrainingData:
+        """Returns what the run reads; a run that was begun before reads its own tokenizer and statistics."""
+        if self._shared is None or is_resumed:
+            return self._read(rows, is_resumed=is_resumed)
+        return self._shared.data.open(self.recipe, self.execution, lambda: self._read(rows, is_resumed=False))
+
+    def _read(self, rows: Int64[np.ndarray, " n"] | None, *, is_resumed: bool) -> TrainingData:
+        recipe, dataset, directory = self.recipe, self._dataset, self._directory
+        texts = open_texts(dataset, recipe, directory.tokenizer if is_resumed else None, rows)
+        statistics = prepare_statistics(directory.statistics if is_resumed else None, dataset, recipe, rows)
+        batches = BatchSource(
+            texts.dataset,
+            texts.source,
+            batch_size=recipe.batch_size,
+            seed=recipe.seed,
+            memory_budget_bytes=self.execution.memory_budget_bytes,
+            rows=rows,
+        )
+        return TrainingData(dataset, texts, statistics, batches)
+
     def _read_weights(self) -> dict[str, np.ndarray]:
         """Returns the parameters that the text tower starts from; none once there is a checkpoint."""
         weights = self.recipe.text_tower.weights
@@ -146,7 +170,7 @@ class Trainer:
     @property
     def text_notes(self) -> Sequence[str]:
         """What to tell about where texts are read."""
-        return self._texts.notes
+        return self._data.texts.notes
 
     @property
     def parameters(self) -> TrainedParameters:
@@ -183,9 +207,8 @@ class Trainer:
 
         with contextlib.ExitStack() as closing:
             closing.callback(self._directory.release)
-            if self._texts.dataset is not self._dataset:
-                closing.callback(self._texts.dataset.close)
-            closing.callback(self.batches.close)
+            if not self._data.is_shared:
+                closing.callback(self._data.close)
             closing.callback(self._checkpoints.close)
             metrics = closing.enter_context(
                 contextlib.closing(MetricsWriter(self._directory.path, self.first_step + 1))
@@ -254,9 +277,9 @@ class Trainer:
             sides=self.sides,
             image_parameters={name: np.asarray(value) for name, value in parameters.image.items()},
             text_parameters={name: np.asarray(value) for name, value in {**self._locked, **parameters.text}.items()},
-            tokenizer=self._texts.tokenizer,
-            frozen_text=self._texts.frozen,
-            statistics=self._statistics,
+            tokenizer=self._data.texts.tokenizer,
+            frozen_text=self._data.texts.frozen,
+            statistics=self._data.statistics,
             scale=float(np.asarray(self._programs.loss.scale(parameters.loss))),
             image_tower=self._dataset.manifest.tower.model_dump(),
             training={

@@ -17,6 +17,7 @@ from lit_precompute.commands.pipes import quiet_when_pipe_closes
 from lit_precompute.commands.stopping import interruptible
 from lit_precompute.commands.tune.export import Export
 from lit_precompute.commands.tune.flags import parse
+from lit_precompute.commands.tune.sweep import sweep, swept_recipes
 from lit_precompute.commands.tune.towers import Towers
 from lit_precompute.commands.tune.train import train
 from lit_precompute.schemas import EmbeddingDataset
@@ -38,11 +39,13 @@ def main() -> None:
             logging.getLogger(name).setLevel(logging.CRITICAL)
     with interruptible("run the same command again to resume from the last checkpoint"), errors_as_messages():
         find_modules_here()
-        refuse_repeated(sys.argv)
+        refuse_repeated(sys.argv, [argument for argument in sys.argv if argument.partition("=")[0] == "--sweep"])
         if (subcommand := _SUBCOMMANDS.get("".join(sys.argv[1:2]))) is not None:
             name = f"lit-tune {sys.argv[1]}"
             tyro.cli(subcommand, prog=name, args=sys.argv[2:]).run(make_console())
             return
         arguments = parse(sys.argv[1:])
-        with EmbeddingDataset.open(arguments.dataset, tables=tables_read(arguments.recipe)) as dataset:
-            train(dataset, arguments)
+        recipes = swept_recipes(arguments) if arguments.sweep else [arguments.recipe]
+        tables = dict.fromkeys(table for recipe in recipes for table in tables_read(recipe))
+        with EmbeddingDataset.open(arguments.dataset, tables=[*tables]) as dataset:
+            (sweep if arguments.sweep else train)(dataset, arguments)

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import tyro
 
 from lit_precompute.commands.console import DEBUG_HELP
-from lit_precompute.towers.options import OptionsError, TaggedOptions
+from lit_precompute.towers.options import OptionsError, TaggedOptions, of_kind
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe, Setting
 from lit_precompute.tune.config.starts import check_setting, start_from
@@ -27,6 +27,7 @@ _DESCRIPTION = """Trains a text tower against the embeddings of an embedding dat
 
   lit-tune --dataset emoji --recipe demo --output runs/first
   lit-tune --dataset cc12m-vit_l16 --recipe cc12m --output runs/slow --optimizer.learning-rate 8e-4
+  lit-tune --dataset emoji --output runs/sweep --sweep optimizer.learning_rate=1e-3,8e-4,3e-4 --sweep seed=0,1,2
 
 lit-tune towers lists the text towers that have names; lit-tune export MODEL writes a tuned one for other programs.
 
@@ -49,6 +50,9 @@ class Arguments:
       output: directory of the run; the tuned model is its folder `model`.
       recipe: the named recipe with its overrides.
       execution: how to compute it here.
+      sweep: values of the recipe's fields, such as `seed=0,1,2`: a run for each combination; none: one run.
+      evaluate: directory of the embedding dataset to evaluate a sweep's models on.
+      measure: what a sweep's runs are compared by.
     """
 
     dataset: str
@@ -56,6 +60,9 @@ class Arguments:
     output: str
     recipe: Recipe
     execution: Execution
+    sweep: tuple[str, ...] = ()
+    evaluate: str | None = None
+    measure: str | None = None
 
 
 def parse(arguments: list[str]) -> Arguments:
@@ -84,6 +91,9 @@ def parse(arguments: list[str]) -> Arguments:
         recipe: str = named.name,
         selection: str | None = None,
         setting: Setting | None = None,
+        sweep: Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="FIELD=VALUE,...")] = (),
+        evaluate: str | None = None,
+        measure: str | None = None,
         fields: Annotated[Any, tyro.conf.arg(name="")] = narrowed,
         execution: Annotated[Execution, tyro.conf.arg(name="")] = named.execution,
     ) -> Arguments:
@@ -95,13 +105,25 @@ def parse(arguments: list[str]) -> Arguments:
           recipe: Name of the recipe that the defaults below come from.
           selection: File of `lit-data select` that names the rows to train on; all others are never in a batch.
           setting: How the text tower starts: Lu at random, LU from --text-tower.weights, LL locked but for its head.
+          sweep: Values of a field of the recipe; may be repeated. Trains each combination into a folder of its own.
+          evaluate: Embedding dataset on which the models of a sweep retrieve images and texts.
+          measure: What a sweep's runs are compared by: final_loss, mean_recall, image_to_text_recall_at_1 and so on.
           fields: What is trained.
           execution: How it is computed here.
         """
         del recipe  # the defaults already come from it
         chosen = _widened(fields)
         check_setting(chosen, setting)
-        return Arguments(dataset=dataset, selection=selection, output=output, recipe=chosen, execution=execution)
+        return Arguments(
+            dataset=dataset,
+            selection=selection,
+            output=output,
+            recipe=chosen,
+            execution=execution,
+            sweep=sweep,
+            evaluate=evaluate,
+            measure=measure,
+        )
 
     make.__annotations__["fields"] = Annotated[type(narrowed), tyro.conf.arg(name="")]
     make.__annotations__["execution"] = Annotated[Execution, tyro.conf.arg(name="")]
@@ -111,7 +133,19 @@ def parse(arguments: list[str]) -> Arguments:
         make, prog="lit-tune", description=_DESCRIPTION.format(recipes=recipes, debug=DEBUG_HELP), args=arguments
     )
     parsed.execution.check_fits(parsed.recipe)
+    _check_sweep(parsed, arguments)
     return parsed
+
+
+def _check_sweep(parsed: Arguments, arguments: list[str]) -> None:
+    """Raises OptionsError where a field is both swept and given, or a flag of a sweep is given without one."""
+    for text in parsed.sweep:
+        flag = "--" + text.partition("=")[0].replace("_", "-").lstrip("-")
+        if _given(arguments, flag) is not None:
+            raise OptionsError(f"{flag} is given twice, as a flag and in --sweep; leave the flag out")
+    for name in ("evaluate", "measure"):
+        if getattr(parsed, name) is not None and not parsed.sweep:
+            raise OptionsError(f"--{name} is of a sweep; give --sweep, too, or use lit-eval")
 
 
 def _renamed(argument: str) -> str:
@@ -172,16 +206,7 @@ def _with_given_kinds(options: Any, arguments: list[str], path: str = "--") -> A
 def _chosen(part: TaggedOptions, arguments: list[str], flag: str) -> TaggedOptions:
     """Returns a part of the kind that a flag selects."""
     kind = _given(arguments, f"{flag}.kind")
-    if kind is None or kind == part.kind:
-        return part
-    kept = {field: getattr(part, field) for field in _common_fields(part) - {"kind"}}
-    return part.kinds.options_class(kind)(**kept)
-
-
-def _common_fields(options: TaggedOptions) -> set[str]:
-    """Returns the fields that all kinds of this part share."""
-    (base,) = (each for each in type(options).__mro__ if "kinds" in vars(each) and each is not TaggedOptions)
-    return {field.name for field in dataclasses.fields(base)}
+    return part if kind is None else of_kind(part, kind)
 
 
 def _without_modules(arguments: list[str]) -> list[str]:

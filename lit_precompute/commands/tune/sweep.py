@@ -1,0 +1,153 @@
+"""`lit-tune --sweep`: trains each combination of values, and says which is best."""
+
+import contextlib
+import math
+import shlex
+from typing import TYPE_CHECKING
+
+import rich.console
+import rich.table
+
+from lit_precompute.commands.console import card, fail, make_console
+from lit_precompute.commands.progress import ProgressDisplay
+from lit_precompute.commands.stopping import INTERRUPTED, StopRequest
+from lit_precompute.commands.tune.flags import Arguments
+from lit_precompute.commands.tune.train import describe
+from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.schemas.sharing.selected_rows import open_selection
+from lit_precompute.schemas.wording import counted
+from lit_precompute.tune.config.recipe import Recipe
+from lit_precompute.tune.config.sweeping import in_words, make_points, read_axes, short_names
+from lit_precompute.tune.evaluation.statistics import percent
+
+if TYPE_CHECKING:
+    from lit_precompute.tune.training.sweep import SweepProgress
+    from lit_precompute.tune.training.sweep_table import Interval, SweepResult, SweptRun
+
+_FAILED = "failed"
+
+
+def swept_recipes(arguments: Arguments) -> list[Recipe]:
+    """Returns the recipes of a sweep.
+
+    Raises:
+      OptionsError: no such field, or a value that does not fit it.
+    """
+    points = make_points(arguments.recipe, read_axes(arguments.sweep, arguments.recipe))
+    return [point.recipe for point in points]
+
+
+def sweep(dataset: EmbeddingDataset, arguments: Arguments) -> None:
+    """Runs a sweep, or continues it; exits with status 1 or 130 where all of it fails or it is stopped."""
+    from lit_precompute.tune.training.failures import TrainingError
+    from lit_precompute.tune.training.progress import TrainingStopped
+    from lit_precompute.tune.training.sweep import Sweep
+
+    console = make_console()
+    axes = read_axes(arguments.sweep, arguments.recipe)
+    with contextlib.ExitStack() as stack:
+        held_out = arguments.evaluate
+        swept = Sweep(
+            dataset,
+            arguments.recipe,
+            axes,
+            arguments.output,
+            execution=arguments.execution,
+            selection=None if arguments.selection is None else open_selection(arguments.selection, dataset),
+            evaluate=None if held_out is None else stack.enter_context(EmbeddingDataset.open(held_out)),
+            measure=arguments.measure,
+        )
+        fields = ", ".join(f"{counted(len(values), 'value')} of {path}" for path, values in axes.items())
+        console.print(f"a sweep of {counted(len(swept.points), 'run')}: {fields}")
+        try:
+            stop, display = StopRequest(console, after="this step"), ProgressDisplay(console)
+            with stop, display:
+                result = swept.run(
+                    lambda progress: _show(display, progress), lambda run: console.print(_in_words(run)), stop
+                )
+        except TrainingStopped as stopped:
+            saved = f"step {stopped.step:,} of this run is saved"
+            fail(f"interrupted; {saved}, run the same command again to continue the sweep", INTERRUPTED)
+        except TrainingError as error:
+            fail(error, status=1)
+    _conclude(console, result, arguments.output)
+
+
+def _show(display: ProgressDisplay, progress: "SweepProgress") -> None:
+    training = progress.training
+    words = f"{progress.number}/{progress.num_runs} {progress.name}  {describe(training)}"
+    display.show(words, progress.number - 1 + training.step / training.num_steps, progress.num_runs)
+
+
+def _in_words(run: "SweptRun") -> str:
+    """Returns one line with a run's figures, or why it has none."""
+    if run.error is not None:
+        return f"{run.name}: failed: {run.error}"
+    return f"{run.name}: " + ", ".join(f"{_title(name)} {_value(name, value)}" for name, value in run.figures.items())
+
+
+def _conclude(console: rich.console.Console, result: "SweepResult", output: str) -> None:
+    """Prints the tables, where they are, and which run is best; exits with status 1 if all failed."""
+    from lit_precompute.tune.training.plots import plot_sweep
+
+    plot = plot_sweep(output, result)
+    console.print(_table(result))
+    if result.over_seeds:
+        console.print(_table_over_seeds(result))
+    if (best := result.best) is None:
+        fail(f"all runs of the sweep failed; {output}/sweep.csv says why", status=1)
+    rows = {"table": f"{output}/sweep.csv, {output}/sweep.json", "plot": str(plot)}
+    words = f"{_title(result.measure)} {_value(result.measure, best.figures[result.measure])}"
+    rows |= {"best run": f"{best.name}, {words}", "model": str(best.model)}
+    if result.over_seeds and (values := in_words(result.over_seeds[0].values)):
+        rows["best values"] = f"{values}, by the mean over seeds"
+    console.print(card(rows.items()))
+    console.print(f"next:  lit-eval retrieval --model {shlex.quote(str(best.model))} --dataset HELD-OUT-DATASET")
+
+
+def _table(result: "SweepResult") -> rich.table.Table:
+    paths = list(result.runs[0].values)
+    names, measures = short_names(paths), result.measures
+    table = _empty_table([*(names[path] for path in paths), *map(_title, measures)])
+    for run in result.runs:
+        figures = [_value(name, run.figures[name]) if name in run.figures else "" for name in measures]
+        if run.error is not None:
+            figures = [_FAILED, *figures[1:]]
+        table.add_row(*(str(run.values[path]) for path in paths), *figures)
+    return table
+
+
+def _table_over_seeds(result: "SweepResult") -> rich.table.Table:
+    paths = list(result.over_seeds[0].values)
+    names, measures = short_names(paths), result.measures
+    table = _empty_table([*(names[path] for path in paths), "seeds", *map(_title, measures)])
+    for each in result.over_seeds:
+        figures = [_interval(name, each.figures[name]) if name in each.figures else _FAILED for name in measures]
+        table.add_row(*(str(each.values[path]) for path in paths), str(each.count), *figures)
+    return table
+
+
+def _empty_table(columns: list[str]) -> rich.table.Table:
+    table = rich.table.Table()
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table
+
+
+def _title(measure: str) -> str:
+    """Returns `image to text R@1` for `image_to_text_recall_at_1`."""
+    return measure.replace("recall_at_", "R@").replace("_", " ")
+
+
+def _value(measure: str, value: float) -> str:
+    return percent(value) if "recall" in measure else f"{value:.4f}"
+
+
+def _interval(measure: str, interval: "Interval") -> str:
+    """Returns `24.1% (22.0% to 26.2%)`, or the mean alone where there is one seed; shares stay in 0 to 100 %."""
+    mean, low, high = interval
+    if not math.isfinite(low):
+        return _value(measure, mean)
+    if "recall" in measure:
+        low, high = max(low, 0.0), min(high, 1.0)
+    return f"{_value(measure, mean)} ({_value(measure, low)} to {_value(measure, high)})"
