@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from lit_precompute.tune.optimizers import AdamOptions as AdamOptions
     from lit_precompute.tune.recipes import RECIPES as RECIPES
     from lit_precompute.tuning import retrieval as retrieval
+    from lit_precompute.tuning import sweep as sweep
     from lit_precompute.tuning import train as train
     from lit_precompute.tuning import zero_shot as zero_shot
 
@@ -137,6 +138,7 @@ _HOMES = {
     "parse_source": "precompute.sources.spec_text:parse_spec",
     # Tuning
     "train": "tuning:train",
+    "sweep": "tuning:sweep",
     "Recipe": "tune.config.recipe:Recipe",
     "Execution": "tune.config.execution:Execution",
     "RECIPES": "tune.recipes:RECIPES",
@@ -233,6 +235,7 @@ __all__ = [
     "select",
     "shuffle",
     "start_from",
+    "sweep",
     "train",
     "verify",
     "zero_shot",

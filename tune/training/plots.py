@@ -7,7 +7,7 @@ import pathlib
 from typing import Any
 
 from lit_precompute.schemas.storage import write_bytes_atomically
-from lit_precompute.tune.config.sweeping import short_names
+from lit_precompute.tune.config.sweeping import SEED, short_names
 from lit_precompute.tune.training.metrics import FILE_NAME, read_metrics
 from lit_precompute.tune.training.sweep_table import SweepResult, lower_is_better
 
@@ -33,12 +33,12 @@ def plot_losses(directory: str | os.PathLike[str]) -> pathlib.Path:
 def plot_sweep(directory: str | os.PathLike[str], result: SweepResult) -> pathlib.Path:
     """Draws a sweep into `sweep.png` in its directory and returns its path.
 
-    Beside the losses there is a plot for each field: a dot for each run, and a line through the means of all runs with
-    equal values. Colours are the same in all, from the best run to the worst.
+    Beside the losses there is a plot for each field but the seed: a dot for each run, and a line through the means of
+    all runs with equal values. Colours are the same in all, from the best run to the worst.
     """
     pyplot = _pyplot()
-    paths = list(result.runs[0].values)
-    names, lower = short_names(paths), lower_is_better(result.measure)
+    names, lower = short_names([*result.runs[0].values]), lower_is_better(result.measure)
+    paths = [path for path in names if path != SEED] or [*names]
     figure, all_axes = pyplot.subplots(
         1, 1 + len(paths), figsize=(5.2 + 3.2 * len(paths), 3.8), layout="constrained", squeeze=False
     )

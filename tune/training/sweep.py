@@ -34,12 +34,17 @@ from lit_precompute.tune.training.failures import NotFiniteError, TrainingError
 from lit_precompute.tune.training.progress import Progress
 from lit_precompute.tune.training.run_directory import RunDirectory
 from lit_precompute.tune.training.shared_work import SharedWork, what_is_read
-from lit_precompute.tune.training.sweep_table import FINAL_LOSS, JSON_NAME, SweepResult, SweptRun, tabulate, write_table
+from lit_precompute.tune.training.sweep_table import (
+    FINAL_LOSS,
+    JSON_NAME,
+    MEAN_RECALL,
+    RECALLS,
+    SweepResult,
+    SweptRun,
+    tabulate,
+    write_table,
+)
 
-MEAN_RECALL = "mean_recall"
-_WAYS = ("image_to_text", "text_to_image")
-_KS = (1, 5, 10)
-RECALLS = (MEAN_RECALL, *(f"{way}_recall_at_{k}" for way in _WAYS for k in _KS))
 _ADVICE = "give an empty --output, or that of a sweep"
 
 
@@ -174,8 +179,8 @@ class Sweep:
             recalls = {name: before["figures"][name] for name in RECALLS}
         else:
             result = evaluate(TunedModel.load(run.model), self._evaluate)
-            shares = {way: getattr(result, way) for way in _WAYS}
-            each = {f"{way}_recall_at_{k}": shares[way][k].value for way in _WAYS for k in _KS}
+            shares = {"image_to_text": result.image_to_text, "text_to_image": result.text_to_image}
+            each = {f"{way}_recall_at_{k}": share.value for way, by_k in shares.items() for k, share in by_k.items()}
             recalls = {MEAN_RECALL: math.fsum(each.values()) / len(each), **each}
         return dataclasses.replace(run, figures={**run.figures, **recalls}, evaluated=evaluated)
 

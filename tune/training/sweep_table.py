@@ -18,7 +18,12 @@ from lit_precompute.tune.config.fields import Scalar
 from lit_precompute.tune.config.sweeping import SEED, short_names, without_seed
 from lit_precompute.tune.evaluation.statistics import mean_interval
 
-FINAL_LOSS = "final_loss"
+FINAL_LOSS, MEAN_RECALL = "final_loss", "mean_recall"
+# Of retrieval with the tuned model; the mean is over all others.
+RECALLS = (
+    MEAN_RECALL,
+    *(f"{way}_recall_at_{k}" for way in ("image_to_text", "text_to_image") for k in (1, 5, 10)),
+)
 JSON_NAME, CSV_NAME = "sweep.json", "sweep.csv"
 FORMAT_VERSION = 1
 

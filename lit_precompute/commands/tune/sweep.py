@@ -19,6 +19,7 @@ from lit_precompute.schemas.wording import counted
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.config.sweeping import in_words, make_points, read_axes, short_names
 from lit_precompute.tune.evaluation.statistics import percent
+from lit_precompute.tune.training.sweep_table import FINAL_LOSS, MEAN_RECALL
 
 if TYPE_CHECKING:
     from lit_precompute.tune.training.sweep import SweepProgress
@@ -83,7 +84,8 @@ def _in_words(run: "SweptRun") -> str:
     """Returns one line with a run's figures, or why it has none."""
     if run.error is not None:
         return f"{run.name}: failed: {run.error}"
-    return f"{run.name}: " + ", ".join(f"{_title(name)} {_value(name, value)}" for name, value in run.figures.items())
+    shown = {name: value for name, value in run.figures.items() if name in (FINAL_LOSS, MEAN_RECALL)}
+    return f"{run.name}: " + ", ".join(f"{_title(name)} {_value(name, value)}" for name, value in shown.items())
 
 
 def _conclude(console: rich.console.Console, result: "SweepResult", output: str) -> None:
@@ -106,8 +108,8 @@ def _conclude(console: rich.console.Console, result: "SweepResult", output: str)
 
 
 def _table(result: "SweepResult") -> rich.table.Table:
-    paths = list(result.runs[0].values)
-    names, measures = short_names(paths), result.measures
+    paths, measures = list(result.runs[0].values), _shown(result)
+    names = short_names(paths)
     table = _empty_table([*(names[path] for path in paths), *map(_title, measures)])
     for run in result.runs:
         figures = [_value(name, run.figures[name]) if name in run.figures else "" for name in measures]
@@ -118,13 +120,18 @@ def _table(result: "SweepResult") -> rich.table.Table:
 
 
 def _table_over_seeds(result: "SweepResult") -> rich.table.Table:
-    paths = list(result.over_seeds[0].values)
-    names, measures = short_names(paths), result.measures
+    paths, measures = list(result.over_seeds[0].values), _shown(result)
+    names = short_names(paths)
     table = _empty_table([*(names[path] for path in paths), "seeds", *map(_title, measures)])
     for each in result.over_seeds:
         figures = [_interval(name, each.figures[name]) if name in each.figures else _FAILED for name in measures]
         table.add_row(*(str(each.values[path]) for path in paths), str(each.count), *figures)
     return table
+
+
+def _shown(result: "SweepResult") -> list[str]:
+    """Returns the measures that a table has room for; all are in the files."""
+    return [name for name in result.measures if not name.endswith("_10") or name == result.measure]
 
 
 def _empty_table(columns: list[str]) -> rich.table.Table:
