@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from lit_precompute.tune.config.execution import Execution as Execution
     from lit_precompute.tune.config.recipe import Recipe as Recipe
     from lit_precompute.tune.config.starts import start_from as start_from
+    from lit_precompute.tune.data.options import DataOptions as DataOptions
     from lit_precompute.tune.data.texts import TextOptions as TextOptions
     from lit_precompute.tune.losses import SoftmaxOptions as SoftmaxOptions
     from lit_precompute.tune.model.options import ImageSideOptions as ImageSideOptions
@@ -143,6 +144,7 @@ _HOMES = {
     "Execution": "tune.config.execution:Execution",
     "RECIPES": "tune.recipes:RECIPES",
     # Parts of a recipe
+    "DataOptions": "tune.data.options:DataOptions",
     "TextOptions": "tune.data.texts:TextOptions",
     "HuggingFaceOptions": "towers.tokenizers:HuggingFaceOptions",
     "SentencePieceOptions": "towers.tokenizers:SentencePieceOptions",
@@ -172,6 +174,7 @@ __all__ = [
     "BertTextOptions",
     "ColumnSchema",
     "Criteria",
+    "DataOptions",
     "DatasetError",
     "DatasetWriter",
     "DecodingOptions",

@@ -20,23 +20,23 @@ if TYPE_CHECKING:
 
 
 def train(
-    dataset: EmbeddingDataset,
+    dataset: EmbeddingDataset | Sequence[EmbeddingDataset],
     recipe: Recipe,
     output: str | os.PathLike[str],
     *,
     execution: Execution | None = None,
-    selection: Selection | None = None,
+    selection: Selection | Sequence[Selection] | None = None,
     report: Callable[["Progress"], None] = lambda progress: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> "TunedModel":
-    """Trains a text tower on a dataset and returns the tuned model; resumes a run that was stopped.
+    """Trains a text tower on a dataset, or several, and returns the tuned model; resumes a run that was stopped.
 
     Args:
-      dataset: image embeddings with their texts.
+      dataset: image embeddings with their texts; several are mixed as `recipe.data` says.
       recipe: what to train; `RECIPES[name].recipe`, with fields replaced as you like.
       output: directory of the run; the model is written to its folder `model`.
       execution: how to compute it here; `RECIPES[name].execution` suits a named recipe.
-      selection: the rows to train on; None: all.
+      selection: the rows to train on, of each dataset one at most; None: all.
       report: called after each step, with the step and its metrics.
       should_stop: called after each step; True saves a checkpoint and stops.
 
@@ -46,23 +46,24 @@ def train(
       TrainingStopped: `should_stop` returned True.
     """
     from lit_precompute.tune.model.tuned_model import TunedModel
+    from lit_precompute.tune.training.datasets import trained_on
     from lit_precompute.tune.training.run_directory import RunDirectory
     from lit_precompute.tune.training.trainer import Trainer
 
-    directory = RunDirectory(output, selection)
+    directory = RunDirectory(output, [each.selection for each in trained_on(dataset, selection)])
     if not directory.is_finished(dataset, recipe):
         Trainer(dataset, recipe, output, execution, selection).run(report, should_stop)
     return TunedModel.load(directory.model)
 
 
 def sweep(
-    dataset: EmbeddingDataset,
+    dataset: EmbeddingDataset | Sequence[EmbeddingDataset],
     recipe: Recipe,
     axes: Mapping[str, Sequence["Scalar"]],
     output: str | os.PathLike[str],
     *,
     execution: Execution | None = None,
-    selection: Selection | None = None,
+    selection: Selection | Sequence[Selection] | None = None,
     evaluate: EmbeddingDataset | None = None,
     measure: str | None = None,
     report: Callable[["SweepProgress"], None] = lambda progress: None,
@@ -71,12 +72,12 @@ def sweep(
     """Trains each combination of values of a recipe's fields, and returns a table, best run first; resumes.
 
     Args:
-      dataset: image embeddings with their texts; rows that several runs read alike are read once.
+      dataset: image embeddings with their texts, or several; what runs read alike is read once.
       recipe: what to train, but for these fields.
       axes: values by path of the field, such as `{"optimizer.learning_rate": [1e-3, 8e-4], "seed": [0, 1, 2]}`.
       output: directory of the sweep; each run is a folder in it, as `train` would make.
       execution: how to compute it here.
-      selection: the rows to train on; None: all.
+      selection: the rows to train on, of each dataset one at most; None: all.
       evaluate: images and texts for retrieval with each model.
       measure: what runs are compared by: `final_loss`, or, with `evaluate`, `mean_recall` (its default),
         `image_to_text_recall_at_1`, `text_to_image_recall_at_5` and so on.
@@ -97,7 +98,7 @@ def sweep(
         axes,
         output,
         execution=execution,
-        selection=selection,
+        selections=selection,
         evaluate=evaluate,
         measure=measure,
     ).run(report, should_stop=should_stop)

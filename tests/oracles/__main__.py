@@ -18,6 +18,7 @@ from tests.oracles import (
     efficientnet,
     exported,
     hugging_face,
+    processors,
     siglip_text,
     t5,
     text_tower,
@@ -47,6 +48,7 @@ def write() -> None:
     WEIGHTS.mkdir(exist_ok=True)
     torch_files.write(WEIGHTS)
     hugging_face.write_file_names()
+    processors.write()
     for family, arrays in compute().items():
         np.savez(GOLDEN / f"{family}.npz", **arrays)  # pyright: ignore[reportArgumentType]
     versions = {"torch": torch.__version__, "transformers": transformers.__version__, "numpy": np.__version__}
@@ -64,6 +66,7 @@ def compare() -> None:
     tokenization.compare()
     torch_files.compare(WEIGHTS)
     assert hugging_face.FILE_NAMES.read_text(encoding="utf-8") == hugging_face.file_names()
+    processors.compare()
     sys.stdout.write(f"torch reads {', '.join(torch_files.FILES)} as the tests do\n")
     for family, arrays in compute().items():
         with np.load(GOLDEN / f"{family}.npz") as golden:

@@ -10,6 +10,7 @@ from lit_precompute.towers.options import Kinds, TaggedOptions
 
 Pooling = Literal["last", "first", "average", "max", "end", "attention"]
 Head = Literal["linear", "mlp", "none"]
+HeadStart = Literal["file", "random"]
 # Far above any text tower: a number beyond them is a slip or an attack, and building such a tower would never end.
 _LIMITS = {"width": 65_536, "depth": 128, "num_heads": 65_536, "mlp_width": 262_144}
 
@@ -35,6 +36,10 @@ class TextTowerOptions(TaggedOptions):
         """Returns the most tokens that have a position each; None: there is no such limit."""
         return None
 
+    def draws_head(self) -> bool:
+        """Returns whether the head starts at random even where the weights have one."""
+        return False
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TransformerOptions(TextTowerOptions):
@@ -49,6 +54,7 @@ class TransformerOptions(TextTowerOptions):
       mlp_width: hidden size of a block's perceptron.
       pooling: how the tokens' vectors become one; `end` is the vector of the end token, `attention` a learnt query's.
       head: what follows; `none` gives the pooled vector itself, of the tower's width.
+      head_start: `file` takes the head of the weights, where they have one; `random` draws one and takes all else.
     """
 
     width: int = 768
@@ -57,19 +63,24 @@ class TransformerOptions(TextTowerOptions):
     mlp_width: int = 3072
     pooling: Pooling = "last"
     head: Head = "linear"
+    head_start: HeadStart = "file"
 
     def __post_init__(self):
         super().__post_init__()
         for name, limit in _LIMITS.items():
             if not 1 <= getattr(self, name) <= limit:
                 raise ValueError(f"text_tower.{name} must be in [1, {limit}], got {getattr(self, name)}")
-        for name, choices in (("pooling", Pooling), ("head", Head)):
+        for name, choices in (("pooling", Pooling), ("head", Head), ("head_start", HeadStart)):
             if getattr(self, name) not in (names := typing.get_args(choices)):
                 raise ValueError(f"text_tower.{name} must be one of {', '.join(names)}, got {getattr(self, name)!r}")
 
     def min_num_parameters(self) -> int:
         """Returns the size of all blocks' kernels, where heads are as wide as the tower."""
         return self.depth * self.width * (4 * self.width + 2 * self.mlp_width)
+
+    def draws_head(self) -> bool:
+        """Returns whether the head starts at random even where the weights have one."""
+        return self.head_start == "random"
 
     def check_heads_divide_width(self) -> None:
         """Raises ValueError unless the heads share the width evenly."""

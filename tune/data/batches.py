@@ -8,7 +8,7 @@ not fill a batch are left out in turn, so that over any number of epochs all row
 Where embeddings and texts fit `memory_budget_bytes`, an epoch is a permutation of all rows; otherwise blocks are
 shuffled and mixed in windows. `order()` returns what the order depends on besides the seed: store it with checkpoints.
 
-Does not: move anything to a device, or mix datasets; a mixture would be another class with the same `batch`.
+Does not: move anything to a device, or mix batches of several datasets (`mixtures`).
 """
 
 import copy
@@ -22,8 +22,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from jaxtyping import Int, Int64
 
-from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.vectors import StoredVectors
+from lit_precompute.tune.data.joined_dataset import Blocks
 from lit_precompute.tune.data.resident_rows import ResidentRows
 from lit_precompute.tune.data.row_index import RowReader, index_rows
 from lit_precompute.tune.data.text_batch import TextBatch
@@ -59,11 +59,11 @@ class Batches(Protocol):
 
 
 class BatchSource:
-    """The batches of one embedding dataset; safe to use from several threads."""
+    """The batches of one dataset, or of several joined; safe to use from several threads."""
 
     def __init__(
         self,
-        dataset: EmbeddingDataset,
+        dataset: Blocks,
         texts: TextSource,
         *,
         batch_size: int,
@@ -81,14 +81,13 @@ class BatchSource:
         """
         _keep_freed_memory()
         index = index_rows(dataset, texts, rows)
-        self._dataset, self._read_blocks = dataset, index.read_blocks
+        self._dataset, self._index = dataset, index
         self._which = "rows with a text" if rows is None else "selected rows with a text"
         self.num_rows = len(index)
         self.num_rows_without_text = index.num_rows_without_text
         self.num_blank_texts = index.num_blank_texts
         self._set_batch_size(batch_size)
-        reader = RowReader(dataset=dataset, source=texts, index=index, seed=seed, batch_size=batch_size)
-        self._reader = reader
+        self._reader = reader = RowReader(dataset=dataset, source=texts, index=index, seed=seed, batch_size=batch_size)
         self._plan = _plan_memory(reader, memory_budget_bytes)
         if self._plan.num_windows is None:
             self._rows: ResidentRows | WindowedRows = ResidentRows(reader)
@@ -132,8 +131,18 @@ class BatchSource:
         """Rows of all blocks that an epoch reads: of few rows that are spread over many blocks, many more than used."""
         if self.in_memory:
             return 0
-        spans = map(self._dataset.block_span, self._read_blocks.tolist())
+        spans = map(self._dataset.block_span, self._index.read_blocks.tolist())
         return sum(stop - start for start, stop in spans)
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory that rows and texts may take: of the budget, what nobody else may use."""
+        return self._plan.num_bytes
+
+    def count_rows(self, start: int, stop: int) -> int:
+        """Returns how many of the dataset's rows [start, stop) are used."""
+        first, last = np.searchsorted(self._index.row_numbers, (start, stop))
+        return int(last - first)
 
     def order(self) -> dict[str, int | str]:
         """Returns what the order of rows depends on besides the seed; a resumed run must have the same."""
@@ -172,10 +181,17 @@ def _keep_freed_memory() -> None:
 
 
 class _MemoryPlan(NamedTuple):
-    """How many windows an epoch has (None: everything is in memory), and whether all texts are in memory."""
+    """What is in memory.
+
+    Attributes:
+      num_windows: how many windows an epoch has; None: everything is in memory.
+      keeps_texts: whether all texts are in memory.
+      num_bytes: how much of the budget that takes, at most.
+    """
 
     num_windows: int | None
     keeps_texts: bool
+    num_bytes: int
 
 
 def _plan_memory(reader: RowReader, budget: int) -> _MemoryPlan:
@@ -186,15 +202,15 @@ def _plan_memory(reader: RowReader, budget: int) -> _MemoryPlan:
     num_rows, num_blocks = len(reader.index), len(reader.index.read_blocks)
     vector_bytes = reader.bytes_per_vector
     text_bytes = reader.index.num_texts * reader.source.bytes_per_kept + 8 * num_rows
-    if num_rows * (vector_bytes + 24) + text_bytes <= budget:
-        return _MemoryPlan(None, True)
+    if (all_bytes := num_rows * (vector_bytes + 24) + text_bytes) <= budget:
+        return _MemoryPlan(None, True, all_bytes)
     largest_block = int(np.diff(reader.index.block_ranks).max())
     two_blocks = 2 * largest_block * (vector_bytes + reader.source.bytes_per_chosen + 16)
     for keeps_texts in (True, False):
         left = budget - 8 * num_rows - (text_bytes if keeps_texts else 0)
         blocks_per_window = left // two_blocks
         if blocks_per_window >= 1 and not (keeps_texts and text_bytes > _TEXT_SHARE * budget):
-            return _MemoryPlan(-(-num_blocks // blocks_per_window), keeps_texts)
+            return _MemoryPlan(-(-num_blocks // blocks_per_window), keeps_texts, budget)
     raise ValueError(
         f"memory_budget_bytes must hold the row numbers and two blocks, {8 * num_rows + two_blocks:,} here, "
         f"got {budget:,}"

@@ -8,9 +8,33 @@ import math
 import numpy as np
 from jaxtyping import Int, Int64
 
-from lit_precompute.schemas.random_draws import BLOCKS, LEFT_OUT, ROWS, TEXTS, WINDOW, draw, make_key
+from lit_precompute.schemas.random_draws import (
+    BLOCKS,
+    DATASET,
+    LEFT_OUT,
+    MIXTURE,
+    ROWS,
+    TEXTS,
+    VIEWS,
+    WINDOW,
+    draw,
+    make_key,
+)
 
-__all__ = ["BLOCKS", "ROWS", "TEXTS", "WINDOW", "choose", "draw", "left_out", "make_key", "permutation"]
+__all__ = [
+    "BLOCKS",
+    "DATASET",
+    "MIXTURE",
+    "ROWS",
+    "TEXTS",
+    "VIEWS",
+    "WINDOW",
+    "choose",
+    "draw",
+    "left_out",
+    "make_key",
+    "permutation",
+]
 
 
 def permutation(key: int, size: int) -> Int64[np.ndarray, " {size}"]:

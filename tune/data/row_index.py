@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float32, Int, Int64, Shaped, UInt
 
-from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.vectors import numpy_type
 from lit_precompute.tune.data import random_draws
 from lit_precompute.tune.data.chosen_rows import blocks_of_rows
+from lit_precompute.tune.data.joined_dataset import Blocks
 from lit_precompute.tune.data.text_source import Arrays, KeptTexts, TextSource, draw_choices
 from lit_precompute.tune.data.texts import nothing_to_tune_on
 
@@ -59,7 +59,7 @@ class RowIndex:
         return np.arange(*self.block_ranks[block : block + 2])
 
 
-def index_rows(dataset: EmbeddingDataset, source: TextSource, rows: Int[np.ndarray, " n"] | None = None) -> RowIndex:
+def index_rows(dataset: Blocks, source: TextSource, rows: Int[np.ndarray, " n"] | None = None) -> RowIndex:
     """Returns the index, by one pass over the texts of the blocks that contain selected rows.
 
     Raises:
@@ -95,9 +95,7 @@ def index_rows(dataset: EmbeddingDataset, source: TextSource, rows: Int[np.ndarr
     )
 
 
-def _selected(
-    dataset: EmbeddingDataset, rows: Int64[np.ndarray, " n"] | None, block: int
-) -> Int64[np.ndarray, " selected"]:
+def _selected(dataset: Blocks, rows: Int64[np.ndarray, " n"] | None, block: int) -> Int64[np.ndarray, " selected"]:
     """Returns the numbers of a block's rows that are among these ascending ones; all for None."""
     start, stop = dataset.block_span(block)
     return np.arange(start, stop) if rows is None else rows[slice(*np.searchsorted(rows, (start, stop)))]
@@ -127,7 +125,7 @@ class Rows(NamedTuple):
 class RowReader:
     """Reads the rows of an index; both kinds of rows, resident and windowed, use it."""
 
-    dataset: EmbeddingDataset
+    dataset: Blocks
     source: TextSource
     index: RowIndex
     seed: int

@@ -30,7 +30,8 @@ class StoredTexts:
         if column is None or column.width is None or column.vector_type is None:
             raise ValueError(f"{dataset.path}: the table '{table}' must have the column '{TEXT_EMBEDDING}' of vectors")
         assert _first_with_texts(dataset) == table, dataset.tables
-        self.width, self._type = column.width, numpy_type(column.vector_type)
+        self.width, self.vector_type = column.width, column.vector_type
+        self._type = numpy_type(column.vector_type)
         self._has_scales = column.vector_type == "int8"
 
     @property

@@ -3,17 +3,15 @@
 import numpy as np
 from jaxtyping import Int64
 
-from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.tune.data.chosen_rows import blocks_of_rows
+from lit_precompute.tune.data.joined_dataset import Blocks
 from lit_precompute.tune.data.texts import TextOptions, read_texts, row_texts
 
 _MAX_BLOCKS = 64
 _MAX_TEXTS = 4_096
 
 
-def sample_texts(
-    dataset: EmbeddingDataset, options: TextOptions, rows: Int64[np.ndarray, " n"] | None = None
-) -> list[str]:
+def sample_texts(dataset: Blocks, options: TextOptions, rows: Int64[np.ndarray, " n"] | None = None) -> list[str]:
     """Returns up to 4,096 texts as they are tokenised, spread evenly over the dataset, or over these ascending rows.
 
     The same texts each time; none if those blocks have none.

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Int64
 
-from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.texts import are_texts, join_texts
 from lit_precompute.tune.data.chosen_rows import blocks_of_rows
+from lit_precompute.tune.data.joined_dataset import Blocks
 
 _MAX_TOKENS = 1_000_000  # far above any text tower
 
@@ -73,7 +73,7 @@ def row_texts(texts: pa.ListArray, options: TextOptions) -> RowTexts:
     return RowTexts(counts, strings, blank_counts)
 
 
-def iterate_texts(dataset: EmbeddingDataset, rows: Int64[np.ndarray, " n"] | None = None) -> Iterator[str]:
+def iterate_texts(dataset: Blocks, rows: Int64[np.ndarray, " n"] | None = None) -> Iterator[str]:
     """Yields all texts of the dataset, or of the rows with these ascending numbers, to train a tokenizer on."""
     blocks = blocks_of_rows(dataset, rows).tolist()
     dataset.fetch_ahead(blocks, ["texts"])
@@ -86,7 +86,7 @@ def iterate_texts(dataset: EmbeddingDataset, rows: Int64[np.ndarray, " n"] | Non
         yield from row_texts(texts, TextOptions()).strings.to_pylist()
 
 
-def nothing_to_tune_on(dataset: EmbeddingDataset, num_rows: int) -> str:
+def nothing_to_tune_on(dataset: Blocks, num_rows: int) -> str:
     """Returns what to do with a dataset of which so many rows, all that were asked for, have no text."""
     return (
         f"{dataset.path}: none of the {num_rows:,} rows has a text, so there is nothing to tune on; embed images that "
@@ -95,7 +95,7 @@ def nothing_to_tune_on(dataset: EmbeddingDataset, num_rows: int) -> str:
     )
 
 
-def read_texts(dataset: EmbeddingDataset, block: int) -> pa.ListArray:
+def read_texts(dataset: Blocks, block: int) -> pa.ListArray:
     """Returns the column `texts` of a block.
 
     Raises:

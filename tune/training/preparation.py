@@ -13,11 +13,11 @@ import numpy as np
 import safetensors.numpy
 from jaxtyping import Array, Float32, Int64
 
-from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.json_files import read_json_object
 from lit_precompute.schemas.storage import publish_folder, write_text_atomically
 from lit_precompute.towers.tokenizers import TextLengths, Tokenizer, load_tokenizer, measure_lengths, train_tokenizer
 from lit_precompute.tune.config.recipe import Recipe
+from lit_precompute.tune.data.joined_dataset import Blocks
 from lit_precompute.tune.data.text_sample import sample_texts
 from lit_precompute.tune.data.texts import iterate_texts, nothing_to_tune_on
 from lit_precompute.tune.model.image_side import Statistics
@@ -31,7 +31,7 @@ _LENGTHS_NAME = "text_lengths.json"
 
 def prepare_tokenizer(
     saved: pathlib.Path | None,
-    dataset: EmbeddingDataset,
+    dataset: Blocks,
     recipe: Recipe,
     rows: Int64[np.ndarray, " n"] | None = None,
 ) -> Tokenizer:
@@ -51,7 +51,7 @@ def prepare_tokenizer(
 
 def prepare_statistics(
     saved: pathlib.Path | None,
-    dataset: EmbeddingDataset,
+    dataset: Blocks,
     recipe: Recipe,
     rows: Int64[np.ndarray, " n"] | None = None,
 ) -> Statistics | None:
@@ -103,7 +103,7 @@ def save_preparation(directory: RunDirectory, tokenizer: Tokenizer | None, stati
 
 def measure_text_lengths(
     directory: RunDirectory,
-    dataset: EmbeddingDataset,
+    dataset: Blocks,
     tokenizer: Tokenizer,
     recipe: Recipe,
     rows: Int64[np.ndarray, " n"] | None = None,

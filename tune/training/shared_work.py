@@ -9,18 +9,15 @@ import concurrent.futures
 import dataclasses
 import hashlib
 import threading
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import jax
 
-from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.towers.text import StoredTextOptions
-from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe
-from lit_precompute.tune.data.batches import BatchSource
-from lit_precompute.tune.model.image_side import Statistics
-from lit_precompute.tune.training.text_inputs import TextInputs
+from lit_precompute.tune.data.mixtures import Joined
+from lit_precompute.tune.training.datasets import TrainedOn
+from lit_precompute.tune.training.inputs import Inputs, prepare_inputs
 
 # What is trained on the data, and how. All other fields of a recipe, also future ones, count as saying what is read.
 _NOT_READ = {"trained", "loss", "optimizer", "batch_size", "num_epochs", "num_steps", "compute_type", "seed"}
@@ -28,59 +25,44 @@ _NOT_READ = {"trained", "loss", "optimizer", "batch_size", "num_epochs", "num_st
 _MAX_PROGRAMS = 4
 
 
-class TrainingData(NamedTuple):
-    """What a run reads.
-
-    Attributes:
-      dataset: what it trains on.
-      texts: where texts come from, and the tokenizer.
-      statistics: of the embeddings, if the recipe standardises them.
-      batches: the batches, in the run's order.
-      is_shared: whether other runs use it, too, so that none of them closes it.
-    """
-
-    dataset: EmbeddingDataset
-    texts: TextInputs
-    statistics: Statistics | None
-    batches: BatchSource
-    is_shared: bool = False
+class _Kept(Inputs):
+    """Inputs that other runs use, too: no run closes them."""
 
     def close(self) -> None:
-        """Closes what was opened for the run; the dataset stays open."""
-        self.batches.close()
-        if self.texts.dataset is not self.dataset:
-            self.texts.dataset.close()
+        """Does nothing."""
 
 
-class SharedData:
-    """What the latest run has read, for the next one; rows that do not fit in memory are not shared."""
+class SharedInputs:
+    """What the latest run was prepared with, for the next one; rows that are not all in memory are not shared."""
 
     def __init__(self):
         """Holds nothing yet."""
         self._key: object = None
-        self._data: TrainingData | None = None
+        self._inputs: Inputs | None = None
 
-    def open(self, recipe: Recipe, execution: Execution, read: Callable[[], TrainingData]) -> TrainingData:
-        """Returns what the latest run has read, in this one's order, where the two agree; else what `read` returns.
+    def prepare(self, trained_on: Sequence[TrainedOn], recipe: Recipe, memory_budget_bytes: int) -> Inputs:
+        """Returns what a run trains on: the latest run's rows and texts in this one's order, or what is read now.
 
         Raises:
-          ValueError: there are fewer rows than a batch has.
+          ValueError: a dataset, a selection or the recipe cannot be trained on.
         """
-        key = (what_is_read(recipe), execution.memory_budget_bytes)
-        if self._data is not None and self._key == key:
-            batches = self._data.batches.reordered(batch_size=recipe.batch_size, seed=recipe.seed)
-            return self._data._replace(batches=batches)
+        key = (what_is_read(recipe), memory_budget_bytes)
+        if self._inputs is not None and self._key == key:
+            assert isinstance(self._inputs.batches, Joined)
+            batches = self._inputs.batches.reordered(batch_size=recipe.batch_size, seed=recipe.seed)
+            return _Kept(*self._inputs)._replace(batches=batches)
         self.close()
-        data = read()
-        if data.batches.in_memory:
-            self._key, self._data = key, data._replace(is_shared=True)
-        return self._data or data
+        inputs = prepare_inputs(trained_on, recipe, memory_budget_bytes, None)
+        if not isinstance(inputs.batches, Joined) or not inputs.batches.in_memory:
+            return inputs
+        self._key, self._inputs = key, inputs
+        return _Kept(*inputs)
 
     def close(self) -> None:
-        """Lets go of what was read."""
-        if self._data is not None:
-            self._data.close()
-        self._key = self._data = None
+        """Closes what was opened."""
+        if self._inputs is not None:
+            self._inputs.close()
+        self._key = self._inputs = None
 
 
 class SharedPrograms:
@@ -115,11 +97,11 @@ class SharedWork:
 
     def __init__(self):
         """Holds nothing yet."""
-        self.data, self.programs = SharedData(), SharedPrograms()
+        self.inputs, self.programs = SharedInputs(), SharedPrograms()
 
     def close(self) -> None:
-        """Lets go of what was read."""
-        self.data.close()
+        """Closes what was opened."""
+        self.inputs.close()
 
 
 def what_is_read(recipe: Recipe) -> dict[str, object]:

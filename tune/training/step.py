@@ -24,7 +24,10 @@ from lit_precompute.tune.losses.gradient_cache import CachedGradient
 from lit_precompute.tune.losses.loss import Loss, Pairs
 from lit_precompute.tune.model.sides import Sides, TrainedParameters
 from lit_precompute.tune.model.trained import rate_factors, trained_names
-from lit_precompute.tune.optimizers.chain import make_optimizer, make_schedule
+from lit_precompute.tune.optimizers import OptimizerOptions, PartOptions
+from lit_precompute.tune.optimizers.averages import averaged
+from lit_precompute.tune.optimizers.chain import make_optimizer
+from lit_precompute.tune.optimizers.schedules import learning_rates, make_schedule
 from lit_precompute.tune.training.dropout import training_encoder, training_inputs
 
 Locked = Mapping[str, Float32[Array | np.ndarray, "..."]]
@@ -36,12 +39,16 @@ class TrainingState(NamedTuple):
     Attributes:
       step: number of steps done.
       parameters: what is trained.
-      optimizer: the optax chain's state.
+      optimizer: the optax chain's state, with the parameters' moving average if the recipe keeps one.
     """
 
     step: Int32[Array, ""]
     parameters: TrainedParameters
     optimizer: optax.OptState
+
+    def tuned_parameters(self) -> TrainedParameters:
+        """Returns what a tuned model has after at least one step: the parameters, or their moving average."""
+        return averaged(self.optimizer, self.parameters)
 
 
 class Start(NamedTuple):
@@ -52,13 +59,40 @@ class Start(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """What a step measures before its update, and whether all parameters are finite after it."""
+    """What a step measures before its update, and whether all parameters are finite after it.
+
+    `side_rates` has the learning rates of the sides that have their own, by their metrics' names.
+    """
 
     loss: Float32[Array, ""]
     scale: Float32[Array, ""]
     learning_rate: Float32[Array, ""]
     gradient_norm: Float32[Array, ""]
     is_finite: Bool[Array, ""]
+    side_rates: Mapping[str, Float32[Array, ""]]
+
+    def metrics(self) -> dict[str, Array]:
+        """Returns all of them by name, in one dict."""
+        own = self._asdict()
+        return own | own.pop("side_rates")
+
+
+class Functions(NamedTuple):
+    """What the programs of a training compute, as functions that can be traced, timed or compiled.
+
+    Attributes:
+      loss: the recipe's loss.
+      optimizer: the whole chain.
+      gradient: from the locked parameters, the loss and gradients of a batch.
+      draw: maps (key, weights) to the start.
+      step: see `Programs`.
+    """
+
+    loss: Loss
+    optimizer: optax.GradientTransformation
+    gradient: Callable[[Locked], CachedGradient]
+    draw: Callable[[jax.Array, Locked], Start]
+    step: Callable[[TrainingState, Locked, StoredVectors, TextBatch], tuple[TrainingState, Measured]]
 
 
 class Programs(NamedTuple):
@@ -77,6 +111,43 @@ class Programs(NamedTuple):
     locked_names: Set[str]
     draw: Callable[[], Start]
     step: Callable[[TrainingState, Locked, StoredVectors, TextBatch], tuple[TrainingState, Measured]]
+
+
+def make_functions(recipe: Recipe, execution: Execution, sides: Sides, num_steps: int) -> Functions:
+    """Returns what the programs compute; its arguments are those of `start_compiling`.
+
+    Raises:
+      ValueError: the recipe trains nothing, or locks what the text tower does not have.
+    """
+    names = trained_names(recipe.trained, sides.text.parameter_shapes)
+    if not names and not sides.image.parameter_shapes:
+        raise ValueError("the recipe trains nothing: the text tower is locked, and the image side has no head")
+    _check_sides(recipe.optimizer, sides, names)
+    optimizer = make_optimizer(recipe.optimizer, num_steps, rate_factors(recipe.trained, sides.text.parameter_shapes))
+    loss = make_loss(recipe.loss, tile_rows=execution.tile_rows, image_is_trained=bool(sides.image.parameter_shapes))
+
+    encode_text = training_encoder(sides.text)
+
+    def gradient(locked: Locked) -> CachedGradient:
+        return CachedGradient(
+            encode_image=training_encoder(sides.image),
+            encode_text=lambda trained, inputs: encode_text({**locked, **trained}, inputs),
+            loss=loss,
+            micro_batch_size=execution.micro_batch_size or recipe.batch_size,
+        )
+
+    def draw(key: jax.Array, weights: Locked) -> Start:
+        text = sides.text.initialise(key) | {name: jnp.asarray(value) for name, value in weights.items()}
+        parameters = TrainedParameters(
+            image=sides.image.initialise(jax.random.fold_in(key, 1)),  # independent of the text tower's stream
+            loss=loss.initialise(),
+            text={name: value for name, value in text.items() if name in names},
+        )
+        locked = {name: value for name, value in text.items() if name not in names}
+        return Start(TrainingState(jnp.int32(0), parameters, optimizer.init(parameters)), locked)
+
+    step = _make_step(gradient, optimizer, recipe, sides, num_steps)
+    return Functions(loss=loss, optimizer=optimizer, gradient=gradient, draw=draw, step=step)
 
 
 def start_compiling(
@@ -107,45 +178,19 @@ def start_compiling(
     Raises:
       ValueError: the recipe trains nothing, or locks what the text tower does not have.
     """
-    names = trained_names(recipe.trained, sides.text.parameter_shapes)
-    if not names and not sides.image.parameter_shapes:
-        raise ValueError("the recipe trains nothing: the text tower is locked, and the image side has no head")
-    optimizer = make_optimizer(recipe.optimizer, num_steps, rate_factors(recipe.trained, sides.text.parameter_shapes))
     weights = weights or {}
-    loss = make_loss(recipe.loss, tile_rows=execution.tile_rows, image_is_trained=bool(sides.image.parameter_shapes))
-
-    encode_text = training_encoder(sides.text)
-
-    def gradient(locked: Locked) -> CachedGradient:
-        return CachedGradient(
-            encode_image=training_encoder(sides.image),
-            encode_text=lambda trained, inputs: encode_text({**locked, **trained}, inputs),
-            loss=loss,
-            micro_batch_size=execution.micro_batch_size or recipe.batch_size,
-        )
-
-    def draw(key: jax.Array, weights: Locked) -> Start:
-        text = sides.text.initialise(key) | {name: jnp.asarray(value) for name, value in weights.items()}
-        parameters = TrainedParameters(
-            image=sides.image.initialise(jax.random.fold_in(key, 1)),  # independent of the text tower's stream
-            loss=loss.initialise(),
-            text={name: value for name, value in text.items() if name in names},
-        )
-        locked = {name: value for name, value in text.items() if name not in names}
-        return Start(TrainingState(jnp.int32(0), parameters, optimizer.init(parameters)), locked)
-
+    functions = make_functions(recipe, execution, sides, num_steps)
     key = jax.random.key(recipe.seed)
     # XLA compiles without Python's lock: one program compiles while the other is traced, then both in parallel.
     threads = concurrent.futures.ThreadPoolExecutor(2, thread_name_prefix="compile")
     given = {name: jax.ShapeDtypeStruct(value.shape, jnp.float32) for name, value in weights.items()}
-    lowered_draw = jax.jit(draw).lower(key, given)
+    lowered_draw = jax.jit(functions.draw).lower(key, given)
     compiled_draw = threads.submit(compile_program, lowered_draw)
     shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), lowered_draw.out_info)
-    step = _make_step(gradient, optimizer, recipe, sides, num_steps)
     scales = jax.ShapeDtypeStruct((recipe.batch_size,), jnp.float32) if vector_type == "int8" else None
     images: Any = (jax.ShapeDtypeStruct((recipe.batch_size, width), numpy_type(vector_type)), scales)
     texts_like: Any = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), texts)
-    lowered_step = jax.jit(step, donate_argnums=0).lower(*shapes, StoredVectors(*images), texts_like)
+    lowered_step = jax.jit(functions.step, donate_argnums=0).lower(*shapes, StoredVectors(*images), texts_like)
     compiled_step = threads.submit(compile_program, lowered_step)
     threads.shutdown(wait=False)
 
@@ -154,7 +199,9 @@ def start_compiling(
     ) -> tuple[TrainingState, Measured]:
         return compiled_step.result()(state, locked, images, texts)
 
-    return Programs(loss, shapes.state, shapes.locked.keys(), lambda: compiled_draw.result()(key, weights), run_step)
+    return Programs(
+        functions.loss, shapes.state, shapes.locked.keys(), lambda: compiled_draw.result()(key, weights), run_step
+    )
 
 
 def _make_step(
@@ -182,10 +229,22 @@ def _make_step(
             learning_rate=jnp.float32(options.learning_rate * schedule(state.step)),
             gradient_norm=optax.tree.norm(gradients),
             is_finite=_are_finite(parameters),
+            side_rates=learning_rates(options, num_steps, state.step),
         )
         return TrainingState(state.step + 1, parameters, optimizer_state), measured
 
     return step
+
+
+def _check_sides(options: OptimizerOptions, sides: Sides, text_names: Set[str]) -> None:
+    """Raises ValueError if a side has a learning rate of its own and nothing that is trained."""
+    trained = {"image": sides.image.parameter_shapes, "text": text_names}
+    for side, names in trained.items():
+        if not names and getattr(options, side) != PartOptions():
+            raise ValueError(
+                f"optimizer.{side} must be left out where nothing of the {side} side is trained, got "
+                f"{getattr(options, side)}"
+            )
 
 
 def _are_finite(parameters: Any) -> jax.Array:

@@ -30,6 +30,7 @@ from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.config.sweeping import Point, make_points, without_seed
 from lit_precompute.tune.model.fitting import check_same_network
 from lit_precompute.tune.model.tuned_model_files import CARD_NAME, read_card
+from lit_precompute.tune.training.datasets import OneOrMore, trained_on
 from lit_precompute.tune.training.failures import NotFiniteError, TrainingError
 from lit_precompute.tune.training.progress import Progress
 from lit_precompute.tune.training.run_directory import RunDirectory
@@ -62,25 +63,25 @@ class Sweep:
 
     def __init__(
         self,
-        dataset: EmbeddingDataset,
+        datasets: OneOrMore[EmbeddingDataset],
         recipe: Recipe,
         axes: Mapping[str, Sequence[Scalar]],
         output: str | os.PathLike[str],
         *,
         execution: Execution | None = None,
-        selection: Selection | None = None,
+        selections: OneOrMore[Selection] | None = None,
         evaluate: EmbeddingDataset | None = None,
         measure: str | None = None,
     ):
         """Checks everything that can be before the first run.
 
         Args:
-          dataset: what is trained on.
+          datasets: what is trained on.
           recipe: what is trained, but for the swept values.
           axes: values by path of the field, such as `optimizer.learning_rate`.
           output: directory of the sweep.
           execution: how it is computed.
-          selection: the rows to train on; None: all.
+          selections: the rows to train on, of each dataset one at most; None: all.
           evaluate: images and texts for retrieval with each tuned model.
           measure: what runs are compared by: final_loss, or one of `RECALLS`; None: mean_recall if there is something
             to evaluate on, else final_loss.
@@ -90,18 +91,20 @@ class Sweep:
             another tower, or an output that contains something else.
         """
         self.points = make_points(recipe, axes)
-        self._dataset, self._execution, self._selection = dataset, execution or Execution(), selection
+        on = trained_on(datasets, selections)
+        self._datasets, self._selections = [each.dataset for each in on], [each.selection for each in on]
+        self._execution = execution or Execution()
         for point in self.points:
             self._execution.check_fits(point.recipe)
         self._evaluate = evaluate
         self.measure = _checked_measure(measure, evaluate)
         if evaluate is not None:
-            check_same_network(evaluate, dataset.manifest.tower)
+            check_same_network(evaluate, self._datasets[0].manifest.tower)
         refuse_url("--output", output)
         self.output = pathlib.Path(output)
         self._about = {
-            "dataset": dataset.manifest.digest,
-            "selection": None if selection is None else selection.digest,
+            "datasets": [dataset.manifest.digest for dataset in self._datasets],
+            "selections": [None if each is None else each.digest for each in self._selections],
             "evaluated_on": None
             if evaluate is None
             else {"path": str(evaluate.path), "digest": evaluate.manifest.digest},
@@ -149,13 +152,14 @@ class Sweep:
 
         output = self.output / point.name
         run = SweptRun(name=point.name, values=point.values, key=self._key(point))
-        directory = RunDirectory(output, self._selection)
-        if not directory.is_finished(self._dataset, point.recipe):
+        directory = RunDirectory(output, self._selections)
+        if not directory.is_finished(self._datasets, point.recipe):
             before = self._before.get(point.name, {})
             if before.get("key") == run.key and before.get("is_not_finite"):
                 return dataclasses.replace(run, error=str(before.get("error")), is_not_finite=True)
             try:
-                trainer = Trainer(self._dataset, point.recipe, output, self._execution, self._selection, shared)
+                selected = [each for each in self._selections if each is not None]
+                trainer = Trainer(self._datasets, point.recipe, output, self._execution, selected, shared)
                 trainer.run(report, should_stop)
             except TrainingError as error:
                 if is_full_disk(error.__cause__):
@@ -185,7 +189,7 @@ class Sweep:
         return dataclasses.replace(run, figures={**run.figures, **recalls}, evaluated=evaluated)
 
     def _key(self, point: Point) -> str:
-        return _hash([self._about["dataset"], self._about["selection"], point.recipe.to_json()])
+        return _hash([self._about["datasets"], self._about["selections"], point.recipe.to_json()])
 
     def _claimed(self) -> dict[str, dict[str, Any]]:
         """Claims the output for a sweep; returns the runs that a table there has, by name.

@@ -3,7 +3,6 @@
 import contextlib
 import math
 import shlex
-from typing import TYPE_CHECKING
 
 import rich.console
 import rich.table
@@ -14,73 +13,64 @@ from lit_precompute.commands.stopping import INTERRUPTED, StopRequest
 from lit_precompute.commands.tune.flags import Arguments
 from lit_precompute.commands.tune.train import describe
 from lit_precompute.schemas import EmbeddingDataset
-from lit_precompute.schemas.sharing.selected_rows import open_selection
+from lit_precompute.schemas.sharing.selection import Selection
 from lit_precompute.schemas.wording import counted
-from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.config.sweeping import in_words, make_points, read_axes, short_names
 from lit_precompute.tune.evaluation.statistics import percent
-from lit_precompute.tune.training.sweep_table import FINAL_LOSS, MEAN_RECALL
-
-if TYPE_CHECKING:
-    from lit_precompute.tune.training.sweep import SweepProgress
-    from lit_precompute.tune.training.sweep_table import Interval, SweepResult, SweptRun
+from lit_precompute.tune.training.datasets import trained_on
+from lit_precompute.tune.training.failures import TrainingError
+from lit_precompute.tune.training.progress import TrainingStopped
+from lit_precompute.tune.training.run_directory import tables_read
+from lit_precompute.tune.training.sweep import Sweep, SweepProgress
+from lit_precompute.tune.training.sweep_table import FINAL_LOSS, MEAN_RECALL, Interval, SweepResult, SweptRun
 
 _FAILED = "failed"
 
 
-def swept_recipes(arguments: Arguments) -> list[Recipe]:
-    """Returns the recipes of a sweep.
-
-    Raises:
-      OptionsError: no such field, or a value that does not fit it.
-    """
-    points = make_points(arguments.recipe, read_axes(arguments.sweep, arguments.recipe))
-    return [point.recipe for point in points]
-
-
-def sweep(dataset: EmbeddingDataset, arguments: Arguments) -> None:
+def sweep(arguments: Arguments) -> None:
     """Runs a sweep, or continues it; exits with status 1 or 130 where all of it fails or it is stopped."""
-    from lit_precompute.tune.training.failures import TrainingError
-    from lit_precompute.tune.training.progress import TrainingStopped
-    from lit_precompute.tune.training.sweep import Sweep
-
-    console = make_console()
     axes = read_axes(arguments.sweep, arguments.recipe)
-    with contextlib.ExitStack() as stack:
+    recipes = [point.recipe for point in make_points(arguments.recipe, axes)]
+    tables = [*dict.fromkeys(table for recipe in recipes for table in tables_read(recipe))]
+    with contextlib.ExitStack() as opened:
+        datasets = [opened.enter_context(EmbeddingDataset.open(path, tables=tables)) for path in arguments.datasets]
+        selections = [Selection.open(path) for path in arguments.selections]
+        trained_on(datasets, selections, arguments.selections)  # whose errors name the files
         held_out = arguments.evaluate
         swept = Sweep(
-            dataset,
+            datasets,
             arguments.recipe,
             axes,
             arguments.output,
             execution=arguments.execution,
-            selection=None if arguments.selection is None else open_selection(arguments.selection, dataset),
-            evaluate=None if held_out is None else stack.enter_context(EmbeddingDataset.open(held_out)),
+            selections=selections,
+            evaluate=None if held_out is None else opened.enter_context(EmbeddingDataset.open(held_out)),
             measure=arguments.measure,
         )
+        console = make_console()
         fields = ", ".join(f"{counted(len(values), 'value')} of {path}" for path, values in axes.items())
-        console.print(f"a sweep of {counted(len(swept.points), 'run')}: {fields}")
-        try:
-            stop, display = StopRequest(console, after="this step"), ProgressDisplay(console)
-            with stop, display:
-                result = swept.run(
-                    lambda progress: _show(display, progress), lambda run: console.print(_in_words(run)), stop
-                )
-        except TrainingStopped as stopped:
-            saved = f"step {stopped.step:,} of this run is saved"
-            fail(f"interrupted; {saved}, run the same command again to continue the sweep", INTERRUPTED)
-        except TrainingError as error:
-            fail(error, status=1)
-    _conclude(console, result, arguments.output)
+        console.print(f"a sweep of {counted(len(recipes), 'run')}: {fields}")
+        _conclude(console, _run(console, swept), arguments.output)
 
 
-def _show(display: ProgressDisplay, progress: "SweepProgress") -> None:
+def _run(console: rich.console.Console, swept: Sweep) -> SweepResult:
+    try:
+        with StopRequest(console, after="this step") as stop, ProgressDisplay(console) as display:
+            return swept.run(lambda progress: _show(display, progress), lambda run: console.print(_in_words(run)), stop)
+    except TrainingStopped as stopped:
+        saved = f"step {stopped.step:,} of this run is saved"
+        fail(f"interrupted; {saved}, run the same command again to continue the sweep", INTERRUPTED)
+    except TrainingError as error:
+        fail(error, status=1)
+
+
+def _show(display: ProgressDisplay, progress: SweepProgress) -> None:
     training = progress.training
     words = f"{progress.number}/{progress.num_runs} {progress.name}  {describe(training)}"
     display.show(words, progress.number - 1 + training.step / training.num_steps, progress.num_runs)
 
 
-def _in_words(run: "SweptRun") -> str:
+def _in_words(run: SweptRun) -> str:
     """Returns one line with a run's figures, or why it has none."""
     if run.error is not None:
         return f"{run.name}: failed: {run.error}"
@@ -88,7 +78,7 @@ def _in_words(run: "SweptRun") -> str:
     return f"{run.name}: " + ", ".join(f"{_title(name)} {_value(name, value)}" for name, value in shown.items())
 
 
-def _conclude(console: rich.console.Console, result: "SweepResult", output: str) -> None:
+def _conclude(console: rich.console.Console, result: SweepResult, output: str) -> None:
     """Prints the tables, where they are, and which run is best; exits with status 1 if all failed."""
     from lit_precompute.tune.training.plots import plot_sweep
 
@@ -107,7 +97,7 @@ def _conclude(console: rich.console.Console, result: "SweepResult", output: str)
     console.print(f"next:  lit-eval retrieval --model {shlex.quote(str(best.model))} --dataset HELD-OUT-DATASET")
 
 
-def _table(result: "SweepResult") -> rich.table.Table:
+def _table(result: SweepResult) -> rich.table.Table:
     paths, measures = list(result.runs[0].values), _shown(result)
     names = short_names(paths)
     table = _empty_table([*(names[path] for path in paths), *map(_title, measures)])
@@ -119,7 +109,7 @@ def _table(result: "SweepResult") -> rich.table.Table:
     return table
 
 
-def _table_over_seeds(result: "SweepResult") -> rich.table.Table:
+def _table_over_seeds(result: SweepResult) -> rich.table.Table:
     paths, measures = list(result.over_seeds[0].values), _shown(result)
     names = short_names(paths)
     table = _empty_table([*(names[path] for path in paths), "seeds", *map(_title, measures)])
@@ -129,7 +119,7 @@ def _table_over_seeds(result: "SweepResult") -> rich.table.Table:
     return table
 
 
-def _shown(result: "SweepResult") -> list[str]:
+def _shown(result: SweepResult) -> list[str]:
     """Returns the measures that a table has room for; all are in the files."""
     return [name for name in result.measures if not name.endswith("_10") or name == result.measure]
 
@@ -150,7 +140,7 @@ def _value(measure: str, value: float) -> str:
     return percent(value) if "recall" in measure else f"{value:.4f}"
 
 
-def _interval(measure: str, interval: "Interval") -> str:
+def _interval(measure: str, interval: Interval) -> str:
     """Returns `24.1% (22.0% to 26.2%)`, or the mean alone where there is one seed; shares stay in 0 to 100 %."""
     mean, low, high = interval
     if not math.isfinite(low):

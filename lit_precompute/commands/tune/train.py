@@ -1,9 +1,11 @@
 """`lit-tune` without a subcommand: trains, with progress, and says what was tuned and what comes next."""
 
+import contextlib
 import resource
 import shlex
 import sys
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import rich.console
@@ -13,9 +15,10 @@ from lit_precompute.commands.progress import ProgressDisplay
 from lit_precompute.commands.stopping import INTERRUPTED, StopRequest
 from lit_precompute.commands.tune.flags import Arguments
 from lit_precompute.schemas import EmbeddingDataset
-from lit_precompute.schemas.sharing.selected_rows import open_selection
+from lit_precompute.schemas.sharing.selection import Selection
 from lit_precompute.schemas.wording import counted
-from lit_precompute.tune.training.run_directory import RunDirectory
+from lit_precompute.tune.training.datasets import TrainedOn, trained_on
+from lit_precompute.tune.training.run_directory import RunDirectory, tables_read
 
 if TYPE_CHECKING:
     from lit_precompute.towers.tokenizers import TextLengths
@@ -46,12 +49,22 @@ def describe_lengths(lengths: "TextLengths", max_tokens: int) -> str:
     return f"texts: median {lengths.median:,} pieces, {quantiles}; --text.max-tokens {max_tokens} cuts {share} of them"
 
 
-def train(dataset: EmbeddingDataset, arguments: Arguments) -> None:
-    """Trains on a dataset, or resumes; exits with status 1 or 130 where that fails or is stopped."""
-    console = make_console()
-    selection = None if arguments.selection is None else open_selection(arguments.selection, dataset)
-    directory = RunDirectory(arguments.output, selection)
-    if directory.is_finished(dataset, arguments.recipe):
+def train(arguments: Arguments) -> None:
+    """Trains on the datasets, or resumes; exits with status 1 or 130 where that fails or is stopped."""
+    with contextlib.ExitStack() as opened:
+        tables = tables_read(arguments.recipe)
+        datasets = [opened.enter_context(EmbeddingDataset.open(path, tables=tables)) for path in arguments.datasets]
+        selections = [Selection.open(path) for path in arguments.selections]
+        on = trained_on(datasets, selections, arguments.selections)
+        _train(make_console(), on, selections, arguments)
+
+
+def _train(
+    console: rich.console.Console, on: Sequence[TrainedOn], selections: Sequence[Selection], arguments: Arguments
+) -> None:
+    datasets = [each.dataset for each in on]
+    directory = RunDirectory(arguments.output, [each.selection for each in on])
+    if directory.is_finished(datasets, arguments.recipe):
         console.print(f"{arguments.output}: already finished; the model is {directory.model}")
         return
     started_s = time.monotonic()
@@ -60,10 +73,10 @@ def train(dataset: EmbeddingDataset, arguments: Arguments) -> None:
     from lit_precompute.tune.training.trainer import Trainer
 
     try:
-        trainer = Trainer(dataset, arguments.recipe, arguments.output, arguments.execution, selection)
+        trainer = Trainer(datasets, arguments.recipe, arguments.output, arguments.execution, selections)
     except TrainingError as error:
         fail(error, status=1)
-    _introduce(console, trainer, dataset, arguments)
+    _introduce(console, trainer, datasets, arguments)
     try:
         with StopRequest(console, after="this step") as stop, ProgressDisplay(console) as display:
             result = trainer.run(lambda done: display.show(describe(done), done.step, done.num_steps), stop)
@@ -77,17 +90,21 @@ def train(dataset: EmbeddingDataset, arguments: Arguments) -> None:
 
 
 def _introduce(
-    console: rich.console.Console, trainer: "Trainer", dataset: EmbeddingDataset, arguments: Arguments
+    console: rich.console.Console, trainer: "Trainer", datasets: Sequence[EmbeddingDataset], arguments: Arguments
 ) -> None:
     """Says what is about to be trained, on what, and what is left out."""
+    of = datasets[0].path if len(datasets) == 1 else f"{len(datasets)} datasets"
     num_left_out, num_blank = trainer.batches.num_rows_without_text, trainer.batches.num_blank_texts
     console.print(
-        f"{trainer.batches.num_rows:,} pairs of {dataset.path}"
-        + (f", selected by {arguments.selection}" if arguments.selection is not None else "")
+        f"{trainer.batches.num_rows:,} pairs of {of}"
+        + (f", selected by {', '.join(arguments.selections)}" if arguments.selections else "")
         + (f" ({counted(num_left_out, 'image')} without texts left out)" if num_left_out else "")
         + f", {trainer.num_parameters:,} parameters, "
         + f"{counted(trainer.num_steps, 'step')} of {arguments.recipe.batch_size:,}"
     )
+    if len(datasets) > 1:
+        for share in trainer.shares:
+            console.print(f"  {share.path}: {share.num_rows:,} pairs, {share.num_epochs:.4g} epochs")
     if trainer.batches.num_rows_read >= _MANY_TIMES * trainer.batches.num_rows:
         console.print(
             f"each epoch reads {trainer.batches.num_rows_read:,} rows, whole blocks, to use "
@@ -99,8 +116,9 @@ def _introduce(
         console.print(describe_lengths(trainer.text_lengths, arguments.recipe.text.max_tokens))
     for note in trainer.text_notes:
         console.print(note)
-    if caution := dataset.manifest.tower.caution:
-        console.print(caution)
+    for caution in dict.fromkeys(dataset.manifest.tower.caution for dataset in datasets):
+        if caution:
+            console.print(caution)
     if trainer.first_step:
         console.print(f"resuming after step {trainer.first_step:,}")
 

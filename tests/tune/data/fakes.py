@@ -12,11 +12,12 @@ _TYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bf
 class FakeDataset:
     """Row r's vector is r in its first half and -r in its second; its texts are as given.
 
-    As int8 that is 127 and -127 with a scale of r / 127, but for row 0.
+    As int8 that is 127 and -127 with a scale of r / 127, but for row 0. With `first`, row r's is that of r + first.
     """
 
-    def __init__(self, block_sizes, texts=None, *, width=4, vector_type="float32"):
-        self.path = "fake"
+    def __init__(self, block_sizes, texts=None, *, width=4, vector_type="float32", path="fake", first=0):
+        self.path, self.first = path, first
+        self.columns = ["key", "embedding", "texts"]
         self.tables = ["embeddings", "captions"]
         self.width, self.vector_type = width, vector_type
         self.num_blocks, self.num_rows = len(block_sizes), sum(block_sizes)
@@ -38,7 +39,7 @@ class FakeDataset:
     def exact(self, rows):
         """Returns the vectors as float32."""
         signs = np.where(np.arange(self.width) < self.width // 2, 1, -1)
-        return (np.asarray(rows)[:, None] * signs).astype(np.float32)
+        return ((np.asarray(rows)[:, None] + self.first) * signs).astype(np.float32)
 
     def vectors(self, rows):
         """Returns the vectors' numbers as they are stored."""
@@ -47,7 +48,7 @@ class FakeDataset:
 
     def scales(self, rows):
         """Returns float32 [n], the scales of int8 vectors."""
-        scales = np.asarray(rows, np.float32) / np.float32(127)
+        scales = (np.asarray(rows, np.float32) + self.first) / np.float32(127)
         return np.maximum(scales, np.float32(2.0**-126))
 
     def read_block(self, block, columns):

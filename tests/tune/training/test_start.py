@@ -65,6 +65,31 @@ def test_a_head_that_the_file_lacks_is_drawn_as_without_the_file(dataset_path, w
     assert not np.array_equal(drawn["position_embedding"], parameters["position_embedding"])
 
 
+def test_a_head_of_another_width_is_refused_unless_it_is_drawn(dataset_path, weights, tmp_path):
+    path, parameters = weights
+    narrow = dataclasses.replace(RECIPE, image_side=ImageSideOptions(head_width=8))
+    recipe = dataclasses.replace(starting_from(path), image_side=narrow.image_side)
+    with pytest.raises(
+        ValueError, match=r"width 24, while the image side's have 8: give --text-tower.head-start random"
+    ):
+        train(dataset_path, tmp_path / "refused", recipe)
+    tower = dataclasses.replace(recipe.text_tower, head_start="random")
+    found = first_state(dataset_path, dataclasses.replace(recipe, text_tower=tower), tmp_path / "run")
+    drawn = first_state(dataset_path, narrow, tmp_path / "random")
+    for name, value in found.items():
+        expected = drawn[name] if name.startswith("head/") else parameters[name]
+        np.testing.assert_array_equal(value, expected, err_msg=name)
+
+
+def test_a_head_that_fits_is_drawn_if_that_is_asked_for(dataset_path, weights, tmp_path):
+    path, parameters = weights
+    recipe = starting_from(path, last_layers=0)
+    tower = dataclasses.replace(recipe.text_tower, head_start="random")
+    found = first_state(dataset_path, dataclasses.replace(recipe, text_tower=tower), tmp_path / "run")
+    assert found.keys() == {"head/kernel", "head/bias"}
+    assert not np.array_equal(found["head/kernel"], parameters["head/kernel"])
+
+
 @pytest.mark.parametrize(
     ("trained", "is_trained"),
     [

@@ -102,9 +102,8 @@ def test_runs_in_windows_are_plain_as_well(dataset_path, dataset, tmp_path):
 
 def test_equal_rows_are_read_once_and_equal_programs_compiled_once(dataset, tmp_path, monkeypatch):
     opened, compiled = [], []
-    monkeypatch.setattr(
-        trainer, "open_texts", lambda *given, real=trainer.open_texts: opened.append(given) or real(*given)
-    )
+    prepare = shared_work.prepare_inputs
+    monkeypatch.setattr(shared_work, "prepare_inputs", lambda *given: opened.append(given) or prepare(*given))
     compile_one = shared_work.jax.stages.Lowered.compile
     monkeypatch.setattr(
         shared_work.jax.stages.Lowered, "compile", lambda lowered: compiled.append(lowered) or compile_one(lowered)
