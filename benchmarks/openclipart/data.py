@@ -25,6 +25,8 @@ HOME = FOLDER / "openclipart"
 TRAIN, HELD_OUT = HOME / "train", HOME / "heldout"
 PACKAGES = ("openclipart-png", "openclipart-svg")
 FIELDS = ("title", "description", "tags")
+# All tags in one text, to retrieve by.
+TAG_LIST = "tag_list"
 NUM_HELD_OUT, SEED, SIDE = 1_000, 0, 224
 # Twenty-two drawings have more; the largest has 623 million, which is 2.5 GB.
 _MOST_PIXELS = 50_000_000
@@ -52,7 +54,7 @@ def prepare() -> dict[str, int]:
         counted |= {"held_out": len(held_out), "train": len(rest)}
         counted |= {f"train_{field}": sum(bool(getattr(row.texts, field)) for row in rest) for field in FIELDS}
         counts.write_text(json.dumps(counted, indent=1) + "\n", encoding="utf-8")
-    named = [f"{field}={field}" for field in FIELDS]
+    named = [f"{field}={field}" for field in (*FIELDS, TAG_LIST)]
     for path in (TRAIN, HELD_OUT):
         source = ["--source", f"{path}.jsonl", "--image-column", "file", "--label-column", "category"]
         tower = ["--tower", "efficientnet-lite0", "--resize", "square"]
@@ -89,17 +91,10 @@ def read_drawings() -> tuple[list[Drawing], dict[str, int]]:
 
 
 def split(drawings: list[Drawing]) -> tuple[list[Drawing], list[Drawing]]:
-    """Returns the drawings to hold out, which have a title and tags that no other of them has, and all others.
-
-    Those with the title or the tags of another one are in neither: retrieval could not tell them apart.
-    """
+    """Returns the drawings to hold out, of those that have a title and tags, and all others."""
     shuffled = random.Random(SEED).sample(drawings, len(drawings))
-    complete = [row for row in shuffled if row.texts.title and row.texts.tags]
-    drawn = complete[:NUM_HELD_OUT]
-    titles = collections.Counter(row.texts.title.lower() for row in drawn)
-    tags = collections.Counter(_as_set(row) for row in drawn)
-    held_out = [row for row in drawn if titles[row.texts.title.lower()] == 1 and tags[_as_set(row)] == 1]
-    taken = {row.file for row in drawn}
+    held_out = [row for row in shuffled if row.texts.title and row.texts.tags][:NUM_HELD_OUT]
+    taken = {row.file for row in held_out}
     return held_out, [row for row in shuffled if row.file not in taken]
 
 
@@ -107,10 +102,6 @@ def run(command: list[str]) -> str:
     """Runs one of the library's commands and returns its output."""
     done = subprocess.run([str(_COMMANDS / command[0]), *command[1:]], check=True, stdout=subprocess.PIPE, text=True)
     return done.stdout
-
-
-def _as_set(row: Drawing) -> frozenset[str]:
-    return frozenset(tag.lower() for tag in row.texts.tags)
 
 
 def _fetch() -> None:
@@ -145,6 +136,7 @@ def _category(place: pathlib.Path) -> str:
 def _write_source(path: pathlib.Path, rows: Iterable[Drawing]) -> None:
     def line(row: Drawing) -> dict[str, Any]:
         one_each = {name: [value] if value else [] for name, value in row.texts._asdict().items() if name != "tags"}
-        return {"file": row.file, "category": row.category, **one_each, "tags": row.texts.tags}
+        all_tags = [", ".join(row.texts.tags)] if row.texts.tags else []
+        return {"file": row.file, "category": row.category, **one_each, "tags": row.texts.tags, TAG_LIST: all_tags}
 
     path.write_text("".join(json.dumps(line(row)) + "\n" for row in rows), encoding="utf-8")

@@ -13,8 +13,8 @@ _DC = "http://purl.org/dc/elements/1.1/"
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _TITLE, _DESCRIPTION, _SUBJECT = f"{_DC} title", f"{_DC} description", f"{_DC} subject"
 _ITEM = f"{_RDF} li"
-# Perl's names of references, which stand where tags should.
-_NO_TAG = re.compile(r"hash|0x[0-9a-f]+", re.IGNORECASE)
+# Perl's names of references, where a text or tags should be: HASH(0x861a740), and its parts as tags.
+_NO_TEXT = re.compile(r"hash(\(0x[0-9a-f]+\))?|0x[0-9a-f]+", re.IGNORECASE)
 _LONGEST_ENTITY = 1_000
 
 
@@ -38,8 +38,7 @@ def read_texts(svg: bytes) -> Texts:
     except xml.parsers.expat.ExpatError as error:
         raise ValueError(f"not XML: {error}") from error
     title, description = (_clean("".join(reader.found[name])) for name in (_TITLE, _DESCRIPTION))
-    tags = (_clean(tag) for tag in reader.tags)
-    return Texts(title, description, list(dict.fromkeys(tag for tag in tags if tag and not _NO_TAG.fullmatch(tag))))
+    return Texts(title, description, list(dict.fromkeys(tag for each in reader.tags if (tag := _clean(each)))))
 
 
 class _Reader:
@@ -82,5 +81,6 @@ class _Reader:
 
 
 def _clean(text: str) -> str:
-    """Returns a text without HTML's escapes, on one line."""
-    return " ".join(html.unescape(text).split())
+    """Returns a text without HTML's escapes, on one line; "" for what is none."""
+    words = " ".join(html.unescape(text).split())
+    return "" if _NO_TEXT.fullmatch(words) else words
