@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from lit_precompute.tune.optimizers import SideRateOptions as SideRateOptions
     from lit_precompute.tune.recipes import RECIPES as RECIPES
     from lit_precompute.tuning import retrieval as retrieval
+    from lit_precompute.tuning import sweep as sweep
     from lit_precompute.tuning import train as train
     from lit_precompute.tuning import zero_shot as zero_shot
 
@@ -142,6 +143,7 @@ _HOMES = {
     "parse_source": "precompute.sources.spec_text:parse_spec",
     # Tuning
     "train": "tuning:train",
+    "sweep": "tuning:sweep",
     "Recipe": "tune.config.recipe:Recipe",
     "Execution": "tune.config.execution:Execution",
     "RECIPES": "tune.recipes:RECIPES",
@@ -248,6 +250,7 @@ __all__ = [
     "select",
     "shuffle",
     "start_from",
+    "sweep",
     "train",
     "verify",
     "zero_shot",
