@@ -53,7 +53,7 @@ def test_a_value_with_a_comma_is_quoted():
         (["=1"], r"--sweep must be FIELD=VALUE"),
         (["seed=1", "seed=2"], r"--sweep seed is given twice; give it once, with all values"),
         (["optimizer.learning_rate=1", "optimizer.learning-rate=2"], r"learning_rate is given twice"),
-        (["sede=1"], r"sede is not a field of the recipe: a recipe has text, "),
+        (["sede=1"], r"sede is not a field of the recipe: a recipe has data, text, "),
         (["seed=1,two"], r"seed must be of type int, got 'two'"),
         (["seed="], r"seed has no values to sweep"),
         (["seed=1,2,1"], r"seed has the same value twice: 1, 2, 1"),
