@@ -44,8 +44,11 @@ def describe(progress: "Progress") -> str:
 
 def describe_minival(found: Mapping[str, float]) -> str:
     """Returns one line with the figures of the held-out rows."""
-    recalls = [f"{name.replace('_', ' ')} {100 * value:.1f}%" for name, value in found.items() if name != "loss"]
-    return f"{', '.join(recalls)}, loss {found['loss']:.4f}"
+    ways = [
+        f"{way.replace('_', ' ')} R@1 {100 * found[f'{way}_R@1']:.1f}% R@5 {100 * found[f'{way}_R@5']:.1f}%"
+        for way in ("image_to_text", "text_to_image")
+    ]
+    return f"{', '.join(ways)}, loss {found['loss']:.4f}"
 
 
 def describe_lengths(lengths: "TextLengths", max_tokens: int) -> str:
