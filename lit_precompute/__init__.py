@@ -70,14 +70,19 @@ if TYPE_CHECKING:
     from lit_precompute.tune.config.recipe import Recipe as Recipe
     from lit_precompute.tune.config.starts import start_from as start_from
     from lit_precompute.tune.data.options import DataOptions as DataOptions
-    from lit_precompute.tune.data.texts import TextOptions as TextOptions
+    from lit_precompute.tune.data.text_options import TextOptions as TextOptions
+    from lit_precompute.tune.losses import SigmoidOptions as SigmoidOptions
     from lit_precompute.tune.losses import SoftmaxOptions as SoftmaxOptions
     from lit_precompute.tune.model.options import ImageSideOptions as ImageSideOptions
     from lit_precompute.tune.model.options import TrainedOptions as TrainedOptions
     from lit_precompute.tune.model.tuned_model import TunedModel as TunedModel
+    from lit_precompute.tune.optimizers import AdafactorOptions as AdafactorOptions
     from lit_precompute.tune.optimizers import AdamOptions as AdamOptions
+    from lit_precompute.tune.optimizers import LionOptions as LionOptions
+    from lit_precompute.tune.optimizers import SideRateOptions as SideRateOptions
     from lit_precompute.tune.recipes import RECIPES as RECIPES
     from lit_precompute.tuning import retrieval as retrieval
+    from lit_precompute.tuning import sweep as sweep
     from lit_precompute.tuning import train as train
     from lit_precompute.tuning import zero_shot as zero_shot
 
@@ -138,12 +143,13 @@ _HOMES = {
     "parse_source": "precompute.sources.spec_text:parse_spec",
     # Tuning
     "train": "tuning:train",
+    "sweep": "tuning:sweep",
     "Recipe": "tune.config.recipe:Recipe",
     "Execution": "tune.config.execution:Execution",
     "RECIPES": "tune.recipes:RECIPES",
     # Parts of a recipe
     "DataOptions": "tune.data.options:DataOptions",
-    "TextOptions": "tune.data.texts:TextOptions",
+    "TextOptions": "tune.data.text_options:TextOptions",
     "HuggingFaceOptions": "towers.tokenizers:HuggingFaceOptions",
     "SentencePieceOptions": "towers.tokenizers:SentencePieceOptions",
     "WordOptions": "towers.tokenizers:WordOptions",
@@ -153,8 +159,12 @@ _HOMES = {
     "TrainedOptions": "tune.model.options:TrainedOptions",
     "start_from": "tune.config.starts:start_from",
     "ImageSideOptions": "tune.model.options:ImageSideOptions",
+    "SigmoidOptions": "tune.losses:SigmoidOptions",
     "SoftmaxOptions": "tune.losses:SoftmaxOptions",
+    "AdafactorOptions": "tune.optimizers:AdafactorOptions",
     "AdamOptions": "tune.optimizers:AdamOptions",
+    "LionOptions": "tune.optimizers:LionOptions",
+    "SideRateOptions": "tune.optimizers:SideRateOptions",
     # Custom text towers
     "TextTowerOptions": "towers.text:TextTowerOptions",
     "register_text_tower": "towers.text:register_text_tower",
@@ -168,6 +178,7 @@ _HOMES = {
 
 __all__ = [
     "RECIPES",
+    "AdafactorOptions",
     "AdamOptions",
     "BertTextOptions",
     "ColumnSchema",
@@ -188,6 +199,7 @@ __all__ = [
     "ImageSideOptions",
     "ImageTowerOptions",
     "JaxTowerHandler",
+    "LionOptions",
     "Naming",
     "Preprocessing",
     "Recipe",
@@ -195,6 +207,8 @@ __all__ = [
     "Selection",
     "SentencePieceOptions",
     "ShuffleOptions",
+    "SideRateOptions",
+    "SigmoidOptions",
     "SoftmaxOptions",
     "SourceColumns",
     "SourceFile",
@@ -236,6 +250,7 @@ __all__ = [
     "select",
     "shuffle",
     "start_from",
+    "sweep",
     "train",
     "verify",
     "zero_shot",

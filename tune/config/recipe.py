@@ -15,7 +15,7 @@ from lit_precompute.towers.options import ComputeType, OptionsError, read_option
 from lit_precompute.towers.text import StoredTextOptions, TextTowerOptions, ViTTextOptions
 from lit_precompute.towers.tokenizers import SentencePieceOptions, TokenizerOptions
 from lit_precompute.tune.data.options import DataOptions
-from lit_precompute.tune.data.texts import TextOptions
+from lit_precompute.tune.data.text_options import TextOptions
 from lit_precompute.tune.losses import LossOptions, SoftmaxOptions
 from lit_precompute.tune.model.options import ImageSideOptions, TrainedOptions
 from lit_precompute.tune.optimizers import AdamOptions, OptimizerOptions
@@ -70,27 +70,23 @@ class Recipe:
             value = getattr(self, name)
             _check(value is None or value >= 1, name, ">= 1", value)
         if self.num_steps is not None:
-            self.check_warmup(self.num_steps)
+            self.optimizer.check_duration(self.num_steps)
         _check(
             self.compute_type in typing.get_args(ComputeType), "compute_type", "float32 or bfloat16", self.compute_type
         )
+        self.loss.check_batch(self.batch_size)
         _check(0 <= self.seed < 2**32, "seed", "in [0, 2**32)", self.seed)
 
     def count_steps(self, num_batches_per_epoch: int) -> int:
         """Returns the number of training steps for this many batches per epoch.
 
         Raises:
-          OptionsError: the warm-up is not shorter.
+          OptionsError: the schedules do not fit into it.
         """
         num_steps = self.num_steps if self.num_epochs is None else self.num_epochs * num_batches_per_epoch
         assert num_steps is not None
-        self.check_warmup(num_steps)
+        self.optimizer.check_duration(num_steps)
         return num_steps
-
-    def check_warmup(self, num_steps: int) -> None:
-        """Raises OptionsError unless the warm-up ends before the training."""
-        rule = f"< the {num_steps:,} steps of training"
-        _check(self.optimizer.warmup_steps < num_steps, "optimizer.warmup_steps", rule, self.optimizer.warmup_steps)
 
     @property
     def setting(self) -> Setting:

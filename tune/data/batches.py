@@ -11,6 +11,8 @@ shuffled and mixed in windows. `order()` returns what the order depends on besid
 Does not: move anything to a device, or mix batches of several datasets (`mixtures`).
 """
 
+import copy
+import dataclasses
 import queue
 import threading
 import time
@@ -21,12 +23,12 @@ import numpy as np
 from jaxtyping import Int, Int64
 
 from lit_precompute.schemas.vectors import StoredVectors
+from lit_precompute.tune.data.chosen_texts import ChosenTexts
 from lit_precompute.tune.data.joined_dataset import Blocks
 from lit_precompute.tune.data.memory_plan import plan_memory
 from lit_precompute.tune.data.resident_rows import ResidentRows
 from lit_precompute.tune.data.row_index import RowReader, index_rows
 from lit_precompute.tune.data.text_batch import TextBatch
-from lit_precompute.tune.data.text_source import TextSource
 from lit_precompute.tune.data.windowed_rows import WindowedRows
 
 # How often a step is looked at while there is no batch for the next one.
@@ -61,7 +63,7 @@ class BatchSource:
     def __init__(
         self,
         dataset: Blocks,
-        texts: TextSource,
+        texts: ChosenTexts,
         *,
         batch_size: int,
         seed: int,
@@ -80,19 +82,15 @@ class BatchSource:
         """
         _keep_freed_memory()
         index = index_rows(dataset, texts, rows)
-        if not 1 <= batch_size <= len(index):
-            which = "rows with a text" if rows is None else "selected rows with a text"
-            raise ValueError(
-                f"batch_size must be in [1, {len(index)}], the number of {which}, got {batch_size}; "
-                + ("training needs at least two" if len(index) == 1 else "a batch contains no row twice")
-            )
         self._dataset, self._index, self._num_views = dataset, index, len(views)
+        self._which = "rows with a text" if rows is None else "selected rows with a text"
         self.num_rows = len(index)
         self.num_rows_without_text = index.num_rows_without_text
-        self.num_blank_texts = index.num_blank_texts
-        self.batch_size = batch_size
-        self.num_batches_per_epoch = self.num_rows // batch_size
-        reader = RowReader(dataset=dataset, source=texts, index=index, seed=seed, batch_size=batch_size, views=views)
+        self.fields = index.fields
+        self._set_batch_size(batch_size)
+        self._reader = reader = RowReader(
+            dataset=dataset, texts=texts, index=index, seed=seed, batch_size=batch_size, views=views
+        )
         self._plan = plan_memory(reader, memory_budget_bytes)
         if self._plan.num_windows is None:
             self._rows: ResidentRows | WindowedRows = ResidentRows(reader)
@@ -102,7 +100,30 @@ class BatchSource:
                 dataset.fetch_ahead(index.blocks(), texts.columns)
                 kept = reader.keep_texts()
             self._rows = WindowedRows(reader, num_windows=self._plan.num_windows, texts=kept)
-        self._texts, self._last_step = texts, -2
+        self._texts, self._seed, self._last_step = texts, seed, -2
+
+    def _set_batch_size(self, batch_size: int) -> None:
+        if not 1 <= batch_size <= self.num_rows:
+            raise ValueError(
+                f"batch_size must be in [1, {self.num_rows}], the number of {self._which}, got {batch_size}; "
+                + ("training needs at least two" if self.num_rows == 1 else "a batch contains no row twice")
+            )
+        self.batch_size = batch_size
+        self.num_batches_per_epoch = self.num_rows // batch_size
+
+    def reordered(self, *, batch_size: int, seed: int) -> "BatchSource":
+        """Returns batches of the same rows, which are in memory and stay there once, of another size or order.
+
+        Raises:
+          ValueError: there are fewer rows than a batch has.
+        """
+        assert isinstance(self._rows, ResidentRows)
+        other = copy.copy(self)
+        other._set_batch_size(batch_size)
+        other._seed = seed
+        other._reader = dataclasses.replace(self._reader, seed=seed, batch_size=batch_size)
+        other._rows, other._last_step = self._rows.reordered(other._reader), -2
+        return other
 
     @property
     def in_memory(self) -> bool:
@@ -148,7 +169,7 @@ class BatchSource:
         in_turn, self._last_step = step == self._last_step + 1, step
         start = number * self.batch_size
         rows = self._rows.rows(epoch, start, start + self.batch_size, read_ahead=in_turn)
-        texts = TextBatch(self._texts.in_batch(rows.texts))
+        texts = self._texts.in_batch(rows.texts, seed=self._seed, step=step)
         return Batch(StoredVectors(rows.vectors, rows.scales), texts, rows.row_numbers)
 
     def close(self) -> None:

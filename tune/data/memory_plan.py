@@ -33,11 +33,11 @@ def plan_memory(reader: RowReader, budget: int) -> MemoryPlan:
     """
     num_rows, num_blocks = len(reader.index), len(reader.index.read_blocks)
     vector_bytes = reader.bytes_per_vector
-    text_bytes = reader.index.num_texts * reader.source.bytes_per_kept + 8 * num_rows
+    text_bytes = reader.index.kept_bytes + 8 * num_rows * len(reader.index.fields)
     if (all_bytes := num_rows * (len(reader.images) * vector_bytes + 24) + text_bytes) <= budget:
         return MemoryPlan(None, True, all_bytes)
     largest_block = int(np.diff(reader.index.block_ranks).max())
-    two_blocks = 2 * largest_block * (vector_bytes + reader.source.bytes_per_chosen + 16)
+    two_blocks = 2 * largest_block * (vector_bytes + reader.texts.bytes_per_chosen + 16)
     for keeps_texts in (True, False):
         left = budget - 8 * num_rows - (text_bytes if keeps_texts else 0)
         blocks_per_window = left // two_blocks

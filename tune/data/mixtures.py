@@ -9,6 +9,7 @@ Source: arXiv:2111.07991, section 5.1 and Table 1: "Mixed" alternates batches of
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -18,10 +19,11 @@ from jaxtyping import Int64
 
 from lit_precompute.tune.data import random_draws
 from lit_precompute.tune.data.batches import Batch, BatchSource
+from lit_precompute.tune.data.chosen_texts import ChosenTexts
 from lit_precompute.tune.data.joined_dataset import Blocks, JoinedDataset, common_type, join_datasets, join_rows
 from lit_precompute.tune.data.joined_texts import JoinedTexts
 from lit_precompute.tune.data.options import ALTERNATE, JOINED, DataOptions
-from lit_precompute.tune.data.text_source import TextSource
+from lit_precompute.tune.data.row_index import FieldCounts
 from lit_precompute.tune.data.texts import nothing_to_tune_on
 from lit_precompute.tune.data.turns import Alternating, Drawn, Turns
 
@@ -37,7 +39,7 @@ class Part(NamedTuple):
     """
 
     dataset: Blocks
-    texts: TextSource
+    texts: ChosenTexts
     rows: Int64[np.ndarray, "_"] | None
     views: Sequence[Blocks] = ()
 
@@ -71,9 +73,22 @@ class _OverSources:
         return sum(source.num_rows_without_text for source in self.sources)
 
     @property
-    def num_blank_texts(self) -> int:
-        """Texts that were left out."""
-        return sum(source.num_blank_texts for source in self.sources)
+    def fields(self) -> dict[str, FieldCounts]:
+        """What the rows have in each field of texts."""
+        names = self.sources[0].fields
+        return {name: FieldCounts.sum(source.fields[name] for source in self.sources) for name in names}
+
+    def refuse_empty_fields(self) -> None:
+        """Raises ValueError if no row has a text in one of the fields."""
+        empty = [name for name, counts in self.fields.items() if not counts.num_rows]
+        if empty:
+            there = ", ".join(
+                f"{name} ({counts.num_rows:,})" for name, counts in self.fields.items() if counts.num_rows
+            )
+            raise ValueError(
+                f"text.fields has {', '.join(empty)}, in which none of the rows has a text; rows with a text: {there}; "
+                "leave it out"
+            )
 
     @property
     def num_rows_read(self) -> int:
@@ -114,7 +129,19 @@ class Joined(_OverSources):
         for part, count in zip(parts, self._num_rows, strict=True):
             if not count:
                 asked = part.dataset.num_rows if part.rows is None else len(part.rows)
-                raise ValueError(nothing_to_tune_on(part.dataset, asked))
+                raise ValueError(nothing_to_tune_on(part.dataset, asked, part.texts.names))
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether all embeddings and texts are in memory."""
+        return self._source.in_memory
+
+    def reordered(self, *, batch_size: int, seed: int) -> Joined:
+        """See `BatchSource.reordered`."""
+        other = copy.copy(self)
+        other._source = self._source.reordered(batch_size=batch_size, seed=seed)
+        other.sources = [other._source]
+        return other
 
     @property
     def num_batches_per_epoch(self) -> int:
@@ -190,15 +217,19 @@ def mix(
 
     Raises:
       OptionsError: there is not one weight for each dataset.
-      ValueError: a dataset has too few rows with a text, or the budget is too small.
+      ValueError: a dataset has too few rows with a text, none has any in one of the fields, or the budget is too small.
     """
     options.check_fits(len(parts))
+    mixed: Joined | Mixture
     if len(parts) == 1 or options.mixture == JOINED:
-        return Joined(parts, batch_size=batch_size, seed=seed, memory_budget_bytes=memory_budget_bytes)
-    weights = options.weights()
-    turns: Turns = Alternating(len(parts)) if weights is None else Drawn(weights, seed)
-    kind = ALTERNATE if weights is None else "weights"
-    return Mixture(parts, turns, kind, batch_size=batch_size, seed=seed, budget=memory_budget_bytes)
+        mixed = Joined(parts, batch_size=batch_size, seed=seed, memory_budget_bytes=memory_budget_bytes)
+    else:
+        weights = options.weights()
+        turns: Turns = Alternating(len(parts)) if weights is None else Drawn(weights, seed)
+        kind = ALTERNATE if weights is None else "weights"
+        mixed = Mixture(parts, turns, kind, batch_size=batch_size, seed=seed, budget=memory_budget_bytes)
+    mixed.refuse_empty_fields()
+    return mixed
 
 
 def _of_one_type(parts: Sequence[Part]) -> list[Part]:

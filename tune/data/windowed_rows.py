@@ -14,8 +14,7 @@ import numpy as np
 from jaxtyping import Int64, UInt
 
 from lit_precompute.tune.data.epoch_order import EpochPlan, plan_windows, window_order
-from lit_precompute.tune.data.row_index import NUM_BLOCK_THREADS, RowReader, Rows
-from lit_precompute.tune.data.text_source import KeptTexts
+from lit_precompute.tune.data.row_index import NUM_BLOCK_THREADS, KeptTexts, RowReader, Rows
 from lit_precompute.tune.data.views import read_drawn
 
 
@@ -115,11 +114,7 @@ class WindowedRows:
         places_of = np.split(window_order(reader.seed, epoch, number, ends[-1]), ends[:-1])
         ranks = np.empty(ends[-1], np.int64)
         ranks[np.concatenate(places_of)] = np.concatenate(ranks_of)
-        row_numbers = reader.index.row_numbers[ranks]
-        if self._texts is None:
-            texts = reader.source.empty_chosen(len(ranks))
-        else:
-            texts = self._texts.gather(ranks, row_numbers, seed=reader.seed, epoch=epoch)
+        texts = reader.texts.empty_chosen(len(ranks)) if self._texts is None else self._texts.gather(ranks, epoch)
         vectors = self._spare.pop() if self._spare else reader.empty_vectors(self._most_rows)
         scales = reader.empty_scales(len(ranks))
 
@@ -138,7 +133,7 @@ class WindowedRows:
         except BaseException:
             self._spare.append(vectors)
             raise
-        return Rows(vectors, scales, texts, row_numbers)
+        return Rows(vectors, scales, texts, reader.index.row_numbers[ranks])
 
     def _kept_ranks(self, block: int, left_out: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " kept"]:
         """Returns the ranks of a block's rows, without those that the epoch leaves out."""

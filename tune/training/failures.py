@@ -10,13 +10,18 @@ import jax
 from lit_precompute.schemas.wording import is_full_disk
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe
+from lit_precompute.tune.losses.tiles import choose_sizes
 
 
 class TrainingError(RuntimeError):
     """Training failed; the message says at which step, why, and what to do."""
 
 
-def not_finite(step: int, words: str, checkpoints: pathlib.Path, kept: int | None) -> TrainingError:
+class NotFiniteError(TrainingError):
+    """A loss, gradient or parameter is not finite; the same run would fail again."""
+
+
+def not_finite(step: int, words: str, checkpoints: pathlib.Path, kept: int | None) -> NotFiniteError:
     """Returns the error of a step whose numbers are not finite.
 
     Args:
@@ -26,7 +31,7 @@ def not_finite(step: int, words: str, checkpoints: pathlib.Path, kept: int | Non
       kept: step of the newest one, if there is any.
     """
     where = f"the last good checkpoint, of step {kept:,}, is kept" if kept else "no checkpoint was due before"
-    return TrainingError(
+    return NotFiniteError(
         f"step {step:,}: {words}; {where} in {checkpoints}. The same command would fail again: train to another "
         "--output with a lower --optimizer.learning-rate, a longer --optimizer.warmup-steps or an --optimizer.clip-norm"
     )
@@ -46,10 +51,11 @@ def explained_failures(output: pathlib.Path, recipe: Recipe, execution: Executio
         if not isinstance(error, jax.errors.JaxRuntimeError) or "RESOURCE_EXHAUSTED" not in str(error):
             raise
         pairs, reason = execution.micro_batch_size or recipe.batch_size, str(error).partition("\n")[0]
+        sizes = choose_sizes(execution.tile_rows, execution.tile_columns)
         raise TrainingError(
             f"a step does not fit the device's memory ({reason}): give a smaller --micro-batch-size than {pairs:,}, "
-            f"then a smaller --tile-rows than {execution.tile_rows:,}; the result is the same, and the run resumes "
-            "from its last checkpoint"
+            f"then a smaller --tile-rows than {sizes.rows:,} and --tile-columns than {sizes.columns:,}; the result is "
+            "the same, and the run resumes from its last checkpoint"
         ) from error
 
 

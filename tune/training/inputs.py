@@ -72,13 +72,13 @@ class Inputs(NamedTuple):
 
     def text_batch(self, batch_size: int) -> TextBatch:
         """Returns the texts of any batch, uninitialised."""
-        return TextBatch(self.texts.example(batch_size))
+        return self.texts.example(batch_size)
 
-    def save(self, directory: RunDirectory, recipe: Recipe) -> TextLengths | None:
-        """Saves what was prepared in the claimed directory; returns how long texts are, where they are tokenised."""
+    def save(self, directory: RunDirectory, recipe: Recipe) -> dict[str, TextLengths]:
+        """Saves what was prepared in the claimed directory; returns how long each field's texts are, if tokenised."""
         save_preparation(directory, self.texts.tokenizer, self.statistics)
         if self.texts.tokenizer is None:
-            return None
+            return {}
         dataset = join_datasets([each.dataset for each in self.trained_on])
         return measure_text_lengths(directory, dataset, self.texts.tokenizer, recipe, self.rows)
 

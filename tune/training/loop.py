@@ -99,13 +99,13 @@ class Loop:
         """Returns the metrics of a state; the time does not count for the rates."""
         assert self._validation is not None
         started_s = time.perf_counter()
-        found = self._validation.measure(state.parameters, self._locked)
+        found = self._validation.measure(state.tuned_parameters(), self._locked)
         self.rates.skip(time.perf_counter() - started_s)
         return found
 
     def _finish(self, step: int, measured: Measured) -> tuple[int, dict[str, float]]:
         """Waits for a step, and returns it with its measurements, which are checked."""
-        values = {name: float(np.asarray(value)) for name, value in measured._asdict().items()}
+        values = {name: float(np.asarray(value)) for name, value in measured.metrics().items()}
         is_finite = bool(values.pop("is_finite"))
         if not (is_finite and np.isfinite([values["loss"], values["gradient_norm"]]).all()):
             words = f"the loss is {values['loss']:g}, the gradient's norm {values['gradient_norm']:g}"

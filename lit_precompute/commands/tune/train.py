@@ -51,11 +51,13 @@ def describe_minival(found: Mapping[str, float]) -> str:
     return f"{', '.join(ways)}, loss {found['loss']:.4f}"
 
 
-def describe_lengths(lengths: "TextLengths", max_tokens: int) -> str:
-    """Returns one line with the lengths of texts, and the share of them that is cut."""
+def describe_lengths(field: str, lengths: "TextLengths", max_tokens: int) -> str:
+    """Returns one line with the lengths of a field's texts, and the share of them that is cut."""
     quantiles = f"90% up to {lengths.percentile_90:,}, 99% up to {lengths.percentile_99:,}, longest {lengths.longest:,}"
     share = f"{lengths.num_cut / lengths.num_texts:.1%}" if lengths.num_cut else "none"
-    return f"texts: median {lengths.median:,} pieces, {quantiles}; --text.max-tokens {max_tokens} cuts {share} of them"
+    return (
+        f"{field}: median {lengths.median:,} pieces, {quantiles}; --text.max-tokens {max_tokens} cuts {share} of them"
+    )
 
 
 def train(arguments: Arguments) -> None:
@@ -110,7 +112,9 @@ def _introduce(
     """Says what is about to be trained, on what, and what is left out."""
     datasets = [each.dataset for each in on]
     of = datasets[0].path if len(datasets) == 1 else f"{len(datasets)} datasets"
-    num_left_out, num_blank = trainer.batches.num_rows_without_text, trainer.batches.num_blank_texts
+    num_left_out, fields = trainer.batches.num_rows_without_text, trainer.batches.fields
+    num_blank = sum(counts.num_blank for counts in fields.values())
+    num_filtered = sum(counts.num_filtered for counts in fields.values())
     console.print(
         f"{trainer.batches.num_rows:,} pairs of {of}"
         + (f", selected by {', '.join(arguments.selections)}" if arguments.selections else "")
@@ -131,8 +135,13 @@ def _introduce(
         )
     if num_blank:
         console.print(f"{counted(num_blank, 'blank text')} left out")
-    if trainer.text_lengths is not None:
-        console.print(describe_lengths(trainer.text_lengths, arguments.recipe.text.max_tokens))
+    if num_filtered:
+        console.print(f"{counted(num_filtered, 'text')} left out that a camera gave")
+    if len(fields) > 1:
+        rows = ", ".join(f"{name} {counts.num_rows:,}" for name, counts in fields.items())
+        console.print(f"images with a text in each field: {rows}; text.combine is {arguments.recipe.text.combine}")
+    for field, lengths in trainer.text_lengths.items():
+        console.print(describe_lengths(field, lengths, arguments.recipe.text.max_tokens))
     for note in trainer.text_notes:
         console.print(note)
     for caution in dict.fromkeys(dataset.manifest.tower.caution for dataset in datasets):

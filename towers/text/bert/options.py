@@ -24,6 +24,7 @@ class BertTextOptions(TransformerOptions):
       mlp_width: hidden size of a block's perceptron.
       pooling: how the tokens' vectors become one; `first` is [CLS], `average` what sentence-transformers uses.
       head: what follows; `none` gives the pooled vector itself, of the tower's width.
+      head_start: `file` takes the head of the weights, where they have one; `random` draws one and takes all else.
       activation: between a perceptron's layers; `gelu` is the exact form.
       norm_epsilon: what the norms add to the variance.
       num_segments: rows of the segment table, of which texts use the first: 2 in BERT, 1 in RoBERTa, 0 in DistilBERT.
