@@ -63,4 +63,4 @@ def _plot_minival(loss_axes: Any, axes: Any, validated: Sequence[tuple[float, di
             values = [100 * found[name] for _, found in validated]
             axes.plot(steps, values, "o-", markersize=3, label=name.replace("_", " "))
     axes.set(xlabel="step", ylabel="recall on held-out rows (%)")
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, fontsize="small", frameon=False)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize="small", frameon=False)
