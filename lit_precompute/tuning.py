@@ -79,8 +79,9 @@ def sweep(
       execution: how to compute it here.
       selection: the rows to train on, of each dataset one at most; None: all.
       evaluate: images and texts for retrieval with each model.
-      measure: what runs are compared by: `final_loss`, or, with `evaluate`, `mean_recall` (its default),
-        `image_to_text_recall_at_1`, `text_to_image_recall_at_5` and so on.
+      measure: what runs are compared by: `final_loss`; with `evaluate`, `mean_recall` (then the default),
+        `image_to_text_recall_at_1` and so on; with `recipe.data.held_out`, `minival_loss`, `minival_mean_recall`
+        (then the default) and so on.
       report: called after each step.
       should_stop: called after each step; True saves a checkpoint and stops.
 
@@ -148,7 +149,7 @@ def zero_shot(
 
 
 def retrieval(
-    model: "TunedModel", dataset: EmbeddingDataset, *, selection: Selection | None = None
+    model: "TunedModel", dataset: EmbeddingDataset, *, selection: Selection | None = None, field: str | None = None
 ) -> "RetrievalResult":
     """Returns recall at 1, 5 and 10, from images to texts and from texts to images.
 
@@ -156,10 +157,12 @@ def retrieval(
       model: the tuned model.
       dataset: image embeddings with their texts.
       selection: the rows whose images and texts are the candidates; None: all.
+      field: the dataset's column of texts; None: the only field that the model was tuned on, if the dataset has it, and
+        otherwise `texts`.
 
     Raises:
       ValueError: the image tower is not the model's, the selection is not the dataset's, or there are no texts.
     """
-    from lit_precompute.tune.evaluation.retrieval import evaluate
+    from lit_precompute.tune.evaluation.retrieval import evaluate, evaluated_field
 
-    return evaluate(model, dataset, selection)
+    return evaluate(model, dataset, selection, evaluated_field(model, dataset) if field is None else field)

@@ -131,9 +131,12 @@ def _table(path: str, options: Any, source_of: Callable[[str], str]) -> Iterator
 
 
 def _help(options: type, name: str) -> str:
-    """Returns what the section Attributes of the options says of a field."""
-    found = re.search(rf"^  {name}: (.*(?:\n {{4}}.*)*)", inspect.cleandoc(options.__doc__ or ""), re.MULTILINE)
-    return " ".join(found[1].split()) if found else ""
+    """Returns what the section Attributes of the options, or of what they derive from, says of a field."""
+    for each in options.__mro__:
+        found = re.search(rf"^  {name}: (.*(?:\n {{4}}.*)*)", inspect.cleandoc(each.__doc__ or ""), re.MULTILINE)
+        if found:
+            return " ".join(found[1].split())
+    return ""
 
 
 def _literal(value: Any) -> str:

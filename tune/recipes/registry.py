@@ -7,7 +7,6 @@ import functools
 from collections.abc import Iterator, Mapping
 
 from lit_precompute.towers.options import OptionsError
-from lit_precompute.tune.optimizers import OptimizerOptions
 from lit_precompute.tune.recipes.demo import DEMO
 from lit_precompute.tune.recipes.errata import NAMES
 from lit_precompute.tune.recipes.files import SUFFIXES, read_recipe
@@ -15,7 +14,6 @@ from lit_precompute.tune.recipes.named_recipe import NamedRecipe
 from lit_precompute.tune.recipes.paper_recipe import check_locked, make_recipe
 from lit_precompute.tune.recipes.papers import CC12M, LIT_BASE
 from lit_precompute.tune.recipes.table10 import PRINTED
-from lit_precompute.tune.recipes.values import optimizer_kind
 
 SHORT = {named.name: named for named in (DEMO, CC12M, LIT_BASE)}
 """Recipes of few words, for a start."""
@@ -25,12 +23,7 @@ class _Recipes(Mapping[str, NamedRecipe]):
     """Recipes by name; those of the paper's table are made when they are asked for."""
 
     def __init__(self):
-        known = OptimizerOptions.kinds.names()
-        locked = (
-            name
-            for name, row in zip(NAMES, PRINTED, strict=True)
-            if not row.trains_image_tower and optimizer_kind(row) in known
-        )
+        locked = (name for name, row in zip(NAMES, PRINTED, strict=True) if not row.trains_image_tower)
         self._names = (*SHORT, *locked)
 
     def __getitem__(self, name: str) -> NamedRecipe:

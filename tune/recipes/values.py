@@ -175,11 +175,6 @@ def _of_texts(row: Row) -> Iterator[Value]:
         yield Value("tokenizer", tokenizer, source)
 
 
-def optimizer_kind(row: Row) -> str:
-    """Returns the kind of optimizer."""
-    return {"Adam": "adam", "AdaF": "adafactor"}[row.optimizer]
-
-
 def _tower_source(row: Row) -> str:
     table = "Table 5's figures" if (row.ref, row.text) == ("Tab 5", "mt5-base") else TABLE
     start = "a random start" if row.text_start == "-" else row.text_start
@@ -191,7 +186,7 @@ def _of_training(row: Row) -> Iterator[Value]:
     own = is_own(row)
     is_adam, is_longest = row.optimizer == "Adam", row.num_images > 1_000_000_000
     where = "appendix A" if own else "appendix B"
-    yield Value("optimizer.kind", optimizer_kind(row), TABLE)
+    yield Value("optimizer.kind", "adam" if is_adam else "adafactor", TABLE)
     yield Value("optimizer.beta1", 0.9, where if own or is_adam else "appendices A and B")
     yield Value("optimizer.beta2", 0.999, where if own or is_adam else "appendices A and B")
     yield Value("optimizer.learning_rate", row.learning_rate, TABLE)

@@ -30,7 +30,7 @@ class Shapes(NamedTuple):
 
 
 def vocabulary_size(recipe: Recipe) -> int:
-    """Returns the rows of the table of tokens as the recipe's options tell; a tokenizer that is trained may have fewer."""
+    """Returns the rows of the table of tokens, as the options tell; a tokenizer that is trained may have fewer."""
     return int(getattr(recipe.text_tower, "vocabulary_rows", 0)) or recipe.tokenizer.vocabulary_size
 
 
@@ -53,12 +53,12 @@ def make_shapes(
         statistics=Statistics(zeros, zeros + 1) if recipe.image_side.standardise else None,  # pyright: ignore
         text_width=text_width,
     )
-    batch_size, columns = recipe.batch_size, int(getattr(recipe.text, "num_columns", 1))
+    batch_size, columns = recipe.batch_size, recipe.text.num_columns
     scales = jax.ShapeDtypeStruct((batch_size,), jnp.float32) if vector_type == "int8" else None
     images: Any = (jax.ShapeDtypeStruct((batch_size, width), numpy_type(vector_type)), scales)
     num_texts = batch_size * columns
     tokens: Any = jax.ShapeDtypeStruct((num_texts, recipe.text.max_tokens), jnp.int32)
     if text_width is not None:
         tokens = StoredVectors(jax.ShapeDtypeStruct((num_texts, text_width), jnp.float32), None)  # pyright: ignore
-    present: Any = jax.ShapeDtypeStruct((batch_size, columns), jnp.bool_) if columns > 1 else None
+    present: Any = jax.ShapeDtypeStruct((batch_size, columns), jnp.bool_) if recipe.text.may_be_absent else None
     return Shapes(sides, StoredVectors(*images), TextBatch(tokens, present))

@@ -6,9 +6,11 @@ names the step, and is never saved. Nothing here prints: progress goes to the ca
 """
 
 import contextlib
+import logging
 import os
 import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
@@ -19,18 +21,24 @@ from lit_precompute.towers.text.start import read_start
 from lit_precompute.towers.tokenizers import TextLengths
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe
+from lit_precompute.tune.config.starts import other_tokenizer
 from lit_precompute.tune.data.batches import iterate
 from lit_precompute.tune.data.mixtures import Share
 from lit_precompute.tune.model.sides import TrainedParameters
 from lit_precompute.tune.model.tuned_model import TunedModel
-from lit_precompute.tune.training.datasets import OneOrMore, trained_on
+from lit_precompute.tune.training.datasets import OneOrMore, one_or_more, open_table, trained_on
 from lit_precompute.tune.training.failures import explained_failures
 from lit_precompute.tune.training.inputs import Inputs, prepare_inputs
 from lit_precompute.tune.training.preparation import read_locked, save_locked
-from lit_precompute.tune.training.progress import Progress, TrainingResult, read_final_loss
+from lit_precompute.tune.training.progress import Progress, TrainingResult, minival_of, read_final_metrics
 from lit_precompute.tune.training.run_directory import RunDirectory
 from lit_precompute.tune.training.shared_work import SharedWork
 from lit_precompute.tune.training.step import start_compiling
+
+if TYPE_CHECKING:
+    from lit_precompute.tune.training.validation import Validation
+
+_logger = logging.getLogger(__name__)
 
 
 class Trainer:
@@ -62,8 +70,12 @@ class Trainer:
         self.recipe = recipe
         self.execution = execution or Execution()
         self.execution.check_fits(recipe)
-        self._trained_on = trained_on(datasets, selections)
+        given = one_or_more(datasets)
+        opened = [open_table(dataset, recipe.data.table) for dataset in given]
+        self._reopened = [dataset for dataset in opened if dataset not in given]
+        self._trained_on = trained_on(opened, selections)
         self._shared = shared
+        self.text_lengths: dict[str, TextLengths] = {}
         self._directory = RunDirectory(output, [each.selection for each in self._trained_on])
         try:
             with explained_failures(self._directory.path, recipe, self.execution):
@@ -94,7 +106,7 @@ class Trainer:
         )
         # Every check is passed: from here on the directory is written to.
         directory.claim(datasets, recipe, self.batches.order())
-        self.text_lengths: TextLengths | None = inputs.save(directory, recipe)
+        self.text_lengths = inputs.save(directory, recipe)
         # Imported here, while XLA compiles in threads.
         from lit_precompute.tune.training.checkpoints import Checkpoints
 
@@ -110,7 +122,7 @@ class Trainer:
     def _prepare_inputs(self, saved: RunDirectory | None) -> Inputs:
         """Returns what the run trains on; a run that was begun before has its own tokenizer and statistics."""
         budget = self.execution.memory_budget_bytes
-        if self._shared is None or saved is not None:
+        if self._shared is None or saved is not None or self._reopened:
             return prepare_inputs(self._trained_on, self.recipe, budget, saved)
         return self._shared.inputs.prepare(self._trained_on, self.recipe, budget)
 
@@ -119,6 +131,8 @@ class Trainer:
         tower = self.recipe.text_tower
         if tower.weights is None or self._directory.has_checkpoint():
             return {}
+        if (caution := other_tokenizer(self.recipe)) is not None:
+            _logger.warning(caution)
         return read_start(self.sides.text, tower.weights, draws_head=tower.draws_head())
 
     @property
@@ -154,10 +168,10 @@ class Trainer:
         with explained_failures(self._directory.path, self.recipe, self.execution):
             self._run_and_close(report, should_stop)
             seconds = time.perf_counter() - started_s
-            final_loss = read_final_loss(self._directory, self.num_steps)
-            self._write_model(final_loss)
+            last = read_final_metrics(self._directory, self.num_steps)
+            self._write_model(last)
         rate = (self.num_steps - self.first_step) * self.recipe.batch_size / seconds
-        return TrainingResult(self._directory.model, self.num_steps, final_loss, rate)
+        return TrainingResult(self._directory.model, self.num_steps, last["loss"], rate, minival_of(last))
 
     def _run_and_close(self, report: Callable[[Progress], None], should_stop: Callable[[], bool]) -> None:
         """Trains to the end and closes everything, also if that fails in part because the disk is full."""
@@ -172,9 +186,12 @@ class Trainer:
             execution=self.execution,
             batch_size=self.recipe.batch_size,
             num_steps=self.num_steps,
+            validation=self._validation(),
         )
         with contextlib.ExitStack() as closing:
             closing.callback(self._directory.release)
+            for dataset in self._reopened:
+                closing.callback(dataset.close)
             closing.callback(self._inputs.close)
             closing.callback(self._checkpoints.close)
             metrics = closing.enter_context(
@@ -190,7 +207,20 @@ class Trainer:
             closing.callback(batches.close)
             self._state = loop.run(self._state, batches, self.first_step, metrics, report, should_stop)
 
-    def _write_model(self, final_loss: float) -> None:
+    def _validation(self) -> "Validation | None":
+        if self._inputs.held_out is None:
+            return None
+        from lit_precompute.tune.training.validation import Validation
+
+        return Validation(
+            self._inputs.held_out,
+            self.sides,
+            self._programs.loss,
+            batch_size=self.recipe.batch_size,
+            rows_at_once=self.execution.micro_batch_size or self.recipe.batch_size,
+        )
+
+    def _write_model(self, last: dict[str, float]) -> None:
         parameters, texts = self._state.tuned_parameters(), self._inputs.texts
         model = TunedModel(
             recipe=self.recipe,
@@ -201,7 +231,12 @@ class Trainer:
             frozen_text=texts.frozen,
             statistics=self._inputs.statistics,
             scale=float(np.asarray(self._programs.loss.scale(parameters.loss))),
-            image_tower=self._trained_on[0].dataset.manifest.tower.model_dump(),
-            training={**self._inputs.about(), "num_steps": self.num_steps, "final_loss": final_loss},
+            image_tower=self._trained_on[0].dataset.manifest.towers[self.recipe.data.table].model_dump(),
+            training={
+                **self._inputs.about(),
+                "num_steps": self.num_steps,
+                "final_loss": last["loss"],
+                **({"minival": minival} if (minival := minival_of(last)) else {}),
+            },
         )
         model.save(self._directory.model)

@@ -1,4 +1,4 @@
-"""lit-tune: trains a text tower on an embedding dataset; its subcommands list recipes and towers, export models."""
+"""lit-tune: trains a text tower on an embedding dataset; subcommands plan, list recipes and towers, export models."""
 
 import logging
 import sys
@@ -17,6 +17,7 @@ from lit_precompute.commands.pipes import quiet_when_pipe_closes
 from lit_precompute.commands.stopping import interruptible
 from lit_precompute.commands.tune.export import Export
 from lit_precompute.commands.tune.flags import REPEATABLE, parse
+from lit_precompute.commands.tune.plan import parse_plan, plan
 from lit_precompute.commands.tune.recipes import New, Recipes, Show
 from lit_precompute.commands.tune.towers import Towers
 from lit_precompute.commands.tune.train import train
@@ -49,6 +50,9 @@ def main() -> None:
             if sys.argv[1:end] == words.split():
                 tyro.cli(subcommand, prog=f"lit-tune {words}", args=sys.argv[end:]).run(make_console())
                 return
+        if sys.argv[1:2] == ["plan"]:
+            plan(parse_plan(sys.argv[2:]))
+            return
         arguments = parse(sys.argv[1:])
         if not arguments.sweep:
             train(arguments)

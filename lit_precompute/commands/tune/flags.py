@@ -7,7 +7,7 @@ part, and with it the part's other flags. Does not import JAX.
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import tyro
 
@@ -18,7 +18,7 @@ from lit_precompute.towers.options import OptionsError
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe, Setting
 from lit_precompute.tune.config.starts import check_setting, start_from
-from lit_precompute.tune.recipes import SHORT, recipe_from
+from lit_precompute.tune.recipes import SHORT, NamedRecipe, recipe_from
 
 DEFAULT_RECIPE = "demo"
 REPEATABLE = ("--dataset", "--selection", "--sweep")
@@ -66,8 +66,22 @@ class Arguments:
     measure: str | None = None
 
 
-def parse(arguments: list[str]) -> Arguments:
-    """Returns the parsed arguments; the named recipe's values are the defaults.
+class Defaults(NamedTuple):
+    """What the flags begin with.
+
+    Attributes:
+      named: the recipe that was chosen.
+      fields: its fields, with the start and the kinds that the arguments choose; as `narrowed`.
+      arguments: those that are left to parse.
+    """
+
+    named: NamedRecipe
+    fields: Any
+    arguments: list[str]
+
+
+def read_defaults(arguments: list[str]) -> Defaults:
+    """Returns the defaults of the flags.
 
     Raises:
       OptionsError: the recipe or a kind is unknown, or a value breaks a rule.
@@ -77,10 +91,8 @@ def parse(arguments: list[str]) -> Arguments:
     named = recipe_from(given(arguments, "--recipe") or DEFAULT_RECIPE)
     weights, start = given(arguments, _WEIGHTS), named.recipe
     if weights == "None":
-        weights, start = (
-            None,
-            dataclasses.replace(start, text_tower=dataclasses.replace(start.text_tower, weights=None)),
-        )
+        weights, tower = None, dataclasses.replace(start.text_tower, weights=None)
+        start = dataclasses.replace(start, text_tower=tower)
     defaults = start_from(
         start,
         weights,
@@ -90,8 +102,17 @@ def parse(arguments: list[str]) -> Arguments:
     if defaults.text_tower.weights is None:
         arguments = without(arguments, _WEIGHTS)
     defaults = with_given_kinds(_with_one_duration(defaults, arguments), arguments)
-    arguments = without_modules(arguments)
-    fields_of_kinds = narrowed(defaults)
+    return Defaults(named, narrowed(defaults), without_modules(arguments))
+
+
+def parse(arguments: list[str]) -> Arguments:
+    """Returns the parsed arguments; the named recipe's values are the defaults.
+
+    Raises:
+      OptionsError: the recipe or a kind is unknown, or a value breaks a rule.
+      OSError: the recipe's file cannot be read.
+    """
+    named, fields_of_kinds, arguments = read_defaults(arguments)
 
     def make(
         dataset: tyro.conf.UseAppendAction[tuple[str, ...]],
@@ -115,7 +136,7 @@ def parse(arguments: list[str]) -> Arguments:
           setting: How the text tower starts: Lu at random, LU from --text-tower.weights, LL locked but for its head.
           sweep: Values of a field of the recipe; may be repeated. Trains each combination into a folder of its own.
           evaluate: Embedding dataset on which the models of a sweep retrieve images and texts.
-          measure: What a sweep's runs are compared by: final_loss, mean_recall, image_to_text_recall_at_1 and so on.
+          measure: What a sweep's runs are compared by: final_loss, mean_recall, minival_mean_recall and so on.
           fields: What is trained.
           execution: How it is computed here.
         """

@@ -19,8 +19,8 @@ from lit_precompute.tune.training.step import Measured, Start, make_functions
 pytestmark = pytest.mark.standard_promotion  # optax computes schedules and decays in mixed types
 
 ROWS = 40  # of the tiny towers' tables of tokens
-# Numbers of the text tower with its head, and the scale. The text ViT's is big_vision's own count; BERT's is that of the
-# published files, whose pooler is as large as a head; T5's are those of the published encoders, and a head.
+# Numbers of the text tower with its head, and the scale. The text ViT's is big_vision's own count, BERT's that of the
+# published file, whose pooler is as large as a head.
 NUM_PARAMETERS = {
     "fig5-ours-Lu-vit-b32-vit-base-sp": 110_234_880 + 1,
     "tab4-cc12m-LU-vit-b32-bert-base-wp": 109_482_240 + 1,
