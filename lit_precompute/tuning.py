@@ -90,8 +90,8 @@ def sweep(
       TrainingError: the disk is full. A run whose numbers are not finite is a row of the table.
       TrainingStopped: `should_stop` returned True.
     """
-    from lit_precompute.tune.training.plots import plot_sweep
     from lit_precompute.tune.training.sweep import Sweep
+    from lit_precompute.tune.training.sweep_plot import plot_sweep
 
     result = Sweep(
         dataset,

@@ -88,8 +88,9 @@ class BatchSource:
         self.num_rows_without_text = index.num_rows_without_text
         self.fields = index.fields
         self._set_batch_size(batch_size)
-        reader = RowReader(dataset=dataset, texts=texts, index=index, seed=seed, batch_size=batch_size, views=views)
-        self._reader = reader
+        self._reader = reader = RowReader(
+            dataset=dataset, texts=texts, index=index, seed=seed, batch_size=batch_size, views=views
+        )
         self._plan = plan_memory(reader, memory_budget_bytes)
         if self._plan.num_windows is None:
             self._rows: ResidentRows | WindowedRows = ResidentRows(reader)
@@ -119,9 +120,9 @@ class BatchSource:
         assert isinstance(self._rows, ResidentRows)
         other = copy.copy(self)
         other._set_batch_size(batch_size)
+        other._seed = seed
         other._reader = dataclasses.replace(self._reader, seed=seed, batch_size=batch_size)
-        other._rows = self._rows.reordered(other._reader)
-        other._seed, other._last_step = seed, -2
+        other._rows, other._last_step = self._rows.reordered(other._reader), -2
         return other
 
     @property

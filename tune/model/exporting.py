@@ -1,7 +1,7 @@
 """A tuned model in the files of other programs: a folder that transformers opens, or big_vision's `.npz`.
 
     transformers                     big_vision
-      config.json                      text_tower.npz       params/txt/..., params/t (the log of the scale)
+      config.json                      text_tower.npz       params/txt/..., params/t (log of the scale), params/b (bias)
       model.safetensors
       head.safetensors               what the model there has no place for, under the names used here
       tokenizer.json                 where transformers has such a tokenizer
@@ -149,6 +149,8 @@ def _fill_big_vision(model: TunedModel, folder: pathlib.Path) -> list[str]:
     naming = _naming(model, "big_vision")
     arrays = {f"params/txt/{name}": value for name, value in write_names(naming, model.text_parameters).items()}
     arrays["params/t"] = np.log(np.array([model.scale], np.float32))
+    if model.bias is not None:
+        arrays["params/b"] = np.array([model.bias], np.float32)
     np.savez(folder / _ARRAYS, **arrays)  # pyright: ignore[reportArgumentType] -- all are arrays
     return []
 
@@ -189,6 +191,7 @@ def _facts(model: TunedModel) -> dict[str, Any]:
         "masks_padding": options.kind not in _UNMASKED and tokenizer.pad_id is not None,
         "output_width": model.output_width,
         "scale": model.scale,
+        **({} if model.bias is None else {"bias": model.bias}),
         "image_tower": dict(model.image_tower),
         "tuned_model": model.digest,
     }

@@ -32,8 +32,8 @@ _EXECUTION_OF_VERSION_1 = ("micro_batch_size", "memory_budget_bytes", "log_every
 _PREFIXES = ("img/", TEXT_PREFIX)
 _COPY_AGAIN = "copy the model again from where it came from"
 _LIBRARIES = ("lit-precompute", "jax", "flax")
-# Of a model over stored text embeddings alone.
-TEXT_EMBEDDINGS_KEY = "text_embeddings"
+# Of a model over stored text embeddings alone, and of one whose loss adds a bias.
+TEXT_EMBEDDINGS_KEY, BIAS_KEY = "text_embeddings", "bias"
 _KEYS = {
     "format_version",
     "recipe",
@@ -60,7 +60,7 @@ def write_card(folder: pathlib.Path, fields: Mapping[str, Any]) -> None:
     }
     libraries = {name: importlib.metadata.version(name) for name in _LIBRARIES}
     card = {"format_version": FORMAT_VERSION, **fields, "files": files, "libraries": libraries}
-    assert set(card) - {TEXT_EMBEDDINGS_KEY} == _KEYS, sorted(set(card) ^ _KEYS)
+    assert set(card) - {TEXT_EMBEDDINGS_KEY, BIAS_KEY} == _KEYS, sorted(set(card) ^ _KEYS)
     (folder / CARD_NAME).write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -100,11 +100,14 @@ def read_card(folder: pathlib.Path) -> dict[str, Any]:
         raise TunedModelError(
             f"{path}: format_version is {version!r}, this library reads up to {FORMAT_VERSION}; update lit-precompute"
         )
-    unknown, missing = sorted(set(card) - _KEYS - {TEXT_EMBEDDINGS_KEY}), sorted(_KEYS - set(card))
+    unknown, missing = sorted(set(card) - _KEYS - {TEXT_EMBEDDINGS_KEY, BIAS_KEY}), sorted(_KEYS - set(card))
     if unknown or missing:
         raise TunedModelError(f"{path}: unknown keys {unknown}, missing keys {missing}")
     if not isinstance(card["scale"], float) or not 0 < card["scale"] < math.inf:
         raise TunedModelError(f"{path}: scale must be a number > 0, got {card['scale']!r}")
+    bias = card.get(BIAS_KEY, 0.0)
+    if not isinstance(bias, float) or not math.isfinite(bias):
+        raise TunedModelError(f"{path}: {BIAS_KEY} must be a finite number, got {bias!r}")
     if not isinstance(card["training"], dict):
         raise TunedModelError(f"{path}: training must be a JSON object, got {card['training']!r:.80}")
     if faults := faults_of(TowerCard, card["image_tower"], "image_tower"):

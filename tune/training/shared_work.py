@@ -6,6 +6,7 @@ compiles for itself.
 
 import collections
 import concurrent.futures
+import contextlib
 import dataclasses
 import hashlib
 import threading
@@ -98,10 +99,12 @@ class SharedWork:
     def __init__(self):
         """Holds nothing yet."""
         self.inputs, self.programs = SharedInputs(), SharedPrograms()
+        self.closing = contextlib.ExitStack()  # later runs read what an earlier one has opened
 
     def close(self) -> None:
         """Closes what was opened."""
         self.inputs.close()
+        self.closing.close()
 
 
 def what_is_read(recipe: Recipe) -> dict[str, object]:

@@ -85,8 +85,8 @@ class Sweep:
           execution: how it is computed.
           selections: the rows to train on, of each dataset one at most; None: all.
           evaluate: images and texts for retrieval with each tuned model.
-          measure: what runs are compared by: final_loss, one of `RECALLS` with `evaluate`, or of `MINIVAL_MEASURES` with
-            held-out rows; None: mean_recall, minival_mean_recall or final_loss, the first that there is.
+          measure: what runs are compared by: final_loss; with `evaluate`, one of `RECALLS`; with held-out rows, one of
+            `MINIVAL_MEASURES`. None: mean_recall, minival_mean_recall or final_loss, the first that there is.
 
         Raises:
           ValueError: no such field, a value that does not fit it, too many runs, an unknown measure, a dataset from
@@ -217,13 +217,11 @@ class Sweep:
 
 
 def _minival_figures(minival: Mapping[str, float]) -> dict[str, float]:
-    """Returns the figures of the held-out rows under the names of a sweep's measures; none without such rows."""
+    """Returns the figures of held-out rows under the names of a sweep's measures; none without such rows."""
+    if not minival:
+        return {}
     recalls = {name.replace("_R@", "_recall_at_"): value for name, value in minival.items() if name != "loss"}
-    return (
-        {f"{MINIVAL}{name}": value for name, value in {"loss": minival["loss"], **with_mean(recalls)}.items()}
-        if minival
-        else {}
-    )
+    return {f"{MINIVAL}{name}": value for name, value in {"loss": minival["loss"], **with_mean(recalls)}.items()}
 
 
 def _checked_measure(measure: str | None, evaluate: EmbeddingDataset | None, recipes: Sequence[Recipe]) -> str:

@@ -6,6 +6,7 @@ names the step, and is never saved. Nothing here prints: progress goes to the ca
 """
 
 import contextlib
+import dataclasses
 import logging
 import os
 import time
@@ -24,6 +25,7 @@ from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.config.starts import other_tokenizer
 from lit_precompute.tune.data.batches import iterate
 from lit_precompute.tune.data.mixtures import Share
+from lit_precompute.tune.losses import make_loss
 from lit_precompute.tune.model.sides import TrainedParameters
 from lit_precompute.tune.model.tuned_model import TunedModel
 from lit_precompute.tune.training.datasets import OneOrMore, one_or_more, open_table, trained_on
@@ -74,8 +76,8 @@ class Trainer:
         opened = [open_table(dataset, recipe.data.table) for dataset in given]
         self._reopened = [dataset for dataset in opened if dataset not in given]
         self._trained_on = trained_on(opened, selections)
-        self._shared = shared
         self.text_lengths: dict[str, TextLengths] = {}
+        self._shared = shared
         self._directory = RunDirectory(output, [each.selection for each in self._trained_on])
         try:
             with explained_failures(self._directory.path, recipe, self.execution):
@@ -122,7 +124,7 @@ class Trainer:
     def _prepare_inputs(self, saved: RunDirectory | None) -> Inputs:
         """Returns what the run trains on; a run that was begun before has its own tokenizer and statistics."""
         budget = self.execution.memory_budget_bytes
-        if self._shared is None or saved is not None or self._reopened:
+        if self._shared is None or saved is not None:
             return prepare_inputs(self._trained_on, self.recipe, budget, saved)
         return self._shared.inputs.prepare(self._trained_on, self.recipe, budget)
 
@@ -191,7 +193,7 @@ class Trainer:
         with contextlib.ExitStack() as closing:
             closing.callback(self._directory.release)
             for dataset in self._reopened:
-                closing.callback(dataset.close)
+                (closing if self._shared is None else self._shared.closing).callback(dataset.close)
             closing.callback(self._inputs.close)
             closing.callback(self._checkpoints.close)
             metrics = closing.enter_context(
@@ -212,10 +214,12 @@ class Trainer:
             return None
         from lit_precompute.tune.training.validation import Validation
 
+        # An image has one text there, and a short batch need not have whole groups.
+        loss = make_loss(dataclasses.replace(self.recipe.loss, group_size=None), image_is_trained=False)
         return Validation(
             self._inputs.held_out,
             self.sides,
-            self._programs.loss,
+            loss,
             batch_size=self.recipe.batch_size,
             rows_at_once=self.execution.micro_batch_size or self.recipe.batch_size,
         )

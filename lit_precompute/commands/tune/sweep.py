@@ -80,7 +80,7 @@ def _in_words(run: SweptRun) -> str:
 
 def _conclude(console: rich.console.Console, result: SweepResult, output: str) -> None:
     """Prints the tables, where they are, and which run is best; exits with status 1 if all failed."""
-    from lit_precompute.tune.training.plots import plot_sweep
+    from lit_precompute.tune.training.sweep_plot import plot_sweep
 
     plot = plot_sweep(output, result)
     console.print(_table(result))

@@ -14,9 +14,9 @@ from lit_precompute.tune.evaluation.retrieval import evaluate
 from lit_precompute.tune.model.tuned_model import TunedModel
 from lit_precompute.tune.optimizers import AdamOptions
 from lit_precompute.tune.training import shared_work, trainer
-from lit_precompute.tune.training.plots import plot_sweep
 from lit_precompute.tune.training.progress import TrainingStopped
 from lit_precompute.tune.training.sweep import Sweep
+from lit_precompute.tune.training.sweep_plot import plot_sweep
 from lit_precompute.tune.training.sweep_table import SweptRun
 from tests.tune.small_runs import (
     EXECUTION,
