@@ -17,6 +17,7 @@ from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.sharing.selection import Selection
 from lit_precompute.towers.text.start import read_start
 from lit_precompute.towers.tokenizers import TextLengths
+from lit_precompute.tune.config.checks import check_recipe
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.data.batches import iterate
@@ -51,6 +52,7 @@ class Trainer:
         """
         self.recipe = recipe
         self.execution = execution or Execution()
+        check_recipe(recipe)
         self.execution.check_fits(recipe)
         self._trained_on = trained_on(datasets, selections)
         self._directory = RunDirectory(output, [each.selection for each in self._trained_on])
