@@ -70,12 +70,15 @@ if TYPE_CHECKING:
     from lit_precompute.tune.config.recipe import Recipe as Recipe
     from lit_precompute.tune.config.starts import start_from as start_from
     from lit_precompute.tune.data.options import DataOptions as DataOptions
-    from lit_precompute.tune.data.texts import TextOptions as TextOptions
+    from lit_precompute.tune.data.text_options import TextOptions as TextOptions
     from lit_precompute.tune.losses import SoftmaxOptions as SoftmaxOptions
     from lit_precompute.tune.model.options import ImageSideOptions as ImageSideOptions
     from lit_precompute.tune.model.options import TrainedOptions as TrainedOptions
     from lit_precompute.tune.model.tuned_model import TunedModel as TunedModel
+    from lit_precompute.tune.optimizers import AdafactorOptions as AdafactorOptions
     from lit_precompute.tune.optimizers import AdamOptions as AdamOptions
+    from lit_precompute.tune.optimizers import LionOptions as LionOptions
+    from lit_precompute.tune.optimizers import SideRateOptions as SideRateOptions
     from lit_precompute.tune.recipes import RECIPES as RECIPES
     from lit_precompute.tuning import retrieval as retrieval
     from lit_precompute.tuning import train as train
@@ -143,7 +146,7 @@ _HOMES = {
     "RECIPES": "tune.recipes:RECIPES",
     # Parts of a recipe
     "DataOptions": "tune.data.options:DataOptions",
-    "TextOptions": "tune.data.texts:TextOptions",
+    "TextOptions": "tune.data.text_options:TextOptions",
     "HuggingFaceOptions": "towers.tokenizers:HuggingFaceOptions",
     "SentencePieceOptions": "towers.tokenizers:SentencePieceOptions",
     "WordOptions": "towers.tokenizers:WordOptions",
@@ -154,7 +157,10 @@ _HOMES = {
     "start_from": "tune.config.starts:start_from",
     "ImageSideOptions": "tune.model.options:ImageSideOptions",
     "SoftmaxOptions": "tune.losses:SoftmaxOptions",
+    "AdafactorOptions": "tune.optimizers:AdafactorOptions",
     "AdamOptions": "tune.optimizers:AdamOptions",
+    "LionOptions": "tune.optimizers:LionOptions",
+    "SideRateOptions": "tune.optimizers:SideRateOptions",
     # Custom text towers
     "TextTowerOptions": "towers.text:TextTowerOptions",
     "register_text_tower": "towers.text:register_text_tower",
@@ -168,6 +174,7 @@ _HOMES = {
 
 __all__ = [
     "RECIPES",
+    "AdafactorOptions",
     "AdamOptions",
     "BertTextOptions",
     "ColumnSchema",
@@ -188,6 +195,7 @@ __all__ = [
     "ImageSideOptions",
     "ImageTowerOptions",
     "JaxTowerHandler",
+    "LionOptions",
     "Naming",
     "Preprocessing",
     "Recipe",
@@ -195,6 +203,7 @@ __all__ = [
     "Selection",
     "SentencePieceOptions",
     "ShuffleOptions",
+    "SideRateOptions",
     "SoftmaxOptions",
     "SourceColumns",
     "SourceFile",

@@ -95,7 +95,7 @@ def zero_shot(
 
 
 def retrieval(
-    model: "TunedModel", dataset: EmbeddingDataset, *, selection: Selection | None = None
+    model: "TunedModel", dataset: EmbeddingDataset, *, selection: Selection | None = None, field: str | None = None
 ) -> "RetrievalResult":
     """Returns recall at 1, 5 and 10, from images to texts and from texts to images.
 
@@ -103,10 +103,12 @@ def retrieval(
       model: the tuned model.
       dataset: image embeddings with their texts.
       selection: the rows whose images and texts are the candidates; None: all.
+      field: the dataset's column of texts; None: the only field that the model was tuned on, if the dataset has it, and
+        otherwise `texts`.
 
     Raises:
       ValueError: the image tower is not the model's, the selection is not the dataset's, or there are no texts.
     """
-    from lit_precompute.tune.evaluation.retrieval import evaluate
+    from lit_precompute.tune.evaluation.retrieval import evaluate, evaluated_field
 
-    return evaluate(model, dataset, selection)
+    return evaluate(model, dataset, selection, evaluated_field(model, dataset) if field is None else field)

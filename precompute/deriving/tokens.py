@@ -69,17 +69,24 @@ class CaptionShards:
         files = TableLocator(folder, self.manifest.shards, self.manifest.references).files(table)
         self._reader = TableReader(files.folder, table, files)
 
-    def batches(self, shard: int, num_rows: int) -> Iterator[pa.RecordBatch]:
-        """Yields keys and texts of a shard, so many rows at a time."""
+    def batches(self, shard: int, num_rows: int, field: str = TEXTS) -> Iterator[pa.RecordBatch]:
+        """Yields keys and texts of a shard, those of one column, so many rows at a time."""
         if not self.manifest.shards.num_rows[shard]:
             return
-        rows = self._reader.read_shard(shard).select([KEY, TEXTS]).combine_chunks()
+        rows = self._reader.read_shard(shard).select([KEY, field]).combine_chunks()
         self._reader.forget(shard)
         yield from rows.to_batches(max_chunksize=num_rows)
 
     def close(self) -> None:
         """Closes the files."""
         self._reader.close()
+
+
+def check_field(path: str, manifest: Manifest, field: str) -> None:
+    """Raises DatasetError unless the dataset has texts of this name; the message has those that there are."""
+    texts = [column.name for column in manifest.table(CAPTIONS).columns if column.type == "list<string>"]
+    if field not in texts:
+        raise DatasetError(f"{path}: --text-field must be one of {', '.join(texts)}, got {field!r}")
 
 
 def token_rows(rows: pa.RecordBatch, tokenizer: Tokenizer, info: TokenTableInfo) -> pa.RecordBatch:
@@ -93,7 +100,7 @@ def token_rows(rows: pa.RecordBatch, tokenizer: Tokenizer, info: TokenTableInfo)
       tokenizer: the tokenizer.
       info: how the texts are cut, and whether they are joined.
     """
-    texts = rows.column(TEXTS)
+    texts = rows.column(info.field)
     strings = texts.flatten()
     owners = np.asarray(pc.call_function("list_parent_indices", [texts]), np.int64)
     shows = are_texts(strings).to_numpy(zero_copy_only=False)

@@ -15,6 +15,7 @@ import transformers
 
 from tests.oracles import (
     bert,
+    dropout,
     efficientnet,
     exported,
     hugging_face,
@@ -60,6 +61,7 @@ def compare() -> None:
     """Raises AssertionError where a fresh output differs from its golden by more than rounding."""
     text_tower.compare()
     bert.compare()
+    dropout.compare()
     siglip_text.compare()
     exported.compare()
     t5.compare()

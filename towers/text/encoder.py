@@ -118,7 +118,8 @@ def load_text_encoder(options: TextEncoderOptions) -> TextEncoder:
     found = read_names(tower.namings, arrays, tower.parameter_shapes)
     parameters = match_parameters(found, tower.parameter_shapes, f"{place} for {name!r}")
     architecture = {**dataclasses.asdict(tower_options), "compute_type": options.compute_type}
-    del architecture["weights"], architecture["head_start"]  # a place, and what only training asks
+    for field in ("weights", "head_start", "dropout"):  # a place, and what only training asks
+        del architecture[field]
     card = TextTowerCard(
         name=name,
         weights=options.weights or "",

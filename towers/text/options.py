@@ -55,6 +55,7 @@ class TransformerOptions(TextTowerOptions):
       pooling: how the tokens' vectors become one; `end` is the vector of the end token, `attention` a learnt query's.
       head: what follows; `none` gives the pooled vector itself, of the tower's width.
       head_start: `file` takes the head of the weights, where they have one; `random` draws one and takes all else.
+      dropout: share of the values that training sets to 0 where the kind's original does; 0.1 in BERT and T5.
     """
 
     width: int = 768
@@ -64,6 +65,7 @@ class TransformerOptions(TextTowerOptions):
     pooling: Pooling = "last"
     head: Head = "linear"
     head_start: HeadStart = "file"
+    dropout: float = 0.0
 
     def __post_init__(self):
         super().__post_init__()
@@ -73,6 +75,9 @@ class TransformerOptions(TextTowerOptions):
         for name, choices in (("pooling", Pooling), ("head", Head), ("head_start", HeadStart)):
             if getattr(self, name) not in (names := typing.get_args(choices)):
                 raise ValueError(f"text_tower.{name} must be one of {', '.join(names)}, got {getattr(self, name)!r}")
+
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"text_tower.dropout must be in [0, 1), got {self.dropout}")
 
     def min_num_parameters(self) -> int:
         """Returns the size of all blocks' kernels, where heads are as wide as the tower."""

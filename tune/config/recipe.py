@@ -15,7 +15,7 @@ from lit_precompute.towers.options import ComputeType, OptionsError, read_option
 from lit_precompute.towers.text import StoredTextOptions, TextTowerOptions, ViTTextOptions
 from lit_precompute.towers.tokenizers import SentencePieceOptions, TokenizerOptions
 from lit_precompute.tune.data.options import DataOptions
-from lit_precompute.tune.data.texts import TextOptions
+from lit_precompute.tune.data.text_options import TextOptions
 from lit_precompute.tune.losses import LossOptions, SoftmaxOptions
 from lit_precompute.tune.model.options import ImageSideOptions, TrainedOptions
 from lit_precompute.tune.optimizers import AdamOptions, OptimizerOptions

@@ -14,22 +14,21 @@ Does not: move anything to a device, or mix batches of several datasets (`mixtur
 import queue
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from jaxtyping import Int, Int64
 
 from lit_precompute.schemas.vectors import StoredVectors
+from lit_precompute.tune.data.chosen_texts import ChosenTexts
 from lit_precompute.tune.data.joined_dataset import Blocks
+from lit_precompute.tune.data.memory_plan import plan_memory
 from lit_precompute.tune.data.resident_rows import ResidentRows
 from lit_precompute.tune.data.row_index import RowReader, index_rows
 from lit_precompute.tune.data.text_batch import TextBatch
-from lit_precompute.tune.data.text_source import TextSource
 from lit_precompute.tune.data.windowed_rows import WindowedRows
 
-# All texts are kept in memory beside windows of vectors if they take at most this share of the budget.
-_TEXT_SHARE = 0.25
 # How often a step is looked at while there is no batch for the next one.
 _LOOK_EVERY_S = 0.002
 
@@ -62,16 +61,18 @@ class BatchSource:
     def __init__(
         self,
         dataset: Blocks,
-        texts: TextSource,
+        texts: ChosenTexts,
         *,
         batch_size: int,
         seed: int,
         memory_budget_bytes: int,
         rows: Int[np.ndarray, " n"] | None = None,
+        views: Sequence[Blocks] = (),
     ):
         """Reads the texts once, and all embeddings where they fit the budget.
 
         `rows` are the ascending numbers of rows to use (default: all); those without a text are left out and counted.
+        `views` are equal datasets but for the embeddings: of each image one of them is drawn in each epoch.
 
         Raises:
           ValueError: no row has a text, there are fewer rows than a batch has, or the budget is too small for two
@@ -85,14 +86,14 @@ class BatchSource:
                 f"batch_size must be in [1, {len(index)}], the number of {which}, got {batch_size}; "
                 + ("training needs at least two" if len(index) == 1 else "a batch contains no row twice")
             )
-        self._dataset, self._index = dataset, index
+        self._dataset, self._index, self._num_views = dataset, index, len(views)
         self.num_rows = len(index)
         self.num_rows_without_text = index.num_rows_without_text
-        self.num_blank_texts = index.num_blank_texts
+        self.fields = index.fields
         self.batch_size = batch_size
         self.num_batches_per_epoch = self.num_rows // batch_size
-        reader = RowReader(dataset=dataset, source=texts, index=index, seed=seed, batch_size=batch_size)
-        self._plan = _plan_memory(reader, memory_budget_bytes)
+        reader = RowReader(dataset=dataset, texts=texts, index=index, seed=seed, batch_size=batch_size, views=views)
+        self._plan = plan_memory(reader, memory_budget_bytes)
         if self._plan.num_windows is None:
             self._rows: ResidentRows | WindowedRows = ResidentRows(reader)
         else:
@@ -101,7 +102,7 @@ class BatchSource:
                 dataset.fetch_ahead(index.blocks(), texts.columns)
                 kept = reader.keep_texts()
             self._rows = WindowedRows(reader, num_windows=self._plan.num_windows, texts=kept)
-        self._texts, self._last_step = texts, -2
+        self._texts, self._seed, self._last_step = texts, seed, -2
 
     @property
     def in_memory(self) -> bool:
@@ -129,6 +130,8 @@ class BatchSource:
     def order(self) -> dict[str, int | str]:
         """Returns what the order of rows depends on besides the seed; a resumed run must have the same."""
         fields: dict[str, int | str] = {"kind": "rows", "batch_size": self.batch_size, "num_rows": self.num_rows}
+        if self._num_views:
+            fields["num_views"] = self._num_views
         windows = self._plan.num_windows
         return fields if windows is None else fields | {"kind": "windows", "num_windows": windows}
 
@@ -145,7 +148,7 @@ class BatchSource:
         in_turn, self._last_step = step == self._last_step + 1, step
         start = number * self.batch_size
         rows = self._rows.rows(epoch, start, start + self.batch_size, read_ahead=in_turn)
-        texts = TextBatch(self._texts.in_batch(rows.texts))
+        texts = self._texts.in_batch(rows.texts, seed=self._seed, step=step)
         return Batch(StoredVectors(rows.vectors, rows.scales), texts, rows.row_numbers)
 
     def close(self) -> None:
@@ -160,43 +163,6 @@ def _keep_freed_memory() -> None:
     the time here, and fresh memory is slower than the disk's cache.
     """
     np.empty(31 << 20, np.uint8)
-
-
-class _MemoryPlan(NamedTuple):
-    """What is in memory.
-
-    Attributes:
-      num_windows: how many windows an epoch has; None: everything is in memory.
-      keeps_texts: whether all texts are in memory.
-      num_bytes: how much of the budget that takes, at most.
-    """
-
-    num_windows: int | None
-    keeps_texts: bool
-    num_bytes: int
-
-
-def _plan_memory(reader: RowReader, budget: int) -> _MemoryPlan:
-    """Returns what fits the budget: everything; or windows and all texts; or windows alone.
-
-    It counts row numbers, the orders of two epochs, texts, and embeddings or two windows of them.
-    """
-    num_rows, num_blocks = len(reader.index), len(reader.index.read_blocks)
-    vector_bytes = reader.bytes_per_vector
-    text_bytes = reader.index.num_texts * reader.source.bytes_per_kept + 8 * num_rows
-    if (all_bytes := num_rows * (vector_bytes + 24) + text_bytes) <= budget:
-        return _MemoryPlan(None, True, all_bytes)
-    largest_block = int(np.diff(reader.index.block_ranks).max())
-    two_blocks = 2 * largest_block * (vector_bytes + reader.source.bytes_per_chosen + 16)
-    for keeps_texts in (True, False):
-        left = budget - 8 * num_rows - (text_bytes if keeps_texts else 0)
-        blocks_per_window = left // two_blocks
-        if blocks_per_window >= 1 and not (keeps_texts and text_bytes > _TEXT_SHARE * budget):
-            return _MemoryPlan(-(-num_blocks // blocks_per_window), keeps_texts, budget)
-    raise ValueError(
-        f"memory_budget_bytes must hold the row numbers and two blocks, {8 * num_rows + two_blocks:,} here, "
-        f"got {budget:,}"
-    )
 
 
 def iterate(

@@ -100,9 +100,9 @@ class JoinedDataset:
         return first + start, first + stop
 
     def read_block(self, block: int, columns: Sequence[str] | None = None) -> RowBlock:
-        """Returns a block of the given columns (None: all)."""
+        """Returns a block of the given columns (None: all) that its dataset has."""
         number, within = self.locate(block)
-        found = self.datasets[number].read_block(within, columns)
+        found = self.datasets[number].read_block(within, self._known(number, columns))
         values = dict(found.columns)
         if EMBEDDING in values and self.datasets[number].vector_type != self.vector_type:
             values[EMBEDDING] = found.vectors()
@@ -115,9 +115,11 @@ class JoinedDataset:
         for block in blocks:
             number, within = self.locate(block)
             places[number].append(within)
-        for dataset, own in zip(self.datasets, places, strict=True):
-            known = None if columns is None else [name for name in columns if name in dataset.columns]
-            dataset.fetch_ahead(own, known)
+        for number, own in enumerate(places):
+            self.datasets[number].fetch_ahead(own, self._known(number, columns))
+
+    def _known(self, number: int, columns: Sequence[str] | None) -> Sequence[str] | None:
+        return None if columns is None else [name for name in columns if name in self.datasets[number].columns]
 
 
 def common_type(datasets: Sequence[Blocks]) -> VectorType:

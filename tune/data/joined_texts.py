@@ -1,6 +1,6 @@
-"""The texts of several datasets as one source, beside `JoinedDataset`: those of a block are its own dataset's.
+"""The texts of several datasets as one, beside `JoinedDataset`: those of a block are its own dataset's.
 
-Promises: what a joined row's texts become is what its dataset's source makes of them; tokens of one dataset may be read
+Promises: what a joined row's texts become is what its dataset's sources make of them; tokens of one dataset may be read
 from a table, and those of another made here.
 """
 
@@ -11,60 +11,35 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Int64
 
-from lit_precompute.tune.data.joined_dataset import JoinedDataset
-from lit_precompute.tune.data.text_source import Arrays, Choose, ReadTexts, TextCounts, Texts, TextSource
+from lit_precompute.schemas import RowBlock
+from lit_precompute.tune.data.chosen_texts import ChosenTexts
+from lit_precompute.tune.data.joined_dataset import Blocks, JoinedDataset
+from lit_precompute.tune.data.text_source import ReadTexts, TextCounts
 
 
-class JoinedTexts:
-    """See `TextSource`."""
+class JoinedTexts(ChosenTexts):
+    """See `ChosenTexts`."""
 
-    def __init__(self, dataset: JoinedDataset, sources: Sequence[TextSource]):
-        """Takes the joined dataset, and the source of each of its datasets; all give texts of one form."""
-        assert len(sources) == len(dataset.datasets), (len(sources), len(dataset.datasets))
-        self._dataset, self._sources = dataset, sources
-        self.columns: Sequence[str] = list(dict.fromkeys(name for source in sources for name in source.columns))
+    def __init__(self, dataset: JoinedDataset, texts: Sequence[ChosenTexts]):
+        """Takes the joined dataset, and the texts of each of its datasets; all are chosen by the same options."""
+        assert len(texts) == len(dataset.datasets), (len(texts), len(dataset.datasets))
+        super().__init__(dict(zip(texts[0].names, texts[0].sources, strict=True)), texts[0].options)
+        self._dataset, self._texts = dataset, texts
+        self.columns = tuple(dict.fromkeys(name for each in texts for name in each.columns))
 
-    @property
-    def bytes_per_kept(self) -> int:
-        """See `TextSource`."""
-        return self._sources[0].bytes_per_kept
+    def read_block(self, dataset: Blocks, block: int) -> RowBlock:
+        """See `ChosenTexts`."""
+        number, _ = self._dataset.locate(block)
+        return dataset.read_block(block, self._texts[number].columns)
 
-    @property
-    def bytes_per_chosen(self) -> int:
-        """See `TextSource`."""
-        return self._sources[0].bytes_per_chosen
+    def counts(self, block: RowBlock) -> list[TextCounts]:
+        """See `ChosenTexts`."""
+        return self._of(block).counts(block)
 
-    def counts(self, block: int) -> TextCounts:
-        """See `TextSource`."""
-        source, within = self._locate(block)
-        return source.counts(within)
+    def read(self, block: RowBlock, places: Int64[np.ndarray, " n"]) -> list[ReadTexts]:
+        """See `ChosenTexts`."""
+        return self._of(block).read(block, places)
 
-    def read(self, block: int, places: Int64[np.ndarray, " n"]) -> ReadTexts:
-        """See `TextSource`."""
-        source, within = self._locate(block)
-        return source.read(within, places)
-
-    def read_chosen(self, block: int, places: Int64[np.ndarray, " n"], choose: Choose) -> Arrays:
-        """See `TextSource`."""
-        source, within = self._locate(block)
-        return source.read_chosen(within, places, choose)
-
-    def empty_kept(self, num_texts: int) -> Arrays:
-        """See `TextSource`."""
-        return self._sources[0].empty_kept(num_texts)
-
-    def empty_chosen(self, num_rows: int) -> Arrays:
-        """See `TextSource`."""
-        return self._sources[0].empty_chosen(num_rows)
-
-    def from_kept(self, kept: Arrays) -> Arrays:
-        """See `TextSource`."""
-        return self._sources[0].from_kept(kept)
-
-    def in_batch(self, chosen: Arrays) -> Texts:
-        """See `TextSource`."""
-        return self._sources[0].in_batch(chosen)
-
-    def _locate(self, block: int) -> tuple[TextSource, int]:
-        number, within = self._dataset.locate(block)
-        return self._sources[number], within
+    def _of(self, block: RowBlock) -> ChosenTexts:
+        number = np.searchsorted(self._dataset.first_rows, block.first_row, side="right") - 1
+        return self._texts[number]

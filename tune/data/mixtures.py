@@ -9,34 +9,43 @@ Source: arXiv:2111.07991, section 5.1 and Table 1: "Mixed" alternates batches of
 
 from __future__ import annotations
 
-import functools
 import itertools
-import math
-import threading
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int64
 
-from lit_precompute.schemas.vectors import VectorType
 from lit_precompute.tune.data import random_draws
 from lit_precompute.tune.data.batches import Batch, BatchSource
+from lit_precompute.tune.data.chosen_texts import ChosenTexts
 from lit_precompute.tune.data.joined_dataset import Blocks, JoinedDataset, common_type, join_datasets, join_rows
 from lit_precompute.tune.data.joined_texts import JoinedTexts
 from lit_precompute.tune.data.options import ALTERNATE, JOINED, DataOptions
-from lit_precompute.tune.data.text_source import TextSource
+from lit_precompute.tune.data.row_index import FieldCounts
 from lit_precompute.tune.data.texts import nothing_to_tune_on
-
-_DRAWN_AT_ONCE = 1 << 16
+from lit_precompute.tune.data.turns import Alternating, Drawn, Turns
 
 
 class Part(NamedTuple):
-    """One dataset of a mixture: its texts, and the ascending numbers of the rows to use (None: all)."""
+    """One dataset of a mixture.
+
+    Attributes:
+      dataset: the dataset.
+      texts: of it.
+      rows: ascending numbers of the rows to use; None: all.
+      views: of its images; none: the dataset's own embeddings are trained on.
+    """
 
     dataset: Blocks
-    texts: TextSource
+    texts: ChosenTexts
     rows: Int64[np.ndarray, "_"] | None
+    views: Sequence[Blocks] = ()
+
+    @property
+    def images(self) -> Sequence[Blocks]:
+        """What embeddings are read of."""
+        return self.views or (self.dataset,)
 
 
 class Share(NamedTuple):
@@ -45,81 +54,6 @@ class Share(NamedTuple):
     path: str
     num_rows: int
     num_epochs: float
-
-
-class Turns(Protocol):
-    """Which dataset each step's batch is of."""
-
-    def place(self, step: int) -> tuple[int, int]:
-        """Returns the dataset of a step, and how many steps before it had the same."""
-        ...
-
-    def counts(self, num_steps: int) -> Int64[np.ndarray, " datasets"]:
-        """Returns how many of the first steps are of each dataset."""
-        ...
-
-    def num_steps(self, num_batches: Sequence[int]) -> int:
-        """Returns after how many steps (by weights: on average) so many batches of each dataset are seen."""
-        ...
-
-
-class Alternating:
-    """See `Turns`: the datasets in turn."""
-
-    def __init__(self, num_datasets: int):
-        self._num_datasets = num_datasets
-
-    def place(self, step: int) -> tuple[int, int]:
-        """See `Turns`."""
-        before, number = divmod(step, self._num_datasets)
-        return number, before
-
-    def counts(self, num_steps: int) -> Int64[np.ndarray, " datasets"]:
-        """See `Turns`."""
-        return (num_steps + self._num_datasets - 1 - np.arange(self._num_datasets)) // self._num_datasets
-
-    def num_steps(self, num_batches: Sequence[int]) -> int:
-        """See `Turns`."""
-        return self._num_datasets * max(num_batches)
-
-
-class Drawn:
-    """See `Turns`: each step's dataset is drawn by weights, as a function of the seed and the step."""
-
-    def __init__(self, weights: Sequence[float], seed: int):
-        self._shares = np.asarray(weights) / sum(weights)
-        self._ends = np.cumsum(self._shares)[:-1]
-        self._key = random_draws.make_key(seed, random_draws.MIXTURE)
-        self._numbers = functools.lru_cache(maxsize=2)(self._draw)
-        # How many of the steps before each run of _DRAWN_AT_ONCE are of each dataset.
-        self._before = [np.zeros(len(weights), np.int64)]
-        self._lock = threading.Lock()
-
-    def _draw(self, run: int) -> Int64[np.ndarray, " n"]:
-        """Returns the datasets of a run of steps."""
-        draws = random_draws.draw(self._key, np.arange(run * _DRAWN_AT_ONCE, (run + 1) * _DRAWN_AT_ONCE))
-        uniform = (draws >> np.uint64(11)) * 2.0**-53  # as many bits as a float64 holds
-        return np.searchsorted(self._ends, uniform, side="right").astype(np.int64)
-
-    def _counted(self, numbers: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " datasets"]:
-        return np.bincount(numbers, minlength=len(self._shares))
-
-    def place(self, step: int) -> tuple[int, int]:
-        """See `Turns`."""
-        number = int(self._numbers(step // _DRAWN_AT_ONCE)[step % _DRAWN_AT_ONCE])
-        return number, int(self.counts(step)[number])
-
-    def counts(self, num_steps: int) -> Int64[np.ndarray, " datasets"]:
-        """See `Turns`."""
-        run, within = divmod(num_steps, _DRAWN_AT_ONCE)
-        with self._lock:
-            for earlier in range(len(self._before) - 1, run):
-                self._before.append(self._before[-1] + self._counted(self._numbers(earlier)))
-            return self._before[run] + self._counted(self._numbers(run)[:within])
-
-    def num_steps(self, num_batches: Sequence[int]) -> int:
-        """See `Turns`."""
-        return math.ceil(max(np.asarray(num_batches) / self._shares))
 
 
 class _OverSources:
@@ -138,9 +72,22 @@ class _OverSources:
         return sum(source.num_rows_without_text for source in self.sources)
 
     @property
-    def num_blank_texts(self) -> int:
-        """Texts that were left out."""
-        return sum(source.num_blank_texts for source in self.sources)
+    def fields(self) -> dict[str, FieldCounts]:
+        """What the rows have in each field of texts."""
+        names = self.sources[0].fields
+        return {name: FieldCounts.sum(source.fields[name] for source in self.sources) for name in names}
+
+    def refuse_empty_fields(self) -> None:
+        """Raises ValueError if no row has a text in one of the fields."""
+        empty = [name for name, counts in self.fields.items() if not counts.num_rows]
+        if empty:
+            there = ", ".join(
+                f"{name} ({counts.num_rows:,})" for name, counts in self.fields.items() if counts.num_rows
+            )
+            raise ValueError(
+                f"text.fields has {', '.join(empty)}, in which none of the rows has a text; rows with a text: {there}; "
+                "leave it out"
+            )
 
     @property
     def num_rows_read(self) -> int:
@@ -162,6 +109,7 @@ class Joined(_OverSources):
         Raises:
           ValueError: as there, or a dataset has no row with a text.
         """
+        parts = _of_one_type(parts)
         self._datasets = [part.dataset for part in parts]
         dataset = join_datasets(self._datasets)
         texts = JoinedTexts(dataset, [part.texts for part in parts]) if isinstance(dataset, JoinedDataset) else None
@@ -172,6 +120,7 @@ class Joined(_OverSources):
             seed=seed,
             memory_budget_bytes=memory_budget_bytes,
             rows=join_rows(self._datasets, [part.rows for part in parts]),
+            views=_joined_views(parts),
         )
         self.sources: Sequence[BatchSource] = [self._source]
         ends = np.cumsum([0, *(each.num_rows for each in self._datasets)]).tolist()
@@ -179,7 +128,7 @@ class Joined(_OverSources):
         for part, count in zip(parts, self._num_rows, strict=True):
             if not count:
                 asked = part.dataset.num_rows if part.rows is None else len(part.rows)
-                raise ValueError(nothing_to_tune_on(part.dataset, asked))
+                raise ValueError(nothing_to_tune_on(part.dataset, asked, part.texts.names))
 
     @property
     def num_batches_per_epoch(self) -> int:
@@ -255,26 +204,50 @@ def mix(
 
     Raises:
       OptionsError: there is not one weight for each dataset.
-      ValueError: a dataset has too few rows with a text, or the budget is too small.
+      ValueError: a dataset has too few rows with a text, none has any in one of the fields, or the budget is too small.
     """
     options.check_fits(len(parts))
+    mixed: Joined | Mixture
     if len(parts) == 1 or options.mixture == JOINED:
-        return Joined(parts, batch_size=batch_size, seed=seed, memory_budget_bytes=memory_budget_bytes)
-    weights = options.weights()
-    turns: Turns = Alternating(len(parts)) if weights is None else Drawn(weights, seed)
-    kind = ALTERNATE if weights is None else "weights"
-    return Mixture(parts, turns, kind, batch_size=batch_size, seed=seed, budget=memory_budget_bytes)
+        mixed = Joined(parts, batch_size=batch_size, seed=seed, memory_budget_bytes=memory_budget_bytes)
+    else:
+        weights = options.weights()
+        turns: Turns = Alternating(len(parts)) if weights is None else Drawn(weights, seed)
+        kind = ALTERNATE if weights is None else "weights"
+        mixed = Mixture(parts, turns, kind, batch_size=batch_size, seed=seed, budget=memory_budget_bytes)
+    mixed.refuse_empty_fields()
+    return mixed
 
 
 def _of_one_type(parts: Sequence[Part]) -> list[Part]:
     """Returns the parts with embeddings of one type, for which the step is compiled."""
-    wanted: VectorType = common_type([part.dataset for part in parts])
+    wanted = common_type([image for part in parts for image in part.images])
+
+    def convert(dataset: Blocks) -> Blocks:
+        return dataset if dataset.vector_type == wanted else JoinedDataset([dataset], vector_type=wanted)
+
     return [
-        part
-        if part.dataset.vector_type == wanted
-        else part._replace(dataset=JoinedDataset([part.dataset], vector_type=wanted))
+        part._replace(views=[convert(view) for view in part.views])
+        if part.views
+        else part._replace(dataset=convert(part.dataset))
         for part in parts
     ]
+
+
+def _joined_views(parts: Sequence[Part]) -> list[Blocks]:
+    """Returns the views of joined datasets: the first of all, the second of all and so on.
+
+    Raises:
+      ValueError: not all have equally many.
+    """
+    counts = {part.dataset.path: len(part.views) for part in parts}
+    if len({*counts.values()}) > 1:
+        found = ", ".join(f"{path} has {count}" for path, count in counts.items())
+        raise ValueError(
+            f"datasets that are joined must have equally many views: {found}; give data.mixture alternate or weights, "
+            "where each dataset has its own"
+        )
+    return [join_datasets(views) for views in zip(*(part.views for part in parts), strict=True)]
 
 
 def _in_shares_of_memory(parts: Sequence[Part], batch_size: int, seed: int, budget: int) -> list[BatchSource]:
@@ -291,6 +264,7 @@ def _in_shares_of_memory(parts: Sequence[Part], batch_size: int, seed: int, budg
                 seed=random_draws.make_key(seed, random_draws.DATASET, number),
                 memory_budget_bytes=share,
                 rows=part.rows,
+                views=part.views,
             )
         except ValueError as error:
             if str(error).startswith(part.dataset.path):

@@ -16,7 +16,7 @@ import optax
 from lit_precompute.tune.optimizers import OptimizerOptions
 from lit_precompute.tune.optimizers.averages import keep_average
 from lit_precompute.tune.optimizers.decay import make_mask
-from lit_precompute.tune.optimizers.schedules import make_part_schedules, make_schedule
+from lit_precompute.tune.optimizers.schedules import make_schedule, make_side_schedules
 
 
 def make_optimizer(
@@ -34,7 +34,7 @@ def make_optimizer(
     """
     scaled = [] if factors is None or set(factors.values()) == {1.0} else [_scale_text(factors)]
     clip = [] if options.clip_norm is None else [optax.clip_by_global_norm(options.clip_norm)]
-    rates = {name: getattr(options, name).rate_factor for name in ("image", "text")}
+    rates = {name: side.rate_factor for name, side in options.sides().items()}
     decay = [optax.add_decayed_weights(options.weight_decay, mask=make_mask(options))] if options.weight_decay else []
     return optax.chain(
         *clip,
@@ -43,7 +43,7 @@ def make_optimizer(
         *([] if set(rates.values()) == {1.0} else [optax.stateless(lambda updates, _: _scale_sides(updates, rates))]),
         *decay,
         *scaled,
-        _scale_by_schedules(make_schedule(options, num_steps), make_part_schedules(options, num_steps)),
+        _scale_by_schedules(make_schedule(options, num_steps), make_side_schedules(options, num_steps)),
         optax.scale(-1.0),
         *([] if options.ema_decay is None else [keep_average(options.ema_decay)]),
     )

@@ -9,14 +9,14 @@ from typing import ClassVar, Literal
 from lit_precompute.towers.options import Kinds, OptionsError, TaggedOptions
 
 Schedule = Literal["cosine", "linear", "constant", "rsqrt"]
-PartSchedule = Literal["same", "delay", "sigmoid", "two-cycles"]
+SideSchedule = Literal["same", "delay", "sigmoid", "two-cycles"]
 MomentumType = Literal["float32", "bfloat16"]
 # What is decayed unless the user says otherwise, as in big_vision: matrices.
 KERNELS = "kernel,*/kernel"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PartOptions:
+class SideRateOptions:
     """How fast one side is trained, beside the base rate.
 
     Attributes:
@@ -26,12 +26,12 @@ class PartOptions:
     """
 
     rate_factor: float = 1.0
-    schedule: PartSchedule = "same"
+    schedule: SideSchedule = "same"
 
     def check(self, where: str) -> None:
         """Raises OptionsError if a value breaks a rule; `where` is the options' path."""
         _check(self.rate_factor > 0, f"{where}.rate_factor", "> 0", self.rate_factor)
-        _check_choice(self.schedule, PartSchedule, f"{where}.schedule")
+        _check_choice(self.schedule, SideSchedule, f"{where}.schedule")
 
     @property
     def is_halved(self) -> bool:
@@ -70,8 +70,8 @@ class OptimizerOptions(TaggedOptions):
     timescale_steps: int = 10_000
     cooldown_steps: int = 0
     ema_decay: float | None = None
-    image: PartOptions = dataclasses.field(default_factory=PartOptions)
-    text: PartOptions = dataclasses.field(default_factory=PartOptions)
+    image: SideRateOptions = dataclasses.field(default_factory=SideRateOptions)
+    text: SideRateOptions = dataclasses.field(default_factory=SideRateOptions)
 
     def __post_init__(self):
         super().__post_init__()
@@ -91,13 +91,17 @@ class OptimizerOptions(TaggedOptions):
             rule,
             self.cooldown_steps,
         )
-        for name in ("image", "text"):
-            getattr(self, name).check(f"optimizer.{name}")
+        for name, side in self.sides().items():
+            side.check(f"optimizer.{name}")
         if (self.image.schedule == "two-cycles") != (self.text.schedule == "two-cycles"):
             raise OptionsError(
                 "optimizer.image.schedule and optimizer.text.schedule must both be two-cycles, or neither: the sides "
                 f"take turns; got {self.image.schedule} and {self.text.schedule}"
             )
+
+    def sides(self) -> dict[str, SideRateOptions]:
+        """Returns the options of both sides by their names."""
+        return {"image": self.image, "text": self.text}
 
     def min_num_steps(self) -> int:
         """Returns the length of the shortest training that the schedules fit into."""

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float32, Int32
 
-from lit_precompute.tune.optimizers.options import OptimizerOptions, PartOptions
+from lit_precompute.tune.optimizers.options import OptimizerOptions, SideRateOptions, SideSchedule
 
 # The sigmoid's argument goes from -6 to 6.
 _SIGMOID_RANGE = 12.0
@@ -33,24 +33,23 @@ def make_schedule(options: OptimizerOptions, num_steps: int) -> optax.Schedule:
     return _whole(options, num_steps)
 
 
-def make_part_schedules(options: OptimizerOptions, num_steps: int) -> dict[str, optax.Schedule]:
+def make_side_schedules(options: OptimizerOptions, num_steps: int) -> dict[str, optax.Schedule]:
     """Returns `make_schedule` for the sides that have a schedule of their own, by their names: `image`, `text`."""
-    parts = {"image": options.image, "text": options.text}
     return {
-        name: _of_part(options, part, num_steps, is_first=name == "text")
-        for name, part in parts.items()
-        if part.schedule != "same"
+        name: _of_side(options, side.schedule, num_steps, is_first=name == "text")
+        for name, side in options.sides().items()
+        if side.schedule != "same"
     }
 
 
 def learning_rates(options: OptimizerOptions, num_steps: int, step: Int32[Array, ""]) -> dict[str, Float32[Array, ""]]:
     """Returns the learning rates of the sides whose options are not the default, as metrics by name."""
-    schedules = make_part_schedules(options, num_steps)
+    schedules = make_side_schedules(options, num_steps)
     base = make_schedule(options, num_steps)
     return {
-        f"{name}_learning_rate": jnp.float32(options.learning_rate * part.rate_factor * schedules.get(name, base)(step))
-        for name, part in (("image", options.image), ("text", options.text))
-        if part != PartOptions()
+        f"{name}_learning_rate": jnp.float32(options.learning_rate * side.rate_factor * schedules.get(name, base)(step))
+        for name, side in options.sides().items()
+        if side != SideRateOptions()
     }
 
 
@@ -75,13 +74,13 @@ def _after_warm_up(options: OptimizerOptions, num_steps: int) -> optax.Schedule:
             return optax.constant_schedule(1.0)
 
 
-def _of_part(options: OptimizerOptions, part: PartOptions, num_steps: int, *, is_first: bool) -> optax.Schedule:
+def _of_side(options: OptimizerOptions, kind: SideSchedule, num_steps: int, *, is_first: bool) -> optax.Schedule:
     """Returns a side's own schedule; `is_first`: of two cycles, it has the first."""
-    if part.schedule == "sigmoid":
+    if kind == "sigmoid":
         base = make_schedule(options, num_steps)
         return lambda step: base(step) * jax.nn.sigmoid(_SIGMOID_RANGE * (step / num_steps - 0.5))
     middle = num_steps // 2
-    if part.schedule == "two-cycles" and is_first:
+    if kind == "two-cycles" and is_first:
         half = _whole(options, middle)
         return lambda step: jnp.where(step < middle, half(step), 0.0)
     half = _whole(options, num_steps - middle)

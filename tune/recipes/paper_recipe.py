@@ -9,7 +9,7 @@ from lit_precompute.towers.options import OptionsError
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.data.options import DataOptions
-from lit_precompute.tune.data.texts import TextOptions
+from lit_precompute.tune.data.text_options import TextOptions
 from lit_precompute.tune.recipes.errata import NAMES, Erratum, errata_of, followed
 from lit_precompute.tune.recipes.named_recipe import NamedRecipe
 from lit_precompute.tune.recipes.table10 import PRINTED, Row

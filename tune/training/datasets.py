@@ -12,7 +12,8 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from jaxtyping import Int64
 
-from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.schemas import EmbeddingDataset, TowerCard
+from lit_precompute.schemas.manifest import Manifest
 from lit_precompute.schemas.sharing.selected_rows import check_selection, rows_of
 from lit_precompute.schemas.sharing.selection import Selection
 from lit_precompute.schemas.storage import DatasetError
@@ -24,7 +25,7 @@ OneOrMore = Each | Sequence[Each]
 
 
 class TrainedOn(NamedTuple):
-    """One dataset of a run, and the selection of its rows (None: all)."""
+    """One dataset of a run, open with the embeddings to train on, and the selection of its rows (None: all)."""
 
     dataset: EmbeddingDataset
     selection: Selection | None = None
@@ -95,6 +96,67 @@ def check_go_together(datasets: Sequence[EmbeddingDataset]) -> None:
                 f"{dataset.path}: its embeddings have the width {dataset.width}, those of {first.path} {first.width}; "
                 "datasets that are mixed must have one width"
             )
+
+
+def tower_of(dataset: EmbeddingDataset, table: str) -> TowerCard:
+    """Returns the card of a table of embeddings.
+
+    Raises:
+      ValueError: there is no such table of embeddings.
+    """
+    towers = dataset.manifest.towers
+    if table not in towers:
+        raise ValueError(
+            f"{dataset.path}: data.table must be one of its tables of embeddings, {', '.join(towers)}; got '{table}'"
+        )
+    return towers[table]
+
+
+def open_table(dataset: EmbeddingDataset, table: str) -> EmbeddingDataset:
+    """Returns the dataset if its embeddings are this table's, or else another opening of it.
+
+    Raises:
+      ValueError: there is no such table of embeddings.
+    """
+    tower_of(dataset, table)
+    if dataset.embeddings == table:
+        return dataset
+    others = [name for name in dataset.tables if name not in dataset.manifest.towers]
+    return EmbeddingDataset.open(dataset.path, tables=[table, *others])
+
+
+def view_tables(manifest: Manifest, table: str) -> list[str]:
+    """Returns the names of the tables of views beside a table of embeddings, in the order of their numbers."""
+    there, found = {each.name for each in manifest.tables}, list[str]()
+    while (name := f"{table}-view{len(found) + 1}") in there:
+        found.append(name)
+    return found
+
+
+def open_views(dataset: EmbeddingDataset) -> list[EmbeddingDataset]:
+    """Returns each view, as an opening of the dataset whose embeddings are that view's.
+
+    Raises:
+      ValueError: there are none, or one is of another image network or width.
+    """
+    manifest, plain = dataset.manifest, dataset.embeddings
+    names = view_tables(manifest, plain)
+    if not names:
+        raise ValueError(
+            f"{dataset.path}: data.views needs the table '{plain}-view1' and further ones, and there is none; "
+            "embed the images with `lit-embed run --views N`, or leave out data.views"
+        )
+    for name in names:
+        why = why_another_network(manifest.towers[name], manifest.towers[plain])
+        if why is not None:
+            raise ValueError(f"{dataset.path}: the table '{name}' is no view of '{plain}': {why}")
+    opened = [EmbeddingDataset.open(dataset.path, tables=[name]) for name in names]
+    for name, view in zip(names, opened, strict=True):
+        if view.width != dataset.width:
+            raise ValueError(
+                f"{dataset.path}: the table '{name}' must have the width {dataset.width}, got {view.width}"
+            )
+    return opened
 
 
 def _owner(selection: Selection, datasets: Sequence[EmbeddingDataset], name: str) -> int:

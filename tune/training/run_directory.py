@@ -25,7 +25,7 @@ from lit_precompute.schemas.storage import lock_file, open_folder, refuse_url
 from lit_precompute.towers.text import StoredTextOptions
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.model.tuned_model_files import MODEL_FOLDER, RUN_NAME
-from lit_precompute.tune.training.datasets import OneOrMore, TrainedOn, one_or_more
+from lit_precompute.tune.training.datasets import OneOrMore, TrainedOn, one_or_more, tower_of, view_tables
 
 # Version 2 moved execution settings out of the recipe; directories of version 1 have no number.
 _FORMAT_VERSION = 2
@@ -34,9 +34,9 @@ Order = Mapping[str, int | str]
 
 
 def tables_read(recipe: Recipe) -> tuple[str, ...]:
-    """Returns the tables that a run reads; others may be added to the dataset during it."""
+    """Returns the tables that a run reads, beside views; others may be added to the dataset during it."""
     tower = recipe.text_tower
-    return ("embeddings", tower.table if isinstance(tower, StoredTextOptions) else "captions")
+    return (recipe.data.table, tower.table if isinstance(tower, StoredTextOptions) else "captions")
 
 
 class RunDirectory:
@@ -180,11 +180,13 @@ class RunDirectory:
 
 def _describe_part(part: TrainedOn, recipe: Recipe) -> dict[str, Any]:
     manifest, selection = part.dataset.manifest, part.selection
+    tower = tower_of(part.dataset, recipe.data.table)
+    views = view_tables(manifest, recipe.data.table) if recipe.data.views else []
     about: dict[str, Any] = {
-        "tower": manifest.tower.name,
-        "fingerprint": manifest.tower.fingerprint,
+        "tower": tower.name,
+        "fingerprint": tower.fingerprint,
         "num_rows": manifest.num_rows,
-        "tables": {name: manifest.table_digest(name) for name in tables_read(recipe)},
+        "tables": {name: manifest.table_digest(name) for name in (*tables_read(recipe), *views)},
     }
     if selection is not None:
         about[_SELECTION] = {"digest": selection.digest, "num_selected": selection.num_selected}

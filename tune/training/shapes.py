@@ -53,7 +53,7 @@ def make_shapes(
         statistics=Statistics(zeros, zeros + 1) if recipe.image_side.standardise else None,  # pyright: ignore
         text_width=text_width,
     )
-    batch_size, columns = recipe.batch_size, int(getattr(recipe.text, "num_columns", 1))
+    batch_size, columns = recipe.batch_size, recipe.text.num_columns
     scales = jax.ShapeDtypeStruct((batch_size,), jnp.float32) if vector_type == "int8" else None
     images: Any = (jax.ShapeDtypeStruct((batch_size, width), numpy_type(vector_type)), scales)
     num_texts = batch_size * columns

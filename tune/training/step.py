@@ -24,7 +24,7 @@ from lit_precompute.tune.losses.gradient_cache import CachedGradient
 from lit_precompute.tune.losses.loss import Loss, Pairs
 from lit_precompute.tune.model.sides import Sides, TrainedParameters
 from lit_precompute.tune.model.trained import rate_factors, trained_names
-from lit_precompute.tune.optimizers import OptimizerOptions, PartOptions
+from lit_precompute.tune.optimizers import OptimizerOptions, SideRateOptions
 from lit_precompute.tune.optimizers.averages import averaged
 from lit_precompute.tune.optimizers.chain import make_optimizer
 from lit_precompute.tune.optimizers.schedules import learning_rates, make_schedule
@@ -237,11 +237,10 @@ def _make_step(
 def _check_sides(options: OptimizerOptions, sides: Sides, text_names: Set[str]) -> None:
     """Raises ValueError if a side has a learning rate of its own and nothing that is trained."""
     trained = {"image": sides.image.parameter_shapes, "text": text_names}
-    for side, names in trained.items():
-        if not names and getattr(options, side) != PartOptions():
+    for side, given in options.sides().items():
+        if not trained[side] and given != SideRateOptions():
             raise ValueError(
-                f"optimizer.{side} must be left out where nothing of the {side} side is trained, got "
-                f"{getattr(options, side)}"
+                f"optimizer.{side} must be left out where nothing of the {side} side is trained, got {given}"
             )
 
 

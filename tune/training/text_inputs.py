@@ -13,10 +13,13 @@ from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.towers.text import StoredTextOptions
 from lit_precompute.towers.tokenizers import Tokenizer
 from lit_precompute.tune.config.recipe import Recipe
+from lit_precompute.tune.data.chosen_texts import ChosenTexts
 from lit_precompute.tune.data.finding_texts import find_texts
 from lit_precompute.tune.data.joined_dataset import join_datasets, join_rows
 from lit_precompute.tune.data.stored_texts import StoredTexts, info_of, opened_with
-from lit_precompute.tune.data.text_source import Texts, TextSource
+from lit_precompute.tune.data.text_batch import TextBatch
+from lit_precompute.tune.data.text_options import TextOptions
+from lit_precompute.tune.data.texts import TEXTS, check_fields
 from lit_precompute.tune.model.frozen_text import FrozenText
 from lit_precompute.tune.training.preparation import prepare_tokenizer
 
@@ -26,21 +29,21 @@ class TextInputs(NamedTuple):
 
     Attributes:
       datasets: the datasets to read rows and texts of; another opening of each that needs a further table.
-      sources: the source of each.
+      sources: what the rows of each contribute.
       notes: what to tell about the sources.
       tokenizer: the run's; None where embeddings are stored.
       frozen: what made the stored embeddings; None where there are tokens.
     """
 
     datasets: Sequence[EmbeddingDataset]
-    sources: Sequence[TextSource]
+    sources: Sequence[ChosenTexts]
     notes: Sequence[str]
     tokenizer: Tokenizer | None
     frozen: FrozenText | None
 
-    def example(self, num_texts: int) -> Texts:
+    def example(self, num_images: int) -> TextBatch:
         """Returns texts of any batch, uninitialised."""
-        return self.sources[0].in_batch(self.sources[0].empty_chosen(num_texts))
+        return self.sources[0].example(num_images)
 
 
 def open_texts(
@@ -58,11 +61,13 @@ def open_texts(
       rows_of: numbers of the rows to train on, of each dataset; None: all.
 
     Raises:
-      ValueError: a dataset has no texts, or no such table, the tokenizer cannot be made, or stored embeddings of texts
-        differ in what made them.
+      ValueError: a dataset has no texts, or no such table, or none of them such a field, the tokenizer cannot be made,
+        or stored embeddings of texts differ in what made them.
     """
     if isinstance(recipe.text_tower, StoredTextOptions):
+        _refuse_other_texts(recipe.text)
         return _open_stored(datasets, recipe.text_tower.table)
+    check_fields(datasets, recipe.text.field_names)  # before a tokenizer is trained
     tokenizer = prepare_tokenizer(saved, join_datasets(datasets), recipe, join_rows(datasets, rows_of))
     found = [find_texts(dataset, tokenizer, recipe.text) for dataset in datasets]
     notes = _noted(datasets, [each.notes for each in found])
@@ -88,7 +93,18 @@ def _open_stored(datasets: Sequence[EmbeddingDataset], table: str) -> TextInputs
             )
     tower = None if infos[0] is None else infos[0].tower
     frozen = FrozenText(table=table, width=sources[0].width, tower=tower)
-    return TextInputs(opened, sources, _noted(datasets, notes), None, frozen)
+    chosen = [ChosenTexts({TEXTS: source}, TextOptions()) for source in sources]
+    return TextInputs(opened, chosen, _noted(datasets, notes), None, frozen)
+
+
+def _refuse_other_texts(options: TextOptions) -> None:
+    """Raises ValueError if a run on stored embeddings, one for each row, asks for other texts than theirs."""
+    if (options.fields, options.num_columns) != (TEXTS, 1):
+        raise ValueError(
+            f"text.fields {options.fields!r} and text.texts_per_image {options.texts_per_image}: there is nothing to "
+            "choose among stored text embeddings, of which a row has one: derive a table of the texts that you want "
+            "(lit-data derive --text-embeddings-of TOWER --text-field title), and leave these options out"
+        )
 
 
 def _noted(datasets: Sequence[EmbeddingDataset], notes: Sequence[Sequence[str]]) -> list[str]:

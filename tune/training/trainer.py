@@ -9,6 +9,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
@@ -24,13 +25,16 @@ from lit_precompute.tune.data.batches import iterate
 from lit_precompute.tune.data.mixtures import Share
 from lit_precompute.tune.model.sides import TrainedParameters
 from lit_precompute.tune.model.tuned_model import TunedModel
-from lit_precompute.tune.training.datasets import OneOrMore, trained_on
+from lit_precompute.tune.training.datasets import OneOrMore, one_or_more, open_table, trained_on
 from lit_precompute.tune.training.failures import explained_failures
 from lit_precompute.tune.training.inputs import prepare_inputs
 from lit_precompute.tune.training.preparation import read_locked, save_locked
-from lit_precompute.tune.training.progress import Progress, TrainingResult, read_final_loss
+from lit_precompute.tune.training.progress import Progress, TrainingResult, minival_of, read_final_metrics
 from lit_precompute.tune.training.run_directory import RunDirectory
 from lit_precompute.tune.training.step import start_compiling
+
+if TYPE_CHECKING:
+    from lit_precompute.tune.training.validation import Validation
 
 
 class Trainer:
@@ -54,7 +58,11 @@ class Trainer:
         self.execution = execution or Execution()
         check_recipe(recipe)
         self.execution.check_fits(recipe)
-        self._trained_on = trained_on(datasets, selections)
+        given = one_or_more(datasets)
+        opened = [open_table(dataset, recipe.data.table) for dataset in given]
+        self._reopened = [dataset for dataset in opened if dataset not in given]
+        self._trained_on = trained_on(opened, selections)
+        self.text_lengths: dict[str, TextLengths] = {}
         self._directory = RunDirectory(output, [each.selection for each in self._trained_on])
         try:
             with explained_failures(self._directory.path, recipe, self.execution):
@@ -86,7 +94,7 @@ class Trainer:
         )
         # Every check is passed: from here on the directory is written to.
         directory.claim(datasets, recipe, self.batches.order())
-        self.text_lengths: TextLengths | None = inputs.save(directory, recipe)
+        self.text_lengths: dict[str, TextLengths] = inputs.save(directory, recipe)
         # Imported here, while XLA compiles in threads.
         from lit_precompute.tune.training.checkpoints import Checkpoints
 
@@ -139,10 +147,10 @@ class Trainer:
         with explained_failures(self._directory.path, self.recipe, self.execution):
             self._run_and_close(report, should_stop)
             seconds = time.perf_counter() - started_s
-            final_loss = read_final_loss(self._directory, self.num_steps)
-            self._write_model(final_loss)
+            last = read_final_metrics(self._directory, self.num_steps)
+            self._write_model(last)
         rate = (self.num_steps - self.first_step) * self.recipe.batch_size / seconds
-        return TrainingResult(self._directory.model, self.num_steps, final_loss, rate)
+        return TrainingResult(self._directory.model, self.num_steps, last["loss"], rate, minival_of(last))
 
     def _run_and_close(self, report: Callable[[Progress], None], should_stop: Callable[[], bool]) -> None:
         """Trains to the end and closes everything, also if that fails in part because the disk is full."""
@@ -157,9 +165,12 @@ class Trainer:
             execution=self.execution,
             batch_size=self.recipe.batch_size,
             num_steps=self.num_steps,
+            validation=self._validation(),
         )
         with contextlib.ExitStack() as closing:
             closing.callback(self._directory.release)
+            for dataset in self._reopened:
+                closing.callback(dataset.close)
             closing.callback(self._inputs.close)
             closing.callback(self._checkpoints.close)
             metrics = closing.enter_context(
@@ -175,7 +186,20 @@ class Trainer:
             closing.callback(batches.close)
             self._state = loop.run(self._state, batches, self.first_step, metrics, report, should_stop)
 
-    def _write_model(self, final_loss: float) -> None:
+    def _validation(self) -> "Validation | None":
+        if self._inputs.held_out is None:
+            return None
+        from lit_precompute.tune.training.validation import Validation
+
+        return Validation(
+            self._inputs.held_out,
+            self.sides,
+            self._programs.loss,
+            batch_size=self.recipe.batch_size,
+            rows_at_once=self.execution.micro_batch_size or self.recipe.batch_size,
+        )
+
+    def _write_model(self, last: dict[str, float]) -> None:
         parameters, texts = self._state.tuned_parameters(), self._inputs.texts
         model = TunedModel(
             recipe=self.recipe,
@@ -186,7 +210,12 @@ class Trainer:
             frozen_text=texts.frozen,
             statistics=self._inputs.statistics,
             scale=float(np.asarray(self._programs.loss.scale(parameters.loss))),
-            image_tower=self._trained_on[0].dataset.manifest.tower.model_dump(),
-            training={**self._inputs.about(), "num_steps": self.num_steps, "final_loss": final_loss},
+            image_tower=self._trained_on[0].dataset.manifest.towers[self.recipe.data.table].model_dump(),
+            training={
+                **self._inputs.about(),
+                "num_steps": self.num_steps,
+                "final_loss": last["loss"],
+                **({"minival": minival} if (minival := minival_of(last)) else {}),
+            },
         )
         model.save(self._directory.model)

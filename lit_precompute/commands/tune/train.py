@@ -5,7 +5,7 @@ import resource
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import rich.console
@@ -42,11 +42,19 @@ def describe(progress: "Progress") -> str:
     return f"{words}  {duration(left_s)} left" if progress.step < progress.num_steps else words
 
 
-def describe_lengths(lengths: "TextLengths", max_tokens: int) -> str:
-    """Returns one line with the lengths of texts, and the share of them that is cut."""
+def describe_minival(found: Mapping[str, float]) -> str:
+    """Returns one line with the figures of the held-out rows."""
+    recalls = [f"{name.replace('_', ' ')} {100 * value:.1f}%" for name, value in found.items() if name != "loss"]
+    return f"{', '.join(recalls)}, loss {found['loss']:.4f}"
+
+
+def describe_lengths(field: str, lengths: "TextLengths", max_tokens: int) -> str:
+    """Returns one line with the lengths of a field's texts, and the share of them that is cut."""
     quantiles = f"90% up to {lengths.percentile_90:,}, 99% up to {lengths.percentile_99:,}, longest {lengths.longest:,}"
     share = f"{lengths.num_cut / lengths.num_texts:.1%}" if lengths.num_cut else "none"
-    return f"texts: median {lengths.median:,} pieces, {quantiles}; --text.max-tokens {max_tokens} cuts {share} of them"
+    return (
+        f"{field}: median {lengths.median:,} pieces, {quantiles}; --text.max-tokens {max_tokens} cuts {share} of them"
+    )
 
 
 def train(arguments: Arguments) -> None:
@@ -69,17 +77,23 @@ def _train(
         return
     started_s = time.monotonic()
     from lit_precompute.tune.training.failures import TrainingError
-    from lit_precompute.tune.training.progress import TrainingStopped
+    from lit_precompute.tune.training.progress import TrainingStopped, minival_of
     from lit_precompute.tune.training.trainer import Trainer
 
     try:
         trainer = Trainer(datasets, arguments.recipe, arguments.output, arguments.execution, selections)
     except TrainingError as error:
         fail(error, status=1)
-    _introduce(console, trainer, datasets, arguments)
+    _introduce(console, trainer, on, arguments)
     try:
         with StopRequest(console, after="this step") as stop, ProgressDisplay(console) as display:
-            result = trainer.run(lambda done: display.show(describe(done), done.step, done.num_steps), stop)
+
+            def report(done: "Progress") -> None:
+                display.show(describe(done), done.step, done.num_steps)
+                if found := minival_of(done.metrics):
+                    console.print(f"minival after step {done.step:,}: {describe_minival(found)}")
+
+            result = trainer.run(report, stop)
     except TrainingStopped as stopped:
         saved = f"step {stopped.step:,} is saved"
         fail(f"interrupted; {saved}, run the same command again to resume from there", INTERRUPTED)
@@ -90,11 +104,14 @@ def _train(
 
 
 def _introduce(
-    console: rich.console.Console, trainer: "Trainer", datasets: Sequence[EmbeddingDataset], arguments: Arguments
+    console: rich.console.Console, trainer: "Trainer", on: Sequence[TrainedOn], arguments: Arguments
 ) -> None:
     """Says what is about to be trained, on what, and what is left out."""
+    datasets = [each.dataset for each in on]
     of = datasets[0].path if len(datasets) == 1 else f"{len(datasets)} datasets"
-    num_left_out, num_blank = trainer.batches.num_rows_without_text, trainer.batches.num_blank_texts
+    num_left_out, fields = trainer.batches.num_rows_without_text, trainer.batches.fields
+    num_blank = sum(counts.num_blank for counts in fields.values())
+    num_filtered = sum(counts.num_filtered for counts in fields.values())
     console.print(
         f"{trainer.batches.num_rows:,} pairs of {of}"
         + (f", selected by {', '.join(arguments.selections)}" if arguments.selections else "")
@@ -102,6 +119,9 @@ def _introduce(
         + f", {trainer.num_parameters:,} parameters, "
         + f"{counted(trainer.num_steps, 'step')} of {arguments.recipe.batch_size:,}"
     )
+    if num_held_out := arguments.recipe.data.held_out:
+        selected = "" if on[0].selection is None else " selected"
+        console.print(f"the first {num_held_out:,}{selected} rows of {datasets[0].path} are held out, and validated on")
     if len(datasets) > 1:
         for share in trainer.shares:
             console.print(f"  {share.path}: {share.num_rows:,} pairs, {share.num_epochs:.4g} epochs")
@@ -112,8 +132,13 @@ def _introduce(
         )
     if num_blank:
         console.print(f"{counted(num_blank, 'blank text')} left out")
-    if trainer.text_lengths is not None:
-        console.print(describe_lengths(trainer.text_lengths, arguments.recipe.text.max_tokens))
+    if num_filtered:
+        console.print(f"{counted(num_filtered, 'text')} left out that a camera gave")
+    if len(fields) > 1:
+        rows = ", ".join(f"{name} {counts.num_rows:,}" for name, counts in fields.items())
+        console.print(f"images with a text in each field: {rows}; text.combine is {arguments.recipe.text.combine}")
+    for field, lengths in trainer.text_lengths.items():
+        console.print(describe_lengths(field, lengths, arguments.recipe.text.max_tokens))
     for note in trainer.text_notes:
         console.print(note)
     for caution in dict.fromkeys(dataset.manifest.tower.caution for dataset in datasets):
@@ -132,6 +157,7 @@ def _conclude(console: rich.console.Console, arguments: Arguments, result: "Trai
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     rows = {
         "final loss": f"{result.final_loss:.4f}",
+        **({"minival": describe_minival(result.minival)} if result.minival else {}),
         "time": f"{seconds / 60:.1f} min, {result.pairs_per_second:,.0f} pairs/s, peak memory {peak / 1e9:.1f} GB",
         "curve": str(plot),
         "model": str(result.model),

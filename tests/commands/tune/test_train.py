@@ -254,7 +254,7 @@ def test_progress_shows_the_time_left(step, words):
 
 def test_lengths_of_texts_are_one_line():
     lengths = TextLengths(4_000, 12, 21, 1_034, 2_077, max_pieces=15, num_cut=10)
-    assert describe_lengths(lengths, 16) == (
+    assert describe_lengths("texts", lengths, 16) == (
         "texts: median 12 pieces, 90% up to 21, 99% up to 1,034, longest 2,077; --text.max-tokens 16 cuts 0.2% of them"
     )
 

@@ -13,13 +13,16 @@ from lit_precompute.towers.options import OptionsError
 from lit_precompute.towers.tokenizers import WordTokenizer
 from lit_precompute.tune.data import random_draws
 from lit_precompute.tune.data.batches import BatchSource
-from lit_precompute.tune.data.mixtures import Drawn, Part, mix
+from lit_precompute.tune.data.chosen_texts import ChosenTexts
+from lit_precompute.tune.data.mixtures import Part, mix
 from lit_precompute.tune.data.options import DataOptions
-from lit_precompute.tune.data.texts import TextOptions
+from lit_precompute.tune.data.text_options import TextOptions
 from lit_precompute.tune.data.tokenised_texts import TokenisedTexts
+from lit_precompute.tune.data.turns import Drawn
 from tests.tune.data.fakes import FakeDataset
 
 PLENTY = 2**30
+TEXT = TextOptions(max_tokens=4)
 TOKENIZER = WordTokenizer([f"w{row}" for row in range(3_000)] + ["t0", "t1"])
 
 
@@ -36,7 +39,7 @@ def make_parts(*sizes, types=None, rows=None, width=4) -> list[Part]:
             path=f"fake-{number}",
             first=first,
         )
-        source = TokenisedTexts(dataset, TOKENIZER, TextOptions(max_tokens=4))
+        source = ChosenTexts({"texts": TokenisedTexts(TOKENIZER, TEXT)}, TEXT)
         parts.append(Part(dataset, source, None if rows is None else rows[number]))
         first += sum(blocks)
     return parts

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from lit_precompute.towers.options import OptionsError
-from lit_precompute.tune.optimizers import AdamOptions, PartOptions
-from lit_precompute.tune.optimizers.schedules import learning_rates, make_part_schedules, make_schedule
+from lit_precompute.tune.optimizers import AdamOptions, SideRateOptions
+from lit_precompute.tune.optimizers.schedules import learning_rates, make_schedule, make_side_schedules
 
 pytestmark = pytest.mark.standard_promotion  # optax's schedules mix types
 
@@ -51,8 +51,10 @@ def test_reverse_square_root_halves_the_square_after_its_timescale():
 
 
 def _sides(image, text, num_steps=100, **options):
-    made = AdamOptions(warmup_steps=10, image=PartOptions(schedule=image), text=PartOptions(schedule=text), **options)
-    return {name: _values(schedule) for name, schedule in make_part_schedules(made, num_steps).items()}
+    made = AdamOptions(
+        warmup_steps=10, image=SideRateOptions(schedule=image), text=SideRateOptions(schedule=text), **options
+    )
+    return {name: _values(schedule) for name, schedule in make_side_schedules(made, num_steps).items()}
 
 
 def test_a_side_without_a_schedule_of_its_own_is_not_there():
@@ -85,7 +87,7 @@ def test_two_cycles_freeze_the_image_side_and_then_the_text_side():
 
 
 def test_metrics_have_the_rates_of_sides_that_have_their_own():
-    options = AdamOptions(learning_rate=0.01, image=PartOptions(rate_factor=0.1, schedule="delay"))
+    options = AdamOptions(learning_rate=0.01, image=SideRateOptions(rate_factor=0.1, schedule="delay"))
     rates = [learning_rates(options, 100, jnp.int32(step)) for step in (0, 50, 75)]
     assert all(each.keys() == {"image_learning_rate"} for each in rates)
     found = [each["image_learning_rate"] for each in rates]
@@ -102,13 +104,13 @@ def test_metrics_have_the_rates_of_sides_that_have_their_own():
             r"optimizer\.cooldown_steps must be 0 where optimizer\.schedule is cosine, which ends at 0 .*, got 5",
         ),
         ({"timescale_steps": 0}, r"optimizer\.timescale_steps must be > 0, got 0"),
-        ({"image": PartOptions(rate_factor=0.0)}, r"optimizer\.image\.rate_factor must be > 0, got 0\.0"),
+        ({"image": SideRateOptions(rate_factor=0.0)}, r"optimizer\.image\.rate_factor must be > 0, got 0\.0"),
         (
-            {"text": PartOptions(schedule="late")},  # type: ignore[arg-type]
+            {"text": SideRateOptions(schedule="late")},  # type: ignore[arg-type]
             r"optimizer\.text\.schedule must be one of same, delay, sigmoid, two-cycles, got 'late'",
         ),
         (
-            {"image": PartOptions(schedule="two-cycles")},
+            {"image": SideRateOptions(schedule="two-cycles")},
             r"must both be two-cycles, or neither.*; got two-cycles and same",
         ),
     ],
@@ -124,9 +126,9 @@ def test_wrong_options_are_refused(options, words):
         ({}, 1),
         ({"warmup_steps": 4}, 5),
         ({"warmup_steps": 4, "schedule": "constant", "cooldown_steps": 3}, 7),
-        ({"warmup_steps": 4, "image": PartOptions(schedule="delay")}, 10),
-        ({"warmup_steps": 4, "schedule": "rsqrt", "cooldown_steps": 3, "text": PartOptions(schedule="delay")}, 14),
-        ({"warmup_steps": 4, "text": PartOptions(schedule="sigmoid")}, 5),
+        ({"warmup_steps": 4, "image": SideRateOptions(schedule="delay")}, 10),
+        ({"warmup_steps": 4, "schedule": "rsqrt", "cooldown_steps": 3, "text": SideRateOptions(schedule="delay")}, 14),
+        ({"warmup_steps": 4, "text": SideRateOptions(schedule="sigmoid")}, 5),
     ],
 )
 def test_a_training_has_room_for_its_schedules(options, shortest):

@@ -7,7 +7,7 @@ import optax
 import pytest
 
 from lit_precompute.tune.model.sides import TrainedParameters
-from lit_precompute.tune.optimizers import AdamOptions, PartOptions
+from lit_precompute.tune.optimizers import AdamOptions, SideRateOptions
 from lit_precompute.tune.optimizers.averages import averaged
 from lit_precompute.tune.optimizers.chain import make_optimizer
 from tests.tune.optimizers.running import draw_gradients, run
@@ -49,7 +49,7 @@ def _adam_alone(side, gradients, factor, schedule):
 def test_a_side_is_trained_as_by_itself_and_the_others_at_the_base_rate(side, own):
     """Against optax, one optimizer for each side."""
     gradients = draw_gradients(START, NUM_STEPS)
-    after, _ = run(AdamOptions(**BASE, **{side: PartOptions(rate_factor=0.1, schedule=own)}), gradients, START)
+    after, _ = run(AdamOptions(**BASE, **{side: SideRateOptions(rate_factor=0.1, schedule=own)}), gradients, START)
     base = optax.join_schedules([optax.linear_schedule(0, 1, 2), optax.cosine_decay_schedule(1, 18)], [2])
     second = optax.join_schedules([optax.linear_schedule(0, 1, 2), optax.cosine_decay_schedule(1, 8)], [2])
     schedules = {
@@ -65,7 +65,7 @@ def test_a_side_is_trained_as_by_itself_and_the_others_at_the_base_rate(side, ow
 
 def test_a_frozen_side_does_not_decay_either():
     """Two cycles: the image side stands still in the first half, the text side in the second."""
-    both = PartOptions(schedule="two-cycles")
+    both = SideRateOptions(schedule="two-cycles")
     options = AdamOptions(**BASE, weight_decay=0.01, decayed="*", image=both, text=both)
     after, _ = run(options, draw_gradients(START, NUM_STEPS), START)
     _assert_equal(after[9].image, START.image)
@@ -76,7 +76,7 @@ def test_a_frozen_side_does_not_decay_either():
 
 def test_a_rate_factor_does_not_multiply_decay():
     """As in big_vision, where the factors of rates come before decay."""
-    options = AdamOptions(**BASE, schedule="constant", weight_decay=0.01, image=PartOptions(rate_factor=0.1))
+    options = AdamOptions(**BASE, schedule="constant", weight_decay=0.01, image=SideRateOptions(rate_factor=0.1))
     nothing = [jax.tree.map(jnp.zeros_like, START)] * 3
     after, _ = run(options, nothing, START)
     np.testing.assert_allclose(after[-1].image["kernel"], 0.995 * 0.99, rtol=1e-6)  # the second of three steps is half
