@@ -1,30 +1,64 @@
-"""The contrastive loss, forward and backward, relative to three plain matrix products; and its memory.
+"""The contrastive losses, forward and backward, relative to plain matrix products and to a peer; and their memory.
 
-    python -m benchmarks.contrastive_loss
+    python -m benchmarks.contrastive_loss [--tiles] [--peer PYTHON] [--batch-size N]
 
-The floor is what any exact method must compute: one B x B x D product forward, two backward. The floor writes its
-B x B results to memory; our loss does not. The peer is the same loss in plain JAX with automatic differentiation, which
-keeps the whole matrix in memory. Times are medians of interleaved runs in one process. Memory is what XLA reserves for
-temporaries, and the peak of a fresh process above that of one with a tiny batch (Linux).
+The floor of each loss is what any exact method must compute, as plain products of B x B x D: of the softmax loss one
+forward and two backward (three with a trained image side), of the sigmoid loss, in one pass, two (three). The floor
+writes its B x B results to memory; our losses do not. Plain JAX with automatic differentiation keeps the whole matrix
+in memory. A batch four times as large has sixteen times the products, and should take sixteen times as long.
+
+The peer is sentence-transformers' `CachedMultipleNegativesSymmetricRankingLoss`, in a process of an environment that
+has it: the same softmax loss, which is computed a mini-batch of rows at a time, and here with as many rows as have the
+similarities of one of our tiles. Without such an environment it is left out, and says so.
+
+Rounds run everything once, one after the other. Times are medians; the ratio of two is the median of the rounds', so
+that a slower phase of the machine affects both. The seconds of CPU are shown, too: other programs disturb those less.
+Memory is what XLA reserves for temporaries. `--tiles` only times tiles of several sizes on this device.
 """
 
-import json
+import argparse
+import functools
 import pathlib
 import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from lit_precompute.tune.losses.loss import ONE_EACH
+from lit_precompute.tune.losses.sigmoid import sigmoid_loss
 from lit_precompute.tune.losses.softmax import contrastive_loss, unit_rows
+from lit_precompute.tune.losses.tiles import TileSizes, choose_sizes
 
-BATCH, WIDTH, RUNS = 8_192, 512, 7
-GOAL_RATIO = 1.2
-GOAL_BYTES = 2 * BATCH * WIDTH * 4 + (64 << 20)
+BATCH, WIDTH, ROUNDS = 8_192, 512, 5
+GOAL_RATIO, GOAL_GROWTH, GOAL_PEER = 1.1, 1.1, 1 / 1.5
+TILES = [TileSizes(rows, columns) for rows in (256, 512, 1024, 4096) for columns in (512, 1024, 4096, 16384)]
+# Plain products of each loss, with locked and with trained images.
+PRODUCTS = {("softmax", False): 3, ("softmax", True): 4, ("sigmoid", False): 2, ("sigmoid", True): 3}
 
 
+class Seconds(NamedTuple):
+    """What a call took: by the clock, and of all threads together."""
+
+    clock: float
+    cpu: float
+
+
+Case = Callable[[], Seconds]
+
+
+def timed(function: Callable[..., object], *arguments: object) -> Seconds:
+    """Returns the seconds of one call, until its result is ready."""
+    started, started_cpu = time.perf_counter(), time.process_time()
+    jax.block_until_ready(function(*arguments))
+    return Seconds(time.perf_counter() - started, time.process_time() - started_cpu)
+
+
+@functools.cache
 def draw(batch: int) -> tuple[jax.Array, jax.Array]:
     """Returns unit rows of image and text embeddings."""
     keys = jax.random.split(jax.random.key(0))
@@ -32,94 +66,196 @@ def draw(batch: int) -> tuple[jax.Array, jax.Array]:
     return images, texts
 
 
-def ours(texts: jax.Array, log_scale: jax.Array, images: jax.Array) -> jax.Array:
-    """Returns the tiled loss."""
-    return contrastive_loss(images, texts, log_scale)
+def loss_of(kind: str, images: jax.Array, texts: jax.Array, sizes: TileSizes, *, image_is_trained: bool) -> jax.Array:
+    """Returns a loss at the scale and bias with which SigLIP starts."""
+    scale, bias = jnp.float32(2.3), jnp.float32(-10.0)
+    if kind == "sigmoid":
+        return sigmoid_loss(images, texts, scale, bias, ONE_EACH, sizes, image_is_trained)
+    return contrastive_loss(images, texts, scale, ONE_EACH, sizes, image_is_trained)
 
 
-def plain(texts: jax.Array, log_scale: jax.Array, images: jax.Array) -> jax.Array:
-    """Returns the loss as in a textbook."""
-    logits = jnp.exp(log_scale) * texts @ images.T
+def plain(images: jax.Array, texts: jax.Array) -> jax.Array:
+    """Returns the softmax loss as in a textbook."""
+    logits = jnp.exp(2.3) * texts @ images.T
     return -(jnp.diag(jax.nn.log_softmax(logits, 0)) + jnp.diag(jax.nn.log_softmax(logits, 1))).mean() / 2
 
 
-def compiled(loss, batch: int):
-    """Returns the compiled loss with gradients, and its arguments."""
-    images, texts = draw(batch)
-    arguments = texts, jnp.float32(2.3), images
-    return jax.jit(jax.value_and_grad(loss, argnums=(0, 1))).lower(*arguments).compile(), arguments
+def compiled(kind: str, batch: int, sizes: TileSizes, *, image_is_trained: bool = False):
+    """Returns the compiled loss with the gradients of texts, and of images if those are trained."""
+    loss = functools.partial(loss_of, kind, sizes=sizes, image_is_trained=image_is_trained)
+    gradient = jax.value_and_grad(loss, argnums=(0, 1) if image_is_trained else 1)
+    return jax.jit(gradient).lower(*draw(batch)).compile()
 
 
-def seconds(function, *arguments) -> float:
-    """Returns the seconds of one call, until its result is ready."""
-    started = time.perf_counter()
-    jax.block_until_ready(function(*arguments))
-    return time.perf_counter() - started
-
-
-def measure_times() -> dict[str, list[float]]:
-    """Returns the seconds of each run of the floor, ours and the peer, interleaved."""
+def make_floor() -> Callable[[int], Case]:
+    """Returns a function from a number of plain products to a case that computes them."""
     images, texts = draw(BATCH)
     similarities = jax.jit(lambda u, v: jnp.matmul(u, v.T, precision="highest"))
     weighted = jax.jit(lambda w, v: jnp.matmul(w, v, precision="highest"))
     matrix = similarities(texts, images)
-    products = [(similarities, texts, images), (similarities, texts, images), (weighted, matrix, images)]
-    cases = {name: compiled(loss, BATCH) for name, loss in (("ours", ours), ("plain JAX", plain))}
-    times: dict[str, list[float]] = {"three products": [], **{name: [] for name in cases}}
-    for run in range(RUNS + 1):
-        found = {"three products": sum(seconds(*product) for product in products)}
-        found |= {name: seconds(function, *arguments) for name, (function, arguments) in cases.items()}
-        if run:  # the first run is a warm-up
-            for name, value in found.items():
-                times[name].append(value)
+    jax.block_until_ready(weighted(matrix, images))
+
+    def floor(count: int) -> Case:
+        # Of three or four products two are similarities: the softmax loss computes them again in its second pass.
+        products = [(similarities, texts, images), (weighted, matrix, images), (similarities, texts, images)]
+        products = [*products, (weighted, matrix, images)][:count]
+
+        def run() -> Seconds:
+            each = [timed(*product) for product in products]
+            return Seconds(sum(one.clock for one in each), sum(one.cpu for one in each))
+
+        return run
+
+    return floor
+
+
+def interleaved(cases: dict[str, Case], rounds: int = ROUNDS) -> dict[str, list[Seconds]]:
+    """Returns the seconds of each round, after one to warm up."""
+    for case in cases.values():
+        case()
+    times: dict[str, list[Seconds]] = {name: [] for name in cases}
+    for _ in range(rounds):
+        for name, case in cases.items():
+            times[name].append(case())
     return times
 
 
-def peak_bytes(batch: int) -> int:
-    """Returns the peak memory of a fresh process that runs our loss once."""
-    program = f"from benchmarks.contrastive_loss import run_once; run_once({batch})"
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    return json.loads(result.stdout)
+def ratio(numerators: list[Seconds], denominators: list[Seconds], times: float = 1.0) -> Seconds:
+    """Returns the median of the rounds' ratios, by the clock and by CPU seconds."""
+    pairs = list(zip(numerators, denominators, strict=True))
+    return Seconds(*(statistics.median(one[at] / other[at] / times for one, other in pairs) for at in (0, 1)))
 
 
-def run_once(batch: int) -> None:
-    """Runs our loss once and prints this process's peak memory in bytes."""
-    function, arguments = compiled(ours, batch)
-    jax.block_until_ready(function(*arguments))
-    # Not getrusage: a child's peak includes the memory of the parent that forked it.
-    status = pathlib.Path("/proc/self/status").read_text()
-    sys.stdout.write(str(int(status.split("VmHWM:")[1].split()[0]) * 1024))
+def report(name: str, found: Seconds, goal: float | None) -> bool:
+    """Prints a ratio and returns whether it is within its goal."""
+    aim = "" if goal is None else f" (goal <= {goal:.2f})"
+    sys.stdout.write(f"  {name:<44} {found.clock:5.2f}{aim}, by CPU seconds {found.cpu:.2f}\n")
+    sys.stdout.flush()
+    return goal is None or found.clock <= goal
+
+
+def compare_products() -> bool:
+    """Compares each loss with its own count of products, and the softmax loss with plain JAX."""
+    sizes, floor = choose_sizes(), make_floor()
+    cases: dict[str, Case] = {f"{count} products": floor(count) for count in (2, 3, 4)}
+    automatic = jax.jit(jax.value_and_grad(plain, argnums=1)).lower(*draw(BATCH)).compile()
+    cases["plain JAX"] = lambda: timed(automatic, *draw(BATCH))
+    names = {key: f"{key[0]}, images {'trained' if key[1] else 'locked'}" for key in PRODUCTS}
+    for (kind, is_trained), name in names.items():
+        function = compiled(kind, BATCH, sizes, image_is_trained=is_trained)
+        cases[name] = lambda function=function: timed(function, *draw(BATCH))
+    times = interleaved(cases)
+    for name, values in times.items():
+        clock, cpu = (statistics.median(each[at] for each in values) for at in (0, 1))
+        sys.stdout.write(f"  {name:<30} {clock:6.2f} s, of CPU {cpu:6.2f} s\n")
+    good = [
+        report(
+            f"{name}, over {PRODUCTS[key]} products", ratio(times[name], times[f"{PRODUCTS[key]} products"]), GOAL_RATIO
+        )
+        for key, name in names.items()
+    ]
+    report("plain JAX, over 3 products", ratio(times["plain JAX"], times["3 products"]), None)
+    return all(good)
+
+
+def compare_batches(batch: int, peer: str) -> bool:
+    """Compares a batch with sixteen times the time of a quarter of it, and with the peer's at the same memory."""
+    sizes, good, cases = choose_sizes(), [], {}
+    for kind in ("softmax", "sigmoid"):
+        for size in (batch // 4, batch):
+            function = compiled(kind, size, sizes)
+            cases[f"{kind} {size}"] = lambda function=function, size=size: timed(function, *draw(size))
+    trained = compiled("softmax", batch, sizes, image_is_trained=True)
+    cases["trained"] = lambda: timed(trained, *draw(batch))
+    with Peer(peer, batch, max(1, sizes.rows * sizes.columns // batch)) as theirs:
+        if theirs.is_there:
+            cases["peer"] = theirs.seconds
+        times = interleaved(cases, rounds=1)
+    for kind in ("softmax", "sigmoid"):
+        found = ratio(times[f"{kind} {batch}"], times[f"{kind} {batch // 4}"], 16)
+        good.append(report(f"{kind}, B {batch:,} over 16 x B {batch // 4:,}", found, GOAL_GROWTH))
+    if "peer" not in times:
+        sys.stdout.write(f"  {peer} has no sentence-transformers: no peer\n")
+        return all(good)
+    good.append(
+        report("softmax, over sentence-transformers", ratio(times["softmax " + str(batch)], times["peer"]), GOAL_PEER)
+    )
+    report("the same, images trained", ratio(times["trained"], times["peer"]), None)
+    return all(good)
+
+
+class Peer:
+    """The peer's process; each line that it is sent is one call."""
+
+    def __init__(self, python: str, batch: int, rows: int):
+        """Starts it."""
+        command = [python, "-m", "benchmarks.contrastive_loss_peer", str(batch), str(WIDTH), str(rows)]
+        self.is_there = pathlib.Path(python).exists()
+        self._process = None
+        if self.is_there:
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            assert self._process.stdout
+            self.is_there = self._process.stdout.readline().strip() == "ready"
+
+    def __enter__(self) -> "Peer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            self._process.communicate()
+
+    def seconds(self) -> Seconds:
+        """Returns the seconds of one call."""
+        assert self._process is not None and self._process.stdin and self._process.stdout
+        print("go", file=self._process.stdin, flush=True)
+        return Seconds(*map(float, self._process.stdout.readline().split()))
+
+
+def compare_memory() -> bool:
+    """Compares the temporaries of two batches; those of a tile are the same."""
+    good = []
+    for kind in ("softmax", "sigmoid"):
+        own = {}
+        for batch in (BATCH, 4 * BATCH):
+            memory = compiled(kind, batch, choose_sizes()).memory_analysis()
+            own[batch] = memory.temp_size_in_bytes + memory.output_size_in_bytes
+        limit = 2 * BATCH * WIDTH * 4 + (64 << 20)
+        sys.stdout.write(
+            f"  {kind}: temporaries and gradients {own[BATCH] / 2**20:.0f} MiB (goal < {limit / 2**20:.0f}); of B "
+            f"{4 * BATCH:,} {own[4 * BATCH] / own[BATCH]:.1f} times as much (goal <= 4)\n"
+        )
+        good.append(own[BATCH] < limit and own[4 * BATCH] <= 4.05 * own[BATCH])
+    whole = jax.jit(jax.value_and_grad(plain, argnums=1)).lower(*draw(BATCH)).compile().memory_analysis()
+    sys.stdout.write(f"  plain JAX: {whole.temp_size_in_bytes / 2**20:.0f} MiB\n")
+    return all(good)
+
+
+def compare_tiles(batch: int) -> None:
+    """Prints the seconds of both losses with tiles of several sizes, which is what `losses.tiles` chooses by."""
+    for kind in ("softmax", "sigmoid"):
+        for sizes in TILES:
+            if sizes.rows <= batch and sizes.columns <= batch:
+                function = compiled(kind, batch, sizes)
+                found = min((timed(function, *draw(batch)) for _ in range(3)), key=lambda each: each.clock)
+                sys.stdout.write(
+                    f"  {kind} {sizes.rows:>5} x {sizes.columns:<5} {found.clock:6.3f} s, CPU {found.cpu:.3f} s\n"
+                )
+                sys.stdout.flush()
 
 
 def main() -> int:
     """Prints ratios and memory; returns 1 if a goal is missed."""
-    times = measure_times()
-    sys.stdout.write(f"loss and gradients, B {BATCH:,}, D {WIDTH}, float32, on {jax.devices()[0].device_kind}\n")
-    floor = statistics.median(times["three products"])
-    ratio = statistics.median(times["ours"]) / floor
-    for name, values in times.items():
-        median = statistics.median(values)
-        spread = f"{min(values):.2f} to {max(values):.2f}"
-        sys.stdout.write(f"  {name:<15} {median:6.2f} s ({spread})  {median / floor:.2f} of the floor\n")
-    temporaries = {batch: compiled(ours, batch)[0].memory_analysis() for batch in (BATCH, 4 * BATCH)}
-    own = temporaries[BATCH].temp_size_in_bytes + temporaries[BATCH].output_size_in_bytes
-    growth = temporaries[4 * BATCH].temp_size_in_bytes / temporaries[BATCH].temp_size_in_bytes
-    whole = compiled(plain, BATCH)[0].memory_analysis().temp_size_in_bytes
-    base, peaks = peak_bytes(256), {batch: peak_bytes(batch) for batch in (BATCH, 4 * BATCH)}
-    inputs = {batch: 2 * batch * WIDTH * 4 for batch in peaks}
-    sys.stdout.write(f"  ratio to three plain products {ratio:.2f} (goal <= {GOAL_RATIO})\n")
-    sys.stdout.write(
-        f"  temporaries and gradients {own / 2**20:.0f} MiB (goal < {GOAL_BYTES / 2**20:.0f}), "
-        f"plain JAX {whole / 2**20:.0f}\n"
-    )
-    sys.stdout.write(f"  temporaries of B {4 * BATCH:,} over B {BATCH:,}: {growth:.1f} (goal <= 4)\n")
-    for batch, peak in peaks.items():
-        grown = peak - base
-        sys.stdout.write(
-            f"  process at B {batch:,}: {grown / 2**20:.0f} MiB above one of B 256, "
-            f"of which embeddings {inputs[batch] / 2**20:.0f}\n"
-        )
-    return int(ratio > GOAL_RATIO or own >= GOAL_BYTES or growth > 4.05)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tiles", action="store_true", help="time tiles of several sizes, and nothing else")
+    parser.add_argument("--peer", default=".venv-oracles/bin/python", help="a Python with sentence-transformers")
+    parser.add_argument("--batch-size", type=int, default=4 * BATCH, help="of the comparisons of large batches")
+    options = parser.parse_args()
+    sys.stdout.write(f"losses and gradients, D {WIDTH}, float32, on {jax.devices()[0].device_kind}\n")
+    if options.tiles:
+        compare_tiles(options.batch_size)
+        return 0
+    good = [compare_products(), compare_memory(), compare_batches(options.batch_size, options.peer)]
+    return int(not all(good))
 
 
 if __name__ == "__main__":

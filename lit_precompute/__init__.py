@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from lit_precompute.tune.config.starts import start_from as start_from
     from lit_precompute.tune.data.options import DataOptions as DataOptions
     from lit_precompute.tune.data.text_options import TextOptions as TextOptions
+    from lit_precompute.tune.losses import SigmoidOptions as SigmoidOptions
     from lit_precompute.tune.losses import SoftmaxOptions as SoftmaxOptions
     from lit_precompute.tune.model.options import ImageSideOptions as ImageSideOptions
     from lit_precompute.tune.model.options import TrainedOptions as TrainedOptions
@@ -156,6 +157,7 @@ _HOMES = {
     "TrainedOptions": "tune.model.options:TrainedOptions",
     "start_from": "tune.config.starts:start_from",
     "ImageSideOptions": "tune.model.options:ImageSideOptions",
+    "SigmoidOptions": "tune.losses:SigmoidOptions",
     "SoftmaxOptions": "tune.losses:SoftmaxOptions",
     "AdafactorOptions": "tune.optimizers:AdafactorOptions",
     "AdamOptions": "tune.optimizers:AdamOptions",
@@ -204,6 +206,7 @@ __all__ = [
     "SentencePieceOptions",
     "ShuffleOptions",
     "SideRateOptions",
+    "SigmoidOptions",
     "SoftmaxOptions",
     "SourceColumns",
     "SourceFile",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pathlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,7 +12,6 @@ from lit_precompute.precompute.deriving.additions.contents import TEXTS
 from lit_precompute.precompute.deriving.additions.kept_texts import CAPTIONS
 from lit_precompute.schemas import DatasetError, Manifest
 from lit_precompute.schemas.dataset_files import dataset_folder
-from lit_precompute.schemas.json_files import read_json_object
 from lit_precompute.schemas.reading.table_files import TableLocator
 from lit_precompute.schemas.reading.table_reader import TableReader
 from lit_precompute.schemas.tables import KEY
@@ -24,10 +22,10 @@ from lit_precompute.towers.tokenizers import (
     HuggingFaceOptions,
     SentencePieceOptions,
     Tokenizer,
+    find_saved,
     load_tokenizer,
     train_tokenizer,
 )
-from lit_precompute.towers.tokenizers.tokenizer import DESCRIPTION_NAME
 
 
 def open_tokenizer(place: str, *, lower_case: bool) -> Tokenizer:
@@ -41,11 +39,8 @@ def open_tokenizer(place: str, *, lower_case: bool) -> Tokenizer:
     Raises:
       ValueError: there is no tokenizer.
     """
-    path = pathlib.Path(place).expanduser()
-    for folder in (path, path / "tokenizer"):
-        description = folder / DESCRIPTION_NAME
-        if description.is_file() and "format_version" in read_json_object(description, "copy the tokenizer again"):
-            return load_tokenizer(str(folder))
+    if (saved := find_saved(place)) is not None:
+        return load_tokenizer(str(saved))
     if place in (named := text_towers()):
         return train_tokenizer(named[place].tokenizer, (), lower_case=lower_case)
     kind = SentencePieceOptions if place.endswith(".model") else HuggingFaceOptions

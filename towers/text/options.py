@@ -21,8 +21,8 @@ class TextTowerOptions(TaggedOptions):
 
     Attributes:
       kind: a registered kind.
-      weights: where the parameters start from: a name of `lit-tune towers`, a Hugging Face repository, a file or a
-        folder; None: at random.
+      weights: where the parameters start from: a name of `lit-tune towers`, a Hugging Face repository, a file, a
+        folder or a run of `lit-tune`; None: at random.
     """
 
     kinds: ClassVar[Kinds[TextTowerOptions]] = Kinds("text_tower")

@@ -21,7 +21,7 @@ from lit_precompute.towers.weights.errors import WeightsError
 from lit_precompute.towers.weights.fetching import Progress
 from lit_precompute.towers.weights.finding import find_weights
 from lit_precompute.towers.weights.matching import match_parameters
-from lit_precompute.towers.weights.naming import Arrays, read_names
+from lit_precompute.towers.weights.naming import Arrays, inside_root, read_names
 from lit_precompute.towers.weights.reading import read_weights
 
 # Of these, a file that was made without them has none.
@@ -48,7 +48,7 @@ def read_start(
     place = name if entry is None else entry.weights
     if not place:
         raise ValueError(f"text_tower.weights: {name!r} is an architecture without published weights; give a file")
-    arrays = read_weights(find_weights(place, progress=progress))
+    arrays = inside_root(read_weights(find_weights(place, progress=progress)), "" if entry is None else entry.root)
     found = read_names(tower.namings, arrays, tower.parameter_shapes)
     if draws_head:
         found = {name: array for name, array in found.items() if not name.startswith(_HEAD)}
@@ -60,7 +60,8 @@ def read_start(
     try:
         return match_parameters(found, shapes, place)
     except WeightsError as error:
-        raise WeightsError(f"text_tower.weights {weights!r}: {error}\n{_advice(tower, name, entry, found)}") from error
+        given = "text_tower.weights" if place == weights else f"text_tower.weights {weights!r}"
+        raise WeightsError(f"{given}: {error}\n{_advice(tower, name, entry, found)}") from error
 
 
 def _is_beside(name: str, other: str) -> bool:

@@ -16,7 +16,8 @@ class Execution:
 
     Attributes:
       micro_batch_size: pairs whose activations are in memory at once; None: the whole batch.
-      tile_rows: texts whose similarities to the whole batch are in memory at once: tile_rows x batch_size floats.
+      tile_rows: texts of a tile, whose similarities are in memory at once; None: as many as suit the device.
+      tile_columns: images of a tile: tile_rows x tile_columns floats are in memory; None: as many as suit the device.
       memory_budget_bytes: for embeddings and tokens; a larger dataset is read in windows of shuffled blocks.
       log_every_steps: steps between two lines of metrics.
       checkpoint_every_steps: steps between two checkpoints; the last step always has one.
@@ -24,20 +25,20 @@ class Execution:
     """
 
     micro_batch_size: int | None = None
-    tile_rows: int = 512
+    tile_rows: int | None = None
+    tile_columns: int | None = None
     memory_budget_bytes: int = 4 << 30
     log_every_steps: int = 10
     checkpoint_every_steps: int = 1000
     validate_every_steps: int | None = None
 
     def __post_init__(self):
-        for name in ("tile_rows", "memory_budget_bytes", "log_every_steps", "checkpoint_every_steps"):
+        for name in ("memory_budget_bytes", "log_every_steps", "checkpoint_every_steps"):
             if getattr(self, name) < 1:
                 raise OptionsError(f"{name} must be >= 1, got {getattr(self, name)}")
-        for name in ("micro_batch_size", "validate_every_steps"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise OptionsError(f"{name} must be >= 1 or None, got {value}")
+        for name in ("micro_batch_size", "tile_rows", "tile_columns", "validate_every_steps"):
+            if (size := getattr(self, name)) is not None and size < 1:
+                raise OptionsError(f"{name} must be >= 1 or None, got {size}")
 
     def check_fits(self, recipe: Recipe) -> None:
         """Raises OptionsError if a micro-batch would be larger than the recipe's batch, or nothing is validated on."""

@@ -74,6 +74,7 @@ class Recipe:
         _check(
             self.compute_type in typing.get_args(ComputeType), "compute_type", "float32 or bfloat16", self.compute_type
         )
+        self.loss.check_batch(self.batch_size)
         _check(0 <= self.seed < 2**32, "seed", "in [0, 2**32)", self.seed)
 
     def count_steps(self, num_batches_per_epoch: int) -> int:

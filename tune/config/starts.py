@@ -62,6 +62,31 @@ def _with_tower(recipe: Recipe, weights: str, kind: str | None) -> Recipe:
     )
 
 
+def other_tokenizer(recipe: Recipe) -> str | None:
+    """Returns a caution where the text tower starts from weights that were trained with another tokenizer's ids.
+
+    That the ids are the same can only be said of the weights' own tokenizer: None for it, and where nothing is known.
+
+    Raises:
+      ValueError: no such tower.
+    """
+    weights, tokenizer = recipe.text_tower.weights, recipe.tokenizer
+    if weights is None:
+        return None
+    _, entry = resolve_text_tower(weights)
+    if tokenizer.path is None:
+        return (
+            f"the tokenizer is made of the captions, and the token vectors in {weights!r} fit it only if theirs was "
+            "made of the same ones; otherwise give the file of theirs as tokenizer.path"
+        )
+    if entry is None or (tokenizer.kind, tokenizer.path) == (entry.tokenizer.kind, entry.tokenizer.path):
+        return None
+    return (
+        f"the tokenizer is {tokenizer.kind} {tokenizer.path!r}, and that of {weights!r} is {entry.tokenizer.kind} "
+        f"{entry.tokenizer.path!r}: the token vectors fit only if both give a piece the same id"
+    )
+
+
 def check_setting(recipe: Recipe, setting: Setting | None) -> None:
     """Raises OptionsError unless the recipe is of the setting that was asked for."""
     if setting is not None and recipe.setting != setting:

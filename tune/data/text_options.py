@@ -111,7 +111,12 @@ class TextOptions:
     @property
     def num_columns(self) -> int:
         """How many texts, present or absent, a batch has for each image."""
-        return self.texts_per_image * (self.num_fields if self.combine == "joint" else 1)
+        return self.texts_per_image * self.num_joint_fields
+
+    @property
+    def num_joint_fields(self) -> int:
+        """Fields of which each image contributes texts to a batch, and over which the loss is summed."""
+        return self.num_fields if self.combine == "joint" else 1
 
     @property
     def may_be_absent(self) -> bool:

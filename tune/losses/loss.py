@@ -16,7 +16,8 @@ class Pairs(NamedTuple):
 
     Attributes:
       present: which of its c texts each image has; an absent one takes no part. None: all.
-      text_ids: equal for texts that are not contrasted with each other's images, since they are equal. None: none are.
+      text_ids: equal for texts that are not contrasted with each other's images, since they are equal; not negative.
+        None: all texts are contrasted.
     """
 
     present: Bool[Array, "n c"] | None = None
@@ -24,7 +25,7 @@ class Pairs(NamedTuple):
 
 
 ONE_EACH = Pairs()
-"""One text for each image."""
+"""All texts are present, and none are equal."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,8 +37,10 @@ class Loss:
       value: the loss from parameters, images and texts (unit-norm rows, c texts for each image), and what belongs to
         what. Differentiable in the parameters and the texts, and in the images where they are trained.
       scale: what similarities are multiplied by, from the parameters.
+      bias: what is added to scaled similarities, from the parameters; None: nothing is.
     """
 
     initialise: Callable[[], dict[str, Float32[Array, ""]]]
     value: Callable[[LossParameters, Float32[Array, "n d"], Float32[Array, "m d"], Pairs], Float32[Array, ""]]
     scale: Callable[[LossParameters], Float32[Array, ""]]
+    bias: Callable[[LossParameters], Float32[Array, ""]] | None = None

@@ -1,7 +1,7 @@
 """A tuned model in the files of other programs: a folder that transformers opens, or big_vision's `.npz`.
 
     transformers                     big_vision
-      config.json                      text_tower.npz       params/txt/..., params/t (the log of the scale)
+      config.json                      text_tower.npz       params/txt/..., params/t (log of the scale), params/b (bias)
       model.safetensors
       head.safetensors               what the model there has no place for, under the names used here
       tokenizer.json                 where transformers has such a tokenizer
@@ -15,6 +15,7 @@ Promises: what was written has been read back and gives the same embeddings to t
 """
 
 import dataclasses
+import errno
 import importlib
 import json
 import os
@@ -27,7 +28,8 @@ import jax
 import numpy as np
 import safetensors.numpy
 
-from lit_precompute.schemas.storage import publish_folder, refuse_url
+from lit_precompute.schemas.claims import refuse_unwritable
+from lit_precompute.schemas.storage import open_folder, publish_folder, refuse_url
 from lit_precompute.towers.contract import Tower
 from lit_precompute.towers.text.registry import make_text_tower
 from lit_precompute.towers.tokenizers import Tokenizer
@@ -42,6 +44,7 @@ _UNMASKED = ("vit",)  # kinds that attend to padding
 _POOLING_MODES = {"first": "cls_token", "average": "mean_tokens", "max": "max_tokens"}
 _MODEL, _HEAD, _ARRAYS = "model.safetensors", "head.safetensors", "text_tower.npz"
 _CHECKED_ROWS = 16
+_ADVICE = "choose another --output"
 
 
 class Exported(NamedTuple):
@@ -68,9 +71,12 @@ def export_model(model: TunedModel, directory: str | os.PathLike[str], names: Na
       FileExistsError: the folder is not empty.
       TunedModelError: the other program has no such tower, or the model has none; or what was written does not give the
         same embeddings.
-      ValueError: the folder is a URL.
+      ValueError: the folder is a URL, or cannot be written to.
     """
     refuse_url("export", directory)
+    refuse_unwritable(open_folder(directory), _ADVICE)
+    if (path := pathlib.Path(directory)).is_dir() and any(path.iterdir()):
+        raise FileExistsError(errno.EEXIST, f"is a folder that is not empty; {_ADVICE}", str(path))
     _tokenizer(model)  # before anything is written
     notes: list[str] = []
 
@@ -143,6 +149,8 @@ def _fill_big_vision(model: TunedModel, folder: pathlib.Path) -> list[str]:
     naming = _naming(model, "big_vision")
     arrays = {f"params/txt/{name}": value for name, value in write_names(naming, model.text_parameters).items()}
     arrays["params/t"] = np.log(np.array([model.scale], np.float32))
+    if model.bias is not None:
+        arrays["params/b"] = np.array([model.bias], np.float32)
     np.savez(folder / _ARRAYS, **arrays)  # pyright: ignore[reportArgumentType] -- all are arrays
     return []
 
@@ -183,6 +191,7 @@ def _facts(model: TunedModel) -> dict[str, Any]:
         "masks_padding": options.kind not in _UNMASKED and tokenizer.pad_id is not None,
         "output_width": model.output_width,
         "scale": model.scale,
+        **({} if model.bias is None else {"bias": model.bias}),
         "image_tower": dict(model.image_tower),
         "tuned_model": model.digest,
     }

@@ -35,6 +35,7 @@ from lit_precompute.tune.model.frozen_text import FrozenText
 from lit_precompute.tune.model.image_side import Statistics
 from lit_precompute.tune.model.sides import Sides
 from lit_precompute.tune.model.tuned_model_files import (
+    BIAS_KEY,
     CARD_NAME,
     PARAMETERS_NAME,
     TEXT_EMBEDDINGS_KEY,
@@ -59,6 +60,7 @@ class TunedModel:
       tokenizer: turns texts into the text tower's tokens; None where the text side is over stored embeddings.
       statistics: the image side's standardisation, or None.
       scale: 1/temperature: similarities times this are the logits.
+      bias: what is added to them, so that their sigmoids are probabilities; None where the loss has none.
       image_tower: card of the image tower, from the dataset's manifest.
       training: facts about the training, as JSON, for information only.
       frozen_text: of what the text side was tuned on, where that is stored embeddings.
@@ -77,6 +79,7 @@ class TunedModel:
     training: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     frozen_text: FrozenText | None = None
     text_tower: str | None = None
+    bias: float | None = None
     digest: str | None = dataclasses.field(default=None, init=False)  # so that `dataclasses.replace` does not copy it
 
     @property
@@ -235,6 +238,7 @@ class TunedModel:
             "num_parameters": sum(array.size for array in arrays.values()),
             "image_tower": dict(self.image_tower),
             "training": dict(self.training),
+            **({} if self.bias is None else {BIAS_KEY: self.bias}),
             **({} if self.frozen_text is None else {TEXT_EMBEDDINGS_KEY: self.frozen_text.to_json()}),
         }
 

@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from lit_precompute.schemas.json_files import JsonFileError, faults_of, read_json_object
 from lit_precompute.schemas.storage import file_sha256
 from lit_precompute.schemas.tower_card import TowerCard
+from lit_precompute.towers.text.tuned import CARD_NAME, MODEL_FOLDER, PARAMETERS_NAME, TEXT_PREFIX, TOKENIZER_FOLDER
 from lit_precompute.towers.tokenizers.saving import DESCRIPTION_NAME
 from lit_precompute.towers.weights.naming import Naming, write_names
 
@@ -25,17 +26,14 @@ Arrays = dict[str, Float32[np.ndarray, "..."]]
 
 # Version 2 moved execution settings out of the recipe and tags its parts by kind; version 1 is still read.
 FORMAT_VERSION = 2
-CARD_NAME = "tuned_model.json"
-PARAMETERS_NAME = "parameters.safetensors"
-TOKENIZER_FOLDER = "tokenizer"
-# Where `lit-tune` puts the model in its output, and the file that any run has beside it.
-MODEL_FOLDER, RUN_NAME = "model", "run.json"
+# The file that any run has beside its model.
+RUN_NAME = "run.json"
 _EXECUTION_OF_VERSION_1 = ("micro_batch_size", "memory_budget_bytes", "log_every_steps", "checkpoint_every_steps")
-_PREFIXES = ("img/", "txt/")
+_PREFIXES = ("img/", TEXT_PREFIX)
 _COPY_AGAIN = "copy the model again from where it came from"
 _LIBRARIES = ("lit-precompute", "jax", "flax")
-# Of a model over stored text embeddings alone.
-TEXT_EMBEDDINGS_KEY = "text_embeddings"
+# Of a model over stored text embeddings alone, and of one whose loss adds a bias.
+TEXT_EMBEDDINGS_KEY, BIAS_KEY = "text_embeddings", "bias"
 _KEYS = {
     "format_version",
     "recipe",
@@ -62,7 +60,7 @@ def write_card(folder: pathlib.Path, fields: Mapping[str, Any]) -> None:
     }
     libraries = {name: importlib.metadata.version(name) for name in _LIBRARIES}
     card = {"format_version": FORMAT_VERSION, **fields, "files": files, "libraries": libraries}
-    assert set(card) - {TEXT_EMBEDDINGS_KEY} == _KEYS, sorted(set(card) ^ _KEYS)
+    assert set(card) - {TEXT_EMBEDDINGS_KEY, BIAS_KEY} == _KEYS, sorted(set(card) ^ _KEYS)
     (folder / CARD_NAME).write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -102,11 +100,14 @@ def read_card(folder: pathlib.Path) -> dict[str, Any]:
         raise TunedModelError(
             f"{path}: format_version is {version!r}, this library reads up to {FORMAT_VERSION}; update lit-precompute"
         )
-    unknown, missing = sorted(set(card) - _KEYS - {TEXT_EMBEDDINGS_KEY}), sorted(_KEYS - set(card))
+    unknown, missing = sorted(set(card) - _KEYS - {TEXT_EMBEDDINGS_KEY, BIAS_KEY}), sorted(_KEYS - set(card))
     if unknown or missing:
         raise TunedModelError(f"{path}: unknown keys {unknown}, missing keys {missing}")
     if not isinstance(card["scale"], float) or not 0 < card["scale"] < math.inf:
         raise TunedModelError(f"{path}: scale must be a number > 0, got {card['scale']!r}")
+    bias = card.get(BIAS_KEY, 0.0)
+    if not isinstance(bias, float) or not math.isfinite(bias):
+        raise TunedModelError(f"{path}: {BIAS_KEY} must be a finite number, got {bias!r}")
     if not isinstance(card["training"], dict):
         raise TunedModelError(f"{path}: training must be a JSON object, got {card['training']!r:.80}")
     if faults := faults_of(TowerCard, card["image_tower"], "image_tower"):

@@ -14,6 +14,7 @@ from lit_precompute.tune.model.frozen_text import FrozenText
 from lit_precompute.tune.model.image_side import pop_statistics
 from lit_precompute.tune.model.sides import make_sides
 from lit_precompute.tune.model.tuned_model_files import (
+    BIAS_KEY,
     PARAMETERS_NAME,
     TEXT_EMBEDDINGS_KEY,
     TOKENIZER_FOLDER,
@@ -40,7 +41,7 @@ def load_fields(folder: pathlib.Path, text_tower: str | None) -> dict[str, Any]:
     except ValueError as error:
         raise TunedModelError(f"{folder}: {error}") from error
     facts = {name: card[name] for name in ("scale", "image_tower", "training")}
-    return {**fields, **facts, "text_tower": text_tower}
+    return {**fields, **facts, "bias": card.get(BIAS_KEY), "text_tower": text_tower}
 
 
 def _build(folder: pathlib.Path, card: Mapping[str, Any], text_tower: str | None) -> dict[str, Any]:

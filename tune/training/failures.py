@@ -10,6 +10,7 @@ import jax
 from lit_precompute.schemas.wording import is_full_disk
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe
+from lit_precompute.tune.losses.tiles import choose_sizes
 
 
 class TrainingError(RuntimeError):
@@ -46,10 +47,11 @@ def explained_failures(output: pathlib.Path, recipe: Recipe, execution: Executio
         if not isinstance(error, jax.errors.JaxRuntimeError) or "RESOURCE_EXHAUSTED" not in str(error):
             raise
         pairs, reason = execution.micro_batch_size or recipe.batch_size, str(error).partition("\n")[0]
+        sizes = choose_sizes(execution.tile_rows, execution.tile_columns)
         raise TrainingError(
             f"a step does not fit the device's memory ({reason}): give a smaller --micro-batch-size than {pairs:,}, "
-            f"then a smaller --tile-rows than {execution.tile_rows:,}; the result is the same, and the run resumes "
-            "from its last checkpoint"
+            f"then a smaller --tile-rows than {sizes.rows:,} and --tile-columns than {sizes.columns:,}; the result is "
+            "the same, and the run resumes from its last checkpoint"
         ) from error
 
 

@@ -20,6 +20,7 @@ from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.data.text_batch import TextBatch
 from lit_precompute.tune.losses import make_loss
+from lit_precompute.tune.losses.duplicates import count_duplicates, text_ids
 from lit_precompute.tune.losses.gradient_cache import CachedGradient
 from lit_precompute.tune.losses.loss import Loss, Pairs
 from lit_precompute.tune.model.sides import Sides, TrainedParameters
@@ -61,20 +62,30 @@ class Start(NamedTuple):
 class Measured(NamedTuple):
     """What a step measures before its update, and whether all parameters are finite after it.
 
-    `side_rates` has the learning rates of the sides that have their own, by their metrics' names.
+    Attributes:
+      loss: of the batch.
+      scale: what similarities are multiplied by.
+      bias: what the loss adds to them; None where it adds nothing.
+      duplicate_texts: texts of the batch that equal one of another image.
+      learning_rate: of this step.
+      gradient_norm: over all parameters.
+      is_finite: whether the parameters are.
+      side_rates: learning rates of the sides that have their own, by their metrics' names.
     """
 
     loss: Float32[Array, ""]
     scale: Float32[Array, ""]
+    bias: Float32[Array, ""] | None
+    duplicate_texts: Float32[Array, ""]
     learning_rate: Float32[Array, ""]
     gradient_norm: Float32[Array, ""]
     is_finite: Bool[Array, ""]
     side_rates: Mapping[str, Float32[Array, ""]]
 
     def metrics(self) -> dict[str, Array]:
-        """Returns all of them by name, in one dict."""
+        """Returns all that there are by name, in one dict."""
         own = self._asdict()
-        return own | own.pop("side_rates")
+        return {name: value for name, value in (own | own.pop("side_rates")).items() if value is not None}
 
 
 class Functions(NamedTuple):
@@ -124,7 +135,13 @@ def make_functions(recipe: Recipe, execution: Execution, sides: Sides, num_steps
         raise ValueError("the recipe trains nothing: the text tower is locked, and the image side has no head")
     _check_sides(recipe.optimizer, sides, names)
     optimizer = make_optimizer(recipe.optimizer, num_steps, rate_factors(recipe.trained, sides.text.parameter_shapes))
-    loss = make_loss(recipe.loss, tile_rows=execution.tile_rows, image_is_trained=bool(sides.image.parameter_shapes))
+    loss = make_loss(
+        recipe.loss,
+        image_is_trained=bool(sides.image.parameter_shapes),
+        tile_rows=execution.tile_rows,
+        tile_columns=execution.tile_columns,
+        num_fields=recipe.text.num_joint_fields,
+    )
 
     encode_text = training_encoder(sides.text)
 
@@ -217,13 +234,17 @@ def _make_step(
     ) -> tuple[TrainingState, Measured]:
         cached = gradient(locked)
         inputs = training_inputs(sides, images, texts.inputs, seed=recipe.seed, step=state.step)
-        pairs = Pairs(present=None if texts.present is None else jnp.asarray(texts.present))
+        present = None if texts.present is None else jnp.asarray(texts.present)
+        ids = text_ids(texts.inputs, recipe.batch_size, recipe.text.num_joint_fields)
+        pairs = Pairs(present, ids if recipe.loss.mask_duplicates else None)
         loss, gradients = cached(state.parameters, *inputs, pairs)
         updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.parameters)
         parameters: Any = optax.apply_updates(state.parameters, updates)
         measured = Measured(
             loss=loss,
             scale=cached.loss.scale(state.parameters.loss),
+            bias=None if cached.loss.bias is None else cached.loss.bias(state.parameters.loss),
+            duplicate_texts=count_duplicates(ids, present),
             learning_rate=jnp.float32(options.learning_rate * schedule(state.step)),
             gradient_norm=optax.tree.norm(gradients),
             is_finite=_are_finite(parameters),

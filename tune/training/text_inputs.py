@@ -69,6 +69,10 @@ def open_texts(
         return _open_stored(datasets, recipe.text_tower.table)
     check_fields(datasets, recipe.text.field_names)  # before a tokenizer is trained
     tokenizer = prepare_tokenizer(saved, join_datasets(datasets), recipe, join_rows(datasets, rows_of))
+    try:
+        tokenizer.max_pieces(recipe.text.max_tokens)
+    except ValueError as error:
+        raise ValueError(f"text.max_tokens: {error}") from error
     found = [find_texts(dataset, tokenizer, recipe.text) for dataset in datasets]
     notes = _noted(datasets, [each.notes for each in found])
     return TextInputs([each.dataset for each in found], [each.source for each in found], notes, tokenizer, None)

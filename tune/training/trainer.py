@@ -6,6 +6,8 @@ names the step, and is never saved. Nothing here prints: progress goes to the ca
 """
 
 import contextlib
+import dataclasses
+import logging
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -21,8 +23,10 @@ from lit_precompute.towers.tokenizers import TextLengths
 from lit_precompute.tune.config.checks import check_recipe
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe
+from lit_precompute.tune.config.starts import other_tokenizer
 from lit_precompute.tune.data.batches import iterate
 from lit_precompute.tune.data.mixtures import Share
+from lit_precompute.tune.losses import make_loss
 from lit_precompute.tune.model.sides import TrainedParameters
 from lit_precompute.tune.model.tuned_model import TunedModel
 from lit_precompute.tune.training.datasets import OneOrMore, one_or_more, open_table, trained_on
@@ -35,6 +39,8 @@ from lit_precompute.tune.training.step import start_compiling
 
 if TYPE_CHECKING:
     from lit_precompute.tune.training.validation import Validation
+
+_logger = logging.getLogger(__name__)
 
 
 class Trainer:
@@ -112,6 +118,8 @@ class Trainer:
         tower = self.recipe.text_tower
         if tower.weights is None or self._directory.has_checkpoint():
             return {}
+        if (caution := other_tokenizer(self.recipe)) is not None:
+            _logger.warning(caution)
         return read_start(self.sides.text, tower.weights, draws_head=tower.draws_head())
 
     @property
@@ -191,10 +199,12 @@ class Trainer:
             return None
         from lit_precompute.tune.training.validation import Validation
 
+        # An image has one text there, and a short batch need not have whole groups.
+        loss = make_loss(dataclasses.replace(self.recipe.loss, group_size=None), image_is_trained=False)
         return Validation(
             self._inputs.held_out,
             self.sides,
-            self._programs.loss,
+            loss,
             batch_size=self.recipe.batch_size,
             rows_at_once=self.execution.micro_batch_size or self.recipe.batch_size,
         )

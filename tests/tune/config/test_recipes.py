@@ -10,7 +10,7 @@ from lit_precompute.towers.options import OptionsError
 from lit_precompute.towers.text import ViTTextOptions
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe
-from lit_precompute.tune.losses import SoftmaxOptions
+from lit_precompute.tune.losses import SigmoidOptions, SoftmaxOptions
 from lit_precompute.tune.model.options import ImageSideOptions
 from lit_precompute.tune.optimizers import AdamOptions
 from lit_precompute.tune.recipes import RECIPES
@@ -36,6 +36,10 @@ def test_every_recipe_has_a_purpose_and_a_source():
         ({"num_steps": 0}, "num_steps must be >= 1, got 0"),
         ({"num_steps": 3}, "optimizer.warmup_steps must be < the 3 steps of training, got 3"),
         ({"compute_type": "float64"}, "compute_type must be float32 or bfloat16, got float64"),
+        (
+            {"loss": SoftmaxOptions(group_size=5)},
+            "loss.group_size must divide batch_size, which is 16, got 5; choose a divisor, or None",
+        ),
         ({"seed": -1}, "seed must be in [0, 2**32), got -1"),
     ],
 )
@@ -47,7 +51,8 @@ def test_a_broken_rule_is_named(change, message):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Execution(tile_rows=0), "tile_rows must be >= 1, got 0"),
+        (lambda: Execution(tile_rows=0), "tile_rows must be >= 1 or None, got 0"),
+        (lambda: Execution(tile_columns=0), "tile_columns must be >= 1 or None, got 0"),
         (lambda: Execution(log_every_steps=0), "log_every_steps must be >= 1, got 0"),
         (lambda: Execution(micro_batch_size=0), "micro_batch_size must be >= 1 or None, got 0"),
         (
@@ -56,6 +61,8 @@ def test_a_broken_rule_is_named(change, message):
         ),
         (lambda: SoftmaxOptions(initial_scale=0.0), "loss.initial_scale must be > 0 and finite, got 0.0"),
         (lambda: SoftmaxOptions(initial_scale=float("inf")), "loss.initial_scale must be > 0 and finite, got inf"),
+        (lambda: SoftmaxOptions(group_size=1), "loss.group_size must be >= 2 or None, got 1"),
+        (lambda: SigmoidOptions(initial_bias=float("nan")), "loss.initial_bias must be finite, got nan"),
         (lambda: ViTTextOptions(width=10, num_heads=3), "text_tower.num_heads must divide the width"),
         (lambda: AdamOptions(kind="sgd"), "optimizer.kind must be 'adam' here, got 'sgd'"),
         (lambda: ImageSideOptions(head_width=0), "image_side.head_width must be in [1, 1000000] or None, got 0"),

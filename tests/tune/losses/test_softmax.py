@@ -5,7 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from lit_precompute.tune.losses.loss import ONE_EACH
 from lit_precompute.tune.losses.softmax import contrastive_loss, unit_rows
+from lit_precompute.tune.losses.tiles import TileSizes
+
+TILES = TileSizes(16, 16)
 
 
 def _float64_oracle(images, texts, log_scale):
@@ -32,9 +36,10 @@ def _batch(count, width, seed=0):
     return [rows.astype(np.float32) for rows in unit]
 
 
-def _all_gradients(images, texts, log_scale, tile_rows):
-    function = jax.jit(jax.value_and_grad(contrastive_loss, argnums=(0, 1, 2)), static_argnums=(3, 4))
-    loss, gradients = function(images, texts, jnp.float32(log_scale), tile_rows, True)
+def _all_gradients(images, texts, log_scale, tile_rows, tile_columns=48):
+    function = jax.jit(jax.value_and_grad(contrastive_loss, argnums=(0, 1, 2)), static_argnums=(4, 5))
+    sizes = TileSizes(tile_rows, tile_columns)
+    loss, gradients = function(images, texts, jnp.float32(log_scale), ONE_EACH, sizes, True)
     return [np.asarray(value) for value in (loss, *gradients)]
 
 
@@ -69,11 +74,13 @@ def test_matches_float64_numpy_without_unit_norms():
         assert _relative(got, want) <= 1e-5
 
 
-@pytest.mark.parametrize("tile_rows", [1, 3, 32, 99, 100, 101, 4096])
-def test_tile_size_does_not_change_the_numbers(tile_rows):
+@pytest.mark.parametrize(
+    ("tile_rows", "tile_columns"), [(1, 100), (3, 7), (32, 99), (99, 32), (100, 1), (101, 50), (4096, 4096)]
+)
+def test_tile_size_does_not_change_the_numbers(tile_rows, tile_columns):
     images, texts = _batch(100, 24)
-    expected = _all_gradients(images, texts, 2.0, tile_rows=50)
-    for got, want in zip(_all_gradients(images, texts, 2.0, tile_rows), expected, strict=True):
+    expected = _all_gradients(images, texts, 2.0, tile_rows=50, tile_columns=50)
+    for got, want in zip(_all_gradients(images, texts, 2.0, tile_rows, tile_columns), expected, strict=True):
         assert _relative(got, want) <= 2e-6
 
 
@@ -93,10 +100,12 @@ def test_locked_images_have_no_gradient_and_cost_no_product():
     images, texts = _batch(64, 16)
 
     def products(image_gradient):
-        gradient = jax.grad(lambda t, v: contrastive_loss(v, t, jnp.float32(2.0), 16, image_gradient), argnums=(0, 1))
+        gradient = jax.grad(
+            lambda t, v: contrastive_loss(v, t, jnp.float32(2.0), ONE_EACH, TILES, image_gradient), argnums=(0, 1)
+        )
         return str(jax.make_jaxpr(gradient)(texts, images)).count("dot_general")
 
-    locked = jax.grad(lambda v: contrastive_loss(v, texts, jnp.float32(2.0), 16))(images)
+    locked = jax.grad(lambda v: contrastive_loss(v, texts, jnp.float32(2.0), ONE_EACH, TILES))(images)
     assert not np.any(np.asarray(locked))
     # Forward: similarities and their row sums; backward: similarities and W V, and only with a gradient W' U.
     assert (products(False), products(True)) == (4, 5)
@@ -104,7 +113,7 @@ def test_locked_images_have_no_gradient_and_cost_no_product():
 
 def test_bfloat16_embeddings_accumulate_in_float32():
     images, texts = (jnp.asarray(rows, jnp.bfloat16) for rows in _batch(128, 32))
-    loss = contrastive_loss(images, texts, jnp.float32(2.0), 32)
+    loss = contrastive_loss(images, texts, jnp.float32(2.0), ONE_EACH, TileSizes(32, 32))
     expected = _float64_oracle(np.asarray(images, np.float32), np.asarray(texts, np.float32), 2.0)[0]
     assert loss.dtype == jnp.float32
     assert abs(float(loss) - expected) <= 1e-5 * expected
@@ -113,14 +122,14 @@ def test_bfloat16_embeddings_accumulate_in_float32():
 def test_memory_does_not_grow_with_the_square_of_the_batch():
     def temporary_bytes(count):
         rows = jax.ShapeDtypeStruct((count, 64), jnp.float32)
-        gradient = jax.jit(jax.value_and_grad(lambda t, v: contrastive_loss(v, t, jnp.float32(2.0), 256)))
+        loss = lambda t, v: contrastive_loss(v, t, jnp.float32(2.0), ONE_EACH, TileSizes(256, 1024))  # noqa: E731
+        gradient = jax.jit(jax.value_and_grad(loss))
         return gradient.lower(rows, rows).compile().memory_analysis().temp_size_in_bytes
 
-    small, middle, large = (temporary_bytes(count) for count in (2048, 8192, 32768))
-    # Tiles of 256 rows of B floats, and a few vectors of B: linear in B. The whole matrix would grow by 16 times as
-    # much. (A GPU's libraries take 32 MiB besides, whatever the batch.)
-    assert large - middle <= 4.2 * (middle - small)
-    assert large < 32768 * 32768 * 4 / 8
+    # A few tiles, and two arrays like the texts. (A GPU's libraries take 32 MiB besides, whatever the batch.) The whole
+    # matrix would be 256 MiB, and 4 GiB.
+    for count in (8192, 32768):
+        assert temporary_bytes(count) <= (32 << 20) + 4 * (256 * 1024 * 4) + 2 * (count * 64 * 4)
 
 
 def test_unit_rows_have_unit_norm_and_zero_rows_finite_gradients():

@@ -91,6 +91,7 @@ def test_big_visions_file_is_read_back_to_the_bit(tmp_path):
         assert arrays["params/t"] == pytest.approx([np.log(20.0)])
         assert arrays["params/txt/MAPHead_0/probe"].shape == (1, 1, 16)
         np.testing.assert_array_equal(arrays["params/txt/head/kernel"], model.text_parameters["head/kernel"])
+        assert "params/b" not in arrays
     side = read_weights(str(tmp_path / "it" / "image_side.safetensors"))
     np.testing.assert_array_equal(side["kernel"], model.image_parameters["kernel"])
 
@@ -121,6 +122,14 @@ def test_big_vision_has_no_names_for_t5(tmp_path):
     model = make_model(WORDS, T5TextOptions(width=16, depth=1, num_heads=2, mlp_width=32))
     with pytest.raises(TunedModelError, match=r"big_vision has no names for text_tower\.kind 't5'"):
         export_model(model, tmp_path / "it", "big_vision")
+
+
+def test_a_bias_is_exported(tmp_path):
+    model = dataclasses.replace(make_model(pooling="end"), bias=-9.5)
+    export_model(model, tmp_path / "it", "big_vision")
+    with np.load(tmp_path / "it" / "text_tower.npz") as arrays:
+        assert arrays["params/b"] == [-9.5]
+    assert json.loads((tmp_path / "it" / "export.json").read_text())["bias"] == -9.5
 
 
 def test_export_says_what_one_needs_to_know(tmp_path):
@@ -180,5 +189,7 @@ def test_a_model_over_stored_text_embeddings_has_no_tower_to_export(tmp_path):
 def test_a_folder_that_holds_something_is_refused(tmp_path):
     (tmp_path / "it").mkdir()
     (tmp_path / "it" / "mine").write_text("")
-    with pytest.raises(FileExistsError):
+    with pytest.raises(FileExistsError, match="is a folder that is not empty; choose another --output"):
         export_model(make_model(), tmp_path / "it", "transformers")
+    with pytest.raises(ValueError, match="mine is a file; choose another --output"):
+        export_model(make_model(), tmp_path / "it/mine/deep", "transformers")

@@ -3,6 +3,7 @@
 That a resumed run drops the same values, too, is in test_frozen_towers.
 """
 
+import collections
 import dataclasses
 
 import jax
@@ -129,6 +130,28 @@ def test_text_towers_drop_the_same_in_micro_batches_and_in_both_passes(kind, is_
         np.testing.assert_allclose(one, other, atol=1e-5 * float(jnp.abs(other).max()) + 1e-7)
     undropped = make_text_tower(kind, rate=0.0, output_width=WIDTH).apply(text, tokens)
     assert set(both_passes[0].values()).isdisjoint(row.tobytes() for row in np.asarray(undropped))
+
+
+def test_both_forward_passes_are_bitwise_equal(drawn):
+    """Embeddings of each micro-batch in the first pass, and in the second, which propagates gradients."""
+    sides, parameters, batch = drawn
+    found = collections.defaultdict(list)
+
+    def recording(name, side):
+        def encode(parameters, rows, keys):
+            embeddings = side.apply_in_training(parameters, rows, keys)
+            note = lambda rows, embeddings: found[name, rows.tobytes()].append(embeddings.tobytes())  # noqa: E731
+            jax.debug.callback(note, rows.numbers, embeddings)
+            return embeddings
+
+        return dataclasses.replace(side, apply_in_training=encode)
+
+    recorded = Sides(*(recording(name, side) for name, side in zip(Sides._fields, sides, strict=True)))
+    jax.block_until_ready(_step(recorded, parameters, batch, micro_batch_size=5))
+    jax.effects_barrier()
+    assert len(found) == 2 * 3  # of two sides, micro-batches of 5, 5 and 2
+    for first, second in found.values():
+        assert first == second
 
 
 def test_steps_seeds_and_sides_drop_different_values(drawn):
