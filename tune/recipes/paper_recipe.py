@@ -43,6 +43,11 @@ class PaperRecipe(NamedRecipe):
     values: tuple[Value, ...]
     errata: tuple[Erratum, ...]
 
+    def source_of(self, path: str) -> str:
+        """Returns where the value of a path, or of the part that it belongs to, comes from; "" for neither."""
+        sources = {value.path: value.source for value in self.values}
+        return sources.get(path) or sources.get(path.partition(".")[0], "")
+
     def value(self, path: str) -> Any:
         """Returns the value of this path."""
         return next(value.value for value in self.values if value.path == path)
