@@ -84,6 +84,7 @@ if TYPE_CHECKING:
     from lit_precompute.tune.recipes import read_recipe as read_recipe
     from lit_precompute.tune.recipes import write_recipe as write_recipe
     from lit_precompute.tuning import retrieval as retrieval
+    from lit_precompute.tuning import sweep as sweep
     from lit_precompute.tuning import train as train
     from lit_precompute.tuning import zero_shot as zero_shot
 
@@ -144,6 +145,7 @@ _HOMES = {
     "parse_source": "precompute.sources.spec_text:parse_spec",
     # Tuning
     "train": "tuning:train",
+    "sweep": "tuning:sweep",
     "Recipe": "tune.config.recipe:Recipe",
     "Execution": "tune.config.execution:Execution",
     "RECIPES": "tune.recipes:RECIPES",
@@ -253,6 +255,7 @@ __all__ = [
     "select",
     "shuffle",
     "start_from",
+    "sweep",
     "train",
     "verify",
     "write_recipe",

@@ -1,7 +1,7 @@
 """Tuning and evaluation as functions: what `lit-tune` and `lit-eval` do, from Python."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from lit_precompute.schemas import EmbeddingDataset
@@ -10,10 +10,13 @@ from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe
 
 if TYPE_CHECKING:
+    from lit_precompute.tune.config.fields import Scalar
     from lit_precompute.tune.evaluation.retrieval import RetrievalResult
     from lit_precompute.tune.evaluation.zero_shot import ZeroShotResult
     from lit_precompute.tune.model.tuned_model import TunedModel
     from lit_precompute.tune.training.progress import Progress
+    from lit_precompute.tune.training.sweep import SweepProgress
+    from lit_precompute.tune.training.sweep_table import SweepResult
 
 
 def train(
@@ -51,6 +54,56 @@ def train(
     if not directory.is_finished(dataset, recipe):
         Trainer(dataset, recipe, output, execution, selection).run(report, should_stop)
     return TunedModel.load(directory.model)
+
+
+def sweep(
+    dataset: EmbeddingDataset | Sequence[EmbeddingDataset],
+    recipe: Recipe,
+    axes: Mapping[str, Sequence["Scalar"]],
+    output: str | os.PathLike[str],
+    *,
+    execution: Execution | None = None,
+    selection: Selection | Sequence[Selection] | None = None,
+    evaluate: EmbeddingDataset | None = None,
+    measure: str | None = None,
+    report: Callable[["SweepProgress"], None] = lambda progress: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> "SweepResult":
+    """Trains each combination of values of a recipe's fields, and returns a table, best run first; resumes.
+
+    Args:
+      dataset: image embeddings with their texts, or several; what runs read alike is read once.
+      recipe: what to train, but for these fields.
+      axes: values by path of the field, such as `{"optimizer.learning_rate": [1e-3, 8e-4], "seed": [0, 1, 2]}`.
+      output: directory of the sweep; each run is a folder in it, as `train` would make.
+      execution: how to compute it here.
+      selection: the rows to train on, of each dataset one at most; None: all.
+      evaluate: images and texts for retrieval with each model.
+      measure: what runs are compared by: `final_loss`, or, with `evaluate`, `mean_recall` (its default),
+        `image_to_text_recall_at_1`, `text_to_image_recall_at_5` and so on.
+      report: called after each step.
+      should_stop: called after each step; True saves a checkpoint and stops.
+
+    Raises:
+      ValueError: no such field, a value that does not fit it, or datasets and recipe do not fit each other.
+      TrainingError: the disk is full. A run whose numbers are not finite is a row of the table.
+      TrainingStopped: `should_stop` returned True.
+    """
+    from lit_precompute.tune.training.sweep import Sweep
+    from lit_precompute.tune.training.sweep_plot import plot_sweep
+
+    result = Sweep(
+        dataset,
+        recipe,
+        axes,
+        output,
+        execution=execution,
+        selections=selection,
+        evaluate=evaluate,
+        measure=measure,
+    ).run(report, should_stop=should_stop)
+    plot_sweep(output, result)
+    return result
 
 
 def zero_shot(

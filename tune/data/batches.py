@@ -11,6 +11,8 @@ shuffled and mixed in windows. `order()` returns what the order depends on besid
 Does not: move anything to a device, or mix batches of several datasets (`mixtures`).
 """
 
+import copy
+import dataclasses
 import queue
 import threading
 import time
@@ -80,19 +82,15 @@ class BatchSource:
         """
         _keep_freed_memory()
         index = index_rows(dataset, texts, rows)
-        if not 1 <= batch_size <= len(index):
-            which = "rows with a text" if rows is None else "selected rows with a text"
-            raise ValueError(
-                f"batch_size must be in [1, {len(index)}], the number of {which}, got {batch_size}; "
-                + ("training needs at least two" if len(index) == 1 else "a batch contains no row twice")
-            )
         self._dataset, self._index, self._num_views = dataset, index, len(views)
+        self._which = "rows with a text" if rows is None else "selected rows with a text"
         self.num_rows = len(index)
         self.num_rows_without_text = index.num_rows_without_text
         self.fields = index.fields
-        self.batch_size = batch_size
-        self.num_batches_per_epoch = self.num_rows // batch_size
-        reader = RowReader(dataset=dataset, texts=texts, index=index, seed=seed, batch_size=batch_size, views=views)
+        self._set_batch_size(batch_size)
+        self._reader = reader = RowReader(
+            dataset=dataset, texts=texts, index=index, seed=seed, batch_size=batch_size, views=views
+        )
         self._plan = plan_memory(reader, memory_budget_bytes)
         if self._plan.num_windows is None:
             self._rows: ResidentRows | WindowedRows = ResidentRows(reader)
@@ -103,6 +101,29 @@ class BatchSource:
                 kept = reader.keep_texts()
             self._rows = WindowedRows(reader, num_windows=self._plan.num_windows, texts=kept)
         self._texts, self._seed, self._last_step = texts, seed, -2
+
+    def _set_batch_size(self, batch_size: int) -> None:
+        if not 1 <= batch_size <= self.num_rows:
+            raise ValueError(
+                f"batch_size must be in [1, {self.num_rows}], the number of {self._which}, got {batch_size}; "
+                + ("training needs at least two" if self.num_rows == 1 else "a batch contains no row twice")
+            )
+        self.batch_size = batch_size
+        self.num_batches_per_epoch = self.num_rows // batch_size
+
+    def reordered(self, *, batch_size: int, seed: int) -> "BatchSource":
+        """Returns batches of the same rows, which are in memory and stay there once, of another size or order.
+
+        Raises:
+          ValueError: there are fewer rows than a batch has.
+        """
+        assert isinstance(self._rows, ResidentRows)
+        other = copy.copy(self)
+        other._set_batch_size(batch_size)
+        other._seed = seed
+        other._reader = dataclasses.replace(self._reader, seed=seed, batch_size=batch_size)
+        other._rows, other._last_step = self._rows.reordered(other._reader), -2
+        return other
 
     @property
     def in_memory(self) -> bool:

@@ -9,6 +9,7 @@ Source: arXiv:2111.07991, section 5.1 and Table 1: "Mixed" alternates batches of
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -129,6 +130,18 @@ class Joined(_OverSources):
             if not count:
                 asked = part.dataset.num_rows if part.rows is None else len(part.rows)
                 raise ValueError(nothing_to_tune_on(part.dataset, asked, part.texts.names))
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether all embeddings and texts are in memory."""
+        return self._source.in_memory
+
+    def reordered(self, *, batch_size: int, seed: int) -> Joined:
+        """See `BatchSource.reordered`."""
+        other = copy.copy(self)
+        other._source = self._source.reordered(batch_size=batch_size, seed=seed)
+        other.sources = [other._source]
+        return other
 
     @property
     def num_batches_per_epoch(self) -> int:

@@ -1,7 +1,9 @@
 """Rows of a dataset that fits in memory: all vectors and texts, gathered in an order that changes every epoch."""
 
 import concurrent.futures
+import copy
 import functools
+from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Int64
@@ -25,8 +27,18 @@ class ResidentRows:
             texts = thread.submit(reader.keep_texts)
             self._read_vectors()
             self._texts = texts.result()
+        self._order = self._cached_orders()
+
+    def reordered(self, reader: RowReader) -> "ResidentRows":
+        """Returns the same vectors and texts in the order of another reader of the same rows."""
+        other = copy.copy(self)
+        other._reader = reader
+        other._order = other._cached_orders()
+        return other
+
+    def _cached_orders(self) -> Callable[[int], Int64[np.ndarray, " n"]]:
         # Two, since reading ahead starts the next epoch while batches of this one may still be requested.
-        self._order = functools.lru_cache(maxsize=2)(self._make_order)
+        return functools.lru_cache(maxsize=2)(self._make_order)
 
     def _read_vectors(self) -> None:
         """Reads all vectors, of all views."""

@@ -15,11 +15,7 @@ PLOT_NAME = "loss.png"
 
 def plot_losses(directory: str | os.PathLike[str]) -> pathlib.Path:
     """Draws the metrics of a run into `loss.png` beside them and returns its path."""
-    import matplotlib
-
-    matplotlib.use("agg")  # writes files only, so no display is needed
-    from matplotlib import pyplot
-
+    pyplot = load_pyplot()
     lines = read_metrics(pathlib.Path(directory) / FILE_NAME)
     steps = [line["step"] for line in lines]
     validated = [(line["step"], found) for line in lines if (found := minival_of(line))]
@@ -34,10 +30,24 @@ def plot_losses(directory: str | os.PathLike[str]) -> pathlib.Path:
     scale_axes.set_ylabel("scale (1/temperature)", color="tab:orange")
     if validated:
         _plot_minival(loss_axes, axes[1, 0], validated)
-    path = pathlib.Path(directory) / PLOT_NAME
+    return save_figure(figure, pathlib.Path(directory) / PLOT_NAME)
+
+
+def load_pyplot() -> Any:
+    """Returns matplotlib's pyplot, which takes a second to import, set to draw without a display."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    return pyplot
+
+
+def save_figure(figure: Any, path: pathlib.Path) -> pathlib.Path:
+    """Writes a figure as PNG, closes it, and returns the path."""
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=120)
-    pyplot.close(figure)
+    load_pyplot().close(figure)
     write_bytes_atomically(path, stream.getvalue())
     return path
 

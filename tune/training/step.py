@@ -177,6 +177,7 @@ def start_compiling(
     texts: TextBatch,
     num_steps: int,
     weights: Mapping[str, Float32[np.ndarray, "..."]] | None = None,
+    compile_program: Callable[[jax.stages.Lowered], jax.stages.Compiled] = jax.stages.Lowered.compile,
 ) -> Programs:
     """Returns the programs for embeddings of this width and stored type; their first calls wait for the compiler.
 
@@ -189,6 +190,7 @@ def start_compiling(
       texts: those of any batch.
       num_steps: of the training.
       weights: those of the text tower's parameters that do not start at random.
+      compile_program: compiles what was lowered; called in threads.
 
     Raises:
       ValueError: the recipe trains nothing, or locks what the text tower does not have.
@@ -200,13 +202,13 @@ def start_compiling(
     threads = concurrent.futures.ThreadPoolExecutor(2, thread_name_prefix="compile")
     given = {name: jax.ShapeDtypeStruct(value.shape, jnp.float32) for name, value in weights.items()}
     lowered_draw = jax.jit(functions.draw).lower(key, given)
-    compiled_draw = threads.submit(lowered_draw.compile)
+    compiled_draw = threads.submit(compile_program, lowered_draw)
     shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), lowered_draw.out_info)
     scales = jax.ShapeDtypeStruct((recipe.batch_size,), jnp.float32) if vector_type == "int8" else None
     images: Any = (jax.ShapeDtypeStruct((recipe.batch_size, width), numpy_type(vector_type)), scales)
     texts_like: Any = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), texts)
     lowered_step = jax.jit(functions.step, donate_argnums=0).lower(*shapes, StoredVectors(*images), texts_like)
-    compiled_step = threads.submit(lowered_step.compile)
+    compiled_step = threads.submit(compile_program, lowered_step)
     threads.shutdown(wait=False)
 
     def run_step(

@@ -31,10 +31,11 @@ from lit_precompute.tune.model.sides import TrainedParameters
 from lit_precompute.tune.model.tuned_model import TunedModel
 from lit_precompute.tune.training.datasets import OneOrMore, one_or_more, open_table, trained_on
 from lit_precompute.tune.training.failures import explained_failures
-from lit_precompute.tune.training.inputs import prepare_inputs
+from lit_precompute.tune.training.inputs import Inputs, prepare_inputs
 from lit_precompute.tune.training.preparation import read_locked, save_locked
 from lit_precompute.tune.training.progress import Progress, TrainingResult, minival_of, read_final_metrics
 from lit_precompute.tune.training.run_directory import RunDirectory
+from lit_precompute.tune.training.shared_work import SharedWork
 from lit_precompute.tune.training.step import start_compiling
 
 if TYPE_CHECKING:
@@ -53,8 +54,17 @@ class Trainer:
         output: str | os.PathLike[str],
         execution: Execution | None = None,
         selections: OneOrMore[Selection] | None = None,
+        shared: SharedWork | None = None,
     ):
         """Prepares tokenizer, batches and parameters, or resumes from those of an earlier process.
+
+        Args:
+          datasets: what is trained on.
+          recipe: what is trained.
+          output: directory of the run.
+          execution: how it is computed.
+          selections: the rows to train on, of each dataset one at most; None: all.
+          shared: what runs before this one in a sweep have read and compiled.
 
         Raises:
           ValueError: a dataset, a selection or the recipe cannot be trained on, or the output belongs to another run.
@@ -69,6 +79,7 @@ class Trainer:
         self._reopened = [dataset for dataset in opened if dataset not in given]
         self._trained_on = trained_on(opened, selections)
         self.text_lengths: dict[str, TextLengths] = {}
+        self._shared = shared
         self._directory = RunDirectory(output, [each.selection for each in self._trained_on])
         try:
             with explained_failures(self._directory.path, recipe, self.execution):
@@ -81,9 +92,7 @@ class Trainer:
         recipe, directory = self.recipe, self._directory
         datasets = [each.dataset for each in self._trained_on]
         is_resumed = directory.check(datasets, recipe)
-        self._inputs = inputs = prepare_inputs(
-            self._trained_on, recipe, self.execution.memory_budget_bytes, directory if is_resumed else None
-        )
+        self._inputs = inputs = self._prepare_inputs(directory if is_resumed else None)
         self.batches = inputs.batches
         directory.check(datasets, recipe, self.batches.order())
         self.num_steps = recipe.count_steps(self.batches.num_batches_per_epoch)
@@ -97,10 +106,11 @@ class Trainer:
             texts=inputs.text_batch(recipe.batch_size),
             num_steps=self.num_steps,
             weights=self._read_weights(),
+            compile_program=jax.stages.Lowered.compile if self._shared is None else self._shared.programs.compile,
         )
         # Every check is passed: from here on the directory is written to.
         directory.claim(datasets, recipe, self.batches.order())
-        self.text_lengths: dict[str, TextLengths] = inputs.save(directory, recipe)
+        self.text_lengths = inputs.save(directory, recipe)
         # Imported here, while XLA compiles in threads.
         from lit_precompute.tune.training.checkpoints import Checkpoints
 
@@ -112,6 +122,13 @@ class Trainer:
         else:
             self._state, self._locked = self._programs.draw()
             save_locked(directory, self._locked)
+
+    def _prepare_inputs(self, saved: RunDirectory | None) -> Inputs:
+        """Returns what the run trains on; a run that was begun before has its own tokenizer and statistics."""
+        budget = self.execution.memory_budget_bytes
+        if self._shared is None or saved is not None:
+            return prepare_inputs(self._trained_on, self.recipe, budget, saved)
+        return self._shared.inputs.prepare(self._trained_on, self.recipe, budget)
 
     def _read_weights(self) -> dict[str, np.ndarray]:
         """Returns the parameters that the text tower starts from; none once there is a checkpoint."""
@@ -178,7 +195,7 @@ class Trainer:
         with contextlib.ExitStack() as closing:
             closing.callback(self._directory.release)
             for dataset in self._reopened:
-                closing.callback(dataset.close)
+                (closing if self._shared is None else self._shared.closing).callback(dataset.close)
             closing.callback(self._inputs.close)
             closing.callback(self._checkpoints.close)
             metrics = closing.enter_context(

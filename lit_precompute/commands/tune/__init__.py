@@ -53,4 +53,11 @@ def main() -> None:
         if sys.argv[1:2] == ["plan"]:
             plan(parse_plan(sys.argv[2:]))
             return
-        train(parse(sys.argv[1:]))
+        arguments = parse(sys.argv[1:])
+        if not arguments.sweep:
+            train(arguments)
+            return
+        # Imported late: JAX takes a second, and --help does not need it.
+        from lit_precompute.commands.tune.sweep import sweep
+
+        sweep(arguments)

@@ -22,12 +22,13 @@ from lit_precompute.tune.config.starts import check_setting, start_from
 from lit_precompute.tune.recipes import SHORT, NamedRecipe, recipe_from
 
 DEFAULT_RECIPE = "demo"
-REPEATABLE = ("--dataset", "--selection")
+REPEATABLE = ("--dataset", "--selection", "--sweep")
 _WEIGHTS = "--text-tower.weights"
 _DESCRIPTION = """Trains a text tower against the embeddings of an embedding dataset; no image is read.
 
   lit-tune --dataset emoji --recipe demo --output runs/first
   lit-tune --dataset cc12m-vit_l16 --recipe cc12m --output runs/slow --optimizer.learning-rate 8e-4
+  lit-tune --dataset emoji --output runs/sweep --sweep optimizer.learning_rate=1e-3,8e-4,3e-4 --sweep seed=0,1,2
 
 lit-tune recipes lists the recipes, lit-tune plan says what a training takes, lit-tune towers lists the text towers that
 have names, and lit-tune export MODEL writes a tuned one for other programs.
@@ -51,6 +52,9 @@ class Arguments:
       output: directory of the run; the tuned model is its folder `model`.
       recipe: the named recipe with its overrides.
       execution: how to compute it here.
+      sweep: values of the recipe's fields, such as `seed=0,1,2`: a run for each combination; none: one run.
+      evaluate: directory of the embedding dataset to evaluate a sweep's models on.
+      measure: what a sweep's runs are compared by.
     """
 
     datasets: tuple[str, ...]
@@ -58,6 +62,9 @@ class Arguments:
     output: str
     recipe: Recipe
     execution: Execution
+    sweep: tuple[str, ...] = ()
+    evaluate: str | None = None
+    measure: str | None = None
 
 
 class Defaults(NamedTuple):
@@ -114,6 +121,9 @@ def parse(arguments: list[str]) -> Arguments:
         recipe: str = named.name,
         selection: tyro.conf.UseAppendAction[tuple[str, ...]] = (),
         setting: Setting | None = None,
+        sweep: Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="FIELD=VALUE,...")] = (),
+        evaluate: str | None = None,
+        measure: str | None = None,
         fields: Annotated[Any, tyro.conf.arg(name="")] = fields_of_kinds,
         execution: Annotated[Execution, tyro.conf.arg(name="")] = named.execution,
     ) -> Arguments:
@@ -125,6 +135,9 @@ def parse(arguments: list[str]) -> Arguments:
           recipe: Name or file (.toml, .json) of the recipe that the defaults below come from.
           selection: File of `lit-data select` that names the rows of a dataset to train on, no others; may be repeated.
           setting: How the text tower starts: Lu at random, LU from --text-tower.weights, LL locked but for its head.
+          sweep: Values of a field of the recipe; may be repeated. Trains each combination into a folder of its own.
+          evaluate: Embedding dataset on which the models of a sweep retrieve images and texts.
+          measure: What a sweep's runs are compared by: final_loss, mean_recall, image_to_text_recall_at_1 and so on.
           fields: What is trained.
           execution: How it is computed here.
         """
@@ -134,7 +147,16 @@ def parse(arguments: list[str]) -> Arguments:
         check_recipe(chosen)
         if not dataset:
             raise OptionsError("--dataset must be given: the directory of an embedding dataset")
-        return Arguments(datasets=dataset, selections=selection, output=output, recipe=chosen, execution=execution)
+        return Arguments(
+            datasets=dataset,
+            selections=selection,
+            output=output,
+            recipe=chosen,
+            execution=execution,
+            sweep=sweep,
+            evaluate=evaluate,
+            measure=measure,
+        )
 
     make.__annotations__["fields"] = Annotated[type(fields_of_kinds), tyro.conf.arg(name="")]
     make.__annotations__["execution"] = Annotated[Execution, tyro.conf.arg(name="")]
@@ -144,7 +166,19 @@ def parse(arguments: list[str]) -> Arguments:
         make, prog="lit-tune", description=_DESCRIPTION.format(recipes=recipes, debug=DEBUG_HELP), args=arguments
     )
     parsed.execution.check_fits(parsed.recipe)
+    _check_sweep(parsed, arguments)
     return parsed
+
+
+def _check_sweep(parsed: Arguments, arguments: list[str]) -> None:
+    """Raises OptionsError where a field is both swept and given, or a flag of a sweep is given without one."""
+    for text in parsed.sweep:
+        flag = "--" + text.partition("=")[0].replace("_", "-").lstrip("-")
+        if given(arguments, flag) is not None:
+            raise OptionsError(f"{flag} is given twice, as a flag and in --sweep; leave the flag out")
+    for name in ("evaluate", "measure"):
+        if getattr(parsed, name) is not None and not parsed.sweep:
+            raise OptionsError(f"--{name} is of a sweep; give --sweep, too, or use lit-eval")
 
 
 def _with_one_duration(recipe: Recipe, arguments: list[str]) -> Recipe:
