@@ -81,6 +81,8 @@ if TYPE_CHECKING:
     from lit_precompute.tune.optimizers import LionOptions as LionOptions
     from lit_precompute.tune.optimizers import SideRateOptions as SideRateOptions
     from lit_precompute.tune.recipes import RECIPES as RECIPES
+    from lit_precompute.tune.recipes import read_recipe as read_recipe
+    from lit_precompute.tune.recipes import write_recipe as write_recipe
     from lit_precompute.tuning import retrieval as retrieval
     from lit_precompute.tuning import sweep as sweep
     from lit_precompute.tuning import train as train
@@ -147,6 +149,8 @@ _HOMES = {
     "Recipe": "tune.config.recipe:Recipe",
     "Execution": "tune.config.execution:Execution",
     "RECIPES": "tune.recipes:RECIPES",
+    "read_recipe": "tune.recipes:read_recipe",
+    "write_recipe": "tune.recipes:write_recipe",
     # Parts of a recipe
     "DataOptions": "tune.data.options:DataOptions",
     "TextOptions": "tune.data.text_options:TextOptions",
@@ -244,6 +248,7 @@ __all__ = [
     "load_image_tower",
     "nnx_function",
     "parse_source",
+    "read_recipe",
     "register_image_tower",
     "register_text_tower",
     "retrieval",
@@ -253,6 +258,7 @@ __all__ = [
     "sweep",
     "train",
     "verify",
+    "write_recipe",
     "zero_shot",
 ]
 

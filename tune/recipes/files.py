@@ -55,15 +55,12 @@ def read_recipe(path: str | os.PathLike[str]) -> NamedRecipe:
         raise OptionsError(f"{path}: {error}") from error
 
 
-def write_recipe(
-    named: NamedRecipe, path: str | os.PathLike[str], source_of: Callable[[str], str] = lambda path: ""
-) -> None:
+def write_recipe(named: NamedRecipe, path: str | os.PathLike[str]) -> None:
     """Writes a recipe and its execution settings, with all values, to a new file.
 
     Args:
       named: the recipe.
       path: of a `.toml` or `.json` file.
-      source_of: where the value of a path comes from, for its comment in TOML; "" for nothing.
 
     Raises:
       OptionsError: the file's name has another ending.
@@ -77,7 +74,7 @@ def write_recipe(
         parts = {"recipe": named.recipe.to_json(), "execution": dataclasses.asdict(named.execution)}
         words = json.dumps({"purpose": named.purpose, "source": named.source, **parts}, indent=1) + "\n"
     else:
-        words = "\n".join(_toml(named, source_of)) + "\n"
+        words = "\n".join(_toml(named)) + "\n"
     write_text_atomically(path, words)
 
 
@@ -104,12 +101,12 @@ def _with_nulls(value: Any) -> Any:
     return None if value == _NONE else value
 
 
-def _toml(named: NamedRecipe, source_of: Callable[[str], str]) -> Iterator[str]:
+def _toml(named: NamedRecipe) -> Iterator[str]:
     yield f"# A recipe for `lit-tune --recipe FILE`, from {named.name}. Flags override what is here."
     yield f"purpose = {_literal(named.purpose)}"
     yield f"source = {_literal(named.source)}"
     for name, part in (("recipe", named.recipe), ("execution", named.execution)):
-        yield from _table(name, part, source_of)
+        yield from _table(name, part, named.source_of)
 
 
 def _table(path: str, options: Any, source_of: Callable[[str], str]) -> Iterator[str]:

@@ -8,8 +8,6 @@ from typing import Any
 from lit_precompute.towers.options import OptionsError
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe
-from lit_precompute.tune.data.options import DataOptions
-from lit_precompute.tune.data.text_options import TextOptions
 from lit_precompute.tune.recipes.errata import NAMES, Erratum, errata_of, followed
 from lit_precompute.tune.recipes.named_recipe import NamedRecipe
 from lit_precompute.tune.recipes.table10 import PRINTED, Row
@@ -44,6 +42,11 @@ class PaperRecipe(NamedRecipe):
     row: Row
     values: tuple[Value, ...]
     errata: tuple[Erratum, ...]
+
+    def source_of(self, path: str) -> str:
+        """Returns where the value of a path, or of the part that it belongs to, comes from; "" for neither."""
+        sources = {value.path: value.source for value in self.values}
+        return sources.get(path) or sources.get(path.partition(".")[0], "")
 
     def value(self, path: str) -> Any:
         """Returns the value of this path."""
@@ -82,19 +85,12 @@ def check_locked(name: str) -> None:
         )
 
 
-def is_of_recipe(path: str) -> bool:
-    """Returns whether a value is a field of the recipe; others say how the dataset is embedded."""
-    part, _, name = path.partition(".")
-    parts = {"text": TextOptions, "data": DataOptions}
-    names = {field.name for field in dataclasses.fields(parts.get(part, Recipe))}
-    return name in names if part in parts else part in names
-
-
 def _recipe(values: tuple[Value, ...]) -> Recipe:
     content: dict[str, Any] = {}
+    fields = {field.name for field in dataclasses.fields(Recipe)}
     for path, value, _ in values:
         *parents, name = path.split(".")
-        if not is_of_recipe(path):
+        if path.partition(".")[0] not in fields:  # how the dataset is embedded
             continue
         part = content
         for parent in parents:

@@ -144,7 +144,7 @@ class Parts:
         return Timed("loss", seconds * times, how + (f", times {times:,.6g}: similarities" if times > 1 else ""))
 
     def _group_size(self, batch_size: int) -> int:
-        return getattr(self.recipe.loss, "group_size", None) or batch_size
+        return self.recipe.loss.group_size or batch_size
 
     def _embeddings(self, num_pairs: int) -> tuple[Any, Any, Any]:
         rows = jax.ShapeDtypeStruct((num_pairs, self.width), jnp.float32)

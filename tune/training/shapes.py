@@ -60,5 +60,5 @@ def make_shapes(
     tokens: Any = jax.ShapeDtypeStruct((num_texts, recipe.text.max_tokens), jnp.int32)
     if text_width is not None:
         tokens = StoredVectors(jax.ShapeDtypeStruct((num_texts, text_width), jnp.float32), None)  # pyright: ignore
-    present: Any = jax.ShapeDtypeStruct((batch_size, columns), jnp.bool_) if recipe.text.may_be_absent else None
+    present: Any = jax.ShapeDtypeStruct((batch_size, columns), jnp.bool_) if columns > 1 else None
     return Shapes(sides, StoredVectors(*images), TextBatch(tokens, present))

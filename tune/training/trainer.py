@@ -20,6 +20,7 @@ from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.sharing.selection import Selection
 from lit_precompute.towers.text.start import read_start
 from lit_precompute.towers.tokenizers import TextLengths
+from lit_precompute.tune.config.checks import check_recipe
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.config.starts import other_tokenizer
@@ -71,6 +72,7 @@ class Trainer:
         """
         self.recipe = recipe
         self.execution = execution or Execution()
+        check_recipe(recipe)
         self.execution.check_fits(recipe)
         given = one_or_more(datasets)
         opened = [open_table(dataset, recipe.data.table) for dataset in given]

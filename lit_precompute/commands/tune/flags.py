@@ -15,6 +15,7 @@ from lit_precompute.commands.console import DEBUG_HELP
 from lit_precompute.commands.tune.kinds import narrowed, widened, with_given_kinds
 from lit_precompute.commands.tune.typed import given, renamed, without, without_modules
 from lit_precompute.towers.options import OptionsError
+from lit_precompute.tune.config.checks import check_recipe
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe, Setting
 from lit_precompute.tune.config.starts import check_setting, start_from
@@ -143,6 +144,7 @@ def parse(arguments: list[str]) -> Arguments:
         del recipe  # the defaults already come from it
         chosen = widened(fields)
         check_setting(chosen, setting)
+        check_recipe(chosen)
         if not dataset:
             raise OptionsError("--dataset must be given: the directory of an embedding dataset")
         return Arguments(

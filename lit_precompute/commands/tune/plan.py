@@ -14,6 +14,7 @@ from lit_precompute.commands.tune.flags import read_defaults
 from lit_precompute.commands.tune.kinds import widened
 from lit_precompute.schemas import EmbeddingDataset, VectorType
 from lit_precompute.towers.options import OptionsError
+from lit_precompute.tune.config.checks import check_recipe
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe, Setting
 from lit_precompute.tune.config.starts import check_setting
@@ -97,6 +98,7 @@ def parse_plan(arguments: list[str]) -> PlanArguments:
         del output, recipe, selection
         chosen = widened(fields)
         check_setting(chosen, setting)
+        check_recipe(chosen)
         execution.check_fits(chosen)
         width, vector_type, rows = _about(dataset, named, width, rows)
         return PlanArguments(

@@ -38,14 +38,6 @@ def short_values(named: NamedRecipe) -> Iterator[tuple[str, str, str]]:
         yield part, _words(value), named.source
 
 
-def source_of(named: NamedRecipe, path: str) -> str:
-    """Returns where the value of a path comes from; "" where nothing says."""
-    if not isinstance(named, PaperRecipe):
-        return ""
-    sources = {value.path: value.source for value in named.values}
-    return sources.get(path) or sources.get(path.partition(".")[0], "")
-
-
 def published(named: NamedRecipe) -> list[str]:
     """Returns the published figures in words; nothing where there are none."""
     if not isinstance(named, PaperRecipe):

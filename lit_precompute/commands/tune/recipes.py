@@ -11,7 +11,7 @@ import rich.table
 import tyro
 
 from lit_precompute.commands.console import card, print_json
-from lit_precompute.commands.tune.recipe_words import commands_of, describe, doubts, published, short_values, source_of
+from lit_precompute.commands.tune.recipe_words import commands_of, describe, doubts, published, short_values
 from lit_precompute.tune.recipes import SHORT, PaperRecipe, recipe_from, write_recipe
 from lit_precompute.tune.recipes.errata import NAMES, followed
 from lit_precompute.tune.recipes.table10 import PRINTED, Row
@@ -129,7 +129,7 @@ class New:
           OSError: there is such a file, or it cannot be written.
         """
         named = recipe_from(self.from_)
-        write_recipe(named, self.file, lambda path: source_of(named, path))
+        write_recipe(named, self.file)
         console.print(f"{self.file}: the values of {named.name}; train it with lit-tune --recipe {self.file}")
 
 

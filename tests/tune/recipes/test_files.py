@@ -33,13 +33,13 @@ def test_any_text_is_read_back(tmp_path, text):
 
 
 def test_toml_has_a_comment_with_meaning_and_source_at_each_value(tmp_path):
-    write_recipe(RECIPES["demo"], tmp_path / "mine.toml", lambda path: "appendix B" if path == "batch_size" else "")
+    write_recipe(RECIPES["fig1-clip-LU-vit-b32-bert-base-wp"], tmp_path / "mine.toml")
     said = (tmp_path / "mine.toml").read_text(encoding="utf-8")
-    assert re.search(r"# pairs per step; each image is contrasted .*\[appendix B\]\nbatch_size = 512\n", said)
-    assert "# at the schedule's peak.\nlearning_rate = 0.002\n" in said
-    assert 'num_steps = "None"\n' in said
+    assert re.search(r"# pairs per step; each image is contrasted .*\[appendix B\]\nbatch_size = 16384\n", said)
+    assert "# at the schedule's peak. [Table 10]\nlearning_rate = 0.0008\n" in said
+    assert 'num_epochs = "None"\n' in said
     values = tomllib.loads(said)
-    assert values["recipe"]["text_tower"]["width"] == 256
+    assert values["recipe"]["text_tower"]["width"] == 768
     lines = said.splitlines()
     for line, before in zip(lines[3:], lines[2:], strict=False):
         assert " = " not in line or line.startswith("#") or before.startswith("#"), line
@@ -69,7 +69,7 @@ def test_what_a_file_leaves_out_has_its_default(tmp_path):
         ("a.toml", b"\xff\xfe", "not TOML: 'utf-8' codec can't decode"),
         ("a.json", "{", "not JSON: Expecting property name"),
         ("a.json", "[]", "must hold the parts purpose, source, recipe, execution, got []"),
-        ("a.json", '{"recipe": {}, "execution": {"tile_rows": 0}}', "tile_rows must be >= 1, got 0"),
+        ("a.json", '{"recipe": {}, "execution": {"tile_rows": 0}}', "tile_rows must be >= 1 or None, got 0"),
         (
             "a.json",
             '{"recipe": {"batch_size": 4}, "execution": {"micro_batch_size": 5}}',

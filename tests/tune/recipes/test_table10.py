@@ -144,6 +144,22 @@ def test_the_sides_are_the_rows(name):
 
 
 @pytest.mark.parametrize("name", LOCKED)
+def test_the_data_are_the_rows_and_the_appendices(name):
+    row, recipe = ROWS[name], RECIPES[name].recipe
+    text, data = recipe.text, recipe.data
+    # Appendix C: all three fields of YFCC100m, jointly, with shuffled tags and filtered titles.
+    has_fields = row["Dataset"] in ("CLIP", "YFCC", "Mixed")
+    fields = ("title", "description", "tags") if has_fields else ("texts",)
+    assert text.field_names == (("texts", *fields) if row["Dataset"] == "Mixed" else fields)
+    assert text.combine == ("joint" if has_fields else "per-image")
+    assert (text.shuffled, text.filtered) == (("tags", "title") if has_fields else ("", ""))
+    # Appendix B crops and holds 50k pairs of CC12M out; appendix A resizes.
+    assert data.views == (row["Dataset"] != "Ours")
+    assert data.held_out == (50_000 if row["Dataset"] == "CC12M" else 0)
+    assert data.mixture == ("alternate" if row["Dataset"] == "Mixed" else "joined")
+
+
+@pytest.mark.parametrize("name", LOCKED)
 def test_the_training_is_the_rows_and_the_appendices(name):
     row, recipe = ROWS[name], RECIPES[name].recipe
     optimizer, is_own = recipe.optimizer, row["Dataset"] == "Ours"
