@@ -142,8 +142,8 @@ def resolve_text_tower(name: str) -> tuple[str, TextEntry | None]:
         raise ValueError(f"unknown text tower {name!r}, and no such folder or file; {hint}")
     if "://" not in place and not (pathlib.Path(place) / CONFIG_NAME).is_file():
         raise ValueError(
-            f"text tower {name!r}: the folder has neither {CONFIG_NAME}, which says what a model is, nor a finished run "
-            "of lit-tune; give a folder with one of them, or the file of weights and the flags that say what it is"
+            f"text tower {name!r}: the folder has neither {CONFIG_NAME}, which says what a model is, nor a finished "
+            "run of lit-tune; give a folder with one of them, or the file of weights and the flags that say what it is"
         )
     try:
         pooling, tokenizer = find_pooling(place), find_tokenizer(place)
