@@ -149,6 +149,10 @@ def test_flags_of_earlier_versions_keep_working():
     [
         (("--setting", "UU"), "error: setting must be one of Lu, LU, LL, got 'UU'"),
         (("--setting", "LU"), "setting LU starts from a pre-trained text tower: give text_tower.weights"),
+        (
+            ("--setting", "LL", "--text-tower.weights", "vit-tiny"),
+            "setting LL starts from a pre-trained text tower, and 'vit-tiny' is an architecture without weights",
+        ),
         (("--text-tower.weights", "nothing"), "unknown text tower 'nothing', and no such folder or file"),
         (
             ("--setting", "LU", "--text-tower.weights", "a.npz", "--trained.last-layers", "0"),
