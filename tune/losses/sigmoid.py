@@ -33,8 +33,9 @@ from lit_precompute.tune.losses.tiles import (
 )
 
 
-def make_loss(options: SigmoidOptions, *, sizes: TileSizes, image_is_trained: bool) -> Loss:
+def make_loss(options: SigmoidOptions, *, tile_rows: int, tile_columns: int, image_is_trained: bool) -> Loss:
     """Returns the loss with the parameters `log_scale` and `bias`; see `losses.make_loss`."""
+    sizes = TileSizes(tile_rows, tile_columns)
     return Loss(
         initialise=lambda: {
             "log_scale": jnp.float32(math.log(options.initial_scale)),
