@@ -79,8 +79,9 @@ def sweep(
       execution: how to compute it here.
       selection: the rows to train on, of each dataset one at most; None: all.
       evaluate: images and texts for retrieval with each model.
-      measure: what runs are compared by: `final_loss`, or, with `evaluate`, `mean_recall` (its default),
-        `image_to_text_recall_at_1`, `text_to_image_recall_at_5` and so on.
+      measure: what runs are compared by: `final_loss`; with `evaluate`, `mean_recall` (then the default),
+        `image_to_text_recall_at_1` and so on; with `recipe.data.held_out`, `minival_loss`, `minival_mean_recall`
+        (then the default) and so on.
       report: called after each step.
       should_stop: called after each step; True saves a checkpoint and stops.
 

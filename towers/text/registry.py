@@ -161,10 +161,11 @@ def resolve_text_tower(name: str) -> tuple[str, TextEntry | None]:
 
 
 def _near(name: str, named: Iterable[str]) -> list[str]:
-    """Returns names like this one in any case, as a whole or without their owner."""
+    """Returns names that hold this one or are like it, in any case, as a whole or without their owner."""
+    holding = [one for one in named if name.lower() in one.lower()]
     spelt = {spelling: one for one in named for spelling in (one.lower(), one.lower().rpartition("/")[2])}
     near = difflib.get_close_matches(name.lower(), spelt, n=5, cutoff=0.5)
-    return list(dict.fromkeys(spelt[spelling] for spelling in near))
+    return list(dict.fromkeys([*holding, *(spelt[spelling] for spelling in near)]))[:5]
 
 
 def _place(name: str) -> str | None:

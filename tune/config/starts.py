@@ -68,6 +68,7 @@ def other_tokenizer(recipe: Recipe) -> str | None:
     That the ids are the same can only be said of the weights' own tokenizer: None for it, and where nothing is known.
 
     Raises:
+      OptionsError: it is a tuned model's own, with other options than it was saved with.
       ValueError: no such tower.
     """
     weights, tokenizer = recipe.text_tower.weights, recipe.tokenizer
@@ -80,6 +81,11 @@ def other_tokenizer(recipe: Recipe) -> str | None:
             "made of the same ones; otherwise give the file of theirs as tokenizer.path"
         )
     if entry is None or (tokenizer.kind, tokenizer.path) == (entry.tokenizer.kind, entry.tokenizer.path):
+        if entry is not None and entry.root and tokenizer != entry.tokenizer:  # a tuned model's
+            raise OptionsError(
+                f"tokenizer must be as it was saved with {weights!r}, {entry.tokenizer}, got {tokenizer}; leave its "
+                "flags out, or give another tokenizer.path"
+            )
         return None
     return (
         f"the tokenizer is {tokenizer.kind} {tokenizer.path!r}, and that of {weights!r} is {entry.tokenizer.kind} "

@@ -124,8 +124,8 @@ class JoinedDataset:
 
 def common_type(datasets: Sequence[Blocks]) -> VectorType:
     """Returns the stored type of all datasets, or float32 where they differ."""
-    types = {dataset.vector_type for dataset in datasets}
-    return types.pop() if len(types) == 1 else "float32"
+    first = datasets[0].vector_type
+    return first if all(dataset.vector_type == first for dataset in datasets) else "float32"
 
 
 def join_datasets(datasets: Sequence[Blocks]) -> Blocks:

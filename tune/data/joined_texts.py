@@ -42,4 +42,4 @@ class JoinedTexts(ChosenTexts):
 
     def _of(self, block: RowBlock) -> ChosenTexts:
         number = np.searchsorted(self._dataset.first_rows, block.first_row, side="right") - 1
-        return self._texts[number]
+        return self._texts[int(number)]

@@ -50,11 +50,19 @@ class Part(NamedTuple):
 
 
 class Share(NamedTuple):
-    """What a training sees of one dataset: its path, its usable rows, and how many passes over them."""
+    """What a training sees of one dataset.
+
+    Attributes:
+      path: of the dataset.
+      num_rows: usable rows.
+      num_epochs: passes over them.
+      num_views: of each image, of which each epoch draws one; 0: its own embedding is trained on.
+    """
 
     path: str
     num_rows: int
     num_epochs: float
+    num_views: int
 
 
 class _OverSources:
@@ -110,9 +118,9 @@ class Joined(_OverSources):
         Raises:
           ValueError: as there, or a dataset has no row with a text.
         """
-        parts = _of_one_type(parts)
-        self._datasets = [part.dataset for part in parts]
-        dataset = join_datasets(self._datasets)
+        self._parts = parts = _of_one_type(parts)
+        datasets = [part.dataset for part in parts]
+        dataset = join_datasets(datasets)
         texts = JoinedTexts(dataset, [part.texts for part in parts]) if isinstance(dataset, JoinedDataset) else None
         self._source = BatchSource(
             dataset,
@@ -120,11 +128,11 @@ class Joined(_OverSources):
             batch_size=batch_size,
             seed=seed,
             memory_budget_bytes=memory_budget_bytes,
-            rows=join_rows(self._datasets, [part.rows for part in parts]),
+            rows=join_rows(datasets, [part.rows for part in parts]),
             views=_joined_views(parts),
         )
         self.sources: Sequence[BatchSource] = [self._source]
-        ends = np.cumsum([0, *(each.num_rows for each in self._datasets)]).tolist()
+        ends = np.cumsum([0, *(each.num_rows for each in datasets)]).tolist()
         self._num_rows = [self._source.count_rows(*span) for span in itertools.pairwise(ends)]
         for part, count in zip(parts, self._num_rows, strict=True):
             if not count:
@@ -159,8 +167,8 @@ class Joined(_OverSources):
     def shares(self, num_steps: int) -> list[Share]:
         """Returns what so many steps see of each dataset."""
         epochs = num_steps / self.num_batches_per_epoch
-        pairs = zip(self._datasets, self._num_rows, strict=True)
-        return [Share(dataset.path, num_rows, epochs) for dataset, num_rows in pairs]
+        pairs = zip(self._parts, self._num_rows, strict=True)
+        return [Share(part.dataset.path, num_rows, epochs, len(part.views)) for part, num_rows in pairs]
 
 
 class Mixture(_OverSources):
@@ -173,7 +181,7 @@ class Mixture(_OverSources):
           ValueError: a dataset has fewer rows with a text than a batch has, or its share of the budget is too small.
         """
         self._turns, self._kind = turns, kind
-        self._paths = [part.dataset.path for part in parts]
+        self._parts = parts
         self._first_rows = np.cumsum([0, *(part.dataset.num_rows for part in parts)])
         self.sources: Sequence[BatchSource] = _in_shares_of_memory(_of_one_type(parts), batch_size, seed, budget)
 
@@ -205,8 +213,8 @@ class Mixture(_OverSources):
         """Returns what so many steps see of each dataset."""
         counts = self._turns.counts(num_steps).tolist()
         return [
-            Share(path, source.num_rows, count / source.num_batches_per_epoch)
-            for path, source, count in zip(self._paths, self.sources, counts, strict=True)
+            Share(part.dataset.path, source.num_rows, count / source.num_batches_per_epoch, len(part.views))
+            for part, source, count in zip(self._parts, self.sources, counts, strict=True)
         ]
 
 

@@ -32,7 +32,7 @@ class ResidentRows:
     def reordered(self, reader: RowReader) -> "ResidentRows":
         """Returns the same vectors and texts in the order of another reader of the same rows."""
         other = copy.copy(self)
-        other._reader = reader
+        other._reader, other._texts = reader, self._texts.reordered(reader)
         other._order = other._cached_orders()
         return other
 

@@ -269,6 +269,10 @@ class KeptTexts:
         """Takes what the rows are read by, and the texts of each field."""
         self._reader, self._fields = reader, fields
 
+    def reordered(self, reader: RowReader) -> "KeptTexts":
+        """Returns the same texts, drawn as another reader of the same rows does."""
+        return KeptTexts(reader, self._fields)
+
     def gather(self, ranks: Int64[np.ndarray, " n"], epoch: int) -> Arrays:
         """Returns the texts that rows contribute in an epoch."""
         row_numbers = self._reader.index.row_numbers[ranks]

@@ -56,11 +56,11 @@ def _plot_minival(loss_axes: Any, axes: Any, validated: Sequence[tuple[float, di
     """Draws the loss on held-out rows beside that in training, and each recall below."""
     steps = [step for step, _ in validated]
     loss_axes.plot(steps, [found["loss"] for _, found in validated], "o-", color="tab:green", label="held-out rows")
-    loss_axes.legend(loc="upper center")
+    loss_axes.legend(loc="upper center", fontsize="small")
     loss_axes.set_xlabel("")
     for name in validated[-1][1]:
         if name != "loss":
             values = [100 * found[name] for _, found in validated]
             axes.plot(steps, values, "o-", markersize=3, label=name.replace("_", " "))
     axes.set(xlabel="step", ylabel="recall on held-out rows (%)")
-    axes.legend()
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize="small", frameon=False)

@@ -12,7 +12,6 @@ import dataclasses
 import functools
 import hashlib
 import json
-import math
 import os
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
@@ -39,10 +38,13 @@ from lit_precompute.tune.training.sweep_table import (
     FINAL_LOSS,
     JSON_NAME,
     MEAN_RECALL,
+    MINIVAL,
+    MINIVAL_MEASURES,
     RECALLS,
     SweepResult,
     SweptRun,
     tabulate,
+    with_mean,
     write_table,
 )
 
@@ -83,8 +85,8 @@ class Sweep:
           execution: how it is computed.
           selections: the rows to train on, of each dataset one at most; None: all.
           evaluate: images and texts for retrieval with each tuned model.
-          measure: what runs are compared by: final_loss, or one of `RECALLS`; None: mean_recall if there is something
-            to evaluate on, else final_loss.
+          measure: what runs are compared by: final_loss; with `evaluate`, one of `RECALLS`; with held-out rows, one of
+            `MINIVAL_MEASURES`. None: mean_recall, minival_mean_recall or final_loss, the first that there is.
 
         Raises:
           ValueError: no such field, a value that does not fit it, too many runs, an unknown measure, a dataset from
@@ -97,7 +99,7 @@ class Sweep:
         for point in self.points:
             self._execution.check_fits(point.recipe)
         self._evaluate = evaluate
-        self.measure = _checked_measure(measure, evaluate)
+        self.measure = _checked_measure(measure, evaluate, [point.recipe for point in self.points])
         if evaluate is not None:
             check_same_network(evaluate, self._datasets[0].manifest.tower)
         refuse_url("--output", output)
@@ -167,8 +169,9 @@ class Sweep:
                 return dataclasses.replace(run, error=str(error), is_not_finite=isinstance(error, NotFiniteError))
             except ValueError as error:
                 raise ValueError(f"{point.name}: {error}") from error
-        loss = read_card(directory.model)["training"]["final_loss"]
-        return dataclasses.replace(run, figures={FINAL_LOSS: loss}, model=directory.model)
+        training = read_card(directory.model)["training"]
+        figures = {FINAL_LOSS: training["final_loss"], **_minival_figures(training.get("minival", {}))}
+        return dataclasses.replace(run, figures=figures, model=directory.model)
 
     def _evaluated(self, run: SweptRun) -> SweptRun:
         """Returns the run with the recalls of its model, of an earlier process where that had the same."""
@@ -185,7 +188,7 @@ class Sweep:
             result = evaluate(TunedModel.load(run.model), self._evaluate)
             shares = {"image_to_text": result.image_to_text, "text_to_image": result.text_to_image}
             each = {f"{way}_recall_at_{k}": share.value for way, by_k in shares.items() for k, share in by_k.items()}
-            recalls = {MEAN_RECALL: math.fsum(each.values()) / len(each), **each}
+            recalls = with_mean(each)
         return dataclasses.replace(run, figures={**run.figures, **recalls}, evaluated=evaluated)
 
     def _key(self, point: Point) -> str:
@@ -213,16 +216,28 @@ class Sweep:
         return {run["name"]: run for run in claim.read().get("runs", [])}
 
 
-def _checked_measure(measure: str | None, evaluate: EmbeddingDataset | None) -> str:
+def _minival_figures(minival: Mapping[str, float]) -> dict[str, float]:
+    """Returns the figures of held-out rows under the names of a sweep's measures; none without such rows."""
+    if not minival:
+        return {}
+    recalls = {name.replace("_R@", "_recall_at_"): value for name, value in minival.items() if name != "loss"}
+    return {f"{MINIVAL}{name}": value for name, value in {"loss": minival["loss"], **with_mean(recalls)}.items()}
+
+
+def _checked_measure(measure: str | None, evaluate: EmbeddingDataset | None, recipes: Sequence[Recipe]) -> str:
+    """Returns what runs are compared by, which all of them have."""
+    holds_out = all(recipe.data.held_out for recipe in recipes)
     if measure is None:
-        return FINAL_LOSS if evaluate is None else MEAN_RECALL
-    choices = (FINAL_LOSS, *RECALLS)
+        return MEAN_RECALL if evaluate is not None else f"{MINIVAL}{MEAN_RECALL}" if holds_out else FINAL_LOSS
+    choices = (FINAL_LOSS, *RECALLS, *MINIVAL_MEASURES)
     if measure not in choices:
         raise OptionsError(f"measure must be one of {', '.join(choices)}, got {measure!r}")
     if evaluate is None and measure in RECALLS:
         raise OptionsError(
             f"measure {measure} needs a dataset to evaluate on; give --evaluate, or compare by {FINAL_LOSS}"
         )
+    if not holds_out and measure in MINIVAL_MEASURES:
+        raise OptionsError(f"measure {measure} needs rows that are held out; give --data.held-out")
     return measure
 
 

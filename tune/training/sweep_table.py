@@ -24,6 +24,10 @@ RECALLS = (
     MEAN_RECALL,
     *(f"{way}_recall_at_{k}" for way in ("image_to_text", "text_to_image") for k in (1, 5, 10)),
 )
+# Of rows that the recipe holds out.
+MINIVAL = "minival_"
+MINIVAL_LOSS = f"{MINIVAL}loss"
+MINIVAL_MEASURES = (MINIVAL_LOSS, *(f"{MINIVAL}{name}" for name in RECALLS))
 JSON_NAME, CSV_NAME = "sweep.json", "sweep.csv"
 FORMAT_VERSION = 1
 
@@ -122,6 +126,11 @@ class SweepResult:
                 for each in self.over_seeds
             ],
         }
+
+
+def with_mean(recalls: Mapping[str, float]) -> dict[str, float]:
+    """Returns recalls at each number in both directions, and before them their mean."""
+    return {MEAN_RECALL: math.fsum(recalls.values()) / len(recalls), **recalls}
 
 
 def lower_is_better(measure: str) -> bool:

@@ -68,9 +68,9 @@ class Validation:
 
     def _batches(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """Returns the places of each batch's images, and of their texts."""
-        size = self.batch_size
-        starts = range(0, len(self._pairs[0]) - size + 1, size)
-        return [tuple(places[start : start + size] for places in self._pairs) for start in starts]
+        (images, texts), size = self._pairs, self.batch_size
+        starts = range(0, len(images) - size + 1, size)
+        return [(images[start : start + size], texts[start : start + size]) for start in starts]
 
     def _embed(self, encode: Any, rows: Any) -> Float32[np.ndarray, "n d"]:
         """Returns the embeddings of all rows, by batches of one shape; the last one is padded."""

@@ -137,7 +137,7 @@ def parse(arguments: list[str]) -> Arguments:
           setting: How the text tower starts: Lu at random, LU from --text-tower.weights, LL locked but for its head.
           sweep: Values of a field of the recipe; may be repeated. Trains each combination into a folder of its own.
           evaluate: Embedding dataset on which the models of a sweep retrieve images and texts.
-          measure: What a sweep's runs are compared by: final_loss, mean_recall, image_to_text_recall_at_1 and so on.
+          measure: What a sweep's runs are compared by: final_loss, mean_recall, minival_mean_recall and so on.
           fields: What is trained.
           execution: How it is computed here.
         """

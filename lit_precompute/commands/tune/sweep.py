@@ -74,7 +74,7 @@ def _in_words(run: SweptRun) -> str:
     """Returns one line with a run's figures, or why it has none."""
     if run.error is not None:
         return f"{run.name}: failed: {run.error}"
-    shown = {name: value for name, value in run.figures.items() if name in (FINAL_LOSS, MEAN_RECALL)}
+    shown = {name: value for name, value in run.figures.items() if name == FINAL_LOSS or name.endswith(MEAN_RECALL)}
     return f"{run.name}: " + ", ".join(f"{_title(name)} {_value(name, value)}" for name, value in shown.items())
 
 

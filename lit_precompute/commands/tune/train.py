@@ -22,6 +22,7 @@ from lit_precompute.tune.training.run_directory import RunDirectory, tables_read
 
 if TYPE_CHECKING:
     from lit_precompute.towers.tokenizers import TextLengths
+    from lit_precompute.tune.data.mixtures import Share
     from lit_precompute.tune.training.progress import Progress, TrainingResult
     from lit_precompute.tune.training.trainer import Trainer
 
@@ -44,8 +45,11 @@ def describe(progress: "Progress") -> str:
 
 def describe_minival(found: Mapping[str, float]) -> str:
     """Returns one line with the figures of the held-out rows."""
-    recalls = [f"{name.replace('_', ' ')} {100 * value:.1f}%" for name, value in found.items() if name != "loss"]
-    return f"{', '.join(recalls)}, loss {found['loss']:.4f}"
+    ways = [
+        f"{way.replace('_', ' ')} R@1 {100 * found[f'{way}_R@1']:.1f}% R@5 {100 * found[f'{way}_R@5']:.1f}%"
+        for way in ("image_to_text", "text_to_image")
+    ]
+    return f"{', '.join(ways)}, loss {found['loss']:.4f}"
 
 
 def describe_lengths(field: str, lengths: "TextLengths", max_tokens: int) -> str:
@@ -119,12 +123,7 @@ def _introduce(
         + f", {trainer.num_parameters:,} parameters, "
         + f"{counted(trainer.num_steps, 'step')} of {arguments.recipe.batch_size:,}"
     )
-    if num_held_out := arguments.recipe.data.held_out:
-        selected = "" if on[0].selection is None else " selected"
-        console.print(f"the first {num_held_out:,}{selected} rows of {datasets[0].path} are held out, and validated on")
-    if len(datasets) > 1:
-        for share in trainer.shares:
-            console.print(f"  {share.path}: {share.num_rows:,} pairs, {share.num_epochs:.4g} epochs")
+    _introduce_rows(console, trainer.shares, on[0], arguments.recipe.data.held_out)
     if trainer.batches.num_rows_read >= _MANY_TIMES * trainer.batches.num_rows:
         console.print(
             f"each epoch reads {trainer.batches.num_rows_read:,} rows, whole blocks, to use "
@@ -146,6 +145,24 @@ def _introduce(
             console.print(caution)
     if trainer.first_step:
         console.print(f"resuming after step {trainer.first_step:,}")
+
+
+def _introduce_rows(
+    console: rich.console.Console, shares: Sequence["Share"], first: TrainedOn, num_held_out: int
+) -> None:
+    """Says what is seen of each dataset, and what is held out."""
+    for share in shares:
+        views = f"one of {share.num_views:,} views of each image in each epoch" if share.num_views else ""
+        if len(shares) > 1:
+            epochs = f"{share.num_rows:,} pairs, {share.num_epochs:.4g} epochs"
+            console.print(f"  {share.path}: {epochs}" + (f", {views}" if views else ""))
+        elif views:
+            console.print(views)
+    if num_held_out:
+        selected = "" if first.selection is None else " selected"
+        console.print(
+            f"the first {num_held_out:,}{selected} rows of {first.dataset.path} are held out, and validated on"
+        )
 
 
 def _conclude(console: rich.console.Console, arguments: Arguments, result: "TrainingResult", seconds: float) -> None:

@@ -110,6 +110,7 @@ def test_a_file_does_not_say_what_it_is():
     ("name", "message"),
     [
         ("bert-base-uncased", r"unknown text tower .*did you mean one of google-bert/bert-base-uncased"),
+        ("BERT-Base", r"did you mean one of google-bert/bert-base-uncased, google-bert/bert-base-cased"),
         ("SigLIP2-Base-Patch16-224", r"did you mean one of google/siglip2-base-patch16-224"),
         ("qqqq", r"unknown text tower 'qqqq', and no such folder or file; `lit-tune towers` lists them"),
     ],

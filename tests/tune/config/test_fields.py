@@ -54,7 +54,11 @@ def test_text_is_read_as_the_type_that_a_field_declares(path, text, value):
             "1",
             r"optimizer\.learning_rat is not a field .*: optimizer has kind, learning_rate, ",
         ),
-        ("optimiser.learning_rate", "1", r"optimiser\.learning_rate is not a field of the recipe: a recipe has data, text, "),
+        (
+            "optimiser.learning_rate",
+            "1",
+            r"optimiser\.learning_rate is not a field of the recipe: a recipe has data, text, ",
+        ),
         ("seed.more", "1", r"seed\.more is not a field of the recipe: seed has no fields"),
         ("optimizer", "adam", r"optimizer is a part of the recipe, not a field: choose from optimizer\.kind, "),
         ("batch_size", "many", r"batch_size must be of type int, got 'many'"),

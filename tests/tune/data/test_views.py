@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lit_precompute.tune.data.batches import BatchSource
+from lit_precompute.tune.data.chosen_texts import ChosenTexts
 from lit_precompute.tune.data.mixtures import Part, mix
 from lit_precompute.tune.data.options import DataOptions
-from lit_precompute.tune.data.texts import TextOptions
 from lit_precompute.tune.data.tokenised_texts import TokenisedTexts
 from lit_precompute.tune.data.views import draw_views
 from tests.tune.data.fakes import FakeDataset
-from tests.tune.data.test_mixtures import TOKENIZER
+from tests.tune.data.test_mixtures import TEXT, TOKENIZER
 
 PLENTY = 2**30
 STEP = 1_000  # row r's vector in view v is that of row r + STEP * (v + 1)
@@ -26,7 +26,7 @@ def make_source(block_sizes, num_views, *, seed=0, windowed=False, vector_type="
         FakeDataset(block_sizes, width=64, vector_type=vector_type, first=STEP * (view + 1))
         for view in range(num_views)
     ]
-    texts = TokenisedTexts(plain, TOKENIZER, TextOptions(max_tokens=4))
+    texts = ChosenTexts({"texts": TokenisedTexts(TOKENIZER, TEXT)}, TEXT)
     num_bytes = 64 + 4 if vector_type == "int8" else 64 * 4
     budget = 8 * plain.num_rows + 2 * max(block_sizes) * (num_bytes + 4 * 4 + 16) if windowed else PLENTY
     source = BatchSource(plain, texts, batch_size=3, seed=seed, memory_budget_bytes=budget, views=views, **options)
@@ -93,9 +93,10 @@ def test_views_of_several_datasets():
 
     def part(number, num_views):
         _, plain, views = make_source([4, 4], num_views)
+        texts = ChosenTexts({"texts": TokenisedTexts(TOKENIZER, TEXT)}, TEXT)
         for dataset in (plain, *views):
             dataset.path, dataset.first = f"fake-{number}", dataset.first + 100 * number
-        return Part(plain, TokenisedTexts(plain, TOKENIZER, TextOptions(max_tokens=4)), None, views)
+        return Part(plain, texts, None, views)
 
     def batches(parts, mixture):
         options = DataOptions(mixture=mixture)
@@ -111,5 +112,6 @@ def test_views_of_several_datasets():
     ):
         batches([part(0, 2), part(1, 3)], "joined")
     alternating = batches([part(0, 2), part(1, 3)], "alternate")
+    assert [share.num_views for share in alternating.shares(4)] == [2, 3]
     assert [(order["0.num_views"], order["1.num_views"]) for order in [alternating.order()]] == [(2, 3)]
     assert alternating.batch(1).images.numbers.min() < 0 < alternating.batch(1).images.numbers.max()

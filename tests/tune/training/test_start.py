@@ -154,6 +154,11 @@ def test_a_tokenizer_that_is_not_the_weights_own_is_told(dataset_path, weights, 
     other = dataclasses.replace(own, tokenizer=WordOptions(path=str(tmp_path / "words.txt")))
     assert "words.txt', and that of" in str(other_tokenizer(other))
     assert other_tokenizer(start_from(other, run, setting="Lu")) is None
+    changed = dataclasses.replace(own, tokenizer=dataclasses.replace(own.tokenizer, vocabulary_size=9))
+    with pytest.raises(
+        ValueError, match=r"tokenizer must be as it was saved with .*vocabulary_size=9\); leave its flags"
+    ):
+        other_tokenizer(changed)
 
 
 def test_a_row_without_room_for_a_piece_is_refused_by_name(dataset_path, tmp_path):

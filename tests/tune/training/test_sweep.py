@@ -20,6 +20,8 @@ from lit_precompute.tune.training.sweep_plot import plot_sweep
 from lit_precompute.tune.training.sweep_table import SweptRun
 from tests.tune.small_runs import (
     EXECUTION,
+    NUM_ROWS,
+    NUM_WORDS,
     RECIPE,
     finish,
     kill_when,
@@ -98,6 +100,25 @@ def test_runs_in_windows_are_plain_as_well(dataset_path, dataset, tmp_path):
         train(dataset_path, tmp_path / run.name, with_values(SHORT, run.values), budget)
         assert json.loads((tmp_path / run.name / "run.json").read_text())["order"]["kind"] == "windows"
         assert model_bytes(tmp_path / run.name) == model_bytes(tmp_path / "sweep" / run.name)
+
+
+def test_draws_of_fields_and_texts_are_those_of_plain_training(tmp_path):
+    """The choice of texts and fields depends on the seed, of rows that another run has read as well."""
+    texts = [[f"word{row % NUM_WORDS}", f"word{row % 7} word{row % 5}", f"word{row % 3}"] for row in range(NUM_ROWS)]
+    path = write_dataset(tmp_path / "dataset", texts=texts)
+    with EmbeddingDataset.open(path) as dataset:
+        result = sweep(dataset, tmp_path / "sweep", {"seed": [3, 4]})
+    assert_plain(path, tmp_path / "sweep", result.runs)
+
+
+def test_held_out_rows_are_compared_by(dataset, tmp_path):
+    result = sweep(dataset, tmp_path, {"seed": [0, 1], "data.held_out": [16]})
+    assert result.measure == "minival_mean_recall"
+    for run in result.runs:
+        minival = TunedModel.load(run.model).training["minival"]
+        assert run.figures["minival_loss"] == minival.pop("loss")
+        assert run.figures["minival_text_to_image_recall_at_1"] == minival["text_to_image_R@1"]
+        assert run.figures[result.measure] == pytest.approx(sum(minival.values()) / len(minival))
 
 
 def test_equal_rows_are_read_once_and_equal_programs_compiled_once(dataset, tmp_path, monkeypatch):
@@ -213,6 +234,7 @@ def test_models_are_evaluated_once(dataset, tmp_path, monkeypatch):
     [
         ({"measure": "speed"}, "measure must be one of final_loss, mean_recall, image_to_text_recall_at_1"),
         ({"measure": "mean_recall"}, "measure mean_recall needs a dataset to evaluate on"),
+        ({"measure": "minival_loss"}, "measure minival_loss needs rows that are held out; give --data.held-out"),
         ({"output": "gs://bucket/sweep"}, "gs://bucket/sweep"),
         ({"axes": {"batch_size": [16, 8]}, "execution": dataclasses.replace(EXECUTION, micro_batch_size=9)}, "got 9"),
     ],

@@ -20,8 +20,8 @@ class T5TextOptions(TransformerOptions):
 
     Attributes:
       kind: the encoder of T5, T5 1.1, mT5 or umT5.
-      weights: where the parameters start from: a name of `lit-tune towers`, a Hugging Face repository, a file or a
-        folder; None: at random.
+      weights: where the parameters start from: a name of `lit-tune towers`, a Hugging Face repository, a file, a
+        folder or a run of `lit-tune`; None: at random.
       width: size of a token's vector.
       depth: number of blocks.
       num_heads: attention heads.

@@ -16,8 +16,8 @@ class ViTTextOptions(TransformerOptions):
 
     Attributes:
       kind: the text ViT.
-      weights: where the parameters start from: a name of `lit-tune towers`, a Hugging Face repository, a file or a
-        folder; None: at random.
+      weights: where the parameters start from: a name of `lit-tune towers`, a Hugging Face repository, a file, a
+        folder or a run of `lit-tune`; None: at random.
       width: size of a token's vector.
       depth: number of blocks.
       num_heads: attention heads; must divide `width`.
