@@ -121,7 +121,9 @@ class ChosenTexts:
         """Returns the chosen texts, each in its column."""
         num_rows, is_present = len(rows), choices >= 0
         # A row has the columns of each field one after the other, or those of the only field that it has.
-        columns = is_present.transpose(1, 0, 2).reshape(num_rows, -1) if self._of_each_field else is_present.any(axis=0)
+        columns = is_present.transpose(1, 0, 2).reshape(num_rows, -1)
+        if not self._of_each_field:
+            columns = np.logical_or.reduce(is_present, axis=0)
         fill = self._sources[0].empty_chosen if columns.all() else self._sources[0].absent
         shape = (num_rows, self._num_columns)
         arrays = tuple(array.reshape(*shape, *array.shape[1:]) for array in fill(num_rows * self._num_columns))
@@ -155,7 +157,7 @@ class ChosenTexts:
             return TextBatch(source.in_batch(chosen))
         present, *arrays = chosen
         if self.options.combine == "per-batch" and self._of_each_field:
-            there = present.reshape(len(present), -1, self._per_field).any(axis=(0, 2))
+            there = np.logical_or.reduce(present.reshape(len(present), -1, self._per_field), axis=(0, 2))
             key = random_draws.make_key(seed, random_draws.FIELDS)
             (field,) = self._draw_fields(there[:, None], np.array([step]), key)
             columns = slice(field * self._per_field, (field + 1) * self._per_field)
