@@ -7,6 +7,7 @@ BENCHMARKS = (
     "contrastive_loss",
     "towers",
     "text_steps",
+    "table10_step",
     "decoding",
     "embed_job",
     "decode_job",

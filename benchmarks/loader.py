@@ -26,7 +26,9 @@ import pyarrow.parquet as pq
 from lit_precompute.schemas import DatasetWriter, EmbeddingDataset, SourceInfo, TowerCard, captions_table
 from lit_precompute.towers.tokenizers import Tokenizer, WordOptions, train_tokenizer
 from lit_precompute.tune.data.batches import BatchSource, iterate
-from lit_precompute.tune.data.texts import TextOptions, iterate_texts
+from lit_precompute.tune.data.chosen_texts import ChosenTexts
+from lit_precompute.tune.data.text_options import TextOptions
+from lit_precompute.tune.data.texts import iterate_texts
 from lit_precompute.tune.data.tokenised_texts import TokenisedTexts
 
 NUM_ROWS, WIDTH, BATCH_SIZE, NUM_PEER_FILES, NUM_PASSES = 200_000, 768, 4_096, 4, 6
@@ -92,7 +94,7 @@ def peer_rate(folder: pathlib.Path) -> float:
 def our_rates(name: str, dataset: EmbeddingDataset, tokenizer: Tokenizer, budget: int) -> float:
     """Prints and returns rows per second of the best of six epochs."""
     begin = time.perf_counter()
-    texts = TokenisedTexts(dataset, tokenizer, TextOptions())
+    texts = ChosenTexts({"texts": TokenisedTexts(tokenizer, TextOptions())}, TextOptions())
     source = BatchSource(dataset, texts, batch_size=BATCH_SIZE, seed=0, memory_budget_bytes=budget)
     opened = time.perf_counter()
     num_batches, num_rows, seconds = source.num_batches_per_epoch, 0, []

@@ -33,7 +33,9 @@ from lit_precompute.schemas.sharing.selecting.keys import Keys
 from lit_precompute.schemas.sharing.selecting.texts import TextLength, TextPattern
 from lit_precompute.towers.tokenizers import Tokenizer, WordOptions, train_tokenizer
 from lit_precompute.tune.data.batches import BatchSource, iterate
-from lit_precompute.tune.data.texts import TextOptions, iterate_texts
+from lit_precompute.tune.data.chosen_texts import ChosenTexts
+from lit_precompute.tune.data.text_options import TextOptions
+from lit_precompute.tune.data.texts import iterate_texts
 from lit_precompute.tune.data.tokenised_texts import TokenisedTexts
 
 _NUM_PASSES = 6
@@ -95,7 +97,7 @@ class Loading:
         self.num_rows = NUM_ROWS if rows is None else len(rows)
         self._source = BatchSource(
             dataset,
-            TokenisedTexts(dataset, tokenizer, TextOptions()),
+            ChosenTexts({"texts": TokenisedTexts(tokenizer, TextOptions())}, TextOptions()),
             batch_size=min(BATCH_SIZE, self.num_rows),
             seed=0,
             memory_budget_bytes=budget,

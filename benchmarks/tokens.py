@@ -25,19 +25,20 @@ from benchmarks.loader import BATCH_SIZE, NUM_ROWS
 from benchmarks.selecting import write
 from lit_precompute.pipelines.tokens import tokenise
 from lit_precompute.precompute.deriving.options import DeriveOptions
-from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.schemas import EmbeddingDataset, RowBlock
 from lit_precompute.towers.tokenizers import (
     HuggingFaceOptions,
     SentencePieceOptions,
-    Tokenizer,
     load_tokenizer,
     train_tokenizer,
 )
 from lit_precompute.tune.data.batches import BatchSource, iterate
+from lit_precompute.tune.data.chosen_texts import ChosenTexts
 from lit_precompute.tune.data.finding_texts import find_texts
 from lit_precompute.tune.data.stored_tokens import StoredTokens
-from lit_precompute.tune.data.text_source import Arrays, Choose, ReadTexts, TextCounts, TextSource
-from lit_precompute.tune.data.texts import TextOptions, iterate_texts
+from lit_precompute.tune.data.text_options import TextOptions
+from lit_precompute.tune.data.text_source import ReadTexts, TextCounts, TextSource
+from lit_precompute.tune.data.texts import iterate_texts
 from lit_precompute.tune.data.tokenised_texts import TokenisedTexts, TokenRows
 
 _NUM_PASSES, _PIECES, _TRAINED_ON = 4, 8_000, 50_000
@@ -48,30 +49,29 @@ _GOAL_LOADER, _GOAL_TABLE = 0.8, 1e6
 class FreeTexts(TokenRows):
     """One text for each row, which costs nothing."""
 
-    columns: Sequence[str] = ()
+    columns: Sequence[str] = ("key",)
 
-    def __init__(self, dataset: EmbeddingDataset, tokenizer: Tokenizer):
-        """Takes the dataset, and the tokenizer for the type of ids."""
-        super().__init__(tokenizer, _TEXT.max_tokens)
-        self._dataset = dataset
-
-    def counts(self, block: int) -> TextCounts:
+    def counts(self, block: RowBlock) -> TextCounts:
         """See `TextSource`."""
-        start, stop = self._dataset.block_span(block)
-        return TextCounts(np.ones(stop - start, np.int64), np.zeros(stop - start, np.int64))
+        ones = np.ones(block.num_rows, np.int64)
+        return TextCounts(ones, 0 * ones, 0 * ones, ones * self.bytes_per_kept)
 
-    def read(self, block: int, places: np.ndarray) -> ReadTexts:
+    def read(self, block: RowBlock, places: np.ndarray) -> ReadTexts:
         """See `TextSource`."""
         del block
-        return ReadTexts(np.ones(len(places), np.int64), self.empty_kept(len(places)))
+        num_rows = len(places)
+        return ReadTexts(
+            np.ones(num_rows, np.int64),
+            lambda chosen: self.empty_chosen(num_rows if chosen is None else len(chosen)),
+        )
 
-    def read_chosen(self, block: int, places: np.ndarray, choose: Choose) -> Arrays:
-        """See `TextSource`."""
-        del block, choose
-        return self.empty_chosen(len(places))
+
+def one_field(source: TextSource) -> ChosenTexts:
+    """Returns a source's texts as those of the only field."""
+    return ChosenTexts({"texts": source}, _TEXT)
 
 
-def first_and_later(dataset: EmbeddingDataset, make: Callable[[], TextSource]) -> tuple[float, float]:
+def first_and_later(dataset: EmbeddingDataset, make: Callable[[], ChosenTexts]) -> tuple[float, float]:
     """Returns the seconds of a first epoch, from opening on, and of the next."""
     begin = time.perf_counter()
     source = BatchSource(dataset, make(), batch_size=BATCH_SIZE, seed=0, memory_budget_bytes=1 << 32)
@@ -109,11 +109,11 @@ def epochs(name: str, base: pathlib.Path, folder: pathlib.Path) -> float:
     tokenizer = load_tokenizer(place)
     with EmbeddingDataset.open(derived, tables=["embeddings", "captions"]) as dataset:
         found = find_texts(dataset, tokenizer, _TEXT)
-        assert isinstance(found.source, StoredTokens), found.notes
-        ways: dict[str, tuple[EmbeddingDataset, Callable[[], TextSource]]] = {
-            "free texts": (dataset, lambda: FreeTexts(dataset, tokenizer)),
+        assert isinstance(found.source.sources[0], StoredTokens), found.notes
+        ways: dict[str, tuple[EmbeddingDataset, Callable[[], ChosenTexts]]] = {
+            "free texts": (dataset, lambda: one_field(FreeTexts(tokenizer, _TEXT.max_tokens))),
             "token table": (found.dataset, lambda: found.source),
-            "tokenised": (dataset, lambda: TokenisedTexts(dataset, tokenizer, _TEXT)),
+            "tokenised": (dataset, lambda: one_field(TokenisedTexts(tokenizer, _TEXT))),
         }
         seconds: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
         for _ in range(_NUM_PASSES):
@@ -136,12 +136,12 @@ def tokenised_rates(folder: pathlib.Path, texts: Sequence[str]) -> float:
     plain.enable_padding(length=_TEXT.max_tokens)
     ours = load_tokenizer(str(folder / "wordpiece"))
     with EmbeddingDataset.open(folder / "wordpiece-tokens") as dataset:
-        stored = StoredTokens(dataset, ours, _TEXT.max_tokens)
+        stored = StoredTokens(ours, _TEXT.max_tokens)
         spans = [dataset.block_span(block) for block in range(dataset.num_blocks)]
 
         def read() -> None:
             for block, (start, stop) in enumerate(spans):
-                stored.read(block, np.arange(stop - start))
+                stored.read(dataset.read_block(block, stored.columns), np.arange(stop - start)).all()
 
         table, own, library = best(
             read,

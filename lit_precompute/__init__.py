@@ -8,78 +8,74 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lit_precompute.deriving import derive as derive
-    from lit_precompute.deriving import flatten as flatten
-    from lit_precompute.embedding import embed as embed
-    from lit_precompute.pipelines.deduplicate import DeduplicateOptions as DeduplicateOptions
-    from lit_precompute.pipelines.deduplicate import deduplicate as deduplicate
-    from lit_precompute.pipelines.embed.options import EmbedOptions as EmbedOptions
-    from lit_precompute.pipelines.embed_images import EmbedImages as EmbedImages
-    from lit_precompute.pipelines.embed_images import JaxTowerHandler as JaxTowerHandler
-    from lit_precompute.pipelines.shuffle import ShuffleOptions as ShuffleOptions
-    from lit_precompute.pipelines.shuffle import shuffle as shuffle
-    from lit_precompute.precompute.deriving.options import DeriveOptions as DeriveOptions
-    from lit_precompute.precompute.options import DecodingOptions as DecodingOptions
-    from lit_precompute.precompute.sources.spec import SourceColumns as SourceColumns
-    from lit_precompute.precompute.sources.spec import SourceSpec as SourceSpec
+    from lit_precompute.deriving import derive, flatten
+    from lit_precompute.embedding import embed
+    from lit_precompute.pipelines.deduplicate import DeduplicateOptions, deduplicate
+    from lit_precompute.pipelines.embed.options import EmbedOptions
+    from lit_precompute.pipelines.embed_images import EmbedImages, JaxTowerHandler
+    from lit_precompute.pipelines.shuffle import ShuffleOptions, shuffle
+    from lit_precompute.precompute.deriving.embedding_texts.options import EmbedTextsOptions
+    from lit_precompute.precompute.deriving.options import DeriveOptions
+    from lit_precompute.precompute.options import DecodingOptions
+    from lit_precompute.precompute.sources.spec import SourceColumns, SourceSpec
     from lit_precompute.precompute.sources.spec_text import parse_spec as parse_source
-    from lit_precompute.schemas import ColumnSchema as ColumnSchema
-    from lit_precompute.schemas import DatasetError as DatasetError
-    from lit_precompute.schemas import DatasetWriter as DatasetWriter
-    from lit_precompute.schemas import EmbeddingDataset as EmbeddingDataset
-    from lit_precompute.schemas import SourceFile as SourceFile
-    from lit_precompute.schemas import SourceInfo as SourceInfo
-    from lit_precompute.schemas import TableSchema as TableSchema
-    from lit_precompute.schemas import TowerCard as TowerCard
-    from lit_precompute.schemas import captions_table as captions_table
-    from lit_precompute.schemas import labels_table as labels_table
-    from lit_precompute.schemas.checking.verification import verify as verify
-    from lit_precompute.schemas.sharing.catalog import find_datasets as find_datasets
-    from lit_precompute.schemas.sharing.comparing import compare_datasets as compare_datasets
-    from lit_precompute.schemas.sharing.selecting.options import Criteria as Criteria
-    from lit_precompute.schemas.sharing.selection import Selection as Selection
-    from lit_precompute.selecting import select as select
-    from lit_precompute.sharing import copy_dataset as copy_dataset
-    from lit_precompute.sharing import export_dataset as export_dataset
-    from lit_precompute.sharing import import_dataset as import_dataset
-    from lit_precompute.towers import layers as layers
-    from lit_precompute.towers.contract import Tower as Tower
-    from lit_precompute.towers.family import Entry as Entry
-    from lit_precompute.towers.family import Family as Family
-    from lit_precompute.towers.family import TowerConfig as TowerConfig
-    from lit_precompute.towers.flax_modules import flax_entry as flax_entry
+    from lit_precompute.schemas import (
+        ColumnSchema,
+        DatasetError,
+        DatasetWriter,
+        EmbeddingDataset,
+        SourceFile,
+        SourceInfo,
+        TableSchema,
+        TowerCard,
+        captions_table,
+        labels_table,
+    )
+    from lit_precompute.schemas.checking.verification import verify
+    from lit_precompute.schemas.sharing.catalog import find_datasets
+    from lit_precompute.schemas.sharing.comparing import compare_datasets
+    from lit_precompute.schemas.sharing.selecting.options import Criteria
+    from lit_precompute.schemas.sharing.selection import Selection
+    from lit_precompute.selecting import select
+    from lit_precompute.sharing import copy_dataset, export_dataset, import_dataset
+    from lit_precompute.towers import layers
+    from lit_precompute.towers.contract import Tower
+    from lit_precompute.towers.family import Entry, Family, TowerConfig
+    from lit_precompute.towers.flax_modules import flax_entry
+    from lit_precompute.towers.heads import (
+        GatedHeadOptions,
+        LinearHeadOptions,
+        MLPHeadOptions,
+        NoHeadOptions,
+        ResidualHeadOptions,
+    )
     from lit_precompute.towers.loading import load_tower as load_image_tower
-    from lit_precompute.towers.nnx_modules import nnx_function as nnx_function
-    from lit_precompute.towers.options import ImageTowerOptions as ImageTowerOptions
-    from lit_precompute.towers.preprocessing import Preprocessing as Preprocessing
-    from lit_precompute.towers.preprocessing import Scale as Scale
-    from lit_precompute.towers.preprocessing import Standardise as Standardise
+    from lit_precompute.towers.nnx_modules import nnx_function
+    from lit_precompute.towers.options import ImageTowerOptions
+    from lit_precompute.towers.preprocessing import Preprocessing, Scale, Standardise
     from lit_precompute.towers.registry import register as register_image_tower
     from lit_precompute.towers.registry import tower_names as image_tower_names
-    from lit_precompute.towers.text import BertTextOptions as BertTextOptions
-    from lit_precompute.towers.text import T5TextOptions as T5TextOptions
-    from lit_precompute.towers.text import TextTowerOptions as TextTowerOptions
-    from lit_precompute.towers.text import ViTTextOptions as ViTTextOptions
-    from lit_precompute.towers.text import register_text_tower as register_text_tower
-    from lit_precompute.towers.tokenizers import HuggingFaceOptions as HuggingFaceOptions
-    from lit_precompute.towers.tokenizers import SentencePieceOptions as SentencePieceOptions
-    from lit_precompute.towers.tokenizers import WordOptions as WordOptions
-    from lit_precompute.towers.weights.naming import Naming as Naming
-    from lit_precompute.towers.weights.naming import link as link
-    from lit_precompute.tune.config.execution import Execution as Execution
-    from lit_precompute.tune.config.recipe import Recipe as Recipe
-    from lit_precompute.tune.config.starts import start_from as start_from
-    from lit_precompute.tune.data.texts import TextOptions as TextOptions
-    from lit_precompute.tune.losses import SigmoidOptions as SigmoidOptions
-    from lit_precompute.tune.losses import SoftmaxOptions as SoftmaxOptions
-    from lit_precompute.tune.model.options import ImageSideOptions as ImageSideOptions
-    from lit_precompute.tune.model.options import TrainedOptions as TrainedOptions
-    from lit_precompute.tune.model.tuned_model import TunedModel as TunedModel
-    from lit_precompute.tune.optimizers import AdamOptions as AdamOptions
-    from lit_precompute.tune.recipes import RECIPES as RECIPES
-    from lit_precompute.tuning import retrieval as retrieval
-    from lit_precompute.tuning import train as train
-    from lit_precompute.tuning import zero_shot as zero_shot
+    from lit_precompute.towers.text import (
+        BertTextOptions,
+        StoredTextOptions,
+        T5TextOptions,
+        TextTowerOptions,
+        ViTTextOptions,
+        register_text_tower,
+    )
+    from lit_precompute.towers.tokenizers import HuggingFaceOptions, SentencePieceOptions, WordOptions
+    from lit_precompute.towers.weights.naming import Naming, link
+    from lit_precompute.tune.config.execution import Execution
+    from lit_precompute.tune.config.recipe import Recipe
+    from lit_precompute.tune.config.starts import start_from
+    from lit_precompute.tune.data.options import DataOptions
+    from lit_precompute.tune.data.text_options import TextOptions
+    from lit_precompute.tune.losses import SigmoidOptions, SoftmaxOptions
+    from lit_precompute.tune.model.options import ImageSideOptions, TrainedOptions
+    from lit_precompute.tune.model.tuned_model import TunedModel
+    from lit_precompute.tune.optimizers import AdafactorOptions, AdamOptions, LionOptions, SideRateOptions
+    from lit_precompute.tune.recipes import RECIPES, read_recipe, write_recipe
+    from lit_precompute.tuning import retrieval, sweep, train, zero_shot
 
 # Where each name lives: `module:name`, or a module alone for the module itself.
 _HOMES = {
@@ -96,6 +92,7 @@ _HOMES = {
     "labels_table": "schemas:labels_table",
     "derive": "deriving:derive",
     "DeriveOptions": "precompute.deriving.options:DeriveOptions",
+    "EmbedTextsOptions": "precompute.deriving.embedding_texts.options:EmbedTextsOptions",
     "flatten": "deriving:flatten",
     "verify": "schemas.checking.verification:verify",
     "find_datasets": "schemas.sharing.catalog:find_datasets",
@@ -138,14 +135,19 @@ _HOMES = {
     "parse_source": "precompute.sources.spec_text:parse_spec",
     # Tuning
     "train": "tuning:train",
+    "sweep": "tuning:sweep",
     "Recipe": "tune.config.recipe:Recipe",
     "Execution": "tune.config.execution:Execution",
     "RECIPES": "tune.recipes:RECIPES",
+    "read_recipe": "tune.recipes:read_recipe",
+    "write_recipe": "tune.recipes:write_recipe",
     # Parts of a recipe
-    "TextOptions": "tune.data.texts:TextOptions",
+    "DataOptions": "tune.data.options:DataOptions",
+    "TextOptions": "tune.data.text_options:TextOptions",
     "HuggingFaceOptions": "towers.tokenizers:HuggingFaceOptions",
     "SentencePieceOptions": "towers.tokenizers:SentencePieceOptions",
     "WordOptions": "towers.tokenizers:WordOptions",
+    "StoredTextOptions": "towers.text:StoredTextOptions",
     "ViTTextOptions": "towers.text:ViTTextOptions",
     "BertTextOptions": "towers.text:BertTextOptions",
     "T5TextOptions": "towers.text:T5TextOptions",
@@ -153,8 +155,16 @@ _HOMES = {
     "start_from": "tune.config.starts:start_from",
     "ImageSideOptions": "tune.model.options:ImageSideOptions",
     "SigmoidOptions": "tune.losses:SigmoidOptions",
+    "LinearHeadOptions": "towers.heads:LinearHeadOptions",
+    "MLPHeadOptions": "towers.heads:MLPHeadOptions",
+    "ResidualHeadOptions": "towers.heads:ResidualHeadOptions",
+    "GatedHeadOptions": "towers.heads:GatedHeadOptions",
+    "NoHeadOptions": "towers.heads:NoHeadOptions",
     "SoftmaxOptions": "tune.losses:SoftmaxOptions",
+    "AdafactorOptions": "tune.optimizers:AdafactorOptions",
     "AdamOptions": "tune.optimizers:AdamOptions",
+    "LionOptions": "tune.optimizers:LionOptions",
+    "SideRateOptions": "tune.optimizers:SideRateOptions",
     # Custom text towers
     "TextTowerOptions": "towers.text:TextTowerOptions",
     "register_text_tower": "towers.text:register_text_tower",
@@ -168,10 +178,12 @@ _HOMES = {
 
 __all__ = [
     "RECIPES",
+    "AdafactorOptions",
     "AdamOptions",
     "BertTextOptions",
     "ColumnSchema",
     "Criteria",
+    "DataOptions",
     "DatasetError",
     "DatasetWriter",
     "DecodingOptions",
@@ -179,21 +191,29 @@ __all__ = [
     "DeriveOptions",
     "EmbedImages",
     "EmbedOptions",
+    "EmbedTextsOptions",
     "EmbeddingDataset",
     "Entry",
     "Execution",
     "Family",
+    "GatedHeadOptions",
     "HuggingFaceOptions",
     "ImageSideOptions",
     "ImageTowerOptions",
     "JaxTowerHandler",
+    "LinearHeadOptions",
+    "LionOptions",
+    "MLPHeadOptions",
     "Naming",
+    "NoHeadOptions",
     "Preprocessing",
     "Recipe",
+    "ResidualHeadOptions",
     "Scale",
     "Selection",
     "SentencePieceOptions",
     "ShuffleOptions",
+    "SideRateOptions",
     "SigmoidOptions",
     "SoftmaxOptions",
     "SourceColumns",
@@ -201,6 +221,7 @@ __all__ = [
     "SourceInfo",
     "SourceSpec",
     "Standardise",
+    "StoredTextOptions",
     "T5TextOptions",
     "TableSchema",
     "TextOptions",
@@ -230,14 +251,17 @@ __all__ = [
     "load_image_tower",
     "nnx_function",
     "parse_source",
+    "read_recipe",
     "register_image_tower",
     "register_text_tower",
     "retrieval",
     "select",
     "shuffle",
     "start_from",
+    "sweep",
     "train",
     "verify",
+    "write_recipe",
     "zero_shot",
 ]
 

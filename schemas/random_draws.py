@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 # One number per use, so that blocks and texts, say, are drawn independently.
-ROWS, BLOCKS, WINDOW, TEXTS, LEFT_OUT, SELECTED, SHUFFLED = range(7)
+ROWS, BLOCKS, WINDOW, TEXTS, LEFT_OUT, SELECTED, SHUFFLED, FIELDS = range(8)
+MIXTURE, DATASET, VIEWS = range(10, 13)
 
 Draws = np.ndarray[Any, np.dtype[np.uint64]]
 

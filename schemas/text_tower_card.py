@@ -6,6 +6,7 @@ the text. A dataset keeps the description of such a table as an attachment named
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pydantic
@@ -45,9 +46,17 @@ class TextTowerCard(StrictModel):
         return json_digest(self.model_dump(exclude={"name", "weights"}))
 
     def differences(self, other: TextTowerCard) -> dict[str, tuple[Any, Any]]:
-        """Returns what makes two towers give other embeddings: this card's value and the other's, by name."""
-        one, two = (each.model_dump(exclude={"name", "weights"}) for each in (self, other))
-        return {name: (one[name], two[name]) for name in one if one[name] != two[name]}
+        """Returns what makes two towers give other embeddings: this card's value and the other's, by dotted name."""
+        one, two = (_flat(each.model_dump(exclude={"name", "weights"})) for each in (self, other))
+        return {name: (one.get(name), two.get(name)) for name in one | two if one.get(name) != two.get(name)}
+
+
+def _flat(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the fields, those of objects within as `object.field`."""
+    flat: dict[str, Any] = {}
+    for name, value in fields.items():
+        flat |= {f"{name}.{inner}": each for inner, each in value.items()} if isinstance(value, dict) else {name: value}
+    return flat
 
 
 class TextEmbeddingsInfo(StrictModel):

@@ -1,7 +1,9 @@
 """Tables of tokens: the pieces of texts, a list of ids for each text of a row, in the column `tokens`.
 
+Those of a named text such as title are in a table of their own, in the column `title_tokens`.
+
 A text of which nothing shows, and of which no row of tokens is made, is the list of -1 alone: the lists of a row are
-parallel to the column `texts` of the captions that they were made of. A token table is called `tokens-ID`. The
+parallel to the column of the captions that they were made of. A token table is called `tokens-ID`. The
 dataset's attachment `tokens-ID.json` describes it.
 """
 
@@ -19,7 +21,7 @@ from lit_precompute.schemas.tables import KEY, ColumnSchema, TableSchema, json_d
 Ids = np.ndarray[Any, np.dtype[np.int32]]
 Counts = np.ndarray[Any, np.dtype[np.int64]]
 
-TOKENS = "tokens"
+TOKENS, TEXTS = "tokens", "texts"
 # The only number in the list of a blank text.
 BLANK = -1
 _ID_DIGITS = 12
@@ -35,17 +37,19 @@ class TokenTableInfo:
       tokenizer: the tokenizer in words: its kind and where it came from.
       max_pieces: each text's pieces were cut to so many.
       separator: what a row's texts were joined by, or None if each was tokenised alone.
+      field: the column of the captions that the texts are of.
     """
 
     fingerprint: str
     tokenizer: Mapping[str, Any]
     max_pieces: int
     separator: str | None = None
+    field: str = TEXTS
 
     @property
     def name(self) -> str:
         """The table's name; `tokenizer` is not part of it."""
-        content = {"fingerprint": self.fingerprint, "max_pieces": self.max_pieces, "separator": self.separator}
+        content = {name: value for name, value in self.to_json().items() if name != "tokenizer"}
         return f"{TOKENS}-{json_digest(content)[:_ID_DIGITS]}"
 
     @property
@@ -54,14 +58,24 @@ class TokenTableInfo:
         return attachment_name(self.name)
 
     @property
+    def column(self) -> str:
+        """The table's column of tokens; tables of several fields can be open together."""
+        return TOKENS if self.field == TEXTS else f"{self.field}_{TOKENS}"
+
+    @property
     def table(self) -> TableSchema:
         """The table."""
-        columns = [ColumnSchema(name=KEY, type="string"), ColumnSchema(name=TOKENS, type="list<list<int32>>")]
+        columns = [ColumnSchema(name=KEY, type="string"), ColumnSchema(name=self.column, type="list<list<int32>>")]
         return TableSchema(name=self.name, columns=columns)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the content of the attachment; `field` only of a named text, as versions before named texts wrote."""
+        content = dataclasses.asdict(self)
+        return content if self.field != TEXTS else {name: content[name] for name in content if name != "field"}
 
     def to_bytes(self) -> bytes:
         """Returns the attachment."""
-        return (json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+        return (json.dumps(self.to_json(), indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
     @classmethod
     def from_bytes(cls, data: bytes, where: str) -> "TokenTableInfo":

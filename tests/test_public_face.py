@@ -25,7 +25,7 @@ def test_every_name_is_found_and_listed():
 def test_type_checkers_see_what_is_loaded():
     tree = ast.parse((ROOT / "lit_precompute/__init__.py").read_text(encoding="utf-8"))
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module != "typing"]
-    shown = {alias.asname: (node.module, alias.name) for node in imports for alias in node.names}
+    shown = {alias.asname or alias.name: (node.module, alias.name) for node in imports for alias in node.names}
     assert {*shown} == {*lit_precompute.__all__}
     for public_name, (module, name) in shown.items():
         parent = importlib.import_module(module)

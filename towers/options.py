@@ -124,6 +124,24 @@ def _default_kind(options: type[TaggedOptions]) -> str:
     return str(next(field.default for field in dataclasses.fields(options) if field.name == "kind"))
 
 
+def common_fields(options: TaggedOptions) -> set[str]:
+    """Returns the names of the fields that all kinds of this part share."""
+    (base,) = (each for each in type(options).__mro__ if "kinds" in vars(each) and each is not TaggedOptions)
+    return {field.name for field in dataclasses.fields(base)}
+
+
+def of_kind(options: Tagged, kind: str) -> Tagged:
+    """Returns options of another kind, with the fields that all kinds share as they are and the others' defaults.
+
+    Raises:
+      OptionsError: there is no such kind.
+    """
+    if kind == options.kind:
+        return options
+    kept = {name: getattr(options, name) for name in common_fields(options) - {"kind"}}
+    return options.kinds.options_class(kind)(**kept)
+
+
 def read_options(kind: type[Options], value: Any, where: str = "") -> Options:
     """Returns a JSON object as options of this class; tagged options are of the kind that the object names.
 

@@ -2,7 +2,8 @@
 
 Promises: a name stands for one `Entry`, added by `register`; the families of `towers.image` are registered when this
 module is imported. Aliases, and a repository's address on Hugging Face's hub, resolve to the same entry and its one
-name, so that a dataset is the same whichever name was used.
+name, so that a dataset is the same whichever name was used. A folder or repository that is not registered is a tower
+if its `config.json` names a known family.
 
 Not here: loading weights (`loading`), the networks (`image`), and text towers (`text`).
 """
@@ -16,9 +17,11 @@ from lit_precompute.towers.family import Entry
 from lit_precompute.towers.image.bit import published as bit
 from lit_precompute.towers.image.convnext import published as convnext
 from lit_precompute.towers.image.efficientnet import published as efficientnet
+from lit_precompute.towers.image.hugging_face.folder import place_of, read_folder
 from lit_precompute.towers.image.mixer import published as mixer
 from lit_precompute.towers.image.vit import published as vit
 from lit_precompute.towers.image.vit import published_contrastive, timm
+from lit_precompute.towers.weights.errors import WeightsError
 
 _PUBLISHED = (bit, convnext, efficientnet, mixer, vit, published_contrastive, timm)
 _ENTRIES: dict[str, Entry] = {}
@@ -71,10 +74,12 @@ def resolve_tower(name: str) -> tuple[str, Entry]:
 
     Args:
       name: a name or an alias; a repository's name may follow `hf://`; "module:name" first imports a user's module,
-        which registers the tower.
+        which registers the tower; or a folder that `save_pretrained` wrote, on disk, in a store or on the hub.
 
     Raises:
-      ValueError: no tower has this name (similar names are listed), or the module does not exist.
+      ValueError: no tower has this name (similar names are listed), the module does not exist, or the folder describes
+        what is not known here.
+      WeightsError: the folder has no `config.json` or `preprocessor_config.json`, or they cannot be had.
     """
     module, name = _split(name)
     if module:
@@ -86,10 +91,24 @@ def resolve_tower(name: str) -> tuple[str, Entry]:
     name = _ALIASES.get(name, name)
     if name in _ENTRIES:
         return name, _ENTRIES[name]
+    if not module and (place := folder_of(name)) is not None:
+        return _described(name, place)
+    if name.startswith((".", "/", "~")):
+        raise ValueError(f"tower {name!r}: there is no such folder; give one with a tower's weights and config.json")
     known = {**_ALIASES, **dict.fromkeys(_ENTRIES)}
     near = difflib.get_close_matches(name, known, n=5, cutoff=0.5)
     hint = f"did you mean one of {', '.join(near)}?" if near else _OWN
     raise ValueError(f"unknown tower {name!r}; {hint}")
+
+
+def _described(name: str, place: str) -> tuple[str, Entry]:
+    """Returns the tower that a folder or repository describes."""
+    try:
+        return name, read_folder(place)
+    except WeightsError as error:
+        near = difflib.get_close_matches(name, {**_ALIASES, **dict.fromkeys(_ENTRIES)}, n=5, cutoff=0.5)
+        hint = f"; or did you mean one of {', '.join(near)}?" if near else ""
+        raise WeightsError(f"tower {name!r} is not registered, and {error}{hint}") from error
 
 
 def module_of(name: str) -> str:
@@ -97,9 +116,17 @@ def module_of(name: str) -> str:
     return _split(name)[0]
 
 
+def folder_of(name: str) -> str | None:
+    """Returns the folder, on this machine or elsewhere, that an unregistered name stands for; None for other names."""
+    module, name = _split(name)
+    return None if module or name in _ENTRIES or name in _ALIASES else place_of(name)
+
+
 def _split(name: str) -> tuple[str, str]:
     for prefix in _HUB_PREFIXES:
         name = name.removeprefix(prefix)
+    if "://" in name:
+        return "", name.rstrip("/")
     module, _, name = name.rstrip("/").rpartition(":")
     return module, name
 

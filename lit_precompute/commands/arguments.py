@@ -3,7 +3,7 @@
 import collections
 import os.path
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 # Other names of flags, where a command has both.
 _SAME = {"--range": "--rows", "--pictures": "--images"}
@@ -17,19 +17,20 @@ def expand_homes(arguments: list[str]) -> None:
             arguments[position] = (match[1] or "") + os.path.expanduser(match[2])  # noqa: PTH111 -- keeps what is behind
 
 
-def refuse_repeated(arguments: Sequence[str], others: Sequence[str] = ()) -> None:
+def refuse_repeated(arguments: Sequence[str], others: Sequence[str] = (), *, repeatable: Collection[str] = ()) -> None:
     """Refuses a flag that is given twice, of which only the last value would count.
 
     Args:
       arguments: of the command.
       others: those among them that the command passes on: Beam has flags that may be repeated.
+      repeatable: flags of which every value counts.
 
     Raises:
       ValueError: a flag of the command is given twice.
     """
     given = collections.Counter(_flags(arguments))
     given.subtract(_flags(others))
-    if flag := next((flag for flag, count in given.items() if count > 1), None):
+    if flag := next((flag for flag, count in given.items() if count > 1 and flag not in repeatable), None):
         raise ValueError(f"{flag} is given {given[flag]} times, and only one would count; give it once")
 
 

@@ -109,6 +109,7 @@ class Launch:
     def _set_runner(self, beam_flags: Sequence[str]) -> None:
         from lit_precompute.pipelines.engines import runners
         from lit_precompute.pipelines.engines.submission import checked_flags, requested_accelerator
+        from lit_precompute.towers.registry import folder_of
 
         runners.check_runner(beam_flags)
         self.embeds_here = runners.embeds_here(beam_flags)
@@ -118,6 +119,7 @@ class Launch:
         for dataset in self.datasets:
             used = dataset.options.tower
             places["--weights" if not other_towers else f"--towers {used.name}@"] = used.weights
+            places["--tower" if not other_towers else f"--towers {used.name}"] = folder_of(used.name)
         self._beam_flags = checked_flags(beam_flags, tower=tower, other_towers=other_towers, places=places)
         requested = requested_accelerator(beam_flags)
         if requested.kind != "cpu" and not self.embeds_here:

@@ -17,7 +17,7 @@ from lit_precompute.pipelines.phases.output import JobOutput
 from lit_precompute.precompute.deriving.composition import Composition
 from lit_precompute.precompute.deriving.options import DeriveOptions
 from lit_precompute.precompute.deriving.output import DERIVE
-from lit_precompute.precompute.deriving.tokens import CaptionShards, token_rows
+from lit_precompute.precompute.deriving.tokens import CaptionShards, check_field, token_rows
 from lit_precompute.schemas import DatasetError, Manifest, ShardInfo, ShardWriter
 from lit_precompute.schemas.dataset_files import dataset_folder
 from lit_precompute.schemas.storage import MANIFEST_NAME, Folder
@@ -53,13 +53,16 @@ class TokenJob:
         """Returns the job.
 
         Raises:
-          DatasetError: the dataset has no texts, or has the table already.
+          DatasetError: the dataset has no such texts, or has the table already.
         """
+        field = options.embed_texts.field
+        check_field(options.base, manifest, field)
         info = TokenTableInfo(
             fingerprint=tokenizer.fingerprint,
             tokenizer={"given": options.tokens, "vocabulary_size": tokenizer.vocabulary_size},
             max_pieces=options.max_pieces,
             separator=options.join_texts,
+            field=field,
         )
         if info.name in [table.name for table in manifest.tables]:
             raise DatasetError(f"{options.base}: has the table '{info.name}' already; nothing is left to derive")
@@ -98,7 +101,7 @@ class TokenJob:
 
     def described(self) -> dict[str, Any]:
         """Returns what determines the result, as JSON."""
-        return {"base": self.digest, "tables": {self.info.name: dataclasses.asdict(self.info)}}
+        return {"base": self.digest, "tables": {self.info.name: self.info.to_json()}}
 
     def claim(self) -> None:
         """Makes the output belong to this job, and leaves the tokenizer there; see `JobOutput`."""
@@ -136,7 +139,7 @@ class TokenWorker:
         table = job.info.table
         block_rows = self._captions.manifest.block_rows
         with ShardWriter(job.output.folder, shard=piece, tables=[table], block_rows=block_rows) as writer:
-            for batch in self._captions.batches(piece, _ROWS_AT_ONCE):
+            for batch in self._captions.batches(piece, _ROWS_AT_ONCE, job.info.field):
                 writer.append_stored(table.name, token_rows(batch, self._tokenizer, job.info))
                 tell(len(batch))
             info = writer.finish()

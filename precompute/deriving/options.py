@@ -8,6 +8,7 @@ from lit_precompute.precompute.deriving.embedding_texts.options import EmbedText
 from lit_precompute.precompute.sources.spec import SourceColumns, SourceSpec
 from lit_precompute.precompute.sources.spec_text import parse_spec
 from lit_precompute.schemas.limits import limit
+from lit_precompute.schemas.token_tables import TEXTS
 
 _NAMED = re.compile(r"([a-z0-9][a-z0-9_.-]*)=(.+)")
 
@@ -38,9 +39,9 @@ class DeriveOptions:
       max_missing: Refuse if more of the dataset's rows are in none of a file's: a count (100) or a share (0.5%).
       max_surplus: Refuse if more keys of a file are not the dataset's: a count or a share of them. Keys of images that
         could not be embedded are not counted.
-      tokens: A tokenizer that the dataset's texts are tokenised with, once, as the table `tokens-ID`: a saved one's
-        folder, a training run's or tuned model's; a .model, tokenizer.json or vocab.txt file; or a name, such as
-        google-bert/bert-base-uncased. Training with it then tokenises nothing.
+      tokens: A tokenizer that the dataset's texts, or those of --text-field, are tokenised with, once, as the table
+        `tokens-ID`: a saved one's folder, a training run's or tuned model's; a .model, tokenizer.json or vocab.txt
+        file; or a name, such as google-bert/bert-base-uncased. Training with it then tokenises nothing.
       max_pieces: Of a text's pieces so many are kept: the table serves rows of as many tokens, and shorter ones.
       join_texts: Tokenise all of a row's texts as one, joined by this, as recipes with text.choice=join do.
       lower_case: Lower-case texts before a .model file's tokenizer; others know whether to.
@@ -91,6 +92,8 @@ class DeriveOptions:
             raise ValueError(
                 "--tokens are of the texts that a dataset has: derive the rest first, and then tokens of that dataset"
             )
+        if not embeds and self.tokens is None and self.embed_texts.field != TEXTS:
+            raise ValueError("--text-field is about --text-embeddings-of and --tokens; give one of them")
         if self.max_pieces < 1:
             raise ValueError(f"--max-pieces must be >= 1, got {self.max_pieces}")
         if self.captions is None and (self.keep_texts or self.language_column is not None):

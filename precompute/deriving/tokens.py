@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pathlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,7 +12,6 @@ from lit_precompute.precompute.deriving.additions.contents import TEXTS
 from lit_precompute.precompute.deriving.additions.kept_texts import CAPTIONS
 from lit_precompute.schemas import DatasetError, Manifest
 from lit_precompute.schemas.dataset_files import dataset_folder
-from lit_precompute.schemas.json_files import read_json_object
 from lit_precompute.schemas.reading.table_files import TableLocator
 from lit_precompute.schemas.reading.table_reader import TableReader
 from lit_precompute.schemas.tables import KEY
@@ -24,10 +22,10 @@ from lit_precompute.towers.tokenizers import (
     HuggingFaceOptions,
     SentencePieceOptions,
     Tokenizer,
+    find_saved,
     load_tokenizer,
     train_tokenizer,
 )
-from lit_precompute.towers.tokenizers.tokenizer import DESCRIPTION_NAME
 
 
 def open_tokenizer(place: str, *, lower_case: bool) -> Tokenizer:
@@ -41,11 +39,8 @@ def open_tokenizer(place: str, *, lower_case: bool) -> Tokenizer:
     Raises:
       ValueError: there is no tokenizer.
     """
-    path = pathlib.Path(place).expanduser()
-    for folder in (path, path / "tokenizer"):
-        description = folder / DESCRIPTION_NAME
-        if description.is_file() and "format_version" in read_json_object(description, "copy the tokenizer again"):
-            return load_tokenizer(str(folder))
+    if (saved := find_saved(place)) is not None:
+        return load_tokenizer(str(saved))
     if place in (named := text_towers()):
         return train_tokenizer(named[place].tokenizer, (), lower_case=lower_case)
     kind = SentencePieceOptions if place.endswith(".model") else HuggingFaceOptions
@@ -69,17 +64,24 @@ class CaptionShards:
         files = TableLocator(folder, self.manifest.shards, self.manifest.references).files(table)
         self._reader = TableReader(files.folder, table, files)
 
-    def batches(self, shard: int, num_rows: int) -> Iterator[pa.RecordBatch]:
-        """Yields keys and texts of a shard, so many rows at a time."""
+    def batches(self, shard: int, num_rows: int, field: str = TEXTS) -> Iterator[pa.RecordBatch]:
+        """Yields keys and texts of a shard, those of one column, so many rows at a time."""
         if not self.manifest.shards.num_rows[shard]:
             return
-        rows = self._reader.read_shard(shard).select([KEY, TEXTS]).combine_chunks()
+        rows = self._reader.read_shard(shard).select([KEY, field]).combine_chunks()
         self._reader.forget(shard)
         yield from rows.to_batches(max_chunksize=num_rows)
 
     def close(self) -> None:
         """Closes the files."""
         self._reader.close()
+
+
+def check_field(path: str, manifest: Manifest, field: str) -> None:
+    """Raises DatasetError unless the dataset has texts of this name; the message has those that there are."""
+    texts = [column.name for column in manifest.table(CAPTIONS).columns if column.type == "list<string>"]
+    if field not in texts:
+        raise DatasetError(f"{path}: --text-field must be one of {', '.join(texts)}, got {field!r}")
 
 
 def token_rows(rows: pa.RecordBatch, tokenizer: Tokenizer, info: TokenTableInfo) -> pa.RecordBatch:
@@ -93,7 +95,7 @@ def token_rows(rows: pa.RecordBatch, tokenizer: Tokenizer, info: TokenTableInfo)
       tokenizer: the tokenizer.
       info: how the texts are cut, and whether they are joined.
     """
-    texts = rows.column(TEXTS)
+    texts = rows.column(info.field)
     strings = texts.flatten()
     owners = np.asarray(pc.call_function("list_parent_indices", [texts]), np.int64)
     shows = are_texts(strings).to_numpy(zero_copy_only=False)

@@ -35,6 +35,7 @@ from lit_precompute.schemas.manifest.shard_list import ShardList
 from lit_precompute.schemas.manifest.source import SHARD_LIST, SOURCE_LIST, ManifestSource, read_list
 from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, DatasetError, Folder, is_url
 from lit_precompute.schemas.tables import EMBEDDINGS, TableSchema, json_digest
+from lit_precompute.schemas.text_tower_card import is_text_embeddings
 from lit_precompute.schemas.tower_card import TowerCard
 
 FORMAT_VERSION = 3
@@ -97,7 +98,8 @@ class Manifest:
         for table in self.tables:
             if table.name == name:
                 return table
-        raise DatasetError(f"unknown table '{name}': the dataset has {[table.name for table in self.tables]}")
+        advice = "; `lit-data derive --text-embeddings-of` makes such a table" if is_text_embeddings(name) else ""
+        raise DatasetError(f"unknown table '{name}': the dataset has {[table.name for table in self.tables]}{advice}")
 
     def table_digest(self, name: str) -> str:
         """Returns the SHA-256 of one table: its schema, and each shard's rows and file in order.

@@ -15,9 +15,11 @@ import transformers
 
 from tests.oracles import (
     bert,
+    dropout,
     efficientnet,
     exported,
     hugging_face,
+    processors,
     siglip_text,
     t5,
     text_tower,
@@ -47,6 +49,7 @@ def write() -> None:
     WEIGHTS.mkdir(exist_ok=True)
     torch_files.write(WEIGHTS)
     hugging_face.write_file_names()
+    processors.write()
     for family, arrays in compute().items():
         np.savez(GOLDEN / f"{family}.npz", **arrays)  # pyright: ignore[reportArgumentType]
     versions = {"torch": torch.__version__, "transformers": transformers.__version__, "numpy": np.__version__}
@@ -58,12 +61,14 @@ def compare() -> None:
     """Raises AssertionError where a fresh output differs from its golden by more than rounding."""
     text_tower.compare()
     bert.compare()
+    dropout.compare()
     siglip_text.compare()
     exported.compare()
     t5.compare()
     tokenization.compare()
     torch_files.compare(WEIGHTS)
     assert hugging_face.FILE_NAMES.read_text(encoding="utf-8") == hugging_face.file_names()
+    processors.compare()
     sys.stdout.write(f"torch reads {', '.join(torch_files.FILES)} as the tests do\n")
     for family, arrays in compute().items():
         with np.load(GOLDEN / f"{family}.npz") as golden:

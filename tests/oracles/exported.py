@@ -72,7 +72,7 @@ def make_model(tokenizer: Any, kind: str) -> Any:
     """Returns a tuned model of a kind of text tower, with drawn parameters."""
     from lit_precompute.towers.text import TextTowerOptions
     from lit_precompute.tune.config.recipe import Recipe
-    from lit_precompute.tune.data.texts import TextOptions
+    from lit_precompute.tune.data.text_options import TextOptions
     from lit_precompute.tune.model.sides import make_sides
     from lit_precompute.tune.model.tuned_model import TunedModel
     from tests.oracles.drawing import draw

@@ -82,7 +82,7 @@ def file_names() -> str:
     names: dict[str, dict[str, list[int]]] = {}
     for file, (model, config, _) in FILES.items():
         with tempfile.TemporaryDirectory() as folder:
-            _model_class(model)(_config(model, config)).save_pretrained(folder)
+            transformers_class(model)(make_config(model, config)).save_pretrained(folder)
             with safetensors.safe_open(f"{folder}/model.safetensors", "numpy") as saved:
                 names[file] = {name: saved.get_slice(name).get_shape() for name in sorted(saved.keys())}
     return json.dumps(names, indent=0) + "\n"
@@ -116,16 +116,18 @@ def _outputs(file: str, model: Any, images: Any) -> dict[str, Any]:
     return {"class_token": tokens[:, 0], "average": tokens[:, num_others:].mean(1)}
 
 
-def _model_class(name: str) -> Any:
+def transformers_class(name: str) -> Any:
+    """Returns a class of transformers."""
     import transformers
 
     return getattr(transformers, name)
 
 
-def _config(model: str, config: dict[str, Any]) -> Any:
+def make_config(model: str, config: dict[str, Any]) -> Any:
+    """Returns the configuration of one of `FILES`."""
     words = ("ForImageClassification", "Model")
     name = next(model.removesuffix(word) for word in words if model.endswith(word))
-    return _model_class(f"{name}Config")(**config)
+    return transformers_class(f"{name}Config")(**config)
 
 
 def _load(file: str) -> Any:
@@ -134,8 +136,8 @@ def _load(file: str) -> Any:
 
     model, config, _ = FILES[file]
     with tempfile.TemporaryDirectory() as folder:
-        _config(model, config).save_pretrained(folder)
+        make_config(model, config).save_pretrained(folder)
         safetensors.numpy.save_file(draw_file(file), pathlib.Path(folder) / "model.safetensors", {"format": "pt"})
-        loaded, report = _model_class(model).from_pretrained(folder, output_loading_info=True)
+        loaded, report = transformers_class(model).from_pretrained(folder, output_loading_info=True)
     assert not report["missing_keys"] and not report["unexpected_keys"], report
     return loaded.eval()

@@ -12,11 +12,12 @@ import time
 import numpy as np
 
 from lit_precompute.schemas import DatasetWriter, EmbeddingDataset, SourceInfo, TowerCard, VectorType, captions_table
+from lit_precompute.schemas.tables import embeddings_table
 from lit_precompute.towers.text import ViTTextOptions
 from lit_precompute.towers.tokenizers import WordOptions
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe
-from lit_precompute.tune.data.texts import TextOptions
+from lit_precompute.tune.data.text_options import TextOptions
 from lit_precompute.tune.model.options import ImageSideOptions
 from lit_precompute.tune.optimizers import AdamOptions
 from lit_precompute.tune.recipes import RECIPES, NamedRecipe
@@ -70,6 +71,35 @@ def write_dataset(
             keys=[f"row{number}" for number in range(num_rows)],
             embeddings=scale * vectors[chosen].sum(axis=1),
             columns={"captions": {"texts": texts}},
+        )
+    return str(path)
+
+
+def write_with_views(path, num_views=3, **options) -> str:
+    """Writes a dataset as `write_dataset` does, with views whose embeddings are the plain ones and some noise."""
+    tables = [embeddings_table(WIDTH, "float16", f"embeddings-view{view}") for view in range(1, num_views + 1)]
+    known = {"family": "test", "resolution": 8, "compute_type": "float32"}
+    cards = [
+        tower_card(f"{view:064x}").model_copy(update={"architecture": known, "preprocessing": {"view": view}})
+        for view in range(num_views + 1)
+    ]
+    with EmbeddingDataset.open(write_dataset(f"{path}-plain", **options)) as plain:
+        rows = plain.rows(0, plain.num_rows)
+    rng = np.random.default_rng(5)
+    views = {table.name: rows.vectors() + 0.3 * rng.standard_normal((rows.num_rows, WIDTH)) for table in tables}
+    with DatasetWriter(
+        path,
+        tower=cards[0],
+        other_towers={table.name: card for table, card in zip(tables, cards[1:], strict=True)},
+        source=SourceInfo(kind="table", path="none", files=[]),
+        tables=[captions_table(), *tables],
+        block_rows=16,
+    ) as writer:
+        columns = {name: {"embedding": vectors} for name, vectors in views.items()}
+        writer.write(
+            keys=rows["key"].to_pylist(),
+            embeddings=rows.vectors(),
+            columns={"captions": {"texts": rows["texts"].to_pylist()}, **columns},
         )
     return str(path)
 

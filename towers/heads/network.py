@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Float32
 
 from lit_precompute.towers.contract import Parameters, Shapes, Tower
-from lit_precompute.towers.heads.dropout import Keys, drop
+from lit_precompute.towers.dropout import Keys, drop
 from lit_precompute.towers.heads.options import (
     GatedHeadOptions,
     HeadOptions,

@@ -16,6 +16,7 @@ from lit_precompute.towers.text.registry import make_text_tower
 from lit_precompute.towers.tokenizers import Vocabulary
 
 _TOKENS = 16  # the paper's, where a tower takes any number
+_STARTS = ("weights", "head_start")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,7 @@ class Description:
       tokenizer_path: where its vocabulary is published; "" where one is trained on the captions.
       weights: where its weights are published; "" for a bare architecture.
       note: what is special about it.
-      options: all of its options.
+      options: its shape; where it starts from is left out.
     """
 
     name: str
@@ -71,7 +72,7 @@ def describe(name: str, entry: TextEntry) -> Description:
         tokenizer_path=entry.tokenizer.path or "",
         weights=entry.weights,
         note=entry.note,
-        options=dataclasses.asdict(options),
+        options={name: value for name, value in dataclasses.asdict(options).items() if name not in _STARTS},
     )
 
 

@@ -26,7 +26,7 @@ from lit_precompute.towers.text.registry import make_text_tower, resolve_text_to
 from lit_precompute.towers.tokenizers import Tokenizer, Vocabulary, train_tokenizer
 from lit_precompute.towers.weights.finding import find_weights
 from lit_precompute.towers.weights.matching import match_parameters
-from lit_precompute.towers.weights.naming import Arrays, read_names
+from lit_precompute.towers.weights.naming import Arrays, inside_root, read_names
 from lit_precompute.towers.weights.reading import read_weights
 
 # Texts in the compiled shape. On CPUs more do not pay.
@@ -111,14 +111,15 @@ def load_text_encoder(options: TextEncoderOptions) -> TextEncoder:
         tower_options = dataclasses.replace(tower_options, pooling=options.pooling)
     tokenizer = train_tokenizer(entry.tokenizer, ())
     max_tokens = options.max_tokens or entry.max_tokens or DEFAULT_MAX_TOKENS
-    arrays = read_weights(find_weights(place))
+    arrays = inside_root(read_weights(find_weights(place)), "" if options.weights else entry.root)
     tower_options, tower = _fitting_tower(
         tower_options, arrays, vocabulary=tokenizer.vocabulary, max_tokens=max_tokens, compute_type=options.compute_type
     )
     found = read_names(tower.namings, arrays, tower.parameter_shapes)
     parameters = match_parameters(found, tower.parameter_shapes, f"{place} for {name!r}")
     architecture = {**dataclasses.asdict(tower_options), "compute_type": options.compute_type}
-    del architecture["weights"]  # a place
+    for field in ("weights", "head_start", "dropout"):  # a place, and what only training asks
+        del architecture[field]
     card = TextTowerCard(
         name=name,
         weights=options.weights or "",

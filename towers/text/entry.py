@@ -15,6 +15,7 @@ class TextEntry:
       weights: where its weights are published (`hf://`, `gs://`, `https://`), a file or a folder; "" for none.
       tokenizer: its tokenizer.
       max_tokens: the length of a row of tokens that it needs; None: any, up to its positions.
+      root: prefix under which the file keeps the tower's parameters; arrays without it are others'.
       note: what its authors report, or what is special about it, in words.
     """
 
@@ -22,4 +23,5 @@ class TextEntry:
     weights: str
     tokenizer: TokenizerOptions
     max_tokens: int | None = None
+    root: str = ""
     note: str = ""

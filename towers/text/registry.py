@@ -12,7 +12,7 @@ import difflib
 import importlib
 import pathlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lit_precompute.schemas.json_files import read_json_object
@@ -24,6 +24,7 @@ from lit_precompute.towers.text.entry import TextEntry
 from lit_precompute.towers.text.options import TextTowerOptions
 from lit_precompute.towers.text.stored.options import StoredTextOptions
 from lit_precompute.towers.text.t5.options import T5TextOptions
+from lit_precompute.towers.text.tuned import read_tuned
 from lit_precompute.towers.text.vit.options import ViTTextOptions
 from lit_precompute.towers.tokenizers import TokenizerOptions, Vocabulary
 from lit_precompute.towers.weights.errors import WeightsError
@@ -121,7 +122,7 @@ def resolve_text_tower(name: str) -> tuple[str, TextEntry | None]:
 
     Args:
       name: a name of `text_towers`; or a folder with a `config.json`: on disk, in a store, or OWNER/NAME of Hugging
-        Face's hub.
+        Face's hub; or a folder on disk that `lit-tune` wrote.
 
     Raises:
       ValueError: no such tower, or a `config.json` of no known family.
@@ -132,11 +133,18 @@ def resolve_text_tower(name: str) -> tuple[str, TextEntry | None]:
         return name, named[name]
     if _FILE.fullmatch(name) or pathlib.Path(name).is_file():
         return name, None
+    if (tuned := read_tuned(name)) is not None:
+        return name, tuned
     place = _place(name)
     if place is None:
-        near = difflib.get_close_matches(name, named, n=5, cutoff=0.5)
+        near = _near(name, named)
         hint = f"did you mean one of {', '.join(near)}?" if near else "`lit-tune towers` lists them"
         raise ValueError(f"unknown text tower {name!r}, and no such folder or file; {hint}")
+    if "://" not in place and not (pathlib.Path(place) / CONFIG_NAME).is_file():
+        raise ValueError(
+            f"text tower {name!r}: the folder has neither {CONFIG_NAME}, which says what a model is, nor a finished "
+            "run of lit-tune; give a folder with one of them, or the file of weights and the flags that say what it is"
+        )
     try:
         pooling, tokenizer = find_pooling(place), find_tokenizer(place)
         path = pathlib.Path(find_weights(f"{place}/{CONFIG_NAME}"))
@@ -150,6 +158,14 @@ def resolve_text_tower(name: str) -> tuple[str, TextEntry | None]:
     if pooling is None:
         return name, entry
     return name, dataclasses.replace(entry, options=dataclasses.replace(entry.options, pooling=pooling))
+
+
+def _near(name: str, named: Iterable[str]) -> list[str]:
+    """Returns names that hold this one or are like it, in any case, as a whole or without their owner."""
+    holding = [one for one in named if name.lower() in one.lower()]
+    spelt = {spelling: one for one in named for spelling in (one.lower(), one.lower().rpartition("/")[2])}
+    near = difflib.get_close_matches(name.lower(), spelt, n=5, cutoff=0.5)
+    return list(dict.fromkeys([*holding, *(spelt[spelling] for spelling in near)]))[:5]
 
 
 def _place(name: str) -> str | None:

@@ -21,21 +21,23 @@ from lit_precompute.towers.weights.errors import WeightsError
 from lit_precompute.towers.weights.fetching import Progress
 from lit_precompute.towers.weights.finding import find_weights
 from lit_precompute.towers.weights.matching import match_parameters
-from lit_precompute.towers.weights.naming import Arrays, read_names
+from lit_precompute.towers.weights.naming import Arrays, inside_root, read_names
 from lit_precompute.towers.weights.reading import read_weights
 
 # Of these, a file that was made without them has none.
-_OPTIONAL = ("head/", "pooling/")
+_HEAD = "head/"
+_OPTIONAL = (_HEAD, "pooling/")
 
 
 def read_start(
-    tower: Tower, weights: str, *, progress: Progress | None = None
+    tower: Tower, weights: str, *, draws_head: bool = False, progress: Progress | None = None
 ) -> dict[str, Float32[np.ndarray, "..."]]:
     """Returns the tower's parameters in the file that `weights` stands for.
 
     Args:
       tower: as built from the recipe.
       weights: see `resolve_text_tower`, or the place of a file.
+      draws_head: whether the file's head is left out, to be drawn.
       progress: called after each fetched piece.
 
     Raises:
@@ -46,8 +48,10 @@ def read_start(
     place = name if entry is None else entry.weights
     if not place:
         raise ValueError(f"text_tower.weights: {name!r} is an architecture without published weights; give a file")
-    arrays = read_weights(find_weights(place, progress=progress))
+    arrays = inside_root(read_weights(find_weights(place, progress=progress)), "" if entry is None else entry.root)
     found = read_names(tower.namings, arrays, tower.parameter_shapes)
+    if draws_head:
+        found = {name: array for name, array in found.items() if not name.startswith(_HEAD)}
     shapes = {
         name: shape
         for name, shape in tower.parameter_shapes.items()
@@ -56,7 +60,8 @@ def read_start(
     try:
         return match_parameters(found, shapes, place)
     except WeightsError as error:
-        raise WeightsError(f"text_tower.weights {weights!r}: {error}\n{_advice(tower, name, entry, found)}") from error
+        given = "text_tower.weights" if place == weights else f"text_tower.weights {weights!r}"
+        raise WeightsError(f"{given}: {error}\n{_advice(tower, name, entry, found)}") from error
 
 
 def _is_beside(name: str, other: str) -> bool:
@@ -66,7 +71,7 @@ def _is_beside(name: str, other: str) -> bool:
 
 def _advice(tower: Tower, name: str, entry: TextEntry | None, found: Arrays) -> str:
     """Returns what would fit a file that does not."""
-    others = {name: array for name, array in found.items() if not name.startswith("head/")}
+    others = {name: array for name, array in found.items() if not name.startswith(_HEAD)}
     if "head/kernel" in found and {name: array.shape for name, array in others.items()} == {
         name: shape
         for name, shape in tower.parameter_shapes.items()
@@ -75,7 +80,8 @@ def _advice(tower: Tower, name: str, entry: TextEntry | None, found: Arrays) -> 
         width = found["head/kernel"].shape[-1]
         return (
             f"All but its head fits, which gives embeddings of width {width}, while the image side's have "
-            f"{tower.output_width}: give --image-side.head-width {width}, or --text-tower.head mlp, which is drawn."
+            f"{tower.output_width}: give --text-tower.head-start random, which draws a head and takes all else from "
+            f"the file; or --image-side.head-width {width}, which keeps the file's head."
         )
     if entry is not None:
         return f"{name} is {_described(entry.options)}: leave out the flags of the text tower that say otherwise."

@@ -42,7 +42,8 @@ class TokenizerOptions(TaggedOptions):
         path = pathlib.Path(str(self.path))
         if not path.is_file():
             raise ValueError(
-                f"tokenizer.path {self.path!r}: no such file; give a {self.kind} vocabulary, or leave the path out"
+                f"tokenizer.path {self.path!r}: no such file; give a {self.kind} vocabulary, or None, which makes "
+                "one of the captions"
             )
         return path
 

@@ -42,10 +42,14 @@ def register_tokenizer(options: type[TokenizerOptions], make: Callable[..., Toke
 def train_tokenizer(options: TokenizerOptions, texts: Iterable[str], *, lower_case: bool = True) -> Tokenizer:
     """Returns the tokenizer that the options describe: read from `options.path`, or trained in one pass over `texts`.
 
+    A tokenizer that was saved at `options.path` is as it was saved: case and special tokens are not the options'.
+
     Raises:
       ValueError: the file is missing or not a vocabulary of that kind; no text contains a word; the vocabulary is too
         small for the texts' characters.
     """
+    if options.path is not None and (saved := find_saved(options.path)) is not None:
+        return _load_as(saved, options)
     cased = (text.lower() for text in texts) if lower_case else iter(texts)
     tokenizer: Tokenizer = TokenizerOptions.kinds.make(options, cased, lower_case=lower_case)
     if options.path is None and tokenizer.vocabulary_size < options.vocabulary_size:
@@ -56,6 +60,26 @@ def train_tokenizer(options: TokenizerOptions, texts: Iterable[str], *, lower_ca
             f"{options.vocabulary_size:,}",
         )
     return tokenizer
+
+
+def find_saved(place: str) -> pathlib.Path | None:
+    """Returns the folder with the tokenizer that `save` wrote: at `place`, or in its folder `tokenizer`."""
+    path = pathlib.Path(place).expanduser()
+    for folder in (path, path / "tokenizer"):
+        description = folder / DESCRIPTION_NAME
+        if description.is_file() and "format_version" in read_json_object(description, "copy the tokenizer again"):
+            return folder
+    return None
+
+
+def _load_as(folder: pathlib.Path, options: TokenizerOptions) -> Tokenizer:
+    """Returns the tokenizer saved in a folder, which must be of the options' kind."""
+    if (kind := read_json_object(folder / DESCRIPTION_NAME, "copy the tokenizer again").get("kind")) != options.kind:
+        raise ValueError(
+            f"tokenizer.kind must be {kind!r}, which the tokenizer saved in {folder} is, got {options.kind!r}; give "
+            "that kind, or another tokenizer.path"
+        )
+    return load_tokenizer(str(folder))
 
 
 def load_tokenizer(directory: str) -> Tokenizer:

@@ -97,6 +97,11 @@ def kernel_link(file: str, parameter: str, shape: tuple[int, ...]) -> Link:
     return link(file, parameter, axes=(2, 3, 1, 0), part_shape=torchs)
 
 
+def inside_root(arrays: Arrays, root: str) -> Arrays:
+    """Returns the arrays whose names begin with `root`, without it."""
+    return {name.removeprefix(root): array for name, array in arrays.items() if name.startswith(root)}
+
+
 def read_names(namings: Sequence[Naming], arrays: Arrays, shapes: Shapes) -> dict[str, Shaped[np.ndarray, "..."]]:
     """Returns a file's arrays under our names, by the naming that matches most of them.
 
@@ -135,7 +140,7 @@ def write_names(naming: Naming, parameters: Arrays) -> dict[str, Shaped[np.ndarr
 def _inside_roots(naming: Naming, arrays: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
     for root in naming.roots:
         if any(name.startswith(root) for name in arrays):
-            arrays = {name.removeprefix(root): array for name, array in arrays.items() if name.startswith(root)}
+            arrays = inside_root(arrays, root)
     return arrays
 
 

@@ -21,6 +21,7 @@ class Execution:
       memory_budget_bytes: for embeddings and tokens; a larger dataset is read in windows of shuffled blocks.
       log_every_steps: steps between two lines of metrics.
       checkpoint_every_steps: steps between two checkpoints; the last step always has one.
+      validate_every_steps: steps between two validations on the rows of data.held_out; None: after the last step alone.
     """
 
     micro_batch_size: int | None = None
@@ -29,17 +30,23 @@ class Execution:
     memory_budget_bytes: int = 4 << 30
     log_every_steps: int = 10
     checkpoint_every_steps: int = 1000
+    validate_every_steps: int | None = None
 
     def __post_init__(self):
         for name in ("memory_budget_bytes", "log_every_steps", "checkpoint_every_steps"):
             if getattr(self, name) < 1:
                 raise OptionsError(f"{name} must be >= 1, got {getattr(self, name)}")
-        for name in ("micro_batch_size", "tile_rows", "tile_columns"):
+        for name in ("micro_batch_size", "tile_rows", "tile_columns", "validate_every_steps"):
             if (size := getattr(self, name)) is not None and size < 1:
                 raise OptionsError(f"{name} must be >= 1 or None, got {size}")
 
     def check_fits(self, recipe: Recipe) -> None:
-        """Raises OptionsError if a micro-batch would be larger than the recipe's batch."""
+        """Raises OptionsError if a micro-batch would be larger than the recipe's batch, or nothing is validated on."""
+        if self.validate_every_steps is not None and not recipe.data.held_out:
+            raise OptionsError(
+                "validate_every_steps must be None where data.held_out is 0, since no row is held out to validate on, "
+                f"got {self.validate_every_steps}"
+            )
         if self.micro_batch_size is not None and self.micro_batch_size > recipe.batch_size:
             raise OptionsError(
                 f"micro_batch_size must be in [1, batch_size], which is {recipe.batch_size}, or None, "

@@ -14,7 +14,8 @@ from typing import Any, Literal
 from lit_precompute.towers.options import ComputeType, OptionsError, read_options
 from lit_precompute.towers.text import StoredTextOptions, TextTowerOptions, ViTTextOptions
 from lit_precompute.towers.tokenizers import SentencePieceOptions, TokenizerOptions
-from lit_precompute.tune.data.texts import TextOptions
+from lit_precompute.tune.data.options import DataOptions
+from lit_precompute.tune.data.text_options import TextOptions
 from lit_precompute.tune.losses import LossOptions, SoftmaxOptions
 from lit_precompute.tune.model.options import ImageSideOptions, TrainedOptions
 from lit_precompute.tune.optimizers import AdamOptions, OptimizerOptions
@@ -28,6 +29,7 @@ class Recipe:
     """A complete configuration; the defaults suit a few hundred thousand pairs.
 
     Attributes:
+      data: which rows of the datasets make up a batch.
       text: how an image's texts become tokens.
       tokenizer: kind and vocabulary of the tokenizer.
       text_tower: kind and shape of the text tower.
@@ -36,12 +38,13 @@ class Recipe:
       loss: the contrastive loss.
       optimizer: what trains the parameters.
       batch_size: pairs per step; each image is contrasted with every other text in the batch.
-      num_epochs: passes over the dataset, unless num_steps is given.
+      num_epochs: passes over the rows, unless num_steps is given; of mixed batches, over the slowest dataset.
       num_steps: steps of training, instead of num_epochs.
       compute_type: type of the text tower's products; parameters and the loss are always float32.
       seed: for the parameters, the order of rows and the choice of texts.
     """
 
+    data: DataOptions = dataclasses.field(default_factory=DataOptions)
     text: TextOptions = dataclasses.field(default_factory=TextOptions)
     tokenizer: TokenizerOptions = dataclasses.field(default_factory=SentencePieceOptions)
     text_tower: TextTowerOptions = dataclasses.field(default_factory=ViTTextOptions)
@@ -67,7 +70,7 @@ class Recipe:
             value = getattr(self, name)
             _check(value is None or value >= 1, name, ">= 1", value)
         if self.num_steps is not None:
-            self.check_warmup(self.num_steps)
+            self.optimizer.check_duration(self.num_steps)
         _check(
             self.compute_type in typing.get_args(ComputeType), "compute_type", "float32 or bfloat16", self.compute_type
         )
@@ -78,17 +81,12 @@ class Recipe:
         """Returns the number of training steps for this many batches per epoch.
 
         Raises:
-          OptionsError: the warm-up is not shorter.
+          OptionsError: the schedules do not fit into it.
         """
         num_steps = self.num_steps if self.num_epochs is None else self.num_epochs * num_batches_per_epoch
         assert num_steps is not None
-        self.check_warmup(num_steps)
+        self.optimizer.check_duration(num_steps)
         return num_steps
-
-    def check_warmup(self, num_steps: int) -> None:
-        """Raises OptionsError unless the warm-up ends before the training."""
-        rule = f"< the {num_steps:,} steps of training"
-        _check(self.optimizer.warmup_steps < num_steps, "optimizer.warmup_steps", rule, self.optimizer.warmup_steps)
 
     @property
     def setting(self) -> Setting:

@@ -37,6 +37,11 @@ def start_from(recipe: Recipe, weights: str | None, *, setting: str | None = Non
         )
     if weights is not None:
         recipe = _with_tower(recipe, weights, kind)
+        if setting in ("LU", "LL") and recipe.text_tower.weights is None:
+            raise OptionsError(
+                f"setting {setting} starts from a pre-trained text tower, and {weights!r} is an architecture without "
+                "weights: give another name, a folder or a file as text_tower.weights"
+            )
     if setting == "Lu":
         return dataclasses.replace(recipe, text_tower=dataclasses.replace(recipe.text_tower, weights=None))
     if setting == "LL" and not is_stored:
@@ -59,6 +64,37 @@ def _with_tower(recipe: Recipe, weights: str, kind: str | None) -> Recipe:
         text_tower=dataclasses.replace(entry.options, weights=weights if entry.weights else None),
         tokenizer=entry.tokenizer,
         text=dataclasses.replace(recipe.text, max_tokens=max_tokens),
+    )
+
+
+def other_tokenizer(recipe: Recipe) -> str | None:
+    """Returns a caution where the text tower starts from weights that were trained with another tokenizer's ids.
+
+    That the ids are the same can only be said of the weights' own tokenizer: None for it, and where nothing is known.
+
+    Raises:
+      OptionsError: it is a tuned model's own, with other options than it was saved with.
+      ValueError: no such tower.
+    """
+    weights, tokenizer = recipe.text_tower.weights, recipe.tokenizer
+    if weights is None:
+        return None
+    _, entry = resolve_text_tower(weights)
+    if tokenizer.path is None:
+        return (
+            f"the tokenizer is made of the captions, and the token vectors in {weights!r} fit it only if theirs was "
+            "made of the same ones; otherwise give the file of theirs as tokenizer.path"
+        )
+    if entry is None or (tokenizer.kind, tokenizer.path) == (entry.tokenizer.kind, entry.tokenizer.path):
+        if entry is not None and entry.root and tokenizer != entry.tokenizer:  # a tuned model's
+            raise OptionsError(
+                f"tokenizer must be as it was saved with {weights!r}, {entry.tokenizer}, got {tokenizer}; leave its "
+                "flags out, or give another tokenizer.path"
+            )
+        return None
+    return (
+        f"the tokenizer is {tokenizer.kind} {tokenizer.path!r}, and that of {weights!r} is {entry.tokenizer.kind} "
+        f"{entry.tokenizer.path!r}: the token vectors fit only if both give a piece the same id"
     )
 
 

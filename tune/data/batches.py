@@ -8,28 +8,29 @@ not fill a batch are left out in turn, so that over any number of epochs all row
 Where embeddings and texts fit `memory_budget_bytes`, an epoch is a permutation of all rows; otherwise blocks are
 shuffled and mixed in windows. `order()` returns what the order depends on besides the seed: store it with checkpoints.
 
-Does not: move anything to a device, or mix datasets; a mixture would be another class with the same `batch`.
+Does not: move anything to a device, or mix batches of several datasets (`mixtures`).
 """
 
+import copy
+import dataclasses
 import queue
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from jaxtyping import Int, Int64
 
-from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.vectors import StoredVectors
+from lit_precompute.tune.data.chosen_texts import ChosenTexts
+from lit_precompute.tune.data.joined_dataset import Blocks
+from lit_precompute.tune.data.memory_plan import plan_memory
 from lit_precompute.tune.data.resident_rows import ResidentRows
 from lit_precompute.tune.data.row_index import RowReader, index_rows
 from lit_precompute.tune.data.text_batch import TextBatch
-from lit_precompute.tune.data.text_source import TextSource
 from lit_precompute.tune.data.windowed_rows import WindowedRows
 
-# All texts are kept in memory beside windows of vectors if they take at most this share of the budget.
-_TEXT_SHARE = 0.25
 # How often a step is looked at while there is no batch for the next one.
 _LOOK_EVERY_S = 0.002
 
@@ -57,21 +58,23 @@ class Batches(Protocol):
 
 
 class BatchSource:
-    """The batches of one embedding dataset; safe to use from several threads."""
+    """The batches of one dataset, or of several joined; safe to use from several threads."""
 
     def __init__(
         self,
-        dataset: EmbeddingDataset,
-        texts: TextSource,
+        dataset: Blocks,
+        texts: ChosenTexts,
         *,
         batch_size: int,
         seed: int,
         memory_budget_bytes: int,
         rows: Int[np.ndarray, " n"] | None = None,
+        views: Sequence[Blocks] = (),
     ):
         """Reads the texts once, and all embeddings where they fit the budget.
 
         `rows` are the ascending numbers of rows to use (default: all); those without a text are left out and counted.
+        `views` are equal datasets but for the embeddings: of each image one of them is drawn in each epoch.
 
         Raises:
           ValueError: no row has a text, there are fewer rows than a batch has, or the budget is too small for two
@@ -79,20 +82,16 @@ class BatchSource:
         """
         _keep_freed_memory()
         index = index_rows(dataset, texts, rows)
-        if not 1 <= batch_size <= len(index):
-            which = "rows with a text" if rows is None else "selected rows with a text"
-            raise ValueError(
-                f"batch_size must be in [1, {len(index)}], the number of {which}, got {batch_size}; "
-                + ("training needs at least two" if len(index) == 1 else "a batch contains no row twice")
-            )
-        self._dataset, self._read_blocks = dataset, index.read_blocks
+        self._dataset, self._index, self._num_views = dataset, index, len(views)
+        self._which = "rows with a text" if rows is None else "selected rows with a text"
         self.num_rows = len(index)
         self.num_rows_without_text = index.num_rows_without_text
-        self.num_blank_texts = index.num_blank_texts
-        self.batch_size = batch_size
-        self.num_batches_per_epoch = self.num_rows // batch_size
-        reader = RowReader(dataset=dataset, source=texts, index=index, seed=seed, batch_size=batch_size)
-        self._plan = _plan_memory(reader, memory_budget_bytes)
+        self.fields = index.fields
+        self._set_batch_size(batch_size)
+        self._reader = reader = RowReader(
+            dataset=dataset, texts=texts, index=index, seed=seed, batch_size=batch_size, views=views
+        )
+        self._plan = plan_memory(reader, memory_budget_bytes)
         if self._plan.num_windows is None:
             self._rows: ResidentRows | WindowedRows = ResidentRows(reader)
         else:
@@ -101,7 +100,30 @@ class BatchSource:
                 dataset.fetch_ahead(index.blocks(), texts.columns)
                 kept = reader.keep_texts()
             self._rows = WindowedRows(reader, num_windows=self._plan.num_windows, texts=kept)
-        self._texts, self._last_step = texts, -2
+        self._texts, self._seed, self._last_step = texts, seed, -2
+
+    def _set_batch_size(self, batch_size: int) -> None:
+        if not 1 <= batch_size <= self.num_rows:
+            raise ValueError(
+                f"batch_size must be in [1, {self.num_rows}], the number of {self._which}, got {batch_size}; "
+                + ("training needs at least two" if self.num_rows == 1 else "a batch contains no row twice")
+            )
+        self.batch_size = batch_size
+        self.num_batches_per_epoch = self.num_rows // batch_size
+
+    def reordered(self, *, batch_size: int, seed: int) -> "BatchSource":
+        """Returns batches of the same rows, which are in memory and stay there once, of another size or order.
+
+        Raises:
+          ValueError: there are fewer rows than a batch has.
+        """
+        assert isinstance(self._rows, ResidentRows)
+        other = copy.copy(self)
+        other._set_batch_size(batch_size)
+        other._seed = seed
+        other._reader = dataclasses.replace(self._reader, seed=seed, batch_size=batch_size)
+        other._rows, other._last_step = self._rows.reordered(other._reader), -2
+        return other
 
     @property
     def in_memory(self) -> bool:
@@ -113,12 +135,24 @@ class BatchSource:
         """Rows of all blocks that an epoch reads: of few rows that are spread over many blocks, many more than used."""
         if self.in_memory:
             return 0
-        spans = map(self._dataset.block_span, self._read_blocks.tolist())
+        spans = map(self._dataset.block_span, self._index.read_blocks.tolist())
         return sum(stop - start for start, stop in spans)
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory that rows and texts may take: of the budget, what nobody else may use."""
+        return self._plan.num_bytes
+
+    def count_rows(self, start: int, stop: int) -> int:
+        """Returns how many of the dataset's rows [start, stop) are used."""
+        first, last = np.searchsorted(self._index.row_numbers, (start, stop))
+        return int(last - first)
 
     def order(self) -> dict[str, int | str]:
         """Returns what the order of rows depends on besides the seed; a resumed run must have the same."""
         fields: dict[str, int | str] = {"kind": "rows", "batch_size": self.batch_size, "num_rows": self.num_rows}
+        if self._num_views:
+            fields["num_views"] = self._num_views
         windows = self._plan.num_windows
         return fields if windows is None else fields | {"kind": "windows", "num_windows": windows}
 
@@ -135,7 +169,7 @@ class BatchSource:
         in_turn, self._last_step = step == self._last_step + 1, step
         start = number * self.batch_size
         rows = self._rows.rows(epoch, start, start + self.batch_size, read_ahead=in_turn)
-        texts = TextBatch(self._texts.in_batch(rows.texts))
+        texts = self._texts.in_batch(rows.texts, seed=self._seed, step=step)
         return Batch(StoredVectors(rows.vectors, rows.scales), texts, rows.row_numbers)
 
     def close(self) -> None:
@@ -150,36 +184,6 @@ def _keep_freed_memory() -> None:
     the time here, and fresh memory is slower than the disk's cache.
     """
     np.empty(31 << 20, np.uint8)
-
-
-class _MemoryPlan(NamedTuple):
-    """How many windows an epoch has (None: everything is in memory), and whether all texts are in memory."""
-
-    num_windows: int | None
-    keeps_texts: bool
-
-
-def _plan_memory(reader: RowReader, budget: int) -> _MemoryPlan:
-    """Returns what fits the budget: everything; or windows and all texts; or windows alone.
-
-    It counts row numbers, the orders of two epochs, texts, and embeddings or two windows of them.
-    """
-    num_rows, num_blocks = len(reader.index), len(reader.index.read_blocks)
-    vector_bytes = reader.bytes_per_vector
-    text_bytes = reader.index.num_texts * reader.source.bytes_per_kept + 8 * num_rows
-    if num_rows * (vector_bytes + 24) + text_bytes <= budget:
-        return _MemoryPlan(None, True)
-    largest_block = int(np.diff(reader.index.block_ranks).max())
-    two_blocks = 2 * largest_block * (vector_bytes + reader.source.bytes_per_chosen + 16)
-    for keeps_texts in (True, False):
-        left = budget - 8 * num_rows - (text_bytes if keeps_texts else 0)
-        blocks_per_window = left // two_blocks
-        if blocks_per_window >= 1 and not (keeps_texts and text_bytes > _TEXT_SHARE * budget):
-            return _MemoryPlan(-(-num_blocks // blocks_per_window), keeps_texts)
-    raise ValueError(
-        f"memory_budget_bytes must hold the row numbers and two blocks, {8 * num_rows + two_blocks:,} here, "
-        f"got {budget:,}"
-    )
 
 
 def iterate(

@@ -4,7 +4,7 @@ Promises: a table is used only if it was made by the run's own tokenizer, of tex
 long enough, and agrees with texts of the dataset that are tokenised for comparison. Otherwise a note says why not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,9 +13,11 @@ from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.storage import DatasetError
 from lit_precompute.schemas.token_tables import TokenTableInfo, attachment_name, is_token_table
 from lit_precompute.towers.tokenizers import Tokenizer
+from lit_precompute.tune.data.chosen_texts import ChosenTexts
+from lit_precompute.tune.data.shuffled_texts import ShuffledTexts
 from lit_precompute.tune.data.stored_tokens import StoredTokens
+from lit_precompute.tune.data.text_options import TextOptions
 from lit_precompute.tune.data.text_source import TextSource
-from lit_precompute.tune.data.texts import TextOptions
 from lit_precompute.tune.data.tokenised_texts import TokenisedTexts
 
 # So many rows of so many blocks, the first and the last among them, are tokenised and compared with a table.
@@ -23,40 +25,83 @@ _COMPARED_ROWS, _COMPARED_BLOCKS = 32, 3
 
 
 class FoundTexts(NamedTuple):
-    """A source of texts.
+    """The texts of a recipe's fields.
 
     Attributes:
-      dataset: the dataset to read rows and texts of; another opening of it where a further table is needed.
-      source: the source.
+      dataset: the dataset to read rows and texts of; another opening of it where further tables are needed.
+      source: what rows contribute.
       notes: what to tell about token tables.
     """
 
     dataset: EmbeddingDataset
-    source: TextSource
+    source: ChosenTexts
     notes: Sequence[str]
 
 
 def find_texts(dataset: EmbeddingDataset, tokenizer: Tokenizer, options: TextOptions) -> FoundTexts:
-    """Returns a source of the dataset's texts.
+    """Returns the texts of the options' fields; one that another dataset of a mixture has may be missing here.
 
     Raises:
       ValueError: tokenizer and options disagree on lower-casing.
     """
-    tokenised = TokenisedTexts(dataset, tokenizer, options)
-    notes: list[str] = []
-    for name in token_tables(dataset):
-        try:
-            why_not = _unfit(read_info(dataset, name), tokenizer, options)
-        except DatasetError as error:
-            why_not = str(error)
-        if why_not is None:
-            opened = EmbeddingDataset.open(dataset.path, tables=[*dataset.tables, name])
-            stored = StoredTokens(opened, tokenizer, options.max_tokens)
-            if (why_not := _differs(opened, stored, tokenised)) is None:
-                return FoundTexts(opened, stored, [f"tokens are read from the table '{name}'; nothing is tokenised"])
-            opened.close()
-        notes.append(f"the table '{name}' is not used: {why_not}; texts are tokenised here")
-    return FoundTexts(dataset, tokenised, notes)
+    finding = _Finding(dataset, tokenizer, options)
+    sources = {field: finding.find(field) for field in options.field_names}
+    return FoundTexts(finding.opened, ChosenTexts(sources, options), finding.notes)
+
+
+class _Finding:
+    """Finds the source of each field in turn, and opens the tables that are found."""
+
+    def __init__(self, dataset: EmbeddingDataset, tokenizer: Tokenizer, options: TextOptions):
+        self._dataset, self._tokenizer, self._options = dataset, tokenizer, options
+        self.opened, self.notes = dataset, list[str]()
+
+    def find(self, field: str) -> TextSource:
+        """Returns a table's tokens of a field, or else its texts, to be tokenised."""
+        tokenizer, options = self._tokenizer, self._options
+        is_there = field in self._dataset.columns
+        if field in options.shuffled_fields:
+            for name, info in self._tables_of(field):
+                if isinstance(info, TokenTableInfo):
+                    self._note(
+                        field, f"the table '{name}' is not used: the texts are shuffled; they are tokenised here"
+                    )
+            return ShuffledTexts(tokenizer, options, field, is_there=is_there)
+        tokenised = TokenisedTexts(tokenizer, options, field, is_there=is_there)
+        for name, info in self._tables_of(field):
+            why_not = info if isinstance(info, str) else _unfit(info, tokenizer, options)
+            if why_not is None:
+                assert isinstance(info, TokenTableInfo)
+                opened = EmbeddingDataset.open(self.opened.path, tables=[*self.opened.tables, name])
+                is_filtered = field in options.filtered_fields
+                stored = StoredTokens(tokenizer, options.max_tokens, info.column, field if is_filtered else None)
+                if (why_not := _differs(opened, stored, tokenised)) is None:
+                    self._use(opened)
+                    self._note(field, f"tokens are read from the table '{name}'; nothing is tokenised")
+                    return stored
+                opened.close()
+            self._note(field, f"the table '{name}' is not used: {why_not}; texts are tokenised here")
+        return tokenised
+
+    def _tables_of(self, field: str) -> Iterator[tuple[str, TokenTableInfo | str]]:
+        """Yields the token tables of a field, and what they were made with; those of which that is unknown, and why."""
+        for name in token_tables(self._dataset):
+            try:
+                info = read_info(self._dataset, name)
+            except DatasetError as error:
+                yield name, str(error)
+                continue
+            if info.field == field:
+                yield name, info
+
+    def _use(self, opened: EmbeddingDataset) -> None:
+        if self.opened is not self._dataset:
+            self.opened.close()
+        self.opened = opened
+
+    def _note(self, field: str, note: str) -> None:
+        # One field alone goes without saying.
+        self.notes.append(note if self._options.num_fields == 1 else f"{field}: {note}")
 
 
 def token_tables(dataset: EmbeddingDataset) -> list[str]:
@@ -87,6 +132,8 @@ def _unfit(info: TokenTableInfo, tokenizer: Tokenizer, options: TextOptions) -> 
             "each text alone" if each is None else f"texts joined by {each!r}" for each in (info.separator, separator)
         )
         return f"it has the tokens of {made}, and the recipe wants {wanted}"
+    if separator is not None and info.field in options.filtered_fields:
+        return "it has all texts joined, also those that the recipe leaves out (text.filtered)"
     if info.max_pieces < (needed := tokenizer.max_pieces(options.max_tokens)):
         return (
             f"it has at most {info.max_pieces} pieces of a text, and rows of {options.max_tokens} tokens hold {needed}"
@@ -101,9 +148,11 @@ def _differs(dataset: EmbeddingDataset, stored: StoredTokens, tokenised: Tokenis
         start, stop = dataset.block_span(block)
         places = np.arange(min(_COMPARED_ROWS, stop - start))
         try:
-            (counts, (there,)), (own_counts, (here,)) = stored.read(block, places), tokenised.read(block, places)
+            read = dataset.read_block(block, [*dict.fromkeys((*stored.columns, *tokenised.columns))])
+            there, here = stored.read(read, places), tokenised.read(read, places)
         except DatasetError as error:
             return str(error)
-        if not (np.array_equal(counts, own_counts) and np.array_equal(there, here)):
+        pairs = zip((there.counts(places), *there.all()), (here.counts(places), *here.all()), strict=True)
+        if not all(np.array_equal(*pair) for pair in pairs):
             return f"its tokens are not those of the dataset's texts (rows {start} to {start + len(places) - 1})"
     return None

@@ -6,11 +6,38 @@ They are made of the draws in `schemas.random_draws`, and as reproducible.
 import math
 
 import numpy as np
-from jaxtyping import Int, Int64
+from jaxtyping import Float, Int, Int64
 
-from lit_precompute.schemas.random_draws import BLOCKS, LEFT_OUT, ROWS, TEXTS, WINDOW, draw, make_key
+from lit_precompute.schemas.random_draws import (
+    BLOCKS,
+    DATASET,
+    FIELDS,
+    LEFT_OUT,
+    MIXTURE,
+    ROWS,
+    TEXTS,
+    VIEWS,
+    WINDOW,
+    draw,
+    make_key,
+)
 
-__all__ = ["BLOCKS", "ROWS", "TEXTS", "WINDOW", "choose", "draw", "left_out", "make_key", "permutation"]
+__all__ = [
+    "BLOCKS",
+    "DATASET",
+    "FIELDS",
+    "MIXTURE",
+    "ROWS",
+    "TEXTS",
+    "VIEWS",
+    "WINDOW",
+    "choose",
+    "choose_weighted",
+    "draw",
+    "left_out",
+    "make_key",
+    "permutation",
+]
 
 
 def permutation(key: int, size: int) -> Int64[np.ndarray, " {size}"]:
@@ -23,6 +50,22 @@ def choose(key: int, positions: Int[np.ndarray, " n"], counts: Int[np.ndarray, "
     """Returns one of 0 .. count - 1 for each position, uniformly to within count / 2**32."""
     upper = draw(key, positions) >> np.uint64(32)
     return ((upper * counts.astype(np.uint64)) >> np.uint64(32)).astype(np.int64)
+
+
+def choose_weighted(
+    key: int, positions: Int[np.ndarray, " n"], weights: Float[np.ndarray, "n k"]
+) -> Int64[np.ndarray, " n"]:
+    """Returns one of 0 .. k - 1 for each position, as often as its weight says, to within 2**-32.
+
+    Args:
+      key: see `make_key`.
+      positions: what is drawn for.
+      weights: of each number, >= 0; each row of them has a sum > 0, which need not be 1.
+    """
+    ends = np.cumsum(weights, axis=1)
+    # 32 bits: so many that no product rounds up to the sum, after which there is no number.
+    shares = (draw(key, positions) >> np.uint64(32)).astype(np.float64) * 2.0**-32
+    return (ends <= (shares * ends[:, -1])[:, None]).sum(axis=1)
 
 
 def left_out(seed: int, epoch: int, size: int, per_epoch: int) -> Int64[np.ndarray, " {per_epoch}"]:

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Int64, Shaped
 
-from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.schemas import EmbeddingDataset, RowBlock
 from lit_precompute.schemas.text_tower_card import TEXT_EMBEDDING, TextEmbeddingsInfo, info_attachment
 from lit_precompute.schemas.vectors import StoredVectors, numpy_type
-from lit_precompute.tune.data.text_source import Arrays, Choose, ReadTexts, TextCounts, Texts
+from lit_precompute.tune.data.text_source import Arrays, ReadTexts, TextCounts, Texts
 
 
 class StoredTexts:
@@ -25,39 +25,32 @@ class StoredTexts:
         Raises:
           ValueError: the table has no text embeddings.
         """
-        self._dataset, self.table = dataset, table
+        self.table = table
         column = next((each for each in dataset.manifest.table(table).columns if each.name == TEXT_EMBEDDING), None)
         if column is None or column.width is None or column.vector_type is None:
             raise ValueError(f"{dataset.path}: the table '{table}' must have the column '{TEXT_EMBEDDING}' of vectors")
         assert _first_with_texts(dataset) == table, dataset.tables
-        self.width, self._type = column.width, numpy_type(column.vector_type)
+        self.width, self.vector_type = column.width, column.vector_type
+        self._type = numpy_type(column.vector_type)
         self._has_scales = column.vector_type == "int8"
-
-    @property
-    def bytes_per_kept(self) -> int:
-        """See `TextSource`."""
-        return self.width * self._type.itemsize + 4 * self._has_scales
 
     @property
     def bytes_per_chosen(self) -> int:
         """See `TextSource`."""
-        return self.bytes_per_kept
+        return self.width * self._type.itemsize + 4 * self._has_scales
 
-    def counts(self, block: int) -> TextCounts:
+    def counts(self, block: RowBlock) -> TextCounts:
         """See `TextSource`."""
-        has_text = _has_text(self._stored(block).numbers)
-        return TextCounts(has_text.astype(np.int64), np.zeros(len(has_text), np.int64))
+        counts = _has_text(block.stored(TEXT_EMBEDDING).numbers).astype(np.int64)
+        none = np.zeros_like(counts)
+        return TextCounts(counts, none, none, counts * self.bytes_per_chosen)
 
-    def read(self, block: int, places: Int64[np.ndarray, " n"]) -> ReadTexts:
+    def read(self, block: RowBlock, places: Int64[np.ndarray, " n"]) -> ReadTexts:
         """See `TextSource`."""
-        stored = self._stored(block)
-        here = places[_has_text(stored.numbers[places])]
-        return ReadTexts(np.isin(places, here).astype(np.int64), self._arrays(stored, here))
-
-    def read_chosen(self, block: int, places: Int64[np.ndarray, " n"], choose: Choose) -> Arrays:
-        """See `TextSource`."""
-        del choose  # there is one of each row
-        return self._arrays(self._stored(block), places)
+        stored = block.stored(TEXT_EMBEDDING)
+        has_text = _has_text(stored.numbers[places])
+        here = places[has_text]
+        return ReadTexts(has_text.astype(np.int64), lambda chosen: self._arrays(stored, here, chosen))
 
     def empty_kept(self, num_texts: int) -> Arrays:
         """See `TextSource`."""
@@ -65,22 +58,30 @@ class StoredTexts:
         numbers = np.empty((num_texts, self.width), f"u{self._type.itemsize}")
         return (numbers, np.empty(num_texts, np.float32)) if self._has_scales else (numbers,)
 
-    def empty_chosen(self, num_rows: int) -> Arrays:
+    def to_kept(self, read: ReadTexts) -> Arrays:
         """See `TextSource`."""
-        return self.empty_kept(num_rows)
+        return read.all()
 
-    def from_kept(self, kept: Arrays) -> Arrays:
+    def kept(self, counts: Int64[np.ndarray, " n"], kept: Arrays) -> ReadTexts:
         """See `TextSource`."""
-        return kept
+        return ReadTexts(counts, lambda chosen: kept if chosen is None else tuple(array[chosen] for array in kept))
+
+    def empty_chosen(self, num_texts: int) -> Arrays:
+        """See `TextSource`."""
+        return self.empty_kept(num_texts)
+
+    def absent(self, num_texts: int) -> Arrays:
+        """See `TextSource`."""
+        return tuple(np.zeros_like(array) for array in self.empty_kept(num_texts))
 
     def in_batch(self, chosen: Arrays) -> Texts:
         """See `TextSource`."""
         return StoredVectors(chosen[0].view(self._type), chosen[1] if self._has_scales else None)
 
-    def _stored(self, block: int) -> StoredVectors:
-        return self._dataset.read_block(block, [TEXT_EMBEDDING]).stored(TEXT_EMBEDDING)
-
-    def _arrays(self, stored: StoredVectors, places: Int64[np.ndarray, " n"]) -> Arrays:
+    def _arrays(
+        self, stored: StoredVectors, here: Int64[np.ndarray, " n"], chosen: Int64[np.ndarray, " m"] | None
+    ) -> Arrays:
+        places = here if chosen is None else here[chosen]
         numbers = stored.numbers.view(f"u{self._type.itemsize}")[places]
         return (numbers,) if stored.scales is None else (numbers, stored.scales[places])
 

@@ -1,8 +1,8 @@
-"""Where the texts of rows come from, and in what form a batch has them: the seam between rows and texts.
+"""Where the texts of one field come from, and in what form a batch has them: the seam between rows and texts.
 
-A source knows the texts of each block's rows, and reads them: all, to keep them in memory, or one of each row. Which
-rows, in which order, and which of a row's texts is not its matter: the draw is a function of the seed, the epoch and
-the row's number alone, so that two sources with equally many texts for each row choose alike.
+A source knows the texts that each row of a block has in a column, and makes what a batch has of those that are chosen.
+Which rows, in which order, and which of a row's texts is not its matter (`chosen_texts`): two sources with equally many
+texts for each row choose alike.
 
 Promises: a source's methods may be called from several threads.
 """
@@ -13,8 +13,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from jaxtyping import Int32, Int64
 
+from lit_precompute.schemas import RowBlock
 from lit_precompute.schemas.vectors import StoredVectors
-from lit_precompute.tune.data import random_draws
 
 Texts = Int32[np.ndarray, "n length"] | StoredVectors
 """Texts as a batch has them: tokens, or stored embeddings of a frozen text tower."""
@@ -22,30 +22,49 @@ Texts = Int32[np.ndarray, "n length"] | StoredVectors
 Arrays = tuple[np.ndarray, ...]
 """Texts as they are gathered and copied: arrays of equally many rows."""
 
-Choose = Callable[[Int64[np.ndarray, " n"]], Int64[np.ndarray, " n"]]
-"""Takes how many texts each row has, and returns which of them is chosen."""
-
 
 class TextCounts(NamedTuple):
-    """How many texts each row has to choose from, and how many blank ones were left out."""
+    """What each row has in a field.
+
+    Attributes:
+      texts: how many texts there are to choose from.
+      blank: how many blank ones were left out.
+      filtered: how many names that cameras give were left out.
+      kept_bytes: memory that all of a row's texts take where they are kept.
+    """
 
     texts: Int64[np.ndarray, " n"]
     blank: Int64[np.ndarray, " n"]
+    filtered: Int64[np.ndarray, " n"]
+    kept_bytes: Int64[np.ndarray, " n"]
 
 
-class ReadTexts(NamedTuple):
-    """All texts of some rows: how many each row has, and the texts, row after row."""
+class ReadTexts:
+    """All texts of some rows, read or kept, of which some are taken."""
 
-    counts: Int64[np.ndarray, " n"]
-    texts: Arrays
+    def __init__(self, counts: Int64[np.ndarray, " n"], get: Callable[[Int64[np.ndarray, " m"] | None], Arrays]):
+        """Takes how many texts each row has, and what returns those with given numbers over all rows (None: all)."""
+        self._starts = np.concatenate(([0], np.cumsum(counts, dtype=np.int64)))
+        self._get = get
+
+    def counts(self, rows: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
+        """Returns how many texts rows have, given as places among these ones."""
+        return self._starts[rows + 1] - self._starts[rows]
+
+    def take(self, rows: Int64[np.ndarray, " n"], choices: Int64[np.ndarray, " n"]) -> Arrays:
+        """Returns one text of each row, the one with this number among its own."""
+        return self._get(self._starts[rows] + choices)
+
+    def all(self) -> Arrays:
+        """Returns all texts of all rows."""
+        return self._get(None)
 
 
 class TextSource(Protocol):
-    """The texts of a dataset's rows.
+    """The texts that a dataset's rows have in one field.
 
     Attributes:
       columns: the dataset's columns that it reads.
-      bytes_per_kept: memory that a kept text takes.
       bytes_per_chosen: memory that a chosen text takes.
     """
 
@@ -53,59 +72,36 @@ class TextSource(Protocol):
     def columns(self) -> Sequence[str]: ...
 
     @property
-    def bytes_per_kept(self) -> int: ...
-
-    @property
     def bytes_per_chosen(self) -> int: ...
 
-    def counts(self, block: int) -> TextCounts:
-        """Returns how many texts the rows of a block have."""
+    def counts(self, block: RowBlock) -> TextCounts:
+        """Returns what the rows of a block have."""
         ...
 
-    def read(self, block: int, places: Int64[np.ndarray, " n"]) -> ReadTexts:
-        """Returns all texts of the rows at these ascending places in a block, as they are kept."""
-        ...
-
-    def read_chosen(self, block: int, places: Int64[np.ndarray, " n"], choose: Choose) -> Arrays:
-        """Returns one text for each of such rows, which all have some."""
+    def read(self, block: RowBlock, places: Int64[np.ndarray, " n"]) -> ReadTexts:
+        """Returns the texts of the rows at these ascending places in a block."""
         ...
 
     def empty_kept(self, num_texts: int) -> Arrays:
         """Returns uninitialised arrays for texts as they are kept."""
         ...
 
-    def empty_chosen(self, num_rows: int) -> Arrays:
+    def to_kept(self, read: ReadTexts) -> Arrays:
+        """Returns all texts that were read as they are kept."""
+        ...
+
+    def kept(self, counts: Int64[np.ndarray, " n"], kept: Arrays) -> ReadTexts:
+        """Returns kept texts, of which each row has so many."""
+        ...
+
+    def empty_chosen(self, num_texts: int) -> Arrays:
         """Returns uninitialised arrays for chosen texts."""
         ...
 
-    def from_kept(self, kept: Arrays) -> Arrays:
-        """Returns kept texts as chosen ones."""
+    def absent(self, num_texts: int) -> Arrays:
+        """Returns what stands in for texts that are absent."""
         ...
 
     def in_batch(self, chosen: Arrays) -> Texts:
         """Returns chosen texts as a batch has them."""
         ...
-
-
-def draw_choices(
-    seed: int, epoch: int, row_numbers: Int64[np.ndarray, " n"], counts: Int64[np.ndarray, " n"]
-) -> Int64[np.ndarray, " n"]:
-    """Returns which of its texts each row contributes in an epoch."""
-    return random_draws.choose(random_draws.make_key(seed, random_draws.TEXTS, epoch), row_numbers, counts)
-
-
-class KeptTexts:
-    """All texts of some rows, in memory, so that a step only gathers them."""
-
-    def __init__(self, source: TextSource, starts: Int64[np.ndarray, " rows_and_end"], kept: Arrays):
-        """Takes the source, where each row's texts start (the last start is their number), and the texts."""
-        assert all(starts[-1] == len(array) for array in kept), (starts[-1], [len(array) for array in kept])
-        self._source, self._starts, self._kept = source, starts, kept
-
-    def gather(
-        self, ranks: Int64[np.ndarray, " n"], row_numbers: Int64[np.ndarray, " n"], *, seed: int, epoch: int
-    ) -> Arrays:
-        """Returns one text per row, for rows with these ranks among the kept ones and numbers in the dataset."""
-        firsts = self._starts[ranks]
-        chosen = firsts + draw_choices(seed, epoch, row_numbers, self._starts[ranks + 1] - firsts)
-        return self._source.from_kept(tuple(array[chosen] for array in self._kept))

@@ -6,10 +6,11 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Int32, Int64
 
-from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.schemas import RowBlock
 from lit_precompute.towers.tokenizers import Tokenizer
-from lit_precompute.tune.data.text_source import Arrays, Choose, ReadTexts, TextCounts, Texts
-from lit_precompute.tune.data.texts import RowTexts, TextOptions, read_texts, row_texts
+from lit_precompute.tune.data.text_options import TextOptions
+from lit_precompute.tune.data.text_source import Arrays, ReadTexts, TextCounts, Texts
+from lit_precompute.tune.data.texts import TEXTS, RowTexts, row_texts
 
 
 class TokenRows:
@@ -22,7 +23,7 @@ class TokenRows:
 
     @property
     def bytes_per_kept(self) -> int:
-        """See `TextSource`."""
+        """Memory that a kept text takes."""
         return self.max_tokens * self._kept_type.itemsize
 
     @property
@@ -34,17 +35,22 @@ class TokenRows:
         """See `TextSource`."""
         return (np.empty((num_texts, self.max_tokens), self._kept_type),)
 
-    def empty_chosen(self, num_rows: int) -> Arrays:
+    def to_kept(self, read: ReadTexts) -> Arrays:
         """See `TextSource`."""
-        return (np.empty((num_rows, self.max_tokens), np.int32),)
+        return tuple(tokens.astype(self._kept_type) for tokens in read.all())
 
-    def to_kept(self, tokens: Int32[np.ndarray, "n length"]) -> Arrays:
-        """Returns rows of tokens as they are kept."""
-        return (tokens.astype(self._kept_type),)
-
-    def from_kept(self, kept: Arrays) -> Arrays:
+    def kept(self, counts: Int64[np.ndarray, " n"], kept: Arrays) -> ReadTexts:
         """See `TextSource`."""
-        return (kept[0].astype(np.int32),)
+        (tokens,) = kept
+        return ReadTexts(counts, lambda places: ((tokens if places is None else tokens[places]).astype(np.int32),))
+
+    def empty_chosen(self, num_texts: int) -> Arrays:
+        """See `TextSource`."""
+        return (np.empty((num_texts, self.max_tokens), np.int32),)
+
+    def absent(self, num_texts: int) -> Arrays:
+        """See `TextSource`: the tokens of an empty text, since no tower is meant for rows that are padding alone."""
+        return (np.tile(self.tokenizer.encode([""], self.max_tokens), (num_texts, 1)),)
 
     def in_batch(self, chosen: Arrays) -> Texts:
         """See `TextSource`."""
@@ -54,35 +60,39 @@ class TokenRows:
 class TokenisedTexts(TokenRows):
     """See `TextSource`. Texts are tokenised whenever they are read."""
 
-    columns: Sequence[str] = ("texts",)
+    def __init__(self, tokenizer: Tokenizer, options: TextOptions, field: str = TEXTS, *, is_there: bool = True):
+        """Takes the tokenizer, and the field; if it is not there, no row has a text of it.
 
-    def __init__(self, dataset: EmbeddingDataset, tokenizer: Tokenizer, options: TextOptions):
-        """Raises ValueError if tokenizer and options disagree on lower-casing."""
+        Raises:
+          ValueError: tokenizer and options disagree on lower-casing.
+        """
         if tokenizer.lower_case not in (None, options.lower_case):
             raise ValueError(
                 f"text.lower_case is {options.lower_case}, the tokenizer's {tokenizer.lower_case}: they must agree"
             )
         super().__init__(tokenizer, options.max_tokens)
-        self._dataset, self._options = dataset, options
+        self._options, self._field = options, field
+        self.columns: Sequence[str] = (field,) if is_there else ()
 
-    def counts(self, block: int) -> TextCounts:
+    def counts(self, block: RowBlock) -> TextCounts:
         """See `TextSource`."""
-        texts = row_texts(read_texts(self._dataset, block), self._options)
-        return TextCounts(texts.counts, texts.blank_counts)
+        texts = self._texts(block)
+        return TextCounts(texts.counts, texts.blank_counts, texts.filtered_counts, self._kept_bytes(texts))
 
-    def read(self, block: int, places: Int64[np.ndarray, " n"]) -> ReadTexts:
-        """See `TextSource`."""
-        texts = self._texts(block, places)
-        return ReadTexts(texts.counts, self.to_kept(self._encode(texts.strings)))
-
-    def read_chosen(self, block: int, places: Int64[np.ndarray, " n"], choose: Choose) -> Arrays:
+    def read(self, block: RowBlock, places: Int64[np.ndarray, " n"]) -> ReadTexts:
         """See `TextSource`."""
         texts = self._texts(block, places)
-        chosen = np.cumsum(texts.counts) - texts.counts + choose(texts.counts)
-        return (self._encode(texts.strings.take(pa.array(chosen))),)
+        return ReadTexts(texts.counts, lambda chosen: (self._encode(texts.strings, chosen),))
 
-    def _texts(self, block: int, places: Int64[np.ndarray, " n"]) -> RowTexts:
-        return row_texts(read_texts(self._dataset, block).take(pa.array(places)), self._options)
+    def _kept_bytes(self, texts: RowTexts) -> Int64[np.ndarray, " n"]:
+        """Returns the memory that each row's texts take where they are kept."""
+        return texts.counts * self.bytes_per_kept
 
-    def _encode(self, strings: pa.Array) -> Int32[np.ndarray, "n length"]:
-        return self.tokenizer.encode(strings.to_pylist(), self.max_tokens)
+    def _texts(self, block: RowBlock, places: Int64[np.ndarray, " n"] | None = None) -> RowTexts:
+        """Returns the texts of the rows at these places in a block (None: of all)."""
+        column = block[self._field] if self.columns else pa.nulls(block.num_rows, pa.list_(pa.string()))
+        return row_texts(column if places is None else column.take(pa.array(places)), self._options, self._field)
+
+    def _encode(self, strings: pa.Array, chosen: Int64[np.ndarray, " m"] | None) -> Int32[np.ndarray, "m length"]:
+        wanted = strings if chosen is None else strings.take(pa.array(chosen))
+        return self.tokenizer.encode(wanted.to_pylist(), self.max_tokens)

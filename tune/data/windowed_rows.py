@@ -14,8 +14,8 @@ import numpy as np
 from jaxtyping import Int64, UInt
 
 from lit_precompute.tune.data.epoch_order import EpochPlan, plan_windows, window_order
-from lit_precompute.tune.data.row_index import NUM_BLOCK_THREADS, RowReader, Rows
-from lit_precompute.tune.data.text_source import KeptTexts
+from lit_precompute.tune.data.row_index import NUM_BLOCK_THREADS, KeptTexts, RowReader, Rows
+from lit_precompute.tune.data.views import read_drawn
 
 
 class WindowedRows:
@@ -99,8 +99,7 @@ class WindowedRows:
     def _fetch_ahead(self, epoch: int, number: int) -> None:
         ranks = self._reader.index.block_ranks
         blocks = [block for block in self._blocks(epoch, number) if ranks[block + 1] > ranks[block]]
-        columns = () if self._texts is not None else self._reader.source.columns
-        self._reader.dataset.fetch_ahead(blocks, ["embedding", *columns])
+        self._reader.fetch_ahead(blocks, texts=self._texts is None)
 
     def _blocks(self, epoch: int, number: int) -> list[int]:
         plan = self._plan(epoch)
@@ -115,17 +114,13 @@ class WindowedRows:
         places_of = np.split(window_order(reader.seed, epoch, number, ends[-1]), ends[:-1])
         ranks = np.empty(ends[-1], np.int64)
         ranks[np.concatenate(places_of)] = np.concatenate(ranks_of)
-        row_numbers = reader.index.row_numbers[ranks]
-        if self._texts is None:
-            texts = reader.source.empty_chosen(len(ranks))
-        else:
-            texts = self._texts.gather(ranks, row_numbers, seed=reader.seed, epoch=epoch)
+        texts = reader.texts.empty_chosen(len(ranks)) if self._texts is None else self._texts.gather(ranks, epoch)
         vectors = self._spare.pop() if self._spare else reader.empty_vectors(self._most_rows)
         scales = reader.empty_scales(len(ranks))
 
         def fill(block: int, block_ranks: Int64[np.ndarray, " n"], places: Int64[np.ndarray, " n"]) -> None:
             if len(places):
-                vectors[places], block_scales = reader.read_vectors(block, block_ranks)
+                vectors[places], block_scales = read_drawn(reader, block, block_ranks, epoch)
                 if scales is not None:
                     scales[places] = block_scales
             if len(places) and self._texts is None:
@@ -138,7 +133,7 @@ class WindowedRows:
         except BaseException:
             self._spare.append(vectors)
             raise
-        return Rows(vectors, scales, texts, row_numbers)
+        return Rows(vectors, scales, texts, reader.index.row_numbers[ranks])
 
     def _kept_ranks(self, block: int, left_out: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " kept"]:
         """Returns the ranks of a block's rows, without those that the epoch leaves out."""

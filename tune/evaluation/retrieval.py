@@ -8,6 +8,7 @@ Source: arXiv:2111.07991, appendix G.3; big_vision, evaluators/proj/image_text/i
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +17,8 @@ from jaxtyping import Float, Float32, Int64
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.sharing.selected_rows import blocks_of
 from lit_precompute.schemas.sharing.selection import Selection
-from lit_precompute.tune.data.texts import TextOptions, row_texts
+from lit_precompute.tune.data.text_options import TextOptions
+from lit_precompute.tune.data.texts import TEXTS, fields_of, row_texts
 from lit_precompute.tune.evaluation.statistics import Share, chance_of_a_hit
 from lit_precompute.tune.evaluation.stored_pairs import stored_text_embeddings
 from lit_precompute.tune.model.tuned_model import TunedModel
@@ -38,6 +40,7 @@ class RetrievalResult:
       num_blank_texts: texts that show nothing, such as white space, and so were left out.
       preprocessing_differences: where the dataset's preprocessing is not the one that the model was tuned with; see
         `TunedModel.preprocessing_differences`.
+      field: the column of the texts.
     """
 
     image_to_text: dict[int, Share]
@@ -46,6 +49,7 @@ class RetrievalResult:
     num_texts: int
     num_blank_texts: int
     preprocessing_differences: dict[str, dict[str, Any]]
+    field: str = TEXTS
 
     def to_json(self) -> dict[str, Any]:
         """Returns the figures as JSON."""
@@ -53,7 +57,7 @@ class RetrievalResult:
             name: {f"recall_at_{k}": share.to_json() for k, share in getattr(self, name).items()}
             for name in ("image_to_text", "text_to_image")
         }
-        others = ("num_images", "num_texts", "num_blank_texts", "preprocessing_differences")
+        others = ("num_images", "num_texts", "num_blank_texts", "preprocessing_differences", "field")
         return shares | {name: getattr(self, name) for name in others}
 
 
@@ -77,33 +81,47 @@ class Pairs(NamedTuple):
     num_blank_texts: int
 
 
-def embed_pairs(model: TunedModel, dataset: EmbeddingDataset, selection: Selection | None = None) -> Pairs:
-    """Returns the images and texts of selected rows (None: of all), without the blank texts.
+def evaluated_field(model: TunedModel, dataset: EmbeddingDataset) -> str:
+    """Returns which of a dataset's texts a model is evaluated on unless told otherwise.
+
+    The only field that it was tuned on, if the dataset has it, and otherwise `texts`.
+    """
+    fields = model.recipe.text.field_names
+    return fields[0] if len(fields) == 1 and fields[0] in dataset.columns else TEXTS
+
+
+def embed_pairs(
+    model: TunedModel, dataset: EmbeddingDataset, selection: Selection | None = None, field: str = TEXTS
+) -> Pairs:
+    """Returns the images and texts of selected rows (None: of all), those of one column, without the blank texts.
 
     A model over stored text embeddings takes them from the dataset, where that has them for all texts.
 
     Raises:
       DatasetError: the selection is of another dataset, or empty.
-      ValueError: the rows have no texts.
+      ValueError: the rows have no texts, or there is no such column.
     """
+    if field != TEXTS and field not in fields_of(dataset):
+        raise ValueError(f"{dataset.path}: --field must be one of {', '.join(fields_of(dataset))}, got {field!r}")
     numbers: list[np.ndarray] = []
     images: list[np.ndarray] = []
     strings: list[str] = []
     counts: list[np.ndarray] = []
     num_blank = 0
-    for rows, block in blocks_of(dataset, ["embedding", "texts"], selection):
+    for rows, block in blocks_of(dataset, ["embedding", field], selection):
         numbers.append(rows)
         images.append(model.embed_images(block.vectors()))
-        texts = row_texts(block["texts"], TextOptions())
+        texts = row_texts(block[field], TextOptions())
         strings += texts.strings.to_pylist()
         counts.append(texts.counts)
         num_blank += int(texts.blank_counts.sum())
     if not strings:
         blank = f" ({num_blank:,} blank)" if num_blank else ""
         which = "has" if selection is None else "selected rows have"
-        raise ValueError(f"{dataset.path}: {which} no texts to retrieve or show{blank}; embed a source with texts")
+        advice = "embed a source with texts, or take named texts that it has (--field)"
+        raise ValueError(f"{dataset.path}: {which} no {field} to retrieve or show{blank}; {advice}")
     all_counts = np.concatenate(counts)
-    stored = stored_text_embeddings(model, dataset, selection, all_counts)
+    stored = stored_text_embeddings(model, dataset, selection, all_counts, field)
     return Pairs(
         rows=np.concatenate(numbers),
         images=np.concatenate(images),
@@ -114,35 +132,59 @@ def embed_pairs(model: TunedModel, dataset: EmbeddingDataset, selection: Selecti
     )
 
 
-def evaluate(model: TunedModel, dataset: EmbeddingDataset, selection: Selection | None = None) -> RetrievalResult:
-    """Returns recall at 1, 5 and 10 in both directions, among selected rows (None: all).
+def evaluate(
+    model: TunedModel, dataset: EmbeddingDataset, selection: Selection | None = None, field: str = TEXTS
+) -> RetrievalResult:
+    """Returns recall at 1, 5 and 10 in both directions, among selected rows (None: all) and the texts of one column.
 
     Raises:
       TunedModelError: the dataset comes from a different tower than the model's.
       DatasetError: the selection is of another dataset, or empty.
-      ValueError: the rows have no texts.
+      ValueError: the rows have no texts, or there is no such column.
     """
     model.check_goes_with(dataset)
-    _, images, texts, _, owners, num_blank_texts = embed_pairs(model, dataset, selection)
-    image_ranks, text_ranks = ranks(images, texts, owners)
-    own_counts = np.bincount(owners, minlength=len(images))
-    asked = own_counts > 0
-    image_chance = {
-        k: float(np.mean([chance_of_a_hit(len(texts), int(own), k) for own in own_counts[asked]])) for k in KS
-    }
+    _, images, texts, _, owners, num_blank_texts = embed_pairs(model, dataset, selection, field)
+    found = recalls(images, texts, owners)
     return RetrievalResult(
-        image_to_text={
-            k: Share(right=int((image_ranks[asked] < k).sum()), count=int(asked.sum()), chance=image_chance[k])
-            for k in KS
-        },
-        text_to_image={
-            k: Share(right=int((text_ranks < k).sum()), count=len(texts), chance=chance_of_a_hit(len(images), 1, k))
-            for k in KS
-        },
+        image_to_text=found.image_to_text,
+        text_to_image=found.text_to_image,
         num_images=len(images),
         num_texts=len(texts),
         num_blank_texts=num_blank_texts,
         preprocessing_differences=model.preprocessing_differences(dataset),
+        field=field,
+    )
+
+
+class Recalls(NamedTuple):
+    """Recall by k, both ways; see `RetrievalResult`."""
+
+    image_to_text: dict[int, Share]
+    text_to_image: dict[int, Share]
+
+
+def recalls(
+    images: Float[np.ndarray, "n d"],
+    texts: Float[np.ndarray, "m d"],
+    owners: Int64[np.ndarray, " m"],
+    ks: Sequence[int] = KS,
+) -> Recalls:
+    """Returns the recall at each k of embeddings; see `ranks`."""
+    image_ranks, text_ranks = ranks(images, texts, owners)
+    own_counts = np.bincount(owners, minlength=len(images))
+    asked = own_counts > 0
+    image_chance = {
+        k: float(np.mean([chance_of_a_hit(len(texts), int(own), k) for own in own_counts[asked]])) for k in ks
+    }
+    return Recalls(
+        image_to_text={
+            k: Share(right=int((image_ranks[asked] < k).sum()), count=int(asked.sum()), chance=image_chance[k])
+            for k in ks
+        },
+        text_to_image={
+            k: Share(right=int((text_ranks < k).sum()), count=len(texts), chance=chance_of_a_hit(len(images), 1, k))
+            for k in ks
+        },
     )
 
 

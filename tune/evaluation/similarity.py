@@ -11,7 +11,8 @@ from jaxtyping import Float64, Int64
 
 from lit_precompute.schemas import EmbeddingDataset, RowBlock
 from lit_precompute.schemas.sharing.selecting.finding import Scored
-from lit_precompute.tune.data.texts import TextOptions, row_texts
+from lit_precompute.tune.data.text_options import TextOptions
+from lit_precompute.tune.data.texts import row_texts
 from lit_precompute.tune.model.tuned_model import TunedModel
 
 

@@ -1,7 +1,8 @@
-"""Shares with their uncertainty, and the share that guessing would reach."""
+"""Shares and means with their uncertainty, and the share that guessing would reach."""
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 _Z = 1.959963984540054  # 97.5 % point of the normal distribution
 
@@ -64,3 +65,35 @@ def chance_of_a_hit(num_items: int, num_right: int, k: int) -> float:
     if num_items == 0:
         return math.nan
     return 1.0 - math.comb(num_items - num_right, k) / math.comb(num_items, k) if k < num_items else 1.0
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Returns Student's 95 % interval of a mean, for independent, normally distributed values; of one value, all."""
+    count, mean = len(values), math.fsum(values) / len(values)
+    if count == 1:
+        return -math.inf, math.inf
+    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count - 1))
+    half = _student_quantile(count - 1) * deviation / math.sqrt(count)
+    return mean - half, mean + half
+
+
+def _student_quantile(freedom: int) -> float:
+    """Returns the 97.5 % point of Student's distribution, by bisection."""
+    low, high = 0.0, 13.0  # 12.71 with one degree of freedom, fewer with more
+    while (middle := (low + high) / 2) not in (low, high):
+        low, high = (low, middle) if _student_inner(middle, freedom) >= 0.95 else (middle, high)
+    return high
+
+
+def _student_inner(value: float, freedom: int) -> float:
+    """Returns the probability of Student's distribution in [-value, value].
+
+    Source: Abramowitz and Stegun, Handbook of Mathematical Functions, 26.7.3 and 26.7.4.
+    """
+    angle = math.atan(value / math.sqrt(freedom))
+    is_odd, sine, cosine = freedom % 2, math.sin(angle), math.cos(angle)
+    term, total = (cosine, 0.0) if is_odd else (1.0, 0.0)
+    for number in range(is_odd, freedom - 1, 2):
+        total += term
+        term *= (number + 1) / (number + 2) * cosine**2
+    return 2 / math.pi * (angle + sine * total) if is_odd else sine * total

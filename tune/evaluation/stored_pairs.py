@@ -14,11 +14,16 @@ from lit_precompute.schemas.sharing.selected_rows import blocks_of
 from lit_precompute.schemas.sharing.selection import Selection
 from lit_precompute.schemas.text_tower_card import TEXT_EMBEDDING, is_text_embeddings
 from lit_precompute.tune.data.stored_texts import info_of
+from lit_precompute.tune.data.texts import TEXTS
 from lit_precompute.tune.model.tuned_model import TunedModel
 
 
 def stored_text_embeddings(
-    model: TunedModel, dataset: EmbeddingDataset, selection: Selection | None, counts: Int64[np.ndarray, " n"]
+    model: TunedModel,
+    dataset: EmbeddingDataset,
+    selection: Selection | None,
+    counts: Int64[np.ndarray, " n"],
+    field: str = TEXTS,
 ) -> Float32[np.ndarray, "texts d"] | None:
     """Returns the model's embeddings of the selected rows' texts, from a table; None if none has all of them.
 
@@ -27,8 +32,9 @@ def stored_text_embeddings(
       dataset: the dataset.
       selection: the rows; None: all.
       counts: how many texts that are not blank each of these rows has.
+      field: the column of the texts.
     """
-    table = _table(model, dataset)
+    table = _table(model, dataset, field)
     if table is None or counts.max(initial=0) > 1:
         return None
     found = [np.zeros((0, model.output_width), np.float32)]
@@ -44,13 +50,13 @@ def stored_text_embeddings(
     return np.concatenate(found)
 
 
-def _table(model: TunedModel, dataset: EmbeddingDataset) -> str | None:
+def _table(model: TunedModel, dataset: EmbeddingDataset, field: str) -> str | None:
     """Returns the dataset's table of the first text of each row, by the model's frozen text tower; None if none is."""
     if model.frozen_text is None or model.frozen_text.tower is None:
         return None
     for table in dataset.manifest.tables:
         if is_text_embeddings(table.name) and table.aligned and (info := info_of(dataset, table.name)) is not None:
             is_same = info.tower.fingerprint == model.frozen_text.tower.fingerprint
-            if is_same and (info.field, info.number) == ("texts", 1):
+            if is_same and (info.field, info.number) == (field, 1):
                 return table.name
     return None

@@ -102,7 +102,7 @@ def _forward(
     log_scale_gradient = jnp.sum(texts.astype(jnp.float32) * text_gradient)
     bias_gradient = jnp.sum(of_texts.sigmoids.reshape(own.shape) - own) / count
     image_result = jnp.zeros(images.shape)
-    if image_gradient:
+    if of_images is not None:
         image_result = scale / count * (of_images - (own[:, :, None] * grouped).sum(axis=1))
     return loss, (
         image_result.astype(images.dtype),

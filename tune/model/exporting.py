@@ -15,6 +15,7 @@ Promises: what was written has been read back and gives the same embeddings to t
 """
 
 import dataclasses
+import errno
 import importlib
 import json
 import os
@@ -27,7 +28,8 @@ import jax
 import numpy as np
 import safetensors.numpy
 
-from lit_precompute.schemas.storage import publish_folder, refuse_url
+from lit_precompute.schemas.claims import refuse_unwritable
+from lit_precompute.schemas.storage import open_folder, publish_folder, refuse_url
 from lit_precompute.towers.contract import Tower
 from lit_precompute.towers.text.registry import make_text_tower
 from lit_precompute.towers.tokenizers import Tokenizer
@@ -42,6 +44,7 @@ _UNMASKED = ("vit",)  # kinds that attend to padding
 _POOLING_MODES = {"first": "cls_token", "average": "mean_tokens", "max": "max_tokens"}
 _MODEL, _HEAD, _ARRAYS = "model.safetensors", "head.safetensors", "text_tower.npz"
 _CHECKED_ROWS = 16
+_ADVICE = "choose another --output"
 
 
 class Exported(NamedTuple):
@@ -68,9 +71,12 @@ def export_model(model: TunedModel, directory: str | os.PathLike[str], names: Na
       FileExistsError: the folder is not empty.
       TunedModelError: the other program has no such tower, or the model has none; or what was written does not give the
         same embeddings.
-      ValueError: the folder is a URL.
+      ValueError: the folder is a URL, or cannot be written to.
     """
     refuse_url("export", directory)
+    refuse_unwritable(open_folder(directory), _ADVICE)
+    if (path := pathlib.Path(directory)).is_dir() and any(path.iterdir()):
+        raise FileExistsError(errno.EEXIST, f"is a folder that is not empty; {_ADVICE}", str(path))
     _tokenizer(model)  # before anything is written
     notes: list[str] = []
 

@@ -1,4 +1,4 @@
-"""Whether a tuned model fits a dataset: both must be of one image network."""
+"""Whether a tuned model fits a dataset, and datasets fit each other: all must be of one image network."""
 
 from lit_precompute.schemas import EmbeddingDataset, TowerCard
 from lit_precompute.tune.model.tuned_model_files import TunedModelError
@@ -21,9 +21,34 @@ def check_same_network(dataset: EmbeddingDataset, own: TowerCard) -> None:
             "and resolution"
         )
     if tower.model_identity != own.model_identity:
-        differences = tower.identity_differences(own)
-        words = [f"{name} is {theirs!r}, the model's is {mine!r}" for name, (theirs, mine) in differences.items()]
         raise TunedModelError(
             f"{dataset.path}: its tower '{tower.name}' is not the one that the model was tuned on, '{own.name}': "
-            f"{'; '.join(words)}. Embed the images with that tower and the same weights"
+            f"{_differences(tower, own, 'the model')}. Embed the images with that tower and the same weights"
         )
+
+
+def why_another_network(tower: TowerCard, first: TowerCard) -> str | None:
+    """Returns why a dataset's tower does not count as the network of the first dataset's, in words, or None if it does.
+
+    Cards that do not identify their networks, declared ones among them, count as one network if the fingerprints agree.
+    """
+    if tower.fingerprint == first.fingerprint:
+        return None
+    if tower.model_identity is None or first.model_identity is None:
+        caution = tower.caution or first.caution
+        return (
+            f"its tower '{tower.name}' has the fingerprint {tower.fingerprint}, the first dataset's, '{first.name}', "
+            f"has {first.fingerprint}" + (f" ({caution})" if caution else "")
+        )
+    if tower.model_identity == first.model_identity:
+        return None
+    return (
+        f"its tower '{tower.name}' is not the first dataset's, '{first.name}': "
+        f"{_differences(tower, first, 'the first dataset')}"
+    )
+
+
+def _differences(tower: TowerCard, own: TowerCard, whose: str) -> str:
+    """Returns what makes two towers different networks, with both values."""
+    differences = tower.identity_differences(own)
+    return "; ".join(f"{name} is {theirs!r}, {whose}'s is {mine!r}" for name, (theirs, mine) in differences.items())

@@ -10,14 +10,14 @@ Does not: apply them; the image side does.
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.tune.data.chosen_rows import blocks_of_rows
+from lit_precompute.tune.data.joined_dataset import Blocks
 
 FLOOR = 0.01
 
 
 def vector_statistics(
-    dataset: EmbeddingDataset, rows: Int64[np.ndarray, " n"] | None = None
+    dataset: Blocks, rows: Int64[np.ndarray, " n"] | None = None
 ) -> tuple[Float64[np.ndarray, " width"], Float64[np.ndarray, " width"]]:
     """Returns (mean, deviation) over all rows, or over the rows with these ascending numbers.
 

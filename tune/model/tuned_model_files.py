@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from lit_precompute.schemas.json_files import JsonFileError, faults_of, read_json_object
 from lit_precompute.schemas.storage import file_sha256
 from lit_precompute.schemas.tower_card import TowerCard
+from lit_precompute.towers.text.tuned import CARD_NAME, MODEL_FOLDER, PARAMETERS_NAME, TEXT_PREFIX, TOKENIZER_FOLDER
 from lit_precompute.towers.tokenizers.saving import DESCRIPTION_NAME
 from lit_precompute.towers.weights.naming import Naming, write_names
 
@@ -25,13 +26,10 @@ Arrays = dict[str, Float32[np.ndarray, "..."]]
 
 # Version 2 moved execution settings out of the recipe and tags its parts by kind; version 1 is still read.
 FORMAT_VERSION = 2
-CARD_NAME = "tuned_model.json"
-PARAMETERS_NAME = "parameters.safetensors"
-TOKENIZER_FOLDER = "tokenizer"
-# Where `lit-tune` puts the model in its output, and the file that any run has beside it.
-MODEL_FOLDER, RUN_NAME = "model", "run.json"
+# The file that any run has beside its model.
+RUN_NAME = "run.json"
 _EXECUTION_OF_VERSION_1 = ("micro_batch_size", "memory_budget_bytes", "log_every_steps", "checkpoint_every_steps")
-_PREFIXES = ("img/", "txt/")
+_PREFIXES = ("img/", TEXT_PREFIX)
 _COPY_AGAIN = "copy the model again from where it came from"
 _LIBRARIES = ("lit-precompute", "jax", "flax")
 # Of a model over stored text embeddings alone, and of one whose loss adds a bias.

@@ -4,7 +4,7 @@ from lit_precompute.towers.text import ViTTextOptions
 from lit_precompute.towers.tokenizers import WordOptions
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe
-from lit_precompute.tune.data.texts import TextOptions
+from lit_precompute.tune.data.text_options import TextOptions
 from lit_precompute.tune.model.options import ImageSideOptions
 from lit_precompute.tune.optimizers import AdamOptions
 from lit_precompute.tune.recipes.named_recipe import NamedRecipe

@@ -14,7 +14,7 @@ import jax
 from jaxtyping import Array, Int32
 
 from lit_precompute.towers.contract import Tower
-from lit_precompute.towers.heads.dropout import Keys, row_keys
+from lit_precompute.towers.dropout import Keys, row_keys
 from lit_precompute.tune.model.sides import Sides
 
 _DROPOUT = 2  # the seed's key and 1 folded into it draw the parameters

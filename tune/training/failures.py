@@ -17,7 +17,11 @@ class TrainingError(RuntimeError):
     """Training failed; the message says at which step, why, and what to do."""
 
 
-def not_finite(step: int, words: str, checkpoints: pathlib.Path, kept: int | None) -> TrainingError:
+class NotFiniteError(TrainingError):
+    """A loss, gradient or parameter is not finite; the same run would fail again."""
+
+
+def not_finite(step: int, words: str, checkpoints: pathlib.Path, kept: int | None) -> NotFiniteError:
     """Returns the error of a step whose numbers are not finite.
 
     Args:
@@ -27,7 +31,7 @@ def not_finite(step: int, words: str, checkpoints: pathlib.Path, kept: int | Non
       kept: step of the newest one, if there is any.
     """
     where = f"the last good checkpoint, of step {kept:,}, is kept" if kept else "no checkpoint was due before"
-    return TrainingError(
+    return NotFiniteError(
         f"step {step:,}: {words}; {where} in {checkpoints}. The same command would fail again: train to another "
         "--output with a lower --optimizer.learning-rate, a longer --optimizer.warmup-steps or an --optimizer.clip-norm"
     )

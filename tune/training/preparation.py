@@ -13,13 +13,13 @@ import numpy as np
 import safetensors.numpy
 from jaxtyping import Array, Float32, Int64
 
-from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.json_files import read_json_object
 from lit_precompute.schemas.storage import publish_folder, write_text_atomically
 from lit_precompute.towers.tokenizers import TextLengths, Tokenizer, load_tokenizer, measure_lengths, train_tokenizer
 from lit_precompute.tune.config.recipe import Recipe
+from lit_precompute.tune.data.joined_dataset import Blocks
 from lit_precompute.tune.data.text_sample import sample_texts
-from lit_precompute.tune.data.texts import iterate_texts, nothing_to_tune_on
+from lit_precompute.tune.data.texts import TEXTS, iterate_texts, nothing_to_tune_on
 from lit_precompute.tune.model.image_side import Statistics
 from lit_precompute.tune.model.standardisation import vector_statistics
 from lit_precompute.tune.training.failures import TrainingError
@@ -31,7 +31,7 @@ _LENGTHS_NAME = "text_lengths.json"
 
 def prepare_tokenizer(
     saved: pathlib.Path | None,
-    dataset: EmbeddingDataset,
+    dataset: Blocks,
     recipe: Recipe,
     rows: Int64[np.ndarray, " n"] | None = None,
 ) -> Tokenizer:
@@ -42,18 +42,16 @@ def prepare_tokenizer(
     """
     if saved is not None and saved.exists():
         return load_tokenizer(str(saved))
-    texts = iterate_texts(dataset, rows)
+    texts = iterate_texts(dataset, rows, recipe.text)
     if (first := next(texts, None)) is None:
-        raise ValueError(nothing_to_tune_on(dataset, dataset.num_rows if rows is None else len(rows)))
+        num_rows = dataset.num_rows if rows is None else len(rows)
+        raise ValueError(nothing_to_tune_on(dataset, num_rows, recipe.text.field_names))
     texts = itertools.chain([first], texts)
     return train_tokenizer(recipe.tokenizer, texts, lower_case=recipe.text.lower_case)
 
 
 def prepare_statistics(
-    saved: pathlib.Path | None,
-    dataset: EmbeddingDataset,
-    recipe: Recipe,
-    rows: Int64[np.ndarray, " n"] | None = None,
+    saved: pathlib.Path | None, dataset: Blocks, rows: Int64[np.ndarray, " n"] | None, recipe: Recipe
 ) -> Statistics | None:
     """Returns mean and deviation of the rows' embeddings, or None if the recipe does not standardise."""
     if not recipe.image_side.standardise:
@@ -103,25 +101,38 @@ def save_preparation(directory: RunDirectory, tokenizer: Tokenizer | None, stati
 
 def measure_text_lengths(
     directory: RunDirectory,
-    dataset: EmbeddingDataset,
+    dataset: Blocks,
     tokenizer: Tokenizer,
     recipe: Recipe,
     rows: Int64[np.ndarray, " n"] | None = None,
-) -> TextLengths | None:
-    """Returns how long a sample of the rows' texts is in pieces, and saves it beside the tokenizer; None without texts.
+) -> dict[str, TextLengths]:
+    """Returns how long a sample of each field's texts is in pieces, and saves it beside the tokenizer.
+
+    A field of whose sample no row has a text is not among them.
 
     Raises:
       ValueError: what an earlier process saved is damaged.
     """
     path = directory.tokenizer / _LENGTHS_NAME
     if path.exists():
-        saved = read_json_object(path, "remove it; it is measured again")
-        if {*saved} != {*TextLengths._fields} or not all(type(value) is int for value in saved.values()):
-            raise ValueError(f"{path}: must have the numbers {', '.join(TextLengths._fields)}; remove it")
-        return TextLengths(**saved)
-    texts = sample_texts(dataset, recipe.text, rows)
-    if not texts:
-        return None
-    lengths = measure_lengths(tokenizer, texts, recipe.text.max_tokens)
-    write_text_atomically(path, json.dumps(lengths._asdict(), indent=1) + "\n")
+        return _read_lengths(path)
+    lengths = {
+        field: measure_lengths(tokenizer, texts, recipe.text.max_tokens)
+        for field, texts in sample_texts(dataset, recipe.text, rows).items()
+        if texts
+    }
+    if lengths:
+        content = {field: each._asdict() for field, each in lengths.items()}
+        write_text_atomically(path, json.dumps(content, indent=1) + "\n")
     return lengths
+
+
+def _read_lengths(path: pathlib.Path) -> dict[str, TextLengths]:
+    """Returns the lengths that an earlier process saved; a version before named texts saved one field's alone."""
+    content = read_json_object(path, "remove it; it is measured again")
+    fields = {TEXTS: content} if {*content} == {*TextLengths._fields} else content
+    for field, saved in fields.items():
+        is_whole = isinstance(saved, dict) and {*saved} == {*TextLengths._fields}
+        if not is_whole or not all(type(value) is int for value in saved.values()):
+            raise ValueError(f"{path}: {field} must have the numbers {', '.join(TextLengths._fields)}; remove it")
+    return {field: TextLengths(**saved) for field, saved in fields.items()}

@@ -17,7 +17,7 @@ class Rates:
     def __init__(self, batch_size: int, clock: Callable[[], float] = time.perf_counter):
         """Begins now."""
         self._batch_size, self._clock = batch_size, clock
-        self._waited_s = 0.0
+        self._waited_s = self._skipped_s = 0.0
         # When each step was done, and how long had been waited by then.
         self._marks = collections.deque([(clock(), 0.0)], maxlen=_NUM_STEPS + 1)
 
@@ -25,9 +25,13 @@ class Rates:
         """Adds to the time of waiting."""
         self._waited_s += seconds
 
+    def skip(self, seconds: float) -> None:
+        """Leaves so much time out: the run did something else than training."""
+        self._skipped_s += seconds
+
     def step_done(self) -> dict[str, float]:
         """Counts a step; returns `pairs_per_second` and `waiting_share`, the share of time that steps waited."""
-        self._marks.append((self._clock(), self._waited_s))
+        self._marks.append((self._clock() - self._skipped_s, self._waited_s))
         (start_s, waited_before_s), (now_s, waited_s) = self._marks[0], self._marks[-1]
         seconds = now_s - start_s
         return {

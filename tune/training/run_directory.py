@@ -1,6 +1,6 @@
 """The output directory of a training run: its layout, and the check that it belongs to this run.
 
-run.json          digests of the tables that the run reads, recipe, selection, order of rows
+run.json          digests of the tables that the run reads, of each dataset, recipe, selections, order of rows
 tokenizer/        given or trained
 standardisation/  mean and deviation, if the recipe standardises
 locked/           the text tower's parameters that are not trained, if there are any
@@ -15,7 +15,7 @@ the claim, and a run that failed before its first step gives way to a corrected 
 import os
 import pathlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
 from lit_precompute.schemas import EmbeddingDataset
@@ -25,6 +25,7 @@ from lit_precompute.schemas.storage import lock_file, open_folder, refuse_url
 from lit_precompute.towers.text import StoredTextOptions
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.model.tuned_model_files import MODEL_FOLDER, RUN_NAME
+from lit_precompute.tune.training.datasets import OneOrMore, TrainedOn, one_or_more, tower_of, view_tables
 
 # Version 2 moved execution settings out of the recipe; directories of version 1 have no number.
 _FORMAT_VERSION = 2
@@ -33,23 +34,23 @@ Order = Mapping[str, int | str]
 
 
 def tables_read(recipe: Recipe) -> tuple[str, ...]:
-    """Returns the tables that a run reads; others may be added to the dataset during it."""
+    """Returns the tables that a run reads, beside views; others may be added to the dataset during it."""
     tower = recipe.text_tower
-    return ("embeddings", tower.table if isinstance(tower, StoredTextOptions) else "captions")
+    return (recipe.data.table, tower.table if isinstance(tower, StoredTextOptions) else "captions")
 
 
 class RunDirectory:
     """Paths of a run, and the check that an output belongs to it."""
 
-    def __init__(self, path: str | os.PathLike[str], selection: Selection | None = None):
-        """Takes the path, and the selection that the run trains on (None: all rows); creates nothing yet.
+    def __init__(self, path: str | os.PathLike[str], selections: Selection | Sequence[Selection | None] | None = None):
+        """Takes the path, and what is selected of each dataset (None: all rows); creates nothing yet.
 
         Raises:
           ValueError: the path is a URL.
         """
         refuse_url("--output", path)
         self.path = pathlib.Path(path)
-        self._selection = selection
+        self._selections = selections
         self.tokenizer = self.path / "tokenizer"
         self.statistics = self.path / "standardisation"
         self.locked = self.path / "locked"
@@ -67,7 +68,7 @@ class RunDirectory:
         )
         self._lock: TextIO | None = None
 
-    def is_finished(self, dataset: EmbeddingDataset, recipe: Recipe) -> bool:
+    def is_finished(self, datasets: OneOrMore[EmbeddingDataset], recipe: Recipe) -> bool:
         """Returns whether this run's tuned model exists.
 
         Raises:
@@ -75,14 +76,14 @@ class RunDirectory:
         """
         if not self.model.exists():
             return False
-        self._refuse_another(self._describe(dataset, recipe))
+        self._refuse_another(self._describe(datasets, recipe))
         return True
 
-    def check(self, dataset: EmbeddingDataset, recipe: Recipe, order: Order | None = None) -> bool:
+    def check(self, datasets: OneOrMore[EmbeddingDataset], recipe: Recipe, order: Order | None = None) -> bool:
         """Returns whether this run was begun in the directory; writes nothing.
 
         Args:
-          dataset: what is trained on.
+          datasets: what is trained on.
           recipe: what is trained.
           order: what the order of rows depends on, once that is known.
 
@@ -96,14 +97,14 @@ class RunDirectory:
         if not self._claim.is_made():
             return False
         self._take_lock()
-        asked = self._describe(dataset, recipe, order)
+        asked = self._describe(datasets, recipe, order)
         if self._has_trained():
             self._refuse_another(asked)
             return True
         found = self._read()
         return all(found.get(key) == asked.get(key) for key in {*asked, _SELECTION})
 
-    def claim(self, dataset: EmbeddingDataset, recipe: Recipe, order: Order) -> None:
+    def claim(self, datasets: OneOrMore[EmbeddingDataset], recipe: Recipe, order: Order) -> None:
         """Claims the directory for this run; one that was begun there and has not trained gives way to it.
 
         Raises:
@@ -113,10 +114,10 @@ class RunDirectory:
         self._take_lock()
         for left_over in self.path.glob(f".{MODEL_FOLDER}.*"):  # a process was killed while it wrote the model
             shutil.rmtree(left_over, ignore_errors=True)
-        if not self.check(dataset, recipe, order):
+        if not self.check(datasets, recipe, order):
             for folder in (self.tokenizer, self.statistics, self.locked, self.checkpoints):
                 shutil.rmtree(folder, ignore_errors=True)
-            self._claim.rewrite(self._describe(dataset, recipe, order))
+            self._claim.rewrite(self._describe(datasets, recipe, order))
 
     def _has_trained(self) -> bool:
         """Returns whether there is anything to lose: a model, a checkpoint, or the metrics of a step."""
@@ -145,18 +146,20 @@ class RunDirectory:
             return found
         return found | {"recipe": Recipe.from_json(found["recipe"]).to_json()}
 
-    def _describe(self, dataset: EmbeddingDataset, recipe: Recipe, order: Order | None = None) -> dict[str, Any]:
-        """Returns what run.json says of a run; without the order of rows where that is not known yet."""
-        manifest, selection = dataset.manifest, self._selection
-        about = {
-            "tower": manifest.tower.name,
-            "fingerprint": manifest.tower.fingerprint,
-            "num_rows": manifest.num_rows,
-            "tables": {name: manifest.table_digest(name) for name in tables_read(recipe)},
-        }
-        description = {"format_version": _FORMAT_VERSION, "dataset": about, "recipe": recipe.to_json()}
-        if selection is not None:
-            description[_SELECTION] = {"digest": selection.digest, "num_selected": selection.num_selected}
+    def _describe(
+        self, datasets: OneOrMore[EmbeddingDataset], recipe: Recipe, order: Order | None = None
+    ) -> dict[str, Any]:
+        """Returns what run.json says of a run; without the order of rows where that is not known yet.
+
+        One dataset is described as before there could be several, so that earlier runs resume.
+        """
+        given = one_or_more(datasets)
+        selections = one_or_more(self._selections) or [None] * len(given)
+        parts = [_describe_part(TrainedOn(*each), recipe) for each in zip(given, selections, strict=True)]
+        described = {"datasets": parts} if len(parts) > 1 else {"dataset": parts[0]}
+        description = {"format_version": _FORMAT_VERSION, **described, "recipe": recipe.to_json()}
+        if len(parts) == 1 and _SELECTION in parts[0]:
+            description[_SELECTION] = parts[0].pop(_SELECTION)
         return description if order is None else description | {"order": dict(order)}
 
     def release(self) -> None:
@@ -173,6 +176,21 @@ class RunDirectory:
             self._lock = lock_file(self.path / ".lock")
         except BlockingIOError as error:
             raise ValueError(f"{self.path}: another lit-tune is running there; wait for it, or stop it") from error
+
+
+def _describe_part(part: TrainedOn, recipe: Recipe) -> dict[str, Any]:
+    manifest, selection = part.dataset.manifest, part.selection
+    tower = tower_of(part.dataset, recipe.data.table)
+    views = view_tables(manifest, recipe.data.table) if recipe.data.views else []
+    about: dict[str, Any] = {
+        "tower": tower.name,
+        "fingerprint": tower.fingerprint,
+        "num_rows": manifest.num_rows,
+        "tables": {name: manifest.table_digest(name) for name in (*tables_read(recipe), *views)},
+    }
+    if selection is not None:
+        about[_SELECTION] = {"digest": selection.digest, "num_selected": selection.num_selected}
+    return about
 
 
 def _refuse_unwritable(path: pathlib.Path) -> None:

@@ -25,7 +25,10 @@ from lit_precompute.tune.losses.gradient_cache import CachedGradient
 from lit_precompute.tune.losses.loss import Loss, Pairs
 from lit_precompute.tune.model.sides import Sides, TrainedParameters
 from lit_precompute.tune.model.trained import rate_factors, trained_names
-from lit_precompute.tune.optimizers.chain import make_optimizer, make_schedule
+from lit_precompute.tune.optimizers import OptimizerOptions, SideRateOptions
+from lit_precompute.tune.optimizers.averages import averaged
+from lit_precompute.tune.optimizers.chain import make_optimizer
+from lit_precompute.tune.optimizers.schedules import learning_rates, make_schedule
 from lit_precompute.tune.training.dropout import training_encoder, training_inputs
 
 Locked = Mapping[str, Float32[Array | np.ndarray, "..."]]
@@ -37,12 +40,16 @@ class TrainingState(NamedTuple):
     Attributes:
       step: number of steps done.
       parameters: what is trained.
-      optimizer: the optax chain's state.
+      optimizer: the optax chain's state, with the parameters' moving average if the recipe keeps one.
     """
 
     step: Int32[Array, ""]
     parameters: TrainedParameters
     optimizer: optax.OptState
+
+    def tuned_parameters(self) -> TrainedParameters:
+        """Returns what a tuned model has after at least one step: the parameters, or their moving average."""
+        return averaged(self.optimizer, self.parameters)
 
 
 class Start(NamedTuple):
@@ -63,6 +70,7 @@ class Measured(NamedTuple):
       learning_rate: of this step.
       gradient_norm: over all parameters.
       is_finite: whether the parameters are.
+      side_rates: learning rates of the sides that have their own, by their metrics' names.
     """
 
     loss: Float32[Array, ""]
@@ -72,6 +80,30 @@ class Measured(NamedTuple):
     learning_rate: Float32[Array, ""]
     gradient_norm: Float32[Array, ""]
     is_finite: Bool[Array, ""]
+    side_rates: Mapping[str, Float32[Array, ""]]
+
+    def metrics(self) -> dict[str, Array]:
+        """Returns all that there are by name, in one dict."""
+        own = self._asdict()
+        return {name: value for name, value in (own | own.pop("side_rates")).items() if value is not None}
+
+
+class Functions(NamedTuple):
+    """What the programs of a training compute, as functions that can be traced, timed or compiled.
+
+    Attributes:
+      loss: the recipe's loss.
+      optimizer: the whole chain.
+      gradient: from the locked parameters, the loss and gradients of a batch.
+      draw: maps (key, weights) to the start.
+      step: see `Programs`.
+    """
+
+    loss: Loss
+    optimizer: optax.GradientTransformation
+    gradient: Callable[[Locked], CachedGradient]
+    draw: Callable[[jax.Array, Locked], Start]
+    step: Callable[[TrainingState, Locked, StoredVectors, TextBatch], tuple[TrainingState, Measured]]
 
 
 class Programs(NamedTuple):
@@ -92,28 +124,8 @@ class Programs(NamedTuple):
     step: Callable[[TrainingState, Locked, StoredVectors, TextBatch], tuple[TrainingState, Measured]]
 
 
-def start_compiling(
-    recipe: Recipe,
-    execution: Execution,
-    sides: Sides,
-    *,
-    width: int,
-    vector_type: VectorType,
-    texts: TextBatch,
-    num_steps: int,
-    weights: Mapping[str, Float32[np.ndarray, "..."]] | None = None,
-) -> Programs:
-    """Returns the programs for embeddings of this width and stored type; their first calls wait for the compiler.
-
-    Args:
-      recipe: what is trained.
-      execution: how it is computed.
-      sides: the towers.
-      width: of the stored embeddings.
-      vector_type: their type.
-      texts: those of any batch.
-      num_steps: of the training.
-      weights: those of the text tower's parameters that do not start at random.
+def make_functions(recipe: Recipe, execution: Execution, sides: Sides, num_steps: int) -> Functions:
+    """Returns what the programs compute; its arguments are those of `start_compiling`.
 
     Raises:
       ValueError: the recipe trains nothing, or locks what the text tower does not have.
@@ -121,14 +133,14 @@ def start_compiling(
     names = trained_names(recipe.trained, sides.text.parameter_shapes)
     if not names and not sides.image.parameter_shapes:
         raise ValueError("the recipe trains nothing: the text tower is locked, and the image side has no head")
+    _check_sides(recipe.optimizer, sides, names)
     optimizer = make_optimizer(recipe.optimizer, num_steps, rate_factors(recipe.trained, sides.text.parameter_shapes))
-    weights = weights or {}
     loss = make_loss(
         recipe.loss,
         image_is_trained=bool(sides.image.parameter_shapes),
         tile_rows=execution.tile_rows,
         tile_columns=execution.tile_columns,
-        num_fields=num_fields(recipe),
+        num_fields=recipe.text.num_joint_fields,
     )
 
     encode_text = training_encoder(sides.text)
@@ -151,19 +163,52 @@ def start_compiling(
         locked = {name: value for name, value in text.items() if name not in names}
         return Start(TrainingState(jnp.int32(0), parameters, optimizer.init(parameters)), locked)
 
+    step = _make_step(gradient, optimizer, recipe, sides, num_steps)
+    return Functions(loss=loss, optimizer=optimizer, gradient=gradient, draw=draw, step=step)
+
+
+def start_compiling(
+    recipe: Recipe,
+    execution: Execution,
+    sides: Sides,
+    *,
+    width: int,
+    vector_type: VectorType,
+    texts: TextBatch,
+    num_steps: int,
+    weights: Mapping[str, Float32[np.ndarray, "..."]] | None = None,
+    compile_program: Callable[[jax.stages.Lowered], jax.stages.Compiled] = jax.stages.Lowered.compile,
+) -> Programs:
+    """Returns the programs for embeddings of this width and stored type; their first calls wait for the compiler.
+
+    Args:
+      recipe: what is trained.
+      execution: how it is computed.
+      sides: the towers.
+      width: of the stored embeddings.
+      vector_type: their type.
+      texts: those of any batch.
+      num_steps: of the training.
+      weights: those of the text tower's parameters that do not start at random.
+      compile_program: compiles what was lowered; called in threads.
+
+    Raises:
+      ValueError: the recipe trains nothing, or locks what the text tower does not have.
+    """
+    weights = weights or {}
+    functions = make_functions(recipe, execution, sides, num_steps)
     key = jax.random.key(recipe.seed)
     # XLA compiles without Python's lock: one program compiles while the other is traced, then both in parallel.
     threads = concurrent.futures.ThreadPoolExecutor(2, thread_name_prefix="compile")
     given = {name: jax.ShapeDtypeStruct(value.shape, jnp.float32) for name, value in weights.items()}
-    lowered_draw = jax.jit(draw).lower(key, given)
-    compiled_draw = threads.submit(lowered_draw.compile)
+    lowered_draw = jax.jit(functions.draw).lower(key, given)
+    compiled_draw = threads.submit(compile_program, lowered_draw)
     shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), lowered_draw.out_info)
-    step = _make_step(gradient, optimizer, recipe, sides, num_steps)
     scales = jax.ShapeDtypeStruct((recipe.batch_size,), jnp.float32) if vector_type == "int8" else None
     images: Any = (jax.ShapeDtypeStruct((recipe.batch_size, width), numpy_type(vector_type)), scales)
     texts_like: Any = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), texts)
-    lowered_step = jax.jit(step, donate_argnums=0).lower(*shapes, StoredVectors(*images), texts_like)
-    compiled_step = threads.submit(lowered_step.compile)
+    lowered_step = jax.jit(functions.step, donate_argnums=0).lower(*shapes, StoredVectors(*images), texts_like)
+    compiled_step = threads.submit(compile_program, lowered_step)
     threads.shutdown(wait=False)
 
     def run_step(
@@ -171,7 +216,9 @@ def start_compiling(
     ) -> tuple[TrainingState, Measured]:
         return compiled_step.result()(state, locked, images, texts)
 
-    return Programs(loss, shapes.state, shapes.locked.keys(), lambda: compiled_draw.result()(key, weights), run_step)
+    return Programs(
+        functions.loss, shapes.state, shapes.locked.keys(), lambda: compiled_draw.result()(key, weights), run_step
+    )
 
 
 def _make_step(
@@ -190,7 +237,7 @@ def _make_step(
         cached = gradient(locked)
         inputs = training_inputs(sides, images, texts.inputs, seed=recipe.seed, step=state.step)
         present = None if texts.present is None else jnp.asarray(texts.present)
-        ids = text_ids(texts.inputs, recipe.batch_size, num_fields(recipe))
+        ids = text_ids(texts.inputs, recipe.batch_size, recipe.text.num_joint_fields)
         pairs = Pairs(present, ids if recipe.loss.mask_duplicates else None)
         loss, gradients = cached(state.parameters, *inputs, pairs)
         updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.parameters)
@@ -203,16 +250,21 @@ def _make_step(
             learning_rate=jnp.float32(options.learning_rate * schedule(state.step)),
             gradient_norm=optax.tree.norm(gradients),
             is_finite=_are_finite(parameters),
+            side_rates=learning_rates(options, num_steps, state.step),
         )
         return TrainingState(state.step + 1, parameters, optimizer_state), measured
 
     return step
 
 
-def num_fields(recipe: Recipe) -> int:
-    """Returns over how many text fields the loss is summed: those that a recipe uses jointly."""
-    del recipe  # a text has one field until recipes have several
-    return 1
+def _check_sides(options: OptimizerOptions, sides: Sides, text_names: Set[str]) -> None:
+    """Raises ValueError if a side has a learning rate of its own and nothing that is trained."""
+    trained = {"image": sides.image.parameter_shapes, "text": text_names}
+    for side, given in options.sides().items():
+        if not trained[side] and given != SideRateOptions():
+            raise ValueError(
+                f"optimizer.{side} must be left out where nothing of the {side} side is trained, got {given}"
+            )
 
 
 def _are_finite(parameters: Any) -> jax.Array:

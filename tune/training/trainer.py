@@ -1,129 +1,116 @@
-"""Training: steps over batches, metrics, checkpoints, and the tuned model at the end.
+"""Training: a recipe on datasets, from the first step or the last checkpoint to the tuned model.
 
 Promises: a run that is stopped at any moment, even killed, resumes with the same command and ends in bitwise the
 parameters of an uninterrupted run. A loss, gradient or parameter that is not finite stops the run, with an error that
 names the step, and is never saved. Nothing here prints: progress goes to the caller's `report`.
 """
 
-import collections
 import contextlib
+import dataclasses
+import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
 
 from lit_precompute.schemas import EmbeddingDataset
-from lit_precompute.schemas.sharing.selected_rows import check_selection, rows_of
 from lit_precompute.schemas.sharing.selection import Selection
 from lit_precompute.towers.text.start import read_start
 from lit_precompute.towers.tokenizers import TextLengths
+from lit_precompute.tune.config.checks import check_recipe
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe
-from lit_precompute.tune.data.batches import Batch, BatchSource, iterate
-from lit_precompute.tune.data.text_batch import TextBatch
-from lit_precompute.tune.model.sides import TrainedParameters, make_sides
+from lit_precompute.tune.config.starts import other_tokenizer
+from lit_precompute.tune.data.batches import iterate
+from lit_precompute.tune.data.mixtures import Share
+from lit_precompute.tune.losses import make_loss
+from lit_precompute.tune.model.sides import TrainedParameters
 from lit_precompute.tune.model.tuned_model import TunedModel
-from lit_precompute.tune.training.failures import explained_failures, not_finite
-from lit_precompute.tune.training.preparation import (
-    measure_text_lengths,
-    prepare_statistics,
-    read_locked,
-    save_locked,
-    save_preparation,
-)
-from lit_precompute.tune.training.progress import Progress, TrainingResult, TrainingStopped, read_final_loss
-from lit_precompute.tune.training.rates import Rates
+from lit_precompute.tune.training.datasets import OneOrMore, one_or_more, open_table, trained_on
+from lit_precompute.tune.training.failures import explained_failures
+from lit_precompute.tune.training.inputs import Inputs, prepare_inputs
+from lit_precompute.tune.training.preparation import read_locked, save_locked
+from lit_precompute.tune.training.progress import Progress, TrainingResult, minival_of, read_final_metrics
 from lit_precompute.tune.training.run_directory import RunDirectory
-from lit_precompute.tune.training.step import Measured, start_compiling
-from lit_precompute.tune.training.text_inputs import open_texts
+from lit_precompute.tune.training.shared_work import SharedWork
+from lit_precompute.tune.training.step import start_compiling
 
 if TYPE_CHECKING:
-    from lit_precompute.tune.training.metrics import MetricsWriter
+    from lit_precompute.tune.training.validation import Validation
 
-# Steps that are dispatched before the oldest is waited for: enough to keep the device busy, and few enough that their
-# batches fit its memory beside the state.
-_STEPS_AHEAD = 2
+_logger = logging.getLogger(__name__)
 
 
 class Trainer:
-    """One run: a recipe on a dataset, in an output directory."""
+    """One run: a recipe on one or more datasets, in an output directory."""
 
     def __init__(
         self,
-        dataset: EmbeddingDataset,
+        datasets: OneOrMore[EmbeddingDataset],
         recipe: Recipe,
         output: str | os.PathLike[str],
         execution: Execution | None = None,
-        selection: Selection | None = None,
+        selections: OneOrMore[Selection] | None = None,
+        shared: SharedWork | None = None,
     ):
         """Prepares tokenizer, batches and parameters, or resumes from those of an earlier process.
 
+        Args:
+          datasets: what is trained on.
+          recipe: what is trained.
+          output: directory of the run.
+          execution: how it is computed.
+          selections: the rows to train on, of each dataset one at most; None: all.
+          shared: what runs before this one in a sweep have read and compiled.
+
         Raises:
-          ValueError: the dataset, the selection or the recipe cannot be trained on, or the output belongs to another
-            run.
+          ValueError: a dataset, a selection or the recipe cannot be trained on, or the output belongs to another run.
           TrainingError: the device or the disk is full.
         """
         self.recipe = recipe
         self.execution = execution or Execution()
+        check_recipe(recipe)
         self.execution.check_fits(recipe)
-        self._dataset = dataset
-        if selection is not None:
-            check_selection(selection, dataset)
-        self._selection = selection
-        self.text_lengths: TextLengths | None = None
-        self._directory = RunDirectory(output, selection)
+        given = one_or_more(datasets)
+        opened = [open_table(dataset, recipe.data.table) for dataset in given]
+        self._reopened = [dataset for dataset in opened if dataset not in given]
+        self._trained_on = trained_on(opened, selections)
+        self.text_lengths: dict[str, TextLengths] = {}
+        self._shared = shared
+        self._directory = RunDirectory(output, [each.selection for each in self._trained_on])
         try:
             with explained_failures(self._directory.path, recipe, self.execution):
                 self._prepare()
         except BaseException:
             self._directory.release()
             raise
-        self._waiting: collections.deque[tuple[int, Measured]] = collections.deque()
-        self._rates = Rates(recipe.batch_size)
 
     def _prepare(self) -> None:
-        recipe, dataset, directory = self.recipe, self._dataset, self._directory
-        rows = None if self._selection is None else rows_of(self._selection)
-        is_resumed = directory.check(dataset, recipe)
-        self._texts = texts = open_texts(dataset, recipe, directory.tokenizer if is_resumed else None, rows)
-        self._statistics = statistics = prepare_statistics(
-            directory.statistics if is_resumed else None, dataset, recipe, rows
-        )
-        self.batches = BatchSource(
-            texts.dataset,
-            texts.source,
-            batch_size=recipe.batch_size,
-            seed=recipe.seed,
-            memory_budget_bytes=self.execution.memory_budget_bytes,
-            rows=rows,
-        )
-        directory.check(dataset, recipe, self.batches.order())
+        recipe, directory = self.recipe, self._directory
+        datasets = [each.dataset for each in self._trained_on]
+        is_resumed = directory.check(datasets, recipe)
+        self._inputs = inputs = self._prepare_inputs(directory if is_resumed else None)
+        self.batches = inputs.batches
+        directory.check(datasets, recipe, self.batches.order())
         self.num_steps = recipe.count_steps(self.batches.num_batches_per_epoch)
-        self.sides = make_sides(
-            recipe,
-            width=dataset.width,
-            vocabulary=None if texts.tokenizer is None else texts.tokenizer.vocabulary,
-            statistics=statistics,
-            text_width=None if texts.frozen is None else texts.frozen.width,
-        )
+        self.sides = inputs.sides(recipe)
         self._programs = start_compiling(
             recipe,
             self.execution,
             self.sides,
-            width=dataset.width,
-            vector_type=dataset.vector_type,
-            texts=TextBatch(texts.source.in_batch(texts.source.empty_chosen(recipe.batch_size))),
+            width=inputs.width,
+            vector_type=inputs.vector_type,
+            texts=inputs.text_batch(recipe.batch_size),
             num_steps=self.num_steps,
             weights=self._read_weights(),
+            compile_program=jax.stages.Lowered.compile if self._shared is None else self._shared.programs.compile,
         )
         # Every check is passed: from here on the directory is written to.
-        directory.claim(dataset, recipe, self.batches.order())
-        save_preparation(directory, texts.tokenizer, statistics)
-        if texts.tokenizer is not None:
-            self.text_lengths = measure_text_lengths(directory, dataset, texts.tokenizer, recipe, rows)
+        directory.claim(datasets, recipe, self.batches.order())
+        self.text_lengths = inputs.save(directory, recipe)
         # Imported here, while XLA compiles in threads.
         from lit_precompute.tune.training.checkpoints import Checkpoints
 
@@ -136,17 +123,31 @@ class Trainer:
             self._state, self._locked = self._programs.draw()
             save_locked(directory, self._locked)
 
+    def _prepare_inputs(self, saved: RunDirectory | None) -> Inputs:
+        """Returns what the run trains on; a run that was begun before has its own tokenizer and statistics."""
+        budget = self.execution.memory_budget_bytes
+        if self._shared is None or saved is not None:
+            return prepare_inputs(self._trained_on, self.recipe, budget, saved)
+        return self._shared.inputs.prepare(self._trained_on, self.recipe, budget)
+
     def _read_weights(self) -> dict[str, np.ndarray]:
         """Returns the parameters that the text tower starts from; none once there is a checkpoint."""
-        weights = self.recipe.text_tower.weights
-        if weights is None or self._directory.has_checkpoint():
+        tower = self.recipe.text_tower
+        if tower.weights is None or self._directory.has_checkpoint():
             return {}
-        return read_start(self.sides.text, weights)
+        if (caution := other_tokenizer(self.recipe)) is not None:
+            _logger.warning(caution)
+        return read_start(self.sides.text, tower.weights, draws_head=tower.draws_head())
 
     @property
     def text_notes(self) -> Sequence[str]:
         """What to tell about where texts are read."""
-        return self._texts.notes
+        return self._inputs.texts.notes
+
+    @property
+    def shares(self) -> Sequence[Share]:
+        """What the training sees of each dataset."""
+        return self.batches.shares(self.num_steps)
 
     @property
     def parameters(self) -> TrainedParameters:
@@ -168,24 +169,34 @@ class Trainer:
           TrainingStopped: `should_stop` returned True before the last step.
         """
         started_s = time.perf_counter()
-        self._rates = Rates(self.recipe.batch_size)
         with explained_failures(self._directory.path, self.recipe, self.execution):
             self._run_and_close(report, should_stop)
             seconds = time.perf_counter() - started_s
-            final_loss = read_final_loss(self._directory, self.num_steps)
-            self._write_model(final_loss)
+            last = read_final_metrics(self._directory, self.num_steps)
+            self._write_model(last)
         rate = (self.num_steps - self.first_step) * self.recipe.batch_size / seconds
-        return TrainingResult(self._directory.model, self.num_steps, final_loss, rate)
+        return TrainingResult(self._directory.model, self.num_steps, last["loss"], rate, minival_of(last))
 
     def _run_and_close(self, report: Callable[[Progress], None], should_stop: Callable[[], bool]) -> None:
         """Trains to the end and closes everything, also if that fails in part because the disk is full."""
+        from lit_precompute.tune.training.loop import Loop
         from lit_precompute.tune.training.metrics import MetricsWriter
 
+        loop = Loop(
+            self._programs,
+            self._locked,
+            self._checkpoints,
+            self._directory,
+            execution=self.execution,
+            batch_size=self.recipe.batch_size,
+            num_steps=self.num_steps,
+            validation=self._validation(),
+        )
         with contextlib.ExitStack() as closing:
             closing.callback(self._directory.release)
-            if self._texts.dataset is not self._dataset:
-                closing.callback(self._texts.dataset.close)
-            closing.callback(self.batches.close)
+            for dataset in self._reopened:
+                (closing if self._shared is None else self._shared.closing).callback(dataset.close)
+            closing.callback(self._inputs.close)
             closing.callback(self._checkpoints.close)
             metrics = closing.enter_context(
                 contextlib.closing(MetricsWriter(self._directory.path, self.first_step + 1))
@@ -194,78 +205,44 @@ class Trainer:
                 self.batches,
                 self.first_step,
                 self.num_steps - self.first_step,
-                is_idle=self._is_idle,
-                waited=self._rates.waited,
+                is_idle=loop.is_idle,
+                waited=loop.rates.waited,
             )
             closing.callback(batches.close)
-            self._run_steps(batches, metrics, report, should_stop)
+            self._state = loop.run(self._state, batches, self.first_step, metrics, report, should_stop)
 
-    def _run_steps(
-        self,
-        batches: Iterable[Batch],
-        metrics: "MetricsWriter",
-        report: Callable[[Progress], None],
-        should_stop: Callable[[], bool],
-    ) -> None:
-        state = self._state
-        for step, batch in enumerate(batches, start=self.first_step + 1):
-            state, measured = self._programs.step(state, self._locked, batch.images, batch.texts)
-            self._waiting.append((step, measured))
-            stops = should_stop()
-            saves = step % self.execution.checkpoint_every_steps == 0 or step == self.num_steps or stops
-            while len(self._waiting) > (0 if saves else _STEPS_AHEAD):
-                self._note(*self._waiting.popleft(), metrics, report)
-            if saves:  # all steps so far were checked to be finite
-                self._checkpoints.save(step, state)
-            if stops and step < self.num_steps:
-                raise TrainingStopped(step)
-        self._state = state
+    def _validation(self) -> "Validation | None":
+        if self._inputs.held_out is None:
+            return None
+        from lit_precompute.tune.training.validation import Validation
 
-    def _is_idle(self) -> bool:
-        """Returns whether the device has finished all steps that it was given."""
-        # jax's type of arrays does not say that they have it.
-        return not self._waiting or self._waiting[-1][1].loss.is_ready()  # pyright: ignore[reportAttributeAccessIssue]
+        # An image has one text there, and a short batch need not have whole groups.
+        loss = make_loss(dataclasses.replace(self.recipe.loss, group_size=None), image_is_trained=False)
+        return Validation(
+            self._inputs.held_out,
+            self.sides,
+            loss,
+            batch_size=self.recipe.batch_size,
+            rows_at_once=self.execution.micro_batch_size or self.recipe.batch_size,
+        )
 
-    def _note(
-        self, step: int, measured: Measured, metrics: "MetricsWriter", report: Callable[[Progress], None]
-    ) -> None:
-        """Waits for a step, checks its measurements, and writes and reports them."""
-        values = {name: float(np.asarray(value)) for name, value in measured._asdict().items() if value is not None}
-        is_finite = bool(values.pop("is_finite"))
-        if not (is_finite and np.isfinite([values["loss"], values["gradient_norm"]]).all()):
-            words = f"the loss is {values['loss']:g}, the gradient's norm {values['gradient_norm']:g}"
-            self._checkpoints.wait()
-            raise not_finite(
-                step,
-                words if is_finite else f"{words}, and not all parameters are finite after it",
-                self._directory.checkpoints,
-                self._checkpoints.newest_step(),
-            )
-        values |= self._rates.step_done()
-        # What is written must not depend on where a run was interrupted.
-        if step % self.execution.log_every_steps == 0 or step in (1, self.num_steps):
-            metrics.write(step, values)
-        report(Progress(step, self.num_steps, self.recipe.batch_size, values))
-
-    def _write_model(self, final_loss: float) -> None:
-        parameters, loss = self.parameters, self._programs.loss
+    def _write_model(self, last: dict[str, float]) -> None:
+        parameters, texts = self._state.tuned_parameters(), self._inputs.texts
         model = TunedModel(
             recipe=self.recipe,
             sides=self.sides,
             image_parameters={name: np.asarray(value) for name, value in parameters.image.items()},
             text_parameters={name: np.asarray(value) for name, value in {**self._locked, **parameters.text}.items()},
-            tokenizer=self._texts.tokenizer,
-            frozen_text=self._texts.frozen,
-            statistics=self._statistics,
-            scale=float(np.asarray(loss.scale(parameters.loss))),
-            bias=None if loss.bias is None else float(np.asarray(loss.bias(parameters.loss))),
-            image_tower=self._dataset.manifest.tower.model_dump(),
+            tokenizer=texts.tokenizer,
+            frozen_text=texts.frozen,
+            statistics=self._inputs.statistics,
+            scale=float(np.asarray(self._programs.loss.scale(parameters.loss))),
+            image_tower=self._trained_on[0].dataset.manifest.towers[self.recipe.data.table].model_dump(),
             training={
-                "dataset_digest": self._dataset.manifest.digest,
-                **({} if self._selection is None else {"selection_digest": self._selection.digest}),
-                "num_pairs": self.batches.num_rows,
+                **self._inputs.about(),
                 "num_steps": self.num_steps,
-                "final_loss": final_loss,
+                "final_loss": last["loss"],
+                **({"minival": minival} if (minival := minival_of(last)) else {}),
             },
         )
         model.save(self._directory.model)

@@ -32,6 +32,9 @@ class Retrieval(Command):
     """Directory of an embedding dataset with texts."""
     selection: str | None = None
     """File of `lit-data select` that names the rows to use; all by default."""
+    field: str | None = None
+    """The dataset's column of texts; by default the only field that the model was tuned on, if the dataset has it, and
+    otherwise `texts`."""
     json: bool = False
     """Print JSON for programs."""
 
@@ -41,13 +44,15 @@ class Retrieval(Command):
             from lit_precompute.tune.model.tuned_model import TunedModel
 
             selection = selection_of(self.selection, dataset)
-            result = retrieval(TunedModel.load(self.model, text_tower=self.text_tower), dataset, selection=selection)
+            model = TunedModel.load(self.model, text_tower=self.text_tower)
+            result = retrieval(model, dataset, selection=selection, field=self.field)
         if self.json:
             print_json(result.to_json())
             return
         ways = {"image -> text": result.image_to_text, "text -> image": result.text_to_image}
         shares = {way: {f"R@{k}": share for k, share in by_k.items()} for way, by_k in ways.items()}
         counts = f"{counted(result.num_images, 'image')}, {counted(result.num_texts, 'text')}"
+        counts += f" of {result.field}" if result.field != "texts" else ""
         print_shares(console, f"retrieval, {self.dataset}", counts, shares)
         say_caution(console, dataset)
         if result.num_blank_texts:

@@ -1,4 +1,4 @@
-"""lit-tune: trains a text tower on an embedding dataset; its subcommands list towers and export a tuned model."""
+"""lit-tune: trains a text tower on an embedding dataset; subcommands plan, list recipes and towers, export models."""
 
 import logging
 import sys
@@ -16,14 +16,20 @@ from lit_precompute.commands.console import (
 from lit_precompute.commands.pipes import quiet_when_pipe_closes
 from lit_precompute.commands.stopping import interruptible
 from lit_precompute.commands.tune.export import Export
-from lit_precompute.commands.tune.flags import parse
+from lit_precompute.commands.tune.flags import REPEATABLE, parse
+from lit_precompute.commands.tune.plan import parse_plan, plan
+from lit_precompute.commands.tune.recipes import New, Recipes, Show
 from lit_precompute.commands.tune.towers import Towers
 from lit_precompute.commands.tune.train import train
-from lit_precompute.schemas import EmbeddingDataset
-from lit_precompute.tune.training.run_directory import tables_read
 
-# Without one of these it trains.
-_SUBCOMMANDS = {"towers": Towers, "export": Export}
+# Without one of these it trains. Of two that fit, the longer one is meant.
+_SUBCOMMANDS = {
+    "recipes show": Show,
+    "recipes new": New,
+    "recipes": Recipes,
+    "towers": Towers,
+    "export": Export,
+}
 
 
 @quiet_when_pipe_closes()
@@ -38,11 +44,20 @@ def main() -> None:
             logging.getLogger(name).setLevel(logging.CRITICAL)
     with interruptible("run the same command again to resume from the last checkpoint"), errors_as_messages():
         find_modules_here()
-        refuse_repeated(sys.argv)
-        if (subcommand := _SUBCOMMANDS.get("".join(sys.argv[1:2]))) is not None:
-            name = f"lit-tune {sys.argv[1]}"
-            tyro.cli(subcommand, prog=name, args=sys.argv[2:]).run(make_console())
+        refuse_repeated(sys.argv, repeatable=REPEATABLE)
+        for words, subcommand in _SUBCOMMANDS.items():
+            end = 1 + len(words.split())
+            if sys.argv[1:end] == words.split():
+                tyro.cli(subcommand, prog=f"lit-tune {words}", args=sys.argv[end:]).run(make_console())
+                return
+        if sys.argv[1:2] == ["plan"]:
+            plan(parse_plan(sys.argv[2:]))
             return
         arguments = parse(sys.argv[1:])
-        with EmbeddingDataset.open(arguments.dataset, tables=tables_read(arguments.recipe)) as dataset:
-            train(dataset, arguments)
+        if not arguments.sweep:
+            train(arguments)
+            return
+        # Imported late: JAX takes a second, and --help does not need it.
+        from lit_precompute.commands.tune.sweep import sweep
+
+        sweep(arguments)

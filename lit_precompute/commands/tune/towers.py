@@ -92,7 +92,7 @@ def _details(one: "Description") -> dict[str, str]:
         + ("" if one.max_tokens is None else f", {one.max_tokens:,} at most"),
         "tokenizer": f"{one.tokenizer}: {tokenizer}",
         "weights": one.weights or "none: it starts at random",
-        "note": one.note,
+        **({"note": one.note} if one.note else {}),
         "options": ", ".join(f"{field} {value}" for field, value in one.options.items()),
         "use": f"lit-tune {start} --dataset DIR --output DIR",
     }

@@ -22,7 +22,7 @@ class EmbedTextsOptions:
       tower: Embed the dataset's texts with this frozen text tower: a name of `lit-tune towers`, or a folder with
         config.json and tokenizer.json. They become the table `text-embeddings-NAME`.
       name: NAME of the table; by default from the tower's.
-      field: Column of the texts: `texts`, or one of named texts such as title.
+      field: Column of the texts that are embedded or tokenised: `texts`, or one of named texts such as title.
       number: Which of a row's texts is embedded, from 1; a table has one embedding a row.
       weights: Weights of the text tower, by default its own.
       pooling: How the tokens' vectors become one; by default as the tower was published.
@@ -48,7 +48,8 @@ class EmbedTextsOptions:
             raise ValueError(
                 f"--text-embeddings-name must be of lower-case letters, digits, '_', '.' and '-', got {self.name!r}"
             )
-        is_given = any(getattr(self, field.name) != field.default for field in dataclasses.fields(self))
+        own = (field for field in dataclasses.fields(self) if field.name != "field")  # which --tokens has, too
+        is_given = any(getattr(self, field.name) != field.default for field in own)
         if self.tower is None and is_given:
             raise ValueError("options of text embeddings are given, but no tower: add --text-embeddings-of TOWER")
 

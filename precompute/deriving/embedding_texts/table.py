@@ -115,7 +115,7 @@ class TextEmbeddingsTable:
           progress: called with the rows done, and all rows.
 
         Raises:
-          DatasetError: captions are damaged, or the stored type cannot hold an embedding.
+          DatasetError: captions are damaged, no row has such a text, or the stored type cannot hold an embedding.
           OSError: a file cannot be read or written.
         """
         total, done = self._manifest.num_rows, 0
@@ -133,6 +133,11 @@ class TextEmbeddingsTable:
                 progress(done, total)
                 files.append({} if finished.file is None else {self.table.name: finished.file})
                 self._counts = {kind: mine.of_both(finished.counts[kind]) for kind, mine in self._counts.items()}
+        if total and self._counts["missing"].num_rows == total:
+            raise DatasetError(
+                f"{self._path}: no row has a text number {self._options.number} in {self._options.field}, so there is "
+                "nothing to embed; give a smaller --text-number, or another --text-field"
+            )
         return files
 
     def remove(self, output: Folder) -> None:
@@ -203,7 +208,7 @@ def _texts_of(lists: pa.ListArray, number: int) -> tuple[list[str | None], np.nd
         [text for text, is_text in zip(row, shows, strict=True) if is_text] for row, shows in _with_visibility(lists)
     ]
     chosen = [row[number - 1] if len(row) >= number else None for row in texts]
-    return chosen, np.array([len(row) > 1 for row in texts])
+    return chosen, np.array([len(row) > 1 and len(row) >= number for row in texts], bool)
 
 
 def _with_visibility(lists: pa.ListArray) -> Iterator[tuple[list[str], list[bool]]]:

@@ -192,6 +192,9 @@ def test_what_cannot_be_embedded_is_refused_and_leaves_nothing(folder, tmp_path)
     with pytest.raises(DatasetError, match="--text-field must be one of texts, title, got 'tags'"):
         derive(_options(folder, tmp_path / "derived", field="tags"))
     assert not (tmp_path / "derived").exists()
+    with pytest.raises(DatasetError, match=r"no row has a text number 3 in texts, .* give a smaller --text-number"):
+        derive(_options(folder, tmp_path / "derived", number=3))
+    assert not (tmp_path / "derived").exists()
     derive(_options(folder, tmp_path / "derived"))
     with pytest.raises(ClaimError, match="vector type was 'float16' then, and is 'float32' now"):
         derive(_options(folder, tmp_path / "derived", vector_type="float32"))
@@ -205,6 +208,6 @@ def test_options_that_make_no_sense_are_refused(folder):
         with pytest.raises(ValueError, match=words):
             EmbedTextsOptions(tower=NAME, **options)
     with pytest.raises(ValueError, match="no tower: add --text-embeddings-of TOWER"):
-        EmbedTextsOptions(field="title")
+        EmbedTextsOptions(number=2)
     with pytest.raises(ValueError, match="derive twice, with the new captions first"):
         DeriveOptions(base="a", output="b", captions="c.tsv", embed_texts=EmbedTextsOptions(tower=NAME))

@@ -4,6 +4,7 @@ import pyarrow as pa
 import pytest
 
 from lit_precompute.precompute.deriving.tokens import open_tokenizer, token_rows
+from lit_precompute.schemas.tables import json_digest
 from lit_precompute.schemas.token_tables import TOKENS, TokenTableInfo
 from lit_precompute.towers.tokenizers import WordTokenizer
 
@@ -30,6 +31,20 @@ def test_every_text_has_its_pieces_and_a_blank_one_a_sign():
 
 def test_joined_texts_come_first():
     assert made(separator=" ") == [[[3, 4, 5], BLANK], [], [BLANK], [[2, 5, 4], BLANK]]
+
+
+def test_a_named_texts_tokens_are_in_a_column_and_table_of_their_own():
+    info = TokenTableInfo(fingerprint=TOKENIZER.fingerprint, tokenizer={}, max_pieces=3, field="title")
+    rows = pa.RecordBatch.from_pydict({"key": ["key0"], "title": pa.array([["a", "c b"]], pa.list_(pa.string()))})
+    found = token_rows(rows, TOKENIZER, info)
+    assert found.schema == info.table.arrow_schema() and found["title_tokens"].to_pylist() == [[[3], [5, 4]]]
+    of_texts = TokenTableInfo(fingerprint=TOKENIZER.fingerprint, tokenizer={}, max_pieces=3)
+    assert info.name != of_texts.name and info.name.startswith("tokens-")
+    assert TokenTableInfo.from_bytes(info.to_bytes(), "here") == info
+    # Tables of `texts` have the name and description that versions without named texts gave them.
+    assert b"field" not in of_texts.to_bytes() and TokenTableInfo.from_bytes(of_texts.to_bytes(), "here") == of_texts
+    content = {"fingerprint": TOKENIZER.fingerprint, "max_pieces": 3, "separator": None}
+    assert of_texts.name == f"tokens-{json_digest(content)[:12]}"
 
 
 @pytest.mark.parametrize("folder", ["saved", "run/tokenizer"])

@@ -38,6 +38,10 @@ def test_a_tables_digest_is_of_its_schema_and_files_alone(tmp_path):
     assert others[1].table_digest("captions") == before.table_digest("captions")
     with pytest.raises(DatasetError, match="unknown table 'tags'"):
         before.table_digest("tags")
+    with pytest.raises(
+        DatasetError, match=r"'embeddings', .*; `lit-data derive --text-embeddings-of` makes such a table"
+    ):
+        before.table("text-embeddings-minilm")
 
 
 def test_probes_are_rows_of_the_dataset_spread_over_all_of_it(tmp_path):

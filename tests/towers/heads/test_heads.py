@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from lit_precompute.towers.dropout import drop, row_keys
 from lit_precompute.towers.heads import (
     GatedHeadOptions,
     HeadOptions,
@@ -15,7 +16,6 @@ from lit_precompute.towers.heads import (
     NoHeadOptions,
     ResidualHeadOptions,
 )
-from lit_precompute.towers.heads.dropout import drop, row_keys
 from lit_precompute.towers.heads.network import make_head
 from lit_precompute.towers.options import OptionsError, read_options
 

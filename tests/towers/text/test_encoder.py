@@ -44,6 +44,7 @@ def test_the_card_tells_towers_apart(encoder, name, tmp_path):
     cards = {what: load_text_encoder(options).card for what, options in others.items()}
     assert len({card.fingerprint, *(each.fingerprint for each in cards.values())}) == 4
     assert set(card.differences(cards["weights"])) == {"weights_sha256"}
+    assert card.differences(cards["pooling"]) == {"architecture.pooling": ("average", "max")}
     same = load_text_encoder(TextEncoderOptions(name=write_encoder(tmp_path / "copy", "tiny/copy")))
     assert same.card.fingerprint == card.fingerprint  # neither name nor place is part of it
 

@@ -110,12 +110,21 @@ def test_a_file_does_not_say_what_it_is():
     ("name", "message"),
     [
         ("bert-base-uncased", r"unknown text tower .*did you mean one of google-bert/bert-base-uncased"),
+        ("BERT-Base", r"did you mean one of google-bert/bert-base-uncased, google-bert/bert-base-cased"),
+        ("SigLIP2-Base-Patch16-224", r"did you mean one of google/siglip2-base-patch16-224"),
         ("qqqq", r"unknown text tower 'qqqq', and no such folder or file; `lit-tune towers` lists them"),
     ],
 )
 def test_an_unknown_name_says_what_there_is(name, message):
     with pytest.raises(ValueError, match=message):
         resolve_text_tower(name)
+
+
+def test_a_folder_without_a_config_says_what_is_missing(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"the folder has neither config.json, .* nor a finished run of lit-tune; give"
+    ):
+        resolve_text_tower(str(tmp_path))
 
 
 def test_a_config_of_another_family_is_refused(tmp_path):

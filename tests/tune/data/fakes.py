@@ -1,5 +1,8 @@
 """An embedding dataset in memory, for tests that make thousands of them, with what BatchSource needs."""
 
+import collections
+import functools
+
 import ml_dtypes
 import numpy as np
 import pyarrow as pa
@@ -12,11 +15,12 @@ _TYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bf
 class FakeDataset:
     """Row r's vector is r in its first half and -r in its second; its texts are as given.
 
-    As int8 that is 127 and -127 with a scale of r / 127, but for row 0.
+    `fields` are texts by field, in the place of those. As int8 it is 127 and -127 with a scale of r / 127, but for row
+    0. With `first`, row r's is that of r + first.
     """
 
-    def __init__(self, block_sizes, texts=None, *, width=4, vector_type="float32"):
-        self.path = "fake"
+    def __init__(self, block_sizes, texts=None, *, fields=None, width=4, vector_type="float32", path="fake", first=0):
+        self.path, self.first = path, first
         self.tables = ["embeddings", "captions"]
         self.width, self.vector_type = width, vector_type
         self.num_blocks, self.num_rows = len(block_sizes), sum(block_sizes)
@@ -24,7 +28,15 @@ class FakeDataset:
         self.texts = (
             texts if texts is not None else [[f"w{row} t{k}" for k in range(2)] for row in range(self.num_rows)]
         )
+        self._fields = fields
+        self.columns = ["key", "embedding", *self.fields]
+        self.num_calls = collections.Counter()
         self.reads: list[tuple[int, str]] = []
+
+    @property
+    def fields(self):
+        """The texts of each field."""
+        return {"texts": self.texts} if self._fields is None else self._fields
 
     def __len__(self):
         return self.num_rows
@@ -38,7 +50,7 @@ class FakeDataset:
     def exact(self, rows):
         """Returns the vectors as float32."""
         signs = np.where(np.arange(self.width) < self.width // 2, 1, -1)
-        return (np.asarray(rows)[:, None] * signs).astype(np.float32)
+        return ((np.asarray(rows)[:, None] + self.first) * signs).astype(np.float32)
 
     def vectors(self, rows):
         """Returns the vectors' numbers as they are stored."""
@@ -47,16 +59,18 @@ class FakeDataset:
 
     def scales(self, rows):
         """Returns float32 [n], the scales of int8 vectors."""
-        scales = np.asarray(rows, np.float32) / np.float32(127)
+        scales = (np.asarray(rows, np.float32) + self.first) / np.float32(127)
         return np.maximum(scales, np.float32(2.0**-126))
 
     def read_block(self, block, columns):
         start, stop = self.block_span(block)
         self.reads += [(block, column) for column in columns]
+        self.num_calls.update(columns)
         makers = {
-            "texts": lambda: pa.array(self.texts[start:stop], pa.list_(pa.string())),
-            "embedding": lambda: self.vectors(np.arange(start, stop)),
+            name: functools.partial(pa.array, texts[start:stop], pa.list_(pa.string()))
+            for name, texts in self.fields.items()
         }
+        makers["embedding"] = lambda: self.vectors(np.arange(start, stop))
         found = {column: makers[column]() for column in columns}
         if "embedding" in found and self.vector_type == "int8":
             found["embedding_scale"] = self.scales(np.arange(start, stop))

@@ -15,7 +15,8 @@ from lit_precompute.schemas import DatasetWriter, EmbeddingDataset, SourceInfo, 
 from lit_precompute.towers.tokenizers import WordTokenizer
 from lit_precompute.tune.data import random_draws
 from lit_precompute.tune.data.batches import BatchSource, iterate
-from lit_precompute.tune.data.texts import TextOptions
+from lit_precompute.tune.data.chosen_texts import ChosenTexts
+from lit_precompute.tune.data.text_options import TextOptions
 from lit_precompute.tune.data.tokenised_texts import TokenisedTexts
 from tests.tune.data.fakes import FakeDataset
 
@@ -28,10 +29,10 @@ def make_source(
     dataset: FakeDataset, *, batch_size: int, seed: int = 0, budget: int = PLENTY, **options
 ) -> BatchSource:
     options = {"text": TEXT, "tokenizer": TOKENIZER} | options
-    tokenizer = options.pop("tokenizer")
+    tokenizer, text = options.pop("tokenizer"), options.pop("text")
     return BatchSource(
         dataset,  # pyright: ignore[reportArgumentType]
-        TokenisedTexts(dataset, tokenizer, options.pop("text")),  # pyright: ignore[reportArgumentType]
+        ChosenTexts({"texts": TokenisedTexts(tokenizer, text)}, text),
         batch_size=batch_size,
         seed=seed,
         memory_budget_bytes=budget,
@@ -123,7 +124,7 @@ def test_every_row_is_seen_equally_often(given_source, num_epochs: int):
     selected = dataset.num_rows if options["rows"] is None else len(options["rows"])
     assert source.num_rows_without_text == selected - len(usable)
     chosen = range(dataset.num_rows) if options["rows"] is None else options["rows"]
-    assert source.num_blank_texts == sum(not text.strip() for row in chosen for text in dataset.texts[row])
+    assert source.fields["texts"].num_blank == sum(not text.strip() for row in chosen for text in dataset.texts[row])
     counts = np.zeros(dataset.num_rows, int)
     for epoch in range(num_epochs):
         first = epoch * source.num_batches_per_epoch

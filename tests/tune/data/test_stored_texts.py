@@ -13,7 +13,9 @@ from lit_precompute.schemas import (
 )
 from lit_precompute.schemas.vectors import StoredVectors, numpy_type
 from lit_precompute.tune.data.batches import BatchSource
+from lit_precompute.tune.data.chosen_texts import ChosenTexts
 from lit_precompute.tune.data.stored_texts import StoredTexts, info_of, opened_with
+from lit_precompute.tune.data.text_options import TextOptions
 from tests.tune.small_runs import WIDTH, tower_card
 
 NUM_ROWS, TEXT_WIDTH = 60, 5
@@ -57,7 +59,7 @@ def path(tmp_path_factory):
 
 
 def _batches(dataset, vector_type, budget=1 << 30):
-    texts = StoredTexts(dataset, f"text-embeddings-{vector_type}")
+    texts = ChosenTexts({"texts": StoredTexts(dataset, f"text-embeddings-{vector_type}")}, TextOptions())
     return BatchSource(dataset, texts, batch_size=10, seed=0, memory_budget_bytes=budget)
 
 
@@ -89,7 +91,8 @@ def test_the_right_table_is_read_where_several_are_open(path):
     with EmbeddingDataset.open(path) as dataset:
         assert opened_with(dataset, "text-embeddings-float32") is dataset
         other = opened_with(dataset, "text-embeddings-int8")
-        assert StoredTexts(other, "text-embeddings-int8").read(0, np.arange(2)).texts[0].dtype == np.uint8
+        source = StoredTexts(other, "text-embeddings-int8")
+        assert source.read(other.read_block(0, source.columns), np.arange(2)).all()[0].dtype == np.uint8
         assert info_of(dataset, "text-embeddings-int8") is None
         other.close()
         with pytest.raises(DatasetError, match="text-embeddings-none"):

@@ -17,9 +17,10 @@ from lit_precompute.towers.tokenizers.huggingface.tokenizer import HuggingFaceTo
 from lit_precompute.towers.tokenizers.sentencepiece import train_pieces
 from lit_precompute.towers.tokenizers.tokenizer import SpecialTokens, Vocabulary
 from lit_precompute.tune.data.batches import BatchSource
+from lit_precompute.tune.data.chosen_texts import ChosenTexts
 from lit_precompute.tune.data.finding_texts import find_texts, read_info, token_tables
 from lit_precompute.tune.data.stored_tokens import StoredTokens
-from lit_precompute.tune.data.texts import TextOptions
+from lit_precompute.tune.data.text_options import TextOptions
 from lit_precompute.tune.data.tokenised_texts import TokenisedTexts
 from tests.tune.small_runs import tower_card
 
@@ -90,14 +91,14 @@ def derived(base, folder, kind: str = "words", **changes):
     return dataset, load_tokenizer(str(folder / "tokenizer"))
 
 
-def batches(dataset, source, *, budget: int, rows=None) -> list[list[bytes]]:
+def batches(dataset, texts, *, budget: int, rows=None) -> list[list[bytes]]:
     """Returns the arrays of two epochs' batches."""
-    loaded = BatchSource(dataset, source, batch_size=16, seed=3, memory_budget_bytes=budget, rows=rows)
+    loaded = BatchSource(dataset, texts, batch_size=16, seed=3, memory_budget_bytes=budget, rows=rows)
     assert loaded.in_memory == (budget > 100_000)
     steps = range(2 * loaded.num_batches_per_epoch)
     found = [[array.tobytes() for array in jax.tree.leaves(loaded.batch(step))] for step in steps]
     loaded.close()
-    told = [loaded.num_rows, loaded.num_rows_without_text, loaded.num_blank_texts, str(loaded.order())]
+    told = [loaded.num_rows, loaded.num_rows_without_text, str(loaded.fields), str(loaded.order())]
     return [*found, [str(each).encode() for each in told]]
 
 
@@ -108,9 +109,10 @@ def test_batches_are_bitwise_those_of_texts_that_are_tokenised(base, tmp_path, k
     text = dataclasses.replace(TEXT, max_tokens=max_tokens, choice=choice, separator=" | ")
     dataset, tokenizer = derived(base, tmp_path, kind, join_texts=" | " if choice == "join" else None)
     found = find_texts(dataset, tokenizer, text)
-    assert isinstance(found.source, StoredTokens), found.notes
+    assert isinstance(found.source.sources[0], StoredTokens), found.notes
+    tokenised = ChosenTexts({"texts": TokenisedTexts(tokenizer, text)}, text)
     for budget, rows in [(14_000, None), (1 << 20, None), (14_000, np.arange(1, NUM_ROWS, 2))]:
-        expected = batches(dataset, TokenisedTexts(dataset, tokenizer, text), budget=budget, rows=rows)
+        expected = batches(dataset, tokenised, budget=budget, rows=rows)
         assert batches(found.dataset, found.source, budget=budget, rows=rows) == expected
 
 
@@ -139,7 +141,7 @@ def test_tokenises_some_rows_for_comparison_and_then_none(base, tmp_path, monkey
 def test_a_table_that_does_not_fit_is_named_and_not_used(base, tmp_path, tokenizer, text, why):
     dataset, own = derived(base, tmp_path)
     found = find_texts(dataset, tokenizer or own, dataclasses.replace(TEXT, **text))
-    assert isinstance(found.source, TokenisedTexts)
+    assert isinstance(found.source.sources[0], TokenisedTexts)
     (note,) = found.notes
     assert why in note and note.endswith("texts are tokenised here")
     assert find_texts(dataset, own, dataclasses.replace(TEXT, max_tokens=65)).dataset is not dataset
@@ -154,7 +156,7 @@ def test_a_table_of_other_texts_is_not_used(base, tmp_path, change):
     with EmbeddingDataset.open(dataset.path, tables=[info.name]) as opened:
         tokens = [row[TOKENS] for row in opened.rows(0, NUM_ROWS).to_rows()]
     with EmbeddingDataset.open(write_rows(tmp_path / "same", info, tokens), tables=TABLES) as same:
-        assert isinstance(find_texts(same, tokenizer, TEXT).source, StoredTokens)
+        assert isinstance(find_texts(same, tokenizer, TEXT).source.sources[0], StoredTokens)
     row = max(row for row, own in enumerate(tokens) if any(text not in ([], [BLANK]) for text in own))
     place = next(place for place, text in enumerate(tokens[row]) if text not in ([], [BLANK]))
     text = tokens[row][place]
@@ -162,7 +164,7 @@ def test_a_table_of_other_texts_is_not_used(base, tmp_path, change):
     tokens[row] = [*tokens[row][:place], *wrong, *tokens[row][place + 1 :]]
     with EmbeddingDataset.open(write_rows(tmp_path / "wrong", info, tokens), tables=TABLES) as dataset:
         found = find_texts(dataset, tokenizer, TEXT)
-        assert isinstance(found.source, TokenisedTexts)
+        assert isinstance(found.source.sources[0], TokenisedTexts)
         assert "its tokens are not those of the dataset's texts (rows " in found.notes[0]
 
 
@@ -182,5 +184,5 @@ def test_a_table_without_a_sound_description_is_not_used(base, tmp_path, content
     else:
         (tmp_path / "out/attachments" / info.attachment).write_bytes(content)
     found = find_texts(dataset, tokenizer, TEXT)
-    assert isinstance(found.source, TokenisedTexts)
+    assert isinstance(found.source.sources[0], TokenisedTexts)
     assert why in found.notes[0]

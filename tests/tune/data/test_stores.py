@@ -11,7 +11,9 @@ import pytest
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.towers.tokenizers import WordOptions, train_tokenizer
 from lit_precompute.tune.data.batches import BatchSource, iterate
-from lit_precompute.tune.data.texts import TextOptions, iterate_texts
+from lit_precompute.tune.data.chosen_texts import ChosenTexts
+from lit_precompute.tune.data.text_options import TextOptions
+from lit_precompute.tune.data.texts import iterate_texts
 from lit_precompute.tune.data.tokenised_texts import TokenisedTexts
 from tests.tune.small_runs import EXECUTION, NUM_WORDS, RECIPE, metric_lines, model_bytes, train, write_dataset
 
@@ -39,7 +41,7 @@ def places(tmp_path, store):
 def _source(dataset, budget):
     tokenizer = train_tokenizer(WordOptions(vocabulary_size=NUM_WORDS + 3), iterate_texts(dataset))
     text = TextOptions(max_tokens=6)
-    texts = TokenisedTexts(dataset, tokenizer, text)
+    texts = ChosenTexts({"texts": TokenisedTexts(tokenizer, text)}, text)
     return BatchSource(dataset, texts, batch_size=16, seed=3, memory_budget_bytes=budget)
 
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lit_precompute.towers.tokenizers import WordTokenizer
-from lit_precompute.tune.data.texts import TextOptions, iterate_texts, read_texts, row_texts
+from lit_precompute.tune.data.text_options import TextOptions
+from lit_precompute.tune.data.texts import iterate_texts, read_fields, row_texts
 from tests.tune.data.fakes import FakeDataset
 
 TOKENIZER = WordTokenizer([f"w{number}" for number in range(40)])
@@ -20,7 +21,7 @@ def column(texts: list[list[str]]) -> pa.ListArray:
 
 @given(texts=LISTS, start=st.integers(0, 3))
 def test_blank_texts_are_left_out_and_counted(texts: list[list[str]], start: int):
-    counts, strings, blank_counts = row_texts(column(texts)[start:], TextOptions())
+    counts, strings, blank_counts, _ = row_texts(column(texts)[start:], TextOptions())
     expected = [[text for text in row if text.strip()] for row in texts[start:]]
     assert counts.tolist() == [len(row) for row in expected]
     assert strings.to_pylist() == [text for row in expected for text in row]
@@ -31,7 +32,7 @@ def test_every_white_space_and_invisible_character_is_blank():
     white = [chr(code) for code in range(0x110000) if chr(code).isspace()]
     invisible = ["\u200b", "\u200d\u2060", "\ufeff", "\u00ad", "\u3164", "\ufe0f", "\U000e0020", "\x00", "\x1b", "\x85"]
     assert len(white) == 29
-    counts, _, blank_counts = row_texts(column([[*white, *invisible, "".join(white)]]), TextOptions())
+    counts, _, blank_counts, _ = row_texts(column([[*white, *invisible, "".join(white)]]), TextOptions())
     assert (counts.tolist(), blank_counts.tolist()) == ([0], [29 + 10 + 1])
 
 
@@ -43,14 +44,14 @@ def test_what_shows_anything_is_a_text(text: str):
 
 @given(texts=LISTS, start=st.integers(0, 3))
 def test_joined_rows_have_one_text(texts: list[list[str]], start: int):
-    counts, strings, _ = row_texts(column(texts)[start:], TextOptions(choice="join", separator=" | "))
+    counts, strings, _, _ = row_texts(column(texts)[start:], TextOptions(choice="join", separator=" | "))
     expected = [" | ".join(text for text in row if text.strip()) for row in texts[start:]]
     assert counts.tolist() == [int(text != "") for text in expected]
     assert strings.to_pylist() == [text for text in expected if text]
 
 
 def test_a_missing_text_is_no_text():
-    counts, strings, blank_counts = row_texts(column([["w1", None], None, [None]]), TextOptions())  # pyright: ignore
+    counts, strings, blank_counts, _ = row_texts(column([["w1", None], None, [None]]), TextOptions())  # pyright: ignore
     assert counts.tolist() == [1, 0, 0]
     assert blank_counts.tolist() == [1, 0, 1]
     assert strings.to_pylist() == ["w1"]
@@ -66,7 +67,7 @@ def test_refuses_a_dataset_without_captions():
     dataset = FakeDataset([2])
     dataset.tables = ["embeddings"]
     with pytest.raises(ValueError, match=r"needs the table 'captions'; open tables: \['embeddings'\]"):
-        read_texts(dataset, 0)
+        read_fields(dataset, 0, ["texts"])
 
 
 def test_refuses_impossible_options():

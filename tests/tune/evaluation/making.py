@@ -3,6 +3,7 @@
 import numpy as np
 
 from lit_precompute.schemas import DatasetWriter, captions_table, labels_table
+from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.model.tuned_model import TunedModel
 from tests.schemas.making import SOURCE, card
 
@@ -13,6 +14,7 @@ class KnownModel(TunedModel):
     def __init__(self, vectors_by_text, fingerprint="f" * 64):
         self.vectors_by_text = vectors_by_text
         self.images_seen = []
+        object.__setattr__(self, "recipe", Recipe())
         object.__setattr__(self, "image_tower", card(fingerprint=fingerprint).model_dump())  # it is frozen
 
     @property

@@ -6,9 +6,9 @@ import hypothesis
 import hypothesis.strategies
 import numpy as np
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binomtest, ttest_1samp
 
-from lit_precompute.tune.evaluation.statistics import Share, chance_of_a_hit, percent
+from lit_precompute.tune.evaluation.statistics import Share, chance_of_a_hit, mean_interval, percent
 
 
 @pytest.mark.parametrize(("right", "count"), [(0, 10), (3, 10), (10, 10), (103, 300), (1, 100_000)])
@@ -63,3 +63,15 @@ def test_chance_is_the_share_of_draws_that_hit(num_items, num_right, k):
     draws = list(itertools.combinations(range(num_items), min(k, num_items)))
     hits = sum(any(item < num_right for item in draw) for draw in draws) / len(draws)
     assert chance_of_a_hit(num_items, num_right, k) == pytest.approx(hits if num_right else 0.0)
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 5, 6, 11, 100, 1_001])
+def test_the_interval_of_a_mean_is_students(count):
+    values = np.random.default_rng(count).normal(3, 2, count)
+    expected = ttest_1samp(values, 0).confidence_interval(0.95)
+    np.testing.assert_allclose(mean_interval(values.tolist()), expected, rtol=1e-9)
+
+
+def test_one_value_says_nothing_of_its_mean():
+    assert mean_interval([3.0]) == (-np.inf, np.inf)
+    assert mean_interval([3.0, 3.0]) == (3.0, 3.0)

@@ -189,5 +189,7 @@ def test_a_model_over_stored_text_embeddings_has_no_tower_to_export(tmp_path):
 def test_a_folder_that_holds_something_is_refused(tmp_path):
     (tmp_path / "it").mkdir()
     (tmp_path / "it" / "mine").write_text("")
-    with pytest.raises(FileExistsError):
+    with pytest.raises(FileExistsError, match="is a folder that is not empty; choose another --output"):
         export_model(make_model(), tmp_path / "it", "transformers")
+    with pytest.raises(ValueError, match="mine is a file; choose another --output"):
+        export_model(make_model(), tmp_path / "it/mine/deep", "transformers")

@@ -12,7 +12,7 @@ import safetensors.numpy
 from lit_precompute.towers.text import BertTextOptions, resolve_text_tower
 from lit_precompute.towers.tokenizers.huggingface.options import HuggingFaceOptions
 from lit_precompute.tune.config.recipe import Recipe
-from lit_precompute.tune.data.texts import TextOptions
+from lit_precompute.tune.data.text_options import TextOptions
 from lit_precompute.tune.model.tuned_model import TunedModel
 from tests.oracles import bert as oracle
 from tests.tune.small_runs import (

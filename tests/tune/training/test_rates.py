@@ -29,3 +29,13 @@ def test_the_first_step_counts_from_the_start():
     now_s[0] += 2.0
     rates.waited(1.5)
     assert rates.step_done() == {"pairs_per_second": 4.0, "waiting_share": 0.75}
+
+
+def test_time_that_is_skipped_does_not_count():
+    now_s = [0.0]
+    rates = Rates(8, clock=lambda: now_s[0])
+    for _ in range(4):
+        now_s[0] += 5.0
+        rates.skip(4.0)
+        found = rates.step_done()
+    assert found["pairs_per_second"] == 8.0

@@ -131,3 +131,20 @@ def test_a_run_on_all_rows_refuses_a_selection_once_it_has_trained(dataset_path,
         with pytest.raises(ValueError, match=rf"selection\.digest is None there, '{selection.digest}' was requested"):
             directory.check(dataset, RECIPE)
         directory.release()
+
+
+def test_a_run_of_one_dataset_that_began_before_there_were_several_resumes(dataset_path, tmp_path):
+    """The note has the same form, but for the part of the recipe that came later."""
+    claim(dataset_path, tmp_path / "run")
+    path = tmp_path / "run/run.json"
+    noted = json.loads(path.read_text())
+    assert list(noted) == ["format_version", "dataset", "recipe", "order"]
+    assert list(noted["dataset"]) == ["tower", "fingerprint", "num_rows", "tables"]
+    assert (noted["format_version"], list(noted["dataset"]["tables"])) == (2, ["embeddings", "captions"])
+    del noted["recipe"]["data"]
+    path.write_text(json.dumps(noted))
+    (tmp_path / "run/metrics.jsonl").write_text('{"step": 1}\n')
+    with EmbeddingDataset.open(dataset_path) as dataset:
+        directory = RunDirectory(tmp_path / "run")
+        assert directory.check(dataset, RECIPE, ORDER)
+        directory.release()

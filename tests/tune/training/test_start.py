@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from lit_precompute.schemas import EmbeddingDataset
+from lit_precompute.towers.tokenizers import HuggingFaceOptions, WordOptions
+from lit_precompute.tune.config.starts import other_tokenizer, start_from
 from lit_precompute.tune.model.options import ImageSideOptions, TrainedOptions
 from lit_precompute.tune.model.tuned_model import TunedModel
 from lit_precompute.tune.training.progress import TrainingStopped
@@ -65,6 +67,31 @@ def test_a_head_that_the_file_lacks_is_drawn_as_without_the_file(dataset_path, w
     assert not np.array_equal(drawn["position_embedding"], parameters["position_embedding"])
 
 
+def test_a_head_of_another_width_is_refused_unless_it_is_drawn(dataset_path, weights, tmp_path):
+    path, parameters = weights
+    narrow = dataclasses.replace(RECIPE, image_side=ImageSideOptions(head_width=8))
+    recipe = dataclasses.replace(starting_from(path), image_side=narrow.image_side)
+    with pytest.raises(
+        ValueError, match=r"width 24, while the image side's have 8: give --text-tower.head-start random"
+    ):
+        train(dataset_path, tmp_path / "refused", recipe)
+    tower = dataclasses.replace(recipe.text_tower, head_start="random")
+    found = first_state(dataset_path, dataclasses.replace(recipe, text_tower=tower), tmp_path / "run")
+    drawn = first_state(dataset_path, narrow, tmp_path / "random")
+    for name, value in found.items():
+        expected = drawn[name] if name.startswith("head/") else parameters[name]
+        np.testing.assert_array_equal(value, expected, err_msg=name)
+
+
+def test_a_head_that_fits_is_drawn_if_that_is_asked_for(dataset_path, weights, tmp_path):
+    path, parameters = weights
+    recipe = starting_from(path, last_layers=0)
+    tower = dataclasses.replace(recipe.text_tower, head_start="random")
+    found = first_state(dataset_path, dataclasses.replace(recipe, text_tower=tower), tmp_path / "run")
+    assert found.keys() == {"head/kernel", "head/bias"}
+    assert not np.array_equal(found["head/kernel"], parameters["head/kernel"])
+
+
 @pytest.mark.parametrize(
     ("trained", "is_trained"),
     [
@@ -112,6 +139,40 @@ def test_a_smaller_rate_moves_a_layer_less(dataset_path, weights, tmp_path):
         moved[decay] = {name: np.abs(tuned[name] - value).max() for name, value in parameters.items()}
     for name, factor in {"head/kernel": 1.0, "blocks/0/attention/out/kernel": 0.5, "position_embedding": 0.25}.items():
         assert moved[0.5][name] == pytest.approx(factor * moved[1.0][name], rel=1e-3), name
+
+
+def test_a_tokenizer_that_is_not_the_weights_own_is_told(dataset_path, weights, tmp_path, caplog):
+    first_state(dataset_path, starting_from(weights[0]), tmp_path / "run")
+    assert "the tokenizer is made of the captions, and the token vectors in" in caplog.text
+    caplog.clear()
+    first_state(dataset_path, RECIPE, tmp_path / "random")
+    assert "token vectors" not in caplog.text
+    run = str(weights[0].parent)
+    (tmp_path / "words.txt").write_text("".join(f"word{number}\n" for number in range(20)))
+    own = start_from(RECIPE, run)
+    assert other_tokenizer(own) is None
+    other = dataclasses.replace(own, tokenizer=WordOptions(path=str(tmp_path / "words.txt")))
+    assert "words.txt', and that of" in str(other_tokenizer(other))
+    assert other_tokenizer(start_from(other, run, setting="Lu")) is None
+    changed = dataclasses.replace(own, tokenizer=dataclasses.replace(own.tokenizer, vocabulary_size=9))
+    with pytest.raises(
+        ValueError, match=r"tokenizer must be as it was saved with .*vocabulary_size=9\); leave its flags"
+    ):
+        other_tokenizer(changed)
+
+
+def test_a_row_without_room_for_a_piece_is_refused_by_name(dataset_path, tmp_path):
+    vocabulary = tmp_path / "vocab.txt"
+    vocabulary.write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "word"]))
+    recipe = dataclasses.replace(
+        RECIPE,
+        tokenizer=HuggingFaceOptions(path=str(vocabulary), special_tokens="published"),
+        text=dataclasses.replace(RECIPE.text, max_tokens=2),
+    )
+    with pytest.raises(
+        ValueError, match=r"text.max_tokens: length must be >= 3 \(one piece and 2 special tokens\), got 2"
+    ):
+        train(dataset_path, tmp_path / "run", recipe)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from lit_precompute.towers.tokenizers import (
     WordOptions,
     train_tokenizer,
 )
-from lit_precompute.tune.data.texts import TextOptions
+from lit_precompute.tune.data.text_options import TextOptions
 from lit_precompute.tune.model.tuned_model import TunedModel
 from lit_precompute.tune.training.preparation import measure_text_lengths
 from lit_precompute.tune.training.run_directory import RunDirectory
@@ -32,13 +32,13 @@ def dataset_path(tmp_path_factory: pytest.TempPathFactory) -> str:
     return write_dataset(tmp_path_factory.mktemp("data") / "dataset", texts=[[text] for text in TEXTS])
 
 
-def lengths_of(dataset_path: str, output: pathlib.Path, max_tokens: int = 6) -> TextLengths | None:
+def lengths_of(dataset_path: str, output: pathlib.Path, max_tokens: int = 6) -> TextLengths:
     """Returns the lengths that a run in a directory measures, or has measured."""
     directory = RunDirectory(output)
     directory.tokenizer.mkdir(parents=True, exist_ok=True)
     recipe = dataclasses.replace(RECIPE, text=TextOptions(max_tokens=max_tokens))
     with EmbeddingDataset.open(dataset_path) as dataset:
-        return measure_text_lengths(directory, dataset, train_tokenizer(WordOptions(), TEXTS), recipe)
+        return measure_text_lengths(directory, dataset, train_tokenizer(WordOptions(), TEXTS), recipe)["texts"]
 
 
 def test_a_run_measures_its_texts(dataset_path: str, tmp_path: pathlib.Path):
@@ -52,11 +52,13 @@ def test_a_run_measures_its_texts(dataset_path: str, tmp_path: pathlib.Path):
 def test_a_resumed_run_reads_them_back(dataset_path: str, tmp_path: pathlib.Path):
     lengths = lengths_of(dataset_path, tmp_path)
     path = tmp_path / "tokenizer/text_lengths.json"
-    assert lengths is not None and json.loads(path.read_text(encoding="utf-8")) == lengths._asdict()
-    path.write_text(json.dumps(lengths._replace(longest=77)._asdict()), encoding="utf-8")
-    assert lengths_of(dataset_path, tmp_path) == lengths._replace(longest=77)
-    path.write_text('{"longest": "long"}', encoding="utf-8")
-    with pytest.raises(ValueError, match=r"text_lengths\.json: must have the numbers num_texts, .*; remove it"):
+    assert json.loads(path.read_text(encoding="utf-8")) == {"texts": lengths._asdict()}
+    changed = lengths._replace(longest=77)
+    for content in ({"texts": changed._asdict()}, changed._asdict()):  # the second as versions without fields wrote it
+        path.write_text(json.dumps(content), encoding="utf-8")
+        assert lengths_of(dataset_path, tmp_path) == changed
+    path.write_text('{"texts": {"longest": "long"}}', encoding="utf-8")
+    with pytest.raises(ValueError, match=r"text_lengths\.json: texts must have the numbers num_texts, .*; remove it"):
         lengths_of(dataset_path, tmp_path)
 
 

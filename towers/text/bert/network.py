@@ -5,7 +5,10 @@ last layer, then pooling and a head. Padding is masked wherever the tokenizer pa
 id is; every real token attends to all real ones. Parameters, norms, residual sums and embeddings are float32 for any
 `compute_type`.
 
-Does not: normalise embeddings, drop out, or have BERT's `pooler`, a layer for guessing whether one sentence follows
+Dropout is where `BertModel` has it, for BERT's relatives, too: after the embeddings' norm, of the attention's weights,
+and after attention and perceptron. (DistilBERT's own has none after attention.)
+
+Does not: normalise embeddings, or have BERT's `pooler`, a layer for guessing whether one sentence follows
 another, which neither LiT nor sentence-transformers uses.
 
 Source: arXiv:1810.04805; transformers, models/bert, roberta and distilbert; flaxformer, architectures/bert, whose
@@ -19,6 +22,7 @@ from jaxtyping import Array, Bool, Float, Float32, Int32
 
 from lit_precompute.towers import layers
 from lit_precompute.towers.contract import Tower
+from lit_precompute.towers.dropout import Dropout, Keys
 from lit_precompute.towers.nnx_modules import nnx_tower
 from lit_precompute.towers.options import ComputeType
 from lit_precompute.towers.text.bert.naming import namings
@@ -53,12 +57,13 @@ class Attention(nnx.Module):
         queries: Float32[Array, "n queries width"],
         hidden: Float32[Array, "n length width"],
         is_real: Bool[Array, "n length"] | None,
+        drop: Dropout,
     ) -> Float[Array, "n queries width"]:
         """Returns, for each query, the projected sum of the real tokens' values, weighted by attention."""
         query, key, value = self.query(queries), self.key(hidden), self.value(hidden)
         heads = (self.num_heads, hidden.shape[-1] // self.num_heads)
         query, key, value = (tokens.reshape(*tokens.shape[:2], *heads) for tokens in (query, key, value))
-        return self.out(_attend(query, key, value, is_real).reshape(queries.shape))
+        return self.out(_attend(query, key, value, is_real, drop).reshape(queries.shape))
 
 
 def _attend(
@@ -66,13 +71,15 @@ def _attend(
     key: Float[Array, "n length heads width"],
     value: Float[Array, "n length heads width"],
     is_real: Bool[Array, "n length"] | None,
+    drop: Dropout,
 ) -> Float[Array, "n queries heads width"]:
     scores = jnp.einsum("nqhw,nkhw->nhqk", query, key, preferred_element_type=jnp.float32) * query.shape[-1] ** -0.5
     if is_real is not None:
         # Finite, so that a row of nothing but padding is no NaN.
         scores = jnp.where(is_real[:, None, None, :], scores, jnp.finfo(jnp.float32).min)
     powers = jnp.exp(scores - jax.lax.stop_gradient(scores.max(axis=-1, keepdims=True)))
-    summed = jnp.einsum("nhqk,nkhw->nqhw", powers.astype(value.dtype), value, preferred_element_type=jnp.float32)
+    # Dropped before they are divided by the sum, which is that of all.
+    summed = jnp.einsum("nhqk,nkhw->nqhw", drop(powers).astype(value.dtype), value, preferred_element_type=jnp.float32)
     return (summed / powers.sum(axis=-1).swapaxes(1, 2)[..., None]).astype(value.dtype)
 
 
@@ -92,13 +99,14 @@ class Block(nnx.Module):
         self,
         hidden: Float32[Array, "n length width"],
         is_real: Bool[Array, "n length"] | None,
+        drop: Dropout,
         take: Take | None = None,
     ) -> Float32[Array, "n kept width"]:
         """Returns the tokens' vectors after the block: of all tokens, or of those that `take` takes."""
         kept = hidden if take is None else take(hidden)
-        kept = self.attention_norm(kept + self.attention(kept, hidden, is_real).astype(jnp.float32))
+        kept = self.attention_norm(kept + drop(self.attention(kept, hidden, is_real, drop).astype(jnp.float32)))
         inner = _ACTIVATIONS[self.activation](self.perceptron_in(kept))
-        return self.perceptron_norm(kept + self.perceptron_out(inner).astype(jnp.float32))
+        return self.perceptron_norm(kept + drop(self.perceptron_out(inner).astype(jnp.float32)))
 
 
 class Bert(nnx.Module):
@@ -135,17 +143,18 @@ class Bert(nnx.Module):
         )
         self.head = make_head(options.head, width, output_width, compute_type=compute_type, rngs=rngs)
 
-    def __call__(self, tokens: Int32[Array, "n length"]) -> Float32[Array, "n output_width"]:
-        """Returns embeddings, not normalised."""
+    def __call__(self, tokens: Int32[Array, "n length"], keys: Keys | None = None) -> Float32[Array, "n output_width"]:
+        """Returns embeddings, not normalised; `keys` are for dropout."""
         pad_id = self.vocabulary.pad_id
         is_real = None if pad_id is None else tokens != pad_id
         hidden = self.token_embedding(tokens) + self._positions(tokens, is_real)
         if self.segment_embedding is not None:
             hidden += self.segment_embedding.embedding[0]
-        hidden = self.embedding_norm(hidden)
+        drop = Dropout(self.options.dropout, keys)
+        hidden = drop(self.embedding_norm(hidden))
         take = only_position(self.options.pooling, tokens, is_real=is_real, end_id=self.vocabulary.end_id)
         for number, block in enumerate(self.blocks, 1):
-            hidden = block(hidden, is_real, take if number == self.options.depth else None)
+            hidden = block(hidden, is_real, drop, take if number == self.options.depth else None)
         if take is None:
             end_id = self.vocabulary.end_id
             pooled = pool(self.options.pooling, self.pooling, hidden, tokens, is_real=is_real, end_id=end_id)
@@ -190,4 +199,5 @@ def make_tower(
         ),
         output_width,
         lambda shapes: namings(options, shapes),
+        drops_out=options.dropout > 0,
     )

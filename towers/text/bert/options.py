@@ -16,14 +16,15 @@ class BertTextOptions(TransformerOptions):
 
     Attributes:
       kind: BERT and its relatives.
-      weights: where the parameters start from: a name of `lit-tune towers`, a Hugging Face repository, a file or a
-        folder; None: at random.
+      weights: where the parameters start from: a name of `lit-tune towers`, a Hugging Face repository, a file, a
+        folder or a run of `lit-tune`; None: at random.
       width: size of a token's vector.
       depth: number of blocks.
       num_heads: attention heads; must divide `width`.
       mlp_width: hidden size of a block's perceptron.
       pooling: how the tokens' vectors become one; `first` is [CLS], `average` what sentence-transformers uses.
       head: what follows; `none` gives the pooled vector itself, of the tower's width.
+      head_start: `file` takes the head of the weights, where they have one; `random` draws one and takes all else.
       activation: between a perceptron's layers; `gelu` is the exact form.
       norm_epsilon: what the norms add to the variance.
       num_segments: rows of the segment table, of which texts use the first: 2 in BERT, 1 in RoBERTa, 0 in DistilBERT.

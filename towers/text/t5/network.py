@@ -7,7 +7,10 @@ scores, whose buckets tell both directions apart. Padding is masked: no token at
 sums, scores and embeddings are float32 for any `compute_type`: in half precision, T5's residual sums lose what the
 blocks add to them.
 
-Does not: decode, normalise embeddings, or drop out.
+Dropout is where T5 has it: of the embeddings, the attention's weights, what the perceptron's second layer reads, all
+that is added to the residual sums, and the last norm's outputs.
+
+Does not: decode, or normalise embeddings.
 
 Source: arXiv:1910.10683, arXiv:2002.05202 (the gate), arXiv:2010.11934 (mT5); transformers, models/t5/modeling_t5.py.
 """
@@ -22,6 +25,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Float32, Int32
 
 from lit_precompute.towers.contract import Tower
+from lit_precompute.towers.dropout import Dropout, Keys
 from lit_precompute.towers.nnx_modules import nnx_tower
 from lit_precompute.towers.options import ComputeType
 from lit_precompute.towers.text.heads import make_head
@@ -67,10 +71,17 @@ class Attention(nnx.Module):
         inputs: Float[Array, "n length width"],
         bias: Float32[Array, "1 heads length length"],
         mask: Bool[Array, "n 1 1 length"] | None,
+        drop: Dropout,
     ) -> Float[Array, "n length width"]:
         """Returns the projected sum of the unmasked values, weighted by attention, at each position."""
         query, key, value = self.query(inputs), self.key(inputs), self.value(inputs)
-        return self.out(jax.nn.dot_product_attention(query, key, value, bias=bias, mask=mask, scale=1.0))
+        if not drop.is_active:
+            return self.out(jax.nn.dot_product_attention(query, key, value, bias=bias, mask=mask, scale=1.0))
+        scores = bias + jnp.einsum("nqhw,nkhw->nhqk", query, key, preferred_element_type=jnp.float32)
+        if mask is not None:
+            scores = jnp.where(mask, scores, jnp.finfo(jnp.float32).min)
+        weights = drop(jax.nn.softmax(scores)).astype(value.dtype)
+        return self.out(jnp.einsum("nhqk,nkhw->nqhw", weights, value))
 
 
 class Perceptron(nnx.Module):
@@ -84,11 +95,11 @@ class Perceptron(nnx.Module):
         self.gate = project(width, hidden, width**-0.5) if is_gated else None
         self.out = project(hidden, width, hidden**-0.5)
 
-    def __call__(self, inputs: Float[Array, "n length width"]) -> Float[Array, "n length width"]:
+    def __call__(self, inputs: Float[Array, "n length width"], drop: Dropout) -> Float[Array, "n length width"]:
         """Returns the second layer's outputs at each position."""
         if self.gate is None:
-            return self.out(jax.nn.relu(self.into(inputs)))
-        return self.out(jax.nn.gelu(self.gate(inputs), approximate=True) * self.into(inputs))
+            return self.out(drop(jax.nn.relu(self.into(inputs))))
+        return self.out(drop(jax.nn.gelu(self.gate(inputs), approximate=True) * self.into(inputs)))
 
 
 class Block(nnx.Module):
@@ -106,10 +117,12 @@ class Block(nnx.Module):
         residual: Float32[Array, "n length width"],
         bias: Float32[Array, "1 heads length length"],
         mask: Bool[Array, "n 1 1 length"] | None,
+        drop: Dropout,
     ) -> Float32[Array, "n length width"]:
         """Returns the residual stream after the block."""
-        residual = residual + self.attention(self.attention_norm(residual), bias, mask).astype(jnp.float32)
-        return residual + self.perceptron(self.perceptron_norm(residual)).astype(jnp.float32)
+        attended = self.attention(self.attention_norm(residual), bias, mask, drop)
+        residual = residual + drop(attended.astype(jnp.float32))
+        return residual + drop(self.perceptron(self.perceptron_norm(residual), drop).astype(jnp.float32))
 
 
 class T5Encoder(nnx.Module):
@@ -150,18 +163,19 @@ class T5Encoder(nnx.Module):
         )
         self.head = make_head(options.head, options.width, output_width, compute_type=compute_type, rngs=rngs)
 
-    def __call__(self, tokens: Int32[Array, "n length"]) -> Float32[Array, "n output_width"]:
-        """Returns embeddings, not normalised."""
+    def __call__(self, tokens: Int32[Array, "n length"], keys: Keys | None = None) -> Float32[Array, "n output_width"]:
+        """Returns embeddings, not normalised; `keys` are for dropout."""
         end_id, pad_id = self.vocabulary.end_id, self.vocabulary.pad_id
         is_real = None if pad_id is None else tokens != pad_id
         mask = None if is_real is None else is_real[:, None, None, :]
-        hidden, bias = self.token_embedding(tokens), None
+        drop = Dropout(self.options.dropout, keys)
+        hidden, bias = drop(self.token_embedding(tokens)), None
         for block in self.blocks:
             if block.relative_positions is not None:
                 bias = block.relative_positions(tokens.shape[1])
             assert bias is not None  # the first block has some
-            hidden = block(hidden, bias, mask)
-        hidden = self.final_norm(hidden)
+            hidden = block(hidden, bias, mask, drop)
+        hidden = drop(self.final_norm(hidden))
         pooled = pool(self.options.pooling, self.pooling, hidden, tokens, is_real=is_real, end_id=end_id)
         return pooled if self.head is None else self.head(pooled)
 
@@ -186,4 +200,5 @@ def make_tower(
         ),
         output_width,
         lambda shapes: namings(options, shapes),
+        drops_out=options.dropout > 0,
     )

@@ -20,8 +20,8 @@ class T5TextOptions(TransformerOptions):
 
     Attributes:
       kind: the encoder of T5, T5 1.1, mT5 or umT5.
-      weights: where the parameters start from: a name of `lit-tune towers`, a Hugging Face repository, a file or a
-        folder; None: at random.
+      weights: where the parameters start from: a name of `lit-tune towers`, a Hugging Face repository, a file, a
+        folder or a run of `lit-tune`; None: at random.
       width: size of a token's vector.
       depth: number of blocks.
       num_heads: attention heads.
@@ -35,6 +35,7 @@ class T5TextOptions(TransformerOptions):
       vocabulary_rows: rows of the table of tokens, where it has more than the tokenizer has ids; 0: as many.
       pooling: how the tokens' vectors become one; `end` is the vector of the end token, `attention` a learnt query's.
       head: what follows; `none` gives the pooled vector itself, of the tower's width.
+      head_start: `file` takes the head of the weights, where they have one; `random` draws one and takes all else.
     """
 
     kind: Literal["t5"] = "t5"

@@ -6,7 +6,9 @@ head. Padding is not masked there, so not here either, and no attention is causa
 embeddings are float32 for any `compute_type`. Pooling by the last position relies on rows that end in the end token, or
 are padded as the tower's own were.
 
-Does not: normalise embeddings, drop out, or mask attention.
+Dropout is where big_vision has it: after attention, and after each layer of the perceptron; none of attention itself.
+
+Does not: normalise embeddings, or mask attention.
 
 Source: big_vision, models/proj/image_text/text_transformer.py and models/vit.py; arXiv:2111.07991.
 """
@@ -17,6 +19,7 @@ from flax import nnx
 from jaxtyping import Array, Float32, Int32
 
 from lit_precompute.towers.contract import Tower
+from lit_precompute.towers.dropout import Dropout, Keys
 from lit_precompute.towers.nnx_modules import nnx_tower
 from lit_precompute.towers.options import ComputeType
 from lit_precompute.towers.text.heads import make_head
@@ -39,14 +42,14 @@ class Block(nnx.Module):
         self.perceptron_out = perceptron_layer(mlp_width, width, compute_type=compute_type, rngs=rngs)
 
     def __call__(
-        self, residual: Float32[Array, "n length width"], take: Take | None = None
+        self, residual: Float32[Array, "n length width"], drop: Dropout, take: Take | None = None
     ) -> Float32[Array, "n kept width"]:
         """Returns the residual stream after the block: of all tokens, or of those that `take` takes."""
         normed = self.attention_norm(residual)
         queries, residual = (normed, residual) if take is None else (take(normed), take(residual))
-        residual = residual + self.attention(queries, normed).astype(jnp.float32)
-        hidden = jax.nn.gelu(self.perceptron_in(self.perceptron_norm(residual)), approximate=True)
-        return residual + self.perceptron_out(hidden).astype(jnp.float32)
+        residual = residual + drop(self.attention(queries, normed).astype(jnp.float32))
+        hidden = drop(jax.nn.gelu(self.perceptron_in(self.perceptron_norm(residual)), approximate=True))
+        return residual + drop(self.perceptron_out(hidden).astype(jnp.float32))
 
 
 class TextViT(nnx.Module):
@@ -81,8 +84,8 @@ class TextViT(nnx.Module):
         )
         self.head = make_head(options.head, width, output_width, compute_type=compute_type, rngs=rngs)
 
-    def __call__(self, tokens: Int32[Array, "n length"]) -> Float32[Array, "n output_width"]:
-        """Returns embeddings, not normalised.
+    def __call__(self, tokens: Int32[Array, "n length"], keys: Keys | None = None) -> Float32[Array, "n output_width"]:
+        """Returns embeddings, not normalised; `keys` are for dropout.
 
         Raises:
           ValueError: rows of another length than `max_tokens`.
@@ -91,8 +94,9 @@ class TextViT(nnx.Module):
             raise ValueError(f"tokens must be [n, {self.max_tokens}] for this tower, got {list(tokens.shape)}")
         hidden = self.token_embedding(tokens) + self.position_embedding[:, : self.max_tokens]
         take = only_position(self.options.pooling, tokens, is_real=None, end_id=self.end_id)
+        drop = Dropout(self.options.dropout, keys)
         for number, block in enumerate(self.blocks, 1):
-            hidden = block(hidden, take if number == self.options.depth else None)
+            hidden = block(hidden, drop, take if number == self.options.depth else None)
         hidden = self.final_norm(hidden)
         if take is None:
             pooled = pool(self.options.pooling, self.pooling, hidden, tokens, is_real=None, end_id=self.end_id)
@@ -128,4 +132,5 @@ def make_tower(
         ),
         output_width,
         lambda shapes: namings(options, shapes),
+        drops_out=options.dropout > 0,
     )

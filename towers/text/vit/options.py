@@ -16,14 +16,15 @@ class ViTTextOptions(TransformerOptions):
 
     Attributes:
       kind: the text ViT.
-      weights: where the parameters start from: a name of `lit-tune towers`, a Hugging Face repository, a file or a
-        folder; None: at random.
+      weights: where the parameters start from: a name of `lit-tune towers`, a Hugging Face repository, a file, a
+        folder or a run of `lit-tune`; None: at random.
       width: size of a token's vector.
       depth: number of blocks.
       num_heads: attention heads; must divide `width`.
       mlp_width: hidden size of a block's two-layer perceptron; 4 * width is usual.
       pooling: how the tokens' vectors become one; `end` is the vector of the end token, `attention` a learnt query's.
       head: what follows; `none` gives the pooled vector itself, of the tower's width.
+      head_start: `file` takes the head of the weights, where they have one; `random` draws one and takes all else.
       max_positions: positions that have a vector, of which shorter rows use the first ones; None: as many as a row has
         tokens.
       vocabulary_rows: rows of the table of tokens, where it has more than the tokenizer has ids; 0: as many.

@@ -12,7 +12,7 @@ import pyarrow as pa
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.sharing.selection import Selection
 from lit_precompute.schemas.wording import counted
-from lit_precompute.tune.evaluation.retrieval import embed_pairs
+from lit_precompute.tune.evaluation.retrieval import embed_pairs, evaluated_field
 from lit_precompute.tune.evaluation.show.images import find_images
 from lit_precompute.tune.evaluation.show.thumbnails import make_thumbnails
 from lit_precompute.tune.model.tuned_model import TunedModel
@@ -67,7 +67,9 @@ def make_page(
         if value < least:
             raise ValueError(f"{flag} must be >= {least}, got {value}")
     model.check_goes_with(dataset)
-    rows, images, texts, words, owners, num_blank = embed_pairs(model, dataset, selection)
+    rows, images, texts, words, owners, num_blank = embed_pairs(
+        model, dataset, selection, evaluated_field(model, dataset)
+    )
     keys = dataset.keys().take(pa.array(rows)).to_pylist()
     generator = np.random.default_rng(seed)
     chosen_texts = generator.permutation(len(words))[:num_rows]

@@ -1,0 +1,61 @@
+"""`lit-tune plan`: the command line of lit-tune, and what it says."""
+
+import json
+
+import pytest
+
+from lit_precompute.commands.tune import main
+from lit_precompute.commands.tune.plan import parse_plan
+from lit_precompute.towers.options import OptionsError
+from lit_precompute.tune.recipes import RECIPES
+from tests.tune.small_runs import EXECUTION, NUM_ROWS, RECIPE, WIDTH, flags, write_dataset
+
+pytestmark = pytest.mark.standard_promotion
+
+
+def run(monkeypatch, *arguments) -> int:
+    monkeypatch.setattr("sys.argv", ["lit-tune", *map(str, arguments)])
+    try:
+        main()
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+@pytest.fixture(scope="module")
+def dataset_path(tmp_path_factory):
+    return write_dataset(tmp_path_factory.mktemp("data") / "dataset")
+
+
+def test_a_row_of_the_paper_needs_no_dataset():
+    name = "tab4-cc12m-LU-bit-50x1-bert-base-wp"
+    arguments = parse_plan(["--recipe", name, "--micro-batch-size", "64"])
+    assert (arguments.width, arguments.num_rows) == (2_048, 10_000_000)
+    assert arguments.recipe == RECIPES[name].recipe
+    assert arguments.execution.micro_batch_size == 64
+
+
+def test_other_recipes_need_a_width():
+    with pytest.raises(OptionsError, match="--width must be given, the length of an embedding, or --dataset"):
+        parse_plan(["--recipe", "demo"])
+    arguments = parse_plan(["--recipe", "demo", "--width", "7", "--rows", "512"])
+    assert (arguments.width, arguments.num_rows) == (7, 512)
+
+
+def test_a_plan_of_a_dataset_writes_nothing(monkeypatch, capsys, dataset_path, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    given = flags(RECIPE, EXECUTION, RECIPES["demo"])
+    assert run(monkeypatch, "plan", "--dataset", dataset_path, "--output", "run", *given) == 0
+    said = capsys.readouterr().out
+    assert f"24 steps of 16 pairs: 384 examples, {384 / NUM_ROWS:g} epochs" in said
+    assert "memory: total, at most" in said and "projected from these" in said
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_json_for_programs(monkeypatch, capsys):
+    given = flags(RECIPE, EXECUTION, RECIPES["demo"])
+    assert run(monkeypatch, "plan", "--width", WIDTH, "--no-timed", "--json", *given) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["work"]["num_steps"] == 24
+    assert content["memory"]["total"] >= content["memory"]["parameters"] + content["memory"]["data"]
+    assert content["timed"] == []

@@ -1,0 +1,169 @@
+"""Towers that a folder describes, against transformers (goldens made by tests/oracles), and what is refused."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from lit_precompute.precompute.images.preprocessing import prepare
+from lit_precompute.towers.image.hugging_face.processor import preprocessing_of
+from lit_precompute.towers.loading import load_tower
+from lit_precompute.towers.registry import find_tower, folder_of, resolve_tower
+from lit_precompute.towers.weights.errors import WeightsError
+from tests.oracles import hugging_face, processors
+from tests.oracles.drawing import draw_images
+from tests.towers.parity import assert_parity, golden
+
+DESCRIBED = json.loads(processors.DESCRIBED.read_text(encoding="utf-8"))
+FIRST_CASES = {file: f"{file}-{sides[0]}" for file, (_, _, sides) in hugging_face.FILES.items()}
+
+
+def write_folder(folder, described):
+    folder.mkdir(exist_ok=True)
+    for name, content in (("config", described["config"]), ("preprocessor_config", described["processor"])):
+        (folder / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    root = tmp_path_factory.mktemp("folders")
+    for file, described in DESCRIBED["files"].items():
+        write_folder(root / file, described)
+        safetensors.numpy.save_file(hugging_face.draw_file(file), root / file / "model.safetensors")
+    return root
+
+
+@pytest.mark.parametrize("file", FIRST_CASES)
+def test_a_folder_is_the_tower_that_transformers_reads_there(folders, file):
+    tower, case = load_tower(str(folders / file)), FIRST_CASES[file]
+    images = draw_images(case, hugging_face.NUM_IMAGES, hugging_face.CASES[case][1])
+    assert_parity(tower, images, golden("hugging_face", f"{case} {tower.pooling}"))
+
+
+@pytest.mark.parametrize("name", DESCRIBED["published"])
+def test_a_published_models_own_files_describe_its_registered_entry(tmp_path, name):
+    described, entry = find_tower(write_folder(tmp_path / "folder", DESCRIBED["published"][name])), find_tower(name)
+    assert described.family is entry.family
+    assert (described.config, described.preprocessing) == (entry.config, entry.preprocessing)
+
+
+@pytest.mark.parametrize("case", DESCRIBED["processors"])
+def test_images_are_prepared_as_the_processor_does(case):
+    preprocessing = preprocessing_of(DESCRIBED["processors"][case], case)
+    if case not in np.load(processors.PIXELS):
+        assert (preprocessing.size, preprocessing.resize, preprocessing.crop) == (384, "square", "none")
+        return
+    table = preprocessing.value_range.table()
+    prepared = prepare(processors.draw_image(), preprocessing)
+    found = table[prepared, range(3)] if table.shape[1] == 3 else table[prepared, 0]
+    np.testing.assert_allclose(found, np.load(processors.PIXELS)[case], rtol=0, atol=2e-6)
+
+
+def test_the_name_is_as_given_and_the_weights_are_the_folder(folders):
+    name, entry = resolve_tower(f"{folders}/dino/")
+    assert (name, entry.weights) == (f"{folders}/dino", f"{folders}/dino")
+
+
+def test_workers_must_see_the_folder(folders):
+    """What a launcher checks: a place for a folder, none for a name."""
+    assert folder_of(f"{folders}/dino/") == f"{folders}/dino"
+    assert folder_of("gs://bucket/tower") == "gs://bucket/tower"
+    assert folder_of("hf://somebody/fine-tuned") == "hf://somebody/fine-tuned"
+    assert [folder_of(name) for name in ("facebook/dinov2-base", "module:name", "nothing")] == [None, None, None]
+
+
+def test_a_folder_that_is_not_there_is_said_to_be_missing(tmp_path):
+    with pytest.raises(ValueError, match="there is no such folder"):
+        resolve_tower(f"{tmp_path}/nothing")
+
+
+@pytest.mark.parametrize("form", ["{}", "hf://{}", "https://huggingface.co/{}", "hf-hub:{}"])
+def test_a_repository_in_the_cache_is_a_tower(folders, own_cache, form):
+    by_hand = own_cache / "huggingface.co" / "somebody" / "fine-tuned" / "main"
+    by_hand.parent.mkdir(parents=True)
+    by_hand.symlink_to(folders / "dinov2")
+    name, entry = resolve_tower(form.format("somebody/fine-tuned"))
+    assert name == "somebody/fine-tuned" and entry.config.patch_size == 14
+    one, other = load_tower(name), load_tower(str(folders / "dinov2"))
+    assert one.card().fingerprint == other.card().fingerprint
+
+
+def _changed(file, part="config", **fields):
+    described = DESCRIBED["files"][file]
+    return {**described, part: {**described[part], **fields}}
+
+
+@pytest.mark.parametrize(
+    ("described", "words"),
+    [
+        (_changed("dino", rope_theta=100.0), r"config.json: rope_theta is not known, and may change"),
+        (_changed("dino", model_type="swin"), r"model_type must be 'vit' or .*, got 'swin'"),
+        (_changed("dino", hidden_act="relu"), r"hidden_act must be 'gelu' or .*, got 'relu'"),
+        (_changed("dino", qkv_bias=False), r"qkv_bias must be True, got False"),
+        (_changed("dino", num_channels=1), r"num_channels must be 3, got 1"),
+        (_changed("dino", hidden_size="96"), r"hidden_size must be a whole number >= 1, got '96'"),
+        (_changed("dino", num_attention_heads=5), r"config.json: .*multiple of num_heads"),
+        (_changed("bit", hidden_sizes=[1, 2, 3, 4]), r"hidden_sizes must be \[128, 256, 512, 1024\]"),
+        (_changed("bit", layer_type="bottleneck"), r"layer_type must be 'preactivation', got 'bottleneck'"),
+        (_changed("convnext", patch_size=2), r"patch_size must be 4, got 2"),
+        (_changed("clip", vision_config={"window": 7}), r"config.json: vision_config: window is not known"),
+        (_changed("siglip", vision_config=[]), r"vision_config must be an object, got \[\]"),
+        (_changed("dino", "processor", resample=0), r"preprocessor_config.json: resample must be 2 or 3, got 0"),
+        (_changed("dino", "processor", do_resize=False), r"do_resize must be True, got False"),
+        (_changed("dino", "processor", do_pad=True), r"do_pad must be False, got True"),
+        (_changed("dino", "processor", rescale_factor=1 / 127.5), r"rescale_factor must be 1/255"),
+        (_changed("dino", "processor", image_mean=0.5), r"image_mean must be three numbers, got 0.5"),
+        (_changed("dino", "processor", size={"longest_edge": 80}), r"size must be the side of a square, got"),
+        (_changed("dino", "processor", size={"height": 80, "width": 96}), r"size must be the side of a square"),
+        (_changed("dino", "processor", sharpen=True), r"sharpen is not known"),
+        (_changed("dino", "processor", image_processor_type="Swin2SRImageProcessor"), r"image_processor_type must be"),
+        (_changed("clip", "processor", do_center_crop=False), r"do_center_crop must be true where only the short side"),
+        (_changed("clip", "processor", crop_size={"height": 96, "width": 96}), r"crop 96 must be <= resize_size"),
+    ],
+)
+def test_what_is_not_known_is_refused_by_name(tmp_path, described, words):
+    with pytest.raises(ValueError, match=words):
+        resolve_tower(write_folder(tmp_path / "folder", described))
+
+
+def test_older_files_are_read(tmp_path):
+    """A number for a size, feature_extractor_type, and fields that say nothing."""
+    described = _changed("clip", "processor", image_processor_type=None, feature_extractor_type="CLIPFeatureExtractor")
+    described["processor"] |= {"size": 80, "crop_size": 80}
+    described["config"] |= {"vision_config_dict": None, "torch_dtype": "float32", "logit_scale_init_value": 2.6592}
+    older = find_tower(write_folder(tmp_path / "older", described))
+    newer = find_tower(write_folder(tmp_path / "newer", DESCRIBED["files"]["clip"]))
+    assert dataclasses.replace(older, weights="") == dataclasses.replace(newer, weights="")
+
+
+@pytest.mark.parametrize("missing", ["config.json", "preprocessor_config.json"])
+def test_a_folder_without_its_files_is_refused(tmp_path, missing):
+    folder = write_folder(tmp_path / "folder", DESCRIBED["files"]["dino"])
+    (tmp_path / "folder" / missing).unlink()
+    with pytest.raises(WeightsError, match=rf"is not registered, and .*{missing} says .*, and cannot be had"):
+        resolve_tower(folder)
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    folder = write_folder(tmp_path / "folder", DESCRIBED["files"]["dino"])
+    (tmp_path / "folder" / "config.json").write_text("{", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"config.json: not JSON .*; copy it again"):
+        resolve_tower(folder)
+
+
+def test_clip_without_its_projection_pools_the_class_token(folders, tmp_path):
+    vision = {**DESCRIBED["files"]["clip"]["config"]["vision_config"], "model_type": "clip_vision_model"}
+    described = {**DESCRIBED["files"]["clip"], "config": {**vision, "architectures": ["CLIPVisionModel"]}}
+    assert find_tower(write_folder(tmp_path / "plain", described)).config.pooling == "class_token"
+    described["config"] |= {"architectures": ["CLIPVisionModelWithProjection"], "projection_dim": 48}
+    config = find_tower(write_folder(tmp_path / "projected", described)).config
+    assert (config.pooling, config.output_width) == ("projection", 48)
+
+
+def test_other_choices_apply_as_to_registered_towers(folders):
+    assert load_tower(str(folders / "dino"), resolution=112, pooling="average").preprocessing.size == 112
+    with pytest.raises(ValueError, match="pooling"):
+        load_tower(str(folders / "dino"), pooling="projection")

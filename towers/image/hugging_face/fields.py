@@ -1,0 +1,121 @@
+"""The fields of a JSON file that describes a tower: each is read with its type and its default, and none is overlooked.
+
+Promises: a field that nobody reads and that is not known to change nothing is refused by name, since it may change what
+the tower computes; so is a value that this library's network does not have.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+
+from lit_precompute.towers.options import OptionsError
+
+Value = TypeVar("Value")
+
+
+class Fields:
+    """A JSON object whose fields are taken one by one; null is as good as absent."""
+
+    def __init__(self, content: Mapping[str, Any], where: str):
+        """Takes the object, and what errors call it."""
+        self._left = {name: value for name, value in content.items() if value is not None}
+        self.where = where
+
+    def __contains__(self, name: str) -> bool:
+        """Returns whether a field is there, and not yet taken."""
+        return name in self._left
+
+    def number(self, name: str, default: int) -> int:
+        """Takes a whole number of at least 1.
+
+        Raises:
+          OptionsError: it is something else.
+        """
+        value = self._left.pop(name, default)
+        if type(value) is not int or value < 1:
+            raise self.error(name, "a whole number >= 1", value)
+        return value
+
+    def numbers(self, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
+        """Takes a list of whole numbers of at least 1."""
+        value = self._left.pop(name, default)
+        if not isinstance(value, list | tuple) or not all(type(each) is int and each >= 1 for each in value):
+            raise self.error(name, "a list of whole numbers >= 1", value)
+        return tuple(value)
+
+    def real(self, name: str, default: float) -> float:
+        """Takes a number that is not negative."""
+        value = self._left.pop(name, default)
+        if type(value) not in (int, float) or not 0 <= value < float("inf"):
+            raise self.error(name, "a number >= 0", value)
+        return float(value)
+
+    def reals(self, name: str, default: tuple[float, ...]) -> tuple[float, ...]:
+        """Takes a number for each of the three channels."""
+        value = self._left.pop(name, default)
+        if not isinstance(value, list | tuple) or len(value) != 3 or not {*map(type, value)} <= {int, float}:
+            raise self.error(name, "three numbers", value)
+        return tuple(map(float, value))
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        """Takes true or false."""
+        value = self._left.pop(name, default)
+        if not isinstance(value, bool):
+            raise self.error(name, "true or false", value)
+        return value
+
+    def choice(self, name: str, choices: Mapping[Any, Value], default: Any) -> Value:
+        """Takes one of some values; returns what it stands for here."""
+        value = self._left.pop(name, default)
+        if isinstance(value, dict | list) or value not in choices:
+            raise self.error(name, " or ".join(map(repr, choices)), value)
+        return choices[value]
+
+    def require(self, name: str, *allowed: Any) -> None:
+        """Takes a field whose other values ask for a network that is not here.
+
+        Raises:
+          OptionsError: it is there and has another value.
+        """
+        if name in self._left and (value := self._left.pop(name)) not in allowed:
+            raise self.error(name, " or ".join(map(repr, allowed)), value)
+
+    def take(self, name: str, default: Any) -> Any:
+        """Takes a field of any type."""
+        return self._left.pop(name, default)
+
+    def part(self, name: str) -> Fields:
+        """Takes an object within this one; an absent one has all defaults."""
+        value = self._left.pop(name, {})
+        if not isinstance(value, dict):
+            raise self.error(name, "an object", value)
+        return Fields(value, f"{self.where}: {name}")
+
+    def ignore(self, names: str) -> None:
+        """Drops the fields whose names match a regular expression."""
+        self._left = {name: value for name, value in self._left.items() if not re.fullmatch(names, name)}
+
+    def close(self) -> None:
+        """Raises OptionsError if a field is left."""
+        for name, value in sorted(self._left.items()):
+            raise OptionsError(
+                f"{self.where}: {name} is not known, and may change what the tower computes, got {value!r:.80}; if it "
+                "does not, remove it from a copy of the file"
+            )
+
+    @contextlib.contextmanager
+    def named_errors(self) -> Iterator[None]:
+        """Makes the errors of what is made of the fields name the file."""
+        try:
+            yield
+        except OptionsError:
+            raise  # of the fields themselves
+        except ValueError as error:
+            raise OptionsError(f"{self.where}: {error}") from error
+
+    def error(self, name: str, rule: str, value: Any) -> OptionsError:
+        """Returns the error that a field breaks a rule."""
+        return OptionsError(f"{self.where}: {name} must be {rule}, got {value!r:.80}")

@@ -1,0 +1,58 @@
+"""The entry of a tower that no one has registered: a folder or repository whose `config.json` names a known family.
+
+Promises: weights, network and preprocessing are those of that one folder; what it leaves out is an error.
+"""
+
+from __future__ import annotations
+
+import functools
+import pathlib
+import re
+
+from lit_precompute.schemas.json_files import read_json_object
+from lit_precompute.schemas.storage import in_words
+from lit_precompute.towers.family import Entry
+from lit_precompute.towers.image.hugging_face.networks import network_of
+from lit_precompute.towers.image.hugging_face.processor import preprocessing_of
+from lit_precompute.towers.weights.errors import WeightsError
+from lit_precompute.towers.weights.finding import find_weights
+from lit_precompute.towers.weights.hub import SCHEME
+
+CONFIG_NAME, PROCESSOR_NAME = "config.json", "preprocessor_config.json"
+_REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w.%-]+)?")
+_ADVICE = "copy it again from where it came from"
+
+
+def place_of(name: str) -> str | None:
+    """Returns the folder that a name may stand for: on disk, in a store, or on the hub; None for any other name."""
+    if "://" in name or pathlib.Path(name).expanduser().is_dir():
+        return name.rstrip("/")
+    return f"{SCHEME}{name}" if _REPOSITORY.fullmatch(name) else None
+
+
+@functools.lru_cache(maxsize=16)
+def read_folder(place: str) -> Entry:
+    """Returns the entry of the tower in a folder.
+
+    Args:
+      place: see `place_of`.
+
+    Raises:
+      WeightsError: `config.json` or `preprocessor_config.json` cannot be had.
+      ValueError: one describes what is not known here; the message names the field.
+    """
+    processor = _find(place, PROCESSOR_NAME, "how its images are prepared")
+    preprocessing = preprocessing_of(read_json_object(processor, _ADVICE), str(processor))
+    config = _find(place, CONFIG_NAME, "what it is")
+    network = network_of(read_json_object(config, _ADVICE), str(config), resolution=preprocessing.size)
+    return Entry(family=network.family, config=network.config, preprocessing=preprocessing, weights=place)
+
+
+def _find(place: str, name: str, what: str) -> pathlib.Path:
+    try:
+        return pathlib.Path(find_weights(f"{place}/{name}"))
+    except WeightsError as error:
+        why = str(error) if error.__cause__ is None else in_words(error.__cause__)
+        raise WeightsError(
+            f"{place}: {name} says {what}, and cannot be had ({why}); give a tower's folder, with its weights beside it"
+        ) from error
