@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lit_precompute.towers.options import OptionsError
+from lit_precompute.tune.config.checks import check_recipe
 from lit_precompute.tune.config.fields import Scalar, parse_value, value_at, with_values
 from lit_precompute.tune.config.recipe import Recipe
 
@@ -106,6 +107,7 @@ def in_words(values: Mapping[str, Any]) -> str:
 def _point(recipe: Recipe, values: Mapping[str, Scalar]) -> Point:
     try:
         made = with_values(recipe, values)
+        check_recipe(made)
     except OptionsError as error:
         raise OptionsError(f"{in_words(values)}: {error}") from error
     values = {path: value_at(made, path) for path in values}  # as the recipe has them: 1.0 where 1 was given

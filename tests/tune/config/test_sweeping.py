@@ -1,10 +1,12 @@
 """Sweeps as data: which runs values make, their names, and what is refused."""
 
+import dataclasses
 import itertools
 
 import pytest
 
 from lit_precompute.towers.options import OptionsError
+from lit_precompute.towers.text import ViTTextOptions
 from lit_precompute.tune.config.sweeping import MAX_RUNS, make_points, read_axes
 from lit_precompute.tune.recipes import RECIPES
 
@@ -71,6 +73,13 @@ def test_too_many_runs_are_refused_before_any_is_made():
     axes = {"seed": [*range(MAX_RUNS)], "batch_size": [8, 16]}
     with pytest.raises(OptionsError, match=r"at most 1,000 runs, got 2,000"):
         make_points(DEMO, axes)
+
+
+def test_combinations_that_cannot_train_are_refused_before_any_is_trained():
+    text_tower = ViTTextOptions(width=64, depth=1, num_heads=4, mlp_width=64, max_positions=16)
+    recipe = dataclasses.replace(DEMO, text_tower=text_tower)
+    with pytest.raises(OptionsError, match=r"max_tokens=32: text\.max_tokens must be <= 16"):
+        make_points(recipe, {"text.max_tokens": [16, 32]})
 
 
 def test_nothing_to_sweep_is_refused():

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import io
 import json
 import pathlib
 
@@ -209,7 +210,7 @@ def test_a_run_that_is_not_finite_is_a_row_and_not_repeated(dataset, tmp_path, m
     plot_sweep(tmp_path, result)
     monkeypatch.setattr(trainer.Trainer, "_prepare", lambda self: pytest.fail("trained again"))
     assert sweep(dataset, tmp_path, axes, recipe) == result
-    rows = [*csv.DictReader((tmp_path / "sweep.csv").open(encoding="utf-8"))]
+    rows = [*csv.DictReader(io.StringIO((tmp_path / "sweep.csv").read_text(encoding="utf-8")))]
     assert [row["run"] for row in rows] == [good.name, bad.name]
     assert rows[1]["final_loss"] == "" and rows[1]["error"] == bad.error
 
