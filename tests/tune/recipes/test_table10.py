@@ -219,6 +219,13 @@ def test_the_known_errors_are_those_of_the_table():
         assert not changed or errata_of(row)
 
 
+def test_the_page_names_recipes_that_there_are():
+    page = (pathlib.Path(__file__).parents[3] / "docs" / "recipes.md").read_text(encoding="utf-8")
+    names = {*re.findall(r"\b(?:tab|fig)\d-[\w-]+-(?:wp|sp)\b", page)}
+    assert len(names) > 3
+    assert names <= {*RECIPES}
+
+
 def test_text_towers_are_named_ones():
     assert {weights or name for name, (_, _, _, weights) in TEXT_TOWERS.items()} <= {*text_towers()}
 
