@@ -8,6 +8,7 @@ from lit_precompute.precompute.deriving.embedding_texts.options import EmbedText
 from lit_precompute.precompute.sources.spec import SourceColumns, SourceSpec
 from lit_precompute.precompute.sources.spec_text import parse_spec
 from lit_precompute.schemas.limits import limit
+from lit_precompute.schemas.token_tables import TEXTS
 
 _NAMED = re.compile(r"([a-z0-9][a-z0-9_.-]*)=(.+)")
 
@@ -91,6 +92,8 @@ class DeriveOptions:
             raise ValueError(
                 "--tokens are of the texts that a dataset has: derive the rest first, and then tokens of that dataset"
             )
+        if not embeds and self.tokens is None and self.embed_texts.field != TEXTS:
+            raise ValueError("--text-field is about --text-embeddings-of and --tokens; give one of them")
         if self.max_pieces < 1:
             raise ValueError(f"--max-pieces must be >= 1, got {self.max_pieces}")
         if self.captions is None and (self.keep_texts or self.language_column is not None):

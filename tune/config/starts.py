@@ -37,6 +37,11 @@ def start_from(recipe: Recipe, weights: str | None, *, setting: str | None = Non
         )
     if weights is not None:
         recipe = _with_tower(recipe, weights, kind)
+        if setting in ("LU", "LL") and recipe.text_tower.weights is None:
+            raise OptionsError(
+                f"setting {setting} starts from a pre-trained text tower, and {weights!r} is an architecture without "
+                "weights: give another name, a folder or a file as text_tower.weights"
+            )
     if setting == "Lu":
         return dataclasses.replace(recipe, text_tower=dataclasses.replace(recipe.text_tower, weights=None))
     if setting == "LL" and not is_stored:

@@ -80,7 +80,8 @@ class ChosenTexts:
           seed: the recipe's.
           epoch: from 0.
         """
-        choices = np.stack([self._draw(field, fields, rows, row_numbers, seed, epoch) for field in range(len(fields))])
+        counts = [each.counts(rows) for each in fields]
+        choices = np.stack([self._draw(field, own, row_numbers, seed, epoch) for field, own in enumerate(counts)])
         if not self._of_each_field and len(fields) > 1:
             drawn = self._draw_fields(
                 choices[:, :, 0] >= 0, row_numbers, random_draws.make_key(seed, random_draws.FIELDS, epoch)
@@ -91,18 +92,11 @@ class ChosenTexts:
         return self._take(fields, rows, choices)
 
     def _draw(
-        self,
-        field: int,
-        fields: Sequence[ReadTexts],
-        rows: Int64[np.ndarray, " n"],
-        row_numbers: Int64[np.ndarray, " n"],
-        seed: int,
-        epoch: int,
+        self, field: int, counts: Int64[np.ndarray, " n"], row_numbers: Int64[np.ndarray, " n"], seed: int, epoch: int
     ) -> Int64[np.ndarray, "n texts_per_image"]:
-        """Returns which texts of a field each row would contribute; -1: none."""
-        counts = fields[field].counts(rows)
+        """Returns which texts of a field each row would contribute, of as many as it has; -1: none."""
         if self._shuffled[field]:
-            choices = np.full((len(rows), self._per_field), -1)
+            choices = np.full((len(counts), self._per_field), -1)
             choices[:, 0] = np.where(counts > 0, draw_arrangement(seed, epoch, row_numbers, stream=field), -1)
             return choices
         shares = self.options.text_shares
@@ -121,7 +115,9 @@ class ChosenTexts:
         """Returns the chosen texts, each in its column."""
         num_rows, is_present = len(rows), choices >= 0
         # A row has the columns of each field one after the other, or those of the only field that it has.
-        columns = is_present.transpose(1, 0, 2).reshape(num_rows, -1) if self._of_each_field else is_present.any(axis=0)
+        columns = is_present.transpose(1, 0, 2).reshape(num_rows, -1)
+        if not self._of_each_field:
+            columns = np.logical_or.reduce(is_present, axis=0)
         fill = self._sources[0].empty_chosen if columns.all() else self._sources[0].absent
         shape = (num_rows, self._num_columns)
         arrays = tuple(array.reshape(*shape, *array.shape[1:]) for array in fill(num_rows * self._num_columns))
@@ -155,7 +151,7 @@ class ChosenTexts:
             return TextBatch(source.in_batch(chosen))
         present, *arrays = chosen
         if self.options.combine == "per-batch" and self._of_each_field:
-            there = present.reshape(len(present), -1, self._per_field).any(axis=(0, 2))
+            there = np.logical_or.reduce(present.reshape(len(present), -1, self._per_field), axis=(0, 2))
             key = random_draws.make_key(seed, random_draws.FIELDS)
             (field,) = self._draw_fields(there[:, None], np.array([step]), key)
             columns = slice(field * self._per_field, (field + 1) * self._per_field)

@@ -259,7 +259,7 @@ class RowReader:
                     whole[here] = part
 
         for_each(fill, index.blocks())
-        return KeptTexts(self, [each.kept(*of) for each, *of in zip(sources, counts, kept, strict=True)])
+        return KeptTexts(self, [each.kept(own, texts) for each, own, texts in zip(sources, counts, kept, strict=True)])
 
 
 class KeptTexts:

@@ -14,7 +14,7 @@ class TextBatch(NamedTuple):
     """The texts of a batch's n images, c for each: image i has the texts i*c to i*c + c - 1.
 
     Attributes:
-      inputs: of all n*c texts, as tokens or as stored embeddings; zeros where a text is absent.
+      inputs: of all n*c texts, as tokens or as stored embeddings; of an absent one those of an empty text, or zeros.
       present: which of its c texts each image has; None: all.
     """
 

@@ -40,7 +40,7 @@ def draw_texts(
         if left is None:
             chosen, has_more = _choose_another(key, row_numbers, counts, choices[:, :number])
         else:
-            has_more = left.any(axis=1)
+            has_more = np.logical_or.reduce(left > 0, axis=1)
             chosen = random_draws.choose_weighted(key, row_numbers, np.where(has_more[:, None], left, 1.0))
             left[np.arange(len(left)), chosen] = 0
         choices[:, number] = np.where(has_more, chosen, -1)

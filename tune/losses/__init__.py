@@ -1,6 +1,7 @@
 """Contrastive losses, and the gradient cache. Each kind of loss is one module, its options and one entry here.
 
-A kind has a function `make(options, *, sizes, image_is_trained)` that returns a `Loss`, imported at first use.
+A kind has a function `make(options, *, tile_rows, tile_columns, image_is_trained)` that returns a `Loss`. It is
+imported at first use.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ def make_loss(
     from lit_precompute.tune.losses.tiles import choose_sizes
 
     sizes = choose_sizes(tile_rows, tile_columns)
-    loss: Loss = LossOptions.kinds.make(options, sizes=sizes, image_is_trained=image_is_trained)
+    loss: Loss = LossOptions.kinds.make(
+        options, tile_rows=sizes.rows, tile_columns=sizes.columns, image_is_trained=image_is_trained
+    )
     if options.group_size is not None:
         loss = within_groups(loss, options.group_size)
     return loss if num_fields == 1 else over_fields(loss, num_fields)

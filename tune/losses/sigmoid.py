@@ -33,8 +33,9 @@ from lit_precompute.tune.losses.tiles import (
 )
 
 
-def make_loss(options: SigmoidOptions, *, sizes: TileSizes, image_is_trained: bool) -> Loss:
+def make_loss(options: SigmoidOptions, *, tile_rows: int, tile_columns: int, image_is_trained: bool) -> Loss:
     """Returns the loss with the parameters `log_scale` and `bias`; see `losses.make_loss`."""
+    sizes = TileSizes(tile_rows, tile_columns)
     return Loss(
         initialise=lambda: {
             "log_scale": jnp.float32(math.log(options.initial_scale)),
@@ -101,7 +102,7 @@ def _forward(
     log_scale_gradient = jnp.sum(texts.astype(jnp.float32) * text_gradient)
     bias_gradient = jnp.sum(of_texts.sigmoids.reshape(own.shape) - own) / count
     image_result = jnp.zeros(images.shape)
-    if image_gradient:
+    if of_images is not None:
         image_result = scale / count * (of_images - (own[:, :, None] * grouped).sum(axis=1))
     return loss, (
         image_result.astype(images.dtype),

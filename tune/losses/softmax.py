@@ -42,8 +42,9 @@ from lit_precompute.tune.losses.tiles import (
 NORM_EPSILON = 1e-8
 
 
-def make_loss(options: SoftmaxOptions, *, sizes: TileSizes, image_is_trained: bool) -> Loss:
+def make_loss(options: SoftmaxOptions, *, tile_rows: int, tile_columns: int, image_is_trained: bool) -> Loss:
     """Returns the loss with one parameter, `log_scale`; see `losses.make_loss`."""
+    sizes = TileSizes(tile_rows, tile_columns)
     return Loss(
         initialise=lambda: {"log_scale": jnp.float32(math.log(options.initial_scale))},
         value=lambda parameters, images, texts, pairs: contrastive_loss(

@@ -33,18 +33,18 @@ def keep_average(decay: float) -> optax.GradientTransformation:
     """Returns a link that leaves updates as they are and averages the parameters that they lead to."""
     rate = 1 - decay
 
-    def init(parameters: Any) -> AverageState:
-        return AverageState(jnp.float32(0), jax.tree.map(jnp.zeros_like, parameters))
+    def init(params: Any) -> Any:
+        return AverageState(jnp.float32(0), jax.tree.map(jnp.zeros_like, params))
 
-    def update(updates: Any, state: AverageState, parameters: Any = None) -> tuple[Any, AverageState]:
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
         # As a step towards the new value, since `decay` and 1 - `decay` rounded to float32 do not sum to 1.
-        new = AverageState(jnp.float32(1), optax.apply_updates(parameters, updates))
+        new = AverageState(jnp.float32(1), optax.apply_updates(params, updates))
         return updates, jax.tree.map(lambda old, value: old + rate * (value - old), state, new)
 
     return optax.GradientTransformation(init, update)
 
 
-def averaged(state: optax.OptState, parameters: Parameters) -> Parameters:
+def averaged(state: Any, parameters: Parameters) -> Parameters:
     """Returns the average that a chain's state holds after at least one step; without one, the parameters themselves.
 
     Args:

@@ -74,8 +74,9 @@ def _scale_by_schedules(base: optax.Schedule, sides: Mapping[str, optax.Schedule
     if not sides:
         return whole
 
-    def update(updates: Any, state: Any, parameters: Any = None) -> tuple[Any, Any]:
-        scaled, next_state = whole.update(updates, state, parameters)
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        scaled: Any
+        scaled, next_state = whole.update(updates, state, params)
         own = {side: jnp.float32(schedule(state.count)) for side, schedule in sides.items()}
         kept = {side: getattr(_scale_sides(updates, own), side) for side in sides}
         return scaled._replace(**kept), next_state

@@ -82,6 +82,6 @@ def _of_side(options: OptimizerOptions, kind: SideSchedule, num_steps: int, *, i
     middle = num_steps // 2
     if kind == "two-cycles" and is_first:
         half = _whole(options, middle)
-        return lambda step: jnp.where(step < middle, half(step), 0.0)
+        return lambda step: jnp.where(jnp.less(step, middle), half(step), 0.0)
     half = _whole(options, num_steps - middle)
-    return lambda step: jnp.where(step < middle, 0.0, half(jnp.maximum(step - middle, 0)))
+    return lambda step: jnp.where(jnp.less(step, middle), 0.0, half(jnp.maximum(step - middle, 0)))

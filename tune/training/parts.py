@@ -128,8 +128,7 @@ class Parts:
         more = (jnp.ones((num_texts, self.width)),) if function == self.backward else ()
         seconds = _seconds(function, *parameters, inputs, *more)
         times = self.num_texts / num_texts
-        how = f"{num_texts:,} texts measured, {seconds:.3g} s, times {times:,.6g}"
-        return Timed(part, seconds * times, how)
+        return Timed(part, seconds * times, f"{num_texts:,} texts measured, {seconds:.3g} s{_times(times)}")
 
     def _timed_loss(self, parameters: Any, *, is_cpu: bool) -> Timed:
         batch_size = self.recipe.batch_size
@@ -140,8 +139,8 @@ class Parts:
         seconds = _seconds(self.loss, parameters, *embeddings)
         # As many similarities as rows times the columns that each is contrasted with.
         times = batch_size * group / (num_pairs * min(group, num_pairs))
-        how = f"{num_pairs:,} pairs measured, {seconds:.3g} s"
-        return Timed("loss", seconds * times, how + (f", times {times:,.6g}: similarities" if times > 1 else ""))
+        how = f"{num_pairs:,} pairs measured, {seconds:.3g} s{_times(times)}"
+        return Timed("loss", seconds * times, how)
 
     def _group_size(self, batch_size: int) -> int:
         return self.recipe.loss.group_size or batch_size
@@ -172,6 +171,10 @@ def make_parts(recipe: Recipe, execution: Execution, shapes: Shapes, functions: 
         width=shapes.sides.text.output_width,
         image_is_trained=bool(shapes.sides.image.parameter_shapes),
     )
+
+
+def _times(number: float) -> str:
+    return f", times {number:,.6g}" if number != 1 else ""
 
 
 def _first(tree: Any, num_rows: int) -> Any:

@@ -138,12 +138,14 @@ class Sweep:
                 place = functools.partial(SweepProgress, number, len(self.points), point.name)
                 run = self._run(point, shared, lambda training, place=place: report(place(training)), should_stop)
                 done[point.name] = run = self._evaluated(run)
-                result = tabulate([done[each.name] for each in self.points if each.name in done], self.measure)
-                write_table(self.output, result, self._about)
+                write_table(self.output, self._tabulated(done), self._about)
                 tell(run)
         finally:
             shared.close()
-        return result
+        return self._tabulated(done)
+
+    def _tabulated(self, done: Mapping[str, SweptRun]) -> SweepResult:
+        return tabulate([done[each.name] for each in self.points if each.name in done], self.measure)
 
     def _run(
         self, point: Point, shared: SharedWork, report: Callable[[Progress], None], should_stop: Callable[[], bool]

@@ -5,6 +5,7 @@ import os
 import pathlib
 from typing import Any
 
+from lit_precompute.tune.config.fields import Scalar
 from lit_precompute.tune.config.sweeping import SEED, short_names
 from lit_precompute.tune.training.metrics import FILE_NAME, read_metrics
 from lit_precompute.tune.training.plots import load_pyplot, save_figure
@@ -48,9 +49,10 @@ def _plot_field(axes: Any, result: SweepResult, path: str, colours: Any) -> None
     measured = [
         (run, colour) for run, colour in zip(result.runs, colours, strict=True) if result.measure in run.figures
     ]
-    values = list(dict.fromkeys(run.values[path] for run in result.runs))
-    if all(isinstance(value, int | float) for value in values):
-        values.sort()
+    values: list[Scalar] = list(dict.fromkeys(run.values[path] for run in result.runs))
+    numbers = sorted(value for value in values if isinstance(value, int | float))
+    if len(numbers) == len(values):
+        values = [*numbers]
     by_value: dict[int, list[float]] = {}
     for run, colour in measured:
         place, figure = values.index(run.values[path]), run.figures[result.measure]

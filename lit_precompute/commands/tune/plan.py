@@ -84,7 +84,7 @@ def parse_plan(arguments: list[str]) -> PlanArguments:
 
         Args:
           dataset: Directory of the embedding dataset, for the width, type and number of its rows; may be repeated.
-          output: Not written; taken so that any command line of lit-tune can be planned.
+          output: Not written; taken so that a command line of lit-tune can be planned as it is.
           recipe: Name or file (.toml, .json) of the recipe that the defaults below come from.
           selection: Not read; give --rows for their number.
           setting: How the text tower starts: Lu at random, LU from --text-tower.weights, LL locked but for its head.
@@ -161,12 +161,16 @@ def plan(arguments: PlanArguments) -> None:
     _show(make_console(), made, times)
 
 
+def _size(num_bytes: int) -> str:
+    return f"{num_bytes / 1e9:,.2f} GB" if num_bytes >= 1e8 else f"{num_bytes / 1e6:,.2f} MB"
+
+
 def _show(console: rich.console.Console, made: Plan, times: Sequence[Timed]) -> None:
     work, memory = made.work, made.memory
     trained = {name: number for name, number in work.num_parameters.items() if number}
     console.print(card((f"parameters: {name}", f"{number:,}") for name, number in trained.items()))
     sizes = {**dataclasses.asdict(memory), "total, at most": memory.total}
-    console.print(card((f"memory: {name}", f"{size / 1e9:,.2f} GB") for name, size in sizes.items()))
+    console.print(card((f"memory: {name}", _size(size)) for name, size in sizes.items()))
     epochs = "" if work.num_epochs is None else f", {work.num_epochs:,.3g} epochs"
     rows = {
         "training": f"{work.num_steps:,} steps of {work.batch_size:,} pairs: {work.num_examples:,} examples{epochs}",

@@ -48,7 +48,8 @@ class EmbedTextsOptions:
             raise ValueError(
                 f"--text-embeddings-name must be of lower-case letters, digits, '_', '.' and '-', got {self.name!r}"
             )
-        is_given = any(getattr(self, field.name) != field.default for field in dataclasses.fields(self))
+        own = (field for field in dataclasses.fields(self) if field.name != "field")  # which --tokens has, too
+        is_given = any(getattr(self, field.name) != field.default for field in own)
         if self.tower is None and is_given:
             raise ValueError("options of text embeddings are given, but no tower: add --text-embeddings-of TOWER")
 

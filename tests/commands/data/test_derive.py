@@ -155,6 +155,7 @@ def test_lit_tune_reads_tokens_and_says_so(tmp_path, monkeypatch, capsys):
         (["--tokens", "t.model", "--max-piece", "3"], "did you mean --max-pieces?"),
         (["--labels", "l.tsv", "--runner", "DirectRunner"], "--runner"),
         (["--tokens", "t", "--labels", "l.tsv"], "derive the rest first"),
+        (["--labels", "l.tsv", "--text-field", "title"], "--text-field is about --text-embeddings-of and --tokens"),
     ],
 )
 def test_refuses_what_cannot_be_tokenised(tmp_path, base, monkeypatch, capsys, arguments, words):

@@ -11,10 +11,11 @@ import pytest
 
 from lit_precompute.commands import tune as command_line
 from lit_precompute.commands.tune import flags as tune_flags
-from lit_precompute.commands.tune.train import describe, describe_lengths
+from lit_precompute.commands.tune.train import describe, describe_lengths, describe_minival
 from lit_precompute.towers.text import ViTTextOptions
 from lit_precompute.towers.tokenizers import SentencePieceOptions, TextLengths, WordOptions
 from lit_precompute.tune.config.execution import Execution
+from lit_precompute.tune.data.options import DataOptions
 from lit_precompute.tune.model.tuned_model import TunedModel
 from lit_precompute.tune.optimizers import AdamOptions
 from lit_precompute.tune.recipes import RECIPES, SHORT
@@ -91,6 +92,18 @@ def parse(*more):
     return tune_flags.parse(["--dataset", "d", "--output=o", *more])
 
 
+def test_datasets_and_selections_may_be_repeated(monkeypatch, capsys):
+    flags = ["--selection", "s", "--dataset=e", "--selection=t", "--data.mixture", "2,1", "--data.views"]
+    parsed = parse(*flags, "--data.held-out", "7", "--validate-every-steps", "5")
+    assert (parsed.datasets, parsed.selections) == (("d", "e"), ("s", "t"))
+    assert parsed.recipe.data == DataOptions(mixture="2,1", views=True, held_out=7)
+    assert parsed.execution.validate_every_steps == 5
+    status, _, errors = run(monkeypatch, capsys, "--dataset", "nowhere", *flags, "--output", "o")
+    assert status == 2 and "nowhere: there is no directory of this name" in errors
+    status, _, errors = run(monkeypatch, capsys, "--output", "o")
+    assert status == 2 and "--dataset must be given: the directory of an embedding dataset" in errors
+
+
 @pytest.mark.parametrize("name", [*SHORT, "tab5-yfcc-LU-vit-b32-bert-base-wp"])
 def test_every_field_can_be_overridden(name):
     wanted = dataclasses.replace(RECIPE, optimizer=AdamOptions(clip_norm=None, learning_rate=0.5))
@@ -149,6 +162,10 @@ def test_flags_of_earlier_versions_keep_working():
     [
         (("--setting", "UU"), "error: setting must be one of Lu, LU, LL, got 'UU'"),
         (("--setting", "LU"), "setting LU starts from a pre-trained text tower: give text_tower.weights"),
+        (
+            ("--setting", "LL", "--text-tower.weights", "vit-tiny"),
+            "setting LL starts from a pre-trained text tower, and 'vit-tiny' is an architecture without weights",
+        ),
         (("--text-tower.weights", "nothing"), "unknown text tower 'nothing', and no such folder or file"),
         (
             ("--setting", "LU", "--text-tower.weights", "a.npz", "--trained.last-layers", "0"),
@@ -256,6 +273,18 @@ def test_lengths_of_texts_are_one_line():
     lengths = TextLengths(4_000, 12, 21, 1_034, 2_077, max_pieces=15, num_cut=10)
     assert describe_lengths("texts", lengths, 16) == (
         "texts: median 12 pieces, 90% up to 21, 99% up to 1,034, longest 2,077; --text.max-tokens 16 cuts 0.2% of them"
+    )
+
+
+def test_figures_of_held_out_rows_are_one_line():
+    recalls = {
+        "image_to_text_R@1": 0.275,
+        "image_to_text_R@5": 0.42,
+        "text_to_image_R@1": 0.17,
+        "text_to_image_R@5": 1.0,
+    }
+    assert describe_minival({"loss": 3.59184, **recalls}) == (
+        "image to text R@1 27.5% R@5 42.0%, text to image R@1 17.0% R@5 100.0%, loss 3.5918"
     )
 
 

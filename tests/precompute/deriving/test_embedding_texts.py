@@ -208,6 +208,6 @@ def test_options_that_make_no_sense_are_refused(folder):
         with pytest.raises(ValueError, match=words):
             EmbedTextsOptions(tower=NAME, **options)
     with pytest.raises(ValueError, match="no tower: add --text-embeddings-of TOWER"):
-        EmbedTextsOptions(field="title")
+        EmbedTextsOptions(number=2)
     with pytest.raises(ValueError, match="derive twice, with the new captions first"):
         DeriveOptions(base="a", output="b", captions="c.tsv", embed_texts=EmbedTextsOptions(tower=NAME))

@@ -55,7 +55,9 @@ def test_refuses_what_cannot_be_meant(options, message):
     ],
 )
 def test_counts_the_texts_of_an_image(options, num_columns: int):
-    assert TextOptions(**options).num_columns == num_columns
+    text = TextOptions(**options)
+    assert text.num_columns == num_columns
+    assert text.may_be_absent == (num_columns > 1 or text.combine == "per-batch")
 
 
 def test_lists_may_have_spaces():

@@ -50,7 +50,7 @@ def test_bytes_for_each_parameter(base_tower, options, expected):
     num_parameters = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(base_tower))
     assert 110e6 < num_parameters < 111e6
     # Adafactor's row and column means, and vectors that it does not factor.
-    assert expected <= size / num_parameters < expected + 0.02
+    assert expected <= size / num_parameters < expected + 0.03
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.1])

@@ -2,6 +2,8 @@
 
 import dataclasses
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import numpy as np
@@ -27,10 +29,18 @@ NUM_PARAMETERS = {
 }
 
 
-def real_names() -> list[object]:
-    """Returns the recipes' names; those of deep towers, whose tracing takes long, for the slow tests."""
-    names = [name for name in RECIPES if name not in SHORT]
-    return [pytest.param(name, marks=pytest.mark.slow) if "base" not in name else name for name in names]
+# One of each family, optimizer and way of using texts; the others are for the slow tests.
+FAST = (
+    "tab4-cc12m-LU-vit-b32-bert-base-wp",
+    "tab5-yfcc-LU-vit-b32-t5-base-sp",
+    "fig5-ours-Lu-vit-b32-vit-base-sp",
+)
+NAMES = [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in RECIPES if name not in SHORT]
+
+
+def compiled(function: Callable[..., Any], *arguments: Any) -> Callable[..., Any]:
+    """Returns a program for arguments like these, that is compiled in half of the time and is not fast."""
+    return jax.jit(function).lower(*arguments).compile({"xla_backend_optimization_level": 0})
 
 
 def paper_recipe(name: str) -> PaperRecipe:
@@ -61,7 +71,7 @@ def traced(recipe: Recipe, execution: Execution, width: int) -> tuple[Start, Sta
     return start, Start(state, start.locked), measured
 
 
-@pytest.mark.parametrize("name", real_names())
+@pytest.mark.parametrize("name", NAMES)
 def test_the_first_step_has_the_shapes_of_the_state(name):
     named = paper_recipe(name)
     width = image_width(named.row)
@@ -108,14 +118,17 @@ def two_steps(recipe: Recipe) -> tuple[Start, float, float, Start]:
     tokens = jax.numpy.asarray(rng.integers(1, ROWS, shapes.texts.inputs.shape, np.int32))  # pyright: ignore
     present = None if shapes.texts.present is None else np.ones(shapes.texts.present.shape, bool)
     functions = make_functions(recipe, Execution(micro_batch_size=4), shapes.sides, recipe.num_steps or 1)
-    start = jax.jit(functions.draw)(jax.random.key(0), {})
+    key = jax.random.key(0)
+    start = compiled(functions.draw, key, {})(key, {})
     parameters = start.state.parameters
+    encode = compiled(shapes.sides.text.apply, parameters.text, tokens)
+    texts = np.asarray(encode(parameters.text, tokens), np.float64).reshape(8, -1, 12)
     embedded = np.asarray(shapes.sides.image.apply(parameters.image, images), np.float64)
-    texts = np.asarray(shapes.sides.text.apply(parameters.text, tokens), np.float64).reshape(8, -1, 12)
     expected = sum(softmax_loss(embedded, texts[:, field]) for field in range(texts.shape[1]))
-    step = jax.jit(functions.step)
-    state, measured = step(*start, images, TextBatch(tokens, present))
-    state, _ = step(state, start.locked, images, TextBatch(tokens, present))
+    batch = (images, TextBatch(tokens, present))
+    step = compiled(functions.step, *start, *batch)
+    state, measured = step(*start, *batch)
+    state, _ = step(state, start.locked, *batch)
     return start, float(measured.loss), float(expected), Start(state, start.locked)
 
 
@@ -127,7 +140,7 @@ def softmax_loss(images: np.ndarray, texts: np.ndarray, scale: float = 10.0) -> 
     return float(np.mean(sums / 2 - np.diag(logits)))
 
 
-@pytest.mark.parametrize("name", [name for name in RECIPES if name not in SHORT])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_tiny_one_takes_its_first_steps(name):
     start, loss, expected, after = two_steps(tiny(RECIPES[name].recipe))
     assert loss == pytest.approx(expected, rel=1e-5)
