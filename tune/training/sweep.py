@@ -22,7 +22,6 @@ from lit_precompute.schemas.claims import Claim, refuse_unwritable
 from lit_precompute.schemas.sharing.selection import Selection
 from lit_precompute.schemas.storage import file_sha256, open_folder, refuse_url
 from lit_precompute.schemas.wording import is_full_disk
-from lit_precompute.towers.options import OptionsError
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.fields import Scalar
 from lit_precompute.tune.config.recipe import Recipe
@@ -37,12 +36,11 @@ from lit_precompute.tune.training.shared_work import SharedWork, what_is_read
 from lit_precompute.tune.training.sweep_table import (
     FINAL_LOSS,
     JSON_NAME,
-    MEAN_RECALL,
-    MINIVAL,
-    MINIVAL_MEASURES,
     RECALLS,
     SweepResult,
     SweptRun,
+    choose_measure,
+    minival_figures,
     tabulate,
     with_mean,
     write_table,
@@ -99,7 +97,8 @@ class Sweep:
         for point in self.points:
             self._execution.check_fits(point.recipe)
         self._evaluate = evaluate
-        self.measure = _checked_measure(measure, evaluate, [point.recipe for point in self.points])
+        holds_out = all(point.recipe.data.held_out for point in self.points)
+        self.measure = choose_measure(measure, evaluates=evaluate is not None, holds_out=holds_out)
         if evaluate is not None:
             check_same_network(evaluate, self._datasets[0].manifest.tower)
         refuse_url("--output", output)
@@ -172,7 +171,7 @@ class Sweep:
             except ValueError as error:
                 raise ValueError(f"{point.name}: {error}") from error
         training = read_card(directory.model)["training"]
-        figures = {FINAL_LOSS: training["final_loss"], **_minival_figures(training.get("minival", {}))}
+        figures = {FINAL_LOSS: training["final_loss"], **minival_figures(training.get("minival", {}))}
         return dataclasses.replace(run, figures=figures, model=directory.model)
 
     def _evaluated(self, run: SweptRun) -> SweptRun:
@@ -216,31 +215,6 @@ class Sweep:
         if not claim.is_made():
             write_table(self.output, tabulate([], self.measure), self._about)
         return {run["name"]: run for run in claim.read().get("runs", [])}
-
-
-def _minival_figures(minival: Mapping[str, float]) -> dict[str, float]:
-    """Returns the figures of held-out rows under the names of a sweep's measures; none without such rows."""
-    if not minival:
-        return {}
-    recalls = {name.replace("_R@", "_recall_at_"): value for name, value in minival.items() if name != "loss"}
-    return {f"{MINIVAL}{name}": value for name, value in {"loss": minival["loss"], **with_mean(recalls)}.items()}
-
-
-def _checked_measure(measure: str | None, evaluate: EmbeddingDataset | None, recipes: Sequence[Recipe]) -> str:
-    """Returns what runs are compared by, which all of them have."""
-    holds_out = all(recipe.data.held_out for recipe in recipes)
-    if measure is None:
-        return MEAN_RECALL if evaluate is not None else f"{MINIVAL}{MEAN_RECALL}" if holds_out else FINAL_LOSS
-    choices = (FINAL_LOSS, *RECALLS, *MINIVAL_MEASURES)
-    if measure not in choices:
-        raise OptionsError(f"measure must be one of {', '.join(choices)}, got {measure!r}")
-    if evaluate is None and measure in RECALLS:
-        raise OptionsError(
-            f"measure {measure} needs a dataset to evaluate on; give --evaluate, or compare by {FINAL_LOSS}"
-        )
-    if not holds_out and measure in MINIVAL_MEASURES:
-        raise OptionsError(f"measure {measure} needs rows that are held out; give --data.held-out")
-    return measure
 
 
 def _in_turn(points: Sequence[Point]) -> list[Point]:

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from lit_precompute.schemas.storage import write_text_atomically
+from lit_precompute.towers.options import OptionsError
 from lit_precompute.tune.config.fields import Scalar
 from lit_precompute.tune.config.sweeping import SEED, short_names, without_seed
 from lit_precompute.tune.evaluation.statistics import mean_interval
@@ -131,6 +132,39 @@ class SweepResult:
 def with_mean(recalls: Mapping[str, float]) -> dict[str, float]:
     """Returns recalls at each number in both directions, and before them their mean."""
     return {MEAN_RECALL: math.fsum(recalls.values()) / len(recalls), **recalls}
+
+
+def minival_figures(minival: Mapping[str, float]) -> dict[str, float]:
+    """Returns the figures of held-out rows under the names of a sweep's measures; none without such rows."""
+    if not minival:
+        return {}
+    recalls = {name.replace("_R@", "_recall_at_"): value for name, value in minival.items() if name != "loss"}
+    return {f"{MINIVAL}{name}": value for name, value in {"loss": minival["loss"], **with_mean(recalls)}.items()}
+
+
+def choose_measure(asked: str | None, *, evaluates: bool, holds_out: bool) -> str:
+    """Returns what runs are compared by, which all of them have.
+
+    Args:
+      asked: the measure that was asked for, if any.
+      evaluates: whether there is a dataset to evaluate on.
+      holds_out: whether all runs hold out rows.
+
+    Raises:
+      OptionsError: there is no such measure, or the runs do not have it.
+    """
+    if asked is None:
+        return MEAN_RECALL if evaluates else f"{MINIVAL}{MEAN_RECALL}" if holds_out else FINAL_LOSS
+    choices = (FINAL_LOSS, *RECALLS, *MINIVAL_MEASURES)
+    if asked not in choices:
+        raise OptionsError(f"measure must be one of {', '.join(choices)}, got {asked!r}")
+    if not evaluates and asked in RECALLS:
+        raise OptionsError(
+            f"measure {asked} needs a dataset to evaluate on; give --evaluate, or compare by {FINAL_LOSS}"
+        )
+    if not holds_out and asked in MINIVAL_MEASURES:
+        raise OptionsError(f"measure {asked} needs rows that are held out; give --data.held-out")
+    return asked
 
 
 def lower_is_better(measure: str) -> bool:

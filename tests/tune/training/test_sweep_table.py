@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_1samp
 
-from lit_precompute.tune.training.sweep_table import SweptRun, lower_is_better, tabulate, write_table
+from lit_precompute.tune.training.sweep_table import SweptRun, choose_measure, lower_is_better, tabulate, write_table
 
 RATES, SEEDS = (1e-3, 1e-4), (0, 1, 2)
 RECALL = "mean_recall"
@@ -28,6 +28,15 @@ FAILED = SweptRun(name="bad", values={"optimizer.learning_rate": 1.0, "seed": 0}
 
 def test_a_loss_is_better_when_lower():
     assert lower_is_better("final_loss") and not lower_is_better(RECALL)
+
+
+@pytest.mark.parametrize(
+    ("evaluates", "holds_out", "measure"),
+    [(True, True, RECALL), (True, False, RECALL), (False, True, f"minival_{RECALL}"), (False, False, "final_loss")],
+)
+def test_the_default_measure_is_one_that_all_runs_have(evaluates, holds_out, measure):
+    assert choose_measure(None, evaluates=evaluates, holds_out=holds_out) == measure
+    assert choose_measure(measure, evaluates=evaluates, holds_out=holds_out) == measure
 
 
 def test_the_best_run_is_first_and_failed_ones_are_last():
