@@ -137,6 +137,8 @@ def test_the_sides_are_the_rows(name):
     assert (tower.kind, tower.width, tower.depth) == (kind, width, depth)
     assert tower.weights == (weights if row["Cfg"] == "LU" else None)
     assert tower.pooling == {"bert": "first", "t5": "average", "vit": "last"}[kind]
+    # big_vision trains flaxformer's BERT with dropout_rate 0.1; its text ViT has 0.
+    assert tower.dropout == (0.1 if kind == "bert" else 0.0)
     tokenizer = TOKENIZERS.get((row["Tok"], text_of(row)), ("sentencepiece", None))
     assert (recipe.tokenizer.kind, recipe.tokenizer.path) == tokenizer
     assert recipe.tokenizer.special_tokens == ("published" if kind == "t5" else "paper")
