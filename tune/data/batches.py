@@ -27,7 +27,8 @@ from lit_precompute.tune.data.chosen_texts import ChosenTexts
 from lit_precompute.tune.data.joined_dataset import Blocks
 from lit_precompute.tune.data.memory_plan import plan_memory
 from lit_precompute.tune.data.resident_rows import ResidentRows
-from lit_precompute.tune.data.row_index import RowReader, index_rows
+from lit_precompute.tune.data.row_index import index_rows
+from lit_precompute.tune.data.row_reader import RowReader
 from lit_precompute.tune.data.text_batch import TextBatch
 from lit_precompute.tune.data.windowed_rows import WindowedRows
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lit_precompute.tune.data.row_index import RowReader
+from lit_precompute.tune.data.row_reader import RowReader
 
 # All texts are kept in memory beside windows of vectors if they take at most this share of the budget.
 _TEXT_SHARE = 0.25

@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Int64
 
 from lit_precompute.tune.data.epoch_order import row_order
-from lit_precompute.tune.data.row_index import RowReader, Rows, for_each
+from lit_precompute.tune.data.row_index import for_each
+from lit_precompute.tune.data.row_reader import RowReader, Rows
 from lit_precompute.tune.data.views import draw_views
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float32, Int64, UInt
 
 from lit_precompute.tune.data import random_draws
-from lit_precompute.tune.data.row_index import RowReader
+from lit_precompute.tune.data.row_reader import RowReader
 
 
 def draw_views(seed: int, epoch: int, row_numbers: Int64[np.ndarray, " n"], num_views: int) -> Int64[np.ndarray, " n"]:

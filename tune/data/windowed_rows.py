@@ -14,7 +14,8 @@ import numpy as np
 from jaxtyping import Int64, UInt
 
 from lit_precompute.tune.data.epoch_order import EpochPlan, plan_windows, window_order
-from lit_precompute.tune.data.row_index import NUM_BLOCK_THREADS, KeptTexts, RowReader, Rows
+from lit_precompute.tune.data.row_index import NUM_BLOCK_THREADS
+from lit_precompute.tune.data.row_reader import KeptTexts, RowReader, Rows
 from lit_precompute.tune.data.views import read_drawn
 
 

@@ -37,8 +37,9 @@ def choose_sizes(rows: int | None = None, columns: int | None = None) -> TileSiz
     return TileSizes(rows or suited.rows, columns or suited.columns)
 
 
-# By `python -m benchmarks.contrastive_loss --tiles` on each kind. On a CPU a tile of 2 MiB stays in the caches of the
-# cores that share it; on an accelerator a tile is large enough to keep all of it busy.
+# Fixed, and not measured at the start, so that a run has the same bits again. On a CPU a tile of 2 MiB stays in the
+# caches (`python -m benchmarks.contrastive_loss --tiles` times others). On accelerators none was timed: a tile is large
+# enough to keep all of one busy.
 _SUITED = {"cpu": TileSizes(512, 1024), "gpu": TileSizes(4096, 16384), "tpu": TileSizes(1024, 4096)}
 
 

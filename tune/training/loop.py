@@ -17,10 +17,11 @@ from lit_precompute.tune.data.batches import Batch
 from lit_precompute.tune.training.checkpoints import Checkpoints
 from lit_precompute.tune.training.failures import not_finite
 from lit_precompute.tune.training.metrics import MetricsWriter
+from lit_precompute.tune.training.programs import Programs
 from lit_precompute.tune.training.progress import Progress, TrainingStopped
 from lit_precompute.tune.training.rates import Rates
 from lit_precompute.tune.training.run_directory import RunDirectory
-from lit_precompute.tune.training.step import Locked, Measured, Programs, TrainingState
+from lit_precompute.tune.training.step import Locked, Measured, TrainingState
 
 if TYPE_CHECKING:
     from lit_precompute.tune.training.validation import Validation

@@ -33,10 +33,10 @@ from lit_precompute.tune.training.datasets import OneOrMore, one_or_more, open_t
 from lit_precompute.tune.training.failures import explained_failures
 from lit_precompute.tune.training.inputs import Inputs, prepare_inputs
 from lit_precompute.tune.training.preparation import read_locked, save_locked
+from lit_precompute.tune.training.programs import start_compiling
 from lit_precompute.tune.training.progress import Progress, TrainingResult, minival_of, read_final_metrics
 from lit_precompute.tune.training.run_directory import RunDirectory
 from lit_precompute.tune.training.shared_work import SharedWork
-from lit_precompute.tune.training.step import start_compiling
 
 if TYPE_CHECKING:
     from lit_precompute.tune.training.validation import Validation

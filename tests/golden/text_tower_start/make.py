@@ -17,7 +17,7 @@ from lit_precompute.towers.tokenizers import Vocabulary
 from lit_precompute.tune.data.text_batch import TextBatch
 from lit_precompute.tune.model.sides import make_sides
 from lit_precompute.tune.recipes import RECIPES
-from lit_precompute.tune.training.step import start_compiling
+from lit_precompute.tune.training.programs import start_compiling
 
 PATH = pathlib.Path(__file__).with_name("parameters.json")
 VOCABULARY_SIZE, WIDTH = 2_044, 1_280
