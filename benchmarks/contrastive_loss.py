@@ -7,9 +7,9 @@ forward and two backward (three with a trained image side), of the sigmoid loss,
 writes its B x B results to memory; our losses do not. Plain JAX with automatic differentiation keeps the whole matrix
 in memory. A batch four times as large has sixteen times the products, and should take sixteen times as long.
 
-The peer is sentence-transformers' `CachedMultipleNegativesSymmetricRankingLoss`, in a process of an environment that
-has it: the same softmax loss, which is computed a mini-batch of rows at a time, and here with as many rows as have the
-similarities of one of our tiles. Without such an environment it is left out, and says so.
+The peer is sentence-transformers' `CachedMultipleNegativesRankingLoss` in both directions, in a process of an
+environment that has it (`make bench` makes one): the same softmax loss, computed for some rows at a time, here 512,
+which is faster than its default of 32. Without such an environment it is left out, and says so.
 
 Rounds run everything once, one after the other. Times are medians; the ratio of two is the median of the rounds', so
 that a slower phase of the machine affects both. The seconds of CPU are shown, too: other programs disturb those less.
@@ -35,6 +35,7 @@ from lit_precompute.tune.losses.softmax import contrastive_loss, unit_rows
 from lit_precompute.tune.losses.tiles import TileSizes, choose_sizes
 
 BATCH, WIDTH, ROUNDS = 8_192, 512, 5
+PEER_ROWS = 512
 GOAL_RATIO, GOAL_GROWTH, GOAL_PEER = 1.1, 1.1, 1 / 1.5
 TILES = [TileSizes(rows, columns) for rows in (256, 512, 1024, 4096) for columns in (512, 1024, 4096, 16384)]
 # Plain products of each loss, with locked and with trained images.
@@ -167,7 +168,7 @@ def compare_batches(batch: int, peer: str) -> bool:
             cases[f"{kind} {size}"] = lambda function=function, size=size: timed(function, *draw(size))
     trained = compiled("softmax", batch, sizes, image_is_trained=True)
     cases["trained"] = lambda: timed(trained, *draw(batch))
-    with Peer(peer, batch, max(1, sizes.rows * sizes.columns // batch)) as theirs:
+    with Peer(peer, batch, PEER_ROWS) as theirs:
         if theirs.is_there:
             cases["peer"] = theirs.seconds
         times = interleaved(cases, rounds=1)
@@ -247,7 +248,7 @@ def main() -> int:
     """Prints ratios and memory; returns 1 if a goal is missed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tiles", action="store_true", help="time tiles of several sizes, and nothing else")
-    parser.add_argument("--peer", default=".venv-oracles/bin/python", help="a Python with sentence-transformers")
+    parser.add_argument("--peer", default=".venv-bench/bin/python", help="a Python with sentence-transformers")
     parser.add_argument("--batch-size", type=int, default=4 * BATCH, help="of the comparisons of large batches")
     options = parser.parse_args()
     sys.stdout.write(f"losses and gradients, D {WIDTH}, float32, on {jax.devices()[0].device_kind}\n")

@@ -8,8 +8,9 @@ import sys
 import time
 
 import torch
-from sentence_transformers import SentenceTransformer, models
-from sentence_transformers.losses import CachedMultipleNegativesSymmetricRankingLoss
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.losses import CachedMultipleNegativesRankingLoss
+from sentence_transformers.sentence_transformer.modules import Dense
 
 NUM_THREADS = 2
 
@@ -20,14 +21,20 @@ def main() -> None:
     torch.set_num_threads(NUM_THREADS)
     torch.manual_seed(0)
     # The model is only asked what it is: embeddings are given.
-    model = SentenceTransformer(modules=[models.Dense(width, width)], device="cpu")
-    loss = CachedMultipleNegativesSymmetricRankingLoss(model, scale=10.0, mini_batch_size=rows)
+    model = SentenceTransformer(modules=[Dense(width, width)], device="cpu")
+    loss = CachedMultipleNegativesRankingLoss(
+        model,
+        scale=10.0,
+        mini_batch_size=rows,
+        directions=("query_to_doc", "doc_to_query"),
+        partition_mode="per_direction",
+    )
     embeddings = torch.nn.functional.normalize(torch.randn(2, batch, width), dim=2)
     print("ready", flush=True)
     for _ in sys.stdin:
         cached = [[each.clone().requires_grad_() for each in side.split(rows)] for side in embeddings]
         started, started_cpu = time.perf_counter(), time.process_time()
-        loss.calculate_loss_and_cache_gradients(cached)
+        loss.calculate_loss(cached, with_backward=True)
         print(time.perf_counter() - started, time.process_time() - started_cpu, flush=True)
 
 

@@ -22,6 +22,7 @@ def help_of(monkeypatch, capsys, *command):
         ("embed towers", "lit-embed towers '*dino*'\n"),
         ("tune", "lit-tune --dataset emoji --recipe demo"),
         ("tune towers", "lit-tune towers '*siglip2*'\n"),
+        ("tune plan", "lit-tune plan --recipe tab5-yfcc-Lu-vit-b32-vit-base-wp\n"),
         ("tune recipes", "lit-tune recipes 'tab5-*'\n"),
         ("tune recipes show", "lit-tune recipes show tab5-yfcc-Lu-vit-b32-vit-base-wp\n"),
         ("tune recipes new", "lit-tune recipes new --from tab5-yfcc-Lu-vit-b32-vit-base-wp mine.toml\n"),

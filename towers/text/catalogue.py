@@ -16,7 +16,7 @@ from lit_precompute.towers.text.registry import make_text_tower
 from lit_precompute.towers.tokenizers import Vocabulary
 
 _TOKENS = 16  # the paper's, where a tower takes any number
-_STARTS = ("weights", "head_start")
+_OF_TRAINING = ("weights", "head_start", "dropout")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -72,7 +72,7 @@ def describe(name: str, entry: TextEntry) -> Description:
         tokenizer_path=entry.tokenizer.path or "",
         weights=entry.weights,
         note=entry.note,
-        options={name: value for name, value in dataclasses.asdict(options).items() if name not in _STARTS},
+        options={name: value for name, value in dataclasses.asdict(options).items() if name not in _OF_TRAINING},
     )
 
 

@@ -12,57 +12,18 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Int64
 
 from lit_precompute.tune.data import random_draws
 from lit_precompute.tune.data.batches import Batch, BatchSource
-from lit_precompute.tune.data.chosen_texts import ChosenTexts
-from lit_precompute.tune.data.joined_dataset import Blocks, JoinedDataset, common_type, join_datasets, join_rows
+from lit_precompute.tune.data.joined_dataset import JoinedDataset, join_datasets, join_rows
 from lit_precompute.tune.data.joined_texts import JoinedTexts
 from lit_precompute.tune.data.options import ALTERNATE, JOINED, DataOptions
+from lit_precompute.tune.data.parts import Part, Share, joined_views, num_rows, of_one_type
 from lit_precompute.tune.data.row_index import FieldCounts
 from lit_precompute.tune.data.texts import nothing_to_tune_on
 from lit_precompute.tune.data.turns import Alternating, Drawn, Turns
-
-
-class Part(NamedTuple):
-    """One dataset of a mixture.
-
-    Attributes:
-      dataset: the dataset.
-      texts: of it.
-      rows: ascending numbers of the rows to use; None: all.
-      views: of its images; none: the dataset's own embeddings are trained on.
-    """
-
-    dataset: Blocks
-    texts: ChosenTexts
-    rows: Int64[np.ndarray, "_"] | None
-    views: Sequence[Blocks] = ()
-
-    @property
-    def images(self) -> Sequence[Blocks]:
-        """What embeddings are read of."""
-        return self.views or (self.dataset,)
-
-
-class Share(NamedTuple):
-    """What a training sees of one dataset.
-
-    Attributes:
-      path: of the dataset.
-      num_rows: usable rows.
-      num_epochs: passes over them.
-      num_views: of each image, of which each epoch draws one; 0: its own embedding is trained on.
-    """
-
-    path: str
-    num_rows: int
-    num_epochs: float
-    num_views: int
 
 
 class _OverSources:
@@ -118,7 +79,7 @@ class Joined(_OverSources):
         Raises:
           ValueError: as there, or a dataset has no row with a text.
         """
-        self._parts = parts = _of_one_type(parts)
+        self._parts = parts = of_one_type(parts)
         datasets = [part.dataset for part in parts]
         dataset = join_datasets(datasets)
         texts = JoinedTexts(dataset, [part.texts for part in parts]) if isinstance(dataset, JoinedDataset) else None
@@ -129,7 +90,7 @@ class Joined(_OverSources):
             seed=seed,
             memory_budget_bytes=memory_budget_bytes,
             rows=join_rows(datasets, [part.rows for part in parts]),
-            views=_joined_views(parts),
+            views=joined_views(parts),
         )
         self.sources: Sequence[BatchSource] = [self._source]
         ends = np.cumsum([0, *(each.num_rows for each in datasets)]).tolist()
@@ -183,7 +144,7 @@ class Mixture(_OverSources):
         self._turns, self._kind = turns, kind
         self._parts = parts
         self._first_rows = np.cumsum([0, *(part.dataset.num_rows for part in parts)])
-        self.sources: Sequence[BatchSource] = _in_shares_of_memory(_of_one_type(parts), batch_size, seed, budget)
+        self.sources: Sequence[BatchSource] = _in_shares_of_memory(of_one_type(parts), batch_size, seed, budget)
 
     @property
     def num_batches_per_epoch(self) -> int:
@@ -240,42 +201,11 @@ def mix(
     return mixed
 
 
-def _of_one_type(parts: Sequence[Part]) -> list[Part]:
-    """Returns the parts with embeddings of one type, for which the step is compiled."""
-    wanted = common_type([image for part in parts for image in part.images])
-
-    def convert(dataset: Blocks) -> Blocks:
-        return dataset if dataset.vector_type == wanted else JoinedDataset([dataset], vector_type=wanted)
-
-    return [
-        part._replace(views=[convert(view) for view in part.views])
-        if part.views
-        else part._replace(dataset=convert(part.dataset))
-        for part in parts
-    ]
-
-
-def _joined_views(parts: Sequence[Part]) -> list[Blocks]:
-    """Returns the views of joined datasets: the first of all, the second of all and so on.
-
-    Raises:
-      ValueError: not all have equally many.
-    """
-    counts = {part.dataset.path: len(part.views) for part in parts}
-    if len({*counts.values()}) > 1:
-        found = ", ".join(f"{path} has {count}" for path, count in counts.items())
-        raise ValueError(
-            f"datasets that are joined must have equally many views: {found}; give data.mixture alternate or weights, "
-            "where each dataset has its own"
-        )
-    return [join_datasets(views) for views in zip(*(part.views for part in parts), strict=True)]
-
-
 def _in_shares_of_memory(parts: Sequence[Part], batch_size: int, seed: int, budget: int) -> list[BatchSource]:
     """Returns the batches of each dataset, the smallest first in line for memory: what it leaves goes to the others."""
     found: dict[int, BatchSource] = {}
     left = budget
-    for number in sorted(range(len(parts)), key=lambda number: _num_rows(parts[number])):
+    for number in sorted(range(len(parts)), key=lambda number: num_rows(parts[number])):
         part, share = parts[number], left // (len(parts) - len(found))
         try:
             found[number] = BatchSource(
@@ -293,7 +223,3 @@ def _in_shares_of_memory(parts: Sequence[Part], batch_size: int, seed: int, budg
             raise ValueError(f"{part.dataset.path}: {error}") from error
         left -= found[number].num_bytes
     return [found[number] for number in range(len(parts))]
-
-
-def _num_rows(part: Part) -> int:
-    return part.dataset.num_rows if part.rows is None else len(part.rows)

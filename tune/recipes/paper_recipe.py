@@ -95,5 +95,5 @@ def _recipe(values: tuple[Value, ...]) -> Recipe:
         part = content
         for parent in parents:
             part = part.setdefault(parent, {})
-        part[name] = value
+        part[name] = dict(value) if isinstance(value, dict) else value  # later values change single fields of it
     return Recipe.from_json(content)

@@ -163,6 +163,8 @@ def _of_texts(row: Row) -> Iterator[Value]:
     weights = name if row.text_start != "-" else None
     tower = dataclasses.asdict(dataclasses.replace(entry.options, weights=weights))
     yield Value("text_tower", tower, _tower_source(row))
+    if row.text.startswith("bert"):
+        yield Value("text_tower.dropout", 0.1, f"{_BIG_VISION}, whose BERT is flaxformer's with its default")
     if row.tokenizer == "WP":
         source = f"{TABLE}, WP: BERT's (section 5.5); lower case, no [SEP]: {_BIG_VISION}"
         yield Value("tokenizer", _WORD_PIECES, source)

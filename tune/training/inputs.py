@@ -17,7 +17,8 @@ from lit_precompute.towers.tokenizers import TextLengths
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.data.held_out import HeldOut, read_held_out, split_rows
 from lit_precompute.tune.data.joined_dataset import common_type, join_datasets, join_rows
-from lit_precompute.tune.data.mixtures import Joined, Mixture, Part, mix
+from lit_precompute.tune.data.mixtures import Joined, Mixture, mix
+from lit_precompute.tune.data.parts import Part
 from lit_precompute.tune.data.text_batch import TextBatch
 from lit_precompute.tune.model.image_side import Statistics
 from lit_precompute.tune.model.sides import Sides, make_sides

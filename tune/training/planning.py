@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 from typing import Any
 
 import jax
@@ -163,6 +164,19 @@ def _data_bytes(execution: Execution, shapes: Shapes, num_rows: int | None) -> i
     num_pairs = images.numbers.shape[0]
     row_bytes = _num_bytes((images, shapes.texts.inputs)) / num_pairs
     return min(execution.memory_budget_bytes, round(num_rows * row_bytes))
+
+
+def reason_not_to_time(memory: Memory) -> str:
+    """Returns why the parts cannot be timed here, in words: what they need at least is more than there is; else ""."""
+    needed = memory.parameters + memory.optimizer + memory.gradients
+    statistics = jax.devices()[0].memory_stats()
+    if statistics is not None:
+        there = int(statistics.get("bytes_limit", needed))
+    else:  # a CPU has the machine's
+        there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed <= there:
+        return ""
+    return f"parameters, optimizer and gradients take {needed / 1e9:,.1f} GB, and there are {there / 1e9:,.1f} GB here"
 
 
 def _device() -> str:

@@ -142,7 +142,7 @@ def plan(arguments: PlanArguments) -> None:
       ValueError: the recipe counts epochs and the number of rows is not known, or it trains nothing.
     """
     # Imported late: JAX takes a second, and --help does not need it.
-    from lit_precompute.tune.training.planning import make_plan
+    from lit_precompute.tune.training.planning import make_plan, reason_not_to_time
     from lit_precompute.tune.training.shapes import make_shapes
 
     progress = make_console(stderr=True)
@@ -150,7 +150,9 @@ def plan(arguments: PlanArguments) -> None:
     shapes = make_shapes(arguments.recipe, width=arguments.width, vector_type=arguments.vector_type)
     made, parts = make_plan(arguments.recipe, arguments.execution, shapes, num_rows=arguments.num_rows)
     times: list[Timed] = []
-    if arguments.timed:
+    if arguments.timed and (reason := reason_not_to_time(made.memory)):
+        progress.print(f"not timed: {reason}")
+    elif arguments.timed:
         progress.print("timing the parts of a step")
         times = list(parts.time())
     if arguments.json:

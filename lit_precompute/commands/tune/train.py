@@ -22,7 +22,7 @@ from lit_precompute.tune.training.run_directory import RunDirectory, tables_read
 
 if TYPE_CHECKING:
     from lit_precompute.towers.tokenizers import TextLengths
-    from lit_precompute.tune.data.mixtures import Share
+    from lit_precompute.tune.data.parts import Share
     from lit_precompute.tune.training.progress import Progress, TrainingResult
     from lit_precompute.tune.training.trainer import Trainer
 

@@ -14,8 +14,9 @@ from lit_precompute.towers.tokenizers import WordTokenizer
 from lit_precompute.tune.data import random_draws
 from lit_precompute.tune.data.batches import BatchSource
 from lit_precompute.tune.data.chosen_texts import ChosenTexts
-from lit_precompute.tune.data.mixtures import Part, mix
+from lit_precompute.tune.data.mixtures import mix
 from lit_precompute.tune.data.options import DataOptions
+from lit_precompute.tune.data.parts import Part
 from lit_precompute.tune.data.text_options import TextOptions
 from lit_precompute.tune.data.tokenised_texts import TokenisedTexts
 from lit_precompute.tune.data.turns import Drawn

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from lit_precompute.tune.data.batches import BatchSource
 from lit_precompute.tune.data.chosen_texts import ChosenTexts
-from lit_precompute.tune.data.mixtures import Part, mix
+from lit_precompute.tune.data.mixtures import mix
 from lit_precompute.tune.data.options import DataOptions
+from lit_precompute.tune.data.parts import Part
 from lit_precompute.tune.data.tokenised_texts import TokenisedTexts
 from lit_precompute.tune.data.views import draw_views
 from tests.tune.data.fakes import FakeDataset

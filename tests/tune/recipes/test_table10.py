@@ -137,6 +137,8 @@ def test_the_sides_are_the_rows(name):
     assert (tower.kind, tower.width, tower.depth) == (kind, width, depth)
     assert tower.weights == (weights if row["Cfg"] == "LU" else None)
     assert tower.pooling == {"bert": "first", "t5": "average", "vit": "last"}[kind]
+    # big_vision trains flaxformer's BERT with dropout_rate 0.1; its text ViT has 0.
+    assert tower.dropout == (0.1 if kind == "bert" else 0.0)
     tokenizer = TOKENIZERS.get((row["Tok"], text_of(row)), ("sentencepiece", None))
     assert (recipe.tokenizer.kind, recipe.tokenizer.path) == tokenizer
     assert recipe.tokenizer.special_tokens == ("published" if kind == "t5" else "paper")
@@ -217,6 +219,13 @@ def test_the_known_errors_are_those_of_the_table():
         expected = {("text", text_of(paper))} if text_of(paper) != paper["Text"] else set()
         assert changed == expected | ({("dataset", "CLIP")} if paper["Ref"] == "Tab 5" else set())
         assert not changed or errata_of(row)
+
+
+def test_the_page_names_recipes_that_there_are():
+    page = (pathlib.Path(__file__).parents[3] / "docs" / "recipes.md").read_text(encoding="utf-8")
+    names = {*re.findall(r"\b(?:tab|fig)\d-[\w-]+-(?:wp|sp)\b", page)}
+    assert len(names) > 3
+    assert names <= {*RECIPES}
 
 
 def test_text_towers_are_named_ones():

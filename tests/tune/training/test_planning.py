@@ -1,6 +1,7 @@
 """Plans: numbers against those of the compiled step, and times of all parts."""
 
 import dataclasses
+import re
 
 import jax
 import pytest
@@ -11,7 +12,7 @@ from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.model.options import ImageSideOptions, TrainedOptions
 from lit_precompute.tune.optimizers import AdamOptions
-from lit_precompute.tune.training.planning import make_plan
+from lit_precompute.tune.training.planning import make_plan, reason_not_to_time
 from lit_precompute.tune.training.shapes import make_shapes
 from lit_precompute.tune.training.step import make_functions
 
@@ -84,6 +85,14 @@ def test_every_part_is_timed():
     assert timed["loss"].how.startswith("256 pairs measured")
     _, whole = plan_of(execution=Execution())
     assert "forward" not in [each.part for each in whole.time()]
+
+
+def test_what_does_not_fit_is_not_timed():
+    made, _ = plan_of()
+    assert reason_not_to_time(made.memory) == ""
+    huge = dataclasses.replace(made.memory, parameters=10**15)
+    words = r"parameters, optimizer and gradients take 1,000,000\.\d GB, and there are [\d,.]+ GB here"
+    assert re.fullmatch(words, reason_not_to_time(huge))
 
 
 def test_epochs_without_rows_are_refused():
