@@ -18,7 +18,7 @@ COMMANDS = re.findall(r"^    (lit-data select .*|lit-tune .*)$", PAGE, re.MULTIL
 def test_commands_are_understood(command: str):
     program, *arguments = shlex.split(command)
     if program == "lit-tune":
-        assert parse(arguments).selection == "cats.selection"
+        assert parse(arguments).selections == ("cats.selection",)
     else:
         assert tyro.cli(Select, args=arguments[1:]).output.endswith(".selection")
 
