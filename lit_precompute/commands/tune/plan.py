@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +14,7 @@ from lit_precompute.commands.console import card, duration, make_console, print_
 from lit_precompute.commands.tune.flags import read_defaults
 from lit_precompute.commands.tune.kinds import widened
 from lit_precompute.schemas import EmbeddingDataset, VectorType
+from lit_precompute.schemas.sharing.selection import Selection
 from lit_precompute.towers.options import OptionsError
 from lit_precompute.tune.config.checks import check_recipe
 from lit_precompute.tune.config.execution import Execution
@@ -20,6 +22,7 @@ from lit_precompute.tune.config.recipe import Recipe, Setting
 from lit_precompute.tune.config.starts import check_setting
 from lit_precompute.tune.recipes import NamedRecipe, PaperRecipe
 from lit_precompute.tune.recipes.values import image_width, num_rows
+from lit_precompute.tune.training.datasets import trained_on
 
 if TYPE_CHECKING:
     from lit_precompute.tune.training.parts import Timed
@@ -44,7 +47,7 @@ class PlanArguments:
       execution: how to compute it here.
       width: length of an embedding.
       vector_type: its type.
-      num_rows: pairs of the dataset; None: not known.
+      num_rows: pairs to train on, without those that are held out; None: not known.
       timed: whether to time the parts of a step.
       json: whether to print JSON for programs.
     """
@@ -86,27 +89,27 @@ def parse_plan(arguments: list[str]) -> PlanArguments:
           dataset: Directory of the embedding dataset, for the width, type and number of its rows; may be repeated.
           output: Not written; taken so that a command line of lit-tune can be planned as it is.
           recipe: Name or file (.toml, .json) of the recipe that the defaults below come from.
-          selection: Not read; give --rows for their number.
+          selection: File of `lit-data select`: only its rows of the dataset count; may be repeated.
           setting: How the text tower starts: Lu at random, LU from --text-tower.weights, LL locked but for its head.
           width: Length of an embedding, by default the dataset's, or that of the image tower of the paper's row.
-          rows: Pairs to train on, by default the dataset's, or those of the paper's dataset.
+          rows: Pairs of the dataset, by default as it or the paper says; those of --data.held-out are among them.
           timed: Time the parts of a step here.
           json: Print JSON for programs.
           fields: What is trained.
           execution: How it is computed here.
         """
-        del output, recipe, selection
+        del output, recipe
         chosen = widened(fields)
         check_setting(chosen, setting)
         check_recipe(chosen)
         execution.check_fits(chosen)
-        width, vector_type, rows = _about(dataset, named, width, rows)
+        width, vector_type, rows = _about(dataset, selection, named, width, rows)
         return PlanArguments(
             recipe=chosen,
             execution=execution,
             width=width,
             vector_type=vector_type,
-            num_rows=rows,
+            num_rows=None if rows is None else max(0, rows - chosen.data.held_out),
             timed=timed,
             json=json,
         )
@@ -117,17 +120,18 @@ def parse_plan(arguments: list[str]) -> PlanArguments:
 
 
 def _about(
-    paths: Sequence[str], named: NamedRecipe, width: int | None, rows: int | None
+    paths: Sequence[str], selections: Sequence[str], named: NamedRecipe, width: int | None, rows: int | None
 ) -> tuple[int, VectorType, int | None]:
     """Returns width, type and number of the rows: as given, as of the datasets, or as of the paper's row."""
     vector_type: VectorType = "float16"
-    counted = 0
-    for path in paths:
-        with EmbeddingDataset.open(path, tables=["embeddings"]) as dataset:
+    with contextlib.ExitStack() as opened:
+        datasets = [opened.enter_context(EmbeddingDataset.open(path, tables=["embeddings"])) for path in paths]
+        for dataset in datasets:
             width, vector_type = width or dataset.width, dataset.vector_type
-            counted += dataset.num_rows
+        on = trained_on(datasets, [Selection.open(path) for path in selections], selections) if datasets else []
+        counts = [each.dataset.num_rows if each.selection is None else each.selection.num_selected for each in on]
     if paths:
-        rows = rows or counted
+        rows = rows or sum(counts)
     elif isinstance(named, PaperRecipe):
         width, rows = width or image_width(named.row), rows or num_rows(named.row)
     if width is None:

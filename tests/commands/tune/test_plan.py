@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from lit_precompute import Criteria, EmbeddingDataset, select
 from lit_precompute.commands.tune import main
 from lit_precompute.commands.tune.plan import parse_plan
 from lit_precompute.towers.options import OptionsError
@@ -30,7 +31,7 @@ def dataset_path(tmp_path_factory):
 def test_a_row_of_the_paper_needs_no_dataset():
     name = "tab4-cc12m-LU-bit-50x1-bert-base-wp"
     arguments = parse_plan(["--recipe", name, "--micro-batch-size", "64"])
-    assert (arguments.width, arguments.num_rows) == (2_048, 10_000_000)
+    assert (arguments.width, arguments.num_rows) == (2_048, 10_000_000 - 50_000)  # those of the minival
     assert arguments.recipe == RECIPES[name].recipe
     assert arguments.execution.micro_batch_size == 64
 
@@ -40,6 +41,17 @@ def test_other_recipes_need_a_width():
         parse_plan(["--recipe", "demo"])
     arguments = parse_plan(["--recipe", "demo", "--width", "7", "--rows", "512"])
     assert (arguments.width, arguments.num_rows) == (7, 512)
+
+
+def test_rows_are_those_that_are_trained_on(dataset_path, tmp_path):
+    with EmbeddingDataset.open(dataset_path) as dataset:
+        selection = select(dataset, Criteria(random=30))
+    selection.save(tmp_path / "some.selection")
+    given = ["--dataset", str(dataset_path), "--recipe", "demo", "--batch-size", "4"]
+    assert parse_plan(given).num_rows == NUM_ROWS
+    assert parse_plan([*given, "--data.held-out", "10"]).num_rows == NUM_ROWS - 10
+    given += ["--selection", str(tmp_path / "some.selection")]
+    assert parse_plan([*given, "--data.held-out", "10"]).num_rows == 30 - 10
 
 
 def test_a_plan_of_a_dataset_writes_nothing(monkeypatch, capsys, dataset_path, tmp_path):
