@@ -110,6 +110,7 @@ def plot(reached: Sequence[Reached], path: pathlib.Path) -> None:
         for row, settings in enumerate((SIGNALS, COMBINATIONS)):
             _plot_bars(axes[row, column], reached, settings, measure)
         axes[0, column].set_title(measure if column == 0 else f"{measure}, R@5", fontsize=9)
+        axes[0, column].set_ylim(bottom=0)  # an interval of few seeds may reach below
     axes[0, 0].legend(fontsize=8)
     for row in range(2):
         axes[row, 0].set_ylabel("% on held-out drawings")
