@@ -115,7 +115,8 @@ class ChosenTexts:
         """Returns the chosen texts, each in its column."""
         num_rows, is_present = len(rows), choices >= 0
         # A row has the columns of each field one after the other, or those of the only field that it has.
-        columns = is_present.transpose(1, 0, 2).reshape(num_rows, -1)
+        # (A window may have no rows at all.)
+        columns = is_present.transpose(1, 0, 2).reshape(num_rows, len(fields) * self._per_field)
         if not self._of_each_field:
             columns = np.logical_or.reduce(is_present, axis=0)
         fill = self._sources[0].empty_chosen if columns.all() else self._sources[0].absent

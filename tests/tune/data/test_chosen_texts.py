@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lit_precompute.towers.tokenizers import WordTokenizer
@@ -102,6 +102,11 @@ def all_options(draw) -> TextOptions:
     counts=st.lists(st.tuples(*[st.integers(0, 3)] * 3), min_size=8, max_size=24).map(lambda more: [(1, 1, 1), *more]),
     options=all_options(),
     share=st.floats(0.1, 1),
+)
+@example(  # a window that has no rows
+    counts=[(1, 1, 1), (0, 0, 0), *[(0, 1, 0)] * 14, (0, 0, 0)],
+    options=TextOptions(fields="title,description", combine="joint", max_tokens=3),
+    share=1.0,
 )
 def test_batches_equal_the_definition_in_memory_and_in_windows(counts, options, share):
     dataset = make_dataset(counts)
