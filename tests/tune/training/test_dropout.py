@@ -139,8 +139,11 @@ def test_text_towers_drop_the_same_in_micro_batches_and_in_both_passes(kind, is_
 
 @pytest.mark.standard_promotion  # JAX's own attention needs it
 @pytest.mark.parametrize("kind", ["vit", "bert", "t5"])
-def test_both_forward_passes_give_the_same_bits(kind):
-    """A pass for the embeddings alone, and one that is propagated back, as the gradient cache runs them."""
+def test_both_forward_passes_of_a_text_tower_drop_the_same_values(kind):
+    """A pass for the embeddings alone, and one that is propagated back, as the gradient cache runs them.
+
+    To within rounding: XLA fuses the two programs differently. Other masks would change every number.
+    """
     tower = make_text_tower(kind, rate=0.3, output_width=WIDTH, depth=1)
     parameters = jax.jit(tower.initialise)(jax.random.key(0))
     tokens = jnp.asarray(np.random.default_rng(0).integers(2, 60, (2, 5, 9)), jnp.int32)
@@ -152,7 +155,7 @@ def test_both_forward_passes_give_the_same_bits(kind):
 
     first = jax.jit(lambda: jax.lax.map(lambda batch: tower.apply_in_training(parameters, *batch), batches))()
     _, second = jax.jit(lambda: jax.lax.scan(propagate, jax.tree.map(jnp.zeros_like, parameters), batches))()
-    np.testing.assert_array_equal(first, second)
+    np.testing.assert_allclose(second, first, atol=1e-6 * np.abs(first).max())
 
 
 def test_both_forward_passes_are_bitwise_equal(drawn):
