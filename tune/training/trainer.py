@@ -227,7 +227,7 @@ class Trainer:
         )
 
     def _write_model(self, last: dict[str, float]) -> None:
-        parameters, texts = self._state.tuned_parameters(), self._inputs.texts
+        parameters, texts, loss = self._state.tuned_parameters(), self._inputs.texts, self._programs.loss
         model = TunedModel(
             recipe=self.recipe,
             sides=self.sides,
@@ -236,7 +236,8 @@ class Trainer:
             tokenizer=texts.tokenizer,
             frozen_text=texts.frozen,
             statistics=self._inputs.statistics,
-            scale=float(np.asarray(self._programs.loss.scale(parameters.loss))),
+            scale=float(np.asarray(loss.scale(parameters.loss))),
+            bias=None if loss.bias is None else float(np.asarray(loss.bias(parameters.loss))),
             image_tower=self._trained_on[0].dataset.manifest.towers[self.recipe.data.table].model_dump(),
             training={
                 **self._inputs.about(),
