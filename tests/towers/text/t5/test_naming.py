@@ -106,4 +106,4 @@ def test_refuses_another_size_and_another_member_of_the_family(tmp_path, file, m
     folder = save_folder(tmp_path / "other", file)
     with pytest.raises(WeightsError, match=message) as refused:
         read_start(file_tower("t5-v1_1"), folder)
-    assert re.search(r"text_tower\.weights '.*other'", str(refused.value))
+    assert re.search(r"text_tower\.weights: .*other", str(refused.value))
