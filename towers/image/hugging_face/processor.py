@@ -14,11 +14,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from lit_precompute.towers.image.hugging_face.fields import Fields
-from lit_precompute.towers.preprocessing import IMAGENET_RANGE, Method, Preprocessing, Scale, Standardise, ValueRange
+from lit_precompute.towers.preprocessing import (
+    CLIP_DEVIATION,
+    CLIP_MEAN,
+    Method,
+    Preprocessing,
+    Scale,
+    Standardise,
+    ValueRange,
+)
 
 Three = tuple[float, float, float]
 _HALF: Three = (0.5, 0.5, 0.5)
-_CLIP: tuple[Three, Three] = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
 # Pillow's numbers.
 _BILINEAR, _BICUBIC = 2, 3
 _METHODS: Mapping[int, Method] = {_BILINEAR: "bilinear", _BICUBIC: "bicubic"}
@@ -46,9 +53,13 @@ class _Defaults:
 _PROCESSORS: Mapping[str, _Defaults] = {
     "ViT": _Defaults(size=224, is_square=True, resample=_BILINEAR),
     "DeiT": _Defaults(size=256, is_square=True, resample=_BICUBIC, crops=True),
-    "CLIP": _Defaults(size=224, is_square=False, resample=_BICUBIC, crops=True, mean=_CLIP[0], deviation=_CLIP[1]),
+    "CLIP": _Defaults(
+        size=224, is_square=False, resample=_BICUBIC, crops=True, mean=CLIP_MEAN, deviation=CLIP_DEVIATION
+    ),
     "Siglip": _Defaults(size=224, is_square=True, resample=_BICUBIC),
-    "Bit": _Defaults(size=224, is_square=False, resample=_BICUBIC, crops=True, mean=_CLIP[0], deviation=_CLIP[1]),
+    "Bit": _Defaults(
+        size=224, is_square=False, resample=_BICUBIC, crops=True, mean=CLIP_MEAN, deviation=CLIP_DEVIATION
+    ),
     "ConvNext": _Defaults(size=384, is_square=False, resample=_BILINEAR),
 }
 _TYPES: Mapping[str, str] = {
@@ -139,5 +150,4 @@ def _values(fields: Fields, defaults: _Defaults) -> ValueRange:
         return Scale(low=0.0, high=1.0)
     if mean == deviation == _HALF:
         return Scale()  # -1..1, under the one name that registered towers have it by
-    found = Standardise.of_unit_range(mean, deviation)
-    return IMAGENET_RANGE if found == IMAGENET_RANGE else found
+    return Standardise.of_unit_range(mean, deviation)
