@@ -1,5 +1,6 @@
 """Settings that every test needs before JAX, TensorFlow, Beam or our own modules are imported."""
 
+import logging
 import os
 
 # Two host devices, so that code that shards over devices is tested as such; TensorFlow stays quiet.
@@ -29,6 +30,12 @@ def cache_of_the_tests(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LIT_PRECOMPUTE_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def warnings_are_logged():
+    """Undoes what a command that an earlier test ran in this process did to the root logger."""
+    logging.getLogger().setLevel(logging.WARNING)
 
 
 @pytest.fixture
