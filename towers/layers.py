@@ -110,9 +110,19 @@ def _attention_on_cpus(query: jax.Array, key: jax.Array, value: jax.Array) -> ja
     return (summed / powers.sum(axis=-1, keepdims=True)).astype(value.dtype).swapaxes(1, 2)
 
 
+def rms_norm(
+    weights: Weights, name: str, tokens: Float[Array, "*batch width"], epsilon: float
+) -> Float[Array, "*batch width"]:
+    """Returns the last axis brought to a mean square of 1, then scaled."""
+    values = tokens.astype(jnp.float32)
+    normed = values * jax.lax.rsqrt(_last_mean(values * values) + epsilon)
+    return (normed * weights[f"{name}/scale"].astype(jnp.float32)).astype(tokens.dtype)
+
+
 def dense(weights: Weights, name: str, tokens: Float[Array, "*batch inputs"]) -> Float[Array, "*batch outputs"]:
-    """Returns the product with a kernel [inputs, outputs], and the bias added."""
-    return tokens @ weights[f"{name}/kernel"] + weights[f"{name}/bias"]
+    """Returns the product with a kernel [inputs, outputs], and the bias added if there is one."""
+    product = tokens @ weights[f"{name}/kernel"]
+    return product + weights[f"{name}/bias"] if f"{name}/bias" in weights else product
 
 
 def mlp(
@@ -120,6 +130,12 @@ def mlp(
 ) -> Float[Array, "*batch outputs"]:
     """Returns what two dense layers with a GELU of `GELUS` between them give."""
     hidden = GELUS[activation](dense(weights, f"{name}/Dense_0", tokens))
+    return dense(weights, f"{name}/Dense_1", hidden)
+
+
+def gated_mlp(weights: Weights, name: str, tokens: Float[Array, "*batch inputs"]) -> Float[Array, "*batch outputs"]:
+    """Returns what two dense layers give, with the first one's output times the SiLU of a third's (SwiGLU)."""
+    hidden = dense(weights, f"{name}/Dense_0", tokens) * jax.nn.silu(dense(weights, f"{name}/Gate", tokens))
     return dense(weights, f"{name}/Dense_1", hidden)
 
 

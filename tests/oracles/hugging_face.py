@@ -8,6 +8,7 @@ side included, as their files are published.
 import json
 import pathlib
 import tempfile
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -58,11 +59,35 @@ FILES: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {
         (64, 81),
     ),
 }
-CASES = {f"{file}-{side}": (file, side) for file, (_, _, sides) in FILES.items() for side in sides}
+# With those of other modules, and how the embeddings of theirs are computed.
+KNOWN = dict(FILES)
+_OUTPUTS: dict[str, Callable[[Any, Any], dict[str, Any]]] = {}
+
+
+def cases_of(files: Mapping[str, tuple[str, dict[str, Any], tuple[int, ...]]]) -> dict[str, tuple[str, int]]:
+    """Returns the file and the side of the images of each case."""
+    return {f"{file}-{side}": (file, side) for file, (_, _, sides) in files.items() for side in sides}
+
+
+CASES = cases_of(FILES)
+
+
+def register(
+    files: Mapping[str, tuple[str, dict[str, Any], tuple[int, ...]]], outputs: Callable[[Any, Any], dict[str, Any]]
+) -> Mapping[str, tuple[str, dict[str, Any], tuple[int, ...]]]:
+    """Adds another module's files, which are described as `FILES` are, and returns them.
+
+    Args:
+      files: the files.
+      outputs: from a model and images [n, 3, h, w] to its embeddings by pooling.
+    """
+    KNOWN.update(files)
+    _OUTPUTS.update(dict.fromkeys(files, outputs))
+    return files
 
 
 def draw_file(file: str) -> dict[str, np.ndarray]:
-    """Returns the arrays of one of `FILES`."""
+    """Returns the arrays of one of `KNOWN`."""
     shapes = json.loads(FILE_NAMES.read_text(encoding="utf-8"))[file]
     drawn = draw_torch_state({name: tuple(shape) for name, shape in shapes.items()})
     # Factors near one, so that each block counts.
@@ -76,11 +101,11 @@ def write_file_names() -> None:
 
 
 def file_names() -> str:
-    """Returns the names and shapes of `FILES` as transformers saves them, as JSON."""
+    """Returns the names and shapes of `KNOWN` as transformers saves them, as JSON."""
     import safetensors
 
     names: dict[str, dict[str, list[int]]] = {}
-    for file, (model, config, _) in FILES.items():
+    for file, (model, config, _) in KNOWN.items():
         with tempfile.TemporaryDirectory() as folder:
             transformers_class(model)(make_config(model, config)).save_pretrained(folder)
             with safetensors.safe_open(f"{folder}/model.safetensors", "numpy") as saved:
@@ -92,10 +117,11 @@ def compute(case: str) -> dict[str, np.ndarray]:
     """Returns, by pooling, float32 [2, output width]."""
     import torch
 
-    file, side = CASES[case]
-    images = torch.from_numpy(np.ascontiguousarray(draw_images(case, NUM_IMAGES, side).transpose(0, 3, 1, 2)))
+    file, side = case.rsplit("-", 1)
+    images = torch.from_numpy(np.ascontiguousarray(draw_images(case, NUM_IMAGES, int(side)).transpose(0, 3, 1, 2)))
     with torch.no_grad():
-        outputs = _outputs(file, _load(file), images)
+        model = _load(file)
+        outputs = _OUTPUTS[file](model, images) if file in _OUTPUTS else _outputs(file, model, images)
     return {pooling: values.numpy() for pooling, values in outputs.items()}
 
 
@@ -124,7 +150,7 @@ def transformers_class(name: str) -> Any:
 
 
 def make_config(model: str, config: dict[str, Any]) -> Any:
-    """Returns the configuration of one of `FILES`."""
+    """Returns the configuration of one of `KNOWN`."""
     words = ("ForImageClassification", "Model")
     name = next(model.removesuffix(word) for word in words if model.endswith(word))
     return transformers_class(f"{name}Config")(**config)
@@ -134,7 +160,7 @@ def _load(file: str) -> Any:
     """Returns the model, which has read its weights from a file, as its users' do."""
     import safetensors.numpy
 
-    model, config, _ = FILES[file]
+    model, config, _ = KNOWN[file]
     with tempfile.TemporaryDirectory() as folder:
         make_config(model, config).save_pretrained(folder)
         safetensors.numpy.save_file(draw_file(file), pathlib.Path(folder) / "model.safetensors", {"format": "pt"})

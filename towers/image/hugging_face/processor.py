@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from lit_precompute.towers.image.hugging_face.fields import Fields
+from lit_precompute.towers.fields import Fields
 from lit_precompute.towers.preprocessing import (
     CLIP_DEVIATION,
     CLIP_MEAN,

@@ -7,12 +7,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float32
 
 from lit_precompute.towers.family import Parameters
+from lit_precompute.towers.image.attention import attend
 from lit_precompute.towers.image.vit.config import CLASS_TOKEN_AND_AVERAGE, ViTConfig
 from lit_precompute.towers.image.vit.parameters import ATTENTION, block_name
 from lit_precompute.towers.layers import (
     Weights,
-    attention,
     dense,
+    gated_mlp,
     images_at_a_time,
     in_parts,
     layer_norm,
@@ -58,7 +59,7 @@ def _tokens(config: ViTConfig, weights: Weights, patches: jax.Array) -> jax.Arra
 def _block(config: ViTConfig, weights: Weights, block: str, tokens: jax.Array, rows: slice) -> jax.Array:
     """Returns [n, rows, width]: the given rows of the tokens, which attend to all of them."""
     normed = _norm(config, weights, f"{block}/LayerNorm_0", tokens)
-    added = _attention(weights, f"{block}/{ATTENTION}", normed[:, rows], normed)
+    added = attend(weights, f"{block}/{ATTENTION}", normed[:, rows], normed)
     tokens = tokens[:, rows] + (added * weights[f"{block}/LayerScale_0"] if config.layer_scale else added)
     added = _mlp(config, weights, f"{block}/MlpBlock_0", _norm(config, weights, f"{block}/LayerNorm_1", tokens))
     return tokens + (added * weights[f"{block}/LayerScale_1"] if config.layer_scale else added)
@@ -68,27 +69,10 @@ def _norm(config: ViTConfig, weights: Weights, name: str, tokens: jax.Array) -> 
     return layer_norm(weights, name, tokens, config.norm_epsilon)
 
 
-def _project(weights: Weights, name: str, tokens: jax.Array) -> jax.Array:
-    """Returns [n, length, heads, head width]."""
-    kernel, bias = weights[f"{name}/kernel"], weights[f"{name}/bias"]
-    projected = tokens @ kernel.reshape(kernel.shape[0], -1) + bias.reshape(-1)
-    return projected.reshape(*tokens.shape[:-1], *bias.shape)
-
-
-def _attention(weights: Weights, name: str, queries: jax.Array, tokens: jax.Array) -> jax.Array:
-    query = _project(weights, f"{name}/query", queries)
-    key, value = (_project(weights, f"{name}/{part}", tokens) for part in ("key", "value"))
-    attended = attention(query, key, value)
-    kernel = weights[f"{name}/out/kernel"]
-    joined = attended.reshape(*attended.shape[:-2], -1)
-    return joined @ kernel.reshape(-1, kernel.shape[-1]) + weights[f"{name}/out/bias"]
-
-
 def _mlp(config: ViTConfig, weights: Weights, name: str, tokens: jax.Array) -> jax.Array:
-    if config.activation != "swiglu":
-        return mlp(weights, name, tokens, config.activation)
-    hidden = dense(weights, f"{name}/Dense_0", tokens) * jax.nn.silu(dense(weights, f"{name}/Gate", tokens))
-    return dense(weights, f"{name}/Dense_1", hidden)
+    if config.activation == "swiglu":
+        return gated_mlp(weights, name, tokens)
+    return mlp(weights, name, tokens, config.activation)
 
 
 def _pool(config: ViTConfig, weights: Weights, tokens: jax.Array) -> jax.Array:
@@ -99,7 +83,7 @@ def _pool(config: ViTConfig, weights: Weights, tokens: jax.Array) -> jax.Array:
         return jnp.concatenate([tokens[:, 0].astype(jnp.float32), patches.mean(axis=1, dtype=jnp.float32)], axis=1)
     if config.pooling == "map":
         probe = jnp.broadcast_to(weights["MAPHead_0/probe"], (tokens.shape[0], 1, config.width))
-        pooled = _attention(weights, f"MAPHead_0/{ATTENTION}", probe, tokens)
+        pooled = attend(weights, f"MAPHead_0/{ATTENTION}", probe, tokens)
         pooled += _mlp(config, weights, "MAPHead_0/MlpBlock_0", _norm(config, weights, "MAPHead_0/LayerNorm_0", pooled))
         return pooled[:, 0]
     token = tokens[:, 0]
