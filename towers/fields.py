@@ -28,15 +28,15 @@ class Fields:
         """Returns whether a field is there, and not yet taken."""
         return name in self._left
 
-    def number(self, name: str, default: int) -> int:
-        """Takes a whole number of at least 1.
+    def number(self, name: str, default: int, *, least: int = 1) -> int:
+        """Takes a whole number of at least `least`.
 
         Raises:
           OptionsError: it is something else.
         """
         value = self._left.pop(name, default)
-        if type(value) is not int or value < 1:
-            raise self.error(name, "a whole number >= 1", value)
+        if type(value) is not int or value < least:
+            raise self.error(name, f"a whole number >= {least}", value)
         return value
 
     def numbers(self, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
