@@ -3,10 +3,10 @@
     python -m benchmarks.towers [--peer PYTHON] [--batch-size N] [--channels-last] [family ...]
 
 Random weights; float32 images that are already on the device. On a CPU both compute in float32 with two threads, on a
-GPU in bfloat16, torch with its fused attention. The peer is transformers' model if there is one (ViT, BiT, ConvNeXt),
-else the same network in torch's layers (MLP-Mixer, EfficientNet-Lite0); it runs in its own process and environment.
-Each round runs one after the other, for at least 25 seconds (5 on a GPU) and 7 rounds; the result is the median ratio
-of the rounds, so that a slower phase of the machine affects both.
+GPU in bfloat16, torch with its fused attention. The peer is transformers' model if there is one (ViT, DINOv3, BiT,
+ConvNeXt), else the same network in torch's layers (MLP-Mixer, EfficientNet-Lite0); it runs in its own process and
+environment. Each round runs one after the other, for at least 25 seconds (5 on a GPU) and 7 rounds; the result is the
+median ratio of the rounds, so that a slower phase of the machine affects both.
 """
 
 import argparse
@@ -39,6 +39,7 @@ class Case(NamedTuple):
 
 CASES = {
     "vit": Case("vit_b16", 1.2),
+    "dinov3": Case("facebook/dinov3-vitb16-pretrain-lvd1689m", 1.2),
     "mixer": Case("mixer_b16", 1.2),
     "efficientnet": Case("efficientnet-lite0", 2.5),
     "convnext": Case("convnext_base", 1.0),

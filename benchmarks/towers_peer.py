@@ -80,6 +80,12 @@ def efficientnet_lite0() -> nn.Module:
     return nn.Sequential(*layers, *head, nn.Flatten())
 
 
+def dinov3_base() -> nn.Module:
+    """Returns transformers' DINOv3 ViT-B/16."""
+    sizes = {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12, "num_register_tokens": 4}
+    return transformers.DINOv3ViTModel(transformers.DINOv3ViTConfig(**sizes))
+
+
 def convnext_base() -> nn.Module:
     """Returns transformers' ConvNeXt-B."""
     sizes = {"depths": [3, 3, 27, 3], "hidden_sizes": [128, 256, 512, 1024]}
@@ -93,6 +99,7 @@ def bit_r50x1() -> nn.Module:
 
 MODELS = {
     "vit": lambda: transformers.ViTModel(transformers.ViTConfig(), add_pooling_layer=False),
+    "dinov3": dinov3_base,
     "mixer": Mixer,
     "bit": bit_r50x1,
     "convnext": convnext_base,
@@ -111,7 +118,8 @@ def main() -> None:
     images = torch.rand(batch_size, 3, side, side, **place) * 2 - 1
     if sys.argv[4:] == ["channels_last"]:
         model, images = (thing.to(memory_format=torch.channels_last) for thing in (model, images))
-    take = (lambda: model(pixel_values=images)) if family in ("vit", "bit", "convnext") else (lambda: model(images))
+    is_own = family in ("mixer", "efficientnet")
+    take = (lambda: model(images)) if is_own else (lambda: model(pixel_values=images))
     print(torch.cuda.get_device_name() if on_gpu else "cpu", flush=True)
     with torch.inference_mode():
         for _ in itertools.takewhile(bool, iter(sys.stdin.readline, None)):
