@@ -15,6 +15,7 @@ import transformers
 
 from tests.oracles import (
     bert,
+    dinov3,
     dropout,
     efficientnet,
     exported,
@@ -30,7 +31,7 @@ from tests.oracles import (
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "towers"
 WEIGHTS = GOLDEN.parent / "weights"
-FAMILIES = {"vit": vit, "hugging_face": hugging_face, "efficientnet-lite0": efficientnet}
+FAMILIES = {"vit": vit, "hugging_face": hugging_face, "efficientnet-lite0": efficientnet, "dinov3": dinov3}
 
 
 def compute() -> dict[str, dict[str, np.ndarray]]:
@@ -50,6 +51,7 @@ def write() -> None:
     torch_files.write(WEIGHTS)
     hugging_face.write_file_names()
     processors.write()
+    dinov3.write()
     for family, arrays in compute().items():
         np.savez(GOLDEN / f"{family}.npz", **arrays)  # pyright: ignore[reportArgumentType]
     versions = {"torch": torch.__version__, "transformers": transformers.__version__, "numpy": np.__version__}
@@ -69,6 +71,7 @@ def compare() -> None:
     torch_files.compare(WEIGHTS)
     assert hugging_face.FILE_NAMES.read_text(encoding="utf-8") == hugging_face.file_names()
     processors.compare()
+    dinov3.compare()
     sys.stdout.write(f"torch reads {', '.join(torch_files.FILES)} as the tests do\n")
     for family, arrays in compute().items():
         with np.load(GOLDEN / f"{family}.npz") as golden:
