@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lit_precompute.towers.fields import Fields
-from lit_precompute.towers.image.hugging_face import convolutional, dinov3, two_towers, vision_transformers
+from lit_precompute.towers.image.hugging_face import aimv2, convolutional, dinov3, two_towers, vision_transformers
 from lit_precompute.towers.image.hugging_face.network import IGNORED, Network
 
 _READERS: Mapping[str, Callable[[Fields, int], Network]] = {
@@ -22,6 +22,8 @@ _READERS: Mapping[str, Callable[[Fields, int], Network]] = {
     "convnext": convolutional.read_convnext,
     "convnextv2": convolutional.read_convnext_v2,
     "bit": convolutional.read_bit,
+    "aimv2": aimv2.read_aimv2,
+    "aimv2_vision_model": aimv2.read_aimv2_vision,
 }
 
 
