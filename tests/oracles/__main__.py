@@ -17,6 +17,7 @@ from tests.oracles import (
     bert,
     dropout,
     efficientnet,
+    eva,
     exported,
     hugging_face,
     processors,
@@ -30,7 +31,7 @@ from tests.oracles import (
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "towers"
 WEIGHTS = GOLDEN.parent / "weights"
-FAMILIES = {"vit": vit, "hugging_face": hugging_face, "efficientnet-lite0": efficientnet}
+FAMILIES = {"vit": vit, "hugging_face": hugging_face, "efficientnet-lite0": efficientnet, "eva": eva}
 
 
 def compute() -> dict[str, dict[str, np.ndarray]]:
@@ -49,6 +50,7 @@ def write() -> None:
     WEIGHTS.mkdir(exist_ok=True)
     torch_files.write(WEIGHTS)
     hugging_face.write_file_names()
+    eva.write_file_names()
     processors.write()
     for family, arrays in compute().items():
         np.savez(GOLDEN / f"{family}.npz", **arrays)  # pyright: ignore[reportArgumentType]
@@ -68,6 +70,7 @@ def compare() -> None:
     tokenization.compare()
     torch_files.compare(WEIGHTS)
     assert hugging_face.FILE_NAMES.read_text(encoding="utf-8") == hugging_face.file_names()
+    assert eva.FILE_NAMES.read_text(encoding="utf-8") == eva.file_names()
     processors.compare()
     sys.stdout.write(f"torch reads {', '.join(torch_files.FILES)} as the tests do\n")
     for family, arrays in compute().items():

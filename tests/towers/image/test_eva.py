@@ -30,7 +30,7 @@ PUBLISHED = {
     "pe-authors": "facebook/PE-Core-B16-224",
     "pe-authors-no-token": "facebook/PE-Core-G14-448",
 }
-SMALL = {"width": 96, "depth": 3, "num_heads": 3}
+SMALL = {"width": 96, "depth": 2, "num_heads": 3}
 
 
 def _small_name(file):
@@ -174,8 +174,8 @@ def test_what_a_tower_does_not_have(file, fields, words):
 
 # --- published -----------------------------------------------------------------------------------------------------
 
-# Millions. timm's table of speed (results/benchmark-infer-amp-nchw-pt291-cu128-4090.csv), the fine-tuned ones without their
-# classifier of 1,000; E/14: open_clip's docs/model_profile.csv.
+# Millions: timm's table of speed (results/benchmark-infer-amp-nchw-pt291-cu128-4090.csv), where the fine-tuned ones
+# have a classifier of 1,000; of E/14 open_clip's docs/model_profile.csv.
 COUNTS = {
     "timm/eva02_tiny_patch14_224.mim_in22k": 5.50,
     "timm/eva02_small_patch14_224.mim_in22k": 21.62,

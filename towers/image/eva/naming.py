@@ -87,9 +87,15 @@ def _timm(config: EvaConfig) -> Naming:
         name="timm",
         links=list(_links(table, config)),
         roots=("visual.trunk.", "visual."),
-        dropped=(*_MASK_AND_ROTATIONS, r"head\..*", r"attn_pool\..*"),
+        dropped=(*_MASK_AND_ROTATIONS, *_unused(config, r"head\..*")),
         spellings=spellings,
     )
+
+
+def _unused(config: EvaConfig, projection: str) -> tuple[str, ...]:
+    """Returns the parts of a file that the chosen pooling does not use; a projection may be a classifier."""
+    parts = () if config.pooling == "projection" else (projection,)
+    return parts if config.pooled == "map" else (*parts, r"attn_pool\..*")
 
 
 def _attention(config: EvaConfig, *, apart: bool) -> Layers:
@@ -138,7 +144,7 @@ def _perception_encoder(config: EvaConfig) -> Naming:
         name="Perception Encoder",
         links=list(_links(table, config)),
         roots=("module.", "visual."),
-        dropped=(r"proj", r"attn_pool\..*"),
+        dropped=_unused(config, "proj"),
     )
 
 
