@@ -14,8 +14,10 @@ import difflib
 import importlib
 
 from lit_precompute.towers.family import Entry
+from lit_precompute.towers.image.aimv2 import published as aimv2
 from lit_precompute.towers.image.bit import published as bit
 from lit_precompute.towers.image.convnext import published as convnext
+from lit_precompute.towers.image.dinov3 import published as dinov3
 from lit_precompute.towers.image.efficientnet import published as efficientnet
 from lit_precompute.towers.image.eva import published as eva
 from lit_precompute.towers.image.eva import published_perception
@@ -25,7 +27,19 @@ from lit_precompute.towers.image.vit import published as vit
 from lit_precompute.towers.image.vit import published_contrastive, timm
 from lit_precompute.towers.weights.errors import WeightsError
 
-_PUBLISHED = (bit, convnext, efficientnet, eva, published_perception, mixer, vit, published_contrastive, timm)
+_PUBLISHED = (
+    aimv2,
+    bit,
+    convnext,
+    dinov3,
+    efficientnet,
+    eva,
+    published_perception,
+    mixer,
+    vit,
+    published_contrastive,
+    timm,
+)
 _ENTRIES: dict[str, Entry] = {}
 _ALIASES: dict[str, str] = {}
 _OWN = "`lit-embed towers` lists them; one of your own is named with its module, my_towers:NAME"

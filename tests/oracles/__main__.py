@@ -14,7 +14,9 @@ import torch
 import transformers
 
 from tests.oracles import (
+    aimv2,
     bert,
+    dinov3,
     dropout,
     efficientnet,
     eva,
@@ -31,7 +33,14 @@ from tests.oracles import (
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "towers"
 WEIGHTS = GOLDEN.parent / "weights"
-FAMILIES = {"vit": vit, "hugging_face": hugging_face, "efficientnet-lite0": efficientnet, "eva": eva}
+FAMILIES = {
+    "vit": vit,
+    "hugging_face": hugging_face,
+    "efficientnet-lite0": efficientnet,
+    "dinov3": dinov3,
+    "aimv2": aimv2,
+    "eva": eva,
+}
 
 
 def compute() -> dict[str, dict[str, np.ndarray]]:
@@ -52,6 +61,8 @@ def write() -> None:
     hugging_face.write_file_names()
     eva.write_file_names()
     processors.write()
+    dinov3.write()
+    aimv2.write()
     for family, arrays in compute().items():
         np.savez(GOLDEN / f"{family}.npz", **arrays)  # pyright: ignore[reportArgumentType]
     versions = {"torch": torch.__version__, "transformers": transformers.__version__, "numpy": np.__version__}
@@ -72,6 +83,8 @@ def compare() -> None:
     assert hugging_face.FILE_NAMES.read_text(encoding="utf-8") == hugging_face.file_names()
     assert eva.FILE_NAMES.read_text(encoding="utf-8") == eva.file_names()
     processors.compare()
+    dinov3.compare()
+    aimv2.compare()
     sys.stdout.write(f"torch reads {', '.join(torch_files.FILES)} as the tests do\n")
     for family, arrays in compute().items():
         with np.load(GOLDEN / f"{family}.npz") as golden:
