@@ -81,7 +81,8 @@ ValueRange = Scale | Standardise
 # -1..1, as in big_vision.
 SIGNED_RANGE = Scale()
 # The means and deviations that torch's models of ImageNet, and CLIP, were trained with, of values 0..1.
-IMAGENET_RANGE = Standardise.of_unit_range((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+IMAGENET_RANGE = Standardise.of_unit_range(IMAGENET_MEAN, IMAGENET_DEVIATION)
 CLIP_MEAN, CLIP_DEVIATION = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 CLIP_RANGE = Standardise.of_unit_range(CLIP_MEAN, CLIP_DEVIATION)
 VALUE_RANGES: Mapping[str, type[Scale] | type[Standardise]] = {"scale": Scale, "standardise": Standardise}

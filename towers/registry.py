@@ -120,11 +120,16 @@ def resolve_tower(name: str) -> tuple[str, Entry]:
 def _described(name: str, place: str) -> tuple[str, Entry]:
     """Returns the tower that a folder or repository describes."""
     try:
-        return name, read_folder(place)
+        return name, read_folder(place, _of_timms_architecture)
     except WeightsError as error:
         near = difflib.get_close_matches(name, {**_ALIASES, **dict.fromkeys(_ENTRIES)}, n=5, cutoff=0.5)
         hint = f"; or did you mean one of {', '.join(near)}?" if near else ""
         raise WeightsError(f"tower {name!r} is not registered, and {error}{hint}") from error
+
+
+def _of_timms_architecture(architecture: str) -> list[Entry]:
+    """Returns the entries of timm's towers of an architecture, one for each tag."""
+    return [_ENTRIES[name] for name in tower_names() if name.startswith(f"timm/{architecture}.")]
 
 
 def module_of(name: str) -> str:

@@ -26,6 +26,7 @@ from tests.oracles import (
     siglip_text,
     t5,
     text_tower,
+    timm_folders,
     tokenization,
     torch_files,
     vit,
@@ -63,6 +64,7 @@ def write() -> None:
     processors.write()
     dinov3.write()
     aimv2.write()
+    timm_folders.write()
     for family, arrays in compute().items():
         np.savez(GOLDEN / f"{family}.npz", **arrays)  # pyright: ignore[reportArgumentType]
     versions = {"torch": torch.__version__, "transformers": transformers.__version__, "numpy": np.__version__}
@@ -85,6 +87,7 @@ def compare() -> None:
     processors.compare()
     dinov3.compare()
     aimv2.compare()
+    timm_folders.compare()
     sys.stdout.write(f"torch reads {', '.join(torch_files.FILES)} as the tests do\n")
     for family, arrays in compute().items():
         with np.load(GOLDEN / f"{family}.npz") as golden:
