@@ -16,7 +16,7 @@ from lit_precompute.towers.family import Entry
 from lit_precompute.towers.image.eva import FAMILY
 from lit_precompute.towers.image.eva.config import EvaConfig
 from lit_precompute.towers.image.vit.published import ZERO_SHOT, cropped, hugging_face, squeezed
-from lit_precompute.towers.preprocessing import CLIP_RANGE, Preprocessing
+from lit_precompute.towers.preprocessing import CLIP_RANGE, Preprocessing, ValueRange
 
 # size: (width, depth, heads, width of the MLP); the MLP's is two thirds of four times the width, for the gate.
 _SIZES = {
@@ -73,9 +73,14 @@ def _entry(name: str, config: EvaConfig, preprocessing: Preprocessing, accuracy:
     return {f"timm/{name}": entry}
 
 
+def torchvisions(side: int, short_side: int, value_range: ValueRange) -> Preprocessing:
+    """Returns the preprocessing of timm and OpenCLIP: resize the short side (bicubic), then torchvision's crop."""
+    return dataclasses.replace(cropped(side, short_side, value_range), crop="central_rounded")
+
+
 def _images(side: int) -> Preprocessing:
     """Returns timm's preprocessing: at 224 pixels a tenth is cropped, at more nothing of the short side."""
-    return cropped(side, 248 if side == 224 else side, CLIP_RANGE)
+    return torchvisions(side, 248 if side == 224 else side, CLIP_RANGE)
 
 
 def _pre_trained() -> dict[str, Entry]:
@@ -113,7 +118,7 @@ def _clip() -> dict[str, Entry]:
         entries[f"timm/eva02_{repository}"] = Entry(
             family=FAMILY,
             config=config,
-            preprocessing=cropped(side, side, CLIP_RANGE),
+            preprocessing=torchvisions(side, side, CLIP_RANGE),
             weights=f"hf://timm/eva02_{repository}/open_clip_pytorch_model.bin",
             accuracy=said,
         )

@@ -16,7 +16,8 @@ from typing import Any
 from lit_precompute.towers.family import Entry
 from lit_precompute.towers.image.eva import FAMILY
 from lit_precompute.towers.image.eva.config import EvaConfig
-from lit_precompute.towers.image.vit.published import ZERO_SHOT, cropped, hugging_face, squeezed
+from lit_precompute.towers.image.eva.published import torchvisions
+from lit_precompute.towers.image.vit.published import ZERO_SHOT, hugging_face, squeezed
 from lit_precompute.towers.preprocessing import Scale
 
 # The repository's letter: (timm's word, width, depth, heads, width of the MLP, patch, resolution, projection,
@@ -81,7 +82,7 @@ def _timm() -> dict[str, Entry]:
         entries[name] = Entry(
             family=FAMILY,
             config=dataclasses.replace(config, rotary_grid=config.grid),
-            preprocessing=cropped(side, side, Scale()),
+            preprocessing=torchvisions(side, side, Scale()),
             weights=hugging_face(name),
             accuracy=f"{accuracy}{ZERO_SHOT}",
         )

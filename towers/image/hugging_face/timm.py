@@ -136,7 +136,7 @@ def _preprocessing(fields: Fields, side: int) -> Preprocessing:
         method=method,
         antialias=True,
         resampler="pillow",
-        crop="none" if resize == "square" and resized == side else "central",
+        crop="none" if resize == "square" and resized == side else "central_rounded",
         value_range=_values(fields),
         jpeg="accurate",
     )
