@@ -18,7 +18,7 @@ from jaxtyping import Float32
 from lit_precompute.towers.augmentation import Augmentation
 
 Resize = Literal["square", "short_side"]
-Crop = Literal["none", "central"]
+Crop = Literal["none", "central", "central_rounded"]
 Resampler = Literal["tensorflow", "pillow"]
 Method = Literal["bilinear", "bicubic", "area"]
 JpegDecoding = Literal["fast", "accurate"]
@@ -81,7 +81,8 @@ ValueRange = Scale | Standardise
 # -1..1, as in big_vision.
 SIGNED_RANGE = Scale()
 # The means and deviations that torch's models of ImageNet, and CLIP, were trained with, of values 0..1.
-IMAGENET_RANGE = Standardise.of_unit_range((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+IMAGENET_RANGE = Standardise.of_unit_range(IMAGENET_MEAN, IMAGENET_DEVIATION)
 CLIP_MEAN, CLIP_DEVIATION = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 CLIP_RANGE = Standardise.of_unit_range(CLIP_MEAN, CLIP_DEVIATION)
 VALUE_RANGES: Mapping[str, type[Scale] | type[Standardise]] = {"scale": Scale, "standardise": Standardise}
@@ -100,7 +101,8 @@ class Preprocessing:
       antialias: whether the filter widens when scaling down; "area" has no such choice.
       resampler: "tensorflow" gives the bytes of big_vision's tf.image.resize and its cast, which truncates; "pillow"
         those of torchvision's and Hugging Face's Image.resize, which always antialiases and rounds.
-      crop: "central" cuts size x size from the middle (offset rounded down); "none" keeps the whole resized image.
+      crop: "central" cuts size x size from the middle (offset rounded down); "central_rounded" does as torchvision does
+        (offset rounded, halves to the even number); "none" keeps the whole resized image.
       value_range: from 0..255 to the values that the tower expects.
       jpeg: "fast" decodes JPEGs as tf.io.decode_image does (big_vision), "accurate" as Pillow does (torch).
       augmentation: of a random view, the part of the image that is taken before the resize, and the flip after it.
