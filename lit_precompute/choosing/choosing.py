@@ -36,7 +36,7 @@ class ChooseProgress(NamedTuple):
     Attributes:
       number: of the tower, from 1.
       num_towers: how many there are.
-      tower: its name.
+      tower: name of its folder in `embedded`.
       doing: what is done, in a word or two.
       embedding: how far embedding is, during that.
       tuning: how far trainings are, during these.
@@ -96,7 +96,7 @@ def choose_tower(
     folder = _claimed(options.output)
     samples: list[Embedded] = []
     for number, job in enumerate(jobs, start=1):
-        place = ChooseProgress(number, len(jobs), job.tower.name, "embedding")
+        place = ChooseProgress(number, len(jobs), job.output.rpartition("/")[2], "embedding")
         sample = embed_sample(
             job,
             folder,

@@ -128,19 +128,19 @@ class TowerChoice:
         if cheapest is not best:
             return (
                 f"{cheapest.name}: its R@5 cannot be told from that of the best, {best.name} "
-                f"({points(cheapest.difference)}), at {_times(cheapest, best)} of the cost; more --rows would tell more"
+                f"({points(cheapest.difference)}), at {_times(cheapest, best)} the cost; more --rows would tell more"
             )
         if level:
             return (
                 f"{best.name}: it retrieves best; {_names(level)} may be as good ({points(level[0].difference)}), at "
-                f"{_times(level[0], best)} of the cost"
+                f"{_times(level[0], best)} the cost"
             )
         if not others:
             return f"{best.name}: the trainings of all others failed"
         worse, dearer = others[0], others[0].million_rows.compared >= best.million_rows.compared
         return (
             f"{best.name}: it retrieves best; the next, {worse.name}, is worse ({points(worse.difference)})"
-            f"{' and costs no less' if dearer else f', at {_times(worse, best)} of the cost'}"
+            f"{' and costs no less' if dearer else f', at {_times(worse, best)} the cost'}"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -164,7 +164,7 @@ def _interval(estimate: Estimate) -> dict[str, Any]:
 
 
 def _times(one: ChosenTower, other: ChosenTower) -> str:
-    return f"{one.million_rows.compared / other.million_rows.compared:.2f}"
+    return f"{one.million_rows.compared / other.million_rows.compared:.2f} times"
 
 
 def _names(towers: list[ChosenTower]) -> str:
