@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # they import JAX or Beam
     from lit_precompute.choosing.sample import Embedded
     from lit_precompute.choosing.tuning import Trials
     from lit_precompute.pipelines.embed.reporting.progress import EmbedProgress
+    from lit_precompute.tune.evaluation.paired import Estimate
     from lit_precompute.tune.training.sweep import SweepProgress
 
 JSON_NAME, PLOT_NAME = "choose.json", "choose.png"
@@ -168,38 +169,54 @@ def _in_order(
     options: ChooseOptions, samples: Sequence[Embedded], trials: Trials, pricing: Pricing
 ) -> list[ChosenTower]:
     """Returns the towers, best first."""
+    found = _figures(trials, options.seed)
+    towers = [
+        ChosenTower(
+            name=sample.name,
+            tower=sample.options.tower.name,
+            width=sample.manifest.tower.output_width,
+            num_parameters=sample.manifest.tower.num_parameters,
+            resolution=sample.manifest.tower.architecture["resolution"],
+            dataset=sample.options.output,
+            num_rows=sample.manifest.num_rows,
+            num_failures=sample.manifest.num_failures,
+            tower_rate=sample.speed.tower_rate,
+            decoding_rate=sample.speed.decoding_rate,
+            job_rate=sample.speed.job_rate,
+            limit=sample.speed.limit,
+            million_rows=pricing.cost(place, sample.speed.rate),
+            recalls=found[place].recalls if place in found else {},
+            difference=found[place].difference if place in found else None,
+            error=trials.towers[place].error,
+        )
+        for place, sample in enumerate(samples)
+    ]
+    return sorted(towers, key=lambda tower: -tower.measure)
+
+
+class _Figures(NamedTuple):
+    recalls: dict[str, Estimate]
+    difference: Estimate | None
+
+
+def _figures(trials: Trials, seed: int) -> dict[int, _Figures]:
+    """Returns the figures of each tower, by its place, but for those of which a training failed."""
     from lit_precompute.tune.evaluation.paired import FIGURES
     from lit_precompute.tune.evaluation.trials import compare_runs
 
-    compared = [place for place, tuned in enumerate(trials.towers) if tuned.hits]
-    towers: list[ChosenTower] = []
-    found = compare_runs([trials.towers[place].hits for place in compared], seed=options.seed) if compared else None
-    row_of = {place: row for row, place in enumerate(compared)}
-    best = max(row_of, key=lambda place: found.estimate(row_of[place], MEASURE).value) if found else -1
-    for place, (sample, tuned) in enumerate(zip(samples, trials.towers, strict=True)):
-        card, row = sample.manifest.tower, row_of.get(place)
-        is_compared = found is not None and row is not None
-        towers.append(
-            ChosenTower(
-                name=sample.name,
-                tower=sample.options.tower.name,
-                width=card.output_width,
-                num_parameters=card.num_parameters,
-                resolution=card.architecture["resolution"],
-                dataset=sample.options.output,
-                num_rows=sample.manifest.num_rows,
-                num_failures=sample.manifest.num_failures,
-                tower_rate=sample.speed.tower_rate,
-                decoding_rate=sample.speed.decoding_rate,
-                job_rate=sample.speed.job_rate,
-                limit=sample.speed.limit,
-                million_rows=pricing.cost(place, sample.speed.rate),
-                recalls={name: found.estimate(row, name) for name in FIGURES} if is_compared else {},
-                difference=found.difference(row, row_of[best], MEASURE) if is_compared and place != best else None,
-                error=tuned.error,
-            )
+    places = [place for place, tuned in enumerate(trials.towers) if tuned.hits]
+    if not places:
+        return {}
+    compared = compare_runs([trials.towers[place].hits for place in places], seed=seed)
+    models = range(len(places))
+    best = max(models, key=lambda model: compared.estimate(model, MEASURE).value)
+    return {
+        places[model]: _Figures(
+            {name: compared.estimate(model, name) for name in FIGURES},
+            None if model == best else compared.difference(model, best, MEASURE),
         )
-    return sorted(towers, key=lambda tower: -tower.measure)
+        for model in models
+    }
 
 
 def _notes(options: ChooseOptions, samples: Sequence[Embedded], trials: Trials, pricing: Pricing) -> list[str]:

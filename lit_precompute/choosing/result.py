@@ -114,9 +114,10 @@ class TowerChoice:
     @property
     def verdict(self) -> str:
         """What it says, in a sentence."""
-        best, *others = [each for each in self.towers if each.recalls] or [None]
-        if best is None:
+        compared = [each for each in self.towers if each.recalls]
+        if not compared:
             return "no tower can be recommended: every one has a training that failed"
+        best, *others = compared
         lowest, chance = best.recalls[MEASURE].low, self.chances[MEASURE]
         if lowest <= chance:
             return (
@@ -145,7 +146,7 @@ class TowerChoice:
 
     def to_json(self) -> dict[str, Any]:
         """Returns all of it as JSON."""
-        content = {**dataclasses.asdict(self), "verdict": self.verdict, "measure": MEASURE}
+        content: dict[str, Any] = {**dataclasses.asdict(self), "verdict": self.verdict, "measure": MEASURE}
         for tower, described in zip(self.towers, content["towers"], strict=True):
             described["recalls"] = {name: _interval(each) for name, each in tower.recalls.items()}
             described["difference"] = None if tower.difference is None else _interval(tower.difference)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lit_precompute.choosing.options import ChooseOptions
 from lit_precompute.choosing.sample import Embedded
@@ -32,7 +33,6 @@ from lit_precompute.tune.training.sweep import Sweep, SweepProgress
 if TYPE_CHECKING:  # they import JAX
     from lit_precompute.tune.evaluation.fair_split import Row, Split
     from lit_precompute.tune.evaluation.paired import RowHits
-    from lit_precompute.tune.evaluation.trials import Queries
 
 _FEWEST_HELD_OUT = 20  # any model finds ten of ten
 _BATCH_SIZE, _NUM_EPOCHS = 256, 20
@@ -102,42 +102,57 @@ def tune_each(
       TrainingStopped: `should_stop` returned True.
       TrainingError: the disk is full.
     """
-    from lit_precompute.tune.evaluation.trials import common_rows, hits_of, read_queries, select_sides, text_embedder
-    from lit_precompute.tune.model.tuned_model import TunedModel
+    from lit_precompute.tune.evaluation.trials import common_rows, read_queries, select_sides, text_embedder
 
     with contextlib.ExitStack() as opened:
         embedded = [opened.enter_context(EmbeddingDataset.open(each.options.output)) for each in samples]
         rows = common_rows(embedded)
         split = _split(options, samples, rows)
-        queries: Queries | None = None
-        text_vectors, towers = None, list[Tuned]()
-        for place, (sample, plain) in enumerate(zip(samples, embedded, strict=True)):
-            dataset = plain
-            if options.text_tower is not None:
-                path = _with_text_embeddings(options, sample, lambda words, place=place: report(place, words, None))
-                dataset = opened.enter_context(EmbeddingDataset.open(path))
-            trained_on, held_out = select_sides(dataset, split)
-            queries = read_queries(dataset, held_out)
-            assert queries.keys == split.held_out
-            recipe = _recipe(options, len(split.trained_on))
-            swept = Sweep(
-                dataset,
-                recipe,
-                {"seed": list(range(options.trainings))},
-                open_folder(options.output).join(f"tuned/{sample.name}-{_digest(recipe.to_json(), trained_on.digest)}"),
-                execution=Execution(checkpoint_every_steps=100),
-                selections=trained_on,
-            ).run(lambda progress, place=place: report(place, "tuning", progress), should_stop=should_stop)
-            report(place, "evaluating", None)
-            if options.text_tower is not None and text_vectors is None:
-                text_vectors = text_embedder(options.text_tower)(queries.texts)
-            errors = [run.error for run in swept.runs if run.error is not None]
-            models = sorted((run for run in swept.runs if run.model is not None), key=lambda run: run.values["seed"])
-            hits = [hits_of(TunedModel.load(run.model), queries, text_vectors) for run in models if run.model]
-            towers.append(Tuned([], errors[0]) if errors else Tuned(hits, ""))
-    assert queries is not None, "there are towers"
+        _, held_out = select_sides(embedded[0], split)
+        asked = read_queries(embedded[0], held_out)
+        embed_texts = functools.cache(lambda: text_embedder(str(options.text_tower))(asked.texts))
+        towers = [
+            _tune(options, sample, split, embed_texts, functools.partial(report, place), should_stop)
+            for place, sample in enumerate(samples)
+        ]
     num_rows = max(each.manifest.num_rows for each in samples)
-    return Trials(split, num_rows - len(rows), len(queries.texts), queries.chances, towers)
+    return Trials(split, num_rows - len(rows), len(asked.texts), asked.chances, towers)
+
+
+def _tune(
+    options: ChooseOptions,
+    sample: Embedded,
+    split: Split,
+    embed_texts: Callable[[], Any],
+    report: Callable[[str, SweepProgress | None], None],
+    should_stop: Callable[[], bool],
+) -> Tuned:
+    """Returns what text towers find that are tuned on the embeddings by one tower; `embed_texts` is of frozen ones."""
+    from lit_precompute.tune.evaluation.trials import hits_of, read_queries, select_sides
+    from lit_precompute.tune.model.tuned_model import TunedModel
+
+    is_frozen = options.text_tower is not None
+    path = _with_text_embeddings(options, sample, report) if is_frozen else sample.options.output
+    with EmbeddingDataset.open(path) as dataset:
+        trained_on, held_out = select_sides(dataset, split)
+        queries = read_queries(dataset, held_out)
+        assert queries.keys == split.held_out, "the same rows for every tower"
+        recipe = _recipe(options, len(split.trained_on))
+        swept = Sweep(
+            dataset,
+            recipe,
+            {"seed": list(range(options.trainings))},
+            open_folder(options.output).join(f"tuned/{sample.name}-{_digest(recipe.to_json(), trained_on.digest)}"),
+            execution=Execution(checkpoint_every_steps=100),
+            selections=trained_on,
+        ).run(lambda progress: report("tuning", progress), should_stop=should_stop)
+        if errors := [run.error for run in swept.runs if run.error is not None]:
+            return Tuned([], errors[0])
+        report("evaluating", None)
+        models = {run.values["seed"]: run.model for run in swept.runs if run.model is not None}
+        text_vectors = embed_texts() if is_frozen else None
+        hits = [hits_of(TunedModel.load(models[seed]), queries, text_vectors) for seed in range(options.trainings)]
+    return Tuned(hits, "")
 
 
 def _split(options: ChooseOptions, samples: Sequence[Embedded], rows: Mapping[str, Row]) -> Split:
@@ -170,7 +185,9 @@ def _recipe(options: ChooseOptions, num_rows: int) -> Recipe:
     return dataclasses.replace(recipe, batch_size=batch_size, num_epochs=num_epochs)
 
 
-def _with_text_embeddings(options: ChooseOptions, sample: Embedded, report: Callable[[str], None]) -> str:
+def _with_text_embeddings(
+    options: ChooseOptions, sample: Embedded, report: Callable[[str, SweepProgress | None], None]
+) -> str:
     """Returns the sample with its texts' embeddings by the frozen text tower, which are made unless they are there."""
     from lit_precompute.precompute.deriving.derivation import derive
 
@@ -179,7 +196,7 @@ def _with_text_embeddings(options: ChooseOptions, sample: Embedded, report: Call
     output = open_folder(options.output).join(f"texts/{name}")
     derive(
         DeriveOptions(base=sample.options.output, output=output, embed_texts=texts),
-        lambda what, done, total: report(f"{what} {done:,}{f'/{total:,}' if total else ''}"),
+        lambda what, done, total: report(f"{what} {done:,}{f'/{total:,}' if total else ''}", None),
     )
     return output
 

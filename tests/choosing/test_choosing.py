@@ -88,6 +88,7 @@ def test_the_same_again_repeats_nothing_and_gives_the_same(compared):
     assert {name for name in changed if "sweep." not in name} <= {"choose.json", "choose.png", "rates.json"}
 
 
+@pytest.mark.slow
 def test_a_stop_in_the_middle_of_anything_is_gone_on_from(tmp_path, compared):
     asked, choice, _ = compared
     mine = dataclasses.replace(asked, output=str(tmp_path / "out"))

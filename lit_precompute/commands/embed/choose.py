@@ -113,15 +113,16 @@ class Choose:
 
 def _show(display: ProgressDisplay, now: "ChooseProgress") -> None:
     """Shows what is being done, in a line of its own for each tower and task."""
-    words, task = f"{now.number}/{now.num_towers} {now.tower}: {now.doing}", f"{now.doing} {now.number}"
+    words, task = f"{now.number}/{now.num_towers} {now.tower}: {now.doing}", f"{now.number}"
     if now.embedding is not None:
-        display.show(f"{words}  {describe(now.embedding)}", now.embedding.num_done, now.embedding.num_rows, task=task)
+        done, total = now.embedding.num_done, now.embedding.num_rows
+        display.show(f"{words}  {describe(now.embedding)}", done, total, task=f"embedding {task}")
     elif now.tuning is not None:
         run = now.tuning
         done = run.number - 1 + run.training.step / run.training.num_steps
         training = f"training {run.number}/{run.num_runs}, step {run.training.step:,}/{run.training.num_steps:,}"
         figures = f"loss {run.training.metrics['loss']:.4f}  {run.training.metrics['pairs_per_second']:,.0f} pairs/s"
-        display.show(f"{words}  {training}  {figures}", done, run.num_runs, task=task)
+        display.show(f"{words}  {training}  {figures}", done, run.num_runs, task=f"tuning {task}")
     else:
         display.show(words, 0, None, task=task)
 
