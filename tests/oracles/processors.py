@@ -3,7 +3,8 @@
 `described.json` holds, for each of `hugging_face.FILES`, the `config.json` that transformers writes and a
 `preprocessor_config.json` that fits it; for each of `DEFAULTS`, the same of a published model, which the classes'
 defaults are; and for each of `PROCESSORS` the latter alone. `processors.npz` has the pixels of the processors that
-resize with Pillow, as the published models were trained and measured.
+resize with Pillow, as the published models were trained and measured; of DINOv3, which has no such processor, those of
+its own, which resizes floats with torchvision.
 """
 
 import json
@@ -85,9 +86,14 @@ PROCESSORS: dict[str, tuple[str, dict[str, Any]]] = {
     "bit": ("BitImageProcessor", {**_cropped(24, 29), **_IMAGENET}),
     "convnext": ("ConvNextImageProcessor", {"size": {"shortest_edge": 24}, "resample": 3, **_IMAGENET}),
     "convnext-384": ("ConvNextImageProcessor", {"size": {"shortest_edge": 384}, "resample": 3}),
+    "dinov3": ("DINOv3ViTImageProcessor", {"size": _square(24)}),
+    "dinov3-enlarged": ("DINOv3ViTImageProcessor", {"size": _square(72), "resample": 3}),
+    "dinov3-cropped": ("DINOv3ViTImageProcessor", {**_cropped(24, 29), "do_center_crop": True}),
+    "dinov3-unnormed": ("DINOv3ViTImageProcessor", {"size": _square(24), "do_normalize": False}),
 }
 # Their pixels would be a megabyte.
 _WITHOUT_PIXELS = ("convnext-384",)
+_WITHOUT_PILLOW = ("DINOv3ViTImageProcessor",)
 
 
 def draw_image() -> np.ndarray:
@@ -118,9 +124,21 @@ def pixels() -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
     for case, (name, settings) in PROCESSORS.items():
         if case not in _WITHOUT_PIXELS:
-            values = _processor(f"{name}Pil", settings)(draw_image(), return_tensors="np")["pixel_values"][0]
-            found[case] = np.asarray(values, np.float32).transpose(1, 2, 0)
+            found[case] = prepare(name, settings, draw_image())
     return found
+
+
+def prepare(name: str, settings: dict[str, Any], image: np.ndarray) -> np.ndarray:
+    """Returns what a processor makes of an image: float32 [height, width, 3].
+
+    Args:
+      name: the processor's class; the one that resizes with Pillow is taken where there is one.
+      settings: its settings.
+      image: uint8 [height, width, 3].
+    """
+    kind = name if name in _WITHOUT_PILLOW else f"{name}Pil"
+    values = _processor(kind, settings)(image, input_data_format="channels_last", return_tensors="pt")["pixel_values"]
+    return np.asarray(values[0], np.float32).transpose(1, 2, 0)
 
 
 def write() -> None:
