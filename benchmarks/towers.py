@@ -3,8 +3,8 @@
     python -m benchmarks.towers [--peer PYTHON] [--batch-size N] [--channels-last] [family ...]
 
 Random weights; float32 images that are already on the device. On a CPU both compute in float32 with two threads, on a
-GPU in bfloat16, torch with its fused attention. The peer is transformers' model if there is one (ViT, BiT, ConvNeXt),
-else the same network in torch's layers (MLP-Mixer, EfficientNet-Lite0); it runs in its own process and environment.
+GPU in bfloat16, torch with its fused attention. The peer is transformers' model if there is one, else the same network
+in torch's layers (MLP-Mixer, EfficientNet-Lite0); it runs in its own process and environment.
 Each round runs one after the other, for at least 25 seconds (5 on a GPU) and 7 rounds; the result is the median ratio
 of the rounds, so that a slower phase of the machine affects both.
 """
@@ -43,6 +43,7 @@ CASES = {
     "efficientnet": Case("efficientnet-lite0", 2.5),
     "convnext": Case("convnext_base", 1.0),
     "bit": Case("bit_r50x1", 0.7),
+    "aimv2": Case("apple/aimv2-large-patch14-224", 1.2),
 }
 
 
@@ -99,7 +100,7 @@ def compare(family: str, options: argparse.Namespace) -> float:
     our_rate, their_rate = (batch_size / statistics.median(seconds) for seconds in zip(*rounds, strict=True))
     ratio = statistics.median(their_seconds / our_seconds for our_seconds, their_seconds in rounds)
     goal = GPU_GOAL if on_gpu else CASES[family].goal
-    words = f"  {CASES[family].tower:20} {our_rate:9,.1f} images/s, torch {their_rate:9,.1f}"
+    words = f"  {CASES[family].tower:29} {our_rate:9,.1f} images/s, torch {their_rate:9,.1f}"
     sys.stdout.write(f"{words}, ratio {ratio:.2f} (goal >= {goal})\n")
     sys.stdout.flush()
     return ratio / goal

@@ -91,13 +91,20 @@ def bit_r50x1() -> nn.Module:
     return transformers.BitModel(transformers.BitConfig())
 
 
+def aimv2_large() -> nn.Module:
+    """Returns transformers' AIMv2-L, the smallest of its family, without a head."""
+    return transformers.Aimv2VisionModel(transformers.Aimv2VisionConfig(use_head=False))
+
+
 MODELS = {
     "vit": lambda: transformers.ViTModel(transformers.ViTConfig(), add_pooling_layer=False),
     "mixer": Mixer,
     "bit": bit_r50x1,
     "convnext": convnext_base,
     "efficientnet": efficientnet_lite0,
+    "aimv2": aimv2_large,
 }
+_OF_TRANSFORMERS = ("vit", "bit", "convnext", "aimv2")
 
 
 def main() -> None:
@@ -111,7 +118,7 @@ def main() -> None:
     images = torch.rand(batch_size, 3, side, side, **place) * 2 - 1
     if sys.argv[4:] == ["channels_last"]:
         model, images = (thing.to(memory_format=torch.channels_last) for thing in (model, images))
-    take = (lambda: model(pixel_values=images)) if family in ("vit", "bit", "convnext") else (lambda: model(images))
+    take = (lambda: model(pixel_values=images)) if family in _OF_TRANSFORMERS else (lambda: model(images))
     print(torch.cuda.get_device_name() if on_gpu else "cpu", flush=True)
     with torch.inference_mode():
         for _ in itertools.takewhile(bool, iter(sys.stdin.readline, None)):

@@ -14,8 +14,10 @@ import difflib
 import importlib
 
 from lit_precompute.towers.family import Entry
+from lit_precompute.towers.image.aimv2 import published as aimv2
 from lit_precompute.towers.image.bit import published as bit
 from lit_precompute.towers.image.convnext import published as convnext
+from lit_precompute.towers.image.dinov3 import published as dinov3
 from lit_precompute.towers.image.efficientnet import published as efficientnet
 from lit_precompute.towers.image.hugging_face.folder import place_of, read_folder
 from lit_precompute.towers.image.mixer import published as mixer
@@ -23,7 +25,7 @@ from lit_precompute.towers.image.vit import published as vit
 from lit_precompute.towers.image.vit import published_contrastive, timm
 from lit_precompute.towers.weights.errors import WeightsError
 
-_PUBLISHED = (bit, convnext, efficientnet, mixer, vit, published_contrastive, timm)
+_PUBLISHED = (aimv2, bit, convnext, dinov3, efficientnet, mixer, vit, published_contrastive, timm)
 _ENTRIES: dict[str, Entry] = {}
 _ALIASES: dict[str, str] = {}
 _OWN = "`lit-embed towers` lists them; one of your own is named with its module, my_towers:NAME"

@@ -14,7 +14,9 @@ import torch
 import transformers
 
 from tests.oracles import (
+    aimv2,
     bert,
+    dinov3,
     dropout,
     efficientnet,
     exported,
@@ -30,7 +32,13 @@ from tests.oracles import (
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "towers"
 WEIGHTS = GOLDEN.parent / "weights"
-FAMILIES = {"vit": vit, "hugging_face": hugging_face, "efficientnet-lite0": efficientnet}
+FAMILIES = {
+    "vit": vit,
+    "hugging_face": hugging_face,
+    "efficientnet-lite0": efficientnet,
+    "dinov3": dinov3,
+    "aimv2": aimv2,
+}
 
 
 def compute() -> dict[str, dict[str, np.ndarray]]:
@@ -50,6 +58,8 @@ def write() -> None:
     torch_files.write(WEIGHTS)
     hugging_face.write_file_names()
     processors.write()
+    dinov3.write()
+    aimv2.write()
     for family, arrays in compute().items():
         np.savez(GOLDEN / f"{family}.npz", **arrays)  # pyright: ignore[reportArgumentType]
     versions = {"torch": torch.__version__, "transformers": transformers.__version__, "numpy": np.__version__}
@@ -69,6 +79,8 @@ def compare() -> None:
     torch_files.compare(WEIGHTS)
     assert hugging_face.FILE_NAMES.read_text(encoding="utf-8") == hugging_face.file_names()
     processors.compare()
+    dinov3.compare()
+    aimv2.compare()
     sys.stdout.write(f"torch reads {', '.join(torch_files.FILES)} as the tests do\n")
     for family, arrays in compute().items():
         with np.load(GOLDEN / f"{family}.npz") as golden:

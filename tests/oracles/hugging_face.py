@@ -91,7 +91,7 @@ def draw_file(file: str) -> dict[str, np.ndarray]:
     shapes = json.loads(FILE_NAMES.read_text(encoding="utf-8"))[file]
     drawn = draw_torch_state({name: tuple(shape) for name, shape in shapes.items()})
     # Factors near one, so that each block counts.
-    factors = ("lambda1", "layer_scale_parameter", "grn.weight")
+    factors = ("lambda1", "layer_scale_parameter", "grn.weight", "gamma")
     return {name: values + 1 if name.endswith(factors) else values for name, values in drawn.items()}
 
 
