@@ -21,6 +21,7 @@ from tests.oracles import (
     efficientnet,
     exported,
     hugging_face,
+    image_files,
     processors,
     siglip_text,
     t5,
@@ -38,6 +39,7 @@ FAMILIES = {
     "efficientnet-lite0": efficientnet,
     "dinov3": dinov3,
     "aimv2": aimv2,
+    "image_files": image_files,
 }
 
 
@@ -60,6 +62,7 @@ def write() -> None:
     processors.write()
     dinov3.write()
     aimv2.write()
+    image_files.write()
     for family, arrays in compute().items():
         np.savez(GOLDEN / f"{family}.npz", **arrays)  # pyright: ignore[reportArgumentType]
     versions = {"torch": torch.__version__, "transformers": transformers.__version__, "numpy": np.__version__}
@@ -81,6 +84,7 @@ def compare() -> None:
     processors.compare()
     dinov3.compare()
     aimv2.compare()
+    image_files.compare()
     sys.stdout.write(f"torch reads {', '.join(torch_files.FILES)} as the tests do\n")
     for family, arrays in compute().items():
         with np.load(GOLDEN / f"{family}.npz") as golden:
