@@ -67,19 +67,22 @@ def _load(files, file, **choices):
     return load_tower(_small_name(file), str(files / f"{file}.safetensors"), **choices)
 
 
-@pytest.mark.parametrize("case", oracle.CASES)
+CASES = hugging_face.cases_of(oracle.FILES)
+
+
+@pytest.mark.parametrize("case", CASES)
 def test_matches_transformers(files, case):
-    file, side = oracle.CASES[case]
+    file, side = CASES[case]
     images = draw_images(case, hugging_face.NUM_IMAGES, side)
     for pooling in ("average", "average_unnormed" if file == "dinov3-convnext" else "class_token"):
         tower = _load(files, file, resolution=side, pooling=pooling)
         assert_parity(tower, images, golden("dinov3", f"{case} {pooling}"))
 
 
-@pytest.mark.parametrize("case", [case for case in oracle.CASES if not case.startswith("dinov3-convnext")])
+@pytest.mark.parametrize("case", [case for case in CASES if not case.startswith("dinov3-convnext")])
 def test_class_token_and_average_are_joined(files, case):
     """As in DINOv2's linear probes: transformers' two poolings, joined by hand."""
-    file, side = oracle.CASES[case]
+    file, side = CASES[case]
     joined = _load(files, file, resolution=side, pooling="class_token+average")
     assert joined.output_width == 2 * 96
     parts = [golden("dinov3", f"{case} {pooling}") for pooling in ("class_token", "average")]
@@ -132,58 +135,34 @@ def _renamed(arrays, rules):
     return renamed
 
 
-# From Hugging Face's names to the authors', as transformers' scripts convert them; attention apart.
-_AUTHORS = (
-    (r"^embeddings\.register_tokens", "storage_tokens"),
-    (r"^embeddings\.patch_embeddings", "patch_embed.proj"),
-    (r"^embeddings\.", ""),
-    (r"^layer\.", "blocks."),
-    (r"attention\.o_proj", "attn.proj"),
-    (r"layer_scale(\d)\.lambda1", r"ls\1.gamma"),
-)
-_MLPS = {
-    "authors": {False: ("fc1", "", "fc2"), True: ("w2", "w1", "w3")},
-    "timm": {False: ("fc1", "", "fc2"), True: ("fc1_x", "fc1_g", "fc2")},
-}
-_TIMM = ((r"^storage_tokens", "reg_token"), (r"ls(\d)\.gamma", r"gamma_\1"))
-
-
-def _with_joined_attention(arrays, publisher):
-    """Returns arrays under the authors' names, with one array for queries, keys and values, but biases as they were."""
-    gated = "layer.0.mlp.gate_proj.weight" in arrays
-    up, gate, down = _MLPS[publisher][gated]
-    mlp = ((r"mlp\.up_proj", f"mlp.{up}"), (r"mlp\.gate_proj", f"mlp.{gate}"), (r"mlp\.down_proj", f"mlp.{down}"))
-    found = _renamed(
-        {name: array for name, array in arrays.items() if "attention.o" in name or "attention." not in name},
-        _AUTHORS + mlp,
-    )
-    for number in range(2):
-        weights = [arrays[f"layer.{number}.attention.{part}_proj.weight"] for part in "qkv"]
-        found[f"blocks.{number}.attn.qkv.weight"] = np.concatenate(weights)
-    return found
-
-
 def _as_authors(arrays):
-    """Returns the authors' arrays: a bias of keys that is zero, and what only training uses."""
-    found = _with_joined_attention(arrays, "authors")
-    for number in range(2):
-        bias = f"layer.{number}.attention.{{}}_proj.bias"
-        if bias.format("q") in arrays:
-            parts = [arrays.get(bias.format(part), np.zeros(96, np.float32)) for part in "qkv"]
-            found[f"blocks.{number}.attn.qkv.bias"] = np.concatenate(parts)
+    """Returns the authors' arrays, with what only training uses and with tables that are computed."""
+    found = oracle.authors_names(arrays)
+    if "blocks.0.attn.qkv.bias" in found:
+        for number in range(2):
             found[f"blocks.{number}.attn.qkv.bias_mask"] = np.repeat(np.float32([1, 0, 1]), 96)
     found |= {"local_cls_norm.weight": np.ones(96, np.float32), "local_cls_norm.bias": np.zeros(96, np.float32)}
     return found | {"rope_embed.periods": np.ones(8, np.float32)}
 
 
+_TIMM = (
+    (r"^storage_tokens", "reg_token"),
+    (r"ls(\d)\.gamma", r"gamma_\1"),
+    (r"mlp\.w1", "mlp.fc1_g"),
+    (r"mlp\.w2", "mlp.fc1_x"),
+    (r"mlp\.w3", "mlp.fc2"),
+)
+
+
 def _as_timm(arrays):
-    found = _renamed(_with_joined_attention(arrays, "timm"), _TIMM)
-    for number in range(2):
-        for part in "qv":
-            bias = f"layer.{number}.attention.{part}_proj.bias"
-            if bias in arrays:
-                found[f"blocks.{number}.attn.{part}_bias"] = arrays[bias]
-    del found["mask_token"]
+    """Returns timm's arrays, which have biases of queries and values of their own."""
+    found = {}
+    for name, array in _renamed(oracle.authors_names(arrays), _TIMM).items():
+        if name.endswith("qkv.bias"):
+            query, _, value = np.split(array, 3)
+            found |= {name.replace("qkv.bias", "q_bias"): query, name.replace("qkv.bias", "v_bias"): value}
+        elif name != "mask_token":
+            found[name] = array
     return found
 
 
@@ -209,6 +188,19 @@ def _assert_round_trip(family, config, arrays, naming_name, left_out):
 def test_names_round_trip_to_the_bit(file, naming):
     arrays = LAYOUTS[naming](hugging_face.draw_file(file))
     _assert_round_trip(dinov3.FAMILY, find_tower(_small_name(file)).config, arrays, naming, OF_TRAINING)
+
+
+@pytest.mark.parametrize("case", oracle.TIMM_CASES)
+def test_matches_timm_with_timms_names(tmp_path, case):
+    """timm made its model of the authors' names."""
+    file, side = oracle.TIMM_CASES[case]
+    arrays = _as_timm(hugging_face.draw_file(file))
+    assert {name: [*array.shape] for name, array in arrays.items()} == CONFIGS["timm"][file]
+    np.savez(tmp_path / "timm.npz", **arrays)
+    images = draw_images(case, hugging_face.NUM_IMAGES, side)
+    for pooling in ("average", "class_token"):
+        tower = load_tower(_small_name(file), str(tmp_path / "timm.npz"), resolution=side, pooling=pooling)
+        assert_parity(tower, images, golden("dinov3", f"{case} {pooling}"))
 
 
 @pytest.mark.parametrize("file", VITS)
