@@ -22,6 +22,7 @@ from tests.oracles import (
     eva,
     exported,
     hugging_face,
+    image_files,
     processors,
     siglip_text,
     t5,
@@ -41,6 +42,7 @@ FAMILIES = {
     "dinov3": dinov3,
     "aimv2": aimv2,
     "eva": eva,
+    "image_files": image_files,
 }
 
 
@@ -65,6 +67,7 @@ def write() -> None:
     dinov3.write()
     aimv2.write()
     timm_folders.write()
+    image_files.write()
     for family, arrays in compute().items():
         np.savez(GOLDEN / f"{family}.npz", **arrays)  # pyright: ignore[reportArgumentType]
     versions = {"torch": torch.__version__, "transformers": transformers.__version__, "numpy": np.__version__}
@@ -88,6 +91,7 @@ def compare() -> None:
     dinov3.compare()
     aimv2.compare()
     timm_folders.compare()
+    image_files.compare()
     sys.stdout.write(f"torch reads {', '.join(torch_files.FILES)} as the tests do\n")
     for family, arrays in compute().items():
         with np.load(GOLDEN / f"{family}.npz") as golden:
