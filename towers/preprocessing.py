@@ -18,7 +18,7 @@ from jaxtyping import Float32
 from lit_precompute.towers.augmentation import Augmentation
 
 Resize = Literal["square", "short_side"]
-Crop = Literal["none", "central"]
+Crop = Literal["none", "central", "central_rounded"]
 Resampler = Literal["tensorflow", "pillow", "torch"]
 Method = Literal["bilinear", "bicubic", "area"]
 JpegDecoding = Literal["fast", "accurate"]
@@ -108,7 +108,8 @@ class Preprocessing:
       resampler: "tensorflow" gives the bytes of big_vision's tf.image.resize and its cast, which truncates; "pillow"
         those of torchvision's and Hugging Face's Image.resize, which always antialiases and rounds; "torch" resizes
         with Pillow's filters and keeps the fractions, as torchvision does with a tensor of floats.
-      crop: "central" cuts size x size from the middle (offset rounded down); "none" keeps the whole resized image.
+      crop: "central" cuts size x size from the middle (offset rounded down); "central_rounded" does as torchvision does
+        (offset rounded, halves to the even number); "none" keeps the whole resized image.
       value_range: from 0..255 to the values that the tower expects.
       jpeg: "fast" decodes JPEGs as tf.io.decode_image does (big_vision), "accurate" as Pillow does (torch).
       augmentation: of a random view, the part of the image that is taken before the resize, and the flip after it.

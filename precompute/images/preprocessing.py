@@ -81,8 +81,13 @@ def _resize_and_crop(image: np.ndarray, preprocessing: Preprocessing) -> np.ndar
     if preprocessing.crop == "none":
         return resized
     size = preprocessing.size
-    top, left = (height - size) // 2, (width - size) // 2
+    top, left = (_offset(length - size, preprocessing) for length in (height, width))
     return np.ascontiguousarray(resized[top : top + size, left : left + size])
+
+
+def _offset(margin: int, preprocessing: Preprocessing) -> int:
+    """Returns where a crop begins, of this many rows or columns that it leaves out."""
+    return round(margin / 2) if preprocessing.crop == "central_rounded" else margin // 2
 
 
 def _resized_shape(height: int, width: int, preprocessing: Preprocessing) -> tuple[int, int]:

@@ -19,6 +19,7 @@ from tests.oracles import (
     dinov3,
     dropout,
     efficientnet,
+    eva,
     exported,
     hugging_face,
     image_files,
@@ -26,6 +27,7 @@ from tests.oracles import (
     siglip_text,
     t5,
     text_tower,
+    timm_folders,
     tokenization,
     torch_files,
     vit,
@@ -40,6 +42,7 @@ FAMILIES = {
     "dinov3": dinov3,
     "aimv2": aimv2,
     "image_files": image_files,
+    "eva": eva,
 }
 
 
@@ -59,10 +62,12 @@ def write() -> None:
     WEIGHTS.mkdir(exist_ok=True)
     torch_files.write(WEIGHTS)
     hugging_face.write_file_names()
+    eva.write_file_names()
     processors.write()
     dinov3.write()
     aimv2.write()
     image_files.write()
+    timm_folders.write()
     for family, arrays in compute().items():
         np.savez(GOLDEN / f"{family}.npz", **arrays)  # pyright: ignore[reportArgumentType]
     versions = {"torch": torch.__version__, "transformers": transformers.__version__, "numpy": np.__version__}
@@ -81,10 +86,12 @@ def compare() -> None:
     tokenization.compare()
     torch_files.compare(WEIGHTS)
     assert hugging_face.FILE_NAMES.read_text(encoding="utf-8") == hugging_face.file_names()
+    assert eva.FILE_NAMES.read_text(encoding="utf-8") == eva.file_names()
     processors.compare()
     dinov3.compare()
     aimv2.compare()
     image_files.compare()
+    timm_folders.compare()
     sys.stdout.write(f"torch reads {', '.join(torch_files.FILES)} as the tests do\n")
     for family, arrays in compute().items():
         with np.load(GOLDEN / f"{family}.npz") as golden:
