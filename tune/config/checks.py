@@ -6,6 +6,9 @@ what would fit.
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 from lit_precompute.towers.options import OptionsError
 from lit_precompute.towers.text import TextEntry, TextTowerOptions, TransformerOptions, text_towers
 from lit_precompute.tune.config.recipe import Recipe
@@ -19,9 +22,10 @@ def check_recipe(recipe: Recipe) -> None:
 
     Raises:
       OptionsError: texts are longer than the text tower's positions; `text_tower.weights` names a tower of another kind
-        or size; or its tokenizer is not the one that the weights go with.
+        or size; its tokenizer is not the one that the weights go with; or a value would be used by nothing.
     """
     _check_length(recipe)
+    _check_used(recipe)
     entry = text_towers().get(recipe.text_tower.weights or "")
     if entry is not None:
         _check_weights(recipe.text_tower, entry)
@@ -32,6 +36,30 @@ def _check_length(recipe: Recipe) -> None:
     longest, length = recipe.text_tower.longest_text(), recipe.text.max_tokens
     if longest is not None and length > longest:
         raise OptionsError(f"text.max_tokens must be <= {longest}, the positions of this tower, got {length}")
+
+
+def _check_used(recipe: Recipe) -> None:
+    """Raises OptionsError where somebody asks for what nothing else in the recipe makes use of."""
+    optimizer, text = recipe.optimizer, recipe.text
+    if optimizer.schedule != "rsqrt" and optimizer.timescale_steps != _default(optimizer, "timescale_steps"):
+        raise OptionsError(
+            f"optimizer.timescale_steps is of the schedule rsqrt, and optimizer.schedule is {optimizer.schedule}; "
+            "leave it out"
+        )
+    if text.choice != "join" and text.separator != _default(text, "separator"):
+        raise OptionsError(
+            f"text.separator is of joined texts, and text.choice is {text.choice}; leave it out, or give text.choice "
+            "join"
+        )
+    if recipe.text_tower.weights is None and getattr(recipe.text_tower, "head_start", None) == "random":
+        raise OptionsError(
+            "text_tower.head_start random is of a tower with weights: without text_tower.weights all of it starts at "
+            "random; leave it out"
+        )
+
+
+def _default(options: Any, name: str) -> Any:
+    return next(field.default for field in dataclasses.fields(options) if field.name == name)
 
 
 def _check_weights(options: TextTowerOptions, entry: TextEntry) -> None:

@@ -84,7 +84,7 @@ class BatchSource:
         _keep_freed_memory()
         index = index_rows(dataset, texts, rows)
         self._dataset, self._index, self._num_views = dataset, index, len(views)
-        self._which = "rows with a text" if rows is None else "selected rows with a text"
+        self._which = "rows with a text" if rows is None else "rows with a text that are selected and not held out"
         self.num_rows = len(index)
         self.num_rows_without_text = index.num_rows_without_text
         self.fields = index.fields
@@ -106,7 +106,7 @@ class BatchSource:
     def _set_batch_size(self, batch_size: int) -> None:
         if not 1 <= batch_size <= self.num_rows:
             raise ValueError(
-                f"batch_size must be in [1, {self.num_rows}], the number of {self._which}, got {batch_size}; "
+                f"batch_size must be <= {self.num_rows}, the number of {self._which}, got {batch_size}; "
                 + ("training needs at least two" if self.num_rows == 1 else "a batch contains no row twice")
             )
         self.batch_size = batch_size

@@ -10,6 +10,7 @@ from typing import Literal
 from lit_precompute.towers.options import OptionsError
 
 _MAX_TOKENS = 1_000_000  # far above any text tower
+_MAX_TEXTS_PER_IMAGE = 100  # a batch has so many columns for each image, absent or not
 _CHOICES = ("sample", "join")
 _COMBINATIONS = ("joint", "per-image", "per-batch")
 
@@ -50,7 +51,8 @@ class TextOptions:
         _check(self.max_tokens >= 2, "max_tokens", ">= 2 (one piece and the end token)", self.max_tokens)
         _check(self.max_tokens <= _MAX_TOKENS, "max_tokens", f"<= {_MAX_TOKENS}", self.max_tokens)
         _check(self.combine in _COMBINATIONS, "combine", "'joint', 'per-image' or 'per-batch'", self.combine)
-        _check(self.texts_per_image >= 1, "texts_per_image", ">= 1", self.texts_per_image)
+        most = f"in [1, {_MAX_TEXTS_PER_IMAGE}]"
+        _check(1 <= self.texts_per_image <= _MAX_TEXTS_PER_IMAGE, "texts_per_image", most, self.texts_per_image)
         self._check_fields()
         self._check_weights()
         if self.choice == "join":
@@ -77,6 +79,8 @@ class TextOptions:
             weights = _numbers("text_weights", self.text_weights)
             rule = ">= 0, and > 0 for the first text, which may be an image's only one"
             _check(min(weights) >= 0 and weights[0] > 0, "text_weights", rule, self.text_weights)
+            rule = f"> 0 for at least {self.texts_per_image} texts, which text.texts_per_image asks for"
+            _check(sum(each > 0 for each in weights) >= self.texts_per_image, "text_weights", rule, self.text_weights)
 
     @property
     def field_names(self) -> tuple[str, ...]:

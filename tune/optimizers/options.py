@@ -51,7 +51,8 @@ class OptimizerOptions(TaggedOptions):
       not_decayed: patterns of those among them that do not decay.
       clip_norm: largest global norm of the gradients; None: no clipping.
       warmup_steps: steps of linear warm-up.
-      schedule: after the warm-up; cosine or linear to 0 at the last step, constant, or rsqrt (reverse square root).
+      schedule: after the warm-up; cosine or linear to 0 (reached after the last step), constant, or rsqrt (reverse
+        square root).
       timescale_steps: of rsqrt; the rate has fallen to its 1/sqrt(2) this many steps after the warm-up.
       cooldown_steps: last steps, over which constant and rsqrt fall linearly to 0.
       ema_decay: decay of a moving average of the parameters, which then is the tuned model; None: the last ones are.
@@ -114,7 +115,8 @@ class OptimizerOptions(TaggedOptions):
         available = num_steps // 2 if is_halved else num_steps
         steps = f"the {num_steps:,} steps of training"
         steps = f"half of {steps}, which a side's schedule has" if is_halved else steps
-        _check(self.warmup_steps < available, "optimizer.warmup_steps", f"< {steps}", self.warmup_steps)
+        rule = f"< {steps}, of which the first have a smaller rate"
+        _check(self.warmup_steps < available, "optimizer.warmup_steps", rule, self.warmup_steps)
         both = self.warmup_steps + self.cooldown_steps
         _check(both <= available, "optimizer.warmup_steps + cooldown_steps", f"<= {steps}", both)
 

@@ -41,14 +41,17 @@ def read_recipe(path: str | os.PathLike[str]) -> NamedRecipe:
     try:
         content = _parse(path)
         if unknown := [key for key in content if key not in _KEYS]:
-            raise OptionsError(f"{unknown[0]} is not a part of a recipe's file; choose from {', '.join(_KEYS)}")
+            raise OptionsError(
+                f"{unknown[0]} is not a part of a recipe's file; choose from {', '.join(_KEYS)} (a recipe's values are "
+                "in the part recipe)"
+            )
         if "recipe" not in content:
             raise OptionsError("the part 'recipe' is missing; `lit-tune recipes new` writes such a file")
         return NamedRecipe(
             name=str(path),
             purpose=str(content.get("purpose", "")),
             source=str(content.get("source", path)),
-            recipe=Recipe.from_json(content["recipe"]),
+            recipe=Recipe.from_json(_with_one_duration(content["recipe"])),
             execution=read_options(Execution, content.get("execution", {})),
         )
     except OptionsError as error:
@@ -87,11 +90,29 @@ def _parse(path: pathlib.Path) -> Mapping[str, Any]:
     _check_suffix(path)
     text = path.read_bytes()
     try:
-        content = json.loads(text) if path.suffix == ".json" else _with_nulls(tomllib.loads(text.decode()))
+        words = text.decode("utf-8-sig")  # Windows' editors begin a file with a mark
+        is_json = path.suffix == ".json"
+        content = json.loads(words, object_pairs_hook=_once_each) if is_json else _with_nulls(tomllib.loads(words))
     except ValueError as error:
         raise OptionsError(f"not {path.suffix[1:].upper()}: {error}") from error
     if not isinstance(content, dict):
         raise OptionsError(f"must hold the parts {', '.join(_KEYS)}, got {content!r}")
+    return content
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Returns an object of JSON, whose parser would keep the last of equal keys."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} is given twice")
+    return content
+
+
+def _with_one_duration(content: Any) -> Any:
+    """Returns a recipe's content in which steps that are given replace the epochs by default, as flags do."""
+    if isinstance(content, dict) and content.get("num_steps") is not None:
+        return {"num_epochs": None, **content}
     return content
 
 

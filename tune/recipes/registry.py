@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import pathlib
 from collections.abc import Iterator, Mapping
 
 from lit_precompute.towers.options import OptionsError
@@ -61,10 +62,11 @@ def find_recipe(name: str) -> NamedRecipe:
 
 
 def recipe_from(name: str) -> NamedRecipe:
-    """Returns the recipe of this name, or of the file of this name if it ends as files do.
+    """Returns the recipe of this name, or of the file of this name if it ends as files do, or is there.
 
     Raises:
       OptionsError: there is no such recipe, it trains the image tower, or the file is none of a recipe.
       OSError: the file cannot be read.
     """
-    return read_recipe(name) if name.endswith(SUFFIXES) else find_recipe(name)
+    is_file = name.endswith(SUFFIXES) or (name not in RECIPES and pathlib.Path(name).exists())
+    return read_recipe(name) if is_file else find_recipe(name)

@@ -24,6 +24,7 @@ from lit_precompute.tune.recipes import SHORT, NamedRecipe, recipe_from
 DEFAULT_RECIPE = "demo"
 REPEATABLE = ("--dataset", "--selection", "--sweep")
 _WEIGHTS = "--text-tower.weights"
+_OTHER_DURATION = {"--num-steps": "--num-epochs", "--num-epochs": "--num-steps"}
 _DESCRIPTION = """Trains a text tower against the embeddings of an embedding dataset; no image is read.
 
   lit-tune --dataset emoji --recipe demo --output runs/first
@@ -176,6 +177,9 @@ def _check_sweep(parsed: Arguments, arguments: list[str]) -> None:
         flag = "--" + text.partition("=")[0].replace("_", "-").lstrip("-")
         if given(arguments, flag) is not None:
             raise OptionsError(f"{flag} is given twice, as a flag and in --sweep; leave the flag out")
+        other = _OTHER_DURATION.get(flag)
+        if other is not None and given(arguments, other) is not None:
+            raise OptionsError(f"{other} says how long to train, and so does {flag} in --sweep; leave {other} out")
     for name in ("evaluate", "measure"):
         if getattr(parsed, name) is not None and not parsed.sweep:
             raise OptionsError(f"--{name} is of a sweep; give --sweep, too, or use lit-eval")

@@ -123,6 +123,9 @@ def _about(
     paths: Sequence[str], selections: Sequence[str], named: NamedRecipe, width: int | None, rows: int | None
 ) -> tuple[int, VectorType, int | None]:
     """Returns width, type and number of the rows: as given, as of the datasets, or as of the paper's row."""
+    for flag, value in (("--width", width), ("--rows", rows)):
+        if value is not None and value < 1:
+            raise OptionsError(f"{flag} must be >= 1, got {value}")
     vector_type: VectorType = "float16"
     with contextlib.ExitStack() as opened:
         datasets = [opened.enter_context(EmbeddingDataset.open(path, tables=["embeddings"])) for path in paths]

@@ -54,6 +54,12 @@ def test_rows_are_those_that_are_trained_on(dataset_path, tmp_path):
     assert parse_plan([*given, "--data.held-out", "10"]).num_rows == 30 - 10
 
 
+@pytest.mark.parametrize("flag", ["--rows", "--width"])
+def test_numbers_of_nothing_are_refused(flag):
+    with pytest.raises(OptionsError, match=f"{flag} must be >= 1, got 0"):
+        parse_plan(["--recipe", "demo", *(["--width", "7"] if flag == "--rows" else []), flag, "0"])
+
+
 def test_a_plan_of_a_dataset_writes_nothing(monkeypatch, capsys, dataset_path, tmp_path):
     monkeypatch.chdir(tmp_path)
     given = flags(RECIPE, EXECUTION, RECIPES["demo"])

@@ -13,6 +13,7 @@ from lit_precompute.tune.config.checks import check_recipe
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.config.starts import start_from
 from lit_precompute.tune.data.texts import TextOptions
+from lit_precompute.tune.optimizers import AdamOptions
 from lit_precompute.tune.recipes import RECIPES
 
 BERT = "google-bert/bert-base-uncased"
@@ -76,6 +77,19 @@ def test_a_tokenizer_trained_here_does_not_go_with_weights():
 @pytest.mark.parametrize("name", [name for name, entry in text_towers().items() if entry.weights])
 def test_every_named_tower_goes_with_its_own_tokenizer(name):
     check_recipe(start_from(Recipe(), name))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [
+        (Recipe(optimizer=AdamOptions(timescale_steps=5)), "optimizer.timescale_steps is of the schedule rsqrt, and "),
+        (Recipe(text=TextOptions(separator="/")), "text.separator is of joined texts, and text.choice is sample"),
+        (Recipe(text_tower=ViTTextOptions(head_start="random")), "text_tower.head_start random is of a tower with wei"),
+    ],
+)
+def test_what_nothing_would_use_is_refused(recipe, message):
+    with pytest.raises(OptionsError, match=re.escape(message)):
+        check_recipe(recipe)
 
 
 @pytest.mark.parametrize("name", RECIPES)

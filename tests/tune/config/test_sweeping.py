@@ -37,10 +37,10 @@ def test_paths_that_end_alike_are_written_whole():
 
 
 def test_names_are_folders_and_differ():
-    made = points("text.separator=/,:,?")
+    made = points("text.choice=join", "text.separator=/,:,?")
     assert len({point.name for point in made}) == 3
     assert all("/" not in point.name and point.name not in (".", "..") for point in made)
-    (long,) = points(f"text.separator={'x' * 300}")
+    (long,) = points("text.choice=join", f"text.separator={'x' * 300}")
     assert len(long.name) < 255
 
 

@@ -91,8 +91,8 @@ def all_options(draw) -> TextOptions:
         fields=",".join(fields),
         combine=combine,
         field_weights="" if combine == "joint" else weights,
-        text_weights=draw(st.sampled_from(["", "2,1", "1,0,3"])),
-        texts_per_image=draw(st.integers(1, 3)),
+        text_weights=(text_weights := draw(st.sampled_from(["", "2,1", "1,0,3"]))),
+        texts_per_image=draw(st.integers(1, 2 if text_weights else 3)),
         max_tokens=3,
     )
 

@@ -14,7 +14,12 @@ from lit_precompute.tune.data.text_options import TextOptions
         ({"choice": "first"}, "text.choice must be 'sample' or 'join', got 'first'"),
         ({"max_tokens": 1}, "text.max_tokens must be >= 2 (one piece and the end token), got 1"),
         ({"combine": "summed"}, "text.combine must be 'joint', 'per-image' or 'per-batch', got 'summed'"),
-        ({"texts_per_image": 0}, "text.texts_per_image must be >= 1, got 0"),
+        ({"texts_per_image": 0}, "text.texts_per_image must be in [1, 100], got 0"),
+        ({"texts_per_image": 101}, "text.texts_per_image must be in [1, 100], got 101"),
+        (
+            {"texts_per_image": 2, "text_weights": "1,0"},
+            "text.text_weights must be > 0 for at least 2 texts, which text.texts_per_image asks for, got '1,0'",
+        ),
         ({"texts_per_image": 2, "choice": "join"}, "text.texts_per_image must be 1 where texts are joined, got 2"),
         ({"fields": ""}, "text.fields must be names of columns, each once, such as title,tags, got ''"),
         ({"fields": "title,,tags"}, "text.fields must be names of columns, each once"),

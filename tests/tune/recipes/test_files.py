@@ -68,6 +68,7 @@ def test_what_a_file_leaves_out_has_its_default(tmp_path):
         ("a.toml", "recipe = \n", "not TOML: Invalid value"),
         ("a.toml", b"\xff\xfe", "not TOML: 'utf-8' codec can't decode"),
         ("a.json", "{", "not JSON: Expecting property name"),
+        ("a.json", '{"recipe": {"seed": 1, "seed": 2}}', "not JSON: 'seed' is given twice"),
         ("a.json", "[]", "must hold the parts purpose, source, recipe, execution, got []"),
         ("a.json", '{"recipe": {}, "execution": {"tile_rows": 0}}', "tile_rows must be >= 1 or None, got 0"),
         (
@@ -82,6 +83,14 @@ def test_what_is_wrong_with_a_file_is_one_message_that_names_it(tmp_path, file, 
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(OptionsError, match=re.escape(f"{path}: {message}")):
         read_recipe(path)
+
+
+@pytest.mark.parametrize("file", ["a.toml", "a.json"])
+def test_steps_in_a_file_replace_the_epochs_that_nobody_gave(tmp_path, file):
+    content = "\ufeff[recipe]\nnum_steps = 7\n" if file == "a.toml" else '{"recipe": {"num_steps": 7}}'
+    (tmp_path / file).write_text(content, encoding="utf-8")
+    recipe = read_recipe(tmp_path / file).recipe
+    assert (recipe.num_steps, recipe.num_epochs) == (7, None)
 
 
 def test_a_file_is_not_written_over(tmp_path):
