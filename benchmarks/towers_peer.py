@@ -1,8 +1,8 @@
-"""The towers in torch, run by `benchmarks/towers.py` in an environment that has torch and transformers (.venv-oracles).
+"""The towers in torch, run by `benchmarks/towers.py` where torch, transformers and timm are (.venv-oracles).
 
 Takes a family, a batch size, a side and optionally "channels_last", another memory layout. For each line on standard
-input it runs one batch and prints the seconds. On a GPU model and images are bfloat16. What transformers lacks,
-MLP-Mixer and EfficientNet-Lite0, is written here in torch's layers.
+input it runs one batch and prints the seconds. On a GPU model and images are bfloat16. What transformers lacks is
+timm's (EVA-02, Perception Encoder) or written here in torch's layers (MLP-Mixer, EfficientNet-Lite0).
 """
 
 import itertools
@@ -102,6 +102,13 @@ def aimv2_large() -> nn.Module:
     return transformers.Aimv2VisionModel(transformers.Aimv2VisionConfig(use_head=False))
 
 
+def of_timm(name: str) -> nn.Module:
+    """Returns one of timm's models, with a projection where it is published with one."""
+    import timm  # here, since the other families need no timm
+
+    return timm.create_model(name, pretrained=False)
+
+
 MODELS = {
     "vit": lambda: transformers.ViTModel(transformers.ViTConfig(), add_pooling_layer=False),
     "dinov3": dinov3_base,
@@ -110,6 +117,8 @@ MODELS = {
     "convnext": convnext_base,
     "efficientnet": efficientnet_lite0,
     "aimv2": aimv2_large,
+    "eva": lambda: of_timm("eva02_base_patch14_224.mim_in22k"),
+    "pe": lambda: of_timm("vit_pe_core_base_patch16_224.fb"),
 }
 _OF_TRANSFORMERS = ("vit", "dinov3", "bit", "convnext", "aimv2")
 

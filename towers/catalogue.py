@@ -112,7 +112,7 @@ def in_words(preprocessing: Preprocessing) -> str:
         words = f"squeezed to {resized} x {resized} ({method}, {preprocessing.resampler})"
     else:
         words = f"short side to {resized} ({method}, {preprocessing.resampler})"
-    if preprocessing.crop == "central":
+    if preprocessing.crop != "none":
         words += f", the middle {size} x {size}"
     values = preprocessing.value_range
     if isinstance(values, Scale):

@@ -115,13 +115,23 @@ def file_names() -> str:
 
 def compute(case: str) -> dict[str, np.ndarray]:
     """Returns, by pooling, float32 [2, output width]."""
+    file, side = case.rsplit("-", 1)
+    return embed(file, draw_images(case, NUM_IMAGES, int(side)))
+
+
+def embed(file: str, images: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns, by pooling, what the model of one of `KNOWN` makes of images: float32 [n, output width].
+
+    Args:
+      file: its name.
+      images: float32 [n, height, width, 3], in the model's range of values.
+    """
     import torch
 
-    file, side = case.rsplit("-", 1)
-    images = torch.from_numpy(np.ascontiguousarray(draw_images(case, NUM_IMAGES, int(side)).transpose(0, 3, 1, 2)))
+    pixels = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
     with torch.no_grad():
         model = _load(file)
-        outputs = _OUTPUTS[file](model, images) if file in _OUTPUTS else _outputs(file, model, images)
+        outputs = _OUTPUTS[file](model, pixels) if file in _OUTPUTS else _outputs(file, model, pixels)
     return {pooling: values.numpy() for pooling, values in outputs.items()}
 
 

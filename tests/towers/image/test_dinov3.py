@@ -13,6 +13,7 @@ from lit_precompute.towers.image import dinov3
 from lit_precompute.towers.image.dinov3.positions import angles
 from lit_precompute.towers.image.dinov3.published import ENTRIES, SIZES, variant
 from lit_precompute.towers.image.hugging_face.networks import network_of
+from lit_precompute.towers.image.hugging_face.processor import preprocessing_of
 from lit_precompute.towers.options import OptionsError
 from lit_precompute.towers.preprocessing import IMAGENET_RANGE
 from lit_precompute.towers.registry import find_tower
@@ -160,6 +161,14 @@ def test_satellite_models_have_the_same_network_and_other_values():
         assert web.preprocessing.value_range == IMAGENET_RANGE
         np.testing.assert_allclose(satellite.preprocessing.value_range.mean, 255 * np.array([0.430, 0.411, 0.296]))
         np.testing.assert_allclose(satellite.preprocessing.value_range.deviation, 255 * np.array([0.213, 0.156, 0.143]))
+
+
+@pytest.mark.parametrize("name", [name for name in ENTRIES if name.startswith("facebook/")])
+def test_images_are_prepared_as_the_repositorys_own_file_says(name):
+    """What transformers wrote there: the processor's defaults, and the satellite models' mean and deviation."""
+    values = {"image_mean": [0.430, 0.411, 0.296], "image_std": [0.213, 0.156, 0.143]} if "sat493m" in name else {}
+    content = {"image_processor_type": "DINOv3ViTImageProcessorFast", "size": {"height": 224, "width": 224}, **values}
+    assert find_tower(name).preprocessing == preprocessing_of(content, name)
 
 
 def test_timms_copies_have_the_same_network_without_biases():

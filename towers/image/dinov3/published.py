@@ -4,6 +4,9 @@ Names: the repository's, of Hugging Face and of timm. timm's copies leave out th
 are zero in the published weights; "qkvb" has them. The authors' own files are not at public addresses: they are read
 with `--weights FILE`. The pooling is what each publisher's model gives: the class token, or timm's average of patches.
 
+Hugging Face's copies resize floats, as the transform did by which they were compared with the authors' outputs; the
+authors' README resizes uint8 with torchvision, to 256 pixels. timm's resize with Pillow.
+
 Source: the model card of facebookresearch/dinov3 and its dinov3/hub/backbones.py (sizes, mean and deviation);
 DINOv3ViTImageProcessor of transformers; the pretrained configurations of timm/models/{eva,convnext}.py. Accuracies are
 the authors'.
@@ -61,8 +64,8 @@ def variant(size: str, *, resolution: int = 224, **fields: Any) -> DINOv3Config:
 
 
 def _preprocessing(size: int, values: ValueRange) -> Preprocessing:
-    """Returns the preprocessing of DINOv3ViTImageProcessor: the whole image to a square."""
-    return dataclasses.replace(squeezed(size), value_range=values)
+    """Returns the preprocessing of DINOv3ViTImageProcessor: the whole image to a square, resized as floats."""
+    return dataclasses.replace(squeezed(size), resampler="torch", value_range=values)
 
 
 def _entry(
