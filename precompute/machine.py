@@ -54,6 +54,22 @@ def _backend(device: Device) -> str:
         raise DeviceError(f"JAX finds no device with JAX_PLATFORMS={platforms}: {why}") from error
 
 
+def take_found_devices() -> None:
+    """As `check_device`, but takes whatever JAX finds, a CPU on a machine with an accelerator, too.
+
+    Raises:
+      DeviceError: JAX finds none, or another process of this machine embeds on them.
+    """
+    check_device("cpu" if _backend("auto") == "cpu" else "auto")
+
+
+def use_no_accelerator() -> None:
+    """Keeps JAX on the CPU from here on: what is only counted must not take an accelerator's memory from a job."""
+    import jax
+
+    jax.config.update("jax_platforms", "cpu")
+
+
 def device_kind() -> str:
     """Returns what kind of devices this process has, such as "cpu" or "NVIDIA H100 80GB HBM3"."""
     import jax

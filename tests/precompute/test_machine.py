@@ -7,7 +7,7 @@ import jax
 import pytest
 
 from lit_precompute.precompute.device_locks import DeviceError
-from lit_precompute.precompute.machine import check_device
+from lit_precompute.precompute.machine import check_device, take_found_devices
 
 
 def test_what_is_there_is_taken():
@@ -42,6 +42,7 @@ def test_a_cpu_beside_an_accelerator_is_refused_unless_it_is_asked_for(monkeypat
     with pytest.raises(DeviceError, match=r"this machine has a GPU, but JAX found only .* --device cpu embeds"):
         check_device("auto")
     check_device("cpu")
+    take_found_devices()
 
 
 def test_accelerators_are_taken(monkeypatch, temporary):
@@ -55,7 +56,7 @@ def test_a_platform_that_jax_does_not_have_is_one_sentence(monkeypatch):
     monkeypatch.setenv("JAX_PLATFORMS", "cuda")
     code = """if True:
         from lit_precompute.precompute.device_locks import DeviceError
-        from lit_precompute.precompute.machine import check_device
+        from lit_precompute.precompute.machine import check_device, take_found_devices
         try:
             check_device("auto")
         except DeviceError as error:
@@ -64,3 +65,16 @@ def test_a_platform_that_jax_does_not_have_is_one_sentence(monkeypatch):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("JAX finds no device with JAX_PLATFORMS=cuda: ")
     assert len(done.stdout.splitlines()) == 1
+
+
+def test_what_only_counts_starts_no_accelerator(monkeypatch):
+    """Here JAX would fail if it looked for the one that it is told to use."""
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda")
+    code = """if True:
+        from lit_precompute.precompute.machine import use_no_accelerator
+        use_no_accelerator()
+        import jax
+        print(jax.devices())
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "cpu" in done.stdout.lower()

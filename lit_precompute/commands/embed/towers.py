@@ -48,7 +48,7 @@ class Towers:
         Raises:
           ValueError: no tower has this name or matches the pattern, --compute-type is given without --measure, there
             are unknown flags, or the tower to be measured does not fit the memory (in a list, its line says so).
-          DeviceError: another process of this machine embeds on its devices.
+          DeviceError: JAX finds no devices to measure on, or another process of this machine embeds on them.
         """
         refuse_flags("lit-embed towers", unknown_flags)
         if self.compute_type != "float32" and not self.measure:
@@ -72,15 +72,15 @@ class Towers:
 
     def _describing(self, *, with_flops: bool) -> Callable[[str], "Description"]:
         """Returns what describes the tower of a name, with as much as is asked for."""
-        import jax
-
+        from lit_precompute.precompute.machine import take_found_devices, use_no_accelerator
         from lit_precompute.towers.catalogue import describe
         from lit_precompute.towers.cost import count_flops
         from lit_precompute.towers.registry import find_tower
 
-        if not self.measure:
-            # What is only counted needs no accelerator, and must not take one's memory from a job.
-            jax.config.update("jax_platforms", "cpu")
+        if self.measure:
+            take_found_devices()
+        else:
+            use_no_accelerator()
         counted: dict[str, int] = {}  # by network, of which there are fewer than names
 
         def described(name: str) -> "Description":
@@ -97,13 +97,9 @@ class Towers:
 
     def _measure(self, name: str) -> "Speed | None":
         """Returns a tower's speed; None for one in a list that does not fit the memory."""
-        import jax
-
         from lit_precompute.precompute.batch_size import DoesNotFitError
-        from lit_precompute.precompute.machine import check_device
         from lit_precompute.precompute.tower_speed import measure
 
-        check_device("cpu" if jax.default_backend() == "cpu" else "auto")
         try:
             return measure(ImageTowerOptions(name=name, compute_type=self.compute_type))
         except DoesNotFitError:
