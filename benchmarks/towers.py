@@ -40,6 +40,7 @@ class Case(NamedTuple):
 
 CASES = {
     "vit": Case("vit_b16", 1.2),
+    "dinov3": Case("facebook/dinov3-vitb16-pretrain-lvd1689m", 1.2),
     "mixer": Case("mixer_b16", 1.2),
     "efficientnet": Case("efficientnet-lite0", 2.5),
     "convnext": Case("convnext_base", 1.0),

@@ -80,6 +80,12 @@ def efficientnet_lite0() -> nn.Module:
     return nn.Sequential(*layers, *head, nn.Flatten())
 
 
+def dinov3_base() -> nn.Module:
+    """Returns transformers' DINOv3 ViT-B/16."""
+    sizes = {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12, "num_register_tokens": 4}
+    return transformers.DINOv3ViTModel(transformers.DINOv3ViTConfig(**sizes))
+
+
 def convnext_base() -> nn.Module:
     """Returns transformers' ConvNeXt-B."""
     sizes = {"depths": [3, 3, 27, 3], "hidden_sizes": [128, 256, 512, 1024]}
@@ -105,6 +111,7 @@ def of_timm(name: str) -> nn.Module:
 
 MODELS = {
     "vit": lambda: transformers.ViTModel(transformers.ViTConfig(), add_pooling_layer=False),
+    "dinov3": dinov3_base,
     "mixer": Mixer,
     "bit": bit_r50x1,
     "convnext": convnext_base,
@@ -113,7 +120,7 @@ MODELS = {
     "eva": lambda: of_timm("eva02_base_patch14_224.mim_in22k"),
     "pe": lambda: of_timm("vit_pe_core_base_patch16_224.fb"),
 }
-_OF_TRANSFORMERS = ("vit", "bit", "convnext", "aimv2")
+_OF_TRANSFORMERS = ("vit", "dinov3", "bit", "convnext", "aimv2")
 
 
 def main() -> None:

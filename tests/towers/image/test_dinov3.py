@@ -1,85 +1,49 @@
-"""DINOv3 against transformers (goldens made by tests/oracles): Vision Transformers and ConvNeXts, their files, their
-`config.json` and published counts.
+"""DINOv3 against transformers (goldens made by tests/oracles): Vision Transformers and ConvNeXts, their `config.json`
+and published counts.
 """
 
-import dataclasses
-import json
 import math
-import re
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
-import safetensors.numpy
 
-from lit_precompute.towers.image import convnext, dinov3
+from lit_precompute.towers.image import dinov3
 from lit_precompute.towers.image.dinov3.positions import angles
 from lit_precompute.towers.image.dinov3.published import ENTRIES, SIZES, variant
 from lit_precompute.towers.image.hugging_face.networks import network_of
-from lit_precompute.towers.loading import load_tower
 from lit_precompute.towers.options import OptionsError
 from lit_precompute.towers.preprocessing import IMAGENET_RANGE
-from lit_precompute.towers.registry import find_tower, register, tower_names
-from lit_precompute.towers.weights.errors import WeightsError
-from lit_precompute.towers.weights.naming import read_names, write_names
+from lit_precompute.towers.registry import find_tower
 from tests.oracles import dinov3 as oracle
 from tests.oracles import hugging_face
 from tests.oracles.drawing import draw_images
+from tests.towers.image.small_dinov3 import CONFIGS, PUBLISHED, load_small, small_name
 from tests.towers.parity import assert_parity, cosines, golden
 
-# What transformers writes as `config.json`.
-CONFIGS = json.loads(oracle.CONFIGS.read_text(encoding="utf-8"))
-# The published tower that each file is a small one of; its preprocessing is used.
-PUBLISHED = {
-    "dinov3": "facebook/dinov3-vitb16-pretrain-lvd1689m",
-    "dinov3-gated": "facebook/dinov3-vith16plus-pretrain-lvd1689m",
-    "dinov3-no-bias": "facebook/dinov3-vit7b16-pretrain-lvd1689m",
-    "dinov3-other": "facebook/dinov3-vitb16-pretrain-lvd1689m",
-    "dinov3-convnext": "facebook/dinov3-convnext-base-pretrain-lvd1689m",
-}
-VITS = [file for file in PUBLISHED if file != "dinov3-convnext"]
-SMALL = {"width": 96, "depth": 2, "mlp_width": 128, "num_heads": 3}
-OTHER = {"key_bias": True, "rope_base": 30.0, "norm_epsilon": 1e-3, "patch_size": 8, "num_registers": 0}
-
-
-def _small_name(file):
-    """Registers the small tower of a file, and returns its name."""
-    name = f"test-{file}"
-    if name not in tower_names():
-        entry = find_tower(PUBLISHED[file])
-        fields = SMALL | (OTHER if file == "dinov3-other" else {})
-        if file == "dinov3-convnext":
-            fields = {"widths": (32, 64, 96, 128), "depths": (2, 1, 2, 1)}
-        register(name, dataclasses.replace(entry, config=dataclasses.replace(entry.config, **fields)))
-    return name
+CASES = hugging_face.cases_of(oracle.FILES)
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("files")
-    for file in PUBLISHED:
-        safetensors.numpy.save_file(hugging_face.draw_file(file), folder / f"{file}.safetensors")
-    return folder
+    return tmp_path_factory.mktemp("files")
 
 
-def _load(files, file, **choices):
-    return load_tower(_small_name(file), str(files / f"{file}.safetensors"), **choices)
-
-
-@pytest.mark.parametrize("case", oracle.CASES)
+@pytest.mark.parametrize("case", CASES)
 def test_matches_transformers(files, case):
-    file, side = oracle.CASES[case]
+    file, side = CASES[case]
     images = draw_images(case, hugging_face.NUM_IMAGES, side)
     for pooling in ("average", "average_unnormed" if file == "dinov3-convnext" else "class_token"):
-        tower = _load(files, file, resolution=side, pooling=pooling)
+        tower = load_small(files, file, resolution=side, pooling=pooling)
         assert_parity(tower, images, golden("dinov3", f"{case} {pooling}"))
 
 
-@pytest.mark.parametrize("case", [case for case in oracle.CASES if not case.startswith("dinov3-convnext")])
+@pytest.mark.parametrize("case", [case for case in CASES if not case.startswith("dinov3-convnext")])
 def test_class_token_and_average_are_joined(files, case):
     """As in DINOv2's linear probes: transformers' two poolings, joined by hand."""
-    file, side = oracle.CASES[case]
-    joined = _load(files, file, resolution=side, pooling="class_token+average")
+    file, side = CASES[case]
+    joined = load_small(files, file, resolution=side, pooling="class_token+average")
     assert joined.output_width == 2 * 96
     parts = [golden("dinov3", f"{case} {pooling}") for pooling in ("class_token", "average")]
     assert_parity(joined, draw_images(case, hugging_face.NUM_IMAGES, side), np.concatenate(parts, axis=1))
@@ -89,8 +53,8 @@ def test_class_token_and_average_are_joined(files, case):
 @pytest.mark.standard_promotion  # JAX's own attention of bfloat16 needs it
 def test_bfloat16_points_the_same_way(files, file):
     side = oracle.FILES[file][2][0]
-    case, pooling = f"{file}-{side}", find_tower(_small_name(file)).config.pooling
-    tower = _load(files, file, resolution=side, compute_type="bfloat16")
+    case, pooling = f"{file}-{side}", find_tower(small_name(file)).config.pooling
+    tower = load_small(files, file, resolution=side, compute_type="bfloat16")
     found = np.asarray(jax.jit(tower.apply)(dict(tower.parameters), draw_images(case, 2, side)))
     assert found.dtype == np.float32
     assert (cosines(found, golden("dinov3", f"{case} {pooling}")) >= 0.999).all()
@@ -98,11 +62,20 @@ def test_bfloat16_points_the_same_way(files, file):
 
 def test_many_images_are_as_each_alone(files):
     """CPUs compute a batch in parts."""
-    tower = _load(files, "dinov3", resolution=112)
+    tower = load_small(files, "dinov3", resolution=112)
     images = draw_images("many", 67, 112)
     apply = jax.jit(tower.apply)
     together, alone = apply(dict(tower.parameters), images), apply(dict(tower.parameters), images[-2:])
     np.testing.assert_allclose(together[-2:], alone, rtol=0, atol=1e-5)
+
+
+def test_a_random_start_is_a_network():
+    config = variant("vits16plus", resolution=48, width=24, depth=2, mlp_width=32, num_heads=3)
+    tower = dinov3.FAMILY.tower(config)
+    parameters = tower.initialise(jax.random.key(0))
+    assert {name: values.shape for name, values in parameters.items()} == tower.parameter_shapes
+    found = jax.jit(tower.apply)(parameters, draw_images("start", 2, 48))
+    assert jnp.isfinite(found).all() and jnp.abs(found).max() > 0
 
 
 def test_angles_of_positions_are_those_of_float64():
@@ -114,154 +87,6 @@ def test_angles_of_positions_are_those_of_float64():
     )
 
 
-# --- names ---------------------------------------------------------------------------------------------------------
-
-
-def _as_modules(arrays):
-    """Returns the names of transformers' modules, which it does not save."""
-    return {re.sub(r"^(layer|stages)\.", r"model.\1.", name): array for name, array in arrays.items()}
-
-
-def _renamed(arrays, rules):
-    renamed = {}
-    for name, array in arrays.items():
-        for pattern, other in rules:
-            name = re.sub(pattern, other, name)  # noqa: PLW2901
-        renamed[name] = array
-    return renamed
-
-
-# From Hugging Face's names to the authors', as transformers' scripts convert them; attention apart.
-_AUTHORS = (
-    (r"^embeddings\.register_tokens", "storage_tokens"),
-    (r"^embeddings\.patch_embeddings", "patch_embed.proj"),
-    (r"^embeddings\.", ""),
-    (r"^layer\.", "blocks."),
-    (r"attention\.o_proj", "attn.proj"),
-    (r"layer_scale(\d)\.lambda1", r"ls\1.gamma"),
-)
-_MLPS = {
-    "authors": {False: ("fc1", "", "fc2"), True: ("w2", "w1", "w3")},
-    "timm": {False: ("fc1", "", "fc2"), True: ("fc1_x", "fc1_g", "fc2")},
-}
-_TIMM = ((r"^storage_tokens", "reg_token"), (r"ls(\d)\.gamma", r"gamma_\1"))
-
-
-def _with_joined_attention(arrays, publisher):
-    """Returns arrays under the authors' names, with one array for queries, keys and values, but biases as they were."""
-    gated = "layer.0.mlp.gate_proj.weight" in arrays
-    up, gate, down = _MLPS[publisher][gated]
-    mlp = ((r"mlp\.up_proj", f"mlp.{up}"), (r"mlp\.gate_proj", f"mlp.{gate}"), (r"mlp\.down_proj", f"mlp.{down}"))
-    found = _renamed(
-        {name: array for name, array in arrays.items() if "attention.o" in name or "attention." not in name},
-        _AUTHORS + mlp,
-    )
-    for number in range(2):
-        weights = [arrays[f"layer.{number}.attention.{part}_proj.weight"] for part in "qkv"]
-        found[f"blocks.{number}.attn.qkv.weight"] = np.concatenate(weights)
-    return found
-
-
-def _as_authors(arrays):
-    """Returns the authors' arrays: a bias of keys that is zero, and what only training uses."""
-    found = _with_joined_attention(arrays, "authors")
-    for number in range(2):
-        bias = f"layer.{number}.attention.{{}}_proj.bias"
-        if bias.format("q") in arrays:
-            parts = [arrays.get(bias.format(part), np.zeros(96, np.float32)) for part in "qkv"]
-            found[f"blocks.{number}.attn.qkv.bias"] = np.concatenate(parts)
-            found[f"blocks.{number}.attn.qkv.bias_mask"] = np.repeat(np.float32([1, 0, 1]), 96)
-    found |= {"local_cls_norm.weight": np.ones(96, np.float32), "local_cls_norm.bias": np.zeros(96, np.float32)}
-    return found | {"rope_embed.periods": np.ones(8, np.float32)}
-
-
-def _as_timm(arrays):
-    found = _renamed(_with_joined_attention(arrays, "timm"), _TIMM)
-    for number in range(2):
-        for part in "qv":
-            bias = f"layer.{number}.attention.{part}_proj.bias"
-            if bias in arrays:
-                found[f"blocks.{number}.attn.{part}_bias"] = arrays[bias]
-    del found["mask_token"]
-    return found
-
-
-LAYOUTS = {"Hugging Face DINOv3": dict, "DINOv3's authors": _as_authors, "timm": _as_timm}
-OF_TRAINING = re.compile(r"(embeddings\.)?mask_token|local_cls_norm\..*|rope_embed\.periods|.*bias_mask")
-
-
-def _assert_round_trip(family, config, arrays, naming_name, left_out):
-    namings = family.namings(config)
-    renamed = read_names(namings, arrays, family.parameter_shapes(config))
-    written = write_names(next(naming for naming in namings if naming.name == naming_name), renamed)
-    expected = {name: array for name, array in arrays.items() if not left_out.fullmatch(name)}
-    assert set(written) == set(expected)
-    for name, array in expected.items():
-        assert written[name].dtype == array.dtype, name
-        np.testing.assert_array_equal(written[name], array, err_msg=name)
-
-
-@pytest.mark.parametrize(
-    ("file", "naming"),
-    [(file, naming) for file in VITS for naming in LAYOUTS if (file, naming) != ("dinov3-other", "timm")],
-)
-def test_names_round_trip_to_the_bit(file, naming):
-    arrays = LAYOUTS[naming](hugging_face.draw_file(file))
-    _assert_round_trip(dinov3.FAMILY, find_tower(_small_name(file)).config, arrays, naming, OF_TRAINING)
-
-
-@pytest.mark.parametrize("file", VITS)
-def test_one_set_of_weights_is_one_tower_in_every_file(tmp_path, files, file):
-    arrays, name = hugging_face.draw_file(file), _small_name(file)
-    fingerprints = {_load(files, file).fingerprint()}
-    # timm has no biases of keys.
-    layouts = [_as_modules, _as_authors, *([_as_timm] if file != "dinov3-other" else [])]
-    for number, layout in enumerate(layouts):
-        np.savez(tmp_path / f"{number}.npz", **layout(arrays))
-        fingerprints.add(load_tower(name, str(tmp_path / f"{number}.npz")).fingerprint())
-    assert len(fingerprints) == 1
-
-
-def test_a_bias_of_keys_that_the_tower_lacks_is_refused(tmp_path):
-    arrays = _as_authors(hugging_face.draw_file("dinov3"))
-    arrays["blocks.1.attn.qkv.bias"][100] = 0.5
-    np.savez(tmp_path / "keys.npz", **arrays)
-    with pytest.raises(WeightsError, match=r"1 parameter not expected:\n  .*encoderblock_1/.*/key/bias \(96\)"):
-        load_tower(_small_name("dinov3"), str(tmp_path / "keys.npz"))
-
-
-def test_a_file_of_a_gated_mlp_is_not_one_without(files):
-    with pytest.raises(WeightsError, match=r"mlp.gate_proj.weight \(128, 96\)"):
-        load_tower(_small_name("dinov3"), str(files / "dinov3-gated.safetensors"))
-
-
-_CONVNEXT_AUTHORS = (
-    (r"^stages\.(\d)\.downsample_layers", r"downsample_layers.\1"),
-    (r"^stages\.(\d)\.layers", r"stages.\1"),
-    (r"depthwise_conv", "dwconv"),
-    (r"pointwise_conv", "pwconv"),
-    (r"layer_norm", "norm"),
-)
-
-
-def test_a_convnexts_names_round_trip_to_the_bit():
-    arrays, config = hugging_face.draw_file("dinov3-convnext"), find_tower(_small_name("dinov3-convnext")).config
-    nothing = re.compile("(?!)")
-    _assert_round_trip(convnext.FAMILY, config, arrays, "Hugging Face DINOv3 ConvNeXt", nothing)
-    _assert_round_trip(convnext.FAMILY, config, _renamed(arrays, _CONVNEXT_AUTHORS), "ConvNeXt's authors", nothing)
-
-
-def test_a_convnexts_weights_are_one_tower_in_every_file(tmp_path, files):
-    arrays, name = hugging_face.draw_file("dinov3-convnext"), _small_name("dinov3-convnext")
-    authors = _renamed(arrays, _CONVNEXT_AUTHORS)
-    twice = authors | {f"norms.3.{field}": authors[f"norm.{field}"] for field in ("weight", "bias")}
-    for number, layout in enumerate((_as_modules(arrays), authors, twice)):
-        np.savez(tmp_path / f"{number}.npz", **layout)
-        assert load_tower(name, str(tmp_path / f"{number}.npz")).fingerprint() == (
-            _load(files, "dinov3-convnext").fingerprint()
-        )
-
-
 # --- config.json and what is published -------------------------------------------------------------------------------
 
 
@@ -271,7 +96,7 @@ def _read(content, resolution=224):
 
 @pytest.mark.parametrize("file", PUBLISHED)
 def test_a_models_own_configuration_describes_the_small_tower(file):
-    network, entry = _read(CONFIGS["files"][file]), find_tower(_small_name(file))
+    network, entry = _read(CONFIGS["files"][file]), find_tower(small_name(file))
     assert (network.family, network.config) == (entry.family, entry.config)
 
 

@@ -29,8 +29,8 @@ class DINOv3Config(TowerConfig):
       query_bias: whether queries have a bias.
       key_bias: the same for keys; the published models have none.
       value_bias: the same for values.
-      rope_base: the longest period of the rotary positions, where the image's sides have a length of 2; the shortest
-        is near 1.
+      rope_base: the periods of the rotary positions are its powers with exponents from 0 to just below 1, where an
+        image's side is 2 long.
       norm_epsilon: of every LayerNorm.
     """
 

@@ -56,7 +56,8 @@ def variant(size: str, *, resolution: int = 224, **fields: Any) -> DINOv3Config:
     """Returns the configuration of one of `SIZES`; other fields as `DINOv3Config` has them."""
     width, depth, mlp_width, num_heads, others = SIZES[size]
     sizes: dict[str, Any] = {"width": width, "depth": depth, "mlp_width": mlp_width, "num_heads": num_heads}
-    return DINOv3Config(resolution=resolution, **{**sizes, **others, **fields})
+    given: dict[str, Any] = {**sizes, **others, **fields}
+    return DINOv3Config(resolution=resolution, **given)
 
 
 def _preprocessing(size: int, values: ValueRange) -> Preprocessing:

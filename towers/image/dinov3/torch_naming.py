@@ -1,7 +1,8 @@
 """The names that DINOv3's Vision Transformers have in torch's files: Hugging Face's, the authors' and timm's.
 
 Dropped by rule: the mask token, the norm of local crops (`local_cls_norm`), the periods of the positions, which are
-computed, and the mask of `qkv.bias`, whose only effect is that keys have no bias (`parameters.fit`).
+computed, and the mask of `qkv.bias`, which is there so that keys have no bias (`parameters.fit`); the conversions of
+transformers and timm leave out the same.
 
 Source: the state_dicts of transformers 5 and timm 1 (timm/models/eva.py); facebookresearch/dinov3, dinov3/layers and
 dinov3/models/vision_transformer.py.
