@@ -37,8 +37,11 @@ def show(choice: TowerChoice, console: rich.console.Console) -> None:
     }
     console.print(card(rows.items()))
     console.print()
+    console.print("images per second here, and cost of a million rows")
     console.print(_costs(choice))
+    console.print("\nretrieval on held-out rows, with 95 % intervals")
     console.print(_recalls(choice))
+    console.print()
     for tower in choice.towers:
         if tower.error:
             console.print(f"{tower.name}: a training failed: {one_line(tower.error)}")
@@ -48,9 +51,13 @@ def show(choice: TowerChoice, console: rich.console.Console) -> None:
     console.print(f"plot  {choice.output}/{PLOT_NAME}   all figures  {choice.output}/{JSON_NAME}")
 
 
+def _empty() -> rich.table.Table:
+    return rich.table.Table(box=None, padding=(0, 2, 0, 0))
+
+
 def _costs(choice: TowerChoice) -> rich.table.Table:
     tariffs = [*choice.towers[0].million_rows.money]
-    table = rich.table.Table(title="images per second here, and cost of a million rows", title_justify="left")
+    table = _empty()
     for name in ("tower", "numbers", "parameters", "pixels", "tower alone", "decoding alone", "job", "limit", "hours"):
         table.add_column(name, justify="right", overflow="fold")
     table.columns[0].justify = "left"
@@ -70,7 +77,7 @@ def _costs(choice: TowerChoice) -> rich.table.Table:
 
 def _recalls(choice: TowerChoice) -> rich.table.Table:
     """Returns three lines for each tower: the mean of both ways, and each of them."""
-    table = rich.table.Table(title="retrieval on held-out rows, with 95 % intervals", title_justify="left")
+    table = _empty()
     for name in ("tower", "", *(f"R@{k}" for k in _KS), "R@5, to the best"):
         table.add_column(name, justify="right", overflow="fold")
     table.columns[0].justify = table.columns[1].justify = "left"
