@@ -115,8 +115,7 @@ class OptimizerOptions(TaggedOptions):
         available = num_steps // 2 if is_halved else num_steps
         steps = f"the {num_steps:,} steps of training"
         steps = f"half of {steps}, which a side's schedule has" if is_halved else steps
-        rule = f"< {steps}, of which the first have a smaller rate"
-        _check(self.warmup_steps < available, "optimizer.warmup_steps", rule, self.warmup_steps)
+        _check(self.warmup_steps < available, "optimizer.warmup_steps", f"< {steps}", self.warmup_steps)
         both = self.warmup_steps + self.cooldown_steps
         _check(both <= available, "optimizer.warmup_steps + cooldown_steps", f"<= {steps}", both)
 

@@ -34,7 +34,7 @@ def test_every_recipe_has_a_purpose_and_a_source():
         ({"num_epochs": 3}, "exactly one of num_epochs and num_steps must be given, got num_epochs 3, num_steps 24"),
         ({"num_steps": None}, "exactly one of num_epochs and num_steps must be given"),
         ({"num_steps": 0}, "num_steps must be >= 1, got 0"),
-        ({"num_steps": 3}, "optimizer.warmup_steps must be < the 3 steps of training, of which the first have a smaller rate, got 3"),
+        ({"num_steps": 3}, "optimizer.warmup_steps must be < the 3 steps of training, got 3"),
         ({"compute_type": "float64"}, "compute_type must be float32 or bfloat16, got float64"),
         (
             {"loss": SoftmaxOptions(group_size=5)},
@@ -104,7 +104,7 @@ def test_counts_steps():
     assert RECIPE.count_steps(1_000) == 24
     by_epochs = dataclasses.replace(RECIPE, num_steps=None, num_epochs=3)
     assert by_epochs.count_steps(7) == 21
-    with pytest.raises(OptionsError, match=re.escape("warmup_steps must be < the 3 steps of training, of which the first have a smaller rate, got 3")):
+    with pytest.raises(OptionsError, match=re.escape("warmup_steps must be < the 3 steps of training, got 3")):
         by_epochs.count_steps(1)
 
 
