@@ -54,7 +54,8 @@ def encoded(folder: pathlib.Path, count: int, *, photographs: bool) -> list[tupl
 def tower_rate(embedder: Embedder, num_images: int) -> jobs.Rate:
     """Returns the rate of the tower alone, two batches in flight as in the job."""
     batch_size = embedder.batch_size
-    batch = np.random.default_rng(1).integers(0, 256, embedder.take_batch().shape, np.uint8)
+    batch = embedder.take_batch()
+    batch[:] = np.random.default_rng(1).integers(0, 256, batch.shape, np.uint8)
     num_batches = max(2, num_images // batch_size)
     np.asarray(embedder.start(batch))
     started_s, cpu_s = time.perf_counter(), time.process_time()

@@ -3,8 +3,9 @@
     python -m benchmarks.towers [--peer PYTHON] [--batch-size N] [--channels-last] [family ...]
 
 Random weights; float32 images that are already on the device. On a CPU both compute in float32 with two threads, on a
-GPU in bfloat16, torch with its fused attention. The peer is transformers' model if there is one (ViT, BiT, ConvNeXt),
-else the same network in torch's layers (MLP-Mixer, EfficientNet-Lite0); it runs in its own process and environment.
+GPU in bfloat16, torch with its fused attention. The peer is transformers' model if there is one, else timm's (EVA-02,
+Perception Encoder) or the same network in torch's layers (MLP-Mixer, EfficientNet-Lite0); it runs in its own process
+and environment.
 Each round runs one after the other, for at least 25 seconds (5 on a GPU) and 7 rounds; the result is the median ratio
 of the rounds, so that a slower phase of the machine affects both.
 """
@@ -39,10 +40,14 @@ class Case(NamedTuple):
 
 CASES = {
     "vit": Case("vit_b16", 1.2),
+    "dinov3": Case("facebook/dinov3-vitb16-pretrain-lvd1689m", 1.2),
     "mixer": Case("mixer_b16", 1.2),
     "efficientnet": Case("efficientnet-lite0", 2.5),
     "convnext": Case("convnext_base", 1.0),
     "bit": Case("bit_r50x1", 0.7),
+    "aimv2": Case("apple/aimv2-large-patch14-224", 1.2),
+    "eva": Case("timm/eva02_base_patch14_224.mim_in22k", 1.2),
+    "pe": Case("facebook/PE-Core-B16-224", 1.2),
 }
 
 
@@ -99,7 +104,7 @@ def compare(family: str, options: argparse.Namespace) -> float:
     our_rate, their_rate = (batch_size / statistics.median(seconds) for seconds in zip(*rounds, strict=True))
     ratio = statistics.median(their_seconds / our_seconds for our_seconds, their_seconds in rounds)
     goal = GPU_GOAL if on_gpu else CASES[family].goal
-    words = f"  {CASES[family].tower:20} {our_rate:9,.1f} images/s, torch {their_rate:9,.1f}"
+    words = f"  {CASES[family].tower:29} {our_rate:9,.1f} images/s, torch {their_rate:9,.1f}"
     sys.stdout.write(f"{words}, ratio {ratio:.2f} (goal >= {goal})\n")
     sys.stdout.flush()
     return ratio / goal
@@ -110,7 +115,7 @@ def main() -> int:
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # leaves torch its part of the GPU's memory
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("families", nargs="*", default=list(CASES), metavar="family", help=", ".join(CASES))
-    parser.add_argument("--peer", default=".venv-oracles/bin/python", help="a Python with torch and transformers")
+    parser.add_argument("--peer", default=".venv-oracles/bin/python", help="a Python with torch, transformers and timm")
     parser.add_argument("--batch-size", type=int, default=256 if jax.default_backend() == "gpu" else 8)
     parser.add_argument("--side", type=int, default=224, help="side of the images in pixels")
     parser.add_argument("--channels-last", action="store_true", help="torch's faster layout for convolutions")

@@ -1,8 +1,8 @@
-"""The towers in torch, run by `benchmarks/towers.py` in an environment that has torch and transformers (.venv-oracles).
+"""The towers in torch, run by `benchmarks/towers.py` where torch, transformers and timm are (.venv-oracles).
 
 Takes a family, a batch size, a side and optionally "channels_last", another memory layout. For each line on standard
-input it runs one batch and prints the seconds. On a GPU model and images are bfloat16. What transformers lacks,
-MLP-Mixer and EfficientNet-Lite0, is written here in torch's layers.
+input it runs one batch and prints the seconds. On a GPU model and images are bfloat16. What transformers lacks is
+timm's (EVA-02, Perception Encoder) or written here in torch's layers (MLP-Mixer, EfficientNet-Lite0).
 """
 
 import itertools
@@ -80,6 +80,12 @@ def efficientnet_lite0() -> nn.Module:
     return nn.Sequential(*layers, *head, nn.Flatten())
 
 
+def dinov3_base() -> nn.Module:
+    """Returns transformers' DINOv3 ViT-B/16."""
+    sizes = {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12, "num_register_tokens": 4}
+    return transformers.DINOv3ViTModel(transformers.DINOv3ViTConfig(**sizes))
+
+
 def convnext_base() -> nn.Module:
     """Returns transformers' ConvNeXt-B."""
     sizes = {"depths": [3, 3, 27, 3], "hidden_sizes": [128, 256, 512, 1024]}
@@ -91,13 +97,30 @@ def bit_r50x1() -> nn.Module:
     return transformers.BitModel(transformers.BitConfig())
 
 
+def aimv2_large() -> nn.Module:
+    """Returns transformers' AIMv2-L, the smallest of its family, without a head."""
+    return transformers.Aimv2VisionModel(transformers.Aimv2VisionConfig(use_head=False))
+
+
+def of_timm(name: str) -> nn.Module:
+    """Returns one of timm's models, with a projection where it is published with one."""
+    import timm  # here, since the other families need no timm
+
+    return timm.create_model(name, pretrained=False)
+
+
 MODELS = {
     "vit": lambda: transformers.ViTModel(transformers.ViTConfig(), add_pooling_layer=False),
+    "dinov3": dinov3_base,
     "mixer": Mixer,
     "bit": bit_r50x1,
     "convnext": convnext_base,
     "efficientnet": efficientnet_lite0,
+    "aimv2": aimv2_large,
+    "eva": lambda: of_timm("eva02_base_patch14_224.mim_in22k"),
+    "pe": lambda: of_timm("vit_pe_core_base_patch16_224.fb"),
 }
+_OF_TRANSFORMERS = ("vit", "dinov3", "bit", "convnext", "aimv2")
 
 
 def main() -> None:
@@ -111,7 +134,7 @@ def main() -> None:
     images = torch.rand(batch_size, 3, side, side, **place) * 2 - 1
     if sys.argv[4:] == ["channels_last"]:
         model, images = (thing.to(memory_format=torch.channels_last) for thing in (model, images))
-    take = (lambda: model(pixel_values=images)) if family in ("vit", "bit", "convnext") else (lambda: model(images))
+    take = (lambda: model(pixel_values=images)) if family in _OF_TRANSFORMERS else (lambda: model(images))
     print(torch.cuda.get_device_name() if on_gpu else "cpu", flush=True)
     with torch.inference_mode():
         for _ in itertools.takewhile(bool, iter(sys.stdin.readline, None)):

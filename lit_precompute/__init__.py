@@ -8,6 +8,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lit_precompute.choosing.choosing import choose_tower
+    from lit_precompute.choosing.options import ChooseOptions
     from lit_precompute.deriving import derive, flatten
     from lit_precompute.embedding import embed
     from lit_precompute.pipelines.deduplicate import DeduplicateOptions, deduplicate
@@ -126,6 +128,8 @@ _HOMES = {
     "layers": "towers.layers",
     # Embedding
     "embed": "embedding:embed",
+    "ChooseOptions": "choosing.options:ChooseOptions",
+    "choose_tower": "choosing.choosing:choose_tower",
     "EmbedImages": "pipelines.embed_images:EmbedImages",
     "EmbedOptions": "pipelines.embed.options:EmbedOptions",
     "JaxTowerHandler": "pipelines.embed_images:JaxTowerHandler",
@@ -181,6 +185,7 @@ __all__ = [
     "AdafactorOptions",
     "AdamOptions",
     "BertTextOptions",
+    "ChooseOptions",
     "ColumnSchema",
     "Criteria",
     "DataOptions",
@@ -234,6 +239,7 @@ __all__ = [
     "ViTTextOptions",
     "WordOptions",
     "captions_table",
+    "choose_tower",
     "compare_datasets",
     "copy_dataset",
     "deduplicate",

@@ -21,8 +21,7 @@ from apache_beam.pvalue import PCollection, TaggedOutput
 from lit_precompute.pipelines.embed.workers.process_registry import PROCESS
 from lit_precompute.precompute.embedder import Embedder
 from lit_precompute.precompute.embedding import TowerUse, embed_examples
-from lit_precompute.precompute.images.decoding import decode
-from lit_precompute.precompute.images.preprocessing import prepare
+from lit_precompute.precompute.images.preprocessing import load
 from lit_precompute.precompute.machine import Device, check_device
 from lit_precompute.precompute.options import DecodingOptions, check_count, check_type
 from lit_precompute.precompute.sources.files import read_image
@@ -109,9 +108,10 @@ def _given(image: bytes, max_bytes: int | None = None) -> bytes:
 
 
 class JaxTowerHandler(ModelHandler[np.ndarray, PredictionResult, Embedder]):
-    """An image tower for RunInference: elements are prepared images, uint8 [resolution, resolution, 3].
+    """An image tower for RunInference: elements are prepared images, [resolution, resolution, 3].
 
-    `prepare` prepares one. `EmbedImages` also reads images, and lists those that cannot be read or decoded.
+    `prepare` prepares one, of the preprocessing's `pixel_type`. `EmbedImages` also reads images, and lists those that
+    cannot be read or decoded.
     """
 
     def __init__(self, tower: ImageTowerOptions, *, batch_size: int = 64, device: Device = "auto"):
@@ -132,7 +132,7 @@ class JaxTowerHandler(ModelHandler[np.ndarray, PredictionResult, Embedder]):
         Raises:
           ImageError: it cannot be decoded.
         """
-        return prepare(decode(data), _preprocessing(self._tower))
+        return load(data, _preprocessing(self._tower))
 
     def load_model(self) -> Embedder:
         """Returns the tower on this worker's devices."""

@@ -117,8 +117,8 @@ def _measure(tower: ImageTower, smallest: int, largest: int) -> Iterator[Measure
     batch_size, first = smallest, Embedder(tower, batch_size=smallest)
     while batch_size <= largest:
         embedder = first.of_size(batch_size)
-        shape = embedder.take_batch().shape
-        images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+        images = embedder.take_batch()
+        images[:] = np.random.default_rng(0).integers(0, 256, images.shape, np.uint8)
         try:
             with _memory_in_words(batch_size):
                 np.asarray(embedder.start(images))  # compiles

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
-from jaxtyping import Array, Float32, UInt8
+from jaxtyping import Array, Float32, Num
 
 from lit_precompute.precompute.images.preprocessing import normalise
 from lit_precompute.precompute.sharded_parameters import apply_gathering, axes_to_cut, do_not_fit
@@ -84,6 +84,11 @@ class Embedder:
         """Images in the compiled shape: the batch size, rounded up to a multiple of the number of devices."""
         return -(-self.batch_size // len(self._devices)) * len(self._devices)
 
+    @property
+    def _batch_shape(self) -> tuple[int, int, int, int]:
+        size = self.tower.preprocessing.size
+        return self.padded_size, size, size, 3
+
     def compile(self) -> None:
         """Compiles the tower, which otherwise happens when the first batch is started."""
         _ = self._function
@@ -95,8 +100,7 @@ class Embedder:
     @functools.cached_property
     def _function(self) -> jax.stages.Compiled:
         """The function, compiled ahead of time, so that no other shape is ever compiled."""
-        size = self.tower.preprocessing.size
-        images = jax.ShapeDtypeStruct((self.padded_size, size, size, 3), np.uint8, sharding=self._shares)
+        images = jax.ShapeDtypeStruct(self._batch_shape, self.tower.preprocessing.pixel_type, sharding=self._shares)
         each_share = jax.shard_map(
             self._embed,
             mesh=self._shares.mesh,
@@ -121,19 +125,18 @@ class Embedder:
         )
         return found.astype(jnp.float32)
 
-    def take_batch(self) -> UInt8[np.ndarray, "padded_size size size 3"]:
-        """Returns a batch to be filled; it holds values from earlier use."""
+    def take_batch(self) -> Num[np.ndarray, "padded_size size size 3"]:
+        """Returns a batch to be filled, of the preprocessing's pixel type; it holds values from earlier use."""
         try:
             return self._unused.pop()
         except IndexError:
-            size = self.tower.preprocessing.size
-            return np.zeros((self.padded_size, size, size, 3), np.uint8)
+            return np.zeros(self._batch_shape, self.tower.preprocessing.pixel_type)
 
-    def give_back(self, batch: UInt8[np.ndarray, "padded_size size size 3"]) -> None:
+    def give_back(self, batch: Num[np.ndarray, "padded_size size size 3"]) -> None:
         """Takes back a batch whose embeddings are complete: new memory costs more than writing the images to it."""
         self._unused.append(batch)
 
-    def start(self, batch: UInt8[np.ndarray, "padded_size size size 3"]) -> Float32[Array, "padded_size output_width"]:
+    def start(self, batch: Num[np.ndarray, "padded_size size size 3"]) -> Float32[Array, "padded_size output_width"]:
         """Starts to embed a batch of `take_batch`, which must not be written to until its embeddings are complete.
 
         Returns at once, before the embeddings are computed.

@@ -112,7 +112,7 @@ def embed_examples(
 
 
 def _on_host(preprocessing: Preprocessing) -> Preprocessing:
-    """Returns the part of a preprocessing that gives uint8 pixels: the value range is computed on the device."""
+    """Returns the part of a preprocessing that gives pixels: the value range is computed on the device."""
     return dataclasses.replace(preprocessing, value_range=SIGNED_RANGE)
 
 

@@ -10,7 +10,27 @@ import math
 from typing import Any
 
 from lit_precompute.towers.family import Entry
+from lit_precompute.towers.options import ComputeType
 from lit_precompute.towers.preprocessing import Preprocessing, Scale
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Speed:
+    """How fast a tower was on some devices.
+
+    Attributes:
+      images_per_second: of the tower alone, on all of the devices.
+      batch_size: images per batch.
+      device: their kind.
+      num_devices: how many there were.
+      compute_type: type of the activations.
+    """
+
+    images_per_second: float
+    batch_size: int
+    device: str
+    num_devices: int
+    compute_type: ComputeType
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,6 +49,8 @@ class Description:
       weights_sha256: of that file, where it is known.
       architecture: the configuration.
       preprocessing: as data.
+      flops: floating-point operations for one image, a multiply-add being two (`towers.cost`); None: not counted.
+      speed: what was measured on this machine; None: nothing was.
     """
 
     name: str
@@ -42,6 +64,8 @@ class Description:
     weights_sha256: str
     architecture: dict[str, Any]
     preprocessing: dict[str, Any]
+    flops: int | None = None
+    speed: Speed | None = None
 
     @property
     def width(self) -> int:
@@ -88,7 +112,7 @@ def in_words(preprocessing: Preprocessing) -> str:
         words = f"squeezed to {resized} x {resized} ({method}, {preprocessing.resampler})"
     else:
         words = f"short side to {resized} ({method}, {preprocessing.resampler})"
-    if preprocessing.crop == "central":
+    if preprocessing.crop != "none":
         words += f", the middle {size} x {size}"
     values = preprocessing.value_range
     if isinstance(values, Scale):

@@ -77,8 +77,8 @@ class Family(Generic[Config]):
       parameter_shapes: the parameters by canonical name.
       namings: the kinds of files that are read and written; none means that files have the canonical names.
       adapt: decides what only the file shows (whether it has a class token), from the arrays under canonical names.
-      fit: returns the parameters that another resolution changes, from the arrays under canonical names; the weights'
-        hash is of those of the file. `adapt` and `fit` should look up no more arrays than they need: it reads them.
+      fit: returns the parameters that another resolution changes, from the arrays under canonical names, and None for
+        those that are left out; the weights' hash is of those of the file. `adapt` and `fit` should look up no more arrays than they need: it reads them.
       apply: from the parameters and images in the tower's value range to embeddings of the configuration's width.
       initialise: (shapes of some parameters, random key) -> these for training from a random start.
       in_compute_type: whether `apply` uses a parameter for nothing but as a factor of matrix products in the compute
@@ -92,7 +92,7 @@ class Family(Generic[Config]):
     apply: Callable[[Config, Parameters, Float32[Array, "n h w 3"]], Float32[Array, "n width"]]
     namings: Callable[[Config], Sequence[Naming]] = lambda config: ()
     adapt: Callable[[Config, Arrays], Config] = lambda config, arrays: config
-    fit: Callable[[Config, Arrays], dict[str, Shaped[np.ndarray, "..."]]] = _unchanged
+    fit: Callable[[Config, Arrays], Mapping[str, Shaped[np.ndarray, "..."] | None]] = _unchanged
     initialise: Callable[[Shapes, jax.Array], dict[str, Float32[Array, "..."]]] = initialise
     in_compute_type: Callable[[str], bool] = lambda name: False
     is_statistic: Callable[[str], bool] = lambda name: False

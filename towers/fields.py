@@ -15,6 +15,20 @@ from lit_precompute.towers.options import OptionsError
 
 Value = TypeVar("Value")
 
+# Of every `config.json` of Hugging Face, as a regular expression: what changes no embedding, since it is about
+# training, tasks, generation or the file itself. A family takes first what it has a rule for.
+UNCHANGING = (
+    r"_.*|architectures|model_type|transformers_version|(torch_)?dtype|auto_map|attn_implementation|name_or_path"
+    r"|.*dropout(_prob|_rate)?|layerdrop|initializer_(range|factor)|gradient_checkpointing|chunk_size_feed_forward"
+    r"|id2label|label2id|num_labels|problem_type|finetuning_task|task_specific_params|tokenizer_class|prefix|torchscript"
+    r"|(use_)?return_dict(_in_generate)?|output_(attentions|hidden_states|scores|past)|use_(bfloat16|cache)"
+    r"|tie_(word_embeddings|encoder_decoder|weights_)|is_(decoder|encoder_decoder)|add_cross_attention"
+    r"|cross_attention_hidden_size|pruned_heads|tf_legacy_loss|.*_token_id|(max|min)_length|do_sample|early_stopping"
+    r"|num_(beams|beam_groups|return_sequences)|temperature|top_[kp]|typical_p|diversity_penalty"
+    r"|(repetition|length)_penalty|(encoder_)?no_repeat_ngram_size|bad_words_ids|remove_invalid_values"
+    r"|exponential_decay_length_penalty|suppress_tokens|begin_suppress_tokens|forced_.*"
+)
+
 
 class Fields:
     """A JSON object whose fields are taken one by one; null is as good as absent."""
@@ -28,15 +42,15 @@ class Fields:
         """Returns whether a field is there, and not yet taken."""
         return name in self._left
 
-    def number(self, name: str, default: int) -> int:
-        """Takes a whole number of at least 1.
+    def number(self, name: str, default: int | None = None, *, least: int = 1) -> int:
+        """Takes a whole number; without a default it must be there.
 
         Raises:
-          OptionsError: it is something else.
+          OptionsError: it is something else, or too small.
         """
         value = self._left.pop(name, default)
-        if type(value) is not int or value < 1:
-            raise self.error(name, "a whole number >= 1", value)
+        if type(value) is not int or value < least:
+            raise self.error(name, f"a whole number >= {least}", value)
         return value
 
     def numbers(self, name: str, default: tuple[int, ...]) -> tuple[int, ...]:

@@ -133,10 +133,18 @@ def mlp(
     return dense(weights, f"{name}/Dense_1", hidden)
 
 
-def gated_mlp(weights: Weights, name: str, tokens: Float[Array, "*batch inputs"]) -> Float[Array, "*batch outputs"]:
-    """Returns what two dense layers give, with the first one's output times the SiLU of a third's (SwiGLU)."""
+def gated_mlp(
+    weights: Weights,
+    name: str,
+    tokens: Float[Array, "*batch inputs"],
+    norm: Callable[[jax.Array], jax.Array] | None = None,
+) -> Float[Array, "*batch outputs"]:
+    """Returns what two dense layers give, with the first one's output times the SiLU of a third's (SwiGLU).
+
+    A norm, if there is one, comes before the last layer (EVA-02).
+    """
     hidden = dense(weights, f"{name}/Dense_0", tokens) * jax.nn.silu(dense(weights, f"{name}/Gate", tokens))
-    return dense(weights, f"{name}/Dense_1", hidden)
+    return dense(weights, f"{name}/Dense_1", norm(hidden) if norm else hidden)
 
 
 def images_at_a_time(num_tokens: int) -> int:

@@ -147,7 +147,8 @@ def _read_parameters(
     """Returns the parameters, and the hash of those in the file."""
     shapes = family.parameter_shapes(config)
     fitted = family.fit(config, renamed)
-    match_shapes(renamed.shapes() | {name: array.shape for name, array in fitted.items()}, shapes, where)
+    found = renamed.shapes() | {name: array.shape for name, array in fitted.items() if array is not None}
+    match_shapes({name: shape for name, shape in found.items() if fitted.get(name, shape) is not None}, shapes, where)
     sha256 = WeightsHash()
 
     # A function of its own, so that nothing of an array but what is kept is in memory when the next one is read.

@@ -18,8 +18,8 @@ from jaxtyping import Float32
 from lit_precompute.towers.augmentation import Augmentation
 
 Resize = Literal["square", "short_side"]
-Crop = Literal["none", "central"]
-Resampler = Literal["tensorflow", "pillow"]
+Crop = Literal["none", "central", "central_rounded"]
+Resampler = Literal["tensorflow", "pillow", "torch"]
 Method = Literal["bilinear", "bicubic", "area"]
 JpegDecoding = Literal["fast", "accurate"]
 
@@ -44,11 +44,14 @@ class Scale:
         if not self.low < self.high:
             raise ValueError(f"preprocessing: value range low must be < high, got {self.low} and {self.high}")
 
+    def of(self, pixels: Any) -> Any:
+        """Returns the values of pixels, float32 [..., 3] of NumPy or JAX, by arithmetic."""
+        # The width is computed in float64 and rounded once, as TensorFlow does with Python numbers.
+        return np.float32(self.low) + pixels / np.float32(255) * np.float32(self.high - self.low)
+
     def table(self) -> Float32[np.ndarray, "256 1"]:
         """Returns the value of each of the 256 pixel values."""
-        values = np.arange(256, dtype=np.float32)[:, None] / np.float32(255)
-        # The width is computed in float64 and rounded once, as TensorFlow does with Python numbers.
-        return np.float32(self.low) + values * np.float32(self.high - self.low)
+        return self.of(np.arange(256, dtype=np.float32)[:, None])
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -71,17 +74,21 @@ class Standardise:
         red, green, blue = ((255 * a, 255 * b) for a, b in zip(mean, deviation, strict=True))
         return cls(mean=(red[0], green[0], blue[0]), deviation=(red[1], green[1], blue[1]))
 
+    def of(self, pixels: Any) -> Any:
+        """Returns the values of pixels, float32 [..., 3] of NumPy or JAX, by arithmetic."""
+        return (pixels - np.asarray(self.mean, np.float32)) / np.asarray(self.deviation, np.float32)
+
     def table(self) -> Float32[np.ndarray, "256 3"]:
         """Returns the value of each of the 256 pixel values in each channel."""
-        values = np.arange(256, dtype=np.float32)[:, None]
-        return (values - np.asarray(self.mean, np.float32)) / np.asarray(self.deviation, np.float32)
+        return self.of(np.arange(256, dtype=np.float32)[:, None])
 
 
 ValueRange = Scale | Standardise
 # -1..1, as in big_vision.
 SIGNED_RANGE = Scale()
 # The means and deviations that torch's models of ImageNet, and CLIP, were trained with, of values 0..1.
-IMAGENET_RANGE = Standardise.of_unit_range((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+IMAGENET_RANGE = Standardise.of_unit_range(IMAGENET_MEAN, IMAGENET_DEVIATION)
 CLIP_MEAN, CLIP_DEVIATION = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 CLIP_RANGE = Standardise.of_unit_range(CLIP_MEAN, CLIP_DEVIATION)
 VALUE_RANGES: Mapping[str, type[Scale] | type[Standardise]] = {"scale": Scale, "standardise": Standardise}
@@ -99,8 +106,10 @@ class Preprocessing:
       method: filter of the resize; "area" averages.
       antialias: whether the filter widens when scaling down; "area" has no such choice.
       resampler: "tensorflow" gives the bytes of big_vision's tf.image.resize and its cast, which truncates; "pillow"
-        those of torchvision's and Hugging Face's Image.resize, which always antialiases and rounds.
-      crop: "central" cuts size x size from the middle (offset rounded down); "none" keeps the whole resized image.
+        those of torchvision's and Hugging Face's Image.resize, which always antialiases and rounds; "torch" resizes
+        with Pillow's filters and keeps the fractions, as torchvision does with a tensor of floats.
+      crop: "central" cuts size x size from the middle (offset rounded down); "central_rounded" does as torchvision does
+        (offset rounded, halves to the even number); "none" keeps the whole resized image.
       value_range: from 0..255 to the values that the tower expects.
       jpeg: "fast" decodes JPEGs as tf.io.decode_image does (big_vision), "accurate" as Pillow does (torch).
       augmentation: of a random view, the part of the image that is taken before the resize, and the flip after it.
@@ -121,6 +130,11 @@ class Preprocessing:
         if self.resize_size is None:
             object.__setattr__(self, "resize_size", self.size)
         _check(self)
+
+    @property
+    def pixel_type(self) -> np.dtype[Any]:
+        """The type of a prepared image's pixels, 0..255: uint8, or float32 where a resize is not rounded."""
+        return np.dtype(np.float32 if self.resampler == "torch" else np.uint8)
 
     def to_json(self) -> dict[str, Any]:
         """Returns plain JSON; `from_json` reads it back to an equal object."""
@@ -193,5 +207,10 @@ def _check(preprocessing: Preprocessing) -> None:
         raise ValueError(f"preprocessing: crop {size} must be <= resize_size, got {resized}")
     if preprocessing.method == "area" and preprocessing.antialias:
         raise ValueError("preprocessing: method 'area' already averages; set antialias=False")
-    if preprocessing.resampler == "pillow" and preprocessing.method != "area" and not preprocessing.antialias:
-        raise ValueError("preprocessing: Pillow always antialiases; set antialias=True or resampler='tensorflow'")
+    if preprocessing.resampler == "torch" and preprocessing.method == "area":
+        raise ValueError("preprocessing: torch has no antialiased method 'area'; choose another, or resampler='pillow'")
+    if preprocessing.resampler != "tensorflow" and preprocessing.method != "area" and not preprocessing.antialias:
+        raise ValueError(
+            f"preprocessing: resampler {preprocessing.resampler!r} always antialiases; set antialias=True or "
+            "resampler='tensorflow'"
+        )

@@ -14,16 +14,32 @@ import difflib
 import importlib
 
 from lit_precompute.towers.family import Entry
+from lit_precompute.towers.image.aimv2 import published as aimv2
 from lit_precompute.towers.image.bit import published as bit
 from lit_precompute.towers.image.convnext import published as convnext
+from lit_precompute.towers.image.dinov3 import published as dinov3
 from lit_precompute.towers.image.efficientnet import published as efficientnet
+from lit_precompute.towers.image.eva import published as eva
+from lit_precompute.towers.image.eva import published_perception
 from lit_precompute.towers.image.hugging_face.folder import place_of, read_folder
 from lit_precompute.towers.image.mixer import published as mixer
 from lit_precompute.towers.image.vit import published as vit
 from lit_precompute.towers.image.vit import published_contrastive, timm
 from lit_precompute.towers.weights.errors import WeightsError
 
-_PUBLISHED = (bit, convnext, efficientnet, mixer, vit, published_contrastive, timm)
+_PUBLISHED = (
+    aimv2,
+    bit,
+    convnext,
+    dinov3,
+    efficientnet,
+    eva,
+    published_perception,
+    mixer,
+    vit,
+    published_contrastive,
+    timm,
+)
 _ENTRIES: dict[str, Entry] = {}
 _ALIASES: dict[str, str] = {}
 _OWN = "`lit-embed towers` lists them; one of your own is named with its module, my_towers:NAME"
@@ -104,11 +120,16 @@ def resolve_tower(name: str) -> tuple[str, Entry]:
 def _described(name: str, place: str) -> tuple[str, Entry]:
     """Returns the tower that a folder or repository describes."""
     try:
-        return name, read_folder(place)
+        return name, read_folder(place, _of_timms_architecture)
     except WeightsError as error:
         near = difflib.get_close_matches(name, {**_ALIASES, **dict.fromkeys(_ENTRIES)}, n=5, cutoff=0.5)
         hint = f"; or did you mean one of {', '.join(near)}?" if near else ""
         raise WeightsError(f"tower {name!r} is not registered, and {error}{hint}") from error
+
+
+def _of_timms_architecture(architecture: str) -> list[Entry]:
+    """Returns the entries of timm's towers of an architecture, one for each tag."""
+    return [_ENTRIES[name] for name in tower_names() if name.startswith(f"timm/{architecture}.")]
 
 
 def module_of(name: str) -> str:

@@ -23,6 +23,7 @@ def show(
     describe: Callable[[str], Description],
     rows: Callable[[Sequence[Description]], rich.table.Table],
     details: Callable[[Description], dict[str, str]],
+    report: Callable[[str, int, int], None] = lambda name, done, total: None,
 ) -> None:
     """Prints the list of towers, or the card of one.
 
@@ -35,15 +36,19 @@ def show(
       describe: returns the description of a name, a dataclass.
       rows: returns the list as a table.
       details: returns the lines of a card.
+      report: is told the name of each tower before it is described, how many are done, and how many there are.
 
     Raises:
       ValueError: no tower has this name or matches the pattern.
     """
-    is_list = not asked or "*" in asked
+    is_list = is_pattern(asked)
     chosen = [name for name in names if fnmatch.fnmatchcase(name, asked or "*")] if is_list else [asked]
     if not chosen:
         raise ValueError(f"no tower's name matches {asked!r}; `{command}` lists all of them")
-    descriptions = [describe(name) for name in chosen]
+    descriptions: list[Description] = []
+    for number, name in enumerate(chosen):
+        report(name, number, len(chosen))
+        descriptions.append(describe(name))
     if as_json:
         cards: list[Any] = [dataclasses.asdict(each) for each in descriptions]  # pyright: ignore[reportArgumentType]
         print_json(cards if is_list else cards[0])
@@ -52,6 +57,11 @@ def show(
         console.print(f"{len(descriptions)} towers; {command} NAME shows the card of one")
     else:
         console.print(card(details(descriptions[0]).items()))
+
+
+def is_pattern(asked: str) -> bool:
+    """Returns whether a list is asked for, and not a card."""
+    return not asked or "*" in asked
 
 
 def new_table(*columns: str, right: Sequence[str] = ()) -> rich.table.Table:

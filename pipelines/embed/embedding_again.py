@@ -166,6 +166,7 @@ def _options(
         decoding=DecodingOptions(max_pixels=job.get("max_pixels", MAX_PIXELS)),
         views=job.get("views", 0),
         limit=job.get("limit"),
+        limit_seed=job.get("limit_seed"),
     )
 
 

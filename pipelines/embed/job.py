@@ -59,6 +59,7 @@ def recorded(options: EmbedOptions) -> dict[str, Any]:
         # These decide which rows and tables there are; absent by default, as before they were options.
         **({} if max_pixels == MAX_PIXELS else {"max_pixels": max_pixels}),
         **({} if options.limit is None else {"limit": options.limit}),
+        **({} if options.limit_seed is None else {"limit_seed": options.limit_seed}),
         **({"views": options.views} if options.views else {}),
     }
 

@@ -42,7 +42,9 @@ class Known:
         """Returns where the dataset is, and what is in it."""
         entry, options = self.entry, self.entry.options
         how = [str(options["vector_type"])] if "vector_type" in options else []
-        how += [f"{name.replace('_', ' ')} {options[name]}" for name in ("limit", "views") if name in options]
+        how += [
+            f"{name.replace('_', ' ')} {options[name]}" for name in ("limit", "limit_seed", "views") if name in options
+        ]
         rows = [counted(entry.num_rows, "row")] if entry.num_rows is not None else []
         state = [] if entry.state == COMPLETE else [entry.reason]
         known = "the fingerprint is the same" if self.by_fingerprint else "the weights were not compared"
@@ -101,6 +103,9 @@ def _compare(options: EmbedOptions, entry: Entry) -> Known | None:
     limit = entry.options.get("limit")
     if limit is not None and (options.limit is None or options.limit > limit):
         return None
+    drawn = entry.options.get("limit_seed")
+    if limit is not None and (drawn != options.limit_seed or (drawn is not None and options.limit != limit)):
+        return None  # it has other rows
     if "copied_from" in entry.options:  # a part
         return None
     fingerprint = ((JobDirectory(absolute(options.output)).noted() or {}).get("tower") or {}).get("fingerprint")

@@ -13,6 +13,8 @@ from lit_precompute.towers.options import ImageTowerOptions
 
 # A batch of each is on the device and on the host.
 _MAX_VIEWS = 100
+# Rows that are drawn together: a read of neighbours costs a store and a compressed file little more than one row.
+_DRAWN_ROWS = 16
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,6 +32,7 @@ class EmbedOptions:
       max_failures: Exit with status 1 if more rows fail: a count (100) or a share (0.5%); by default never.
       views: Random views of each image (crop and flip), each embedded to a table of its own beside `embeddings`.
       limit: Rows to embed, at most, from the first on; by default all.
+      limit_seed: With --limit: take the rows in runs of 16 that this seed draws over the whole source, not the first.
       retry_failures: Embed again the shards with rows that failed for reasons that may pass: `missing`, `unreadable`,
         `too-slow`; of a finished dataset, too, which is an unfinished job meanwhile.
       device: What embeds; `auto` takes what there is, but refuses a CPU on a machine with an accelerator.
@@ -46,6 +49,7 @@ class EmbedOptions:
     max_failures: str | None = None
     views: int = 0
     limit: int | None = None
+    limit_seed: int | None = None
     retry_failures: bool = False
     device: Device = "auto"
     num_devices: int | None = None
@@ -59,6 +63,8 @@ class EmbedOptions:
         check_count("--batch-size", self.batch_size)
         check_count("--rows-per-shard", self.rows_per_shard)
         check_count("--limit", self.limit)
+        if self.limit_seed is not None and (self.limit is None or self.limit_seed < 0):
+            raise ValueError(f"--limit-seed must be >= 0, beside --limit, got {self.limit_seed}")
         if not 0 <= self.views <= _MAX_VIEWS:
             raise ValueError(f"--views must be from 0 to {_MAX_VIEWS}, got {self.views}")
         check_count("--num-devices", self.num_devices)
@@ -74,6 +80,11 @@ class EmbedOptions:
         """Returns the options for machines that are asked for with an accelerator, which workers then have to find."""
         given = device if self.device == "auto" else self.device
         return dataclasses.replace(self, device=given, num_devices=self.num_devices or num_devices)
+
+    @property
+    def rows_per_slice(self) -> int:
+        """Rows of what a file is cut into: a shard's, or fewer where slices are drawn."""
+        return self.rows_per_shard if self.limit_seed is None else min(self.rows_per_shard, _DRAWN_ROWS)
 
     def recorded(self) -> dict[str, Any]:
         """Returns the options that a job records, as far as they are given: the batch size may be chosen later."""

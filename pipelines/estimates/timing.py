@@ -117,7 +117,7 @@ def time_rows(
         batch_size=batch_size,
         device=device_kind(),
         num_cores=os.cpu_count() or 1,
-        tower_rate=_tower_rate(embedder, clock) / (1 + options.views),
+        tower_rate=tower_rate(embedder, clock) / (1 + options.views),
         decoding_rate=len(rows) / decoding_s,
     )
 
@@ -128,7 +128,7 @@ def _prepare(preparer: Preparer, rows: Sequence[Example]) -> None:
         pass
 
 
-def _tower_rate(embedder: Embedder, clock: Callable[[], float]) -> float:
+def tower_rate(embedder: Embedder, clock: Callable[[], float]) -> float:
     """Returns images per second of the tower alone: of the fastest of a few batches, since disturbances only add."""
     fastest_s, begun_s = float("inf"), clock()
     while clock() - begun_s < _TOWER_S:

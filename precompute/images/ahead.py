@@ -47,9 +47,10 @@ class Preparer(Protocol):
         ...
 
     def prepare(self, reads: Iterable[KeyedRead], spent: Spent | None = None) -> Iterator[Outcome]:
-        """Yields for each read, and each preprocessing, an image, uint8 [size, size, 3], or why there is none.
+        """Yields for each read, and each preprocessing, an image, [size, size, 3], or why there is none.
 
-        Images are valid until the next outcome is requested. A bounded number of reads are taken ahead.
+        An image has its preprocessing's `pixel_type`, and is valid until the next outcome is requested. A bounded
+        number of reads are taken ahead.
 
         Args:
           reads: what reads the images.
@@ -137,9 +138,11 @@ def _pixels_held(encoded: EncodedImage, preprocessings: Iterable[Preprocessing])
     """Returns the pixels that an image counts with: those that are decoded, and those that a resize makes."""
     # The sides may yet be exchanged by the orientation. A part of the image makes no more pixels than the whole.
     shapes = (encoded.height, encoded.width), (encoded.width, encoded.height)
-    largest = max(largest_array(*shape, preprocessing) for shape in shapes for preprocessing in preprocessings)
-    # Resized pixels are floats, of 12 bytes and 3 for the result; decoding takes 7 bytes a pixel, in some formats 12.
-    return encoded.num_pixels + 2 * min(largest, MAX_RESIZED_PIXELS)
+    largest = [(max(largest_array(*shape, each) for shape in shapes), each.pixel_type) for each in preprocessings]
+    # Decoding takes 7 bytes a pixel, in some formats 12. Resized pixels are floats, of 12 bytes and 3 for the result; a
+    # result of floats has 12, beside 8 for the channel in progress.
+    made = (min(pixels, MAX_RESIZED_PIXELS) * (2 if kind == np.uint8 else 3) for pixels, kind in largest)
+    return encoded.num_pixels + max(made)
 
 
 def timed_threads(

@@ -92,7 +92,7 @@ class PreparingProcesses:
         self.preprocessings = tuple(preprocessings)
         self._context = _context()
         num_slots = -(-max(ahead, _CHUNKS_EACH * _CHUNK * num_workers) // _CHUNK) * _CHUNK
-        num_bytes = num_slots * sum(3 * each.size**2 for each in preprocessings)
+        num_bytes = num_slots * sum(map(_image_bytes, preprocessings))
         memory = self._context.RawArray(ctypes.c_uint8, num_bytes)
         self._images = _images_in(memory, preprocessings)
         self._begin_with = (memory, self.preprocessings, max_pixels, timeout_s)
@@ -202,13 +202,20 @@ def _context() -> Any:
     return context
 
 
+def _image_bytes(preprocessing: Preprocessing) -> int:
+    return 3 * preprocessing.size**2 * preprocessing.pixel_type.itemsize
+
+
 def _images_in(memory: Any, preprocessings: Sequence[Preprocessing]) -> list[np.ndarray]:
-    """Returns for each preprocessing the part of the memory with its images, uint8 [slots, size, size, 3]."""
-    sizes = [3 * each.size**2 for each in preprocessings]
-    num_slots = len(memory) // sum(sizes)
+    """Returns for each preprocessing the part of the memory with its images, [slots, size, size, 3]."""
+    sizes = [*map(_image_bytes, preprocessings)]
+    num_slots = len(memory) // sum(sizes)  # a multiple of _CHUNK, so that floats are aligned
     ends = np.cumsum([num_slots * size for size in sizes])
     parts = np.split(np.frombuffer(memory, np.uint8), ends[:-1])
-    return [part.reshape(-1, each.size, each.size, 3) for part, each in zip(parts, preprocessings, strict=True)]
+    return [
+        part.view(each.pixel_type).reshape(-1, each.size, each.size, 3)
+        for part, each in zip(parts, preprocessings, strict=True)
+    ]
 
 
 _images: list[np.ndarray]

@@ -14,15 +14,20 @@ import torch
 import transformers
 
 from tests.oracles import (
+    aimv2,
     bert,
+    dinov3,
     dropout,
     efficientnet,
+    eva,
     exported,
     hugging_face,
+    image_files,
     processors,
     siglip_text,
     t5,
     text_tower,
+    timm_folders,
     tokenization,
     torch_files,
     vit,
@@ -30,7 +35,15 @@ from tests.oracles import (
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "towers"
 WEIGHTS = GOLDEN.parent / "weights"
-FAMILIES = {"vit": vit, "hugging_face": hugging_face, "efficientnet-lite0": efficientnet}
+FAMILIES = {
+    "vit": vit,
+    "hugging_face": hugging_face,
+    "efficientnet-lite0": efficientnet,
+    "dinov3": dinov3,
+    "aimv2": aimv2,
+    "eva": eva,
+    "image_files": image_files,
+}
 
 
 def compute() -> dict[str, dict[str, np.ndarray]]:
@@ -49,7 +62,12 @@ def write() -> None:
     WEIGHTS.mkdir(exist_ok=True)
     torch_files.write(WEIGHTS)
     hugging_face.write_file_names()
+    eva.write_file_names()
     processors.write()
+    dinov3.write()
+    aimv2.write()
+    timm_folders.write()
+    image_files.write()
     for family, arrays in compute().items():
         np.savez(GOLDEN / f"{family}.npz", **arrays)  # pyright: ignore[reportArgumentType]
     versions = {"torch": torch.__version__, "transformers": transformers.__version__, "numpy": np.__version__}
@@ -68,7 +86,12 @@ def compare() -> None:
     tokenization.compare()
     torch_files.compare(WEIGHTS)
     assert hugging_face.FILE_NAMES.read_text(encoding="utf-8") == hugging_face.file_names()
+    assert eva.FILE_NAMES.read_text(encoding="utf-8") == eva.file_names()
     processors.compare()
+    dinov3.compare()
+    aimv2.compare()
+    timm_folders.compare()
+    image_files.compare()
     sys.stdout.write(f"torch reads {', '.join(torch_files.FILES)} as the tests do\n")
     for family, arrays in compute().items():
         with np.load(GOLDEN / f"{family}.npz") as golden:

@@ -91,7 +91,7 @@ def draw_file(file: str) -> dict[str, np.ndarray]:
     shapes = json.loads(FILE_NAMES.read_text(encoding="utf-8"))[file]
     drawn = draw_torch_state({name: tuple(shape) for name, shape in shapes.items()})
     # Factors near one, so that each block counts.
-    factors = ("lambda1", "layer_scale_parameter", "grn.weight")
+    factors = ("lambda1", "layer_scale_parameter", "grn.weight", "gamma")
     return {name: values + 1 if name.endswith(factors) else values for name, values in drawn.items()}
 
 
@@ -115,13 +115,23 @@ def file_names() -> str:
 
 def compute(case: str) -> dict[str, np.ndarray]:
     """Returns, by pooling, float32 [2, output width]."""
+    file, side = case.rsplit("-", 1)
+    return embed(file, draw_images(case, NUM_IMAGES, int(side)))
+
+
+def embed(file: str, images: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns, by pooling, what the model of one of `KNOWN` makes of images: float32 [n, output width].
+
+    Args:
+      file: its name.
+      images: float32 [n, height, width, 3], in the model's range of values.
+    """
     import torch
 
-    file, side = case.rsplit("-", 1)
-    images = torch.from_numpy(np.ascontiguousarray(draw_images(case, NUM_IMAGES, int(side)).transpose(0, 3, 1, 2)))
+    pixels = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
     with torch.no_grad():
         model = _load(file)
-        outputs = _OUTPUTS[file](model, images) if file in _OUTPUTS else _outputs(file, model, images)
+        outputs = _OUTPUTS[file](model, pixels) if file in _OUTPUTS else _outputs(file, model, pixels)
     return {pooling: values.numpy() for pooling, values in outputs.items()}
 
 

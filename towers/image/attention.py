@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -28,6 +29,7 @@ def attend(
     *,
     turn_queries: Turn | None = None,
     turn_keys: Turn | None = None,
+    norm: Callable[[jax.Array], jax.Array] | None = None,
 ) -> Float[Array, "n queries outputs"]:
     """Returns what each query takes from the tokens.
 
@@ -39,6 +41,7 @@ def attend(
       tokens: normalised.
       turn_queries: turns the projected queries by their positions.
       turn_keys: the same for keys.
+      norm: of what all heads give, joined, before the last layer (EVA-CLIP).
     """
     query = _project(weights, f"{name}/query", queries)
     key, value = (_project(weights, f"{name}/{part}", tokens) for part in ("key", "value"))
@@ -49,6 +52,8 @@ def attend(
     attended = attention(query, key, value)
     kernel = weights[f"{name}/out/kernel"]
     joined = attended.reshape(*attended.shape[:-2], -1)
+    if norm:
+        joined = norm(joined)
     return _with_bias(weights, f"{name}/out", joined @ kernel.reshape(-1, kernel.shape[-1]))
 
 

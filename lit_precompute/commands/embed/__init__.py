@@ -13,6 +13,7 @@ from lit_precompute.commands.console import (
     make_console,
     take_debug_flag,
 )
+from lit_precompute.commands.embed.choose import Choose
 from lit_precompute.commands.embed.inspect import Inspect
 from lit_precompute.commands.embed.plan import Plan
 from lit_precompute.commands.embed.run import Run
@@ -30,6 +31,7 @@ def main() -> None:
     commands = (
         Annotated[Run, tyro.conf.subcommand("run")]
         | Annotated[Plan, tyro.conf.subcommand("plan")]
+        | Annotated[Choose, tyro.conf.subcommand("choose")]
         | Annotated[Status, tyro.conf.subcommand("status")]
         | Annotated[Cancel, tyro.conf.subcommand("cancel")]
         | Annotated[Inspect, tyro.conf.subcommand("inspect")]

@@ -122,13 +122,13 @@ def _run(launch: Launch, console: rich.console.Console, output: str) -> None:
         try:
             manifests = launch.run_all(
                 lambda progress: display.show(describe(progress), progress.num_done, progress.num_rows),
-                lambda: _quietly(stop()),
+                lambda: quietly(stop()),
             )
         except EmbedStopped as stopped:
-            with _ending_at_once(stopped.is_hanging):
+            with ending_at_once(stopped.is_hanging):
                 fail(f"interrupted; {_HOW_TO_RESUME}", INTERRUPTED)
         except EmbedError as error:
-            with _ending_at_once(error.is_hanging):
+            with ending_at_once(error.is_hanging):
                 fail(error, status=1, with_traceback=error.is_bug)
     seconds = time.monotonic() - started_s
     for dataset, manifest in zip(launch.datasets, manifests, strict=True):
@@ -142,7 +142,7 @@ def _run(launch: Launch, console: rich.console.Console, output: str) -> None:
 
 
 @contextlib.contextmanager
-def _ending_at_once(is_hanging: bool) -> Iterator[None]:
+def ending_at_once(is_hanging: bool) -> Iterator[None]:
     """Ends the process where the block exits, if a unit does not end: the interpreter would wait for it."""
     try:
         yield
@@ -165,7 +165,7 @@ def _submit(launch: Launch, console: rich.console.Console, output: str) -> None:
     console.print(f"next:  lit-embed status {quoted}   |   lit-embed cancel {quoted}")
 
 
-def _quietly(is_stop_requested: bool) -> bool:
+def quietly(is_stop_requested: bool) -> bool:
     """Silences logging once a stop is requested: runners would log it as an error, with a traceback."""
     if is_stop_requested:
         logging.disable()

@@ -15,6 +15,7 @@ _FLAGS = {
     "options.vector_type": "--dtype",
     **{f"options.{name.replace('-', '_')}": f"--{name}" for name in ("batch-size", "max-pixels", "rows-per-shard")},
     "options.limit": "--limit",
+    "options.limit_seed": "--limit-seed",
     "options.views": "--views",
     "source.options.format": "--source-format",
     **{

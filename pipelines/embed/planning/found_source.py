@@ -64,7 +64,7 @@ def look_here(
     """
     if found.plan is not None:
         return found
-    looked = look_into(found.source, options.rows_per_shard, files=found.files, progress=progress)
+    looked = look_into(found.source, options.rows_per_slice, files=found.files, progress=progress)
     plan = make_plan(
         looked.source,
         looked.files,
@@ -72,6 +72,7 @@ def look_here(
         looked.survey,
         rows_per_unit=options.rows_per_shard,
         limit=options.limit,
+        limit_seed=options.limit_seed,
     )
     check_source(directory, options, plan)
     return found._replace(plan=directory.plan() or plan)

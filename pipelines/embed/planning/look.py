@@ -74,7 +74,7 @@ class LookIntoFiles(beam.DoFn):
         for number in range(*element):
             file = self._files[number]
             with located(f"looking into {file.path}", options.output):
-                look = source.look(file, options.rows_per_shard)
+                look = source.look(file, options.rows_per_slice)
             yield number, look.without_hashes()
             hashes = np.frombuffer(look.key_hashes, np.uint64)
             buckets = hashes % np.uint64(self._num_buckets)
@@ -117,7 +117,15 @@ class StorePlan(beam.DoFn):
             survey = source.survey(looks)
             self._check_repeats(looks, dict(element[1]["repeats"]))
             files = read_listing(directory.folder, self._listing)
-            plan = make_plan(source, files, looks, survey, rows_per_unit=options.rows_per_shard, limit=options.limit)
+            plan = make_plan(
+                source,
+                files,
+                looks,
+                survey,
+                rows_per_unit=options.rows_per_shard,
+                limit=options.limit,
+                limit_seed=options.limit_seed,
+            )
             finished = set.intersection(*(_claimed(dataset, plan) for dataset in self._launch.datasets))
         missing = [unit for unit in range(len(plan.units)) if unit not in finished]
         yield from group_units(missing, is_limited=options.max_failures is not None)

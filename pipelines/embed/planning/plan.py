@@ -8,6 +8,7 @@ import dataclasses
 import gzip
 import hashlib
 import json
+import random
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -124,6 +125,7 @@ def make_plan(
     *,
     rows_per_unit: int,
     limit: int | None = None,
+    limit_seed: int | None = None,
 ) -> Plan:
     """Returns the plan of a source that was looked into.
 
@@ -134,6 +136,7 @@ def make_plan(
       survey: of the looks.
       rows_per_unit: rows of each unit, at most.
       limit: rows to embed of it, at most; None: all.
+      limit_seed: what draws the slices of these rows; None: the first rows.
     """
     listed = {file.path: file for file in files}
     sizes = [look.num_bytes if look.num_bytes is not None else (listed[look.path].num_bytes or 0) for look in looks]
@@ -145,7 +148,11 @@ def make_plan(
         ],
         options={**source.options, **survey.options, CONTENT: json_digest([look.content for look in looks])},
     )
-    units = join_slices((part for look in looks for part in look.slices), rows_per_unit)
+    slices = [part for look in looks for part in look.slices]
+    if limit_seed is None or limit is None:
+        units = join_slices(slices, rows_per_unit)
+    else:
+        units = map(_of_no_place, join_slices(_draw(slices, limit, limit_seed), rows_per_unit))
     return Plan(
         source=info,
         versions=tuple(listed[look.path].version for look in looks),
@@ -155,6 +162,27 @@ def make_plan(
         has_keys=all(look.has_keys for look in looks),
         units=UnitList.of(units if limit is None else _first_rows(units, limit)),
     )
+
+
+def _draw(slices: Sequence[FileSlice], num_rows: int, seed: int) -> list[FileSlice]:
+    """Returns random slices that have at least so many rows together, in their order.
+
+    How many rows a slice of unknown length has is known once it is read: it is the last that is drawn.
+    """
+    order = random.Random(seed).sample(range(len(slices)), len(slices))
+    drawn: list[int] = []
+    for place in order:
+        drawn.append(place)
+        found = slices[place].num_rows
+        num_rows -= num_rows if found is None else found
+        if num_rows <= 0:
+            break
+    return [slices[place] for place in sorted(drawn)]
+
+
+def _of_no_place(unit: WorkUnit) -> WorkUnit:
+    """Returns a unit of drawn slices, which do not follow each other in the source."""
+    return dataclasses.replace(unit, first_row=None)
 
 
 def _first_rows(units: Iterator[WorkUnit], limit: int) -> Iterator[WorkUnit]:

@@ -3,11 +3,17 @@
 import json
 import re
 
+import jax
 import pytest
 
+from lit_precompute.precompute import tower_speed
+from lit_precompute.precompute.batch_size import DoesNotFitError
 from lit_precompute.towers.catalogue import describe, in_words
+from lit_precompute.towers.cost import count_flops
 from lit_precompute.towers.registry import find_tower, tower_names
 from tests.pipelines.embed.making import run
+from tests.towers.tiny_tower import NAME as TINY
+from tests.towers.tiny_tower import register_tiny_tower
 
 
 def test_the_list_names_every_tower_with_its_sizes(monkeypatch, capsys):
@@ -49,6 +55,66 @@ def test_json_of_a_card_and_of_a_list(monkeypatch, capsys):
     assert card["num_parameters"] == 85_798_656
     assert run(monkeypatch, "towers", "vit_b*", "--json") == 0
     assert "vit_b32" in [card["name"] for card in json.loads(capsys.readouterr().out)]
+
+
+def test_a_card_has_its_operations_and_says_how_to_time_it(monkeypatch, capsys):
+    assert run(monkeypatch, "towers", "vit_b32") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "FLOPs 8.26 billion for an image; a multiply-add is two" in said
+    assert "speed --measure times it on this machine" in said
+
+
+def test_a_list_counts_operations_where_it_is_asked_to(monkeypatch, capsys):
+    """A second for each tower is too long for all of them."""
+    assert run(monkeypatch, "towers", "vit_b32*") == 0
+    assert "GFLOPs" not in capsys.readouterr().out
+    assert run(monkeypatch, "towers", "vit_b32*", "--flops") == 0
+    said = capsys.readouterr()
+    assert re.search(r"^vit_b32 +768 +87\.5 M +224 +8\.3$", said.out, re.MULTILINE)
+    assert "counting the operations of vit_b32, 1 of 3" in said.err
+    assert run(monkeypatch, "towers", "vit_b32*", "--json") == 0
+    assert [one["flops"] for one in json.loads(capsys.readouterr().out)] == [None] * 3
+    assert run(monkeypatch, "towers", "vit_b32", "--json") == 0
+    card = json.loads(capsys.readouterr().out)
+    assert (card["flops"], card["speed"]) == (count_flops(*_of("vit_b32")), None)
+
+
+def _of(name):
+    entry = find_tower(name)
+    return entry.family, entry.config
+
+
+def test_measuring_times_each_tower_of_a_pattern(monkeypatch, capsys):
+    """For real, but in the smallest batches; a tower that does not fit has a line that says so."""
+    register_tiny_tower()
+    asked = []
+
+    def measured(options):
+        asked.append(options)
+        if options.name != TINY:
+            raise DoesNotFitError(f"{options.name} does not fit")
+        return real(options, num_rows=1)
+
+    real = tower_speed.measure
+    monkeypatch.setattr(tower_speed, "measure", measured)
+    assert run(monkeypatch, "towers", TINY, "--measure", "--compute-type", "bfloat16", "--json") == 0
+    said = capsys.readouterr()
+    card = json.loads(said.out)
+    assert f"measuring {TINY}, 1 of 1" in said.err
+    assert card["speed"]["images_per_second"] > 0
+    assert (card["speed"]["batch_size"], card["speed"]["compute_type"]) == (8 * jax.local_device_count(), "bfloat16")
+    assert run(monkeypatch, "towers", TINY, "--measure") == 0
+    assert re.search(r"^speed +[\d,.]+ images/s in batches of \d+ on ", capsys.readouterr().out, re.MULTILINE)
+    assert run(monkeypatch, "towers", "vit_b32*", "--measure") == 0
+    assert len(re.findall(r"^vit_b32\S* .*does not fit", capsys.readouterr().out, re.MULTILINE)) == 3
+    assert run(monkeypatch, "towers", "vit_b32", "--measure") == 2
+    assert "vit_b32 does not fit" in capsys.readouterr().err
+    assert {one.compute_type for one in asked} == {"float32", "bfloat16"}
+
+
+def test_a_compute_type_without_measuring_is_refused(monkeypatch, capsys):
+    assert run(monkeypatch, "towers", "vit_b32", "--compute-type", "bfloat16") == 2
+    assert "--compute-type bfloat16 is for --measure, which is missing" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

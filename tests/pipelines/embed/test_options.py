@@ -24,3 +24,13 @@ def test_workers_have_to_find_the_accelerators_that_their_machines_are_asked_for
 def test_a_number_of_devices_below_one_is_refused():
     with pytest.raises(ValueError, match="--num-devices must be >= 1, got 0"):
         _options(num_devices=0)
+
+
+def test_a_seed_of_drawn_rows_needs_a_limit():
+    with pytest.raises(ValueError, match="--limit-seed must be >= 0, beside --limit, got 3"):
+        _options(limit_seed=3)
+    with pytest.raises(ValueError, match="got -1"):
+        _options(limit=8, limit_seed=-1)
+    assert _options(limit=8, limit_seed=0).rows_per_slice == 16
+    assert _options(limit=8, limit_seed=0, rows_per_shard=5).rows_per_slice == 5
+    assert _options(limit=8).rows_per_slice == 4096

@@ -17,6 +17,7 @@ from PIL import Image
 from lit_precompute.precompute.images.ahead import PreparingThreads
 from lit_precompute.precompute.images.decoding import decode
 from lit_precompute.precompute.images.errors import ImageError
+from lit_precompute.precompute.images.limits import PixelsInFlight
 from lit_precompute.precompute.images.preprocessing import load, prepare
 from lit_precompute.precompute.images.processes import PreparingProcesses
 from lit_precompute.precompute.images.reading import LargeFileError
@@ -116,6 +117,23 @@ def test_images_above_the_pixels_in_flight_are_prepared_one_at_a_time():
         np.testing.assert_array_equal(image, load(_png(number), PREPROCESSING))
 
 
+@pytest.mark.parametrize(("resampler", "bytes_each"), [("pillow", 15), ("torch", 20)])
+def test_the_pixels_that_a_resize_makes_count_by_their_bytes(monkeypatch, resampler, bytes_each):
+    """A pixel in flight stands for at least 7 bytes: that many are held beside the decoded image."""
+    held, hold = [], PixelsInFlight.holding
+
+    def watched(self, num_pixels):
+        held.append(num_pixels)
+        return hold(self, num_pixels)
+
+    monkeypatch.setattr(PixelsInFlight, "holding", watched)
+    large = Preprocessing(size=300, antialias=True, resampler=resampler)
+    _outcomes(PreparingThreads([large], num_workers=1, ahead=1), _reads(1))
+    with Image.open(io.BytesIO(_png(0))) as image:
+        num_decoded = image.width * image.height
+    assert 7 * (held[0] - num_decoded) >= (bytes_each - 1) * 300**2
+
+
 @pytest.mark.parametrize("count", [0, 1, 8, 9, 100])
 def test_images_come_in_order_and_equal_those_prepared_singly(preparer, count):
     found = _outcomes(preparer, _reads(count))
@@ -126,10 +144,11 @@ def test_images_come_in_order_and_equal_those_prepared_singly(preparer, count):
 
 @pytest.mark.parametrize("kind", [PreparingThreads, PreparingProcesses])
 def test_several_images_of_each_read(kind):
-    """Of other sizes, random views, decoded in another way; one that cannot be made is an error in its place."""
+    """Of other sizes and types, random views, decoded in another way; one that fails is an error in its place."""
     ways = [
         PREPROCESSING,
         Preprocessing(size=7, jpeg="accurate"),
+        Preprocessing(size=5, antialias=True, resampler="torch"),
         PREPROCESSING.of_view(1),
         Preprocessing(size=5, resize="short_side", resize_size=50_000_000, crop="central"),
     ]
@@ -138,9 +157,10 @@ def test_several_images_of_each_read(kind):
         decoded = decode(_png(number))
         for image, way in zip(images, ways, strict=False):
             np.testing.assert_array_equal(image, prepare(decoded, way, str(number)))
+            assert image.dtype == way.pixel_type
         assert isinstance(error, ImageError) and error.reason == "too-large"
     for missing in preparer.prepare(keyed([read_by(_missing, 1)])):
-        assert [error.reason for error in missing] == ["missing"] * 4
+        assert [error.reason for error in missing] == ["missing"] * 5
     if isinstance(preparer, PreparingProcesses):
         preparer.close()
 

@@ -23,8 +23,10 @@ from lit_precompute.precompute.sources.files import read_image
 from lit_precompute.schemas.storage import open_file
 from lit_precompute.towers.preprocessing import Preprocessing
 
-small, *large = (KeyedRead(path, functools.partial(read_image, open_file, path)) for path in sys.argv[1:])
-threads = PreparingThreads([Preprocessing(size=32, antialias=True)], num_workers=4, ahead=20)
+resampler, *paths = sys.argv[1:]
+small, *large = (KeyedRead(path, functools.partial(read_image, open_file, path)) for path in paths)
+preprocessing = Preprocessing(size=32, antialias=True, resampler=resampler)
+threads = PreparingThreads([preprocessing], num_workers=4, ahead=20)
 list(threads.prepare([small] * 8))
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 before = peak()
@@ -44,16 +46,17 @@ def _write_png(path: pathlib.Path, side: int, colour: int, row: bytes, more: byt
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + more + _chunk(b"IDAT", pixels) + _chunk(b"IEND", b""))
 
 
-def _decode(small: pathlib.Path, *large: pathlib.Path) -> list[int]:
+def _decode(small: pathlib.Path, *large: pathlib.Path, resampler: str = "tensorflow") -> list[int]:
     """Returns how many were decoded, how many failed, and the bytes that it took."""
-    command = [sys.executable, "-c", _DECODE, *map(str, (small, *large))]
+    command = [sys.executable, "-c", _DECODE, resampler, *map(str, (small, *large))]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return list(map(int, printed.split()))
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems return freed memory when they like")
-def test_threads_decode_very_large_images_in_the_memory_of_one(tmp_path):
+@pytest.mark.parametrize("resampler", ["tensorflow", "torch"])
+def test_threads_decode_very_large_images_in_the_memory_of_one(tmp_path, resampler):
     """With alpha, with a transparent palette, without the last row; two of any kind exceed the pixels in flight."""
     small, alpha, palette, cut = (tmp_path / f"{name}.png" for name in ("small", "alpha", "palette", "cut"))
     _write_png(small, 40, 2, bytes(120))
@@ -61,7 +64,7 @@ def test_threads_decode_very_large_images_in_the_memory_of_one(tmp_path):
     colours = _chunk(b"PLTE", bytes(range(256)) * 3) + _chunk(b"tRNS", bytes(range(256)))
     _write_png(palette, SIDE, 3, bytes(range(250)) * (SIDE // 250), colours)
     _write_png(cut, SIDE, 6, bytes(4 * SIDE), num_rows=SIDE - 1)
-    num_images, num_failures, num_bytes = _decode(small, cut, alpha, cut, palette, cut)
+    num_images, num_failures, num_bytes = _decode(small, cut, alpha, cut, palette, cut, resampler=resampler)
     assert (num_images, num_failures) == (2, 3)
     assert num_bytes < MAX_BYTES_PER_PIXEL * SIDE**2
 

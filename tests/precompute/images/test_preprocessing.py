@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import jax
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.images.preprocessing import normalise, prepare
-from lit_precompute.precompute.images.resizing import resize
+from lit_precompute.precompute.images.resizing import resize, resize_to_floats
 from lit_precompute.towers.preprocessing import Preprocessing, Scale, Standardise
 
 RESIZES = [("bilinear", False), ("bilinear", True), ("bicubic", False), ("bicubic", True), ("area", False)]
@@ -58,6 +59,70 @@ def test_a_resize_to_the_same_size_is_tensorflows_too(method, antialias, shape):
     np.testing.assert_array_equal(_oracle_resize(image, shape, method, antialias), image)
 
 
+_FILTERS = {
+    "bilinear": (1, lambda x: np.maximum(1 - x, 0)),
+    # Keys's cubic, a = -1/2.
+    "bicubic": (
+        2,
+        lambda x: np.where(x < 1, (1.5 * x - 2.5) * x**2 + 1, np.where(x < 2, ((-0.5 * x + 2.5) * x - 4) * x + 2, 0)),
+    ),
+}
+
+
+def _oracle_weights(old: int, new: int, method: str) -> np.ndarray:
+    """The weights of an antialiased resize of one side, float64 [new, old], by the filter's definition."""
+    reach, value = _FILTERS[method]
+    scale = old / new
+    widened = max(scale, 1)
+    distances = np.abs((np.arange(old) + 0.5) - (np.arange(new)[:, None] + 0.5) * scale) / widened
+    weights = np.where(distances < reach, value(distances), 0)
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("method", ["bilinear", "bicubic"])
+@settings(max_examples=60, deadline=None)
+@given(
+    shape=st.tuples(st.integers(1, 300), st.integers(1, 300)),
+    new=st.tuples(st.integers(1, 260), st.integers(1, 260)),
+    seed=st.integers(0, 9),
+)
+def test_a_resize_to_floats_matches_float64_numpy(method, shape, new, seed):
+    """To 1e-3 of 255: between its two passes Pillow keeps float32. test_hugging_face compares with torchvision."""
+    image = _noise(*shape, seed)
+    rows, columns = (_oracle_weights(*pair, method) for pair in zip(shape, new, strict=True))
+    expected = np.einsum("ya,xb,abc->yxc", rows, columns, image.astype(np.float64), optimize=True)
+    found = resize_to_floats(image, *new, method)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("value_range", [VGG, EFFICIENTNET, Scale(), Scale(low=-1.3, high=2.7)])
+def test_pixels_of_floats_are_normalised_by_arithmetic(value_range):
+    pixels = np.linspace(-30, 290, 6000, dtype=np.float32).reshape(2, 10, 100, 3)
+    preprocessing = Preprocessing(size=16, antialias=True, resampler="torch", value_range=value_range)
+    found = jax.jit(lambda images: normalise(preprocessing, images))(pixels)
+    wide = pixels.astype(np.float64)
+    if isinstance(value_range, Scale):
+        expected = value_range.low + wide / 255 * (value_range.high - value_range.low)
+    else:
+        expected = (wide - np.array(value_range.mean)) / np.array(value_range.deviation)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
+
+
+def test_a_crop_and_a_view_of_floats():
+    image = _noise(50, 90)
+    cropping = Preprocessing(
+        size=20, resize="short_side", resize_size=30, antialias=True, resampler="torch", crop="central"
+    )
+    whole = resize_to_floats(image, 30, 54, "bilinear")
+    np.testing.assert_array_equal(prepare(image, cropping), whole[5:25, 17:37])
+    view = prepare(image, cropping.of_view(1), "key")
+    assert view.dtype == np.float32 and view.shape == (20, 20, 3)
+    rounded = prepare(image, dataclasses.replace(cropping, resampler="pillow").of_view(1), "key")
+    np.testing.assert_allclose(view, rounded, rtol=0, atol=0.6 + 0.5)  # Pillow rounds after each of its two passes
+
+
 @pytest.mark.parametrize("shape", [(500, 375), (333, 500), (224, 224), (256, 256), (90, 61), (1, 7), (2000, 1501)])
 @pytest.mark.parametrize("size", [224, 128, 97])
 def test_zero_shot_preprocessing_matches_big_vision(shape, size):
@@ -83,7 +148,7 @@ def test_a_strip_that_would_grow_beyond_bounds_is_refused():
     assert caught.value.reason == "too-large"
 
 
-@pytest.mark.parametrize("resampler", ["tensorflow", "pillow"])
+@pytest.mark.parametrize("resampler", ["tensorflow", "pillow", "torch"])
 def test_a_resize_whose_first_pass_would_grow_beyond_bounds_is_refused(resampler):
     """Antialiasing resizes the rows first, Pillow the columns: what lies between is as long as the image."""
     preprocessing = Preprocessing(size=224, antialias=True, resampler=resampler)
@@ -122,6 +187,7 @@ def test_standardise_matches_tensorflow_to_the_bit_inside_jit(value_range):
         Preprocessing(size=224),
         Preprocessing(size=224, resize_size=256, crop="central", antialias=True, method="bicubic", jpeg="accurate"),
         Preprocessing(size=224, resize="short_side", resize_size=298, method="area", crop="central", value_range=VGG),
+        Preprocessing(size=224, antialias=True, resampler="torch"),
     ],
 )
 def test_json_round_trip(preprocessing):
@@ -161,7 +227,9 @@ def test_json_is_literally_this():
         ({"resize": "short_side"}, r"without a crop .* set crop='central'"),
         ({"resize_size": 100, "crop": "central"}, r"crop 224 must be <= resize_size, got 100"),
         ({"method": "area", "antialias": True}, r"'area' already averages"),
-        ({"resampler": "pillow"}, r"Pillow always antialiases; set antialias=True"),
+        ({"resampler": "pillow"}, r"'pillow' always antialiases; set antialias=True"),
+        ({"resampler": "torch"}, r"'torch' always antialiases; set antialias=True"),
+        ({"resampler": "torch", "method": "area"}, r"torch has no antialiased method 'area'"),
         ({"size": 0, "resize_size": 0}, r"must be >= 1, got 0 and 0"),
     ],
 )

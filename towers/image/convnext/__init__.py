@@ -1,9 +1,9 @@
 """ConvNeXt and ConvNeXt V2: stages of depthwise 7x7 layers, LayerNorm and 1x1 layers, on ever coarser grids.
 
-Promises: the average over all positions of the last stage, normed, which the published classifiers read; GELU is the
-exact one. Dropped by rule: classifiers. Not here: the isotropic networks, timm's variants with other stems, heads or
-norms ("_ols", "_hnf", "_rms", "_mlp"), the sparse layout of V2's own self-supervised files (timm's copies are read),
-and training.
+Promises: the average over all positions of the last stage, normed, which the published classifiers read and DINOv3
+calls the class token of its ConvNeXts; GELU is the exact one. Dropped by rule: classifiers. Not here: the isotropic
+networks, timm's variants with other stems, heads or norms ("_ols", "_hnf", "_rms", "_mlp"), the sparse layout of V2's
+own self-supervised files (timm's copies are read), and training.
 
 How it is computed: stem, downsampling and 1x1 layers are matrix products; depthwise layers are those of `convolutions`.
 

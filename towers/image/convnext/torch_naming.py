@@ -1,6 +1,7 @@
 """The names that ConvNeXts have in files: Hugging Face's, timm's, and those of the authors' repositories.
 
-Source: the state_dicts of transformers 5, timm 1 (timm/models/convnext.py), facebookresearch/{ConvNeXt,ConvNeXt-V2}.
+Source: the state_dicts of transformers 5, timm 1 (timm/models/convnext.py), and the authors' repositories:
+facebookresearch/{ConvNeXt,ConvNeXt-V2,dinov3}.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class _Table:
     """One kind of file: the names of layers, followed by `.weight` and `.bias` except for `layer_scale`.
 
     Attributes:
-      name: see `Naming`, as `roots` and `dropped`.
+      name: see `Naming`, as `roots`, `dropped`, `spellings` and `copies`.
       stem, stem_norm, last_norm: layers outside the stages.
       downsample: the norm and the layer before a stage, by its number.
       block: prefix of a block's layers, by stage and number.
@@ -43,6 +44,8 @@ class _Table:
     response_norm_axes: int = 3
     roots: tuple[str, ...] = ()
     dropped: tuple[str, ...]
+    spellings: tuple[tuple[str, str], ...] = ()
+    copies: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 _HUGGING_FACE = _Table(
@@ -57,6 +60,20 @@ _HUGGING_FACE = _Table(
     layer_scale="layer_scale_parameter",
     roots=("convnext.", "convnextv2."),
     dropped=(r"classifier\..*", r"layernorm\..*"),
+)
+_DINOV3 = _Table(
+    name="Hugging Face DINOv3 ConvNeXt",
+    stem="stages.0.downsample_layers.0",
+    stem_norm="stages.0.downsample_layers.1",
+    last_norm="layer_norm",
+    downsample=("stages.{}.downsample_layers.0", "stages.{}.downsample_layers.1"),
+    block="stages.{}.layers.{}.",
+    layers={"depthwise": "depthwise_conv", "norm": "layer_norm", "expand": "pointwise_conv1"}
+    | {"project": "pointwise_conv2"},
+    layer_scale="gamma",
+    dropped=(r"layer_norm\..*",),
+    # What the modules are called since transformers 5, which still saves the names above.
+    spellings=((r"^model\.", ""),),
 )
 _TIMM = _Table(
     name="timm",
@@ -83,14 +100,24 @@ _AUTHORS = _Table(
     layer_scale="gamma",
     response_norm=("gamma", "beta"),
     dropped=(r"head\..*", r"norm\..*"),
+    # In DINOv3's files the last norm is one of a list, too.
+    copies=(("norm.weight", ("norms.3.weight",)), ("norm.bias", ("norms.3.bias",))),
 )
 
 
 def namings(config: ConvNeXtConfig) -> list[Naming]:
     """Returns the kinds of files, Hugging Face's first."""
     return [
-        Naming(name=table.name, links=list(_links(table, config)), roots=table.roots, dropped=table.dropped)
-        for table in (_HUGGING_FACE, _TIMM, _AUTHORS)
+        Naming(
+            name=table.name,
+            links=list(_links(table, config)),
+            roots=table.roots,
+            dropped=table.dropped,
+            spellings=table.spellings,
+            copies=table.copies,
+        )
+        for table in (_HUGGING_FACE, _DINOV3, _TIMM, _AUTHORS)
+        if not config.response_norm or "response_norm" in table.layers
     ]
 
 

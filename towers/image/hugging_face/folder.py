@@ -1,5 +1,8 @@
 """The entry of a tower that no one has registered: a folder or repository whose `config.json` names a known family.
 
+timm's `config.json` names an architecture and says itself how images are prepared; transformers' has
+`preprocessor_config.json` beside it.
+
 Promises: weights, network and preprocessing are those of that one folder; what it leaves out is an error.
 """
 
@@ -12,8 +15,10 @@ import re
 from lit_precompute.schemas.json_files import read_json_object
 from lit_precompute.schemas.storage import in_words
 from lit_precompute.towers.family import Entry
+from lit_precompute.towers.image.hugging_face import timm
 from lit_precompute.towers.image.hugging_face.networks import network_of
 from lit_precompute.towers.image.hugging_face.processor import preprocessing_of
+from lit_precompute.towers.image.hugging_face.timm import FindEntries
 from lit_precompute.towers.weights.errors import WeightsError
 from lit_precompute.towers.weights.finding import find_weights
 from lit_precompute.towers.weights.hub import SCHEME
@@ -31,20 +36,24 @@ def place_of(name: str) -> str | None:
 
 
 @functools.lru_cache(maxsize=16)
-def read_folder(place: str) -> Entry:
+def read_folder(place: str, find_entries: FindEntries) -> Entry:
     """Returns the entry of the tower in a folder.
 
     Args:
       place: see `place_of`.
+      find_entries: see `timm.FindEntries`.
 
     Raises:
       WeightsError: `config.json` or `preprocessor_config.json` cannot be had.
       ValueError: one describes what is not known here; the message names the field.
     """
+    config = _find(place, CONFIG_NAME, "what it is")
+    content = read_json_object(config, _ADVICE)
+    if timm.is_timms(content):
+        return timm.entry_of(content, str(config), place, find_entries)
     processor = _find(place, PROCESSOR_NAME, "how its images are prepared")
     preprocessing = preprocessing_of(read_json_object(processor, _ADVICE), str(processor))
-    config = _find(place, CONFIG_NAME, "what it is")
-    network = network_of(read_json_object(config, _ADVICE), str(config), resolution=preprocessing.size)
+    network = network_of(content, str(config), resolution=preprocessing.size)
     return Entry(family=network.family, config=network.config, preprocessing=preprocessing, weights=place)
 
 

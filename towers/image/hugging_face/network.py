@@ -6,22 +6,14 @@ import dataclasses
 from typing import Any
 
 from lit_precompute.towers.family import Family, TowerConfig
-from lit_precompute.towers.fields import Fields
+from lit_precompute.towers.fields import UNCHANGING, Fields
 
 ACTIVATIONS = {"gelu": "exact", "gelu_pytorch_tanh": "tanh", "gelu_new": "tanh", "quick_gelu": "quick"}
-# What changes no embedding: about training, tasks and the file itself.
+# Of image models, what changes no embedding.
 IGNORED = (
-    r"_.*|architectures|model_type|transformers_version|(torch_)?dtype|auto_map|attn_implementation|name_or_path"
-    r"|.*dropout(_prob|_rate)?|drop_path_rate|initializer_(range|factor)|gradient_checkpointing|layerscale_value"
-    r"|id2label|label2id|num_labels|problem_type|finetuning_task|encoder_stride|out_(features|indices)|stage_names"
-    r"|apply_layernorm|reshape_hidden_states|use_mask_token|image_size|torchscript|return_dict|use_return_dict"
-    r"|output_(attentions|hidden_states)|use_bfloat16|chunk_size_feed_forward|is_decoder|is_encoder_decoder"
-    r"|pruned_heads|cross_attention_hidden_size|add_cross_attention|tie_(word_embeddings|encoder_decoder)"
-    r"|.*_token_id|(max|min)_length|do_sample|early_stopping|num_(beams|beam_groups|return_sequences)|temperature"
-    r"|top_[kp]|typical_p|diversity_penalty|(repetition|length)_penalty|(encoder_)?no_repeat_ngram_size|bad_words_ids"
-    r"|remove_invalid_values|exponential_decay_length_penalty|suppress_tokens|begin_suppress_tokens|forced_.*"
-    r"|output_scores|return_dict_in_generate|task_specific_params|tokenizer_class|prefix|tf_legacy_loss"
-    r"|conv_layer|embedding_dynamic_padding_value|interpolate_(antialias|offset)|semantic_loss_ignore_index"
+    rf"{UNCHANGING}|drop_path_rate|layerscale_value|encoder_stride|out_(features|indices)|stage_names|apply_layernorm"
+    r"|reshape_hidden_states|use_mask_token|image_size|conv_layer|embedding_dynamic_padding_value"
+    r"|interpolate_(antialias|offset)|semantic_loss_ignore_index"
 )
 
 

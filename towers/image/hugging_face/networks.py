@@ -6,13 +6,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lit_precompute.towers.fields import Fields
-from lit_precompute.towers.image.hugging_face import convolutional, two_towers, vision_transformers
+from lit_precompute.towers.image.hugging_face import aimv2, convolutional, dinov3, two_towers, vision_transformers
 from lit_precompute.towers.image.hugging_face.network import IGNORED, Network
 
 _READERS: Mapping[str, Callable[[Fields, int], Network]] = {
     "vit": vision_transformers.read_vit,
     "dinov2": vision_transformers.read_dinov2,
     "dinov2_with_registers": vision_transformers.read_dinov2_with_registers,
+    "dinov3_vit": dinov3.read_dinov3_vit,
+    "dinov3_convnext": dinov3.read_dinov3_convnext,
     "clip": two_towers.read_clip,
     "clip_vision_model": two_towers.read_clip_vision,
     "siglip": two_towers.read_siglip,
@@ -20,6 +22,8 @@ _READERS: Mapping[str, Callable[[Fields, int], Network]] = {
     "convnext": convolutional.read_convnext,
     "convnextv2": convolutional.read_convnext_v2,
     "bit": convolutional.read_bit,
+    "aimv2": aimv2.read_aimv2,
+    "aimv2_vision_model": aimv2.read_aimv2_vision,
 }
 
 

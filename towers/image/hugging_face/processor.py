@@ -1,9 +1,13 @@
 """How a `preprocessor_config.json` prepares images, as a `Preprocessing`.
 
-Promises: the same bytes as the processor that resizes with Pillow, which the models were published with. A processor of
-another type, and a step that this library does not carry out, are refused by name.
+Promises: the same bytes as the processor that resizes with Pillow, which the models were published with. DINOv3's never
+had one: it resizes floats with torchvision, and so does this library. A processor of another type, and a step that this
+library does not carry out, are refused by name.
 
-Source: transformers, models/{vit,deit,clip,siglip,bit,convnext}/image_processing_*.py.
+A name that ends in Fast is treated as one that does not: it says which library its writer had installed, not which one
+the model was trained with.
+
+Source: transformers, models/{vit,deit,clip,siglip,bit,convnext,dinov3_vit}/image_processing_*.py.
 """
 
 from __future__ import annotations
@@ -17,8 +21,11 @@ from lit_precompute.towers.fields import Fields
 from lit_precompute.towers.preprocessing import (
     CLIP_DEVIATION,
     CLIP_MEAN,
+    IMAGENET_DEVIATION,
+    IMAGENET_MEAN,
     Method,
     Preprocessing,
+    Resampler,
     Scale,
     Standardise,
     ValueRange,
@@ -48,6 +55,7 @@ class _Defaults:
     crops: bool = False
     mean: Three = _HALF
     deviation: Three = _HALF
+    resampler: Resampler = "pillow"
 
 
 _PROCESSORS: Mapping[str, _Defaults] = {
@@ -61,6 +69,14 @@ _PROCESSORS: Mapping[str, _Defaults] = {
         size=224, is_square=False, resample=_BICUBIC, crops=True, mean=CLIP_MEAN, deviation=CLIP_DEVIATION
     ),
     "ConvNext": _Defaults(size=384, is_square=False, resample=_BILINEAR),
+    "DINOv3ViT": _Defaults(
+        size=224,
+        is_square=True,
+        resample=_BILINEAR,
+        mean=IMAGENET_MEAN,
+        deviation=IMAGENET_DEVIATION,
+        resampler="torch",
+    ),
 }
 _TYPES: Mapping[str, str] = {
     f"{name}{words}": name
@@ -97,7 +113,12 @@ def preprocessing_of(content: Mapping[str, Any], where: str) -> Preprocessing:
     fields.close()
     with fields.named_errors():
         return Preprocessing(
-            **geometry, method=method, antialias=True, resampler="pillow", value_range=values, jpeg="accurate"
+            **geometry,
+            method=method,
+            antialias=True,
+            resampler=defaults.resampler,
+            value_range=values,
+            jpeg="accurate",
         )
 
 

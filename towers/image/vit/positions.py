@@ -1,8 +1,8 @@
 """Position embeddings of a Vision Transformer: to another grid, or computed.
 
-Source: linear: scipy.ndimage.zoom(order=1), as big_vision/models/vit.py calls it; bicubic: torch's interpolate with
-align_corners=False, whose kernel has a = -0.75 (with antialias -0.5, as Pillow's); sines: big_vision's posemb_sincos_2d
-and facebookresearch/moco-v3, vits.py.
+Source: linear: scipy.ndimage.zoom(order=1), as big_vision/models/vit.py calls it; bilinear and bicubic: torch's
+interpolate with align_corners=False, whose cubic kernel has a = -0.75 (with antialias -0.5, as Pillow's); sines:
+big_vision's posemb_sincos_2d and facebookresearch/moco-v3, vits.py.
 """
 
 from __future__ import annotations
@@ -23,12 +23,18 @@ def fit(config: ViTConfig, parameters: Arrays) -> dict[str, Shaped[np.ndarray, "
     table = parameters.get("pos_embedding")
     if config.positions != "learned" and (table is None or table.shape[1:2] != (tokens + config.grid**2,)):
         return {"pos_embedding": sines(config)}
+    return fit_learned(parameters, tokens, config.grid, config.position_resize)
+
+
+def fit_learned(parameters: Arrays, tokens: int, grid: int, method: str) -> dict[str, Shaped[np.ndarray, "..."]]:
+    """Returns learned positions for another grid, where it is one; those of the first `tokens` tokens are kept."""
+    table = parameters.get("pos_embedding")
     if table is None or table.ndim != 3 or table.shape[0] != 1:
         return {}  # `match_shapes` names the fault
     num_patches = table.shape[1] - tokens
-    if num_patches < 1 or math.isqrt(num_patches) ** 2 != num_patches or num_patches == config.grid**2:
+    if num_patches < 1 or math.isqrt(num_patches) ** 2 != num_patches or num_patches == grid**2:
         return {}
-    resized = resize_positions(table[:, tokens:], config.grid, config.position_resize)
+    resized = resize_positions(table[:, tokens:], grid, method)
     return {"pos_embedding": np.concatenate([table[:, :tokens], resized], axis=1, dtype=np.float32)}
 
 
@@ -49,6 +55,8 @@ def _shares(old: int, new: int, method: str) -> np.ndarray:
         positions = np.linspace(0, old - 1, new)
         return np.maximum(0, 1 - np.abs(positions[:, None] - np.arange(old)))
     centres = (np.arange(new) + 0.5) * old / new - 0.5
+    if method == "bilinear":
+        return np.maximum(0, 1 - np.abs(centres.clip(0, old - 1)[:, None] - np.arange(old)))
     if method == "bicubic":
         # Rows outside the grid repeat its border: each gives its share to the nearest row inside.
         first = np.floor(centres).astype(int) - 1

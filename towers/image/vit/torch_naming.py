@@ -188,7 +188,7 @@ def _links(table: _Table, config: ViTConfig, shapes: Shapes) -> Iterator[Link]:
         if ours in shapes or ours == "cls":
             yield _vector(table.prefix + file, ours, shapes)
     for file, ours in table.layers.items():
-        yield from _layer(_outer(table, file), ours, shapes)
+        yield from layer_links(_outer(table, file), ours, shapes)
     for number in range(config.depth):
         theirs, block = table.prefix + table.block.format(number), block_name(number)
         for file, ours in table.block_vectors.items():
@@ -197,7 +197,7 @@ def _links(table: _Table, config: ViTConfig, shapes: Shapes) -> Iterator[Link]:
         mlp = table.gated_mlp if config.activation == "swiglu" else table.mlp
         for file, ours in {**table.block_layers, **mlp}.items():
             parts = (ours,) if isinstance(ours, str) else ours
-            yield from _layer(theirs + file, tuple(f"{block}/{part}" for part in parts), shapes)
+            yield from layer_links(theirs + file, tuple(f"{block}/{part}" for part in parts), shapes)
 
 
 def _outer(table: _Table, file: str) -> str:
@@ -213,7 +213,7 @@ def _vector(file: str, ours: str, shapes: Shapes) -> Link:
     return link(file, ours)
 
 
-def _layer(file: str, ours: str | tuple[str, ...], shapes: Shapes) -> Iterator[Link]:
+def layer_links(file: str, ours: str | tuple[str, ...], shapes: Shapes) -> Iterator[Link]:
     """Yields the links of a layer's weight and bias, where the tower has them."""
     layers = (ours,) if isinstance(ours, str) else ours
     dot = "" if file.endswith("_") else "."

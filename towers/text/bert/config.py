@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
+from lit_precompute.towers.fields import UNCHANGING, Fields
 from lit_precompute.towers.options import OptionsError
 from lit_precompute.towers.text.bert.options import BertTextOptions
 from lit_precompute.towers.tokenizers import Vocabulary
@@ -43,26 +43,9 @@ _ACTIVATIONS = {
     "relu": "relu",
 }
 _EPSILON = 1e-12  # DistilBERT's code has no other
-# The one value that leaves the network as it is here.
-_REQUIRED: dict[str, tuple[Any, ...]] = {
-    "position_embedding_type": ("absolute",),
-    "is_decoder": (False,),
-    "add_cross_attention": (False,),
-    "is_encoder_decoder": (False,),
-    "pruned_heads": ({},),
-    "sinusoidal_pos_embds": (False, True),  # either way the file has the table
-}
-# What changes no embedding: about training, tasks, generation and the file itself.
-_IGNORED = re.compile(
-    r"_.*|architectures|model_type|transformers_version|(torch_)?dtype|auto_map|name_or_path"
-    r"|.*dropout(_prob)?|initializer_(range|factor)|layerdrop|gradient_checkpointing|chunk_size_feed_forward"
-    r"|.*_token_id|tie_weights_|tie_(word_embeddings|encoder_decoder)|torchscript|use_(cache|bfloat16)|return_dict"
-    r"|output_(past|hidden_states|attentions)|(id2label|label2id|num_labels)|problem_type|finetuning_task"
-    r"|task_specific_params|tokenizer_class|prefix|pooler_.*|directionality|summary_.*|language|classifiers_size"
-    r"|sentence_transformers|sbert_.*|adapters|attn_implementation"
-    r"|(max|min)_length|do_sample|early_stopping|num_(beams|beam_groups|return_sequences)|temperature|top_[kp]|typical_p"
-    r"|diversity_penalty|(repetition|length)_penalty|(encoder_)?no_repeat_ngram_size|bad_words_ids"
-    r"|remove_invalid_values|exponential_decay_length_penalty|suppress_tokens|begin_suppress_tokens|forced_.*"
+_IGNORED = (
+    rf"{UNCHANGING}|pooler_.*|directionality|summary_.*|language|classifiers_size"
+    r"|sentence_transformers|sbert_.*|adapters"
 )
 
 
@@ -76,30 +59,35 @@ def options_of_config(config: Mapping[str, Any], where: str) -> BertTextOptions:
     Raises:
       OptionsError: a field that is not known, or a value that no tower of this family has; the message names it.
     """
+    fields = Fields(config, where)
     model_type = config.get("model_type")
-    is_distilbert, is_roberta = model_type == "distilbert", model_type in ("roberta", "xlm-roberta")
+    is_distilbert = model_type == "distilbert"
     names = _DISTILBERT_NAMES if is_distilbert else {}
-    sizes = {ours: (names.get(theirs, theirs), default) for ours, (theirs, default) in _SIZES.items()}
-    activation = names.get("hidden_act", "hidden_act")
-    known = {name for name, _ in sizes.values()} | {activation}
-    known |= set() if is_distilbert else {"layer_norm_eps", "type_vocab_size"}
-    _check_fields(config, known, where)
-    fields: dict[str, Any] = {
-        ours: _number(config, theirs, 6 if theirs == "n_layers" else default, where)
-        for ours, (theirs, default) in sizes.items()
+    values: dict[str, Any] = {
+        ours: fields.number(names.get(theirs, theirs), 6 if is_distilbert and ours == "depth" else default)
+        for ours, (theirs, default) in _SIZES.items()
     }
-    if (spelling := config.get(activation, "gelu")) not in _ACTIVATIONS:
-        raise OptionsError(f"{where}: {activation} must be one of {', '.join(_ACTIVATIONS)}, got {spelling!r}")
-    fields |= {"activation": _ACTIVATIONS[spelling], "norm_epsilon": _EPSILON, "num_segments": 0}
+    values["activation"] = fields.choice(names.get("hidden_act", "hidden_act"), _ACTIVATIONS, "gelu")
+    values |= {"norm_epsilon": _EPSILON, "num_segments": 0}
     if not is_distilbert:
-        fields["num_segments"] = _number(config, "type_vocab_size", 2, where)
-        fields["norm_epsilon"] = _epsilon(config, where)
-    if is_roberta:
-        fields["padding_position"] = _number(config, "pad_token_id", 1, where)
-    try:
-        return BertTextOptions(**fields)
-    except ValueError as error:
-        raise OptionsError(f"{where}: {error}") from error
+        values["num_segments"] = fields.number("type_vocab_size", 2)
+        values["norm_epsilon"] = fields.real("layer_norm_eps", _EPSILON)
+    if model_type in ("roberta", "xlm-roberta"):
+        values["padding_position"] = fields.number("pad_token_id", 1, least=0)
+    _require(fields)
+    fields.ignore(_IGNORED)
+    fields.close()
+    with fields.named_errors():
+        return BertTextOptions(**values)
+
+
+def _require(fields: Fields) -> None:
+    """Refuses other networks of these families."""
+    fields.require("position_embedding_type", "absolute")
+    for name in ("is_decoder", "add_cross_attention", "is_encoder_decoder"):
+        fields.require(name, False)
+    fields.require("pruned_heads", {})
+    fields.require("sinusoidal_pos_embds", False, True)  # either way the file has the table
 
 
 def config_of_options(options: BertTextOptions, vocabulary: Vocabulary) -> dict[str, Any]:
@@ -132,30 +120,3 @@ def config_of_options(options: BertTextOptions, vocabulary: Vocabulary) -> dict[
         config |= {"layer_norm_eps": options.norm_epsilon, "type_vocab_size": options.num_segments}
         config["position_embedding_type"] = "absolute"
     return config
-
-
-def _check_fields(config: Mapping[str, Any], known: set[str], where: str) -> None:
-    for name, value in config.items():
-        if name in _REQUIRED:
-            if value is not None and value not in _REQUIRED[name]:
-                wanted = " or ".join(map(repr, _REQUIRED[name]))
-                raise OptionsError(f"{where}: {name} must be {wanted} for a text tower of this family, got {value!r}")
-        elif name not in known and value is not None and not _IGNORED.fullmatch(name):
-            raise OptionsError(
-                f"{where}: {name} is not known, and may change what the network computes, got {value!r}; if it does "
-                "not, remove it from a copy of the file"
-            )
-
-
-def _number(config: Mapping[str, Any], name: str, default: int, where: str) -> int:
-    value = config.get(name, default)
-    if type(value) is not int:
-        raise OptionsError(f"{where}: {name} must be a whole number, got {value!r}")
-    return value
-
-
-def _epsilon(config: Mapping[str, Any], where: str) -> float:
-    value = config.get("layer_norm_eps", _EPSILON)
-    if type(value) not in (int, float):
-        raise OptionsError(f"{where}: layer_norm_eps must be a number, got {value!r}")
-    return float(value)

@@ -9,11 +9,10 @@ Source: transformers, models/{siglip,siglip2}/configuration_*.py.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
-from lit_precompute.towers.options import OptionsError
+from lit_precompute.towers.fields import UNCHANGING, Fields
 from lit_precompute.towers.text.vit.options import ViTTextOptions
 from lit_precompute.towers.tokenizers import Vocabulary
 
@@ -28,16 +27,7 @@ _SIZES = {
 }
 # What the network is here, whatever the options.
 _REQUIRED = {"hidden_act": "gelu_pytorch_tanh", "layer_norm_eps": 1e-6, "attention_dropout": 0.0}
-_IGNORED = re.compile(
-    r"_.*|architectures|model_type|transformers_version|(torch_)?dtype|name_or_path|projection_size|initializer_.*"
-    r"|.*_token_id|tie_(word_embeddings|encoder_decoder)|torchscript|use_(cache|bfloat16)|return_dict(_in_generate)?"
-    r"|output_(hidden_states|attentions|scores)|id2label|label2id|num_labels|problem_type|finetuning_task"
-    r"|task_specific_params|tokenizer_class|prefix|chunk_size_feed_forward|gradient_checkpointing"
-    r"|is_(decoder|encoder_decoder)|add_cross_attention|cross_attention_hidden_size|pruned_heads|tf_legacy_loss"
-    r"|(max|min)_length|do_sample|early_stopping|num_(beams|beam_groups|return_sequences)|temperature|top_[kp]|typical_p"
-    r"|diversity_penalty|(repetition|length)_penalty|(encoder_)?no_repeat_ngram_size|bad_words_ids"
-    r"|remove_invalid_values|exponential_decay_length_penalty|suppress_tokens|begin_suppress_tokens"
-)
+_IGNORED = rf"{UNCHANGING}|projection_size|initializer_.*"
 
 
 def options_of_config(config: Mapping[str, Any], where: str) -> ViTTextOptions:
@@ -50,26 +40,16 @@ def options_of_config(config: Mapping[str, Any], where: str) -> ViTTextOptions:
     Raises:
       OptionsError: a field that is not known, of another type, or of a value that no text ViT has.
     """
-    text = config.get("text_config", {}) if config.get("model_type") in ("siglip", "siglip2") else config
-    if not isinstance(text, Mapping):
-        raise OptionsError(f"{where}: text_config must be a JSON object, got {text!r:.80}")
-    known = {name for name, _ in _SIZES.values()}
-    for name, value in text.items():
-        if name in _REQUIRED and value != _REQUIRED[name]:
-            raise OptionsError(f"{where}: {name} must be {_REQUIRED[name]!r} for SigLIP's text side, got {value!r:.80}")
-        if name not in known and name not in _REQUIRED and not _IGNORED.fullmatch(name):
-            raise OptionsError(
-                f"{where}: {name} is not known, and may change what the network computes, got {value!r:.80}; remove it "
-                "from a copy of the file if it does not"
-            )
-    fields = {ours: text.get(theirs, default) for ours, (theirs, default) in _SIZES.items()}
-    for (theirs, _), value in zip(_SIZES.values(), fields.values(), strict=True):
-        if type(value) is not int or value < 1:
-            raise OptionsError(f"{where}: {theirs} must be a whole number >= 1, got {value!r:.80}")
-    try:
-        return ViTTextOptions(**fields)
-    except ValueError as error:
-        raise OptionsError(f"{where}: {error}") from error
+    fields = Fields(config, where)
+    if config.get("model_type") in ("siglip", "siglip2"):
+        fields = fields.part("text_config")
+    values: dict[str, Any] = {ours: fields.number(theirs, default) for ours, (theirs, default) in _SIZES.items()}
+    for name, value in _REQUIRED.items():
+        fields.require(name, value)
+    fields.ignore(_IGNORED)
+    fields.close()
+    with fields.named_errors():
+        return ViTTextOptions(**values)
 
 
 def config_of_options(options: ViTTextOptions, vocabulary: Vocabulary) -> dict[str, Any]:

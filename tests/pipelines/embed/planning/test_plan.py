@@ -1,5 +1,6 @@
 """The plan of a job: its units, and what is stored of it."""
 
+import collections
 import dataclasses
 
 import pytest
@@ -18,9 +19,10 @@ def _source(*counts, repeat=()):
     return FakeSource(keys)
 
 
-def _plan(source, rows_per_unit, limit=None):
-    looked = look_into(source, rows_per_unit)
-    return make_plan(source, looked.files, looked.looks, looked.survey, rows_per_unit=rows_per_unit, limit=limit)
+def _plan(source, rows_per_unit, limit=None, limit_seed=None, rows_per_slice=None):
+    looked = look_into(source, rows_per_slice or rows_per_unit)
+    limits = {"limit": limit, "limit_seed": limit_seed}
+    return make_plan(source, looked.files, looked.looks, looked.survey, rows_per_unit=rows_per_unit, **limits)
 
 
 def test_small_files_are_joined_and_large_ones_are_cut():
@@ -85,3 +87,38 @@ def test_a_unit_is_parsed_alone():
     units = _plan(_source(3, 2, 4), 3).units
     broken = dataclasses.replace(units, lines=("not JSON", *units.lines[1:]))
     assert broken[1] == units[1]
+
+
+def _slices(plan):
+    return [(part.path, part.start, part.stop) for unit in plan.units for part in unit.files]
+
+
+def test_drawn_slices_are_spread_over_the_source_and_follow_its_order():
+    source = _source(*[40] * 25)
+    plan = _plan(source, 64, 200, 0, rows_per_slice=8)
+    assert plan.num_rows == 200 and len(plan.units) == 4
+    assert all(unit.num_rows <= 64 and unit.first_row is None for unit in plan.units)
+    order = [(path, start) for path in source.keys_of for start in range(0, 40, 8)]
+    places = [order.index((path, start)) for path, start, _ in _slices(plan)]
+    assert places == sorted({*places}) and len(places) == 25
+    assert len({path for path, _, _ in _slices(plan)}) > 10  # of 25 files, and not the first five
+    assert _slices(_plan(source, 64, 200, 0, rows_per_slice=8)) == _slices(plan)
+    assert _slices(_plan(source, 64, 200, 1, rows_per_slice=8)) != _slices(plan)
+
+
+def test_each_slice_is_drawn_as_often_as_any_other():
+    """A slice of 50 is drawn by 1 in 5 of 400 seeds: 80 times, with a standard deviation of 8."""
+    source = _source(*[10] * 10)
+    counts = collections.Counter(part for seed in range(400) for part in _slices(_plan(source, 20, 20, seed, 2)))
+    assert len(counts) == 50
+    assert all(80 - 40 < count < 80 + 40 for count in counts.values())
+
+
+@pytest.mark.parametrize("limit", [60, 61, 1000])
+def test_a_source_that_is_smaller_than_the_sample_is_drawn_whole(limit):
+    plan = _plan(_source(20, 40), 16, limit, 3, rows_per_slice=7)
+    assert plan.num_rows == 60
+
+
+def test_a_sample_ends_with_the_rows_that_are_asked_for():
+    assert _plan(_source(20, 40), 16, 25, 3, rows_per_slice=7).num_rows == 25

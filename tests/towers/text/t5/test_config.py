@@ -81,18 +81,18 @@ def test_a_missing_feed_forward_is_the_familys(model_type, feed_forward):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"sliding_window": 4, "rope_theta": 1e4}, r"x/config\.json: fields not known: sliding_window, rope_theta"),
-        ({"quantization_config": {}}, "fields not known: quantization_config"),
-        ({"feed_forward_proj": "gated-silu"}, "feed_forward_proj must be relu or gated-gelu, got 'gated-silu'"),
+        ({"sliding_window": 4, "rope_theta": 1e4}, r"x/config\.json: rope_theta is not known, .* got 10000\.0"),
+        ({"quantization_config": {}}, "quantization_config is not known"),
+        ({"feed_forward_proj": "gated-silu"}, "feed_forward_proj must be 'relu' or 'gated-gelu', got 'gated-silu'"),
         (
             {"dense_act_fn": "gelu"},
-            "dense_act_fn must be 'gelu_new' where feed_forward_proj is 'gated-gelu', got 'gelu'",
+            "dense_act_fn must be 'gelu_new', got 'gelu'",
         ),
-        ({"is_gated_act": False}, "is_gated_act must be True where feed_forward_proj is 'gated-gelu', got False"),
-        ({"is_decoder": True}, "is_decoder must be false"),
-        ({"d_model": "2048"}, "d_model must be a number, got '2048'"),
-        ({"num_layers": True}, "num_layers must be a number, got True"),
-        ({"num_layers": 0}, r"x/config\.json: text_tower\.depth must be in \[1, 128\], got 0"),
+        ({"is_gated_act": False}, "is_gated_act must be True, got False"),
+        ({"is_decoder": True}, "is_decoder must be False"),
+        ({"d_model": "2048"}, "d_model must be a whole number >= 1, got '2048'"),
+        ({"num_layers": True}, "num_layers must be a whole number >= 1, got True"),
+        ({"num_layers": 0}, r"x/config\.json: num_layers must be a whole number >= 1, got 0"),
     ],
 )
 def test_refuses_by_name(change, message):
@@ -102,7 +102,7 @@ def test_refuses_by_name(change, message):
 
 def test_refuses_a_config_without_sizes():
     config = {name: value for name, value in PUBLISHED.items() if name not in ("d_kv", "d_ff")}
-    with pytest.raises(ValueError, match="sizes must be given, d_kv, d_ff missing"):
+    with pytest.raises(ValueError, match="d_kv must be a whole number >= 1, got None"):
         options_of_config(config, "config.json")
 
 
