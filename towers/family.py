@@ -78,7 +78,8 @@ class Family(Generic[Config]):
       namings: the kinds of files that are read and written; none means that files have the canonical names.
       adapt: decides what only the file shows (whether it has a class token), from the arrays under canonical names.
       fit: returns the parameters that another resolution changes, from the arrays under canonical names, and None for
-        those that are left out; the weights' hash is of those of the file. `adapt` and `fit` should look up no more arrays than they need: it reads them.
+        those that are left out; the weights' hash is of those of the file. `adapt` and `fit` should look up no more
+        arrays than they need: it reads them.
       apply: from the parameters and images in the tower's value range to embeddings of the configuration's width.
       initialise: (shapes of some parameters, random key) -> these for training from a random start.
       in_compute_type: whether `apply` uses a parameter for nothing but as a factor of matrix products in the compute
