@@ -15,14 +15,14 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float32, Key, Shaped
+from jaxtyping import Array, Float, Float32, Key, Shaped
 
 from lit_precompute.towers.weights.matching import match_parameters
 from lit_precompute.towers.weights.naming import Arrays, Naming, read_names, write_names
 
 Shapes = dict[str, tuple[int, ...]]
 # By name; of either library, so that arrays read from a file need no conversion.
-Parameters = Mapping[str, Float32[Array | np.ndarray, "..."]]
+Parameters = Mapping[str, Float[Array | np.ndarray, "..."]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

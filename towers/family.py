@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float32, Shaped
+from jaxtyping import Array, Float, Float32, Shaped
 
 from lit_precompute.towers.contract import Shapes, Tower
 from lit_precompute.towers.fingerprint import canonical_json
@@ -28,7 +28,7 @@ from lit_precompute.towers.preprocessing import Preprocessing
 from lit_precompute.towers.weights.naming import Arrays, Naming
 
 # By canonical name.
-Parameters = Mapping[str, Float32[Array, "..."]]
+Parameters = Mapping[str, Float[Array, "..."]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class TowerConfig:
     Attributes:
       resolution: side of the square images in pixels.
       pooling: what the embedding is; each family names its choices.
-      compute_type: type of the activations; parameters and outputs are always float32.
+      compute_type: type of the activations; outputs are always float32.
     """
 
     resolution: int
@@ -64,7 +64,7 @@ Config = TypeVar("Config", bound=TowerConfig)
 
 
 def _unchanged(_: Any, parameters: Arrays) -> dict[str, Shaped[np.ndarray, "..."]]:
-    return dict(parameters)
+    return {}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -77,9 +77,13 @@ class Family(Generic[Config]):
       parameter_shapes: the parameters by canonical name.
       namings: the kinds of files that are read and written; none means that files have the canonical names.
       adapt: decides what only the file shows (whether it has a class token), from the arrays under canonical names.
-      fit: brings renamed parameters to the configuration's resolution; the weights' hash is taken before.
+      fit: returns the parameters that another resolution changes, from the arrays under canonical names, and None for
+        those that are left out; the weights' hash is of those of the file. `adapt` and `fit` should look up no more
+        arrays than they need: it reads them.
       apply: from the parameters and images in the tower's value range to embeddings of the configuration's width.
-      initialise: (shapes, random key) -> parameters for training from a random start.
+      initialise: (shapes of some parameters, random key) -> these for training from a random start.
+      in_compute_type: whether `apply` uses a parameter for nothing but as a factor of matrix products in the compute
+        type. It is kept in that type then, which takes half the memory for bfloat16 and changes no bit.
       is_statistic: whether a parameter is a statistic of training, which published counts leave out.
     """
 
@@ -89,9 +93,14 @@ class Family(Generic[Config]):
     apply: Callable[[Config, Parameters, Float32[Array, "n h w 3"]], Float32[Array, "n width"]]
     namings: Callable[[Config], Sequence[Naming]] = lambda config: ()
     adapt: Callable[[Config, Arrays], Config] = lambda config, arrays: config
-    fit: Callable[[Config, Arrays], dict[str, Shaped[np.ndarray, "..."]]] = _unchanged
+    fit: Callable[[Config, Arrays], Mapping[str, Shaped[np.ndarray, "..."] | None]] = _unchanged
     initialise: Callable[[Shapes, jax.Array], dict[str, Float32[Array, "..."]]] = initialise
+    in_compute_type: Callable[[str], bool] = lambda name: False
     is_statistic: Callable[[str], bool] = lambda name: False
+
+    def kept_type(self, config: Config, name: str) -> np.dtype:
+        """Returns the type in which a tower of this configuration keeps a parameter."""
+        return jnp.dtype(config.compute_type if self.in_compute_type(name) else "float32")
 
     def tower(self, config: Config) -> Tower:
         """Returns the tower of a configuration over float32 images [n, h, w, 3], without parameters."""
@@ -108,7 +117,7 @@ class Family(Generic[Config]):
 def _apply(
     family: Family[Any],
     config: TowerConfig,
-    parameters: Mapping[str, Float32[Array | np.ndarray, "..."]],
+    parameters: Mapping[str, Float[Array | np.ndarray, "..."]],
     images: Float32[Array | np.ndarray, "n h w 3"],
 ) -> Float32[Array, "n {config.output_width}"]:
     # Accelerators would round float32 products' inputs to fewer bits, so that embeddings would depend on the machine.

@@ -21,14 +21,32 @@ def canonical_json(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode("ascii")
 
 
+class WeightsHash:
+    """The SHA-256 of parameters' names, shapes and values as float32, added one by one in the order of their names."""
+
+    def __init__(self) -> None:
+        """Starts with no parameters."""
+        self._digest, self._last = hashlib.sha256(), ""
+
+    def add(self, name: str, values: Shaped[np.ndarray, "..."]) -> None:
+        """Adds a parameter, whose name must sort after the last one's."""
+        assert not self._last or name > self._last, (name, self._last)
+        self._last = name
+        # The header is a line of JSON without line breaks, so no two sets of parameters give the same stream of bytes.
+        self._digest.update(canonical_json([name, "float32", list(values.shape)]) + b"\n")
+        flat = np.ascontiguousarray(values, "<f4")
+        self._digest.update(flat.data.cast("B") if flat.size else b"")
+
+    def hexdigest(self) -> str:
+        """Returns the hash of what was added, in hexadecimal."""
+        return self._digest.hexdigest()
+
+
 def hash_weights(parameters: Mapping[str, Shaped[np.ndarray, "..."]]) -> str:
     """Returns the SHA-256, in hexadecimal, of parameters' names, shapes and values as float32."""
-    digest = hashlib.sha256()
+    digest = WeightsHash()
     for name in sorted(parameters):
-        values = np.ascontiguousarray(parameters[name], "<f4")
-        # The header is a line of JSON without line breaks, so no two sets of parameters give the same stream of bytes.
-        digest.update(canonical_json([name, "float32", list(parameters[name].shape)]) + b"\n")
-        digest.update(values.data.cast("B") if values.size else b"")
+        digest.add(name, parameters[name])
     return digest.hexdigest()
 
 

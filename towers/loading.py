@@ -10,21 +10,24 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import numpy as np
 
-from lit_precompute.towers.family import Entry
-from lit_precompute.towers.fingerprint import hash_weights
+from lit_precompute.towers.family import Entry, Family, TowerConfig
+from lit_precompute.towers.fingerprint import WeightsHash
 from lit_precompute.towers.options import ComputeType, ImageTowerOptions, ResizeMode
 from lit_precompute.towers.preprocessing import Preprocessing
 from lit_precompute.towers.registry import resolve_tower, tower_names
 from lit_precompute.towers.tower import ImageTower
 from lit_precompute.towers.weights.fetching import Progress
 from lit_precompute.towers.weights.finding import find_weights
-from lit_precompute.towers.weights.matching import match_parameters
-from lit_precompute.towers.weights.naming import read_names
-from lit_precompute.towers.weights.reading import read_weights
+from lit_precompute.towers.weights.matching import finite_float32, match_shapes
+from lit_precompute.towers.weights.naming import find_names
+from lit_precompute.towers.weights.reading import open_weights
+from lit_precompute.towers.weights.shapes import settled
+from lit_precompute.towers.weights.stored import StoredArrays
 
 
 def load_tower(
@@ -85,9 +88,14 @@ def untrained_tower(options: ImageTowerOptions) -> ImageTower:
       ValueError: no such tower, pooling or resolution.
     """
     name, entry = configured(options)
-    shapes = entry.family.parameter_shapes(entry.config)
-    drawn = entry.family.initialise(shapes, jax.random.key(0))
-    return _tower(name, entry, {name: np.asarray(values) for name, values in drawn.items()}, weights_sha256="")
+    family, key = entry.family, jax.random.key(0)
+    parameters = {
+        parameter: settled(
+            np.asarray(family.initialise({parameter: shape}, key)[parameter]), family.kept_type(entry.config, parameter)
+        )
+        for parameter, shape in family.parameter_shapes(entry.config).items()
+    }
+    return _tower(name, entry, parameters, weights_sha256="")
 
 
 def find_preprocessing(options: ImageTowerOptions) -> Preprocessing:
@@ -126,13 +134,34 @@ def find_file(name: str, weights: str | None = None, *, progress: Progress | Non
 
 def _build(name: str, entry: Entry, weights: str) -> ImageTower:
     family, config = entry.family, entry.config
-    shapes = family.parameter_shapes(config)
-    renamed = read_names(family.namings(config), read_weights(weights), shapes)
-    config = family.adapt(config, renamed)
-    shapes = family.parameter_shapes(config)
-    parameters = match_parameters(family.fit(config, renamed), shapes, f"{weights} for {name!r}")
-    sha256 = hash_weights({name: np.asarray(renamed[name], np.float32) for name in shapes if name in renamed})
+    with open_weights(weights) as arrays:
+        renamed = StoredArrays(find_names(family.namings(config), arrays, family.parameter_shapes(config)))
+        config = family.adapt(config, renamed)
+        parameters, sha256 = _read_parameters(family, config, renamed, f"{weights} for {name!r}")
     return _tower(name, dataclasses.replace(entry, config=config), parameters, sha256)
+
+
+def _read_parameters(
+    family: Family[Any], config: TowerConfig, renamed: StoredArrays, where: str
+) -> tuple[dict[str, np.ndarray], str]:
+    """Returns the parameters, and the hash of those in the file."""
+    shapes = family.parameter_shapes(config)
+    fitted = family.fit(config, renamed)
+    found = renamed.shapes() | {name: array.shape for name, array in fitted.items() if array is not None}
+    match_shapes({name: shape for name, shape in found.items() if fitted.get(name, shape) is not None}, shapes, where)
+    sha256 = WeightsHash()
+
+    # A function of its own, so that nothing of an array but what is kept is in memory when the next one is read.
+    def read(name: str) -> np.ndarray:
+        if name in renamed:
+            values = finite_float32(renamed[name], f"{where}: {name}")
+            sha256.add(name, values)
+        if name in fitted:
+            values = finite_float32(fitted[name], f"{where}: {name}")
+        return settled(values, family.kept_type(config, name))
+
+    parameters = {name: read(name) for name in sorted(shapes)}
+    return {name: parameters[name] for name in shapes}, sha256.hexdigest()
 
 
 def _tower(name: str, entry: Entry, parameters: Mapping[str, np.ndarray], weights_sha256: str) -> ImageTower:

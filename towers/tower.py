@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Array, Float32
+from jaxtyping import Array, Float, Float32
 
 from lit_precompute.towers import fingerprint
 from lit_precompute.towers.preprocessing import Preprocessing
@@ -32,7 +32,7 @@ class ImageTower:
       output_width: length of an embedding.
       num_parameters: of the part that is used; statistics, such as batch norm's means, are not counted.
       weights_sha256: hash of the parameters as loaded, before they are fitted to the resolution.
-      parameters: by canonical name.
+      parameters: by canonical name; float32, or bfloat16 where the network rounds them to it before all else.
       apply: from parameters and images in the value range of `preprocessing` to embeddings.
     """
 
@@ -43,9 +43,9 @@ class ImageTower:
     output_width: int
     num_parameters: int
     weights_sha256: str
-    parameters: Mapping[str, Float32[np.ndarray, "..."]]
+    parameters: Mapping[str, Float[np.ndarray | Array, "..."]]
     apply: Callable[
-        [Mapping[str, Float32[Array | np.ndarray, "..."]], Float32[Array | np.ndarray, "n h w 3"]],
+        [Mapping[str, Float[Array | np.ndarray, "..."]], Float32[Array | np.ndarray, "n h w 3"]],
         Float32[Array, "n output_width"],
     ]
 

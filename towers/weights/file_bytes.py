@@ -1,7 +1,7 @@
 """A weights file's bytes, read range by range into our own memory.
 
-Promises: nothing is read twice, and no read needs more memory than the file has bytes, whatever a header claims; a file
-that ends early, even one truncated while it is read, is an error that names it.
+Promises: no read needs more memory than the file has bytes, whatever a header claims; a file that ends early,
+even one truncated while it is read, is an error that names it.
 
 Not here: memory maps. Overwriting a mapped file in place (`cp new.npz weights.npz`) kills the process with SIGBUS at
 some later moment, and JAX may use host memory for the whole run; ranges read straight into their arrays need no more

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Shaped
 
 from lit_precompute.schemas.wording import counted
 from lit_precompute.towers.weights.errors import WeightsError
@@ -24,22 +24,33 @@ def match_parameters(arrays: Arrays, shapes: Shapes, where: str) -> dict[str, Fl
     Raises:
       WeightsError: a parameter is missing, is not expected, has another shape, or is not finite throughout.
     """
+    match_shapes({name: array.shape for name, array in arrays.items()}, shapes, where)
+    return {name: finite_float32(arrays[name], f"{where}: {name}") for name in shapes}
+
+
+def match_shapes(found: Shapes, shapes: Shapes, where: str) -> None:
+    """Checks that a file's parameters have just the names and shapes that a tower expects.
+
+    Raises:
+      WeightsError: a parameter is missing, is not expected, or has another shape.
+    """
     faults = (
-        ("missing", [f"{name} {_shape(shapes[name])}" for name in shapes if name not in arrays]),
-        ("not expected", [f"{name} {_shape(array.shape)}" for name, array in arrays.items() if name not in shapes]),
+        ("missing", [f"{name} {_shape(shapes[name])}" for name in shapes if name not in found]),
+        ("not expected", [f"{name} {_shape(shape)}" for name, shape in found.items() if name not in shapes]),
         (
             "of another shape",
             [
-                f"{name}: the file has {_shape(arrays[name].shape)}, the tower needs {_shape(shape)}"
+                f"{name}: the file has {_shape(found[name])}, the tower needs {_shape(shape)}"
                 for name, shape in shapes.items()
-                if name in arrays and arrays[name].shape != tuple(shape)
+                if name in found and tuple(found[name]) != tuple(shape)
             ],
         ),
     )
     if any(lines for _, lines in faults):
-        found = "\n".join(_paragraph(kind, lines) for kind, lines in faults if lines)
-        raise WeightsError(f"{where}: not this tower's weights.\n{found}\nCheck that the tower's name fits the file.")
-    return {name: _float32(arrays[name], f"{where}: {name}") for name in shapes}
+        paragraphs = "\n".join(_paragraph(kind, lines) for kind, lines in faults if lines)
+        raise WeightsError(
+            f"{where}: not this tower's weights.\n{paragraphs}\nCheck that the tower's name fits the file."
+        )
 
 
 def _paragraph(kind: str, lines: Sequence[str]) -> str:
@@ -53,7 +64,12 @@ def _shape(shape: Sequence[int]) -> str:
     return "(" + ", ".join(map(str, shape)) + ")"
 
 
-def _float32(array: np.ndarray, where: str) -> np.ndarray:
+def finite_float32(array: Shaped[np.ndarray, "..."], where: str) -> Float32[np.ndarray, "..."]:
+    """Returns an array as contiguous float32.
+
+    Raises:
+      WeightsError: not all of its values are finite.
+    """
     values = np.ascontiguousarray(array, np.float32).reshape(array.shape)
     if not np.isfinite(values).all():
         raise WeightsError(f"{where}: values must be finite, got NaN or infinity; the file is damaged")

@@ -13,10 +13,12 @@ import dataclasses
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from jaxtyping import Shaped
+
+from lit_precompute.towers.weights.stored import StoredArray, held, shared
 
 Shapes = Mapping[str, tuple[int, ...]]
 # By name, as a file has them: any type, any shape.
@@ -97,7 +99,10 @@ def kernel_link(file: str, parameter: str, shape: tuple[int, ...]) -> Link:
     return link(file, parameter, axes=(2, 3, 1, 0), part_shape=torchs)
 
 
-def inside_root(arrays: Arrays, root: str) -> Arrays:
+_Array = TypeVar("_Array", bound=np.ndarray | StoredArray)
+
+
+def inside_root(arrays: Mapping[str, _Array], root: str) -> Mapping[str, _Array]:
     """Returns the arrays whose names begin with `root`, without it."""
     return {name.removeprefix(root): array for name, array in arrays.items() if name.startswith(root)}
 
@@ -110,6 +115,11 @@ def read_names(namings: Sequence[Naming], arrays: Arrays, shapes: Shapes) -> dic
       arrays: as read from the file.
       shapes: the parameters' shapes; arrays that do not fit pass unchanged, and `match_parameters` names them.
     """
+    return {name: stored.read() for name, stored in find_names(namings, held(arrays), shapes).items()}
+
+
+def find_names(namings: Sequence[Naming], arrays: Mapping[str, StoredArray], shapes: Shapes) -> dict[str, StoredArray]:
+    """Returns what `read_names` does, without reading an array, unless the file has several under names of one."""
     if not namings:
         return dict(arrays)
     inside = [_once(naming, _respelt(naming, _inside_roots(naming, arrays))) for naming in namings]
@@ -118,7 +128,7 @@ def read_names(namings: Sequence[Naming], arrays: Arrays, shapes: Shapes) -> dic
     naming, found = namings[best], inside[best]
     links = {row.file: row for row in naming.links}
     dropped = re.compile("|".join(f"(?:{pattern})" for pattern in naming.dropped) or r"(?!)")
-    result: dict[str, np.ndarray] = {}
+    result: dict[str, StoredArray] = {}
     for name, array in found.items():
         if name in links:
             result |= _read(links[name], array, shapes)
@@ -137,17 +147,17 @@ def write_names(naming: Naming, parameters: Arrays) -> dict[str, Shaped[np.ndarr
     return {row.file: _write(row, [parameters[name] for name in row.parameters]) for row in naming.links}
 
 
-def _inside_roots(naming: Naming, arrays: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+def _inside_roots(naming: Naming, arrays: Mapping[str, StoredArray]) -> Mapping[str, StoredArray]:
     for root in naming.roots:
         if any(name.startswith(root) for name in arrays):
             arrays = inside_root(arrays, root)
     return arrays
 
 
-def _respelt(naming: Naming, arrays: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+def _respelt(naming: Naming, arrays: Mapping[str, StoredArray]) -> Mapping[str, StoredArray]:
     if not naming.spellings:
         return arrays
-    result: dict[str, np.ndarray] = {}
+    result: dict[str, StoredArray] = {}
     for name, array in arrays.items():
         usual = name
         for pattern, replacement in naming.spellings:
@@ -157,7 +167,7 @@ def _respelt(naming: Naming, arrays: Mapping[str, np.ndarray]) -> Mapping[str, n
     return result
 
 
-def _once(naming: Naming, arrays: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+def _once(naming: Naming, arrays: Mapping[str, StoredArray]) -> Mapping[str, StoredArray]:
     """Returns the arrays with each of `naming.copies` under its one name."""
     result = dict(arrays)
     for name, others in naming.copies:
@@ -165,16 +175,26 @@ def _once(naming: Naming, arrays: Mapping[str, np.ndarray]) -> Mapping[str, np.n
         if name not in result and found:
             result[name] = result[found[0]]
         for other in found:
-            if np.array_equal(result[other], result[name]):
+            if _are_equal(result[other], result[name]):
                 del result[other]
     return result
 
 
-def _read(row: Link, array: np.ndarray, shapes: Shapes) -> dict[str, np.ndarray]:
-    parts = _parts(row, array)
-    if len(parts) != len(row.parameters):
+def _are_equal(one: StoredArray, other: StoredArray) -> bool:
+    return one is other or (one.shape == other.shape and np.array_equal(one.read(), other.read()))
+
+
+def _read(row: Link, array: StoredArray, shapes: Shapes) -> dict[str, StoredArray]:
+    blanks = _parts(row, array.blank())
+    if len(blanks) != len(row.parameters):
         return {row.file: array}
-    return {name: _turned(row, part, shapes.get(name)) for name, part in zip(row.parameters, parts, strict=True)}
+    read = shared(array.read, len(blanks))
+
+    def part(number: int, shape: tuple[int, ...] | None) -> StoredArray:
+        turned = _turned(row, blanks[number], shape).shape
+        return StoredArray(turned, lambda: _turned(row, _parts(row, read())[number], shape))
+
+    return {name: part(number, shapes.get(name)) for number, name in enumerate(row.parameters)}
 
 
 def _parts(row: Link, array: np.ndarray) -> Sequence[np.ndarray]:

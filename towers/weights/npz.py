@@ -12,32 +12,56 @@ from __future__ import annotations
 import io
 import math
 import tokenize
+from typing import NamedTuple
 
 import ml_dtypes
 import numpy as np
 
 from lit_precompute.towers.weights.errors import WeightsError
 from lit_precompute.towers.weights.shapes import as_array, check_shape
+from lit_precompute.towers.weights.stored import StoredArray
 from lit_precompute.towers.weights.zip_files import ZipMembers
 
 # NumPy itself reads no header of more than 10,000 characters.
 _MAX_HEADER_BYTES = 1 << 16
 
 
-def read_npz(members: ZipMembers, where: str) -> dict[str, np.ndarray]:
+class _Header(NamedTuple):
+    """What a member's header says of its array; the array's bytes begin at `start`."""
+
+    start: int
+    shape: tuple[int, ...]
+    fortran_order: bool
+    dtype: np.dtype
+
+
+def open_npz(members: ZipMembers, where: str) -> dict[str, StoredArray]:
     """Returns the arrays of an `.npz` file by name, read-only; `where` names the file in errors.
 
     Raises:
-      WeightsError: a damaged member, a pickled member, or a header that disagrees with the bytes.
+      WeightsError: a damaged member, a pickled member, or a header that disagrees with the bytes; also when an array
+        is read.
     """
-    return {name.removesuffix(".npy"): _read_member(members, name, f"{where}: {name!r}") for name in members.names()}
+    return {name.removesuffix(".npy"): _stored(members, name, f"{where}: {name!r}") for name in members.names()}
 
 
-def _read_member(members: ZipMembers, name: str, where: str) -> np.ndarray:
+def _stored(members: ZipMembers, name: str, where: str) -> StoredArray:
     if not name.endswith(".npy"):
         raise WeightsError(f"{where}: an .npz file has only .npy members; this is not one")
-    values = members.read(name)
-    stream = io.BytesIO(values[:_MAX_HEADER_BYTES].tobytes())
+    header = _read_header(members.read_start(name, _MAX_HEADER_BYTES), where)
+    num_bytes, num_held = math.prod(header.shape) * header.dtype.itemsize, members.size(name) - header.start
+    if num_bytes != num_held:
+        raise WeightsError(
+            f"{where}: shape {header.shape} of {header.dtype} needs {num_bytes} bytes, the member holds {num_held}"
+        )
+    order = "F" if header.fortran_order else "C"
+    return StoredArray(
+        header.shape, lambda: as_array(members.read(name)[header.start :], header.dtype, header.shape, order)
+    )
+
+
+def _read_header(start: bytes, where: str) -> _Header:
+    stream = io.BytesIO(start)
     try:
         version = np.lib.format.read_magic(stream)
         if version not in ((1, 0), (2, 0)):
@@ -51,17 +75,14 @@ def _read_member(members: ZipMembers, name: str, where: str) -> np.ndarray:
         raise WeightsError(f"{where}: its .npy header cannot be read ({error})") from error
     if dtype.hasobject:
         raise WeightsError(f"{where}: holds pickled objects, which are never loaded; save plain arrays instead")
-    return _array(values[stream.tell() :], check_shape(shape, where), fortran_order, dtype, where)
+    return _Header(stream.tell(), check_shape(shape, where), fortran_order, _numeric(dtype, where))
 
 
-def _array(values: np.ndarray, shape: tuple[int, ...], fortran_order: bool, dtype: np.dtype, where: str) -> np.ndarray:
-    num_bytes = math.prod(shape) * dtype.itemsize
-    if num_bytes != values.size:
-        raise WeightsError(f"{where}: shape {shape} of {dtype} needs {num_bytes} bytes, the member holds {values.size}")
+def _numeric(dtype: np.dtype, where: str) -> np.dtype:
     if dtype.kind == "V":
         if dtype.itemsize != 2 or dtype.names is not None:
             raise WeightsError(f"{where}: dtype must be numeric (or bfloat16 as two nameless bytes), got {dtype}")
-        dtype = np.dtype(ml_dtypes.bfloat16)
-    elif dtype.kind not in "fiub":
+        return np.dtype(ml_dtypes.bfloat16)
+    if dtype.kind not in "fiub":
         raise WeightsError(f"{where}: dtype must be numeric, got {dtype}")
-    return as_array(values, dtype, shape, "F" if fortran_order else "C")
+    return dtype

@@ -1,57 +1,96 @@
 """Reads weights files: `.npz`, `.safetensors`, and torch's `.pth`, `.pt` and `.bin`.
 
 Promises: the first bytes decide the kind, not the name, so that a renamed file can be read and a wrong one gets a clear
-error; arrays are read straight into their own memory, so that reading needs no more than the parameters do. Folders
-that Hugging Face's `save_pretrained` wrote can be read too, with one file or several. Local files only; `finding`
-locates others.
+error; each array is read when it is asked for, straight into its own memory, so that files need not fit the memory at
+once. Folders that Hugging Face's `save_pretrained` wrote can be read too, with one file or several. Local files only;
+`finding` locates others.
 """
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import safetensors
-import safetensors.numpy
 from jaxtyping import Shaped
 
 from lit_precompute.towers.weights.errors import WeightsError
 from lit_precompute.towers.weights.file_bytes import FileBytes
 from lit_precompute.towers.weights.folders import find_in_folder, is_index, read_index
-from lit_precompute.towers.weights.npz import read_npz
-from lit_precompute.towers.weights.torch_pickle import read_torch
+from lit_precompute.towers.weights.npz import open_npz
+from lit_precompute.towers.weights.stored import StoredArray
+from lit_precompute.towers.weights.torch_pickle import open_torch
 from lit_precompute.towers.weights.zip_files import ZipMembers
+
+
+@contextlib.contextmanager
+def open_weights(path: str) -> Iterator[Mapping[str, StoredArray]]:
+    """Opens the weights file, index or folder at `path`: its arrays can be read during the block, none is read yet.
+
+    Files stay open, so that one that is replaced meanwhile is read to its end.
+
+    Yields:
+      The arrays, named and shaped as in the file.
+
+    Raises:
+      WeightsError: the file does not exist, is of no known kind, is damaged, or holds anything but arrays; what only
+        an array's bytes show is raised when it is read.
+    """
+    place = pathlib.Path(path)
+    if place.is_dir():
+        place = find_in_folder(place)
+    with contextlib.ExitStack() as files:
+        yield _open_shards(place, files) if is_index(place.name) else _open_file(place, files)
 
 
 def read_weights(path: str) -> dict[str, Shaped[np.ndarray, "..."]]:
     """Returns the arrays of the weights file, index or folder at `path`, named and shaped as in the file.
 
     Raises:
-      WeightsError: the file does not exist, is of no known kind, is damaged, or holds anything but arrays.
+      WeightsError: as `open_weights`.
     """
-    place = pathlib.Path(path)
-    if place.is_dir():
-        place = find_in_folder(place)
-    return _read_shards(place) if is_index(place.name) else _read_file(place)
+    with open_weights(path) as arrays:
+        return {name: array.read() for name, array in arrays.items()}
 
 
-def _read_file(path: pathlib.Path) -> dict[str, np.ndarray]:
+def _open_file(path: pathlib.Path, files: contextlib.ExitStack) -> dict[str, StoredArray]:
+    with _reading(path):
+        file = files.enter_context(path.open("rb"))
+        arrays = _parse(FileBytes(file, str(path)), path, files)
+    return {name: StoredArray(array.shape, _Reader(path, array)) for name, array in arrays.items()}
+
+
+class _Reader:
+    """Reads one array; what the system says of the file becomes an error that names it."""
+
+    def __init__(self, path: pathlib.Path, array: StoredArray):
+        self._path, self._array = path, array
+
+    def __call__(self) -> np.ndarray:
+        with _reading(self._path):
+            return self._array.read()
+
+
+@contextlib.contextmanager
+def _reading(path: pathlib.Path) -> Iterator[None]:
     try:
-        with path.open("rb") as file:
-            return _parse(FileBytes(file, str(path)), path)
+        yield
     except FileNotFoundError as error:
         raise WeightsError(f"{path}: no such weights file; put it there or name another") from error
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-def _read_shards(index: pathlib.Path) -> dict[str, np.ndarray]:
-    """Returns the arrays of all files that an index names, each file read once."""
-    files = read_index(index)
-    arrays: dict[str, np.ndarray] = {}
-    for file in sorted(set(files.values())):
-        found = _read_file(index.with_name(file))
-        expected = {name for name, holder in files.items() if holder == file}
+def _open_shards(index: pathlib.Path, files: contextlib.ExitStack) -> dict[str, StoredArray]:
+    """Returns the arrays of all files that an index names."""
+    holders = read_index(index)
+    arrays: dict[str, StoredArray] = {}
+    for file in sorted(set(holders.values())):
+        found = _open_file(index.with_name(file), files)
+        expected = {name for name, holder in holders.items() if holder == file}
         if found.keys() != expected:
             odd = sorted(found.keys() ^ expected)
             raise WeightsError(
@@ -62,28 +101,44 @@ def _read_shards(index: pathlib.Path) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _parse(data: FileBytes, path: pathlib.Path) -> dict[str, np.ndarray]:
+def _parse(data: FileBytes, path: pathlib.Path, files: contextlib.ExitStack) -> dict[str, StoredArray]:
     first = data.read_at(0, min(data.size, 9)).tobytes()
     # A safetensors file begins with the length of its header (8 bytes) and the header's opening brace. It is checked
     # first: a length can begin like a zip file or a pickle, but neither of them has a brace there.
     if first[8:9] == b"{":
-        return _read_safetensors(path)
+        return _open_safetensors(path, files)
     if first[:2] == b"PK":
         members = ZipMembers(data)
         is_torch = any(name.endswith("/data.pkl") or name == "data.pkl" for name in members.names())
-        return read_torch(data, members) if is_torch else read_npz(members, data.where)
+        return open_torch(data, members) if is_torch else open_npz(members, data.where)
     if first[:1] == b"\x80":
-        return read_torch(data, None)
+        return open_torch(data, None)
     raise WeightsError(
         f"{data.where}: must be .npz, .safetensors or torch's .pth, .pt or .bin; "
         f"its {data.size} bytes begin with {first[:8]!r}"
     )
 
 
-def _read_safetensors(path: pathlib.Path) -> dict[str, np.ndarray]:
-    try:
+def _open_safetensors(path: pathlib.Path, files: contextlib.ExitStack) -> dict[str, StoredArray]:
+    with _reading_safetensors(path):
         # pread: overwriting a memory-mapped file in place kills the process; see `file_bytes`.
-        return safetensors.numpy.load_file(path, backend="pread")
+        opened: Any = files.enter_context(safetensors.safe_open(path, framework="np", backend="pread"))
+        shapes = {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118
+
+    def stored(name: str) -> StoredArray:
+        def read() -> np.ndarray:
+            with _reading_safetensors(path):
+                return opened.get_tensor(name)
+
+        return StoredArray(shapes[name], read)
+
+    return {name: stored(name) for name in shapes}
+
+
+@contextlib.contextmanager
+def _reading_safetensors(path: pathlib.Path) -> Iterator[None]:
+    try:
+        yield
     except (safetensors.SafetensorError, ValueError, AttributeError) as error:
         # The last two: shapes that NumPy cannot represent, and types (of 8 bits and less) that it lacks.
         raise WeightsError(f"{path}: cannot be read as .safetensors ({error}); fetch it again") from error

@@ -10,6 +10,7 @@ from jaxtyping import Shaped, UInt8
 
 from lit_precompute.towers.weights.errors import WeightsError
 
+_ALIGNMENT = 64
 _MAX_AXES = 32  # NumPy allows 64; published parameters have at most 5
 _MAX_LENGTH = 1 << 48  # keeps the product of a plausible shape within 64 bits
 
@@ -43,3 +44,21 @@ def as_array(
 def empty(shape: tuple[int, ...], dtype: np.dtype) -> Shaped[np.ndarray, "..."]:
     """Returns an array without elements; NumPy itself refuses long axes next to one of length 0."""
     return np.lib.stride_tricks.as_strided(np.empty(0, dtype), shape, (0,) * len(shape), writeable=False)
+
+
+def settled(values: Shaped[np.ndarray, "..."], dtype: np.dtype) -> Shaped[np.ndarray, "..."]:
+    """Returns `values` as `dtype`, read-only, in memory that JAX uses as it is where the device is a CPU.
+
+    JAX copies an array that does not begin at a multiple of 64 bytes. A part of a larger array stays where it is: all
+    of the larger one stays in memory with its other parts.
+    """
+    is_part = isinstance(values.base, np.ndarray) and values.base.nbytes >= 2 * values.nbytes
+    if is_part and values.dtype == dtype and values.flags.c_contiguous:
+        return values
+    num_bytes = values.size * dtype.itemsize
+    memory = np.empty(num_bytes + _ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % _ALIGNMENT
+    copied = memory[start : start + num_bytes].view(dtype).reshape(values.shape)
+    np.copyto(copied, values, casting="same_kind")
+    copied.flags.writeable = False
+    return copied

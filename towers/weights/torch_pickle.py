@@ -10,10 +10,11 @@ pickled modules, which are programs. Source: files written by torch.save; tests/
 
 from __future__ import annotations
 
+import collections
 import io
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import ml_dtypes
 import numpy as np
@@ -22,9 +23,18 @@ from lit_precompute.towers.weights.errors import WeightsError
 from lit_precompute.towers.weights.file_bytes import FileBytes
 from lit_precompute.towers.weights.pickle_machine import Name, Tensor, run_pickle
 from lit_precompute.towers.weights.shapes import as_array, check_shape, empty
+from lit_precompute.towers.weights.stored import StoredArray, shared
 from lit_precompute.towers.weights.zip_files import ZipMembers
 
-StorageBytes = Callable[[str], np.ndarray]
+
+class Storage(NamedTuple):
+    """What one or several tensors are views of: how many bytes it has, and a function that reads them."""
+
+    num_bytes: int
+    read: Callable[[], np.ndarray]
+
+
+OpenStorage = Callable[[str], Storage]
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
@@ -47,7 +57,7 @@ _STORAGE_DTYPES = {
 _WRAPPERS = ("state_dict", "model", "model_state")
 
 
-def read_torch(data: FileBytes, members: ZipMembers | None) -> dict[str, np.ndarray]:
+def open_torch(data: FileBytes, members: ZipMembers | None) -> dict[str, StoredArray]:
     """Returns the tensors of a torch file by name, read-only.
 
     Args:
@@ -56,25 +66,31 @@ def read_torch(data: FileBytes, members: ZipMembers | None) -> dict[str, np.ndar
 
     Raises:
       WeightsError: the file is damaged, is not little-endian, asks for anything but tensors, or has a tensor that
-        reaches outside its storage.
+        reaches outside its storage; also when a tensor is read.
     """
     where = data.where
-    value, storage_bytes = _open_legacy(data) if members is None else _open_zip(members, where)
+    value, open_storage = _open_legacy(data) if members is None else _open_zip(members, where)
     for wrapper in _WRAPPERS:
         if isinstance(value, dict) and isinstance(value.get(wrapper), dict):
             value = value[wrapper]
     if not isinstance(value, dict):
         raise WeightsError(f"{where}: must hold a dict of tensors (a state_dict), got {type(value).__name__}")
-    arrays: dict[str, np.ndarray] = {}
+    tensors: dict[str, Tensor] = {}
     for name, tensor in value.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
             raise WeightsError(f"{where}: {str(name)[:80]!r} must be a tensor, got {type(tensor).__name__}")
-        arrays[name] = _array(tensor, storage_bytes, f"{where}: {name!r}")
-    return arrays
+        tensors[name] = tensor
+    keys = {name: _storage(tensor.storage, f"{where}: {name!r}")[1] for name, tensor in tensors.items()}
+    num_views = collections.Counter(keys.values())
+    storages: dict[str, Storage] = {}
+    for key in num_views:
+        num_bytes, read = open_storage(key)
+        storages[key] = Storage(num_bytes, shared(read, num_views[key]))
+    return {name: _stored(tensor, storages[keys[name]], f"{where}: {name!r}") for name, tensor in tensors.items()}
 
 
-def _open_zip(members: ZipMembers, where: str) -> tuple[Any, StorageBytes]:
-    """Returns the pickled value of a zip file, and a function from a storage's key to its bytes."""
+def _open_zip(members: ZipMembers, where: str) -> tuple[Any, OpenStorage]:
+    """Returns the pickled value of a zip file, and a function from a storage's key to the storage."""
     pickles = [name for name in members.names() if name.split("/")[-1] == _PICKLE]
     if len(pickles) != 1:
         raise WeightsError(f"{where}: a torch file holds one {_PICKLE}, got {len(pickles)}")
@@ -85,18 +101,16 @@ def _open_zip(members: ZipMembers, where: str) -> tuple[Any, StorageBytes]:
             raise WeightsError(f"{where}: must be little-endian, got {order!r}")
     program = members.read(pickles[0], max_bytes=_MAX_PICKLE_BYTES).tobytes()
     value = run_pickle(FileBytes(io.BytesIO(program), where), where)
-    read: dict[str, np.ndarray] = {}
 
-    def storage_bytes(key: str) -> np.ndarray:
-        if key not in read:
-            read[key] = members.read(f"{folder}data/{key}")
-        return read[key]
+    def open_storage(key: str) -> Storage:
+        name = f"{folder}data/{key}"
+        return Storage(members.size(name), lambda: members.read(name))
 
-    return value, storage_bytes
+    return value, open_storage
 
 
-def _open_legacy(data: FileBytes) -> tuple[Any, StorageBytes]:
-    """Returns the pickled value of a sequence of pickles, and a function from a storage's key to its bytes."""
+def _open_legacy(data: FileBytes) -> tuple[Any, OpenStorage]:
+    """Returns the pickled value of a sequence of pickles, and a function from a storage's key to the storage."""
     where = data.where
     data.seek(0)
     magic, protocol, system = (run_pickle(data, where) for _ in range(3))
@@ -108,16 +122,13 @@ def _open_legacy(data: FileBytes) -> tuple[Any, StorageBytes]:
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
         raise WeightsError(f"{where}: the list of storages in it is damaged; fetch it again")
     places = _legacy_places(data, keys, _storage_sizes(value))
-    read: dict[str, np.ndarray] = {}
 
-    def storage_bytes(key: str) -> np.ndarray:
+    def open_storage(key: str) -> Storage:
         if key not in places:
             raise WeightsError(f"{where}: storage {key!r} is not in the file")
-        if key not in read:
-            read[key] = data.read_at(*places[key])
-        return read[key]
+        return Storage(places[key][1], lambda: data.read_at(*places[key]))
 
-    return value, storage_bytes
+    return value, open_storage
 
 
 def _legacy_places(data: FileBytes, keys: Sequence[str], sizes: Mapping[str, int]) -> dict[str, tuple[int, int]]:
@@ -156,9 +167,9 @@ def _storage_sizes(value: Any) -> Mapping[str, int]:
     return sizes
 
 
-def _array(tensor: Tensor, storage_bytes: StorageBytes, where: str) -> np.ndarray:
-    """Returns the tensor as a read-only view of its storage."""
-    dtype, key = _storage(tensor.storage, where)
+def _stored(tensor: Tensor, storage: Storage, where: str) -> StoredArray:
+    """Returns the tensor, which is read as a read-only view of its storage."""
+    dtype, _ = _storage(tensor.storage, where)
     for field in (tensor.shape, tensor.strides):
         if not isinstance(field, tuple):
             raise WeightsError(f"{where}: shape and strides must be tuples of whole numbers, got {_words(field)}")
@@ -166,8 +177,7 @@ def _array(tensor: Tensor, storage_bytes: StorageBytes, where: str) -> np.ndarra
     offset = check_shape((tensor.offset,), where)[0]
     if len(shape) != len(strides):
         raise WeightsError(f"{where}: shape {shape} and strides {strides} must be of one length")
-    stored = storage_bytes(key)
-    count, num_stored = math.prod(shape), len(stored) // dtype.itemsize
+    count, num_stored = math.prod(shape), storage.num_bytes // dtype.itemsize
     last = offset + sum((length - 1) * stride for length, stride in zip(shape, strides, strict=True))
     if count and last >= num_stored:
         raise WeightsError(
@@ -177,11 +187,16 @@ def _array(tensor: Tensor, storage_bytes: StorageBytes, where: str) -> np.ndarra
     if count > num_stored:
         # A few stored bytes could claim to be terabytes.
         raise WeightsError(f"{where}: must not have more elements ({count}) than its storage ({num_stored})")
-    if not count:
-        return empty(shape, dtype)
-    elements = as_array(stored[: num_stored * dtype.itemsize], dtype, (num_stored,))
     byte_strides = tuple(stride * dtype.itemsize for stride in strides)
-    return np.lib.stride_tricks.as_strided(elements[offset:], shape, byte_strides, writeable=False)
+
+    def read() -> np.ndarray:
+        stored = storage.read()
+        if not count:
+            return empty(shape, dtype)
+        elements = as_array(stored[: num_stored * dtype.itemsize], dtype, (num_stored,))
+        return np.lib.stride_tricks.as_strided(elements[offset:], shape, byte_strides, writeable=False)
+
+    return StoredArray(shape, read)
 
 
 def _storage(persistent_id: Any, where: str) -> tuple[np.dtype, str]:

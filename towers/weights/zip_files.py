@@ -61,18 +61,39 @@ class ZipMembers:
         """Returns the members' names in the file's order."""
         return list(self._members)
 
+    def size(self, name: str) -> int:
+        """Returns how many bytes a member has, as the file claims.
+
+        Raises:
+          WeightsError: there is no such member.
+        """
+        return self._member(name).file_size
+
+    def read_start(self, name: str, num_bytes: int) -> bytes:
+        """Returns a member's first bytes, at most so many.
+
+        Raises:
+          WeightsError: there is no such member, or it is damaged where it was read.
+        """
+        member = self._member(name)
+        with reading_zip(f"{self._where}: {name!r}"), self._archive.open(member) as file:
+            return file.read(num_bytes)
+
     def read(self, name: str, max_bytes: int | None = None) -> np.ndarray:
         """Returns a member's bytes, uint8 and read-only.
 
         Raises:
           WeightsError: there is no such member, it is damaged, or longer than `max_bytes`.
         """
-        member, where = self._members.get(name), f"{self._where}: {name!r}"
-        if member is None:
-            raise WeightsError(f"{where}: missing in its zip file; fetch it again")
+        member, where = self._member(name), f"{self._where}: {name!r}"
         if max_bytes is not None and member.file_size > max_bytes:
             raise WeightsError(f"{where}: must have at most {max_bytes} bytes, got {member.file_size}; refused")
         values = np.empty(member.file_size, np.uint8)
         with reading_zip(where), self._archive.open(member) as file:
             fill(file, values, where)  # pyright: ignore[reportArgumentType]
         return values
+
+    def _member(self, name: str) -> zipfile.ZipInfo:
+        if name not in self._members:
+            raise WeightsError(f"{self._where}: {name!r}: missing in its zip file; fetch it again")
+        return self._members[name]

@@ -157,6 +157,8 @@ class ProcessRegistry:
             embedder = tried or Embedder(tower, batch_size=batch_size)
             load_s = self._load_s.pop(options, 0.0) + time.perf_counter() - started_s
             self._loads.append(Load(load_s, sum(parameter.nbytes for parameter in tower.parameters.values())))
+            # With the parameters on the devices, so that those in the host's memory are let go.
+            self._loaded["tower"][options] = embedder.tower
             return embedder
 
         return self._once("embedder", (options, batch_size), load, most=self._num_towers)

@@ -67,12 +67,12 @@ def fit(config: AIMv2Config, parameters: Arrays) -> dict[str, Shaped[np.ndarray,
     """
     table = parameters.get("pos_embedding")
     if table is None or table.ndim != 3 or table.shape[0] != 1:
-        return dict(parameters)  # `match_parameters` names the fault
+        return {}  # `match_shapes` names the fault
     num_patches = table.shape[1]
     if num_patches < 1 or math.isqrt(num_patches) ** 2 != num_patches or num_patches == config.grid**2:
-        return dict(parameters)
+        return {}
     resized = resize_positions(table.astype(np.float32), config.grid, "bicubic_antialias")
-    return {**parameters, "pos_embedding": resized}
+    return {"pos_embedding": resized}
 
 
 def sines(config: AIMv2Config) -> Float32[np.ndarray, "1 patches {config.width}"]:

@@ -16,5 +16,11 @@ from lit_precompute.towers.image.dinov3.parameters import fit, parameter_shapes
 from lit_precompute.towers.image.dinov3.torch_naming import namings
 
 FAMILY = Family(
-    name="dinov3", poolings=POOLINGS, parameter_shapes=parameter_shapes, namings=namings, fit=fit, apply=apply
+    name="dinov3",
+    poolings=POOLINGS,
+    parameter_shapes=parameter_shapes,
+    namings=namings,
+    fit=fit,
+    apply=apply,
+    in_compute_type=lambda name: name.endswith("/kernel"),
 )

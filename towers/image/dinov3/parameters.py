@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import Shaped
 
 from lit_precompute.towers.family import Shapes
 from lit_precompute.towers.image.dinov3.config import DINOv3Config
@@ -47,13 +46,13 @@ def _norm(config: DINOv3Config, name: str) -> Shapes:
     return {f"{name}/scale": (config.width,), f"{name}/bias": (config.width,)}
 
 
-def fit(config: DINOv3Config, parameters: Arrays) -> dict[str, Shaped[np.ndarray, "..."]]:
-    """Returns the parameters without biases of keys that are zero, which the authors' files have beside the others.
+def fit(config: DINOv3Config, parameters: Arrays) -> dict[str, None]:
+    """Leaves out biases of keys that are zero, which the authors' files have beside the others.
 
-    One that is not zero stays, so that `match_parameters` names it.
+    One that is not zero stays, so that `match_shapes` names it.
     """
-    extra = set() if config.key_bias else set(_key_biases(config))
-    return {name: values for name, values in parameters.items() if name not in extra or np.any(values)}
+    extra = [] if config.key_bias else list(_key_biases(config))
+    return {name: None for name in extra if name in parameters and not np.any(parameters[name])}
 
 
 def _key_biases(config: DINOv3Config) -> Iterator[str]:

@@ -20,4 +20,5 @@ FAMILY = Family(
     parameter_shapes=parameter_shapes,
     namings=namings,
     apply=apply,
+    in_compute_type=lambda name: name.endswith("/kernel"),
 )

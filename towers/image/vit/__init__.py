@@ -21,4 +21,5 @@ FAMILY = Family(
     adapt=adapt,
     fit=fit,
     apply=apply,
+    in_compute_type=lambda name: name.endswith("/kernel"),
 )

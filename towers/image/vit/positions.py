@@ -18,24 +18,24 @@ from lit_precompute.towers.weights.naming import Arrays
 
 
 def fit(config: ViTConfig, parameters: Arrays) -> dict[str, Shaped[np.ndarray, "..."]]:
-    """Returns the parameters with positions for the configuration's grid."""
+    """Returns the positions for the configuration's grid, where the file has none or those of another."""
     tokens = int(config.class_token)
     table = parameters.get("pos_embedding")
     if config.positions != "learned" and (table is None or table.shape[1:2] != (tokens + config.grid**2,)):
-        return {**parameters, "pos_embedding": sines(config)}
+        return {"pos_embedding": sines(config)}
     return fit_learned(parameters, tokens, config.grid, config.position_resize)
 
 
 def fit_learned(parameters: Arrays, tokens: int, grid: int, method: str) -> dict[str, Shaped[np.ndarray, "..."]]:
-    """Returns the parameters with learned positions for another grid; those of the first `tokens` tokens are kept."""
+    """Returns learned positions for another grid, where it is one; those of the first `tokens` tokens are kept."""
     table = parameters.get("pos_embedding")
     if table is None or table.ndim != 3 or table.shape[0] != 1:
-        return dict(parameters)  # `match_parameters` names the fault
+        return {}  # `match_shapes` names the fault
     num_patches = table.shape[1] - tokens
     if num_patches < 1 or math.isqrt(num_patches) ** 2 != num_patches or num_patches == grid**2:
-        return dict(parameters)
+        return {}
     resized = resize_positions(table[:, tokens:], grid, method)
-    return {**parameters, "pos_embedding": np.concatenate([table[:, :tokens], resized], axis=1, dtype=np.float32)}
+    return {"pos_embedding": np.concatenate([table[:, :tokens], resized], axis=1, dtype=np.float32)}
 
 
 def resize_positions(
