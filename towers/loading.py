@@ -153,11 +153,12 @@ def _read_parameters(
 
     # A function of its own, so that nothing of an array but what is kept is in memory when the next one is read.
     def read(name: str) -> np.ndarray:
-        if name in renamed:
-            values = finite_float32(renamed[name], f"{where}: {name}")
+        values = finite_float32(renamed[name], f"{where}: {name}") if name in renamed else None
+        if values is not None:
             sha256.add(name, values)
-        if name in fitted:
-            values = finite_float32(fitted[name], f"{where}: {name}")
+        if (other := fitted.get(name)) is not None:
+            values = finite_float32(other, f"{where}: {name}")
+        assert values is not None, name  # there, as the shapes are
         return settled(values, family.kept_type(config, name))
 
     parameters = {name: read(name) for name in sorted(shapes)}

@@ -74,5 +74,5 @@ def resize_to_floats(
     for channel in range(3):  # one at a time, since floats take four times the memory
         whole = PIL.Image.fromarray(image[..., channel]).convert("F")
         with freeing(whole):
-            resized[..., channel] = whole.resize((width, height), _PILLOW_FILTERS[method])
+            resized[..., channel] = np.asarray(whole.resize((width, height), _PILLOW_FILTERS[method]))
     return resized

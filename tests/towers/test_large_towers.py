@@ -12,7 +12,7 @@ import safetensors.numpy
 
 from lit_precompute.towers.family import Entry
 from lit_precompute.towers.fingerprint import hash_weights
-from lit_precompute.towers.image import dinov3, mixer, vit
+from lit_precompute.towers.image import aimv2, dinov3, eva, mixer, vit
 from lit_precompute.towers.loading import load_tower
 from lit_precompute.towers.preprocessing import Preprocessing
 from lit_precompute.towers.registry import find_tower, register, tower_names
@@ -123,12 +123,32 @@ def test_loading_takes_little_more_memory_than_the_parameters(tmp_path, kind, st
         (vit.FAMILY, {"activation": "swiglu", "layer_scale": True, "num_registers": 4}),
         (vit.FAMILY, {"pooling": "projection", "projection_width": 24, "pre_norm": True, "activation": "quick"}),
         (mixer.FAMILY, {}),
+        (aimv2.FAMILY, {"width": 48, "mlp_width": 96, "num_heads": 3, "depth": 2, "resolution": 56}),
+        (eva.FAMILY, {"width": 48, "mlp_width": 96, "num_heads": 3, "depth": 2, "resolution": 56}),
+        (
+            eva.FAMILY,
+            {
+                "of": "facebook/PE-Core-B16-224",
+                "width": 48,
+                "mlp_width": 96,
+                "num_heads": 3,
+                "depth": 2,
+                "resolution": 64,
+            },
+        ),
         (dinov3.FAMILY, {"width": 48, "mlp_width": 96, "num_heads": 3, "depth": 2, "resolution": 64}),
     ],
 )
 def test_parameters_kept_in_bfloat16_change_no_bit(family, config, num_images):
-    bases = {"mixer": MIXER, "vit": VIT, "dinov3": find_tower("facebook/dinov3-vitb16-pretrain-lvd1689m").config}
-    config = dataclasses.replace(bases[family.name], compute_type="bfloat16", **config)
+    small = {"mixer": MIXER, "vit": VIT}
+    published = {
+        "dinov3": "facebook/dinov3-vitb16-pretrain-lvd1689m",
+        "aimv2": "apple/aimv2-large-patch14-224",
+        "eva": "timm/eva02_base_patch14_224.mim_in22k",
+    }
+    sizes = {field: value for field, value in config.items() if field != "of"}
+    base = small.get(family.name) or find_tower(config.get("of", published[family.name])).config
+    config = dataclasses.replace(base, compute_type="bfloat16", **sizes)
     if family is vit.FAMILY:
         config = dataclasses.replace(config, width=48, mlp_width=96, num_heads=3, depth=2)
     whole = _draw(family, config)

@@ -1,6 +1,8 @@
-"""Made fingerprints.json beside it, once, on 2026-11-28. Never anew: a fingerprint that changes orphans datasets.
+"""Made fingerprints.json beside it, on 2026-11-28, and the new towers' on 2026-11-29.
 
-    python -m tests.golden.fingerprints.make > fingerprints.json
+Never anew: a fingerprint that changes orphans datasets. Only those of new towers are added:
+
+    python -m tests.golden.fingerprints.make > new.json
 
 `registered` holds the fingerprint of every tower with a name, at its published resolution and pooling, with a hash of
 weights made of zeros. `loaded` holds a small tower of each family, read from a file under one of the family's namings.
@@ -31,6 +33,18 @@ SMALL = {
     "bit": ("bit_r50x1", {"depths": (1, 1, 1, 1), "width": 32, "resolution": 64}),
     "convnext": ("facebook/convnext-tiny-224", {"depths": (1, 1, 1, 1), "widths": (8, 16, 24, 32), "resolution": 64}),
     "efficientnet-lite": ("efficientnet-lite0", {"resolution": 64}),
+    "dinov3": (
+        "facebook/dinov3-vitb16-pretrain-lvd1689m",
+        {"width": 24, "depth": 2, "mlp_width": 32, "num_heads": 3, "resolution": 32},
+    ),
+    "eva": (
+        "timm/eva02_base_patch14_224.mim_in22k",
+        {"width": 24, "depth": 2, "mlp_width": 32, "num_heads": 3, "resolution": 28},
+    ),
+    "aimv2": (
+        "apple/aimv2-large-patch14-224",
+        {"width": 24, "depth": 2, "mlp_width": 32, "num_heads": 3, "resolution": 28},
+    ),
 }
 
 

@@ -19,4 +19,5 @@ FAMILY = Family(
     namings=namings,
     fit=fit,
     apply=apply,
+    in_compute_type=lambda name: name.endswith("/kernel"),
 )

@@ -14,4 +14,12 @@ from lit_precompute.towers.image.eva.network import apply
 from lit_precompute.towers.image.eva.parameters import parameter_shapes
 from lit_precompute.towers.image.eva.positions import fit
 
-FAMILY = Family(name="eva", poolings=POOLINGS, parameter_shapes=parameter_shapes, namings=namings, fit=fit, apply=apply)
+FAMILY = Family(
+    name="eva",
+    poolings=POOLINGS,
+    parameter_shapes=parameter_shapes,
+    namings=namings,
+    fit=fit,
+    apply=apply,
+    in_compute_type=lambda name: name.endswith("/kernel"),
+)
