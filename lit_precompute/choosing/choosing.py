@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lit_precompute.choosing.options import ChooseOptions
 from lit_precompute.choosing.result import MEASURE, ChosenTower, TowerChoice
 from lit_precompute.schemas.claims import Claim, refuse_unwritable
-from lit_precompute.schemas.storage import Folder, open_folder
+from lit_precompute.schemas.storage import MANIFEST_NAME, Folder, open_folder
 from lit_precompute.schemas.wording import counted
 
 if TYPE_CHECKING:  # they import JAX or Beam
@@ -88,12 +88,15 @@ def choose_tower(
     from lit_precompute.choosing.plot import plot_choice
     from lit_precompute.choosing.sample import embed_sample
     from lit_precompute.choosing.tuning import tune_each
-    from lit_precompute.towers.loading import configured
+    from lit_precompute.towers.loading import configured, find_file
 
     jobs = options.jobs()
     pricing = Pricing.of(beam_flags, prices, rates, len(jobs))
     for job in jobs:
         configured(job.tower)  # before anything is written
+    for job in jobs:
+        if not open_folder(job.output).exists(MANIFEST_NAME):  # of all, before the first one is embedded
+            find_file(job.tower.name, job.tower.weights, progress=on_fetch)
     folder = _claimed(options.output)
     samples: list[Embedded] = []
     for number, job in enumerate(jobs, start=1):

@@ -133,6 +133,13 @@ def test_another_sample_needs_another_output(compared):
         choose_tower(dataclasses.replace(compared[0], rows=100))
 
 
+def test_nothing_is_embedded_where_a_later_tower_has_no_weights(tmp_path, compared):
+    output = tmp_path / "out"
+    with pytest.raises(ValueError, match=r"tower 'vit_b16' has no weights of its own; give a file"):
+        choose_tower(dataclasses.replace(compared[0], towers=f"{compared[0].towers},vit_b16", output=str(output)))
+    assert not output.exists()
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [

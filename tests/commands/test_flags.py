@@ -45,6 +45,7 @@ FLAGS = {
     "whole-tars": "False",
     "split": "None",
     "limit": "None",
+    "limit-seed": "None",
     "retry-failures": "False",
     "views": "0",
     "device": "auto",

@@ -7,6 +7,8 @@ import sys
 import pytest
 
 from lit_precompute.commands import tune as command_line
+from lit_precompute.commands.tune.flags import parse
+from lit_precompute.towers.options import OptionsError
 from lit_precompute.tune.model.tuned_model import TunedModel
 from lit_precompute.tune.recipes import RECIPES
 from tests.tune.small_runs import EXECUTION, RECIPE, flags, write_dataset
@@ -75,6 +77,12 @@ def test_a_sweep_of_failures_has_status_1(lit_tune):
     assert re.search(r"error: all runs of the sweep failed; .*/out/sweep\.csv says why", errors)
 
 
+def test_two_durations_are_refused():
+    given = ["--dataset", "d", "--output", "o", "--num-steps", "30", "--sweep", "num_epochs=1,2"]
+    with pytest.raises(OptionsError, match="--num-steps says how long to train, and so does --num-epochs in --sweep"):
+        parse(given)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -82,7 +90,6 @@ def test_a_sweep_of_failures_has_status_1(lit_tune):
         (["--sweep", "seed=one"], "seed must be of type int, got 'one'"),
         (["--sweep", "seed=1", "--sweep", "seed=2"], "--sweep seed is given twice; give it once, with all values"),
         (["--sweep", "batch-size=8"], "--batch-size is given twice, as a flag and in --sweep"),
-        (["--sweep", "num-epochs=1"], "--num-steps says how long to train, and so does --num-epochs in --sweep"),
         (["--sweep", "optimizer.beta1=0.5,1"], "beta1=1.0: optimizer.beta1 must be in [0, 1), got 1.0"),
         (["--sweep", f"seed={','.join(map(str, range(1_001)))}"], "a sweep has at most 1,000 runs, got 1,001"),
         (["--measure", "final_loss"], "--measure is of a sweep; give --sweep, too"),
