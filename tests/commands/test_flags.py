@@ -81,7 +81,7 @@ def test_each_flag_reaches_its_option():
     columns = {"image": "file", "text": "caption", "texts": "captions", "label": "class", "key": "id"}
     others = {"batch-size": 8, "rows-per-shard": 9, "dtype": "int8", "max-failures": "5%", "source-format": "tsv"}
     others |= {"sample-name": "last-dot", "key-folders": 2, "split": "train", "limit": 7, "device": "cpu"}
-    others |= {"num-devices": 8, "views": 2}
+    others |= {"num-devices": 8, "views": 2, "limit-seed": 5}
     decoding = {"decode-in": "processes", "decode-workers": 3, "max-pixels": 5000, "max-pixels-in-flight": 9000}
     decoding |= {"timeout-per-image": 2.5}
     given = tower | {f"{name}-column": value for name, value in columns.items()} | others | decoding
@@ -121,6 +121,7 @@ def test_each_flag_reaches_its_option():
         vector_type="int8",
         max_failures="5%",
         limit=7,
+        limit_seed=5,
         retry_failures=True,
         device="cpu",
         num_devices=8,
