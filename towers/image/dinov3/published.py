@@ -22,7 +22,7 @@ from lit_precompute.towers.image import convnext
 from lit_precompute.towers.image.convnext.published import variant as convnext_variant
 from lit_precompute.towers.image.dinov3 import FAMILY
 from lit_precompute.towers.image.dinov3.config import DINOv3Config
-from lit_precompute.towers.image.vit.published import cropped, hugging_face, squeezed
+from lit_precompute.towers.image.vit.published import hugging_face, squeezed, torchvisions
 from lit_precompute.towers.preprocessing import IMAGENET_RANGE, Preprocessing, Standardise, ValueRange
 
 _NO_BIAS = {"query_bias": False, "value_bias": False}
@@ -92,7 +92,7 @@ def _vision_transformers() -> dict[str, Entry]:
         for words, size in _TIMM_SIZES.items():
             if data == "sat493m" and size not in _GEO_BENCH:
                 continue
-            preprocessing, accuracy = cropped(256, 256, values), _accuracy(size, data)
+            preprocessing, accuracy = torchvisions(256, 256, values), _accuracy(size, data)
             config = variant(size, resolution=256, pooling="average", **_NO_BIAS)
             name = f"timm/vit_{words}_patch16_dinov3"
             entries |= _entry(FAMILY, f"{name}.{data}", config, preprocessing, accuracy)
@@ -109,7 +109,7 @@ def _convnexts() -> dict[str, Entry]:
         name = f"facebook/dinov3-convnext-{size}-pretrain-lvd1689m"
         entries |= _entry(convnext.FAMILY, name, config, _preprocessing(224, IMAGENET_RANGE), accuracy)
         name = f"timm/convnext_{size}.dinov3_lvd1689m"
-        entries |= _entry(convnext.FAMILY, name, config, cropped(224, 224), accuracy)
+        entries |= _entry(convnext.FAMILY, name, config, torchvisions(224, 224, IMAGENET_RANGE), accuracy)
     return entries
 
 

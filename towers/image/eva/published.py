@@ -15,8 +15,8 @@ from typing import Any
 from lit_precompute.towers.family import Entry
 from lit_precompute.towers.image.eva import FAMILY
 from lit_precompute.towers.image.eva.config import EvaConfig
-from lit_precompute.towers.image.vit.published import ZERO_SHOT, cropped, hugging_face, squeezed
-from lit_precompute.towers.preprocessing import CLIP_RANGE, Preprocessing, ValueRange
+from lit_precompute.towers.image.vit.published import ZERO_SHOT, hugging_face, squeezed, torchvisions
+from lit_precompute.towers.preprocessing import CLIP_RANGE, Preprocessing
 
 # size: (width, depth, heads, width of the MLP); the MLP's is two thirds of four times the width, for the gate.
 _SIZES = {
@@ -71,11 +71,6 @@ def _entry(name: str, config: EvaConfig, preprocessing: Preprocessing, accuracy:
     weights = hugging_face(f"timm/{name}")
     entry = Entry(family=FAMILY, config=config, preprocessing=preprocessing, weights=weights, accuracy=accuracy)
     return {f"timm/{name}": entry}
-
-
-def torchvisions(side: int, short_side: int, value_range: ValueRange) -> Preprocessing:
-    """Returns the preprocessing of timm and OpenCLIP: resize the short side (bicubic), then torchvision's crop."""
-    return dataclasses.replace(cropped(side, short_side, value_range), crop="central_rounded")
 
 
 def _images(side: int) -> Preprocessing:

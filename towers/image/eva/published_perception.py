@@ -16,8 +16,7 @@ from typing import Any
 from lit_precompute.towers.family import Entry
 from lit_precompute.towers.image.eva import FAMILY
 from lit_precompute.towers.image.eva.config import EvaConfig
-from lit_precompute.towers.image.eva.published import torchvisions
-from lit_precompute.towers.image.vit.published import ZERO_SHOT, hugging_face, squeezed
+from lit_precompute.towers.image.vit.published import ZERO_SHOT, hugging_face, squeezed, torchvisions
 from lit_precompute.towers.preprocessing import Scale
 
 # The repository's letter: (timm's word, width, depth, heads, width of the MLP, patch, resolution, projection,

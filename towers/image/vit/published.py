@@ -38,10 +38,15 @@ def squeezed(size: int, method: Method = "bilinear") -> Preprocessing:
 
 
 def cropped(size: int, short_side: int, value_range: ValueRange = IMAGENET_RANGE) -> Preprocessing:
-    """Returns torchvision's preprocessing: resize the short side (bicubic), then crop the middle."""
+    """Returns Hugging Face's preprocessing: resize the short side (bicubic), then crop the middle."""
     return dataclasses.replace(
         squeezed(size, "bicubic"), resize="short_side", resize_size=short_side, crop="central", value_range=value_range
     )
+
+
+def torchvisions(size: int, short_side: int, value_range: ValueRange) -> Preprocessing:
+    """Returns the preprocessing of timm and OpenCLIP, whose crop begins where torchvision's does."""
+    return dataclasses.replace(cropped(size, short_side, value_range), crop="central_rounded")
 
 
 def entry(
