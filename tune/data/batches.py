@@ -104,7 +104,9 @@ class BatchSource:
         self._texts, self._seed, self._last_step = texts, seed, -2
 
     def _set_batch_size(self, batch_size: int) -> None:
-        if not 1 <= batch_size <= self.num_rows:
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be >= 1, got {batch_size}")
+        if batch_size > self.num_rows:
             raise ValueError(
                 f"batch_size must be <= {self.num_rows}, the number of {self._which}, got {batch_size}; "
                 + ("training needs at least two" if self.num_rows == 1 else "a batch contains no row twice")
