@@ -6,7 +6,6 @@ Not here: the product of queries, keys and values, which text towers have, too (
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -17,8 +16,6 @@ from lit_precompute.towers.layers import Weights, attention
 
 # From queries or keys [n, length, heads, head width] to those turned by their positions.
 Turn = Callable[[Float[Array, "n length heads width"]], Float[Array, "n length heads width"]]
-# Which two numbers of a head are turned as a pair: neighbours (EVA), or those half the head's width apart (DINOv3).
-Pairs = Literal["neighbours", "halves"]
 
 
 def attend(
@@ -73,25 +70,19 @@ def _with_bias(
 
 
 def turn(
-    vectors: Float[Array, "n length heads width"],
-    angles: Float[np.ndarray, "positions half"],
-    pairs: Pairs,
+    vectors: Float[Array, "n length heads width"], angles: Float[np.ndarray, "positions half"]
 ) -> Float[Array, "n length heads width"]:
-    """Returns vectors whose pairs of numbers are turned by angles (rotary positions, arXiv:2104.09864).
+    """Returns vectors whose pairs of numbers, half a head apart, are turned by angles.
+
+    Source: rotary positions, arXiv:2104.09864.
 
     Args:
       vectors: queries or keys; those of tokens without a position (class token, registers) come first.
       angles: in radians, for each position and each of the head's pairs; constants, computed in float64 or float32.
-      pairs: which two numbers are a pair.
     """
     start = vectors.shape[1] - len(angles)
     turned, kept = vectors[:, start:].astype(jnp.float32), vectors[:, :start]
     cosines, sines = (function(angles)[:, None].astype(np.float32) for function in (np.cos, np.sin))
-    if pairs == "halves":
-        first, second = jnp.split(turned, 2, axis=-1)
-        result = jnp.concatenate([first * cosines - second * sines, second * cosines + first * sines], axis=-1)
-    else:
-        first, second = turned[..., 0::2], turned[..., 1::2]
-        result = jnp.stack([first * cosines - second * sines, second * cosines + first * sines], axis=-1)
-        result = result.reshape(turned.shape)
+    first, second = jnp.split(turned, 2, axis=-1)
+    result = jnp.concatenate([first * cosines - second * sines, second * cosines + first * sines], axis=-1)
     return jnp.concatenate([kept, result.astype(vectors.dtype)], axis=1)

@@ -38,7 +38,7 @@ def _embed(config: DINOv3Config, weights: Weights, images: jax.Array) -> jax.Arr
     others = jnp.concatenate([weights["cls"], weights["registers"]], axis=1)
     tokens = jnp.concatenate([jnp.broadcast_to(others, (len(patches), *others.shape[1:])), patches], axis=1)
     grid = images.shape[1] // config.patch_size
-    by_position = functools.partial(turn, angles=angles(grid, config.head_width, config.rope_base), pairs="halves")
+    by_position = functools.partial(turn, angles=angles(grid, config.head_width, config.rope_base))
     for number in range(config.depth - 1):
         tokens = _block(config, weights, block_name(number), tokens, by_position)
     # After the last block's attention only the rows that are pooled are computed.
