@@ -182,7 +182,8 @@ def compare() -> None:
         fresh = compute()
         assert set(golden) == set(fresh)
         for name, values in fresh.items():
-            np.testing.assert_allclose(values, golden[name], rtol=0, atol=1e-4 * np.abs(golden[name]).max() + 1e-6)
+            # The gradient of the keys' biases is zero but for rounding, which differs between processors.
+            np.testing.assert_allclose(values, golden[name], rtol=0, atol=1e-4 * np.abs(golden[name]).max() + 5e-6)
     sys.stdout.write(f"SigLIP's text sides: transformers gives the {len(fresh)} goldens\n")
 
 
