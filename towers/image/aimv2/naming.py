@@ -8,13 +8,13 @@ Source: the state_dicts of transformers 5, apple/ml-aim and timm 1.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterator, Mapping
 
 from lit_precompute.towers.family import Shapes
 from lit_precompute.towers.image.aimv2.config import AIMv2Config
 from lit_precompute.towers.image.aimv2.parameters import HEAD, LAST_NORM, PATCH_NORM, parameter_shapes
 from lit_precompute.towers.image.vit.parameters import ATTENTION, block_name
+from lit_precompute.towers.image.vit.torch_naming import layer_links
 from lit_precompute.towers.weights.naming import Link, Naming, link
 
 _QUERY_KEY_VALUE = tuple(f"{ATTENTION}/{part}" for part in ("query", "key", "value"))
@@ -154,27 +154,10 @@ def _links(table: _Table, config: AIMv2Config, shapes: Shapes) -> Iterator[Link]
     if table.projection:
         layers[table.projection] = "head"
     for file, ours in layers.items():
-        yield from _layer(file, (ours,), shapes)
+        yield from layer_links(file, ours, shapes)
     for number in range(config.depth):
         block = block_name(number)
         for file, ours in table.block_layers.items():
             parts = (ours,) if isinstance(ours, str) else ours
             name = table.prefix + table.block.format(number) + file
-            yield from _layer(name, tuple(f"{block}/{part}" for part in parts), shapes)
-
-
-def _layer(file: str, ours: tuple[str, ...], shapes: Shapes) -> Iterator[Link]:
-    """Yields the links of a layer's weight and bias, where the tower has them."""
-    if f"{ours[0]}/scale" in shapes:
-        yield link(f"{file}.weight", f"{ours[0]}/scale")
-    kernels = tuple(f"{each}/kernel" for each in ours)
-    if kernels[0] in shapes:
-        shape = shapes[kernels[0]]
-        if len(shape) == 4:
-            yield link(f"{file}.weight", *kernels, axes=(2, 3, 1, 0))
-        else:
-            num_inputs = math.prod(shape[:-1]) if kernels[0].endswith(f"{ATTENTION}/out/kernel") else shape[0]
-            part_shape = (math.prod(shape) // num_inputs, num_inputs)
-            yield link(f"{file}.weight", *kernels, axes=(1, 0), part_shape=part_shape)
-    if f"{ours[0]}/bias" in shapes:
-        yield link(f"{file}.bias", f"{ours[0]}/bias")
+            yield from layer_links(name, tuple(f"{block}/{part}" for part in parts), shapes)

@@ -11,13 +11,13 @@ dinov3/models/vision_transformer.py.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterator, Mapping
 
 from lit_precompute.towers.family import Shapes
 from lit_precompute.towers.image.dinov3.config import DINOv3Config
 from lit_precompute.towers.image.dinov3.parameters import parameter_shapes
 from lit_precompute.towers.image.vit.parameters import ATTENTION, block_name
+from lit_precompute.towers.image.vit.torch_naming import layer_links
 from lit_precompute.towers.weights.naming import Link, Naming, link
 
 _PARTS = ("query", "key", "value")
@@ -115,36 +115,17 @@ def namings(config: DINOv3Config) -> list[Naming]:
 def _links(table: _Table, config: DINOv3Config, shapes: Shapes) -> Iterator[Link]:
     yield link(table.cls, "cls")
     yield link(table.registers, "registers")
-    yield link(f"{table.embedding}.weight", "embedding/kernel", axes=(2, 3, 1, 0))
-    yield link(f"{table.embedding}.bias", "embedding/bias")
-    yield from _norm("norm", "Transformer/encoder_norm")
+    yield from layer_links(table.embedding, "embedding", shapes)
+    yield from layer_links("norm", "Transformer/encoder_norm", shapes)
     mlp = table.gated_mlp if config.gated_mlp else table.mlp
     for number in range(config.depth):
         theirs, ours = table.block.format(number), block_name(number)
         for file, vector in table.vectors.items():
             yield link(theirs + file, f"{ours}/{vector}")
         for file, layer in {**table.layers, **mlp}.items():
-            yield from _layer(theirs + file, f"{ours}/{layer}", shapes)
+            yield from layer_links(theirs + file, f"{ours}/{layer}", shapes)
         if table.joined_attention:
             yield from _joined_attention(table, theirs, f"{ours}/{ATTENTION}", config)
-
-
-def _norm(theirs: str, ours: str) -> Iterator[Link]:
-    yield link(f"{theirs}.weight", f"{ours}/scale")
-    yield link(f"{theirs}.bias", f"{ours}/bias")
-
-
-def _layer(theirs: str, ours: str, shapes: Shapes) -> Iterator[Link]:
-    """Yields the links of a layer's weight and, where the tower has one, its bias."""
-    if f"{ours}/scale" in shapes:
-        yield from _norm(theirs, ours)
-        return
-    shape = shapes[f"{ours}/kernel"]
-    num_inputs = math.prod(shape[:-1]) if ours.endswith("/out") else shape[0]
-    num_outputs = math.prod(shape) // num_inputs
-    yield link(f"{theirs}.weight", f"{ours}/kernel", axes=(1, 0), part_shape=(num_outputs, num_inputs))
-    if f"{ours}/bias" in shapes:
-        yield link(f"{theirs}.bias", f"{ours}/bias", part_shape=(num_outputs,))
 
 
 def _joined_attention(table: _Table, theirs: str, ours: str, config: DINOv3Config) -> Iterator[Link]:

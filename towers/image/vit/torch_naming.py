@@ -219,7 +219,8 @@ def layer_links(file: str, ours: str | tuple[str, ...], shapes: Shapes) -> Itera
     dot = "" if file.endswith("_") else "."
     if f"{layers[0]}/scale" in shapes:
         yield link(f"{file}{dot}weight", *(f"{layer}/scale" for layer in layers))
-        yield link(f"{file}{dot}bias", *(f"{layer}/bias" for layer in layers))
+        if f"{layers[0]}/bias" in shapes:
+            yield link(f"{file}{dot}bias", *(f"{layer}/bias" for layer in layers))
     if f"{layers[0]}/kernel" not in shapes:
         return
     shape = shapes[f"{layers[0]}/kernel"]
