@@ -1,11 +1,12 @@
 """Peak memory of loading a tower of random weights: shards of .safetensors, beside the size of its parameters.
 
-    python -m benchmarks.loading [--tower facebook/dinov2-giant] [--stored float32]
+    python -m benchmarks.loading [--tower facebook/dinov2-giant] [--stored float32] [--compute-type bfloat16]
 
 In a process of its own: the most memory while it loads, less what its imports take, for each type of activations.
 """
 
 import argparse
+import dataclasses
 import json
 import pathlib
 import subprocess
@@ -31,20 +32,24 @@ def write_shards(folder: pathlib.Path, tower: str, stored_type: str) -> None:
     """Writes random weights of a tower as Hugging Face's shards, under the names of its first naming for torch."""
     entry = find_tower(tower)
     shapes = entry.family.parameter_shapes(entry.config)
-    rng = np.random.default_rng(0)
-    drawn = {name: rng.standard_normal(shape, np.float32) for name, shape in shapes.items()}
     (naming,) = [naming for naming in entry.family.namings(entry.config) if naming.name == "timm"]
-    arrays = {name: array.astype(STORED_TYPES[stored_type]) for name, array in write_names(naming, drawn).items()}
-    del drawn
-    shards: list[dict[str, np.ndarray]] = [{}]
-    for name, array in arrays.items():
-        if sum(held.nbytes for held in shards[-1].values()) + array.nbytes > SHARD_BYTES:
-            shards.append({})
-        shards[-1][name] = array
-    files = [f"model-{number:05d}-of-{len(shards):05d}.safetensors" for number in range(1, len(shards) + 1)]
-    for file, shard in zip(files, shards, strict=True):
+    drawn = np.random.default_rng(0).standard_normal(1 << 20, np.float32).astype(STORED_TYPES[stored_type])
+    holders: dict[str, str] = {}
+    shard: dict[str, np.ndarray] = {}
+
+    def flush() -> None:
+        file = f"model-{len(set(holders.values())) + 1:05d}.safetensors"
         safetensors.numpy.save_file(shard, folder / file)
-    holders = {name: file for file, shard in zip(files, shards, strict=True) for name in shard}
+        holders.update(dict.fromkeys(shard, file))
+        shard.clear()
+
+    for row in naming.links:  # one array at a time: all of them may not fit the memory
+        own = {name: np.resize(drawn, shapes[name]) for name in row.parameters}
+        shard |= write_names(dataclasses.replace(naming, links=[row]), own)
+        if sum(array.nbytes for array in shard.values()) > SHARD_BYTES:
+            flush()
+    if shard:
+        flush()
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": holders}))
 
 
@@ -71,6 +76,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tower", default="facebook/dinov2-giant")
     parser.add_argument("--stored", default="float32", choices=list(STORED_TYPES))
+    parser.add_argument("--compute-type", action="append", choices=["bfloat16", "float32"], help="default: both")
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.child:
@@ -79,7 +85,7 @@ def main() -> int:
     worst = 0.0
     with tempfile.TemporaryDirectory() as folder:
         write_shards(pathlib.Path(folder), asked.tower, asked.stored)
-        for compute_type in ("bfloat16", "float32"):
+        for compute_type in asked.compute_type or ("bfloat16", "float32"):
             command = [sys.executable, "-m", "benchmarks.loading", "--tower", asked.tower]
             found = subprocess.run(
                 [*command, "--child", folder, compute_type], check=True, stdout=subprocess.PIPE, text=True
