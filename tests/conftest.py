@@ -34,8 +34,12 @@ def cache_of_the_tests(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def warnings_are_logged():
-    """Undoes what a command that an earlier test ran in this process did to the root logger."""
+    """Undoes what commands that earlier tests or fixtures ran in this process did to the root logger and to ours."""
+    logging.disable(logging.NOTSET)
     logging.getLogger().setLevel(logging.WARNING)
+    for name in list(logging.root.manager.loggerDict):
+        if name.split(".")[0] == "lit_precompute":
+            logging.getLogger(name).setLevel(logging.NOTSET)
 
 
 @pytest.fixture

@@ -68,7 +68,9 @@ def test_whoever_stops_early_fetches_no_more(fetched, monkeypatch):
         blocks = dataset.blocks(columns=["embedding"])
         next(blocks)
         blocks.close()
-        assert _wait_for(fetched, 1) <= 2
+        _wait_for(fetched, 1)
+    # The first one perhaps twice: in a cache that holds none, the second may arrive before the first is opened.
+    assert set(fetched) <= {0, 1}
 
 
 def test_an_error_is_raised_where_the_file_is_read(fetched):
