@@ -7,6 +7,7 @@ the tower computes; so is a value that this library's network does not have.
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
@@ -72,6 +73,8 @@ class Fields:
         value = self._left.pop(name, default)
         if not isinstance(value, list | tuple) or len(value) != 3 or not {*map(type, value)} <= {int, float}:
             raise self.error(name, "three numbers", value)
+        if not all(map(math.isfinite, value)):
+            raise self.error(name, "three finite numbers", value)
         return tuple(map(float, value))
 
     def flag(self, name: str, *, default: bool) -> bool:
@@ -95,7 +98,7 @@ class Fields:
           OptionsError: it is there and has another value.
         """
         if name in self._left and (value := self._left.pop(name)) not in allowed:
-            raise self.error(name, " or ".join(map(repr, allowed)), value)
+            raise self.error(name, " or ".join(map(repr, allowed)) or "null", value)
 
     def take(self, name: str, default: Any) -> Any:
         """Takes a field of any type."""

@@ -68,8 +68,13 @@ def finite_float32(array: Shaped[np.ndarray, "..."], where: str) -> Float32[np.n
     """Returns an array as contiguous float32.
 
     Raises:
-      WeightsError: not all of its values are finite.
+      WeightsError: its values are whole numbers, as quantised files have them, or not all of them are finite.
     """
+    if array.dtype.kind in "iub":
+        raise WeightsError(
+            f"{where}: values must be floating-point, got {array.dtype}; quantised weights are not read: save the model "
+            "in float32, bfloat16 or float16"
+        )
     values = np.ascontiguousarray(array, np.float32).reshape(array.shape)
     if not np.isfinite(values).all():
         raise WeightsError(f"{where}: values must be finite, got NaN or infinity; the file is damaged")

@@ -207,6 +207,7 @@ def _parts(row: Link, array: np.ndarray) -> Sequence[np.ndarray]:
 
 
 def _turned(row: Link, part: np.ndarray, shape: tuple[int, ...] | None) -> np.ndarray:
+    is_as_said = row.part_shape is not None and _long_axes(part.shape) == _long_axes(row.part_shape)
     if row.axes:
         if part.ndim != len(row.axes):
             return part
@@ -218,7 +219,13 @@ def _turned(row: Link, part: np.ndarray, shape: tuple[int, ...] | None) -> np.nd
         return part
     if -1 in row.part_shape:
         return part.reshape((1,) * (len(shape) - part.ndim) + part.shape)
-    return part.reshape(shape) if part.size == math.prod(shape) else part
+    # Not any array of as many values: of one that lies the other way round, a reshape would scramble them.
+    return part.reshape(shape) if is_as_said and part.size == math.prod(shape) else part
+
+
+def _long_axes(shape: Sequence[int]) -> list[int]:
+    """Returns the axes that a reshape cannot add or drop."""
+    return [length for length in shape if length != 1]
 
 
 def _write(row: Link, values: Sequence[np.ndarray]) -> np.ndarray:

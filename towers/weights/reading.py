@@ -25,6 +25,9 @@ from lit_precompute.towers.weights.stored import StoredArray
 from lit_precompute.towers.weights.torch_pickle import open_torch
 from lit_precompute.towers.weights.zip_files import ZipMembers
 
+# What a clone without Git LFS has in a large file's place.
+_GIT_LFS = b"version https://git-lfs"
+
 
 @contextlib.contextmanager
 def open_weights(path: str) -> Iterator[Mapping[str, StoredArray]]:
@@ -113,6 +116,8 @@ def _parse(data: FileBytes, path: pathlib.Path, files: contextlib.ExitStack) -> 
         return open_torch(data, members) if is_torch else open_npz(members, data.where)
     if first[:1] == b"\x80":
         return open_torch(data, None)
+    if data.read_at(0, min(data.size, len(_GIT_LFS))).tobytes() == _GIT_LFS:
+        raise WeightsError(f"{data.where}: is a Git LFS pointer, not the file itself; run `git lfs pull` in its folder")
     raise WeightsError(
         f"{data.where}: must be .npz, .safetensors or torch's .pth, .pt or .bin; "
         f"its {data.size} bytes begin with {first[:8]!r}"

@@ -149,6 +149,17 @@ def _changed(file, part="config", **fields):
         (_changed("dino", "processor", image_processor_type="Swin2SRImageProcessor"), r"image_processor_type must be"),
         (_changed("clip", "processor", do_center_crop=False), r"do_center_crop must be true where only the short side"),
         (_changed("clip", "processor", crop_size={"height": 96, "width": 96}), r"crop 96 must be <= resize_size"),
+        (
+            _changed("clip", "processor", crop_size={"height": 48, "width": 64}),
+            r"crop_size must be .*, got .*'width': 64",
+        ),
+        (_changed("siglip", "processor", size=80), r"do_center_crop must be true where only the short side"),
+        (_changed("dino", "processor", image_mean=[float("nan")] * 3), r"image_mean must be three finite numbers"),
+        (_changed("dino", "processor", image_std=[0, 1, 1]), r"preprocessor_config.json: .*deviation must be > 0"),
+        (_changed("dino", "processor", image_processor_type=None), r"image_processor_type must be .*, got None"),
+        (_changed("convnext", "processor", crop_pct=0), r"crop_pct must be a share above 0 and at most 1, got 0"),
+        (_changed("convnext", "processor", do_center_crop=True), r"do_center_crop must be False, got True"),
+        (_changed("bit", global_padding="same"), r"global_padding must be null, got 'same'"),
     ],
 )
 def test_what_is_not_known_is_refused_by_name(tmp_path, described, words):
@@ -164,6 +175,69 @@ def test_older_files_are_read(tmp_path):
     older = find_tower(write_folder(tmp_path / "older", described))
     newer = find_tower(write_folder(tmp_path / "newer", DESCRIBED["files"]["clip"]))
     assert dataclasses.replace(older, weights="") == dataclasses.replace(newer, weights="")
+
+
+@pytest.mark.parametrize(("file", "is_square", "resize"), [("clip", True, "square"), ("dino", None, "square")])
+def test_a_number_for_a_size_is_the_side_that_the_file_says(file, is_square, resize):
+    described = {**DESCRIBED["files"][file]["processor"], "size": 96, "crop_size": 80, "default_to_square": is_square}
+    preprocessing = preprocessing_of(described, "file")
+    assert (preprocessing.resize, preprocessing.resize_size) == (resize, 96)
+    with pytest.raises(ValueError, match="do_center_crop must be true where only the short side"):
+        preprocessing_of(described | {"default_to_square": False, "do_center_crop": False}, "file")
+
+
+def test_clips_older_field_takes_the_place_of_the_other(tmp_path):
+    """With its own defaults: transformers does not mix the two (CLIPConfig.__post_init__)."""
+    described = DESCRIBED["files"]["clip"]
+    vision = {**described["config"]["vision_config"], "hidden_act": "gelu"}
+    older = {name: value for name, value in vision.items() if name != "hidden_act"}
+    config = {**described["config"], "vision_config": vision, "vision_config_dict": older}
+    assert find_tower(write_folder(tmp_path / "both", {**described, "config": config})).config.activation == "quick"
+    del config["vision_config_dict"]
+    assert find_tower(write_folder(tmp_path / "one", {**described, "config": config})).config.activation == "exact"
+
+
+def test_convnexts_processor_is_bicubic_where_its_file_is_silent():
+    """transformers 5.23: models/convnext/image_processing_pil_convnext.py."""
+    assert preprocessing_of({"image_processor_type": "ConvNextImageProcessor"}, "file").method == "bicubic"
+
+
+def test_the_processor_of_images_and_texts_is_read_where_the_image_processor_has_no_file(tmp_path):
+    """As transformers 5 saves a CLIPProcessor or SiglipProcessor."""
+    described = DESCRIBED["files"]["clip"]
+    expected = find_tower(write_folder(tmp_path / "own", described)).preprocessing
+    folder = write_folder(tmp_path / "both", described)
+    (tmp_path / "both" / "preprocessor_config.json").unlink()
+    both = tmp_path / "both" / "processor_config.json"
+    both.write_text(json.dumps({"image_processor": described["processor"], "processor_class": "CLIPProcessor"}))
+    assert find_tower(folder).preprocessing == expected
+
+
+def test_a_matrix_that_lies_the_other_way_round_is_refused(tmp_path):
+    """It has as many values, and was once reshaped into a scrambled kernel."""
+    arrays = hugging_face.draw_file("dino")
+    name = next(each for each, array in arrays.items() if "intermediate.dense.weight" in each)
+    folder = write_folder(tmp_path / "folder", DESCRIBED["files"]["dino"])
+    turned = np.ascontiguousarray(arrays[name].T)
+    safetensors.numpy.save_file({**arrays, name: turned}, tmp_path / "folder" / "model.safetensors")
+    with pytest.raises(WeightsError, match="1 parameter of another shape:\n.*MlpBlock_0/Dense_0/kernel"):
+        load_tower(folder)
+
+
+def test_quantised_weights_are_refused(tmp_path):
+    arrays = {name: array.astype(np.int8) for name, array in hugging_face.draw_file("dino").items()}
+    folder = write_folder(tmp_path / "folder", DESCRIBED["files"]["dino"])
+    safetensors.numpy.save_file(arrays, tmp_path / "folder" / "model.safetensors")
+    with pytest.raises(WeightsError, match="must be floating-point, got int8; quantised weights are not read"):
+        load_tower(folder)
+
+
+def test_a_pointer_of_git_lfs_is_called_one(tmp_path):
+    folder = write_folder(tmp_path / "folder", DESCRIBED["files"]["dino"])
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+    (tmp_path / "folder" / "model.safetensors").write_text(pointer)
+    with pytest.raises(WeightsError, match="is a Git LFS pointer, not the file itself; run `git lfs pull`"):
+        load_tower(folder)
 
 
 @pytest.mark.parametrize("missing", ["config.json", "preprocessor_config.json"])

@@ -19,11 +19,14 @@ from lit_precompute.towers.image.hugging_face import timm
 from lit_precompute.towers.image.hugging_face.networks import network_of
 from lit_precompute.towers.image.hugging_face.processor import preprocessing_of
 from lit_precompute.towers.image.hugging_face.timm import FindEntries
+from lit_precompute.towers.preprocessing import Preprocessing
 from lit_precompute.towers.weights.errors import WeightsError
 from lit_precompute.towers.weights.finding import find_weights
 from lit_precompute.towers.weights.hub import SCHEME
 
 CONFIG_NAME, PROCESSOR_NAME = "config.json", "preprocessor_config.json"
+# What transformers 5 writes in its place where images and texts have one processor, as CLIP's and SigLIP's.
+BOTH_NAME = "processor_config.json"
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w.%-]+)?")
 _ADVICE = "copy it again from where it came from"
 
@@ -51,10 +54,25 @@ def read_folder(place: str, find_entries: FindEntries) -> Entry:
     content = read_json_object(config, _ADVICE)
     if timm.is_timms(content):
         return timm.entry_of(content, str(config), place, find_entries)
-    processor = _find(place, PROCESSOR_NAME, "how its images are prepared")
-    preprocessing = preprocessing_of(read_json_object(processor, _ADVICE), str(processor))
+    preprocessing = _preprocessing(place)
     network = network_of(content, str(config), resolution=preprocessing.size)
     return Entry(family=network.family, config=network.config, preprocessing=preprocessing, weights=place)
+
+
+def _preprocessing(place: str) -> Preprocessing:
+    """Reads the image processor's own file, or that of the processor of images and texts, which holds it."""
+    try:
+        processor = _find(place, PROCESSOR_NAME, "how its images are prepared")
+    except WeightsError:
+        try:
+            both = _find(place, BOTH_NAME, "how its images are prepared")
+        except WeightsError:
+            both = None
+        content = {} if both is None else read_json_object(both, _ADVICE)
+        if not isinstance(content.get("image_processor"), dict):
+            raise
+        return preprocessing_of(content["image_processor"], f"{both}: image_processor")
+    return preprocessing_of(read_json_object(processor, _ADVICE), str(processor))
 
 
 def _find(place: str, name: str, what: str) -> pathlib.Path:

@@ -38,7 +38,7 @@ _BILINEAR, _BICUBIC = 2, 3
 _METHODS: Mapping[int, Method] = {_BILINEAR: "bilinear", _BICUBIC: "bicubic"}
 _IGNORED = (
     r"_.*|(image_processor|feature_extractor)_type|processor_class|auto_map|do_convert_rgb|return_tensors|data_format"
-    r"|input_data_format|device|disable_grouping|default_to_square|image_seq_length|input_size|return_row_col_info"
+    r"|input_data_format|device|disable_grouping|image_seq_length|input_size|return_row_col_info"
 )
 _RESCALE = 1 / 255
 # Below it, ConvNeXt's processor crops.
@@ -51,6 +51,7 @@ class _Defaults:
 
     size: int
     is_square: bool
+    number_is_square: bool = True
     resample: int
     crops: bool = False
     mean: Three = _HALF
@@ -62,13 +63,25 @@ _PROCESSORS: Mapping[str, _Defaults] = {
     "ViT": _Defaults(size=224, is_square=True, resample=_BILINEAR),
     "DeiT": _Defaults(size=256, is_square=True, resample=_BICUBIC, crops=True),
     "CLIP": _Defaults(
-        size=224, is_square=False, resample=_BICUBIC, crops=True, mean=CLIP_MEAN, deviation=CLIP_DEVIATION
+        size=224,
+        is_square=False,
+        number_is_square=False,
+        resample=_BICUBIC,
+        crops=True,
+        mean=CLIP_MEAN,
+        deviation=CLIP_DEVIATION,
     ),
-    "Siglip": _Defaults(size=224, is_square=True, resample=_BICUBIC),
+    "Siglip": _Defaults(size=224, is_square=True, number_is_square=False, resample=_BICUBIC),
     "Bit": _Defaults(
-        size=224, is_square=False, resample=_BICUBIC, crops=True, mean=CLIP_MEAN, deviation=CLIP_DEVIATION
+        size=224,
+        is_square=False,
+        number_is_square=False,
+        resample=_BICUBIC,
+        crops=True,
+        mean=CLIP_MEAN,
+        deviation=CLIP_DEVIATION,
     ),
-    "ConvNext": _Defaults(size=384, is_square=False, resample=_BILINEAR),
+    "ConvNext": _Defaults(size=384, is_square=False, number_is_square=False, resample=_BICUBIC),
     "DINOv3ViT": _Defaults(
         size=224,
         is_square=True,
@@ -97,7 +110,8 @@ def preprocessing_of(content: Mapping[str, Any], where: str) -> Preprocessing:
         not go together.
     """
     fields = Fields(content, where)
-    written = "feature_extractor_type" if "image_processor_type" not in fields else "image_processor_type"
+    is_older = "feature_extractor_type" in fields and "image_processor_type" not in fields
+    written = "feature_extractor_type" if is_older else "image_processor_type"
     name = fields.choice(written, _TYPES, None)
     defaults = _PROCESSORS[name]
     for step in ("do_resize", "do_rescale"):
@@ -108,7 +122,8 @@ def preprocessing_of(content: Mapping[str, Any], where: str) -> Preprocessing:
         raise fields.error("rescale_factor", f"1/255, which is {_RESCALE}", factor)
     method = fields.choice("resample", _METHODS, defaults.resample)
     geometry = _convnext_geometry(fields) if name == "ConvNext" else _geometry(fields, defaults)
-    values = _values(fields, defaults)
+    with fields.named_errors():
+        values = _values(fields, defaults)
     fields.ignore(_IGNORED)
     fields.close()
     with fields.named_errors():
@@ -137,27 +152,33 @@ def _geometry(fields: Fields, defaults: _Defaults) -> dict[str, Any]:
 def _size(fields: Fields, defaults: _Defaults) -> tuple[bool, int]:
     """Returns whether images are squeezed to a square, and the side's length."""
     size = fields.take("size", None)
+    number_is_square = fields.flag("default_to_square", default=defaults.number_is_square)
     if size is None:
         return defaults.is_square, defaults.size
     if isinstance(size, dict) and {*size} == {"shortest_edge"}:
         return False, _side(fields, "size", size["shortest_edge"])
-    # Files of older versions have a number: of the processor's own kind.
-    return (True if isinstance(size, dict) else defaults.is_square), _side(fields, "size", size)
+    # Files of older versions have a number: of the processor's own kind, unless they say which.
+    return isinstance(size, dict) or number_is_square, _side(fields, "size", size)
 
 
 def _side(fields: Fields, name: str, size: Any) -> int:
     """Returns the side of a square."""
+    side = size
     if isinstance(size, dict):
-        size = size.get("height") if {*size} == {"height", "width"} and size["height"] == size["width"] else None
-    if type(size) is not int or size < 1:
+        side = size["height"] if {*size} == {"height", "width"} and size["height"] == size["width"] else None
+    if type(side) is not int or side < 1:
         raise fields.error(name, "the side of a square", size)
-    return size
+    return side
 
 
 def _convnext_geometry(fields: Fields) -> dict[str, Any]:
     """As ConvNeXt's processor has it: small images are cropped, large ones squeezed."""
     _, size = _size(fields, _PROCESSORS["ConvNext"])
+    fields.require("do_center_crop", False)  # another crop, after its own
+    fields.take("crop_size", None)
     share = fields.real("crop_pct", 224 / 256)
+    if not 0 < share <= 1:
+        raise fields.error("crop_pct", "a share above 0 and at most 1", share)
     if size >= _CONVNEXT_CROPS_BELOW:
         return {"size": size, "resize": "square"}
     return {"size": size, "resize": "short_side", "resize_size": int(size / share), "crop": "central"}

@@ -13,9 +13,13 @@ from lit_precompute.towers.image.vit.config import ViTConfig
 
 def read_clip(fields: Fields, resolution: int) -> Network:
     """A two-tower model, whose image side has a projection."""
-    fields.ignore(r"text_config(_dict)?|vision_config_dict|logit_scale_init_value")
+    fields.ignore(r"text_config(_dict)?|logit_scale_init_value")
     projection_width = fields.number("projection_dim", 512)
-    return _clip_side(fields.part("vision_config"), resolution, projection_width)
+    # Where files of older versions have it, transformers takes it, with its defaults, in place of the other.
+    is_older = "vision_config_dict" in fields
+    side = fields.part("vision_config_dict" if is_older else "vision_config")
+    fields.ignore("vision_config")
+    return _clip_side(side, resolution, projection_width)
 
 
 def read_clip_vision(fields: Fields, resolution: int) -> Network:
