@@ -72,8 +72,8 @@ def finite_float32(array: Shaped[np.ndarray, "..."], where: str) -> Float32[np.n
     """
     if array.dtype.kind in "iub":
         raise WeightsError(
-            f"{where}: values must be floating-point, got {array.dtype}; quantised weights are not read: save the model "
-            "in float32, bfloat16 or float16"
+            f"{where}: values must be floating-point, got {array.dtype}; quantised weights are not read: save the "
+            "model in float32, bfloat16 or float16"
         )
     values = np.ascontiguousarray(array, np.float32).reshape(array.shape)
     if not np.isfinite(values).all():

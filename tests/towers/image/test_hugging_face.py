@@ -220,7 +220,7 @@ def test_a_matrix_that_lies_the_other_way_round_is_refused(tmp_path):
     folder = write_folder(tmp_path / "folder", DESCRIBED["files"]["dino"])
     turned = np.ascontiguousarray(arrays[name].T)
     safetensors.numpy.save_file({**arrays, name: turned}, tmp_path / "folder" / "model.safetensors")
-    with pytest.raises(WeightsError, match="1 parameter of another shape:\n.*MlpBlock_0/Dense_0/kernel"):
+    with pytest.raises(WeightsError, match=r"1 parameter of another shape:\n.*MlpBlock_0/Dense_0/kernel"):
         load_tower(folder)
 
 
