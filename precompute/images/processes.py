@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lit_precompute.precompute.images.ahead import CountedRead, Outcome, timed_threads
+from lit_precompute.precompute.images.ahead import Outcome, SlottedRead, timed_threads
 from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.images.libraries import host_tensorflow
 from lit_precompute.precompute.images.limits import MAX_PIXELS, TIMEOUT_S, PixelsInFlight
@@ -39,7 +39,7 @@ from lit_precompute.schemas.storage import count_retried, num_retried
 from lit_precompute.towers.preprocessing import Preprocessing
 
 # Reads that go to a process together: enough to make the transfer cheap compared with the work.
-_CHUNK = 16
+_CHUNK, _MAX_CHUNK = 16, 64
 # Minimum chunks for each process, so that none waits for its next.
 _CHUNKS_EACH = 2
 
@@ -91,11 +91,12 @@ class PreparingProcesses:
         """
         self.preprocessings = tuple(preprocessings)
         self._context = _context()
-        num_slots = -(-max(ahead, _CHUNKS_EACH * _CHUNK * num_workers) // _CHUNK) * _CHUNK
+        self._chunk = min(max(_CHUNK, ahead // (_CHUNKS_EACH * num_workers) // _CHUNK * _CHUNK), _MAX_CHUNK)
+        num_slots = -(-max(ahead, _CHUNKS_EACH * _CHUNK * num_workers) // self._chunk) * self._chunk
         num_bytes = num_slots * sum(map(_image_bytes, preprocessings))
         memory = self._context.RawArray(ctypes.c_uint8, num_bytes)
         self._images = _images_in(memory, preprocessings)
-        self._begin_with = (memory, self.preprocessings, max_pixels, timeout_s)
+        self._begin_with = (memory, self.preprocessings, self._chunk, max_pixels, timeout_s)
         self._num_workers, self._max_pixels_in_flight = num_workers, max_pixels_in_flight
         self._free, self._change = list(range(num_slots)), threading.Condition()
         self._pool = self._new_pool()
@@ -129,7 +130,7 @@ class PreparingProcesses:
     ) -> bool:
         """Returns whether anything is in progress afterwards; waits for slots only if nothing is."""
         while slots := self._take(wait=not under_way):
-            reads = list(itertools.islice(remaining, _CHUNK))
+            reads = list(itertools.islice(remaining, self._chunk))
             self._give_back(slots[len(reads) :])
             if not reads:
                 break
@@ -147,10 +148,10 @@ class PreparingProcesses:
     def _take(self, *, wait: bool) -> list[int]:
         with self._change:
             if wait:
-                self._change.wait_for(lambda: len(self._free) >= _CHUNK)
-            if len(self._free) < _CHUNK:
+                self._change.wait_for(lambda: len(self._free) >= self._chunk)
+            if len(self._free) < self._chunk:
                 return []
-            return [self._free.pop() for _ in range(_CHUNK)]
+            return [self._free.pop() for _ in range(self._chunk)]
 
     def _give_back(self, slots: list[int]) -> None:
         with self._change:
@@ -182,7 +183,7 @@ class PreparingProcesses:
 
     def _new_pool(self) -> concurrent.futures.ProcessPoolExecutor:
         # Each pool has its own: what a killed process holds is never given back.
-        in_flight = PixelsInFlight(self._max_pixels_in_flight, processes=self._context)
+        in_flight = PixelsInFlight(self._max_pixels_in_flight, self._num_workers, processes=self._context)
         begin_with = (*self._begin_with, in_flight)
         pool = concurrent.futures.ProcessPoolExecutor(self._num_workers, self._context, _begin, begin_with)
         pool.submit(os.getpid)  # starts them all
@@ -219,12 +220,13 @@ def _images_in(memory: Any, preprocessings: Sequence[Preprocessing]) -> list[np.
 
 
 _images: list[np.ndarray]
-_threads: TimedThreads[CountedRead, Outcome]
+_threads: TimedThreads[SlottedRead, Outcome]
 
 
 def _begin(
     memory: Any,
     preprocessings: Sequence[Preprocessing],
+    chunk: int,
     max_pixels: int,
     timeout_s: float,
     in_flight: PixelsInFlight,
@@ -238,10 +240,11 @@ def _begin(
     _threads = timed_threads(
         preprocessings,
         num_threads=1,
-        ahead=2 * _CHUNK,  # of which a half is waited for at once
+        ahead=2 * chunk,  # of which a half is waited for at once
         max_pixels=max_pixels,
         in_flight=in_flight,
         timeout_s=timeout_s,
+        keep=_keep,
     )
     threads = host_tensorflow().config.threading
     threads.set_intra_op_parallelism_threads(1)  # else as many in each process as there are cores
@@ -257,10 +260,17 @@ def _end_with_parent() -> None:
 
 def _prepare(reads: list[KeyedRead], slots: list[int]) -> _Outcomes:
     """Writes images to their slots."""
-    num_retried_before, errors, spent = num_retried(), _Errors(), Spent()
-    for slot, outcome in zip(slots, _threads.map((read, spent) for read in reads), strict=True):
-        errors.append([image if isinstance(image, ImageError) else None for image in outcome])
-        for images, image in zip(_images, outcome, strict=True):
-            if not isinstance(image, ImageError):
-                images[slot] = image
+    num_retried_before, spent = num_retried(), Spent()
+    outcomes = _threads.map(SlottedRead(read, spent, slot) for read, slot in zip(reads, slots, strict=True))
+    errors = [[image if isinstance(image, ImageError) else None for image in outcome] for outcome in outcomes]
     return _Outcomes(errors, num_retried() - num_retried_before, spent.totals)
+
+
+def _keep(outcome: Outcome, slot: int) -> Outcome:
+    """Writes the images of an outcome to their slot: at once, since each image is as large as a processor's cache."""
+    kept = list(outcome)
+    for place, (images, image) in enumerate(zip(_images, outcome, strict=True)):
+        if not isinstance(image, ImageError):
+            images[slot] = image
+            kept[place] = images[slot]
+    return kept
