@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
+from lit_precompute.precompute.images.reused_threads import ReusedThreads
 from lit_precompute.precompute.images.work import Work
 
 Item = TypeVar("Item")
@@ -59,6 +60,7 @@ class TimedThreads(Generic[Item, Result]):
         self._half = max(ahead // 2, 1)
         self._look_s = min(_LONGEST_LOOK_S, timeout_s / _LOOKS)
         self._num_stuck, self._lock = 0, threading.Lock()
+        self._threads = ReusedThreads("decode")
 
     def map(self, items: Iterable[Item]) -> Iterator[Result]:
         """Yields the function's result for each item, in order; what it raises is raised in that place.
@@ -68,7 +70,7 @@ class TimedThreads(Generic[Item, Result]):
         """
         self._check_stuck(0)
         remaining, waiting = iter(items), collections.deque[_Task[Item, Result]]()
-        use = _Use(self._function, self._num_threads, self._returned)
+        use = _Use(self._function, self._threads, self._num_threads, self._returned)
         try:
             while True:
                 # Half at a time: to wake others up, or be woken up, for each takes a tenth of the time of two decoders.
@@ -150,8 +152,15 @@ class _Task(Generic[Item, Result]):
 class _Use(Generic[Item, Result]):
     """The threads of one use, and their tasks."""
 
-    def __init__(self, function: Callable[[Work, Item], Result], num_threads: int, returned: Callable[[], None]):
-        self._function, self._num_threads, self._returned = function, num_threads, returned
+    def __init__(
+        self,
+        function: Callable[[Work, Item], Result],
+        threads: ReusedThreads,
+        num_threads: int,
+        returned: Callable[[], None],
+    ):
+        self._function, self._returned = function, returned
+        self._threads, self._num_threads = threads, num_threads
         self._lock = threading.Lock()
         self._new_task, self._done = threading.Condition(self._lock), threading.Condition(self._lock)
         self._queue, self._in_progress = collections.deque[_Task[Item, Result]](), set[_Task[Item, Result]]()
@@ -204,8 +213,7 @@ class _Use(Generic[Item, Result]):
 
     def _start(self) -> None:
         self._num_alive += 1
-        # A daemon: one that never returns must not keep the process from ending.
-        threading.Thread(target=self._work, name="decode", daemon=True).start()
+        self._threads.run(self._work)
 
     def _work(self) -> None:
         task = self._next(None)
