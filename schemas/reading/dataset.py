@@ -126,10 +126,17 @@ class EmbeddingDataset:
         tables = self._columns.tables_of(wanted)
         for name in tables:
             self._ahead.note_read(name, shard)
-        batches = {name: self._readers[name].read(shard, within) for name in tables}
+        table_of = {column: self._columns.table_of(column) or tables[0] for column in wanted}
+        # Of one table keys are of use only where they are asked for; of several they are compared.
+        keys = [KEY] if len(tables) > 1 or not wanted else []
+        batches = {
+            name: self._readers[name].read(
+                shard, within, [*keys, *(column for column, table in table_of.items() if table == name)]
+            )
+            for name in tables
+        }
         start, stop = self.block_span(block)
         check_alignment(self.path, batches, block, stop - start)
-        table_of = {column: self._columns.table_of(column) or tables[0] for column in wanted}
         found = {column: batches[table].column(column) for column, table in table_of.items()}
         fields = {column: self._readers[table].schema.field(column) for column, table in table_of.items()}
         return RowBlock.from_arrow(start, stop - start, found, fields)
