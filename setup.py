@@ -96,7 +96,7 @@ setuptools.setup(
             "lit-embed-worker=lit_precompute.commands.embed_worker:main",
             "lit-tune=lit_precompute.commands.entry_points:tune",
             "lit-eval=lit_precompute.commands.entry_points:evaluate",
-            "lit-data=lit_precompute.commands.data:main",
+            "lit-data=lit_precompute.commands.entry_points:data",
         ]
     },
 )

@@ -3,6 +3,7 @@
 import sys
 
 from lit_precompute.commands.entry_points import run
+from lit_precompute.commands.huge_pages import restart_with_huge_pages
 from lit_precompute.commands.pipes import quiet_when_pipe_closes
 
 # Each command and its module.
@@ -28,4 +29,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    restart_with_huge_pages()
     main()

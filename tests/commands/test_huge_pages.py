@@ -79,3 +79,16 @@ runpy.run_path({str(command)!r}, run_name="__main__")
     again = modes.exists() and "[madvise]" in modes.read_text()
     first, _, rest = said.partition("\n")
     assert (first, rest.startswith("glibc.malloc.hugetlb=1")) == ("None", True) if again else first == "None"
+
+
+@pytest.mark.parametrize("module", ["embed", "data"])
+def test_an_interrupt_during_the_imports_is_a_message(module):
+    program = f"""
+import importlib
+def interrupted(name): raise KeyboardInterrupt
+importlib.import_module = interrupted
+from lit_precompute.commands import entry_points
+entry_points.run({module!r})
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
+    assert (ended.returncode, ended.stderr) == (130, "error: interrupted\n")
