@@ -92,11 +92,11 @@ setuptools.setup(
     },
     entry_points={
         "console_scripts": [
-            "lit-embed=lit_precompute.commands.embed:main",
+            "lit-embed=lit_precompute.commands.entry_points:embed",
             "lit-embed-worker=lit_precompute.commands.embed_worker:main",
-            "lit-tune=lit_precompute.commands.tune:main",
-            "lit-eval=lit_precompute.commands.evaluate:main",
-            "lit-data=lit_precompute.commands.data:main",
+            "lit-tune=lit_precompute.commands.entry_points:tune",
+            "lit-eval=lit_precompute.commands.entry_points:evaluate",
+            "lit-data=lit_precompute.commands.entry_points:data",
         ]
     },
 )

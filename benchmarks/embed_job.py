@@ -23,6 +23,7 @@ import numpy as np
 
 from benchmarks import images, jobs
 from demo import data
+from lit_precompute.commands.huge_pages import restart_with_huge_pages
 from lit_precompute.pipelines.embed.options import EmbedOptions
 from lit_precompute.pipelines.embed.workers.process_registry import PROCESS
 from lit_precompute.precompute.embedder import Embedder
@@ -150,4 +151,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    restart_with_huge_pages()  # as lit-embed does
     sys.exit(main())

@@ -20,6 +20,7 @@ import time
 import jax
 import jax.numpy as jnp
 
+from lit_precompute.commands.huge_pages import restart_with_huge_pages
 from lit_precompute.tune.recipes import PaperRecipe, find_recipe
 from lit_precompute.tune.recipes.values import image_width, num_rows
 from lit_precompute.tune.training.parts import Parts
@@ -83,4 +84,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    restart_with_huge_pages()  # as lit-tune does
     main()

@@ -24,6 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from lit_precompute.commands.huge_pages import restart_with_huge_pages
 from lit_precompute.towers.text import BertTextOptions, TextTowerOptions, ViTTextOptions, make_text_tower
 from lit_precompute.towers.tokenizers import Vocabulary
 
@@ -101,6 +102,7 @@ def compare(family: str, options: argparse.Namespace) -> float:
     ours = build(CASES[family], options.batch_size, options.length, "bfloat16" if backend == "gpu" else "float32")
     command = [options.peer, "-m", "benchmarks.text_steps_peer", family, str(options.batch_size), str(options.length)]
     environment = os.environ | {"TRANSFORMERS_VERBOSITY": "error"}
+    environment.pop("GLIBC_TUNABLES", None)  # torch keeps its memory; huge pages make it no faster
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
     ) as process:
@@ -136,6 +138,7 @@ def _report(optimizer: str, rounds: list[tuple[Seconds, ...]], place: int, batch
 
 def main() -> int:
     """Compares the families; returns 1 if a goal is missed."""
+    restart_with_huge_pages()  # as lit-tune does
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # leaves torch its part of the GPU's memory
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("families", nargs="*", default=list(CASES), metavar="family", help=", ".join(CASES))

@@ -37,7 +37,7 @@ from lit_precompute.tune.data.chosen_texts import ChosenTexts
 from lit_precompute.tune.data.finding_texts import find_texts
 from lit_precompute.tune.data.stored_tokens import StoredTokens
 from lit_precompute.tune.data.text_options import TextOptions
-from lit_precompute.tune.data.text_source import ReadTexts, TextCounts, TextSource
+from lit_precompute.tune.data.text_source import ReadTexts, TextSource, TextTotals
 from lit_precompute.tune.data.texts import iterate_texts
 from lit_precompute.tune.data.tokenised_texts import TokenisedTexts, TokenRows
 
@@ -51,11 +51,6 @@ class FreeTexts(TokenRows):
 
     columns: Sequence[str] = ("key",)
 
-    def counts(self, block: RowBlock) -> TextCounts:
-        """See `TextSource`."""
-        ones = np.ones(block.num_rows, np.int64)
-        return TextCounts(ones, 0 * ones, 0 * ones, ones * self.bytes_per_kept)
-
     def read(self, block: RowBlock, places: np.ndarray) -> ReadTexts:
         """See `TextSource`."""
         del block
@@ -63,6 +58,7 @@ class FreeTexts(TokenRows):
         return ReadTexts(
             np.ones(num_rows, np.int64),
             lambda chosen: self.empty_chosen(num_rows if chosen is None else len(chosen)),
+            TextTotals(kept_bytes=num_rows * self.bytes_per_kept),
         )
 
 

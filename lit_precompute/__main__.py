@@ -1,8 +1,9 @@
 """`python -m lit_precompute embed|tune|eval|data`: the commands lit-embed, lit-tune, lit-eval and lit-data."""
 
-import importlib
 import sys
 
+from lit_precompute.commands.entry_points import run
+from lit_precompute.commands.huge_pages import restart_with_huge_pages
 from lit_precompute.commands.pipes import quiet_when_pipe_closes
 
 # Each command and its module.
@@ -24,8 +25,9 @@ def main() -> None:
         sys.stderr.write(f"error: command must be one of {', '.join(_MODULES)}, got {name!r}\n{_USAGE}")
         sys.exit(2)
     del sys.argv[1]
-    importlib.import_module(f"lit_precompute.commands.{_MODULES[name]}").main()
+    run(_MODULES[name])
 
 
 if __name__ == "__main__":
+    restart_with_huge_pages()
     main()

@@ -1,12 +1,15 @@
 """A command's arguments as they were typed, before anything parses them."""
 
 import collections
+import itertools
 import os.path
 import re
 from collections.abc import Collection, Sequence
 
 # Other names of flags, where a command has both.
 _SAME = {"--range": "--rows", "--pictures": "--images"}
+_ROWS = re.compile(r"--(?:rows|range)=")
+_NUMBERS = re.compile(r"\d+(?:[-:,]\d+)?")
 _AT_HOME = re.compile(r"(--[\w.-]+=)?(~(?:/.*)?)", re.DOTALL)
 
 
@@ -32,6 +35,35 @@ def refuse_repeated(arguments: Sequence[str], others: Sequence[str] = (), *, rep
     given.subtract(_flags(others))
     if flag := next((flag for flag, count in given.items() if count > 1 and flag not in repeatable), None):
         raise ValueError(f"{flag} is given {given[flag]} times, and only one would count; give it once")
+
+
+def check_rows(arguments: Sequence[str]) -> None:
+    """Refuses a number of rows where lit-data takes a range, as `select` does, or a range where it takes a number.
+
+    A folder at its end whose name is a number, as in `copy DATASET --rows 5 10`, is taken for the end of a range.
+
+    Raises:
+      ValueError: what was given is of the other kind.
+    """
+    command, *words = arguments[1:] or [""]
+    expanded = [part for word in words for part in (word.split("=", 1) if _ROWS.match(word) else [word])]
+    place = next((number for number, word in enumerate(expanded) if word in ("--rows", "--range")), None)
+    if place is None:
+        return
+    given = list(itertools.takewhile(_NUMBERS.fullmatch, expanded[place + 1 : place + 3]))
+    numbers = [number for word in given for number in re.split(r"[-:,]", word)]
+    typed = " ".join([expanded[place], *given])
+    if command == "select" and given and len(given) < 2:
+        range_ = " ".join(numbers) if len(numbers) == 2 else f"0 {numbers[0]}"
+        raise ValueError(
+            f"{typed}: must be two numbers, the first row and the one after the last; --range {range_} selects the "
+            f"rows from {range_.split()[0]} on and before {range_.split()[1]}"
+        )
+    if command != "select" and len(numbers) > 1:
+        raise ValueError(
+            f"{typed}: lit-data {command} takes a number of rows, not a range; `lit-data select DATASET --range "
+            f"{' '.join(numbers)} --output FILE.selection` selects this one, for commands that have --selection"
+        )
 
 
 def stray_words(flags: Sequence[str]) -> str:

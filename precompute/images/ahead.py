@@ -11,8 +11,8 @@ keep up with a tower on CPUs, but any number are too slow for an accelerator, wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -30,12 +30,18 @@ from lit_precompute.towers.preprocessing import JpegDecoding, Preprocessing
 # Stages of the work, in the words of the message.
 _READ, _DECODED = "read", "decoded"
 
-# A read, and what counts what decoders spend on it.
-CountedRead = tuple[KeyedRead, Spent]
 # An image, or the error that explains why there is none.
 Prepared = np.ndarray | ImageError
 # What became of a read: one of these for each preprocessing.
 Outcome = Sequence[Prepared]
+
+
+class SlottedRead(NamedTuple):
+    """A read, what counts what decoders spend on it, and where its images are kept, if they are moved."""
+
+    read: KeyedRead
+    spent: Spent
+    slot: int = 0
 
 
 class Preparer(Protocol):
@@ -108,7 +114,10 @@ def _outcome_of(
         try:
             with work.stage_of(_DECODED), spent.decoding():
                 encoded = open_image(data, max_pixels=max_pixels)
-                num_pixels = _pixels_held(encoded, list(wanted.values()))
+                num_pixels = _pixels_held(encoded, wanted.values())
+                if in_flight.is_always_room(num_pixels):
+                    found |= _prepared(encoded, key, jpeg, wanted)
+                    continue
             with work.holding(in_flight.holding(num_pixels)), work.stage_of(_DECODED), spent.decoding():
                 found |= _prepared(encoded, key, jpeg, wanted)
         except ImageError as error:
@@ -153,13 +162,18 @@ def timed_threads(
     max_pixels: int,
     in_flight: PixelsInFlight,
     timeout_s: float,
-) -> TimedThreads[CountedRead, Outcome]:
-    """Returns threads that prepare images, each read and each decoding within `timeout_s`."""
+    keep: Callable[[Outcome, int], Outcome] = lambda outcome, slot: outcome,
+) -> TimedThreads[SlottedRead, Outcome]:
+    """Returns threads that prepare images, each read and each decoding within `timeout_s`.
 
-    def work_on(work: Work, counted: CountedRead) -> Outcome:
+    Of an outcome that comes in time, `keep` moves the images to their slot, and returns the outcome of those there.
+    """
+
+    def work_on(work: Work, slotted: SlottedRead) -> Outcome:
         host_tensorflow()  # importing it takes seconds, which are not the first image's
-        read, spent = counted
-        return outcome_of(work, read, preprocessings, max_pixels, in_flight, spent)
+        read, spent, slot = slotted
+        # Outside any stage, so that it is not given up while it moves images: another read would get the slot.
+        return keep(outcome_of(work, read, preprocessings, max_pixels, in_flight, spent), slot)
 
     def too_slow(stage: str) -> Outcome:
         words = f"could not be {stage} within {timeout_s:g} s (--timeout-per-image)"
@@ -197,7 +211,7 @@ class PreparingThreads:
             num_threads=num_workers,
             ahead=ahead,
             max_pixels=max_pixels,
-            in_flight=PixelsInFlight(max_pixels_in_flight),
+            in_flight=PixelsInFlight(max_pixels_in_flight, num_workers),
             timeout_s=timeout_s,
         )
 
@@ -208,4 +222,4 @@ class PreparingThreads:
           StuckError: too many reads or decodings do not end.
         """
         spent = spent or Spent()
-        return self._threads.map((read, spent) for read in reads)
+        return self._threads.map(SlottedRead(read, spent) for read in reads)

@@ -51,8 +51,9 @@ def _quiet(opener: Opener) -> Opener:
 
 
 # How a file begins -> its format. Formats are named, so that no other of Pillow's parsers gets the bytes.
+_JPEG: tuple[bytes, str, Opener] = (b"\xff\xd8\xff", "JPEG", open_jpeg)
 _FORMATS: tuple[tuple[bytes, str, Opener], ...] = (
-    (b"\xff\xd8\xff", "JPEG", open_jpeg),
+    _JPEG,
     (b"\x89PNG\r\n\x1a\n", "PNG", _quiet(open_png)),
     (b"RIFF", "WEBP", _quiet(open_webp)),
     (b"GIF87a", "GIF", _quiet(open_gif)),
@@ -154,6 +155,8 @@ def open_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> EncodedImage:
 
 def _format(data: bytes) -> tuple[str, Opener]:
     """Returns the format that the bytes begin like: its name, and what opens it."""
+    if data.startswith(_JPEG[0]):  # most are
+        return _JPEG[1:]
     for offset, mark, name in _OTHER_FORMATS:
         if data.startswith(mark, offset):
             raise ImageError("unsupported", f"{name} is not read; convert to JPEG, PNG, WebP, GIF, BMP or TIFF")

@@ -18,44 +18,35 @@ import concurrent.futures.process
 import ctypes
 import itertools
 import multiprocessing
-import multiprocessing.connection
 import os
-import signal
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from lit_precompute.precompute.images.ahead import CountedRead, Outcome, timed_threads
-from lit_precompute.precompute.images.errors import ImageError
-from lit_precompute.precompute.images.libraries import host_tensorflow
+from lit_precompute.precompute.images.ahead import Outcome
 from lit_precompute.precompute.images.limits import MAX_PIXELS, TIMEOUT_S, PixelsInFlight
+from lit_precompute.precompute.images.process_work import (
+    Errors,
+    Outcomes,
+    begin,
+    image_bytes,
+    images_in,
+    prepare_chunk,
+)
 from lit_precompute.precompute.images.reading import KeyedRead
-from lit_precompute.precompute.images.spent import DecoderTotals, Spent
-from lit_precompute.precompute.images.timed_threads import StuckError, TimedThreads
-from lit_precompute.schemas.storage import count_retried, num_retried
+from lit_precompute.precompute.images.spent import Spent
+from lit_precompute.precompute.images.timed_threads import StuckError
+from lit_precompute.schemas.storage import count_retried
 from lit_precompute.towers.preprocessing import Preprocessing
 
 # Reads that go to a process together: enough to make the transfer cheap compared with the work.
-_CHUNK = 16
+_CHUNK, _MAX_CHUNK = 16, 64
 # Minimum chunks for each process, so that none waits for its next.
 _CHUNKS_EACH = 2
 
 # Of the path of a server's socket: what multiprocessing adds to the temporary folder's, and what macOS allows.
 _SOCKET_BYTES, _MAX_SOCKET_BYTES = len("/pymp-xxxxxxxx/listener-xxxxxxxx"), 103
-
-# For each read, and each preprocessing, why there is no image; None if there is one.
-_Errors = list[list[ImageError | None]]
-
-
-class _Outcomes(NamedTuple):
-    """What a process returns for a chunk: errors, how many reads were tried again, and what it has spent on them."""
-
-    errors: _Errors
-    num_retried: int
-    spent: DecoderTotals
 
 
 class _Chunk(NamedTuple):
@@ -63,7 +54,7 @@ class _Chunk(NamedTuple):
 
     slots: list[int]
     pool: concurrent.futures.ProcessPoolExecutor
-    future: concurrent.futures.Future[_Outcomes]
+    future: concurrent.futures.Future[Outcomes]
 
 
 class PreparingProcesses:
@@ -91,11 +82,12 @@ class PreparingProcesses:
         """
         self.preprocessings = tuple(preprocessings)
         self._context = _context()
-        num_slots = -(-max(ahead, _CHUNKS_EACH * _CHUNK * num_workers) // _CHUNK) * _CHUNK
-        num_bytes = num_slots * sum(map(_image_bytes, preprocessings))
+        self._chunk = min(max(_CHUNK, ahead // (_CHUNKS_EACH * num_workers) // _CHUNK * _CHUNK), _MAX_CHUNK)
+        num_slots = -(-max(ahead, _CHUNKS_EACH * _CHUNK * num_workers) // self._chunk) * self._chunk
+        num_bytes = num_slots * sum(map(image_bytes, preprocessings))
         memory = self._context.RawArray(ctypes.c_uint8, num_bytes)
-        self._images = _images_in(memory, preprocessings)
-        self._begin_with = (memory, self.preprocessings, max_pixels, timeout_s)
+        self._images = images_in(memory, preprocessings)
+        self._begin_with = (memory, self.preprocessings, self._chunk, max_pixels, timeout_s)
         self._num_workers, self._max_pixels_in_flight = num_workers, max_pixels_in_flight
         self._free, self._change = list(range(num_slots)), threading.Condition()
         self._pool = self._new_pool()
@@ -129,7 +121,7 @@ class PreparingProcesses:
     ) -> bool:
         """Returns whether anything is in progress afterwards; waits for slots only if nothing is."""
         while slots := self._take(wait=not under_way):
-            reads = list(itertools.islice(remaining, _CHUNK))
+            reads = list(itertools.islice(remaining, self._chunk))
             self._give_back(slots[len(reads) :])
             if not reads:
                 break
@@ -139,7 +131,7 @@ class PreparingProcesses:
     def _submit(self, reads: list[KeyedRead], slots: list[int]) -> _Chunk:
         pool = self._pool
         try:
-            return _Chunk(slots, pool, pool.submit(_prepare, reads, slots))
+            return _Chunk(slots, pool, pool.submit(prepare_chunk, reads, slots))
         except concurrent.futures.process.BrokenProcessPool:  # it broke since its last use, so nothing was lost
             self._replace(pool)
             return self._submit(reads, slots)
@@ -147,17 +139,17 @@ class PreparingProcesses:
     def _take(self, *, wait: bool) -> list[int]:
         with self._change:
             if wait:
-                self._change.wait_for(lambda: len(self._free) >= _CHUNK)
-            if len(self._free) < _CHUNK:
+                self._change.wait_for(lambda: len(self._free) >= self._chunk)
+            if len(self._free) < self._chunk:
                 return []
-            return [self._free.pop() for _ in range(_CHUNK)]
+            return [self._free.pop() for _ in range(self._chunk)]
 
     def _give_back(self, slots: list[int]) -> None:
         with self._change:
             self._free += slots
             self._change.notify_all()
 
-    def _result(self, chunk: _Chunk, spent: Spent) -> _Errors:
+    def _result(self, chunk: _Chunk, spent: Spent) -> Errors:
         try:
             outcomes = chunk.future.result()
         except StuckError:
@@ -182,9 +174,9 @@ class PreparingProcesses:
 
     def _new_pool(self) -> concurrent.futures.ProcessPoolExecutor:
         # Each pool has its own: what a killed process holds is never given back.
-        in_flight = PixelsInFlight(self._max_pixels_in_flight, processes=self._context)
+        in_flight = PixelsInFlight(self._max_pixels_in_flight, self._num_workers, processes=self._context)
         begin_with = (*self._begin_with, in_flight)
-        pool = concurrent.futures.ProcessPoolExecutor(self._num_workers, self._context, _begin, begin_with)
+        pool = concurrent.futures.ProcessPoolExecutor(self._num_workers, self._context, begin, begin_with)
         pool.submit(os.getpid)  # starts them all
         return pool
 
@@ -200,67 +192,3 @@ def _context() -> Any:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["lit_precompute.precompute.images.preloaded"])
     return context
-
-
-def _image_bytes(preprocessing: Preprocessing) -> int:
-    return 3 * preprocessing.size**2 * preprocessing.pixel_type.itemsize
-
-
-def _images_in(memory: Any, preprocessings: Sequence[Preprocessing]) -> list[np.ndarray]:
-    """Returns for each preprocessing the part of the memory with its images, [slots, size, size, 3]."""
-    sizes = [*map(_image_bytes, preprocessings)]
-    num_slots = len(memory) // sum(sizes)  # a multiple of _CHUNK, so that floats are aligned
-    ends = np.cumsum([num_slots * size for size in sizes])
-    parts = np.split(np.frombuffer(memory, np.uint8), ends[:-1])
-    return [
-        part.view(each.pixel_type).reshape(-1, each.size, each.size, 3)
-        for part, each in zip(parts, preprocessings, strict=True)
-    ]
-
-
-_images: list[np.ndarray]
-_threads: TimedThreads[CountedRead, Outcome]
-
-
-def _begin(
-    memory: Any,
-    preprocessings: Sequence[Preprocessing],
-    max_pixels: int,
-    timeout_s: float,
-    in_flight: PixelsInFlight,
-) -> None:
-    """Initialises a process of the pool."""
-    global _images, _threads  # noqa: PLW0603 -- how a pool passes state to its processes
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the parent decides
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    _images = _images_in(memory, preprocessings)
-    # One thread is at work at a time; others would be those that are stuck.
-    _threads = timed_threads(
-        preprocessings,
-        num_threads=1,
-        ahead=2 * _CHUNK,  # of which a half is waited for at once
-        max_pixels=max_pixels,
-        in_flight=in_flight,
-        timeout_s=timeout_s,
-    )
-    threads = host_tensorflow().config.threading
-    threads.set_intra_op_parallelism_threads(1)  # else as many in each process as there are cores
-    threads.set_inter_op_parallelism_threads(1)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent
-    multiprocessing.connection.wait([parent.sentinel])
-    os._exit(1)
-
-
-def _prepare(reads: list[KeyedRead], slots: list[int]) -> _Outcomes:
-    """Writes images to their slots."""
-    num_retried_before, errors, spent = num_retried(), _Errors(), Spent()
-    for slot, outcome in zip(slots, _threads.map((read, spent) for read in reads), strict=True):
-        errors.append([image if isinstance(image, ImageError) else None for image in outcome])
-        for images, image in zip(_images, outcome, strict=True):
-            if not isinstance(image, ImageError):
-                images[slot] = image
-    return _Outcomes(errors, num_retried() - num_retried_before, spent.totals)

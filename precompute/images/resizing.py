@@ -43,6 +43,8 @@ def resize(
         resized = kernel(images=images, size=size, half_pixel_centers=True)
     values = np.asarray(memoryview(resized))[0]  # without a copy
     # Truncates: big_vision casts to uint8 without rounding, and the towers were trained on that.
+    if method != "bicubic":  # the others make no value that rounds to less than 0 or to 256
+        return values.astype(np.uint8)
     return np.clip(values, 0, 255, out=np.empty(values.shape, np.uint8), casting="unsafe")
 
 

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
+from lit_precompute.precompute.images.reused_threads import ReusedThreads
 from lit_precompute.precompute.images.work import Work
 
 Item = TypeVar("Item")
@@ -59,6 +60,7 @@ class TimedThreads(Generic[Item, Result]):
         self._half = max(ahead // 2, 1)
         self._look_s = min(_LONGEST_LOOK_S, timeout_s / _LOOKS)
         self._num_stuck, self._lock = 0, threading.Lock()
+        self._threads = ReusedThreads("decode")
 
     def map(self, items: Iterable[Item]) -> Iterator[Result]:
         """Yields the function's result for each item, in order; what it raises is raised in that place.
@@ -68,15 +70,19 @@ class TimedThreads(Generic[Item, Result]):
         """
         self._check_stuck(0)
         remaining, waiting = iter(items), collections.deque[_Task[Item, Result]]()
-        use = _Use(self._function, self._num_threads, self._returned)
+        use = _Use(self._function, self._threads, self._num_threads, self._returned)
         try:
-            waiting += [use.submit(item) for item in itertools.islice(remaining, self._ahead)]
-            while waiting:
-                if not waiting[0].is_done:  # to wake up for each would take a tenth of the time of two decoders
+            while True:
+                # Half at a time: to wake others up, or be woken up, for each takes a tenth of the time of two decoders.
+                if len(waiting) <= self._ahead - self._half:
+                    waiting += use.submit(itertools.islice(remaining, self._ahead - len(waiting)))
+                if not waiting:
+                    return
+                if not waiting[0].is_done:
                     self._wait(use, waiting[min(self._half, len(waiting)) - 1])
                 task = waiting.popleft()
-                waiting += [use.submit(item) for item in itertools.islice(remaining, 1)]
-                self._wait(use, task)
+                if not task.is_done:
+                    self._wait(use, task)
                 yield task.take()
         finally:
             use.close()
@@ -117,6 +123,8 @@ class TimedThreads(Generic[Item, Result]):
 class _Task(Generic[Item, Result]):
     """An item, and what became of it."""
 
+    __slots__ = ("_error", "_result", "is_done", "item", "work")
+
     def __init__(self, item: Item):
         self.item: Item | None = item
         self.work = Work()
@@ -144,8 +152,15 @@ class _Task(Generic[Item, Result]):
 class _Use(Generic[Item, Result]):
     """The threads of one use, and their tasks."""
 
-    def __init__(self, function: Callable[[Work, Item], Result], num_threads: int, returned: Callable[[], None]):
-        self._function, self._num_threads, self._returned = function, num_threads, returned
+    def __init__(
+        self,
+        function: Callable[[Work, Item], Result],
+        threads: ReusedThreads,
+        num_threads: int,
+        returned: Callable[[], None],
+    ):
+        self._function, self._returned = function, returned
+        self._threads, self._num_threads = threads, num_threads
         self._lock = threading.Lock()
         self._new_task, self._done = threading.Condition(self._lock), threading.Condition(self._lock)
         self._queue, self._in_progress = collections.deque[_Task[Item, Result]](), set[_Task[Item, Result]]()
@@ -153,15 +168,15 @@ class _Use(Generic[Item, Result]):
         self._awaited: _Task[Item, Result] | None = None
         self._is_closed = False
 
-    def submit(self, item: Item) -> _Task[Item, Result]:
-        """Queues an item for the threads."""
-        task = _Task[Item, Result](item)
+    def submit(self, items: Iterable[Item]) -> list[_Task[Item, Result]]:
+        """Queues items for the threads."""
+        tasks = [_Task[Item, Result](item) for item in items]
         with self._lock:
-            self._queue.append(task)
-            self._new_task.notify()
-            if self._num_alive < self._num_threads:
+            self._queue += tasks
+            self._new_task.notify(len(tasks))
+            for _ in range(min(len(tasks), self._num_threads - self._num_alive)):
                 self._start()
-        return task
+        return tasks
 
     def wait(self, task: _Task[Item, Result] | None, timeout_s: float) -> bool:
         """Waits a while; returns whether the task is done, or (None) whether the threads have ended."""
@@ -198,26 +213,26 @@ class _Use(Generic[Item, Result]):
 
     def _start(self) -> None:
         self._num_alive += 1
-        # A daemon: one that never returns must not keep the process from ending.
-        threading.Thread(target=self._work, name="decode", daemon=True).start()
+        self._threads.run(self._work)
 
     def _work(self) -> None:
-        while (task := self._next()) is not None:
+        task = self._next(None)
+        while task is not None:
             task.run(self._function)
-            with self._lock:
-                is_given_up = task.work.is_given_up
-                if not is_given_up:
-                    task.is_done = True
-                    self._in_progress.discard(task)
-                    if task is self._awaited:
-                        self._done.notify_all()
-            if is_given_up:
-                self._returned()
-                return
-            del task  # it holds an image
+            task = self._next(task)
 
-    def _next(self) -> _Task[Item, Result] | None:
+    def _next(self, done: _Task[Item, Result] | None) -> _Task[Item, Result] | None:
+        """Takes note of a task that has been worked on, and returns the next; None if the thread is to end."""
         with self._lock:
+            if done is not None and done.work.is_given_up:
+                self._returned()
+                return None
+            if done is not None:
+                done.is_done = True
+                self._in_progress.discard(done)
+                if done is self._awaited:
+                    self._done.notify_all()
+                del done  # it holds an image
             while not self._queue and not self._is_closed:
                 self._new_task.wait()
             if not self._queue:

@@ -13,11 +13,23 @@ class GivenUpError(Exception):
 
 
 class Stage:
-    """What a thread is doing, and how long it was waited for."""
+    """What a thread is doing, and how long it was waited for.
 
-    def __init__(self, name: str):
+    A context manager of its own, because a generator would take three times as long, and each image has several.
+    """
+
+    __slots__ = ("_work", "name", "waited_s")
+
+    def __init__(self, work: Work, name: str):
         self.name = name
         self.waited_s: float | None = None  # until it is first seen
+        self._work = work
+
+    def __enter__(self) -> None:
+        self._work.enter(self)
+
+    def __exit__(self, *_: object) -> None:
+        self._work.enter(None)
 
 
 class Work:
@@ -26,18 +38,23 @@ class Work:
     def __init__(self) -> None:
         """Is in no stage, and holds nothing."""
         self._lock = threading.Lock()
-        self._held = contextlib.ExitStack()
+        self._held: contextlib.ExitStack | None = None
         self.stage: Stage | None = None
         self.is_given_up = False
 
-    @contextlib.contextmanager
-    def stage_of(self, name: str) -> Iterator[None]:
-        """Is in a stage during the block."""
-        self._enter(Stage(name))
-        try:
-            yield
-        finally:
-            self._enter(None)
+    def stage_of(self, name: str) -> AbstractContextManager[None]:
+        """Returns a block during which it is in a stage."""
+        return Stage(self, name)
+
+    def enter(self, stage: Stage | None) -> None:
+        """Enters a stage, or leaves it.
+
+        Raises:
+          GivenUpError: it was given up.
+        """
+        with self._lock:
+            self._check()
+            self.stage = stage
 
     @contextlib.contextmanager
     def holding(self, room: AbstractContextManager[None]) -> Iterator[None]:
@@ -46,7 +63,7 @@ class Work:
             entered.enter_context(room)
             with self._lock:
                 self._check()
-                self._held.push(entered.pop_all())
+                self._held = entered.pop_all()
         try:
             yield
         finally:
@@ -61,16 +78,12 @@ class Work:
         self._release()
         return True
 
-    def _enter(self, stage: Stage | None) -> None:
-        with self._lock:
-            self._check()
-            self.stage = stage
-
     def _check(self) -> None:
         if self.is_given_up:
             raise GivenUpError
 
     def _release(self) -> None:
         with self._lock:
-            held, self._held = self._held, contextlib.ExitStack()
-        held.close()
+            held, self._held = self._held, None
+        if held is not None:
+            held.close()

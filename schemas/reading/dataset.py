@@ -20,28 +20,30 @@ from lit_precompute.schemas.reading.block_layout import BlockLayout
 from lit_precompute.schemas.reading.fetching_ahead import FetchingAhead
 from lit_precompute.schemas.reading.files_here import cache_bound
 from lit_precompute.schemas.reading.key_index import index_name
-from lit_precompute.schemas.reading.open_columns import OpenColumns
+from lit_precompute.schemas.reading.open_columns import OpenColumns, tables_to_open
 from lit_precompute.schemas.reading.row_block import RowBlock, concatenate
 from lit_precompute.schemas.reading.rows_by_key import RowsByKey
 from lit_precompute.schemas.reading.table_files import TableLocator
 from lit_precompute.schemas.reading.table_reader import TableReader
 from lit_precompute.schemas.storage import DatasetError, is_url
 from lit_precompute.schemas.tables import EMBEDDING, EMBEDDINGS, FAILURES, KEY, ColumnSchema
+from lit_precompute.schemas.tower_card import TowerCard
 from lit_precompute.schemas.vectors import VectorType
 
 
 class EmbeddingDataset:
     """A finished dataset, opened for reading."""
 
-    def __init__(self, path: str | os.PathLike[str], tables: Sequence[str] | None = None):
+    def __init__(
+        self, path: str | os.PathLike[str], tables: Sequence[str] | None = None, embeddings: str | None = None
+    ):
         """See `open`."""
         self.path = os.fspath(path)
         self._folder = dataset_folder(path)
         self._as_opened = AsOpened(self._folder)
         self.manifest = Manifest.read(self._folder)
         self._locator = TableLocator(self._folder, self.manifest.shards, self.manifest.references)
-        aligned = [table.name for table in self.manifest.tables if table.aligned]
-        self.tables = list(aligned if tables is None else tables)
+        self.tables = tables_to_open(self.path, self.manifest, tables, embeddings)
         self._columns = OpenColumns(self.path, self.manifest, self.tables)
         self._readers = {name: self._open_table(name) for name in self.tables}
         self._layout = BlockLayout(self.manifest.shards.num_rows, self.manifest.block_rows)
@@ -50,13 +52,20 @@ class EmbeddingDataset:
         self._ahead = FetchingAhead(self._readers, cache_bound)
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str], *, tables: Sequence[str] | None = None) -> "EmbeddingDataset":
-        """Opens a dataset, or only some of its tables (None: all aligned ones).
+    def open(
+        cls, path: str | os.PathLike[str], *, tables: Sequence[str] | None = None, embeddings: str | None = None
+    ) -> "EmbeddingDataset":
+        """Opens a dataset.
+
+        Args:
+          path: a directory, or a URL.
+          tables: those to open; None: all aligned ones.
+          embeddings: of several tables of embeddings, the one to open; None: all, of which the first is read.
 
         Raises:
           DatasetError: no manifest, a newer version, an unknown table, a file that is missing or of another size.
         """
-        return cls(path, tables)
+        return cls(path, tables, embeddings)
 
     def __len__(self) -> int:
         """Returns the number of rows."""
@@ -86,6 +95,11 @@ class EmbeddingDataset:
     def embeddings(self) -> str:
         """Name of the table that the column `embedding` is of: the first such table that is open, or `embeddings`."""
         return self._columns.table_of(EMBEDDING) or EMBEDDINGS
+
+    @property
+    def tower(self) -> TowerCard:
+        """The card of the tower that these embeddings are of."""
+        return self.manifest.towers[self.embeddings]
 
     @property
     def width(self) -> int:
@@ -126,10 +140,17 @@ class EmbeddingDataset:
         tables = self._columns.tables_of(wanted)
         for name in tables:
             self._ahead.note_read(name, shard)
-        batches = {name: self._readers[name].read(shard, within) for name in tables}
+        table_of = {column: self._columns.table_of(column) or tables[0] for column in wanted}
+        # Of one table keys are of use only where they are asked for; of several they are compared.
+        keys = [KEY] if len(tables) > 1 or not wanted else []
+        batches = {
+            name: self._readers[name].read(
+                shard, within, [*keys, *(column for column, table in table_of.items() if table == name)]
+            )
+            for name in tables
+        }
         start, stop = self.block_span(block)
         check_alignment(self.path, batches, block, stop - start)
-        table_of = {column: self._columns.table_of(column) or tables[0] for column in wanted}
         found = {column: batches[table].column(column) for column, table in table_of.items()}
         fields = {column: self._readers[table].schema.field(column) for column, table in table_of.items()}
         return RowBlock.from_arrow(start, stop - start, found, fields)

@@ -8,6 +8,30 @@ from lit_precompute.schemas.tables import KEY
 from lit_precompute.schemas.vectors import scale_column
 
 
+def tables_to_open(
+    path: str, manifest: Manifest, tables: Sequence[str] | None, embeddings: str | None = None
+) -> list[str]:
+    """Returns the names of the tables to open: those asked for, or all aligned ones.
+
+    Args:
+      path: the dataset's, for errors.
+      manifest: its manifest.
+      tables: what is asked for; None: all aligned tables.
+      embeddings: the only table of embeddings among them; None: any.
+
+    Raises:
+      DatasetError: `embeddings` is not a table of embeddings.
+    """
+    names = [table.name for table in manifest.tables if table.aligned] if tables is None else list(tables)
+    if embeddings is None:
+        return names
+    if embeddings not in manifest.towers:
+        raise DatasetError(
+            f"{path}: has no table of embeddings '{embeddings}'; it has {', '.join(sorted(manifest.towers))}"
+        )
+    return [embeddings, *(name for name in names if name not in manifest.towers)]
+
+
 class OpenColumns:
     """The columns of some aligned tables; where two have one of the same name, it is the first table's."""
 

@@ -78,8 +78,8 @@ class TableReader:
         self._lock = threading.Lock()
         self._open: collections.OrderedDict[int, _Open] = collections.OrderedDict()
 
-    def read(self, shard: int, block: int) -> pa.RecordBatch:
-        """Returns one block.
+    def read(self, shard: int, block: int, columns: Sequence[str] | None = None) -> pa.RecordBatch:
+        """Returns one block, or these of its columns.
 
         Raises:
           DatasetError: the file is missing, or was changed since the dataset was opened, or the bytes are damaged; the
@@ -88,12 +88,12 @@ class TableReader:
         file = self._file(shard)
         try:
             try:
-                return self._read(file, shard, block)
+                return self._read(file, shard, block, columns)
             except DatasetError:
                 if not self._here.discard_damaged(file):
                     raise
                 self._close(shard)
-                return self._read(file, shard, block)
+                return self._read(file, shard, block, columns)
         except DatasetError as error:
             if self._as_opened and (why := self._as_opened.why_changed(file, self._table, shard)):
                 raise DatasetError(why) from error
@@ -163,10 +163,10 @@ class TableReader:
         assert file is not None, f"shard {shard} has no rows in this table"
         return file
 
-    def _read(self, file: ShardFile, shard: int, block: int) -> pa.RecordBatch:
+    def _read(self, file: ShardFile, shard: int, block: int, columns: Sequence[str] | None) -> pa.RecordBatch:
         where = f"{self._folder.join(file.name)}: block {block}"
         data = self._read_whole(file) if file.is_one_block else self._read_record(file, shard, block, where)
-        return blocks.decode(data, self.schema, where)
+        return blocks.decode(data, self.schema, where, columns)
 
     def _read_whole(self, file: ShardFile) -> bytes:
         """Returns the only block of a file, which has no checksum of its own."""

@@ -105,7 +105,7 @@ def compare_datasets(
       DatasetError: a dataset is damaged.
     """
     table = one.embeddings
-    cards = one.manifest.towers[table], other.manifest.towers[other.embeddings]
+    cards = one.tower, other.tower
     pairs, first_keys = _common_rows(one, other, report)
     same_width = one.width == other.width
     return Comparison(

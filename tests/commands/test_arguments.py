@@ -1,10 +1,12 @@
 """Arguments as they were typed."""
 
+import re
+
 import pytest
 
 from lit_precompute.commands import data, evaluate, tune
 from lit_precompute.commands import embed as embedding
-from lit_precompute.commands.arguments import expand_homes, refuse_repeated, stray_words
+from lit_precompute.commands.arguments import check_rows, expand_homes, refuse_repeated, stray_words
 
 
 def test_a_home_folder_that_the_shell_left_is_put_in(monkeypatch):
@@ -68,3 +70,41 @@ def test_words_of_no_flag_are_most_likely_a_pattern_that_the_shell_took_apart():
     )
     assert stray_words(["b.tar", "--batchsize", "4"]).startswith("b.tar: an argument too many; put a pattern in quotes")
     assert stray_words(["--batchsize", "4"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("select d --rows 5 --output a.selection", "--rows 5: must be two numbers, .*; --range 0 5 selects"),
+        ("select d --range=7", "--range 7: must be two numbers, .*; --range 0 7 selects"),
+        (
+            "select d --rows 3-9",
+            "--rows 3-9: must be two numbers, .*; --range 3 9 selects the rows from 3 on and before 9",
+        ),
+        ("copy d out --rows 0 10", "--rows 0 10: lit-data copy takes a number .*--range 0 10 --output FILE.selection"),
+        ("copy d out --rows=5:10", "--rows 5:10: lit-data copy takes a number .*--range 5 10"),
+        ("probe d --range 0 10 --source s", "--range 0 10: lit-data probe takes a number"),
+    ],
+)
+def test_ranges_and_numbers_of_rows_are_told_apart(monkeypatch, capsys, arguments, words):
+    monkeypatch.setattr("sys.argv", ["lit-data", *arguments.split()])
+    with pytest.raises(SystemExit) as end:
+        data.main()
+    assert end.value.code == 2
+    assert re.search(words, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "select d --rows 0 5",
+        "select d --range 0 5 --random 3",
+        "copy d --rows 10 out",
+        "copy d out --rows=10",
+        "copy d --rows 10 ./20",
+        "info",
+        "",
+    ],
+)
+def test_rows_as_a_command_takes_them(arguments):
+    check_rows(["lit-data", *arguments.split()])

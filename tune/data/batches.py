@@ -24,12 +24,15 @@ from jaxtyping import Int, Int64
 
 from lit_precompute.schemas.vectors import StoredVectors
 from lit_precompute.tune.data.chosen_texts import ChosenTexts
+from lit_precompute.tune.data.first_pass import FirstPass
 from lit_precompute.tune.data.joined_dataset import Blocks
-from lit_precompute.tune.data.memory_plan import plan_memory
+from lit_precompute.tune.data.kept_texts import join_texts, read_texts
+from lit_precompute.tune.data.memory_plan import MemoryBudget, plan_memory
 from lit_precompute.tune.data.resident_rows import ResidentRows
 from lit_precompute.tune.data.row_index import index_rows
 from lit_precompute.tune.data.row_reader import RowReader
 from lit_precompute.tune.data.text_batch import TextBatch
+from lit_precompute.tune.data.vector_reader import VectorReader
 from lit_precompute.tune.data.windowed_rows import WindowedRows
 
 # How often a step is looked at while there is no batch for the next one.
@@ -82,26 +85,37 @@ class BatchSource:
             windows of one block.
         """
         _keep_freed_memory()
-        index = index_rows(dataset, texts, rows)
-        self._dataset, self._index, self._num_views = dataset, index, len(views)
-        self._which = "rows with a text" if rows is None else "rows with a text that are selected and not held out"
-        self.num_rows = len(index)
-        self.num_rows_without_text = index.num_rows_without_text
-        self.fields = index.fields
-        self._set_batch_size(batch_size)
-        self._reader = reader = RowReader(
-            dataset=dataset, texts=texts, index=index, seed=seed, batch_size=batch_size, views=views
+        vectors = VectorReader(dataset, views)
+        budget = MemoryBudget(
+            memory_budget_bytes, len(vectors.images) * vectors.bytes_per_vector, num_fields=len(texts.names)
         )
-        self._plan = plan_memory(reader, memory_budget_bytes)
-        if self._plan.num_windows is None:
-            self._rows: ResidentRows | WindowedRows = ResidentRows(reader)
-        else:
-            kept = None
-            if self._plan.keeps_texts:
-                dataset.fetch_ahead(index.blocks(), texts.columns)
-                kept = reader.keep_texts()
-            self._rows = WindowedRows(reader, num_windows=self._plan.num_windows, texts=kept)
-        self._texts, self._seed, self._last_step = texts, seed, -2
+        self._dataset, self._texts, self._seed, self._last_step = dataset, texts, seed, -2
+        self._which = "rows with a text" if rows is None else "rows with a text that are selected and not held out"
+        self._num_views = len(views)
+        with FirstPass(dataset, texts, vectors, budget) as first_pass:
+            self._index = index = index_rows(dataset, texts, first_pass, rows)
+            self.num_rows = len(index)
+            self.num_rows_without_text = index.num_rows_without_text
+            self.fields = index.fields
+            self._set_batch_size(batch_size)
+            self._reader = RowReader(
+                dataset=dataset, texts=texts, index=index, seed=seed, batch_size=batch_size, vectors=vectors
+            )
+            self._plan = plan_memory(self._reader, budget)
+            self._rows = self._open_rows(first_pass)
+
+    def _open_rows(self, first_pass: FirstPass) -> ResidentRows | WindowedRows:
+        """Returns the rows as the plan has them."""
+        reader, plan = self._reader, self._plan
+        if plan.num_windows is None:
+            return ResidentRows(reader, first_pass)
+        kept, found = None, first_pass.texts()
+        if plan.keeps_texts and found is not None:
+            kept = join_texts(reader, found)
+        elif plan.keeps_texts:
+            self._dataset.fetch_ahead(self._index.blocks(), self._texts.columns)
+            kept = read_texts(reader)
+        return WindowedRows(reader, num_windows=plan.num_windows, texts=kept)
 
     def _set_batch_size(self, batch_size: int) -> None:
         if batch_size < 1:

@@ -17,7 +17,7 @@ from lit_precompute.tune.data.joined_dataset import Blocks
 from lit_precompute.tune.data.text_batch import TextBatch
 from lit_precompute.tune.data.text_draws import draw_arrangement, draw_texts
 from lit_precompute.tune.data.text_options import TextOptions
-from lit_precompute.tune.data.text_source import Arrays, ReadTexts, TextCounts, TextSource
+from lit_precompute.tune.data.text_source import Arrays, ReadTexts, TextSource
 
 
 class ChosenTexts:
@@ -48,10 +48,6 @@ class ChosenTexts:
     def read_block(self, dataset: Blocks, block: int) -> RowBlock:
         """Returns what a dataset's block has of the columns."""
         return dataset.read_block(block, self.columns)
-
-    def counts(self, block: RowBlock) -> list[TextCounts]:
-        """Returns what the rows of a block have, field by field."""
-        return [source.counts(block) for source in self._sources]
 
     def read(self, block: RowBlock, places: Int64[np.ndarray, " n"]) -> list[ReadTexts]:
         """Returns the texts of the rows at these ascending places in a block, field by field."""

@@ -14,7 +14,7 @@ from jaxtyping import Int64
 from lit_precompute.schemas import RowBlock
 from lit_precompute.tune.data.chosen_texts import ChosenTexts
 from lit_precompute.tune.data.joined_dataset import Blocks, JoinedDataset
-from lit_precompute.tune.data.text_source import ReadTexts, TextCounts
+from lit_precompute.tune.data.text_source import ReadTexts
 
 
 class JoinedTexts(ChosenTexts):
@@ -32,14 +32,7 @@ class JoinedTexts(ChosenTexts):
         number, _ = self._dataset.locate(block)
         return dataset.read_block(block, self._texts[number].columns)
 
-    def counts(self, block: RowBlock) -> list[TextCounts]:
-        """See `ChosenTexts`."""
-        return self._of(block).counts(block)
-
     def read(self, block: RowBlock, places: Int64[np.ndarray, " n"]) -> list[ReadTexts]:
         """See `ChosenTexts`."""
-        return self._of(block).read(block, places)
-
-    def _of(self, block: RowBlock) -> ChosenTexts:
         number = np.searchsorted(self._dataset.first_rows, block.first_row, side="right") - 1
-        return self._texts[int(number)]
+        return self._texts[int(number)].read(block, places)

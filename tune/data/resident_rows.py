@@ -9,24 +9,23 @@ import numpy as np
 from jaxtyping import Int64
 
 from lit_precompute.tune.data.epoch_order import row_order
+from lit_precompute.tune.data.first_pass import FirstPass
+from lit_precompute.tune.data.kept_texts import join_texts, read_texts
 from lit_precompute.tune.data.row_index import for_each
 from lit_precompute.tune.data.row_reader import RowReader, Rows
+from lit_precompute.tune.data.vector_reader import ResidentVectors
 from lit_precompute.tune.data.views import draw_views
 
 
 class ResidentRows:
     """All vectors and texts, in memory."""
 
-    def __init__(self, reader: RowReader):
-        self._reader = reader
-        # All rows of the first view, then of the next; without views there is the dataset alone.
-        self._vectors = reader.empty_vectors(len(reader.images) * len(reader.index))
-        self._scales = reader.empty_scales(len(self._vectors))
-        reader.fetch_ahead(reader.index.blocks(), texts=True)
-        # Tokenisers and zstd release the interpreter's lock, so that texts are ready soon after the vectors.
+    def __init__(self, reader: RowReader, first_pass: FirstPass):
+        """Takes what the rows are read by, and what was read of them already."""
+        self._reader, found = reader, first_pass.texts()
         with concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="texts") as thread:
-            texts = thread.submit(reader.keep_texts)
-            self._read_vectors()
+            texts = thread.submit(read_texts, reader) if found is None else thread.submit(join_texts, reader, found)
+            self._vectors = first_pass.vectors() or self._read_vectors(and_texts=found is None)
             self._texts = texts.result()
         self._order = self._cached_orders()
 
@@ -41,20 +40,18 @@ class ResidentRows:
         # Two, since reading ahead starts the next epoch while batches of this one may still be requested.
         return functools.lru_cache(maxsize=2)(self._make_order)
 
-    def _read_vectors(self) -> None:
-        """Reads all vectors, of all views."""
-        reader = self._reader
+    def _read_vectors(self, *, and_texts: bool) -> ResidentVectors:
+        """Returns all vectors, of all views; others may read texts meanwhile."""
+        reader, index = self._reader, self._reader.index
+        reader.vectors.fetch_ahead(index.blocks(), reader.texts.columns if and_texts else ())
+        vectors = ResidentVectors(reader.vectors, len(index))
 
-        def fill(block: int, view: int) -> None:
-            ranks = reader.index.ranks(block)
-            first = view * len(reader.index)
-            here = slice(first + ranks[0], first + ranks[-1] + 1)
-            self._vectors[here], scales = reader.read_vectors(block, ranks, view)
-            if self._scales is not None:
-                self._scales[here] = scales
+        def read(block: int) -> None:
+            first, stop = index.block_ranks[block : block + 2]
+            vectors.read(block, first, index.row_numbers[first:stop])
 
-        for view in range(len(reader.images)):
-            for_each(functools.partial(fill, view=view), reader.index.blocks())
+        for_each(read, index.blocks())
+        return vectors
 
     def _make_order(self, epoch: int) -> Int64[np.ndarray, " n"]:
         """Returns the ranks of an epoch's rows, in its order."""
@@ -66,15 +63,15 @@ class ResidentRows:
         reader, ranks = self._reader, self._order(epoch)[start:stop]
         row_numbers = reader.index.row_numbers[ranks]
         places = ranks
-        if reader.views:
-            views = draw_views(reader.seed, epoch, row_numbers, len(reader.views))
-            places = ranks + len(reader.index) * views
-        vectors = reader.empty_vectors(len(ranks))
+        if reader.vectors.views:
+            views = draw_views(reader.seed, epoch, row_numbers, len(reader.vectors.views))
+            places = ranks + self._vectors.distance * views
+        vectors = reader.vectors.empty(len(ranks))
         # Faster than `vectors[places]`; nothing is clipped, since places are valid indices.
-        np.take(self._vectors, places, axis=0, out=vectors, mode="clip")
+        np.take(self._vectors.vectors, places, axis=0, out=vectors, mode="clip")
         texts = self._texts.gather(ranks, epoch)
-        scales = None if self._scales is None else self._scales[places]
-        return Rows(vectors, scales, texts, row_numbers).typed(reader.vector_type)
+        scales = None if self._vectors.scales is None else self._vectors.scales[places]
+        return Rows(vectors, scales, texts, row_numbers).typed(reader.vectors.type)
 
     def close(self) -> None:
         """Does nothing: only memory is held."""

@@ -8,7 +8,7 @@ import concurrent.futures
 import dataclasses
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from jaxtyping import Int, Int64
@@ -16,6 +16,7 @@ from jaxtyping import Int, Int64
 from lit_precompute.tune.data.chosen_rows import blocks_of_rows
 from lit_precompute.tune.data.chosen_texts import ChosenTexts
 from lit_precompute.tune.data.joined_dataset import Blocks
+from lit_precompute.tune.data.text_source import ReadTexts
 from lit_precompute.tune.data.texts import nothing_to_tune_on
 
 NUM_BLOCK_THREADS = min(4, os.cpu_count() or 1)
@@ -77,8 +78,31 @@ class RowIndex:
         return np.arange(*self.block_ranks[block : block + 2])
 
 
-def index_rows(dataset: Blocks, texts: ChosenTexts, rows: Int[np.ndarray, " n"] | None = None) -> RowIndex:
+class Reading(Protocol):
+    """What goes on while rows are being found."""
+
+    def begin(self, blocks: Sequence[int], num_selected: int) -> None:
+        """Takes the ascending blocks whose texts will be read, and how many of their rows are selected."""
+        ...
+
+    def add(
+        self,
+        block: int,
+        num_selected: int,
+        row_numbers: Int64[np.ndarray, " n"],
+        fields: Sequence[ReadTexts],
+        counts: Int64[np.ndarray, "fields n"],
+    ) -> None:
+        """Takes a block's selected rows: how many, those with a text, the texts, and how many each of those has."""
+        ...
+
+
+def index_rows(
+    dataset: Blocks, texts: ChosenTexts, reading: Reading, rows: Int[np.ndarray, " n"] | None = None
+) -> RowIndex:
     """Returns the index, by one pass over the texts of the blocks that contain selected rows.
+
+    Others may read more of them in this pass: `reading` is told of each block, by several threads.
 
     Raises:
       ValueError: `rows` are not ascending row numbers of the dataset, or no row has a text.
@@ -88,19 +112,21 @@ def index_rows(dataset: Blocks, texts: ChosenTexts, rows: Int[np.ndarray, " n"] 
         if len(rows) and (rows[0] < 0 or rows[-1] >= dataset.num_rows or (np.diff(rows) <= 0).any()):
             raise ValueError(f"rows must be ascending, each once and in [0, {dataset.num_rows}), got {rows}")
     read_blocks = blocks_of_rows(dataset, rows)
-    dataset.fetch_ahead(read_blocks.tolist(), texts.columns)
     kept = [_selected(dataset, rows, block) for block in range(dataset.num_blocks)]
     num_selected = sum(map(len, kept))
-    # Of each field and block: rows with a text, texts, blank and filtered ones, and the bytes to keep them.
+    reading.begin(read_blocks.tolist(), num_selected)
+    # Of each field and block: rows with a text, texts, and their totals.
     sums = np.zeros((len(texts.names), dataset.num_blocks, 5), np.int64)
 
     def count(block: int) -> None:
         places = kept[block] - dataset.block_span(block)[0]
-        has_text = np.zeros(len(places), bool)
-        for field, counts in enumerate(texts.counts(texts.read_block(dataset, block))):
-            has_text |= counts.texts[places] > 0
-            sums[field, block] = [(counts.texts[places] > 0).sum(), *(each[places].sum() for each in counts)]
+        fields = texts.read(texts.read_block(dataset, block), places)
+        counts = np.stack([each.counts(np.arange(len(places))) for each in fields])
+        for field, read in enumerate(fields):
+            sums[field, block] = [np.count_nonzero(counts[field]), counts[field].sum(), *read.totals]
+        has_text = counts.any(axis=0)
         kept[block] = kept[block][has_text]
+        reading.add(block, len(places), kept[block], fields, counts[:, has_text])
 
     for_each(count, read_blocks.tolist())
     row_numbers = np.concatenate(kept) if kept else np.zeros(0, np.int64)

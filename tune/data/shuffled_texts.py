@@ -12,11 +12,9 @@ import pyarrow.compute as pc
 from jaxtyping import Int64
 
 from lit_precompute.schemas import RowBlock
-from lit_precompute.towers.tokenizers import Tokenizer
 from lit_precompute.tune.data import random_draws
-from lit_precompute.tune.data.text_source import Arrays, ReadTexts
-from lit_precompute.tune.data.texts import RowTexts
-from lit_precompute.tune.data.tokenised_texts import TokenisedTexts
+from lit_precompute.tune.data.text_source import Arrays, ReadTexts, TextTotals
+from lit_precompute.tune.data.tokenised_texts import TokenisedTexts, TokenRows
 
 SEPARATORS = " \n,.;:-"
 # Draws of an arrangement: of the order of texts, and of what joins them.
@@ -35,13 +33,9 @@ class ShuffledTexts(TokenisedTexts):
         def get(chosen: Int64[np.ndarray, " m"] | None) -> Arrays:
             return (_to_numpy(texts.strings if chosen is None else texts.strings.take(pa.array(chosen))),)
 
-        return _Arranged(texts.counts, get, self.tokenizer, self.max_tokens)
-
-    def _kept_bytes(self, texts: RowTexts) -> Int64[np.ndarray, " n"]:
         lengths = np.asarray(pc.call_function("binary_length", [texts.strings]), np.int64)
-        sizes = _BYTES_PER_STRING + np.where(lengths < _BYTES_PER_STRING, 0, lengths)
-        ends = np.concatenate(([0], np.cumsum(sizes)))
-        return np.diff(ends[np.concatenate(([0], np.cumsum(texts.counts)))])
+        kept_bytes = _BYTES_PER_STRING * len(lengths) + int(lengths[lengths >= _BYTES_PER_STRING].sum())
+        return _Arranged(self, texts.counts, get, self._totals(texts, kept_bytes))
 
     def empty_kept(self, num_texts: int) -> Arrays:
         """See `TextSource`."""
@@ -54,9 +48,7 @@ class ShuffledTexts(TokenisedTexts):
     def kept(self, counts: Int64[np.ndarray, " n"], kept: Arrays) -> ReadTexts:
         """See `TextSource`."""
         (strings,) = kept
-        return _Arranged(
-            counts, lambda chosen: (strings if chosen is None else strings[chosen],), self.tokenizer, self.max_tokens
-        )
+        return _Arranged(self, counts, lambda chosen: (strings if chosen is None else strings[chosen],))
 
 
 class _Arranged(ReadTexts):
@@ -64,13 +56,13 @@ class _Arranged(ReadTexts):
 
     def __init__(
         self,
+        source: TokenRows,
         counts: Int64[np.ndarray, " n"],
         get: Callable[[Int64[np.ndarray, " m"] | None], Arrays],
-        tokenizer: Tokenizer,
-        max_tokens: int,
+        totals: TextTotals = TextTotals(),  # noqa: B008 -- immutable
     ):
-        super().__init__(counts, get)
-        self._tokenizer, self._max_tokens = tokenizer, max_tokens
+        super().__init__(counts, get, totals)
+        self._tokenizer, self._max_tokens = source.tokenizer, source.max_tokens
 
     def take(self, rows: Int64[np.ndarray, " n"], choices: Int64[np.ndarray, " n"]) -> Arrays:
         """Returns the tokens of each row's texts in the arrangement with this number."""

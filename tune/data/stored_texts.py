@@ -11,7 +11,7 @@ from jaxtyping import Bool, Int64, Shaped
 from lit_precompute.schemas import EmbeddingDataset, RowBlock
 from lit_precompute.schemas.text_tower_card import TEXT_EMBEDDING, TextEmbeddingsInfo, info_attachment
 from lit_precompute.schemas.vectors import StoredVectors, numpy_type
-from lit_precompute.tune.data.text_source import Arrays, ReadTexts, TextCounts, Texts
+from lit_precompute.tune.data.text_source import Arrays, ReadTexts, Texts, TextTotals
 
 
 class StoredTexts:
@@ -39,18 +39,13 @@ class StoredTexts:
         """See `TextSource`."""
         return self.width * self._type.itemsize + 4 * self._has_scales
 
-    def counts(self, block: RowBlock) -> TextCounts:
-        """See `TextSource`."""
-        counts = _has_text(block.stored(TEXT_EMBEDDING).numbers).astype(np.int64)
-        none = np.zeros_like(counts)
-        return TextCounts(counts, none, none, counts * self.bytes_per_chosen)
-
     def read(self, block: RowBlock, places: Int64[np.ndarray, " n"]) -> ReadTexts:
         """See `TextSource`."""
         stored = block.stored(TEXT_EMBEDDING)
         has_text = _has_text(stored.numbers[places])
         here = places[has_text]
-        return ReadTexts(has_text.astype(np.int64), lambda chosen: self._arrays(stored, here, chosen))
+        totals = TextTotals(kept_bytes=len(here) * self.bytes_per_chosen)
+        return ReadTexts(has_text.astype(np.int64), lambda chosen: self._arrays(stored, here, chosen), totals)
 
     def empty_kept(self, num_texts: int) -> Arrays:
         """See `TextSource`."""

@@ -23,29 +23,37 @@ Arrays = tuple[np.ndarray, ...]
 """Texts as they are gathered and copied: arrays of equally many rows."""
 
 
-class TextCounts(NamedTuple):
-    """What each row has in a field.
+class TextTotals(NamedTuple):
+    """What some rows have in a field, together.
 
     Attributes:
-      texts: how many texts there are to choose from.
-      blank: how many blank ones were left out.
+      blank: how many blank texts were left out.
       filtered: how many names that cameras give were left out.
-      kept_bytes: memory that all of a row's texts take where they are kept.
+      kept_bytes: memory that all texts take where they are kept.
     """
 
-    texts: Int64[np.ndarray, " n"]
-    blank: Int64[np.ndarray, " n"]
-    filtered: Int64[np.ndarray, " n"]
-    kept_bytes: Int64[np.ndarray, " n"]
+    blank: int = 0
+    filtered: int = 0
+    kept_bytes: int = 0
 
 
 class ReadTexts:
-    """All texts of some rows, read or kept, of which some are taken."""
+    """All texts of some rows, read or kept, of which some are taken.
 
-    def __init__(self, counts: Int64[np.ndarray, " n"], get: Callable[[Int64[np.ndarray, " m"] | None], Arrays]):
+    Attributes:
+      totals: of the texts that were read; of kept ones it is not known any more.
+    """
+
+    def __init__(
+        self,
+        counts: Int64[np.ndarray, " n"],
+        get: Callable[[Int64[np.ndarray, " m"] | None], Arrays],
+        totals: TextTotals = TextTotals(),  # noqa: B008 -- immutable
+    ):
         """Takes how many texts each row has, and what returns those with given numbers over all rows (None: all)."""
         self._starts = np.concatenate(([0], np.cumsum(counts, dtype=np.int64)))
         self._get = get
+        self.totals = totals
 
     def counts(self, rows: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
         """Returns how many texts rows have, given as places among these ones."""
@@ -74,12 +82,8 @@ class TextSource(Protocol):
     @property
     def bytes_per_chosen(self) -> int: ...
 
-    def counts(self, block: RowBlock) -> TextCounts:
-        """Returns what the rows of a block have."""
-        ...
-
     def read(self, block: RowBlock, places: Int64[np.ndarray, " n"]) -> ReadTexts:
-        """Returns the texts of the rows at these ascending places in a block."""
+        """Returns the texts of the rows at these ascending places in a block; cheap until some are taken."""
         ...
 
     def empty_kept(self, num_texts: int) -> Arrays:

@@ -63,6 +63,11 @@ def row_texts(texts: pa.ListArray, options: TextOptions, field: str = TEXTS) -> 
     return RowTexts(counts, strings, blank_counts, filtered_counts)
 
 
+def at_places(column: pa.ListArray, places: Int64[np.ndarray, " n"]) -> pa.ListArray:
+    """Returns a block's column of the rows at these ascending places; of all rows without a copy."""
+    return column if len(places) == len(column) else column.take(pa.array(places))
+
+
 def iterate_texts(
     dataset: Blocks, rows: Int64[np.ndarray, " n"] | None = None, options: TextOptions | None = None
 ) -> Iterator[str]:

@@ -9,8 +9,8 @@ from jaxtyping import Int32, Int64
 from lit_precompute.schemas import RowBlock
 from lit_precompute.towers.tokenizers import Tokenizer
 from lit_precompute.tune.data.text_options import TextOptions
-from lit_precompute.tune.data.text_source import Arrays, ReadTexts, TextCounts, Texts
-from lit_precompute.tune.data.texts import TEXTS, RowTexts, row_texts
+from lit_precompute.tune.data.text_source import Arrays, ReadTexts, Texts, TextTotals
+from lit_precompute.tune.data.texts import TEXTS, RowTexts, at_places, row_texts
 
 
 class TokenRows:
@@ -74,24 +74,19 @@ class TokenisedTexts(TokenRows):
         self._options, self._field = options, field
         self.columns: Sequence[str] = (field,) if is_there else ()
 
-    def counts(self, block: RowBlock) -> TextCounts:
-        """See `TextSource`."""
-        texts = self._texts(block)
-        return TextCounts(texts.counts, texts.blank_counts, texts.filtered_counts, self._kept_bytes(texts))
-
     def read(self, block: RowBlock, places: Int64[np.ndarray, " n"]) -> ReadTexts:
         """See `TextSource`."""
         texts = self._texts(block, places)
-        return ReadTexts(texts.counts, lambda chosen: (self._encode(texts.strings, chosen),))
+        totals = self._totals(texts, len(texts.strings) * self.bytes_per_kept)
+        return ReadTexts(texts.counts, lambda chosen: (self._encode(texts.strings, chosen),), totals)
 
-    def _kept_bytes(self, texts: RowTexts) -> Int64[np.ndarray, " n"]:
-        """Returns the memory that each row's texts take where they are kept."""
-        return texts.counts * self.bytes_per_kept
+    def _totals(self, texts: RowTexts, kept_bytes: int) -> TextTotals:
+        return TextTotals(int(texts.blank_counts.sum()), int(texts.filtered_counts.sum()), kept_bytes)
 
-    def _texts(self, block: RowBlock, places: Int64[np.ndarray, " n"] | None = None) -> RowTexts:
-        """Returns the texts of the rows at these places in a block (None: of all)."""
+    def _texts(self, block: RowBlock, places: Int64[np.ndarray, " n"]) -> RowTexts:
+        """Returns the texts of the rows at these ascending places in a block."""
         column = block[self._field] if self.columns else pa.nulls(block.num_rows, pa.list_(pa.string()))
-        return row_texts(column if places is None else column.take(pa.array(places)), self._options, self._field)
+        return row_texts(at_places(column, places), self._options, self._field)
 
     def _encode(self, strings: pa.Array, chosen: Int64[np.ndarray, " m"] | None) -> Int32[np.ndarray, "m length"]:
         wanted = strings if chosen is None else strings.take(pa.array(chosen))

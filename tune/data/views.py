@@ -26,13 +26,14 @@ def read_drawn(
     reader: RowReader, block: int, ranks: Int64[np.ndarray, " n"], epoch: int
 ) -> tuple[UInt[np.ndarray, "n width"], Float32[np.ndarray, " n"] | None]:
     """Returns vectors and scales of rows of one block: of the views that are drawn in an epoch, if there are any."""
-    if not reader.views:
-        return reader.read_vectors(block, ranks)
-    views = draw_views(reader.seed, epoch, reader.index.row_numbers[ranks], len(reader.views))
-    vectors, scales = reader.empty_vectors(len(ranks)), reader.empty_scales(len(ranks))
+    row_numbers, images = reader.index.row_numbers[ranks], reader.vectors
+    if not images.views:
+        return images.read(block, row_numbers)
+    views = draw_views(reader.seed, epoch, row_numbers, len(images.views))
+    vectors, scales = images.empty(len(ranks)), images.empty_scales(len(ranks))
     for view in np.unique(views).tolist():
         here = np.flatnonzero(views == view)
-        vectors[here], own_scales = reader.read_vectors(block, ranks[here], view)
+        vectors[here], own_scales = images.read(block, row_numbers[here], view)
         if scales is not None:
             scales[here] = own_scales
     return vectors, scales

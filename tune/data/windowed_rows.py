@@ -14,8 +14,9 @@ import numpy as np
 from jaxtyping import Int64, UInt
 
 from lit_precompute.tune.data.epoch_order import EpochPlan, plan_windows, window_order
+from lit_precompute.tune.data.kept_texts import KeptTexts
 from lit_precompute.tune.data.row_index import NUM_BLOCK_THREADS
-from lit_precompute.tune.data.row_reader import KeptTexts, RowReader, Rows
+from lit_precompute.tune.data.row_reader import RowReader, Rows
 from lit_precompute.tune.data.views import read_drawn
 
 
@@ -60,7 +61,7 @@ class WindowedRows:
                 here, there = slice(begin - start, end - start), slice(begin - starts[number], end - starts[number])
                 for part, whole in zip(_arrays(batch), _arrays(window), strict=True):
                     part[here] = whole[there]
-        return batch.typed(self._reader.vector_type)
+        return batch.typed(self._reader.vectors.type)
 
     def _window(self, epoch: int, number: int, *, read_ahead: bool) -> Rows:
         """Returns a window, read unless it is in memory, and releases all others but the next one.
@@ -100,7 +101,7 @@ class WindowedRows:
     def _fetch_ahead(self, epoch: int, number: int) -> None:
         ranks = self._reader.index.block_ranks
         blocks = [block for block in self._blocks(epoch, number) if ranks[block + 1] > ranks[block]]
-        self._reader.fetch_ahead(blocks, texts=self._texts is None)
+        self._reader.vectors.fetch_ahead(blocks, self._reader.texts.columns if self._texts is None else ())
 
     def _blocks(self, epoch: int, number: int) -> list[int]:
         plan = self._plan(epoch)
@@ -116,8 +117,8 @@ class WindowedRows:
         ranks = np.empty(ends[-1], np.int64)
         ranks[np.concatenate(places_of)] = np.concatenate(ranks_of)
         texts = reader.texts.empty_chosen(len(ranks)) if self._texts is None else self._texts.gather(ranks, epoch)
-        vectors = self._spare.pop() if self._spare else reader.empty_vectors(self._most_rows)
-        scales = reader.empty_scales(len(ranks))
+        vectors = self._spare.pop() if self._spare else reader.vectors.empty(self._most_rows)
+        scales = reader.vectors.empty_scales(len(ranks))
 
         def fill(block: int, block_ranks: Int64[np.ndarray, " n"], places: Int64[np.ndarray, " n"]) -> None:
             if len(places):

@@ -11,6 +11,7 @@ from jaxtyping import Float64, Int64
 
 from lit_precompute.schemas import EmbeddingDataset, RowBlock
 from lit_precompute.schemas.sharing.selecting.finding import Scored
+from lit_precompute.schemas.tables import EMBEDDINGS
 from lit_precompute.tune.data.text_options import TextOptions
 from lit_precompute.tune.data.texts import row_texts
 from lit_precompute.tune.model.tuned_model import TunedModel
@@ -40,13 +41,14 @@ def score_by_similarity(
     model.check_goes_with(dataset)
     if "captions" not in dataset.tables:
         raise ValueError(f"{dataset.path}: similarity needs the table 'captions'; it has {list(dataset.tables)}")
+    other = {} if dataset.embeddings == EMBEDDINGS else {"table": dataset.embeddings}
     return Scored(
         name="similarity",
         columns=("embedding", "texts"),
         score=lambda rows: similarities(model, rows, of),
         least=least,
         best_share=best_share,
-        made_by={"model": model.digest, "of": of},
+        made_by={"model": model.digest, "of": of, **other},
     )
 
 

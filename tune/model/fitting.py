@@ -6,25 +6,36 @@ from lit_precompute.tune.model.tuned_model_files import TunedModelError
 
 def check_same_network(dataset: EmbeddingDataset, own: TowerCard) -> None:
     """Raises TunedModelError unless the dataset's tower is the network of this card; `TunedModel.check_goes_with`."""
-    tower = dataset.manifest.tower
+    tower = dataset.tower
     if tower.fingerprint == own.fingerprint:
         return
+    table = table_of_network(dataset, own)
+    other = "" if table is None else f"Its table '{table}' is of the model's tower: give --table {table}"
     if tower.is_declared or own.is_declared:
         raise TunedModelError(
             f"{dataset.path}: its tower '{tower.name}' cannot be compared with the model's, '{own.name}': "
-            f"{tower.caution or own.caution}. Tune and evaluate on datasets of one declaration"
+            f"{tower.caution or own.caution}. {other or 'Tune and evaluate on datasets of one declaration'}"
         )
     if tower.model_identity is None or own.model_identity is None:
         raise TunedModelError(
             f"{dataset.path}: its tower has the fingerprint {tower.fingerprint} ('{tower.name}'), the model was "
-            f"tuned on {own.fingerprint} ('{own.name}'): embed the images with that tower, with the same weights "
-            "and resolution"
+            f"tuned on {own.fingerprint} ('{own.name}'). "
+            + (other or "Embed the images with that tower, with the same weights and resolution")
         )
     if tower.model_identity != own.model_identity:
         raise TunedModelError(
             f"{dataset.path}: its tower '{tower.name}' is not the one that the model was tuned on, '{own.name}': "
-            f"{_differences(tower, own, 'the model')}. Embed the images with that tower and the same weights"
+            f"{_differences(tower, own, 'the model')}. "
+            + (other or "Embed the images with that tower and the same weights")
         )
+
+
+def table_of_network(dataset: EmbeddingDataset, own: TowerCard) -> str | None:
+    """Returns the dataset's table of embeddings that are of this card's network: the opened one, or else the first."""
+    for table in (dataset.embeddings, *dataset.manifest.towers):
+        if why_another_network(dataset.manifest.towers[table], own) is None:
+            return table
+    return None
 
 
 def why_another_network(tower: TowerCard, first: TowerCard) -> str | None:

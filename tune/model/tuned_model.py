@@ -105,7 +105,7 @@ class TunedModel:
           The values of `model` and `dataset`, by field of the preprocessing or `resolution`, `compute_type`,
           `position_resize`.
         """
-        differences = _tower_card(self.image_tower).preprocessing_differences(dataset.manifest.tower)
+        differences = _tower_card(self.image_tower).preprocessing_differences(dataset.tower)
         return {name: {"model": mine, "dataset": theirs} for name, (mine, theirs) in differences.items()}
 
     def embed_texts(self, texts: Sequence[str]) -> Float32[np.ndarray, "n {self.output_width}"]:

@@ -86,7 +86,7 @@ def check_go_together(datasets: Sequence[EmbeddingDataset]) -> None:
                 "weight in data.mixture shows its rows more often)"
             )
         seen[digest] = dataset.path
-        tower, own = (each.manifest.towers[each.embeddings] for each in (dataset, first))
+        tower, own = dataset.tower, first.tower
         if (why := why_another_network(tower, own)) is not None:
             raise ValueError(
                 f"{dataset.path}: cannot be mixed with {first.path}: {why}. Embed the images of both with one tower"
@@ -121,8 +121,7 @@ def open_table(dataset: EmbeddingDataset, table: str) -> EmbeddingDataset:
     tower_of(dataset, table)
     if dataset.embeddings == table:
         return dataset
-    others = [name for name in dataset.tables if name not in dataset.manifest.towers]
-    return EmbeddingDataset.open(dataset.path, tables=[table, *others])
+    return EmbeddingDataset.open(dataset.path, tables=dataset.tables, embeddings=table)
 
 
 def view_tables(manifest: Manifest, table: str) -> list[str]:

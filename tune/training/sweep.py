@@ -8,6 +8,7 @@ that was stopped; values may be added. A run that fails is a row of the table, u
 prints.
 """
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -21,14 +22,15 @@ from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.claims import Claim, refuse_unwritable
 from lit_precompute.schemas.sharing.selection import Selection
 from lit_precompute.schemas.storage import file_sha256, open_folder, refuse_url
+from lit_precompute.schemas.tables import EMBEDDINGS
 from lit_precompute.schemas.wording import is_full_disk
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.fields import Scalar
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.config.sweeping import Point, make_points, without_seed
-from lit_precompute.tune.model.fitting import check_same_network
+from lit_precompute.tune.model.fitting import check_same_network, table_of_network
 from lit_precompute.tune.model.tuned_model_files import CARD_NAME, read_card
-from lit_precompute.tune.training.datasets import OneOrMore, trained_on
+from lit_precompute.tune.training.datasets import OneOrMore, open_table, tower_of, trained_on
 from lit_precompute.tune.training.failures import NotFiniteError, TrainingError
 from lit_precompute.tune.training.progress import Progress
 from lit_precompute.tune.training.run_directory import RunDirectory
@@ -100,7 +102,7 @@ class Sweep:
         holds_out = all(point.recipe.data.held_out for point in self.points)
         self.measure = choose_measure(measure, evaluates=evaluate is not None, holds_out=holds_out)
         if evaluate is not None:
-            check_same_network(evaluate, self._datasets[0].manifest.tower)
+            self._tables = self._tables_to_evaluate(evaluate)
         refuse_url("--output", output)
         self.output = pathlib.Path(output)
         self._about = {
@@ -137,7 +139,7 @@ class Sweep:
             for number, point in enumerate(_in_turn(self.points), start=1):
                 place = functools.partial(SweepProgress, number, len(self.points), point.name)
                 run = self._run(point, shared, lambda training, place=place: report(place(training)), should_stop)
-                done[point.name] = run = self._evaluated(run)
+                done[point.name] = run = self._evaluated(run, point)
                 write_table(self.output, self._tabulated(done), self._about)
                 tell(run)
         finally:
@@ -174,19 +176,36 @@ class Sweep:
         figures = {FINAL_LOSS: training["final_loss"], **minival_figures(training.get("minival", {}))}
         return dataclasses.replace(run, figures=figures, model=directory.model)
 
-    def _evaluated(self, run: SweptRun) -> SweptRun:
+    def _tables_to_evaluate(self, evaluate: EmbeddingDataset) -> dict[str, str]:
+        """Returns the table of embeddings to evaluate on, by the one that is trained on."""
+        tables: dict[str, str] = {}
+        for trained in {point.recipe.data.table for point in self.points}:
+            tower = tower_of(self._datasets[0], trained)
+            if (table := table_of_network(evaluate, tower)) is None:
+                check_same_network(evaluate, tower)  # says why
+            else:
+                tables[trained] = table
+        return tables
+
+    def _evaluated(self, run: SweptRun, point: Point) -> SweptRun:
         """Returns the run with the recalls of its model, of an earlier process where that had the same."""
         if self._evaluate is None or run.model is None:
             return run
         from lit_precompute.tune.evaluation.retrieval import evaluate
         from lit_precompute.tune.model.tuned_model import TunedModel
 
-        evaluated = _hash([self._evaluate.manifest.digest, file_sha256(run.model / CARD_NAME)])
+        table = self._tables[point.recipe.data.table]
+        other = [] if table == EMBEDDINGS else [table]
+        evaluated = _hash([self._evaluate.manifest.digest, file_sha256(run.model / CARD_NAME), *other])
         before = self._before.get(run.name, {})
         if before.get("evaluated") == evaluated:
             recalls = {name: before["figures"][name] for name in RECALLS}
         else:
-            result = evaluate(TunedModel.load(run.model), self._evaluate)
+            with contextlib.ExitStack() as closing:
+                dataset = open_table(self._evaluate, table)
+                if dataset is not self._evaluate:
+                    closing.enter_context(dataset)
+                result = evaluate(TunedModel.load(run.model), dataset)
             shares = {"image_to_text": result.image_to_text, "text_to_image": result.text_to_image}
             each = {f"{way}_recall_at_{k}": share.value for way, by_k in shares.items() for k, share in by_k.items()}
             recalls = with_mean(each)

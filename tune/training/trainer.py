@@ -238,7 +238,7 @@ class Trainer:
             statistics=self._inputs.statistics,
             scale=float(np.asarray(loss.scale(parameters.loss))),
             bias=None if loss.bias is None else float(np.asarray(loss.bias(parameters.loss))),
-            image_tower=self._trained_on[0].dataset.manifest.towers[self.recipe.data.table].model_dump(),
+            image_tower=self._trained_on[0].dataset.tower.model_dump(),
             training={
                 **self._inputs.about(),
                 "num_steps": self.num_steps,

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from lit_precompute.commands.arguments import expand_homes, refuse_repeated
+from lit_precompute.commands.arguments import check_rows, expand_homes, refuse_repeated
 from lit_precompute.commands.console import DEBUG_HELP, errors_as_messages, make_console, take_debug_flag
 from lit_precompute.commands.data.compare import Compare
 from lit_precompute.commands.data.copy import Copy
@@ -57,6 +57,7 @@ def main() -> None:
     )
     # Commands that keep something say how to resume themselves.
     with interruptible("run the same command again"), errors_as_messages():
+        check_rows(sys.argv)
         if _takes_beam_flags(sys.argv):
             command: Any
             command, flags = tyro.cli(commands, **_OPTIONS, return_unknown_args=True)

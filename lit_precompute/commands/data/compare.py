@@ -54,32 +54,21 @@ class Compare:
         """
         if self.max_rows < 1:
             raise ValueError(f"--max-rows must be >= 1, got {self.max_rows}")
-        tables = self.table, self.other_table or self.table
         with (
-            EmbeddingDataset.open(self.one, tables=[tables[0]]) as one,
-            EmbeddingDataset.open(self.other, tables=[tables[1]]) as other,
+            EmbeddingDataset.open(self.one, tables=[], embeddings=self.table) as one,
+            EmbeddingDataset.open(self.other, tables=[], embeddings=self.other_table or self.table) as other,
+            ProgressDisplay(make_console(stderr=True)) as display,
         ):
-            for dataset, table in zip((one, other), tables, strict=True):
-                check_table(dataset, table)
-            with ProgressDisplay(make_console(stderr=True)) as display:
 
-                def report(done: int, total: int) -> None:
-                    display.show(f"keys of {done:,}/{counted(total, 'block')} read", done, total)
+            def report(done: int, total: int) -> None:
+                display.show(f"keys of {done:,}/{counted(total, 'block')} read", done, total)
 
-                comparison = compare_datasets(one, other, max_rows=self.max_rows, report=report)
+            comparison = compare_datasets(one, other, max_rows=self.max_rows, report=report)
         if self.json:
             print_json({**dataclasses.asdict(comparison), "verdict": comparison.verdict})
         else:
             console.print(describe_comparison(comparison))
         return 0 if comparison.verdict in ("equal", "interchangeable") else 1
-
-
-def check_table(dataset: EmbeddingDataset, table: str) -> None:
-    """Raises ValueError unless a dataset has a table of embeddings of this name."""
-    if table not in dataset.manifest.towers:
-        raise ValueError(
-            f"{dataset.path}: has no table of embeddings '{table}'; it has {', '.join(sorted(dataset.manifest.towers))}"
-        )
 
 
 def describe_comparison(comparison: Comparison) -> rich.table.Table:

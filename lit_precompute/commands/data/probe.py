@@ -9,7 +9,7 @@ import rich.table
 import tyro
 
 from lit_precompute.commands.console import card, fail, make_console, print_json
-from lit_precompute.commands.data.compare import check_table, describe_no_common, describe_similarity
+from lit_precompute.commands.data.compare import describe_no_common, describe_similarity
 from lit_precompute.commands.data.written import describe_written
 from lit_precompute.commands.flags import flat_flags
 from lit_precompute.commands.progress import ProgressDisplay
@@ -62,8 +62,7 @@ class Probe:
         from lit_precompute.pipelines.probe.probing import check_output, write_verified
 
         options = dataclasses.replace(self.options, source=parse_spec(self.options.source.path, self.options.source))
-        with EmbeddingDataset.open(self.dataset, tables=[self.table]) as dataset:
-            check_table(dataset, self.table)
+        with EmbeddingDataset.open(self.dataset, tables=[], embeddings=self.table) as dataset:
             if self.output is not None:
                 check_output(dataset, self.output)
             probed = _probe(dataset, options, make_console(stderr=True))  # standard output has the result alone

@@ -19,6 +19,7 @@ from lit_precompute.schemas.sharing.selecting.finding import Found
 from lit_precompute.schemas.sharing.selecting.options import Criteria
 from lit_precompute.schemas.sharing.selection import SUFFIX
 from lit_precompute.schemas.storage import DatasetError, absolute, is_url, open_folder
+from lit_precompute.schemas.tables import EMBEDDINGS
 from lit_precompute.schemas.wording import counted, one_line
 from lit_precompute.selecting import find
 
@@ -53,6 +54,8 @@ class Select:
     """The selection to write: a path or URL that ends in .selection; one that is there is replaced."""
     criteria: Annotated[_Criteria, tyro.conf.arg(name="")] = dataclasses.field(default_factory=_Criteria)
     """What to select rows by."""
+    table: str = EMBEDDINGS
+    """The table of embeddings that --model is about, such as embeddings-b32."""
     json: bool = False
     """Print JSON for programs."""
 
@@ -62,7 +65,7 @@ class Select:
             raise DatasetError(f"--output {self.output}: a selection's name must end in {SUFFIX}")
         folder, _ = posixpath.split(absolute(self.output, what="selection", writing=True))
         refuse_unwritable(open_folder(folder), "choose another --output")  # before a long search, not after it
-        with EmbeddingDataset.open(self.dataset) as dataset:
+        with EmbeddingDataset.open(self.dataset, embeddings=self.table) as dataset:
             started_s = time.monotonic()
             # Standard output has the result alone.
             with ProgressDisplay(make_console(stderr=True)) as display:

@@ -10,6 +10,7 @@ import rich.text
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.schemas.sharing.selected_rows import open_selection
 from lit_precompute.schemas.sharing.selection import Selection
+from lit_precompute.schemas.tables import EMBEDDINGS
 from lit_precompute.tune.evaluation.statistics import Share, percent
 
 
@@ -22,6 +23,8 @@ class Command:
     text_tower: str | None = None
     """Of a model over stored text embeddings: name or folder of the frozen text tower that embeds texts, or
     NAME@WEIGHTS; by default the one that the model names, if it is one of `lit-tune towers`."""
+    table: str = EMBEDDINGS
+    """The dataset's table of embeddings, such as embeddings-b32: one of the tower that the model was tuned on."""
 
 
 def selection_of(path: str | None, dataset: EmbeddingDataset) -> Selection | None:
@@ -45,7 +48,7 @@ def print_shares(console: rich.console.Console, title: str, counts: str, shares:
 
 def say_caution(console: rich.console.Console, dataset: EmbeddingDataset) -> None:
     """Says what is not known of a dataset's tower."""
-    if caution := dataset.manifest.tower.caution:
+    if caution := dataset.tower.caution:
         console.print(caution)
 
 

@@ -40,7 +40,7 @@ class Retrieval(Command):
 
     def run(self, console: rich.console.Console) -> None:
         """Prints the figures."""
-        with EmbeddingDataset.open(self.dataset) as dataset:
+        with EmbeddingDataset.open(self.dataset, embeddings=self.table) as dataset:
             from lit_precompute.tune.model.tuned_model import TunedModel
 
             selection = selection_of(self.selection, dataset)

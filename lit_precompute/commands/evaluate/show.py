@@ -46,7 +46,7 @@ class Show(Command):
         from lit_precompute.tune.model.tuned_model import TunedModel
 
         model = TunedModel.load(self.model, text_tower=self.text_tower)
-        with EmbeddingDataset.open(self.dataset) as dataset:
+        with EmbeddingDataset.open(self.dataset, embeddings=self.table) as dataset:
             page = write_page(
                 model,
                 dataset,

@@ -52,7 +52,7 @@ class ZeroShot(Command):
         from lit_precompute.tune.evaluation.prompts import read_classes, read_templates
 
         templates = read_templates(self.templates)
-        with EmbeddingDataset.open(self.dataset) as dataset:
+        with EmbeddingDataset.open(self.dataset, embeddings=self.table) as dataset:
             from lit_precompute.tune.model.tuned_model import TunedModel
 
             classes = read_classes(self.classes) if self.classes else None

@@ -103,7 +103,7 @@ def parse_plan(arguments: list[str]) -> PlanArguments:
         check_setting(chosen, setting)
         check_recipe(chosen)
         execution.check_fits(chosen)
-        width, vector_type, rows = _about(dataset, selection, named, width, rows)
+        width, vector_type, rows = _about(dataset, selection, chosen.data.table, named, width, rows)
         return PlanArguments(
             recipe=chosen,
             execution=execution,
@@ -120,7 +120,12 @@ def parse_plan(arguments: list[str]) -> PlanArguments:
 
 
 def _about(
-    paths: Sequence[str], selections: Sequence[str], named: NamedRecipe, width: int | None, rows: int | None
+    paths: Sequence[str],
+    selections: Sequence[str],
+    table: str,
+    named: NamedRecipe,
+    width: int | None,
+    rows: int | None,
 ) -> tuple[int, VectorType, int | None]:
     """Returns width, type and number of the rows: as given, as of the datasets, or as of the paper's row."""
     for flag, value in (("--width", width), ("--rows", rows)):
@@ -128,7 +133,7 @@ def _about(
             raise OptionsError(f"{flag} must be >= 1, got {value}")
     vector_type: VectorType = "float16"
     with contextlib.ExitStack() as opened:
-        datasets = [opened.enter_context(EmbeddingDataset.open(path, tables=["embeddings"])) for path in paths]
+        datasets = [opened.enter_context(EmbeddingDataset.open(path, tables=[], embeddings=table)) for path in paths]
         for dataset in datasets:
             width, vector_type = width or dataset.width, dataset.vector_type
         on = trained_on(datasets, [Selection.open(path) for path in selections], selections) if datasets else []

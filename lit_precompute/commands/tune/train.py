@@ -64,8 +64,11 @@ def describe_lengths(field: str, lengths: "TextLengths", max_tokens: int) -> str
 def train(arguments: Arguments) -> None:
     """Trains on the datasets, or resumes; exits with status 1 or 130 where that fails or is stopped."""
     with contextlib.ExitStack() as opened:
-        tables = tables_read(arguments.recipe)
-        datasets = [opened.enter_context(EmbeddingDataset.open(path, tables=tables)) for path in arguments.datasets]
+        tables, embeddings = tables_read(arguments.recipe), arguments.recipe.data.table
+        datasets = [
+            opened.enter_context(EmbeddingDataset.open(path, tables=tables, embeddings=embeddings))
+            for path in arguments.datasets
+        ]
         selections = [Selection.open(path) for path in arguments.selections]
         on = trained_on(datasets, selections, arguments.selections)
         _train(make_console(), on, selections, arguments)
@@ -140,7 +143,7 @@ def _introduce(
         console.print(describe_lengths(field, lengths, arguments.recipe.text.max_tokens))
     for note in trainer.text_notes:
         console.print(note)
-    for caution in dict.fromkeys(dataset.manifest.tower.caution for dataset in datasets):
+    for caution in dict.fromkeys(dataset.tower.caution for dataset in datasets):
         if caution:
             console.print(caution)
     if trainer.first_step:

@@ -82,8 +82,8 @@ def test_json(monkeypatch, capsys, base):
     ("more", "words"),
     [
         (["--max-rows=0"], "--max-rows must be >= 1, got 0"),
-        (["--table=failures"], "rows of table 'failures' are not the dataset's rows"),
-        (["--other-table=embeddings-flip"], "unknown table 'embeddings-flip'"),
+        (["--table=failures"], "has no table of embeddings 'failures'"),
+        (["--other-table=embeddings-flip"], "has no table of embeddings 'embeddings-flip'; it has embeddings"),
     ],
 )
 def test_wrong_input(monkeypatch, capsys, base, more, words):

@@ -120,13 +120,13 @@ def test_images_above_the_pixels_in_flight_are_prepared_one_at_a_time():
 @pytest.mark.parametrize(("resampler", "bytes_each"), [("pillow", 15), ("torch", 20)])
 def test_the_pixels_that_a_resize_makes_count_by_their_bytes(monkeypatch, resampler, bytes_each):
     """A pixel in flight stands for at least 7 bytes: that many are held beside the decoded image."""
-    held, hold = [], PixelsInFlight.holding
+    held, is_room = [], PixelsInFlight.is_always_room
 
     def watched(self, num_pixels):
         held.append(num_pixels)
-        return hold(self, num_pixels)
+        return is_room(self, num_pixels)
 
-    monkeypatch.setattr(PixelsInFlight, "holding", watched)
+    monkeypatch.setattr(PixelsInFlight, "is_always_room", watched)
     large = Preprocessing(size=300, antialias=True, resampler=resampler)
     _outcomes(PreparingThreads([large], num_workers=1, ahead=1), _reads(1))
     with Image.open(io.BytesIO(_png(0))) as image:

@@ -11,7 +11,7 @@ from lit_precompute.precompute.images.limits import PixelsInFlight
 
 
 def test_the_bound_is_kept_and_a_larger_image_is_alone():
-    in_flight, lock = PixelsInFlight(100), threading.Lock()
+    in_flight, lock = PixelsInFlight(100, 100), threading.Lock()
     held: list[int] = []
     seen: list[list[int]] = []
 
@@ -33,7 +33,7 @@ def test_the_bound_is_kept_and_a_larger_image_is_alone():
 
 
 def test_small_images_do_not_overtake_a_large_one_that_waits():
-    in_flight, order = PixelsInFlight(10), []
+    in_flight, order = PixelsInFlight(10, 10), []
     entered = [threading.Event() for _ in range(3)]
 
     def decode(number: int, num_pixels: int) -> None:
@@ -54,9 +54,21 @@ def test_small_images_do_not_overtake_a_large_one_that_waits():
 
 
 def test_an_error_gives_its_pixels_back():
-    in_flight = PixelsInFlight(10)
+    in_flight = PixelsInFlight(10, 10)
     for _ in range(3):
         with pytest.raises(ValueError, match="damaged"), in_flight.holding(10):
             raise ValueError("damaged")
     with in_flight.holding(10):
         pass
+
+
+def test_a_quarter_is_shared_out_evenly_and_the_rest_held():
+    in_flight = PixelsInFlight(1000, 2)
+    assert in_flight.is_always_room(125) and not in_flight.is_always_room(126)
+    with in_flight.holding(700):
+        second = threading.Thread(target=in_flight.holding(51).__enter__, daemon=True)
+        second.start()
+        second.join(0.2)
+        assert second.is_alive()  # 1,000 less 2 x 125 are 750
+    second.join(60)
+    assert not second.is_alive()

@@ -16,6 +16,7 @@ from lit_precompute.towers.tokenizers import SentencePieceTokenizer, Tokenizer, 
 from lit_precompute.towers.tokenizers.huggingface.tokenizer import HuggingFaceTokenizer
 from lit_precompute.towers.tokenizers.sentencepiece import train_pieces
 from lit_precompute.towers.tokenizers.tokenizer import SpecialTokens, Vocabulary
+from lit_precompute.tune.data import text_draws
 from lit_precompute.tune.data.batches import BatchSource
 from lit_precompute.tune.data.chosen_texts import ChosenTexts
 from lit_precompute.tune.data.finding_texts import find_texts, read_info, token_tables
@@ -186,3 +187,33 @@ def test_a_table_without_a_sound_description_is_not_used(base, tmp_path, content
     found = find_texts(dataset, tokenizer, TEXT)
     assert isinstance(found.source.sources[0], TokenisedTexts)
     assert why in found.notes[0]
+
+
+def naive_row(pieces: list[int], tokenizer: Tokenizer, length: int) -> list[int]:
+    """Returns the row of tokens of one text's pieces, by lists alone."""
+    first, last, padding = tokenizer.special_tokens
+    row = [*first, *pieces[: length - len(first) - len(last)], *last]
+    return row + [padding] * (length - len(row))
+
+
+@pytest.mark.parametrize("kind", ["sentencepiece", "huggingface"])
+@pytest.mark.parametrize(("max_tokens", "budget"), [(16, 1 << 20), (3, 14_000), (16, 14_000)])
+def test_batches_equal_a_plain_assembly_of_the_tables_lists(base, tmp_path, kind, max_tokens, budget):
+    """In memory, in windows beside all tokens, and in windows alone."""
+    dataset, tokenizer = derived(base, tmp_path, kind)
+    found = find_texts(dataset, tokenizer, dataclasses.replace(TEXT, max_tokens=max_tokens))
+    (column,) = found.source.columns
+    lists = found.dataset.rows(0, NUM_ROWS, [column])[column].to_pylist()
+    shown = [[pieces for pieces in row if pieces != [BLANK]] for row in lists]
+    source = BatchSource(found.dataset, found.source, batch_size=16, seed=3, memory_budget_bytes=budget)
+    assert source.num_rows == sum(map(bool, shown))
+    for step in range(2 * source.num_batches_per_epoch):
+        batch, epoch = source.batch(step), step // source.num_batches_per_epoch
+        counts = np.array([len(shown[row]) for row in batch.row_numbers])
+        drawn = text_draws.draw_texts(3, epoch, batch.row_numbers, counts)[:, 0]
+        expected = [
+            naive_row(shown[row][text], tokenizer, max_tokens)
+            for row, text in zip(batch.row_numbers, drawn, strict=True)
+        ]
+        assert batch.texts.inputs.tolist() == expected
+    source.close()
