@@ -57,13 +57,14 @@ def read_index(path: pathlib.Path) -> dict[str, str]:
             text = file.read(_MAX_INDEX_BYTES + 1)
         if len(text) > _MAX_INDEX_BYTES:
             raise WeightsError(f"{path}: an index must have at most {_MAX_INDEX_BYTES} bytes; refused")
-        files = json.loads(text)["weight_map"]
+        content = json.loads(text)
     except WeightsError:
         raise
-    except (OSError, ValueError, RecursionError, LookupError, TypeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise WeightsError(f"{path}: not an index of weights files ({error!r:.200}); fetch it again") from error
+    files = content.get("weight_map") if isinstance(content, dict) else None
     if not isinstance(files, dict) or not files:
-        raise WeightsError(f"{path}: its weight_map must name the file of each array")
+        raise WeightsError(f"{path}: its weight_map must name the file of each array; fetch it again")
     for file in files.values():
         if not isinstance(file, str) or not _FILE_NAME.fullmatch(file) or is_index(file):
             raise WeightsError(f"{path}: must name files in its own folder, got {str(file)[:80]!r}; refused")

@@ -144,6 +144,10 @@ def _open_safetensors(path: pathlib.Path, files: contextlib.ExitStack) -> dict[s
 def _reading_safetensors(path: pathlib.Path) -> Iterator[None]:
     try:
         yield
-    except (safetensors.SafetensorError, ValueError, AttributeError) as error:
-        # The last two: shapes that NumPy cannot represent, and types (of 8 bits and less) that it lacks.
+    except AttributeError as error:  # of NumPy
+        raise WeightsError(
+            f"{path}: has arrays of a type that NumPy lacks ({error.name}), as quantised weights; save the model in "
+            "float32, bfloat16 or float16"
+        ) from error
+    except (safetensors.SafetensorError, ValueError) as error:  # the latter: shapes that NumPy cannot represent
         raise WeightsError(f"{path}: cannot be read as .safetensors ({error}); fetch it again") from error

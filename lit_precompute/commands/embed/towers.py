@@ -133,6 +133,11 @@ def _rows(descriptions: Sequence["Description"], *, with_flops: bool, with_speed
     return table
 
 
+def _in_billions(number: float) -> str:
+    """Returns a number with two digits at least that say something."""
+    return f"{number / 1e9:,.2f}" if number >= 1e9 else f"{number / 1e9:.2g}"
+
+
 def _details(one: "Description") -> dict[str, str]:
     default, *others = [f"{pooling} ({width:,})" for pooling, width in one.embedding.items()]
     given = "" if one.weights else " --weights FILE"
@@ -142,7 +147,7 @@ def _details(one: "Description") -> dict[str, str]:
         "family": one.family,
         "embedding": f"{default}; --pooling also takes {', '.join(others)}" if others else default,
         "parameters": f"{one.num_parameters:,}",
-        "FLOPs": f"{one.flops / 1e9:,.2f} billion for an image; a multiply-add is two",
+        "FLOPs": f"{_in_billions(one.flops)} billion for an image; a multiply-add is two",
         "speed": _in_words(one.speed) if one.speed else "--measure times it on this machine",
         "images": f"{one.resolution} x {one.resolution} pixels: {one.images}",
         "accuracy": one.accuracy or "nothing comparable is published",

@@ -60,12 +60,14 @@ def _parts(seconds: UnitSeconds, idle_s: float) -> dict[str, float]:
     """Returns the seconds of each part; those of waiting for images are what decoders spend them on."""
     in_decoders = seconds.reading_images + seconds.decoding
     read_share = seconds.reading_images / in_decoders if in_decoders else 0.0
+    # While decoders work, somebody waits no longer than they do; before, they import what they need.
+    waited_s = min(seconds.waiting_for_images, in_decoders)
     return {
-        READING: seconds.reading_rows + seconds.waiting_for_images * read_share,
-        DECODING: seconds.waiting_for_images * (1 - read_share),
+        READING: seconds.reading_rows + waited_s * read_share,
+        DECODING: waited_s * (1 - read_share),
         DEVICE: seconds.waiting_for_device,
         WRITING: seconds.writing,
-        STARTING: seconds.starting,
+        STARTING: seconds.starting + seconds.waiting_for_images - waited_s,
         COPYING: seconds.other,
         WAITING_FOR_WORK: idle_s,
     }
@@ -76,7 +78,7 @@ _WORDS = {
     DECODING: "{share} of the time went into waiting for images to be decoded",
     DEVICE: "{share} of the time went into waiting for embeddings",
     WRITING: "{share} of the time went into writing shards",
-    STARTING: "{share} of the time went into loading and compiling the tower",
+    STARTING: "{share} of the time went into importing libraries, and loading and compiling the tower",
     COPYING: "{share} of the time went into the embedding process's own steps, such as copying images into batches",
     WAITING_FOR_WORK: "{share} of the workers' time passed without a unit, while others finished theirs",
 }

@@ -213,6 +213,18 @@ def test_the_processor_of_images_and_texts_is_read_where_the_image_processor_has
     assert find_tower(folder).preprocessing == expected
 
 
+@pytest.mark.parametrize("holds", [True, False])
+def test_of_two_files_of_processors_the_one_that_transformers_takes_counts(tmp_path, holds):
+    """transformers 5.23: image_processing_base.py, get_image_processor_dict."""
+    described = DESCRIBED["files"]["clip"]
+    folder = write_folder(tmp_path / "folder", described)
+    other = {**described["processor"], "image_mean": [0.25, 0.5, 0.75]}
+    content = {"image_processor": other} if holds else {"processor_class": "CLIPProcessor"}
+    (tmp_path / "folder" / "processor_config.json").write_text(json.dumps(content))
+    own = find_tower(write_folder(tmp_path / "own", described)).preprocessing
+    assert (find_tower(folder).preprocessing != own) == holds
+
+
 def test_a_matrix_that_lies_the_other_way_round_is_refused(tmp_path):
     """It has as many values, and was once reshaped into a scrambled kernel."""
     arrays = hugging_face.draw_file("dino")

@@ -60,19 +60,28 @@ def read_folder(place: str, find_entries: FindEntries) -> Entry:
 
 
 def _preprocessing(place: str) -> Preprocessing:
-    """Reads the image processor's own file, or that of the processor of images and texts, which holds it."""
+    """Reads the image processor's own file, or that of the processor of images and texts, where it holds it."""
+    # Of a folder that has both, transformers takes the latter; asking a repository for it first costs a request.
+    both = pathlib.Path(place).expanduser() / BOTH_NAME
+    if both.is_file() and (held := _held_in(both)) is not None:
+        return held
     try:
-        processor = _find(place, PROCESSOR_NAME, "how its images are prepared")
+        own = _find(place, PROCESSOR_NAME, "how its images are prepared")
     except WeightsError:
         try:
-            both = _find(place, BOTH_NAME, "how its images are prepared")
+            held = _held_in(_find(place, BOTH_NAME, "how its images are prepared"))
         except WeightsError:
-            both = None
-        content = {} if both is None else read_json_object(both, _ADVICE)
-        if not isinstance(content.get("image_processor"), dict):
+            held = None
+        if held is None:
             raise
-        return preprocessing_of(content["image_processor"], f"{both}: image_processor")
-    return preprocessing_of(read_json_object(processor, _ADVICE), str(processor))
+        return held
+    return preprocessing_of(read_json_object(own, _ADVICE), str(own))
+
+
+def _held_in(both: pathlib.Path) -> Preprocessing | None:
+    """Returns the preprocessing in the file of a processor of images and texts; None if it holds none."""
+    processor = read_json_object(both, _ADVICE).get("image_processor")
+    return preprocessing_of(processor, f"{both}: image_processor") if isinstance(processor, dict) else None
 
 
 def _find(place: str, name: str, what: str) -> pathlib.Path:

@@ -22,6 +22,7 @@ def _machine(**more):
         ({"waiting_for_device": 60.0, "device": 70.0}, 0.0, "device", "faster accelerators"),
         ({"writing": 60.0}, 0.0, "writing", "faster disk"),
         ({"starting": 60.0}, 0.0, "starting", "fewer workers"),
+        ({"waiting_for_images": 60.0, "decoding": 1.0}, 0.0, "starting", "fewer workers"),  # decoders import
         ({"other": 60.0}, 0.0, "copying", "more machines"),
         ({"waiting_for_device": 20.0}, 60.0, "waiting for work", "--rows-per-shard"),
     ],
@@ -36,8 +37,8 @@ def test_the_part_that_takes_most_of_the_time_is_the_bottleneck(seconds, idle_s,
 
 def test_shares_are_worked_out_from_seconds():
     seconds = UnitSeconds(
-        starting=10.0, waiting_for_images=60.0, waiting_for_device=10.0, writing=15.0, device=25.0, decoding=3.0,
-        reading_images=1.0,
+        starting=10.0, waiting_for_images=60.0, waiting_for_device=10.0, writing=15.0, device=25.0, decoding=90.0,
+        reading_images=30.0,
     )  # fmt: skip
     verdict = judge(seconds, 5.0, [_machine()])
     assert (verdict.bottleneck, verdict.share, verdict.device_share) == ("decoding", 0.45, 0.25)
