@@ -5,12 +5,14 @@
 BERT-base and the paper's text ViT-base, random weights, batches of 32 rows of 16 tokens, every second row padded. On a
 CPU both compute in float32 with two threads, on a GPU with products in bfloat16. The peers are transformers'
 `BertModel` and `SiglipTextModel` without dropout, in a process and an environment of their own, once with
-`torch.optim.Adam` as it comes and once with `fused=True`. Each round runs one after the other, for at least 40 seconds
-(5 on a GPU) and 7 rounds; the result is the median ratio of the rounds, so that a slower phase of the machine affects
-all. The seconds of CPU are compared, too: other programs on the machine disturb those less.
+`torch.optim.Adam` as it comes and once with `fused=True`. In each round each of the three makes six steps, of which the
+first does not count: it finds caches cold, and memory that went back to the system. There are at least 4 rounds and 40
+seconds (5 on a GPU); the result is the median ratio of the rounds, so that a slower phase of the machine affects all.
+The seconds of CPU are compared, too: other programs on the machine disturb those less.
 """
 
 import argparse
+import functools
 import os
 import statistics
 import subprocess
@@ -28,7 +30,7 @@ from lit_precompute.commands.huge_pages import restart_with_huge_pages
 from lit_precompute.towers.text import BertTextOptions, TextTowerOptions, ViTTextOptions, make_text_tower
 from lit_precompute.towers.tokenizers import Vocabulary
 
-MIN_ROUNDS = 7
+MIN_ROUNDS, STEPS_EACH = 4, 6
 MIN_SECONDS = {"cpu": 40.0, "gpu": 5.0}
 GOALS = {"cpu": 1.2, "gpu": 1.1}
 WIDTH = 768
@@ -114,16 +116,21 @@ def compare(family: str, options: argparse.Namespace) -> float:
             print(optimizer, file=process.stdin, flush=True)
             return Seconds(*map(float, process.stdout.readline().split()))
 
-        for optimizer in OPTIMIZERS:
-            theirs(optimizer)  # warm-up
+        makers = (ours, *(functools.partial(theirs, optimizer) for optimizer in OPTIMIZERS))
         rounds: list[tuple[Seconds, ...]] = []
         while len(rounds) < MIN_ROUNDS or sum(each.clock for row in rounds for each in row) < MIN_SECONDS[backend]:
-            rounds.append((ours(), *(theirs(optimizer) for optimizer in OPTIMIZERS)))
+            rounds.append(tuple(map(_seconds, makers)))
         process.stdin.close()
     rate = options.batch_size / statistics.median(row[0].clock for row in rounds)
     sys.stdout.write(f"  {family:5} {rate:9,.1f} examples/s\n")
     ratios = [_report(optimizer, rounds, place, options.batch_size) for place, optimizer in enumerate(OPTIMIZERS, 1)]
     return ratios[0]
+
+
+def _seconds(step: Callable[[], Seconds]) -> Seconds:
+    """Returns what a step takes that follows others: medians."""
+    steps = [step() for _ in range(STEPS_EACH)][1:]
+    return Seconds(statistics.median(each.clock for each in steps), statistics.median(each.cpu for each in steps))
 
 
 def _report(optimizer: str, rounds: list[tuple[Seconds, ...]], place: int, batch_size: int) -> float:
