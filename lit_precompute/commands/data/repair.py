@@ -68,7 +68,8 @@ class Repair:
         if self.json:
             print_json({"dataset": self.dataset, "mended": mended, "left": list(left.values())})
         else:
-            self._print(console, [folder.join(name) for name in mended], list(left.values()))
+            bases = sorted({reference.path for reference in manifest.references})
+            self._print(console, [folder.join(name) for name in mended], list(left.values()), bases)
         return int(bool(left))
 
     def _check(self) -> None:
@@ -111,7 +112,7 @@ class Repair:
         except EmbedError as error:
             fail(error, 1, with_traceback=error.is_bug)
 
-    def _print(self, console: rich.console.Console, mended: list[str], left: list[str]) -> None:
+    def _print(self, console: rich.console.Console, mended: list[str], left: list[str], bases: list[str]) -> None:
         for name in mended:
             console.print(f"mended: {name}")
         for words in left:
@@ -121,6 +122,11 @@ class Repair:
             advice = "give another copy (--from)" if self.embed else "give another copy (--from), or --embed"
             console.print(f"{self.dataset}: {len(mended):,} of {counted(num_wrong, 'file')} mended; {advice}")
             return
-        words = f"{counted(num_wrong, 'file')} mended" if mended else "no file is missing, truncated or changed"
+        own = "no file of its own" if bases else "no file"
+        words = f"{counted(num_wrong, 'file')} mended" if mended else f"{own} is missing, truncated or changed"
         console.print(f"{self.dataset}: {words}")
+        for base in bases:
+            console.print(
+                f"not looked at: the tables in {base}, a dataset of its own; lit-data verify looks at them, too"
+            )
         console.print(f"next:  lit-data verify {shlex.quote(self.dataset)}")

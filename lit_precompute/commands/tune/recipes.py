@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import fnmatch
 from typing import Annotated, Any
 
@@ -44,7 +45,9 @@ class Recipes:
         """
         names = fnmatch.filter((*SHORT, *_PAPERS), self.name or "*")
         if not names:
-            raise ValueError(f"no recipe's name matches {self.name!r}; `lit-tune recipes` lists all of them")
+            near = difflib.get_close_matches(self.name, ("show", "new", *SHORT, *_PAPERS), n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise ValueError(f"no recipe's name matches {self.name!r}; {hint}`lit-tune recipes` lists all of them")
         short, papers = [name for name in names if name in SHORT], [name for name in names if name in _PAPERS]
         if self.json:
             print_json([describe(name, SHORT[name].purpose) for name in short] + [_described(name) for name in papers])

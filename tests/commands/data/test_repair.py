@@ -47,6 +47,16 @@ def test_the_command_that_verify_names_mends_the_files(lit_data, place):
     assert (status, f"{place}/d: no file is missing, truncated or changed\n" in said) == (0, True)
 
 
+def test_that_a_base_was_not_looked_at_is_said(lit_data, tmp_path):
+    for name in ("base", "derived"):
+        shutil.copytree(f"tests/golden/dataset_v3/{name}", tmp_path / name)
+    (tmp_path / "base" / FIRST).unlink()
+    status, said = lit_data("repair", tmp_path / "derived", "--from", tmp_path / "derived")
+    assert status == 0
+    assert f"{tmp_path}/derived: no file of its own is missing, truncated or changed\n" in said
+    assert "not looked at: the tables in ../base, a dataset of its own; lit-data verify looks at them, too\n" in said
+
+
 def test_a_damaged_manifest_is_mended_too(lit_data, place):
     (place / "d/manifest.json").write_text("{")
     status, said = lit_data("verify", place / "d")

@@ -40,6 +40,8 @@ def test_a_pattern_filters_the_list(monkeypatch, capsys):
     assert [line.split("-")[0] for line in lines[1:-2]] == ["tab5"] * 8
     assert run(monkeypatch, "recipes", "zz*") == 2
     assert "no recipe's name matches 'zz*'; `lit-tune recipes` lists all of them" in capsys.readouterr().err
+    assert run(monkeypatch, "recipes", "shwo") == 2
+    assert "no recipe's name matches 'shwo'; did you mean 'show'? `lit-tune recipes`" in capsys.readouterr().err
 
 
 def test_the_list_as_json(monkeypatch, capsys):
