@@ -25,7 +25,8 @@ import pyarrow.parquet as pq
 
 from lit_precompute.schemas import DatasetWriter, EmbeddingDataset, SourceInfo, TowerCard, captions_table
 from lit_precompute.towers.tokenizers import Tokenizer, WordOptions, train_tokenizer
-from lit_precompute.tune.data.batches import BatchSource, iterate
+from lit_precompute.tune.data.batches import BatchSource
+from lit_precompute.tune.data.batches_ahead import iterate
 from lit_precompute.tune.data.chosen_texts import ChosenTexts
 from lit_precompute.tune.data.text_options import TextOptions
 from lit_precompute.tune.data.texts import iterate_texts

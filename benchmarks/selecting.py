@@ -32,7 +32,8 @@ from lit_precompute.schemas.sharing.selecting.finding import Sample, find_rows
 from lit_precompute.schemas.sharing.selecting.keys import Keys
 from lit_precompute.schemas.sharing.selecting.texts import TextLength, TextPattern
 from lit_precompute.towers.tokenizers import Tokenizer, WordOptions, train_tokenizer
-from lit_precompute.tune.data.batches import BatchSource, iterate
+from lit_precompute.tune.data.batches import BatchSource
+from lit_precompute.tune.data.batches_ahead import iterate
 from lit_precompute.tune.data.chosen_texts import ChosenTexts
 from lit_precompute.tune.data.text_options import TextOptions
 from lit_precompute.tune.data.texts import iterate_texts

@@ -32,7 +32,8 @@ from lit_precompute.towers.tokenizers import (
     load_tokenizer,
     train_tokenizer,
 )
-from lit_precompute.tune.data.batches import BatchSource, iterate
+from lit_precompute.tune.data.batches import BatchSource
+from lit_precompute.tune.data.batches_ahead import iterate
 from lit_precompute.tune.data.chosen_texts import ChosenTexts
 from lit_precompute.tune.data.finding_texts import find_texts
 from lit_precompute.tune.data.stored_tokens import StoredTokens

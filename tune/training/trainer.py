@@ -24,7 +24,7 @@ from lit_precompute.tune.config.checks import check_recipe
 from lit_precompute.tune.config.execution import Execution
 from lit_precompute.tune.config.recipe import Recipe
 from lit_precompute.tune.config.starts import other_tokenizer
-from lit_precompute.tune.data.batches import iterate
+from lit_precompute.tune.data.batches_ahead import iterate
 from lit_precompute.tune.data.parts import Share
 from lit_precompute.tune.losses import make_loss
 from lit_precompute.tune.model.sides import TrainedParameters

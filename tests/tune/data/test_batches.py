@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from lit_precompute.schemas import DatasetWriter, EmbeddingDataset, SourceInfo, TowerCard, VectorType, captions_table
 from lit_precompute.towers.tokenizers import WordTokenizer
 from lit_precompute.tune.data import random_draws
-from lit_precompute.tune.data.batches import BatchSource, iterate
+from lit_precompute.tune.data.batches import BatchSource
+from lit_precompute.tune.data.batches_ahead import iterate
 from lit_precompute.tune.data.chosen_texts import ChosenTexts
 from lit_precompute.tune.data.text_options import TextOptions
 from lit_precompute.tune.data.tokenised_texts import TokenisedTexts

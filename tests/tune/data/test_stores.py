@@ -10,7 +10,8 @@ import pytest
 
 from lit_precompute.schemas import EmbeddingDataset
 from lit_precompute.towers.tokenizers import WordOptions, train_tokenizer
-from lit_precompute.tune.data.batches import BatchSource, iterate
+from lit_precompute.tune.data.batches import BatchSource
+from lit_precompute.tune.data.batches_ahead import iterate
 from lit_precompute.tune.data.chosen_texts import ChosenTexts
 from lit_precompute.tune.data.text_options import TextOptions
 from lit_precompute.tune.data.texts import iterate_texts
