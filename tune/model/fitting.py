@@ -31,11 +31,16 @@ def check_same_network(dataset: EmbeddingDataset, own: TowerCard) -> None:
 
 
 def table_of_network(dataset: EmbeddingDataset, own: TowerCard) -> str | None:
-    """Returns the dataset's table of embeddings that are of this card's network: the opened one, or else the first."""
-    for table in (dataset.embeddings, *dataset.manifest.towers):
-        if why_another_network(dataset.manifest.towers[table], own) is None:
-            return table
-    return None
+    """Returns the dataset's table of embeddings that are of this card's network, or None if it has none.
+
+    Of several, one of an equal fingerprint comes before those of another resolution or preprocessing; then the opened
+    one before the others.
+    """
+    towers = dataset.manifest.towers
+    tables = [dataset.embeddings, *towers]
+    same_network = [table for table in tables if why_another_network(towers[table], own) is None]
+    interchangeable = [table for table in same_network if towers[table].fingerprint == own.fingerprint]
+    return next(iter(interchangeable + same_network), None)
 
 
 def why_another_network(tower: TowerCard, first: TowerCard) -> str | None:
