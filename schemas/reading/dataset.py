@@ -175,10 +175,18 @@ class EmbeddingDataset:
         Threads fetch them, as far as the cache has room for what was not yet read. What an earlier call has asked for
         and is not begun is dropped.
         """
+        if tables := self._remote_tables(columns):
+            self._ahead.want((name, self._layout.locate(block)[0]) for block in blocks for name in tables)
+
+    def skip(self, blocks: Iterable[int], columns: Sequence[str] | None = None) -> None:
+        """Notes that blocks for which `fetch_ahead` was called will not be read: their files need not be fetched."""
+        tables = self._remote_tables(columns)
+        self._ahead.note_skipped((name, self._layout.locate(block)[0]) for block in blocks for name in tables)
+
+    def _remote_tables(self, columns: Sequence[str] | None) -> list[str]:
+        """Returns the tables of columns that are in a store."""
         wanted = self._columns.tables_of(self._columns.with_scales(columns))
-        if tables := [name for name in wanted if self._readers[name].is_remote]:
-            shards = dict.fromkeys(self._layout.locate(block)[0] for block in blocks)
-            self._ahead.want((name, shard) for shard in shards for name in tables)
+        return [name for name in wanted if self._readers[name].is_remote]
 
     def rows(self, start: int, stop: int, columns: Sequence[str] | None = None) -> RowBlock:
         """Returns the rows [start, stop); within one block nothing is copied.

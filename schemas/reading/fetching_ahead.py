@@ -28,14 +28,20 @@ class FetchingAhead:
         self._readers, self._bound = readers, bound
         self._wanted: collections.OrderedDict[_File, int] = collections.OrderedDict()
         self._unread: dict[_File, int] = {}
+        # Of each file that was asked for, how many of its blocks may still be needed.
+        self._num_needed: collections.Counter[_File] = collections.Counter()
         self._most_bytes = 0
         self._changed = threading.Condition()
         self._threads: list[threading.Thread] = []
         self._is_closed = False
 
     def want(self, files: Iterable[_File]) -> None:
-        """Asks for these files, next and in this order, instead of those that were asked for and not begun."""
-        sizes = {(table, shard): self._readers[table].num_bytes(shard) for table, shard in dict.fromkeys(files)}
+        """Asks for the files of blocks, next and in this order, instead of those that were asked for and not begun.
+
+        A file is named once for each of its blocks.
+        """
+        num_needed = collections.Counter(files)
+        sizes = {(table, shard): self._readers[table].num_bytes(shard) for table, shard in num_needed}
         with self._changed:
             if not self._threads:
                 self._most_bytes = min(int(_SHARE_OF_CACHE * self._bound()), _MOST_BYTES)
@@ -46,7 +52,7 @@ class FetchingAhead:
                 ]
                 for thread in self._threads:
                     thread.start()
-            self._wanted = collections.OrderedDict(sizes)
+            self._wanted, self._num_needed = collections.OrderedDict(sizes), num_needed
             self._unread = {file: size for file, size in self._unread.items() if file in sizes}
             for file in self._unread:
                 del self._wanted[file]
@@ -59,6 +65,17 @@ class FetchingAhead:
                 self._wanted.pop((table, shard), None)
                 if self._unread.pop((table, shard), None) is not None:
                     self._changed.notify()
+
+    def note_skipped(self, files: Iterable[_File]) -> None:
+        """Notes that blocks will not be read, by their files: one none of whose blocks is needed makes room."""
+        if self._threads:
+            with self._changed:
+                for file in files:
+                    self._num_needed[file] -= 1
+                    if self._num_needed[file] <= 0:
+                        self._wanted.pop(file, None)
+                        self._unread.pop(file, None)
+                self._changed.notify_all()
 
     def close(self) -> None:
         """Ends the threads; `want` starts them again."""

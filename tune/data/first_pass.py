@@ -90,18 +90,32 @@ class FirstPass:
         if not (budget.holds_all(num_rows, 2 * kept_bytes) or budget.holds_texts(num_rows, kept_bytes)):
             self._kept = None
         if self._vectors is not None and not budget.holds_all(self._num_selected, 2 * kept_bytes):
-            self._vectors = None
-            self._dataset.fetch_ahead(self._blocks, self._texts.columns)
+            self._drop_vectors()
+
+    def _drop_vectors(self) -> None:
+        """Frees the vectors, before anything else is kept."""
+        self._vectors = None  # which ends the reads that have not begun
+        self._reader.skip(self._blocks)
+        concurrent.futures.wait(self._reads)  # an error is met again where the block is read again
+        self._reads.clear()  # an error would keep the vectors
 
     def _read_vectors(self) -> None:
         """Begins to read vectors of the blocks whose rows' ranks are known."""
         place, rank = self._next
         while place < len(self._blocks) and (row_numbers := self._waiting.pop(self._blocks[place], None)) is not None:
+            block = self._blocks[place]
             if self._vectors is not None and len(row_numbers):
-                read = self._threads.submit(self._vectors.read, self._blocks[place], rank, row_numbers)
-                self._reads.append(read)
+                self._reads.append(self._threads.submit(self._read_block, block, rank, row_numbers))
+            elif self._vectors is not None:
+                self._reader.skip([block])
             place, rank = place + 1, rank + len(row_numbers)
         self._next = place, rank
+
+    def _read_block(self, block: int, first_rank: int, row_numbers: Int64[np.ndarray, " n"]) -> None:
+        """Reads the vectors of a block, unless they were dropped before it began."""
+        vectors = self._vectors
+        if vectors is not None:
+            vectors.read(block, first_rank, row_numbers)
 
     def texts(self) -> dict[int, BlockTexts] | None:
         """Returns the texts of each block that has any, or None if they are not kept; hands them over."""

@@ -48,6 +48,8 @@ class Blocks(Protocol):
 
     def fetch_ahead(self, blocks: Iterable[int], columns: Sequence[str] | None = None) -> None: ...
 
+    def skip(self, blocks: Iterable[int], columns: Sequence[str] | None = None) -> None: ...
+
 
 class JoinedDataset:
     """See `Blocks`; thread-safe as its datasets are, which it does not close."""
@@ -111,12 +113,22 @@ class JoinedDataset:
 
     def fetch_ahead(self, blocks: Iterable[int], columns: Sequence[str] | None = None) -> None:
         """Begins to fetch the files of blocks that will be read in this order; of each dataset, columns that it has."""
+        for number, own in enumerate(self._by_dataset(blocks)):
+            self.datasets[number].fetch_ahead(own, self._known(number, columns))
+
+    def skip(self, blocks: Iterable[int], columns: Sequence[str] | None = None) -> None:
+        """Notes that blocks for which `fetch_ahead` was called will not be read."""
+        for number, own in enumerate(self._by_dataset(blocks)):
+            if own:
+                self.datasets[number].skip(own, self._known(number, columns))
+
+    def _by_dataset(self, blocks: Iterable[int]) -> list[list[int]]:
+        """Returns the numbers that blocks have in their datasets."""
         places: list[list[int]] = [[] for _ in self.datasets]
         for block in blocks:
             number, within = self.locate(block)
             places[number].append(within)
-        for number, own in enumerate(places):
-            self.datasets[number].fetch_ahead(own, self._known(number, columns))
+        return places
 
     def _known(self, number: int, columns: Sequence[str] | None) -> Sequence[str] | None:
         return None if columns is None else [name for name in columns if name in self.datasets[number].columns]

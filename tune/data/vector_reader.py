@@ -50,6 +50,11 @@ class VectorReader:
         for view in self.views:
             view.fetch_ahead(blocks, [EMBEDDING])
 
+    def skip(self, blocks: Sequence[int]) -> None:
+        """Notes that vectors of blocks for which `fetch_ahead` was called will not be read."""
+        for each in self.images:
+            each.skip(blocks, [EMBEDDING])
+
     def read(
         self, block: int, row_numbers: Int64[np.ndarray, " n"], view: int = 0
     ) -> tuple[UInt[np.ndarray, "n width"], Float32[np.ndarray, " n"] | None]:

@@ -62,6 +62,21 @@ def test_no_more_is_fetched_than_has_room_before_it_is_read(fetched, monkeypatch
         assert fetched[3] == 3
 
 
+def test_blocks_that_are_skipped_take_no_room(fetched, monkeypatch):
+    size = fsspec.filesystem("memory").info("/ahead/embeddings/part-00000.arrayrecord")["size"]
+    monkeypatch.setenv("LIT_PRECOMPUTE_CACHE_BYTES", str(4 * size + 1))
+    with EmbeddingDataset.open("memory://ahead") as dataset:
+        dataset.fetch_ahead(range(dataset.num_blocks), ["embedding"])  # of three blocks a shard
+        assert _wait_for(fetched, 2) == 2
+        dataset.skip([0, 1, 6, 7, 8], ["embedding"])
+        assert _wait_for(fetched, 2) == 2  # block 2 is still needed
+        dataset.skip([2], ["embedding"])
+        assert _wait_for(fetched, 3) == 3
+        assert (set(fetched[:2]), fetched[2]) == ({0, 1}, 3)
+        dataset.skip([0, 1, 2], ["embedding"])  # again: nothing is freed twice
+        assert _wait_for(fetched, 3) == 3
+
+
 def test_whoever_stops_early_fetches_no_more(fetched, monkeypatch):
     monkeypatch.setenv("LIT_PRECOMPUTE_CACHE_BYTES", "1KB")
     with EmbeddingDataset.open("memory://ahead") as dataset:

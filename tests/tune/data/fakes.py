@@ -47,6 +47,9 @@ class FakeDataset:
     def fetch_ahead(self, blocks, columns):
         """Does nothing: everything is here."""
 
+    def skip(self, blocks, columns):
+        """Does nothing, either."""
+
     def exact(self, rows):
         """Returns the vectors as float32."""
         signs = np.where(np.arange(self.width) < self.width // 2, 1, -1)

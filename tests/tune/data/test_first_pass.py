@@ -2,13 +2,17 @@
 
 import threading
 import tracemalloc
+import weakref
 
 import numpy as np
 import pytest
 
 from lit_precompute.tune.data.batches import BatchSource
 from lit_precompute.tune.data.chosen_texts import ChosenTexts
+from lit_precompute.tune.data.joined_dataset import JoinedDataset
+from lit_precompute.tune.data.row_index import NUM_BLOCK_THREADS
 from lit_precompute.tune.data.tokenised_texts import TokenisedTexts
+from lit_precompute.tune.data.vector_reader import VectorReader
 from tests.tune.data.fakes import FakeDataset
 from tests.tune.data.test_batches import TEXT, TOKENIZER, check_contents, make_source
 
@@ -73,6 +77,74 @@ def test_memory_stays_within_the_budget_while_batches_are_opened(share: float):
     source.close()
     # Besides: the blocks that threads have just read, of which the fake dataset makes several copies.
     assert peak < budget + 4 * 5 * 64 * width * 8 < 1.2 * budget
+
+
+class Recording(FakeDataset):
+    """Records what is asked for ahead, and the blocks that are skipped, until whose end no vectors are read."""
+
+    def __init__(self, *arguments, last=None, **options):
+        super().__init__(*arguments, **options)
+        self.asked: list[tuple[list[int], list[str]]] = []
+        self.skipped: list[int] = []
+        self._last, self._is_open = last, threading.Event()
+
+    def fetch_ahead(self, blocks, columns):
+        self.asked.append((list(blocks), sorted(columns)))
+
+    def skip(self, blocks, columns):
+        assert columns == ["embedding"]
+        self.skipped += blocks
+        if self._last in blocks:
+            self._is_open.set()
+
+    def read_block(self, block, columns):
+        if "embedding" in columns and self._last is not None:
+            assert self._is_open.wait(60)
+        return super().read_block(block, columns)
+
+
+def test_vectors_of_blocks_without_a_text_are_not_fetched_ahead():
+    """Not even where only some selected rows of a block have none."""
+    texts = [[] if row // 20 in (2, 3, 9) or row % 20 == 5 else ["w1"] for row in range(200)]
+    dataset = Recording([20] * 10, texts)
+    selected = [row for row in range(200) if row // 20 not in (0, 4) or row % 20 == 5]
+    assert make_source(dataset, batch_size=8, rows=np.array(selected)).in_memory
+    assert dataset.asked == [([*range(10)], ["embedding", "texts"])]
+    assert sorted(dataset.skipped) == [0, 2, 3, 4, 9]
+
+
+def test_each_of_joined_datasets_skips_its_own_blocks():
+    texts = [[] if row // 20 in (0, 3) else ["w1"] for row in range(100)]
+    datasets = [Recording([20] * 5, texts), Recording([20] * 5, [["w1"]] * 100), Recording([20] * 5, texts[::-1])]
+    assert make_source(JoinedDataset(datasets), batch_size=8).in_memory
+    assert [dataset.skipped for dataset in datasets] == [[0, 3], [], [1, 4]]
+
+
+@pytest.mark.parametrize("num_views", [0, 2])
+def test_vectors_that_no_longer_fit_are_freed_at_once(monkeypatch, num_views: int):
+    """The last blocks have so many texts that twice as many do not fit; in the end everything does, in one array."""
+    num_blocks, width = 40, 64
+    texts = [["w1"] * (1 if row < 600 else 40) for row in range(20 * num_blocks)]
+    dataset = Recording([20] * num_blocks, texts, width=width, last=None if num_views else num_blocks - 1)
+    views = [Recording([20] * num_blocks, texts, width=width, last=num_blocks - 1) for _ in range(num_views)]
+    allocated: list[weakref.ref[np.ndarray]] = []
+
+    def empty(reader, num_rows):
+        assert not any(array() is not None for array in allocated), "two arrays at a time"
+        array = made(reader, num_rows)
+        allocated.append(weakref.ref(array))
+        return array
+
+    made = VectorReader.empty
+    monkeypatch.setattr(VectorReader, "empty", empty)
+    budget = budget_of(len(texts), sum(map(len, texts)), max(num_views, 1) * width)
+    source = make_source(dataset, batch_size=8, budget=budget, views=views)
+    assert source.in_memory and len(allocated) == 2
+    for each in views or [dataset]:
+        assert num_blocks <= num_reads(each, "embedding") <= num_blocks + NUM_BLOCK_THREADS
+        assert each.skipped == [*range(num_blocks)]
+    # Texts are asked for once for each time that they are read, and nothing is asked for again when vectors are freed.
+    assert sum("texts" in columns for _, columns in dataset.asked) == num_reads(dataset, "texts") // num_blocks
 
 
 class Failing(FakeDataset):
