@@ -115,8 +115,11 @@ def _outcome_of(
             with work.stage_of(_DECODED), spent.decoding():
                 encoded = open_image(data, max_pixels=max_pixels)
                 num_pixels = _pixels_held(encoded, wanted.values())
-                if in_flight.is_always_room(num_pixels):
-                    found |= _prepared(encoded, key, jpeg, wanted)
+                if in_flight.take_share(num_pixels):
+                    try:
+                        found |= _prepared(encoded, key, jpeg, wanted)
+                    finally:
+                        in_flight.give_back_share()
                     continue
             with work.holding(in_flight.holding(num_pixels)), work.stage_of(_DECODED), spent.decoding():
                 found |= _prepared(encoded, key, jpeg, wanted)

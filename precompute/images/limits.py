@@ -24,29 +24,34 @@ TIMEOUT_S = 600.0
 class PixelsInFlight:
     """The pixels that all decoders together hold; a decoder waits until its image fits.
 
-    Promises: a quarter of the pixels is shared out evenly, so that decoders of small images ask nobody; of the others,
-    an image above the limit is decoded alone, so that any image is decoded in the end; they are admitted in turn, so
-    that smaller ones do not keep a large one waiting. A decoder that holds pixels waits for nothing, so that
+    Promises: a quarter of the pixels is cut into equal shares, so that small images wait for nobody; of the rest, an
+    image above the limit is decoded alone, so that any image is decoded in the end; images are admitted in turn, so
+    that small ones do not keep a large one waiting. A decoder that holds pixels waits for nothing, so that
     there is no deadlock. What a killed process held is lost with its pool, which shares one of these.
     """
 
-    def __init__(self, most: int, num_decoders: int, *, processes: BaseContext | None = None):
+    def __init__(self, most: int, num_shares: int, *, processes: BaseContext | None = None):
         """Holds nothing yet.
 
         Args:
           most: pixels in flight, unless one image has more.
-          num_decoders: how many decode, an image at a time each.
+          num_shares: shares, for as many small images at a time.
           processes: the context of the processes that share it; None for threads of this process.
         """
         primitives: Any = processes or threading
-        self._own = most // (4 * num_decoders)
-        self._most = most - num_decoders * self._own
+        self._share = most // (4 * num_shares)
+        self._most = most - num_shares * self._share
+        self._shares: Any = primitives.Semaphore(num_shares)
         self._turn, self._change, self._large_file = primitives.Lock(), primitives.Condition(), primitives.Lock()
         self._num_held: Any = processes.RawValue(ctypes.c_int64) if processes else ctypes.c_int64()
 
-    def is_always_room(self, num_pixels: int) -> bool:
-        """Returns whether a decoder may decode this many pixels without holding them here."""
-        return num_pixels <= self._own
+    def take_share(self, num_pixels: int) -> bool:
+        """Takes a share for an image, to be given back; returns whether there is one that is large enough."""
+        return num_pixels <= self._share and self._shares.acquire(False)  # its name depends on the kind
+
+    def give_back_share(self) -> None:
+        """Gives a share back."""
+        self._shares.release()
 
     @contextlib.contextmanager
     def large_file(self) -> Iterator[None]:

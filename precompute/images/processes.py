@@ -121,11 +121,17 @@ class PreparingProcesses:
     ) -> bool:
         """Returns whether anything is in progress afterwards; waits for slots only if nothing is."""
         while slots := self._take(wait=not under_way):
-            reads = list(itertools.islice(remaining, self._chunk))
+            reads = list[KeyedRead]()
+            try:
+                reads += itertools.islice(remaining, self._chunk)
+                if reads:
+                    under_way.append(self._submit(reads, slots[: len(reads)]))
+            except BaseException:
+                self._give_back(slots)
+                raise
             self._give_back(slots[len(reads) :])
             if not reads:
                 break
-            under_way.append(self._submit(reads, slots[: len(reads)]))
         return bool(under_way)
 
     def _submit(self, reads: list[KeyedRead], slots: list[int]) -> _Chunk:
@@ -154,8 +160,8 @@ class PreparingProcesses:
             outcomes = chunk.future.result()
         except StuckError:
             # The processes end once they have finished their chunks, and what they are stuck in ends with them.
-            chunk.pool.shutdown(wait=False)
             self._replace(chunk.pool)
+            chunk.pool.shutdown(wait=False)
             raise
         except concurrent.futures.process.BrokenProcessPool as error:
             self._replace(chunk.pool)

@@ -27,6 +27,8 @@ Result = TypeVar("Result")
 # Each may hold an encoded and a decoded image, or burn a core, as long as the process lives.
 MAX_STUCK = 8
 _LONGEST_LOOK_S = 1.0
+# Items that are taken before the threads get them.
+_AT_ONCE = 8
 _LOOKS = 20
 
 
@@ -75,7 +77,10 @@ class TimedThreads(Generic[Item, Result]):
             while True:
                 # Half at a time: to wake others up, or be woken up, for each takes a tenth of the time of two decoders.
                 if len(waiting) <= self._ahead - self._half:
-                    waiting += use.submit(itertools.islice(remaining, self._ahead - len(waiting)))
+                    while (room := self._ahead - len(waiting)) and (
+                        tasks := use.submit(itertools.islice(remaining, min(room, _AT_ONCE)))
+                    ):
+                        waiting += tasks
                 if not waiting:
                     return
                 if not waiting[0].is_done:

@@ -63,7 +63,8 @@ class Work:
             entered.enter_context(room)
             with self._lock:
                 self._check()
-                self._held = entered.pop_all()
+                self._held = self._held or contextlib.ExitStack()  # there is one already within another block
+                self._held.push(entered.pop_all())
         try:
             yield
         finally:

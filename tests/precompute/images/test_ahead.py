@@ -110,6 +110,23 @@ def test_an_error_keeps_nothing_of_what_was_decoded(threads):
     assert (error.__traceback__, error.__cause__, error.__context__) == (None, None, None)
 
 
+@pytest.mark.parametrize("kind", [PreparingThreads, PreparingProcesses])
+def test_an_error_of_the_source_leaves_room_for_the_next_use(kind):
+    """Of an engine that tries a unit again: each error once cost a chunk's slots."""
+    preparer = kind([PREPROCESSING], num_workers=1, ahead=4)
+
+    def lost(number):
+        yield from _reads(number)
+        raise OSError("the source went away")
+
+    for number in (0, 1, 20, 0, 1, 20):
+        with pytest.raises(OSError, match="went away"):
+            list(_prepare(preparer, lost(number)))
+    assert len(_outcomes(preparer, _reads(50))) == 50
+    if isinstance(preparer, PreparingProcesses):
+        preparer.close()
+
+
 def test_images_above_the_pixels_in_flight_are_prepared_one_at_a_time():
     threads = PreparingThreads([PREPROCESSING], num_workers=3, ahead=20, max_pixels_in_flight=1)
     found = _outcomes(threads, _reads(50))
@@ -120,13 +137,13 @@ def test_images_above_the_pixels_in_flight_are_prepared_one_at_a_time():
 @pytest.mark.parametrize(("resampler", "bytes_each"), [("pillow", 15), ("torch", 20)])
 def test_the_pixels_that_a_resize_makes_count_by_their_bytes(monkeypatch, resampler, bytes_each):
     """A pixel in flight stands for at least 7 bytes: that many are held beside the decoded image."""
-    held, is_room = [], PixelsInFlight.is_always_room
+    held, take = [], PixelsInFlight.take_share
 
     def watched(self, num_pixels):
         held.append(num_pixels)
-        return is_room(self, num_pixels)
+        return take(self, num_pixels)
 
-    monkeypatch.setattr(PixelsInFlight, "is_always_room", watched)
+    monkeypatch.setattr(PixelsInFlight, "take_share", watched)
     large = Preprocessing(size=300, antialias=True, resampler=resampler)
     _outcomes(PreparingThreads([large], num_workers=1, ahead=1), _reads(1))
     with Image.open(io.BytesIO(_png(0))) as image:

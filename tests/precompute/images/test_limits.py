@@ -62,9 +62,13 @@ def test_an_error_gives_its_pixels_back():
         pass
 
 
-def test_a_quarter_is_shared_out_evenly_and_the_rest_held():
+def test_a_quarter_is_cut_into_shares_and_the_rest_is_held():
     in_flight = PixelsInFlight(1000, 2)
-    assert in_flight.is_always_room(125) and not in_flight.is_always_room(126)
+    assert not in_flight.take_share(126)
+    assert in_flight.take_share(125) and in_flight.take_share(1)
+    assert not in_flight.take_share(1)  # however many decoders there are
+    in_flight.give_back_share()
+    assert in_flight.take_share(1)
     with in_flight.holding(700):
         second = threading.Thread(target=in_flight.holding(51).__enter__, daemon=True)
         second.start()

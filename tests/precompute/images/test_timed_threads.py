@@ -97,6 +97,45 @@ def test_what_is_held_by_work_that_hangs_is_free_for_others(gate):
     assert not lock.locked()
 
 
+def test_all_that_is_held_by_work_that_hangs_is_free_for_others(gate):
+    """As a large file, and within it the pixels of its image."""
+    outer, inner = threading.Lock(), threading.Lock()
+
+    def work_on(work, item):
+        with work.holding(outer):
+            with work.stage_of("reading"):
+                pass
+            with work.holding(inner), work.stage_of("decoding"):
+                if item == 0:
+                    gate.wait()
+                return item
+
+    assert list(_threads(work_on).map(range(5))) == ["decoding", 1, 2, 3, 4]
+    gate.open.set()
+    for lock in (outer, inner):
+        with lock:
+            pass
+        assert not lock.locked()
+
+
+def test_work_begins_before_all_items_that_may_be_ahead_are_taken():
+    begun, taken = threading.Event(), []
+
+    def items():
+        for item in range(40):
+            if item == 30:
+                assert begun.wait(60)
+            taken.append(item)
+            yield item
+
+    def work_on(work, item):
+        begun.set()
+        return item
+
+    threads = TimedThreads(work_on, num_threads=1, ahead=40, timeout_s=60, too_slow=lambda stage: stage)
+    assert list(threads.map(items())) == list(range(40))
+
+
 def test_time_in_which_nobody_waits_does_not_count():
     """As while the device is busy, or the process is stopped."""
 

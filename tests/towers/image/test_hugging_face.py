@@ -213,16 +213,24 @@ def test_the_processor_of_images_and_texts_is_read_where_the_image_processor_has
     assert find_tower(folder).preprocessing == expected
 
 
-@pytest.mark.parametrize("holds", [True, False])
-def test_of_two_files_of_processors_the_one_that_transformers_takes_counts(tmp_path, holds):
-    """transformers 5.23: image_processing_base.py, get_image_processor_dict."""
+def test_two_files_of_processors_that_differ_are_refused(tmp_path):
+    """transformers 5.23 takes the second (image_processing_base.py, get_image_processor_dict), 4 the first."""
     described = DESCRIBED["files"]["clip"]
     folder = write_folder(tmp_path / "folder", described)
+    own = find_tower(folder).preprocessing
     other = {**described["processor"], "image_mean": [0.25, 0.5, 0.75]}
-    content = {"image_processor": other} if holds else {"processor_class": "CLIPProcessor"}
-    (tmp_path / "folder" / "processor_config.json").write_text(json.dumps(content))
-    own = find_tower(write_folder(tmp_path / "own", described)).preprocessing
-    assert (find_tower(folder).preprocessing != own) == holds
+    for number, content in enumerate(
+        ({"processor_class": "CLIPProcessor"}, {"image_processor": described["processor"]})
+    ):
+        folder = write_folder(tmp_path / str(number), described)
+        (tmp_path / str(number) / "processor_config.json").write_text(json.dumps(content))
+        assert find_tower(folder).preprocessing == own
+    folder = write_folder(tmp_path / "other", described)
+    (tmp_path / "other" / "processor_config.json").write_text(json.dumps({"image_processor": other}))
+    with pytest.raises(
+        WeightsError, match=r"preprocessor_config.json and processor_config.json, beside it, prepare images"
+    ):
+        find_tower(folder)
 
 
 def test_a_matrix_that_lies_the_other_way_round_is_refused(tmp_path):

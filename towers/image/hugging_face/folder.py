@@ -60,11 +60,12 @@ def read_folder(place: str, find_entries: FindEntries) -> Entry:
 
 
 def _preprocessing(place: str) -> Preprocessing:
-    """Reads the image processor's own file, or that of the processor of images and texts, where it holds it."""
-    # Of a folder that has both, transformers takes the latter; asking a repository for it first costs a request.
-    both = pathlib.Path(place).expanduser() / BOTH_NAME
-    if both.is_file() and (held := _held_in(both)) is not None:
-        return held
+    """Reads the image processor's own file or, without one, that of the processor of images and texts, which holds it.
+
+    Raises:
+      WeightsError: there is neither, or both are on this machine and differ: transformers 5 takes the latter, 4 the
+        former.
+    """
     try:
         own = _find(place, PROCESSOR_NAME, "how its images are prepared")
     except WeightsError:
@@ -75,7 +76,14 @@ def _preprocessing(place: str) -> Preprocessing:
         if held is None:
             raise
         return held
-    return preprocessing_of(read_json_object(own, _ADVICE), str(own))
+    found = preprocessing_of(read_json_object(own, _ADVICE), str(own))
+    both = own.with_name(BOTH_NAME)
+    if both.is_file() and _held_in(both) not in (found, None):
+        raise WeightsError(
+            f"{own} and {both.name}, beside it, prepare images in different ways; remove the one that the tower was "
+            "not trained with"
+        )
+    return found
 
 
 def _held_in(both: pathlib.Path) -> Preprocessing | None:
