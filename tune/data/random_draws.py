@@ -63,9 +63,10 @@ def choose_weighted(
       weights: of each number, >= 0; each row of them has a sum > 0, which need not be 1.
     """
     ends = np.cumsum(weights, axis=1)
-    # 32 bits: so many that no product rounds up to the sum, after which there is no number.
+    # 32 bits: so many that no product rounds up to the sum, after which there is no number, unless it is subnormal.
     shares = (draw(key, positions) >> np.uint64(32)).astype(np.float64) * 2.0**-32
-    return (ends <= (shares * ends[:, -1])[:, None]).sum(axis=1)
+    last = weights.shape[1] - 1 - np.argmax(weights[:, ::-1] > 0, axis=1)
+    return np.minimum((ends <= (shares * ends[:, -1])[:, None]).sum(axis=1), last)
 
 
 def left_out(seed: int, epoch: int, size: int, per_epoch: int) -> Int64[np.ndarray, " {per_epoch}"]:
