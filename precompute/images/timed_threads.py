@@ -77,10 +77,7 @@ class TimedThreads(Generic[Item, Result]):
             while True:
                 # Half at a time: to wake others up, or be woken up, for each takes a tenth of the time of two decoders.
                 if len(waiting) <= self._ahead - self._half:
-                    while (room := self._ahead - len(waiting)) and (
-                        tasks := use.submit(itertools.islice(remaining, min(room, _AT_ONCE)))
-                    ):
-                        waiting += tasks
+                    self._fill(waiting, use, remaining)
                 if not waiting:
                     return
                 if not waiting[0].is_done:
@@ -92,6 +89,15 @@ class TimedThreads(Generic[Item, Result]):
         finally:
             use.close()
             self._wait(use, None)
+
+    def _fill(
+        self, waiting: collections.deque[_Task[Item, Result]], use: _Use[Item, Result], remaining: Iterator[Item]
+    ) -> None:
+        while (room := self._ahead - len(waiting)) > 0:
+            tasks = use.submit(itertools.islice(remaining, min(room, _AT_ONCE)))
+            if not tasks:
+                return
+            waiting += tasks
 
     def _wait(self, use: _Use[Item, Result], task: _Task[Item, Result] | None) -> None:
         """Waits for a task, or at the end for all that are in progress; gives up what is too slow."""

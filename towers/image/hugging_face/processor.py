@@ -59,28 +59,21 @@ class _Defaults:
     resampler: Resampler = "pillow"
 
 
+_CLIP = _Defaults(
+    size=224,
+    is_square=False,
+    number_is_square=False,
+    resample=_BICUBIC,
+    crops=True,
+    mean=CLIP_MEAN,
+    deviation=CLIP_DEVIATION,
+)
 _PROCESSORS: Mapping[str, _Defaults] = {
     "ViT": _Defaults(size=224, is_square=True, resample=_BILINEAR),
     "DeiT": _Defaults(size=256, is_square=True, resample=_BICUBIC, crops=True),
-    "CLIP": _Defaults(
-        size=224,
-        is_square=False,
-        number_is_square=False,
-        resample=_BICUBIC,
-        crops=True,
-        mean=CLIP_MEAN,
-        deviation=CLIP_DEVIATION,
-    ),
+    "CLIP": _CLIP,
     "Siglip": _Defaults(size=224, is_square=True, number_is_square=False, resample=_BICUBIC),
-    "Bit": _Defaults(
-        size=224,
-        is_square=False,
-        number_is_square=False,
-        resample=_BICUBIC,
-        crops=True,
-        mean=CLIP_MEAN,
-        deviation=CLIP_DEVIATION,
-    ),
+    "Bit": _CLIP,
     "ConvNext": _Defaults(size=384, is_square=False, number_is_square=False, resample=_BICUBIC),
     "DINOv3ViT": _Defaults(
         size=224,
