@@ -2,11 +2,13 @@
 
 import threading
 import time
+import types
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from lit_precompute.precompute import timing
 from lit_precompute.precompute.timing import DeviceTime, PhaseClock
 
 IMAGES = np.zeros((4, 2, 2, 3), np.uint8)
@@ -23,6 +25,14 @@ class _Clock:
 
     def take(self, seconds):
         self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The clock of devices."""
+    clock = _Clock()
+    monkeypatch.setattr(timing, "time", types.SimpleNamespace(perf_counter=clock))
+    return clock
 
 
 def _spent(phases):
@@ -75,21 +85,26 @@ def test_getting_an_item_is_a_phase_and_using_it_is_none():
     assert _spent(phases) == {"reading_rows": 3, "waiting_for_images": 30, "other": 300}
 
 
-def test_a_batch_is_timed_until_it_is_computed_not_until_it_is_looked_at():
+def test_a_batch_is_timed_until_it_is_computed_not_until_it_is_looked_at(clock):
     device, computed = DeviceTime(), jnp.ones(4)
+
+    def begin(images):
+        clock.take(10)
+        return computed
+
     with device.watching():
-        device.start(3, lambda images: computed, IMAGES)
-        time.sleep(0.3)
-        device.start(1, lambda images: _slowly(0.1, computed), IMAGES)
-    (first, second) = device.take_batches()
-    assert (first[:2], second[:2]) == ((3, 3 * 12), (1, 12))
-    assert first.latency_s < 0.3
-    assert 0.1 <= second.latency_s <= device.busy_s
-    assert device.busy_s == pytest.approx(first.latency_s + second.latency_s, abs=0.01)
+        device.start(3, begin, IMAGES)
+        while not (batches := device.take_batches()):
+            time.sleep(0.001)
+        clock.take(1000)
+        device.start(1, begin, IMAGES)
+    batches += device.take_batches()
+    assert batches == [(3, 3 * 12, 10), (1, 12, 10)]
+    assert device.busy_s == 20
     assert device.take_batches() == []
 
 
-def test_a_batch_that_cannot_be_started_is_not_on_the_device():
+def test_a_batch_that_cannot_be_started_is_not_on_the_device(clock):
     def broken(images):
         raise MemoryError
 
@@ -97,9 +112,9 @@ def test_a_batch_that_cannot_be_started_is_not_on_the_device():
     with device.watching():
         with pytest.raises(MemoryError):
             device.start(1, broken, IMAGES)
-        time.sleep(0.3)
+        clock.take(1000)
         device.start(1, lambda images: computed, IMAGES)
-    assert device.busy_s < 0.3
+    assert device.busy_s == 0
 
 
 def test_seconds_of_threads_that_share_the_devices_add_up_to_the_time():

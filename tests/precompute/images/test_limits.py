@@ -29,24 +29,34 @@ def test_the_bound_is_kept_and_a_larger_image_is_alone():
         list(pool.map(decode, sizes))
     assert len(seen) == 200 and held == []
     assert all(sum(together) <= 100 or len(together) == 1 for together in seen)
-    assert max(map(len, seen)) >= 3, "small ones go together"
+
+
+def test_small_images_go_together():
+    in_flight, all_here = PixelsInFlight(100, 100), threading.Barrier(3)
+
+    def decode(num_pixels: int) -> None:
+        with in_flight.holding(num_pixels):
+            all_here.wait(60)
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(decode, (1, 39, 60)))
 
 
 def test_small_images_do_not_overtake_a_large_one_that_waits():
     in_flight, order = PixelsInFlight(10, 10), []
-    entered = [threading.Event() for _ in range(3)]
 
-    def decode(number: int, num_pixels: int) -> None:
-        entered[number].set()
+    def decode(num_pixels: int) -> None:
         with in_flight.holding(num_pixels):
             order.append(num_pixels)
 
-    waiting = [threading.Thread(target=decode, args=(number, size)) for number, size in enumerate((99, 1, 2))]
+    waiting = [threading.Thread(target=decode, args=(num_pixels,)) for num_pixels in (99, 1, 2)]
     with in_flight.holding(5):
-        for thread, event in zip(waiting, entered, strict=True):
+        waiting[0].start()
+        while not in_flight._turn.locked():
+            time.sleep(0.001)
+        for thread in waiting[1:]:
             thread.start()
-            event.wait()
-            time.sleep(0.05)
+        time.sleep(0.1)  # time to overtake
         assert order == []
     for thread in waiting:
         thread.join()

@@ -12,6 +12,7 @@ from multiprocessing.connection import Connection
 import pytest
 from PIL import Image
 
+from lit_precompute.precompute.images import processes
 from lit_precompute.precompute.images.processes import PreparingProcesses
 from lit_precompute.precompute.images.spent import Spent
 from lit_precompute.schemas.storage import count_retried, num_retried
@@ -33,7 +34,7 @@ def test_the_fork_server_has_tensorflow_loaded():
     answer, answers = context.Pipe(duplex=False)
     process = context.Process(target=_say_what_is_loaded, args=(answers,))
     process.start()
-    assert answer.poll(60)
+    assert answer.poll(600)
     assert answer.recv()
     process.join()
 
@@ -44,26 +45,28 @@ def _read_at_the_second_attempt(image: bytes) -> bytes:
     return image
 
 
-def test_reads_that_a_process_tried_again_and_what_it_spent_are_counted_here():
+def test_reads_that_a_process_tried_again_and_what_it_spent_are_counted_here(monkeypatch):
+    counted = []  # also by others' threads, in this process
+    monkeypatch.setattr(processes, "count_retried", lambda number: counted.append(number) or count_retried(number))
     stream = io.BytesIO()
     Image.new("RGB", (8, 8)).save(stream, "PNG")
-    processes = PreparingProcesses([Preprocessing(size=8)], num_workers=2, ahead=8)
+    pool = PreparingProcesses([Preprocessing(size=8)], num_workers=2, ahead=8)
     before, spent = num_retried(), Spent()
     reads = [read_by(_read_at_the_second_attempt, stream.getvalue())] * 20
-    assert len(list(processes.prepare(keyed(reads), spent))) == 20
-    assert num_retried() - before == 20
+    assert len(list(pool.prepare(keyed(reads), spent))) == 20
+    assert sum(counted) == 20 <= num_retried() - before
     assert spent.totals.num_bytes == 20 * len(stream.getvalue())
     assert spent.totals.read_s >= 20 * 0.01 and spent.totals.decode_s > 0
-    processes.close()
+    pool.close()
 
 
 def begin_and_end():
     stream = io.BytesIO()
     Image.new("RGB", (8, 8)).save(stream, "PNG")
-    processes = PreparingProcesses([Preprocessing(size=8)], num_workers=1, ahead=1)
-    ((image,),) = processes.prepare(keyed([read_by(_read_at_the_second_attempt, stream.getvalue())]))
+    pool = PreparingProcesses([Preprocessing(size=8)], num_workers=1, ahead=1)
+    ((image,),) = pool.prepare(keyed([read_by(_read_at_the_second_attempt, stream.getvalue())]))
     assert image.shape == (8, 8, 3)
-    processes.close()
+    pool.close()
 
 
 def test_the_path_of_the_temporary_folder_may_be_long(tmp_path):

@@ -1,13 +1,14 @@
-"""What decoders spend, in threads (of processes, see test_processes): exact bytes, seconds at least as slept."""
+"""What decoders spend, in a thread with a clock of its own (of processes, see test_processes)."""
 
 import functools
 import io
-import time
+import types
 
 import numpy as np
+import pytest
 from PIL import Image
 
-from lit_precompute.precompute.images import ahead
+from lit_precompute.precompute.images import ahead, spent
 from lit_precompute.precompute.images.ahead import PreparingThreads
 from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.images.spent import Spent
@@ -23,31 +24,27 @@ def _image():
     return stream.getvalue()
 
 
-def _read_slowly(data, max_bytes=None):
-    time.sleep(0.02)
-    return data
+@pytest.fixture
+def clock(monkeypatch):
+    """The clock of decoders, which goes on when it is told to."""
+    clock = types.SimpleNamespace(now_s=0)
+    monkeypatch.setattr(spent, "time", types.SimpleNamespace(perf_counter=lambda: clock.now_s))
+    return clock
 
 
-def test_reading_is_told_from_decoding_and_bytes_are_counted():
+def test_reading_is_told_from_decoding_and_bytes_are_counted(monkeypatch, clock):
+    def read(data, max_bytes=None):
+        clock.now_s += 1
+        return data
+
+    def prepare(*given):
+        clock.now_s += 100
+        return prepare_at_once(*given)
+
+    prepare_at_once = ahead.prepare
+    monkeypatch.setattr(ahead, "prepare", prepare)
     images = [_image(), b"these are words", _image()]
-    preparer, spent = PreparingThreads([PREPROCESSING], num_workers=2, ahead=4), Spent()
-    outcomes = list(preparer.prepare(keyed(functools.partial(_read_slowly, data) for data in images), spent))
+    preparer, counted = PreparingThreads([PREPROCESSING], num_workers=1, ahead=4), Spent()
+    outcomes = list(preparer.prepare(keyed(functools.partial(read, data) for data in images), counted))
     assert [isinstance(image, ImageError) for (image,) in outcomes] == [False, True, False]
-    totals = spent.totals
-    assert totals.num_bytes == sum(map(len, images))
-    assert totals.read_s >= 3 * 0.02
-    assert totals.decode_s > 0
-
-
-def test_decoding_is_told_from_reading(monkeypatch):
-    prepare = ahead.prepare
-
-    def prepare_slowly(*given):
-        time.sleep(0.05)
-        return prepare(*given)
-
-    monkeypatch.setattr(ahead, "prepare", prepare_slowly)
-    spent = Spent()
-    reads = [lambda max_bytes=None: _image()] * 2
-    assert len(list(PreparingThreads([PREPROCESSING], num_workers=2, ahead=4).prepare(keyed(reads), spent))) == 2
-    assert spent.totals.decode_s >= 2 * 0.05 > spent.totals.read_s
+    assert counted.totals == (3, 200, sum(map(len, images)))

@@ -169,7 +169,8 @@ def test_a_server_that_refuses_once_is_asked_again(server):
         server.failing.append(503)
         path = pathlib.Path(find_weights(place, patience=QUICK))
         assert path.read_bytes() == b"content"
-    assert num_retried() - before == 2
+    assert server.failing == []
+    assert num_retried() - before >= 2  # those of others' threads are counted, too
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from tests.precompute.sources.webdataset.tars import (
     write_tar,
 )
 
-_QUICK = Patience(first_pause_s=0.001, max_pause_s=0.01, timeout_s=0.5, max_attempts=3)
+_QUICK = Patience(first_pause_s=0.001, max_pause_s=0.01, max_attempts=3)
 _OPTIONS = {
     "opener": functools.partial(open_file, patience=_QUICK),
     "find": functools.partial(find_described, patience=_QUICK),
