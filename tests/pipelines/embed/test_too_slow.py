@@ -1,5 +1,6 @@
 """Images whose reading never ends: rows of failures, which another run may attempt again."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -64,12 +65,19 @@ def test_a_stop_while_a_read_hangs(tmp_path, monkeypatch):
         decoding=DecodingOptions(decode_in="threads", decode_workers=2),
     )
     register_tiny_tower()
-    done = tmp_path / "out/_work/shards/00000.json"
+    ends = []
+
+    def is_reading():
+        """Opens the pipe, once there is somebody to read what never comes."""
+        with contextlib.suppress(OSError):
+            ends.append(os.open(tmp_path / "source/010.png", os.O_WRONLY | os.O_NONBLOCK))
+        return bool(ends)
+
     with pytest.raises(EmbedStopped, match="run the same command again to resume") as caught:
-        Launch(options).run(should_stop=done.exists)
+        Launch(options).run(should_stop=is_reading)
     assert caught.value.is_hanging
-    with (tmp_path / "source/010.png").open("wb") as pipe:  # which lets the read end
-        pipe.write(draw_image(10))
+    for end in ends:  # which lets the read end
+        os.close(end)
 
 
 _PROGRAM = """
