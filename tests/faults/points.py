@@ -86,7 +86,10 @@ class Journal:
             is_aim = self._aim and (phase, self._counts[phase]) == (self._aim.phase, self._aim.number)
         if is_aim:
             self._path.write_text(json.dumps({"reached": phase}))
-            threading.Thread(target=self._carry_out, daemon=True).start()
+            if self._aim.after_s:
+                threading.Thread(target=self._carry_out, daemon=True).start()
+            else:
+                self._carry_out()
         started = time.monotonic()
         try:
             yield

@@ -103,7 +103,7 @@ def _make_image(root, wheels):
 
 
 def _wait_for(port, pool, log):
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while time.monotonic() < deadline and pool.poll() is None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return

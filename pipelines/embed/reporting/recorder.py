@@ -36,8 +36,8 @@ class Recorder:
         """
         self._launch, self._clock = launch, clock
         self.times = EmbedTimes()
-        self._metrics = metrics.UnitMetrics(self.times)
         self._began_s = self._last_sign_s = clock()
+        self._metrics = metrics.UnitMetrics(self.times)
         self._num_rows: collections.Counter[int] = collections.Counter()
 
     def add(self, datasets: Sequence[WorkerDataset], number: int, batch: EmbeddedBatch) -> None:

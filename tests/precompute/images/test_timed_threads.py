@@ -8,12 +8,13 @@ import subprocess
 import sys
 import threading
 import time
+import types
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from lit_precompute.precompute.images import timed_threads
+from lit_precompute.precompute.images import reused_threads, timed_threads
 from lit_precompute.precompute.images.ahead import PreparingThreads
 from lit_precompute.precompute.images.errors import ImageError
 from lit_precompute.precompute.images.preprocessing import load
@@ -186,6 +187,18 @@ def test_too_many_that_hang_are_an_error_until_they_return(gate):
     while _is_stuck(threads):
         time.sleep(0.01)
     assert list(threads.map(range(100))) == list(range(100))
+
+
+def test_no_more_threads_is_an_error_and_no_wait_without_end(monkeypatch):
+    def refuse(**_):
+        raise RuntimeError("can't start new thread")
+
+    threads = _threads(lambda work, item: item)
+    with monkeypatch.context() as patch:
+        patch.setattr(reused_threads, "threading", types.SimpleNamespace(Thread=refuse))  # not others' threads
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            list(threads.map(range(5)))
+    assert list(threads.map(range(5))) == list(range(5))
 
 
 def _is_stuck(threads):

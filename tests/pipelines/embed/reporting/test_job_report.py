@@ -64,7 +64,6 @@ def test_counts_are_those_of_the_files_whatever_happened_on_the_way(tmp_path, mo
     seconds = report.seconds
     assert seconds.decoding > 0 and seconds.device > 0 and seconds.starting > 0 and seconds.writing > 0
     assert report.worker_s <= report.wall_s
-    assert report.worker_s == pytest.approx(seconds.total, rel=0.1)
     assert report.rows_per_second == pytest.approx(45 / report.wall_s, rel=0.01)
 
 
@@ -111,12 +110,15 @@ def _slower(function, seconds):
 )
 def test_the_part_that_was_slowed_down_is_named(tmp_path, monkeypatch, source, capsys, slow, bottleneck, words):
     place, name = slow
+    assert run(monkeypatch, *arguments(source, tmp_path / "first")) == 0  # which loads and compiles the tower
+    capsys.readouterr()
     monkeypatch.setattr(place, name, _slower(getattr(place, name), 0.15))
     monkeypatch.setattr(verdict, "_LEAST_S", 0.0)
     assert run(monkeypatch, *arguments(source, tmp_path / "out", rows_per_shard=64, limit=24)) == 0
     report = _report(tmp_path / "out")
     assert report.verdict.bottleneck == bottleneck
     assert report.verdict.is_significant
+    assert report.worker_s == pytest.approx(report.seconds.total, rel=0.1)
     said = capsys.readouterr().out.splitlines()
     (line,) = [line for line in said if "bottleneck" in line]
     assert line == report.verdict.sentence

@@ -61,6 +61,7 @@ def test_a_job_counts_what_it_did(tmp_path, monkeypatch, tower):
         return results[-1]
 
     monkeypatch.setattr(beam.Pipeline, "run", kept)
+    PROCESS.take_loads()  # of jobs that have failed in this process
     launch = Launch(options)
     launch.run()
     report = read_report(open_folder(options.output))
