@@ -359,7 +359,7 @@ class _Recording:
 
 
 def wait_until(condition) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 900
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.001)
@@ -378,21 +378,21 @@ def test_stays_two_batches_ahead_and_no_more():
 
 
 def test_an_error_in_the_thread_is_raised_at_its_step():
-    before = threading.active_count()
+    before = {*threading.enumerate()}
     batches = iterate(_Recording(fails_at=2), 0, 10)  # pyright: ignore[reportArgumentType]
     assert [next(batches), next(batches)] == [0, 1]
     with pytest.raises(OSError, match="no batch 2"):
         next(batches)
-    assert threading.active_count() == before
+    assert {*threading.enumerate()} <= before
 
 
 def test_closing_early_ends_the_thread():
-    before = threading.active_count()
+    before = {*threading.enumerate()}
     batches = iterate(_Recording(), 0, 10**9)  # pyright: ignore[reportArgumentType]
     assert next(batches) == 0
-    assert threading.active_count() == before + 1
+    assert len({*threading.enumerate()} - before) == 1
     batches.close()  # pyright: ignore[reportAttributeAccessIssue]
-    assert threading.active_count() == before
+    assert {*threading.enumerate()} <= before
 
 
 @settings(max_examples=60, deadline=None)
