@@ -8,6 +8,7 @@ os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
+import hypothesis
 import jax
 import pytest
 
@@ -20,6 +21,12 @@ from tests.faults.counts import (  # noqa: F401 -- hooks
     pytest_testnodedown,
 )
 from tests.stores.servers import bucket, gcs_bucket, gcs_server, s3_bucket, s3_server  # noqa: F401 -- fixtures
+
+# Other processes, collected garbage and what is imported late make single examples slow.
+hypothesis.settings.register_profile(
+    "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+)
+hypothesis.settings.load_profile("tests")
 
 signatures.check_modules("lit_precompute.towers", "lit_precompute.precompute", "lit_precompute.tune")
 
