@@ -11,6 +11,7 @@ from typing import Literal
 
 import jax
 import jax.numpy as jnp
+import matplotlib.font_manager  # noqa: F401 -- finds the fonts here, which a program says if it takes it long
 import numpy as np
 import optax
 import pytest
