@@ -66,7 +66,8 @@ if TYPE_CHECKING:
         register_text_tower,
     )
     from lit_precompute.towers.tokenizers import HuggingFaceOptions, SentencePieceOptions, WordOptions
-    from lit_precompute.towers.weights.naming import Naming, link
+    from lit_precompute.towers.weights.links import link
+    from lit_precompute.towers.weights.naming import Naming
     from lit_precompute.tune.config.execution import Execution
     from lit_precompute.tune.config.recipe import Recipe
     from lit_precompute.tune.config.starts import start_from
@@ -124,7 +125,7 @@ _HOMES = {
     "Scale": "towers.preprocessing:Scale",
     "Standardise": "towers.preprocessing:Standardise",
     "Naming": "towers.weights.naming:Naming",
-    "link": "towers.weights.naming:link",
+    "link": "towers.weights.links:link",
     "layers": "towers.layers",
     # Embedding
     "embed": "embedding:embed",

@@ -51,7 +51,7 @@ def measure(page: str, script: str, widths: tuple[int, ...], folder: pathlib.Pat
     (folder / "harness.html").write_text(_HARNESS.format(frames=frames, script=script), encoding="utf-8")
     options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}", "--dump-dom"]
     command = [str(_find()), *options, (folder / "harness.html").as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     result = re.search(r'<pre id="result">(.+?)</pre>', done.stdout)
     assert result, f"exit status {done.returncode}, the script returned nothing: {done.stderr[-2000:]}"
     measured = json.loads(html.unescape(result[1]))

@@ -22,11 +22,11 @@ from tests.faults.counts import (  # noqa: F401 -- hooks
 )
 from tests.stores.servers import bucket, gcs_bucket, gcs_server, s3_bucket, s3_server  # noqa: F401 -- fixtures
 
-# Other processes, collected garbage and what is imported late make single examples slow.
+# As Hypothesis itself has it in CI: an example may take as long as the machine needs.
 hypothesis.settings.register_profile(
-    "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+    "patient", hypothesis.settings(), deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
-hypothesis.settings.load_profile("tests")
+hypothesis.settings.load_profile("patient")
 
 signatures.check_modules("lit_precompute.towers", "lit_precompute.precompute", "lit_precompute.tune")
 

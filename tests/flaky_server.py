@@ -151,11 +151,14 @@ def flaky_server():
             server.stop()
 
 
+_reserved = []  # a port that is bound is given to nobody else
+
+
 def dead_address(scheme="http"):
-    """Returns an address of this machine where nobody listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"{scheme}://127.0.0.1:{free.getsockname()[1]}"
+    """Returns an address of this machine where nobody listens, for as long as this process lives."""
+    _reserved.append(socket.socket())
+    _reserved[-1].bind(("127.0.0.1", 0))
+    return f"{scheme}://127.0.0.1:{_reserved[-1].getsockname()[1]}"
 
 
 class FakeTime:

@@ -17,8 +17,9 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Float32, Key, Shaped
 
+from lit_precompute.towers.weights.links import Arrays
 from lit_precompute.towers.weights.matching import match_parameters
-from lit_precompute.towers.weights.naming import Arrays, Naming, read_names, write_names
+from lit_precompute.towers.weights.naming import Naming, read_names, write_names
 
 Shapes = dict[str, tuple[int, ...]]
 # By name; of either library, so that arrays read from a file need no conversion.

@@ -25,7 +25,8 @@ from lit_precompute.towers.fingerprint import canonical_json
 from lit_precompute.towers.initialisation import initialise
 from lit_precompute.towers.options import ComputeType
 from lit_precompute.towers.preprocessing import Preprocessing
-from lit_precompute.towers.weights.naming import Arrays, Naming
+from lit_precompute.towers.weights.links import Arrays
+from lit_precompute.towers.weights.naming import Naming
 
 # By canonical name.
 Parameters = Mapping[str, Float[Array, "..."]]

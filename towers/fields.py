@@ -69,12 +69,14 @@ class Fields:
         return float(value)
 
     def reals(self, name: str, default: tuple[float, ...]) -> tuple[float, ...]:
-        """Takes a number for each of the three channels."""
+        """Takes a number for each of the three channels, or one for all of them."""
         value = self._left.pop(name, default)
+        if type(value) in (int, float):
+            value = (value,) * 3
         if not isinstance(value, list | tuple) or len(value) != 3 or not {*map(type, value)} <= {int, float}:
-            raise self.error(name, "three numbers", value)
+            raise self.error(name, "one number or three", value)
         if not all(map(math.isfinite, value)):
-            raise self.error(name, "three finite numbers", value)
+            raise self.error(name, "finite", value)
         return tuple(map(float, value))
 
     def flag(self, name: str, *, default: bool) -> bool:

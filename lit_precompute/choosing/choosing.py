@@ -28,6 +28,8 @@ if TYPE_CHECKING:  # they import JAX or Beam
 
 JSON_NAME, PLOT_NAME = "choose.json", "choose.png"
 _ADVICE = "give an empty --output, or that of an earlier choice"
+# What another sample differs in, and the flags that give it.
+_SAMPLE = {"num_asked": "--rows", "seed": "--seed"}
 _FEW_HELD_OUT = 200
 
 
@@ -97,7 +99,7 @@ def choose_tower(
     for job in jobs:
         if not open_folder(job.output).exists(MANIFEST_NAME):  # of all, before the first one is embedded
             find_file(job.tower.name, job.tower.weights, progress=on_fetch)
-    folder = _claimed(options.output)
+    folder = _claimed(options)
     samples: list[Embedded] = []
     for number, job in enumerate(jobs, start=1):
         place = ChooseProgress(number, len(jobs), job.output.rpartition("/")[2], "embedding")
@@ -124,20 +126,24 @@ def choose_tower(
     return choice
 
 
-def _claimed(output: str) -> Folder:
-    """Claims the output; a folder that contains something else is refused."""
+def _claimed(options: ChooseOptions) -> Folder:
+    """Claims the output; one that contains something else, or another sample, is refused."""
     claim = Claim(
-        folder=open_folder(output),
+        folder=open_folder(options.output),
         note=JSON_NAME,
         kind="choice of a tower",
         own_prefix=".",
         advice_foreign=_ADVICE,
-        advice_another=_ADVICE,
+        advice_another="Give these values again to resume it, or choose another --output",
         advice_damaged="remove it: it is made again",
+        flags=_SAMPLE,
     )
     claim.refuse_foreign_files()
     refuse_unwritable(claim.folder, "choose another --output")
-    claim.create({})
+    sample = {"num_asked": options.rows, "seed": options.seed}
+    claim.create(sample)
+    found = {**sample, **claim.read()}
+    claim.refuse_another({name: found[name] for name in sample}, sample)
     return claim.folder
 
 
@@ -150,6 +156,7 @@ def _concluded(options: ChooseOptions, samples: Sequence[Embedded], trials: Tria
         source=options.source.path,
         output=options.output,
         num_asked=options.rows,
+        seed=options.seed,
         num_rows=rows_read(samples),
         num_trained_on=len(split.trained_on),
         num_held_out=len(split.held_out),

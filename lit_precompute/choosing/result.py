@@ -75,6 +75,7 @@ class TowerChoice:
       source: the source's path.
       output: folder of all that was made.
       num_asked: rows that the sample was to have.
+      seed: what drew them.
       num_rows: that it has.
       num_trained_on: rows that text towers were tuned on.
       num_held_out: rows that were retrieved among.
@@ -95,6 +96,7 @@ class TowerChoice:
     source: str
     output: str
     num_asked: int
+    seed: int
     num_rows: int
     num_trained_on: int
     num_held_out: int

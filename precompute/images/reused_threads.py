@@ -20,13 +20,23 @@ class ReusedThreads:
         self._waiting, self._num_idle = collections.deque[Callable[[], None]](), 0
 
     def run(self, function: Callable[[], None]) -> None:
-        """Runs a function, which must raise nothing, in a thread."""
+        """Runs a function, which must raise nothing, in a thread.
+
+        Raises:
+          RuntimeError: the system has no more threads; then the function is not run.
+        """
         with self._change:
             self._waiting.append(function)
             if self._num_idle >= len(self._waiting):
                 self._change.notify()
                 return
-        threading.Thread(target=self._work, name=self._name, daemon=True).start()
+        try:
+            threading.Thread(target=self._work, name=self._name, daemon=True).start()
+        except RuntimeError:
+            with self._change:
+                if function in self._waiting:  # or a thread that has become idle runs it
+                    self._waiting.remove(function)
+                    raise
 
     def _work(self) -> None:
         while (function := self._next()) is not None:

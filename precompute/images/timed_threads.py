@@ -223,8 +223,8 @@ class _Use(Generic[Item, Result]):
         return self._num_alive == 0 if task is None else task.is_done
 
     def _start(self) -> None:
+        self._threads.run(self._work)  # waits for the lock; raises where the system has no more threads
         self._num_alive += 1
-        self._threads.run(self._work)
 
     def _work(self) -> None:
         task = self._next(None)

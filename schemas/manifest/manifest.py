@@ -11,7 +11,6 @@ tables of embeddings, notes, attachments, references and environments, and took 
 import dataclasses
 import json
 import os
-import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -31,9 +30,10 @@ from lit_precompute.schemas.manifest.parts import (
     Probe,
     Reference,
 )
+from lit_precompute.schemas.manifest.published import read_published
 from lit_precompute.schemas.manifest.shard_list import ShardList
 from lit_precompute.schemas.manifest.source import SHARD_LIST, SOURCE_LIST, ManifestSource, read_list
-from lit_precompute.schemas.storage import MANIFEST_NAME, WORK_FOLDER, DatasetError, Folder, is_url
+from lit_precompute.schemas.storage import MANIFEST_NAME, DatasetError, Folder
 from lit_precompute.schemas.tables import EMBEDDINGS, TableSchema, json_digest
 from lit_precompute.schemas.text_tower_card import is_text_embeddings
 from lit_precompute.schemas.tower_card import TowerCard
@@ -146,9 +146,7 @@ class Manifest:
         folder = dataset_folder(directory)
         where = folder.join(MANIFEST_NAME)
         try:
-            content = parse_json_object(folder.read(MANIFEST_NAME), where, _FETCH_AGAIN)
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise DatasetError(_why_no_manifest(folder)) from error
+            content = parse_json_object(read_published(folder), where, _FETCH_AGAIN)
         except JsonFileError as error:
             raise DatasetError(str(error)) from error
         version = content.get("format_version")
@@ -240,20 +238,3 @@ def _check_sums(where: str, manifest: Manifest) -> None:
     rows = [probe.row for probe in manifest.probes]
     if rows != sorted({*rows}) or (rows and rows[-1] >= manifest.num_rows):
         raise DatasetError(f"{where}: probes.row must ascend and be in [0, {manifest.num_rows}), got {rows}")
-
-
-def _why_no_manifest(folder: Folder) -> str:
-    where = folder.join(MANIFEST_NAME)
-    path = None if is_url(folder.path) else pathlib.Path(folder.path)
-    if path is not None and path.is_file():
-        return f"{path}: is a file, not a dataset; a dataset is a directory with a {MANIFEST_NAME}: check the path"
-    if path is not None and not path.is_dir():
-        return f"{path}: there is no directory of this name; check the path"
-    has_work = (
-        folder.can_list and folder.find(WORK_FOLDER)
-        if is_url(folder.path)
-        else pathlib.Path(folder.path, WORK_FOLDER).is_dir()
-    )
-    if has_work:
-        return f"{where}: missing, this is an unfinished job; run its command again to resume"
-    return f"{where}: missing, this is not an embedding dataset; check the path"

@@ -14,19 +14,13 @@ import pyarrow as pa
 
 from lit_precompute.schemas.dataset_files import attachment_name, dataset_folder, read_checked
 from lit_precompute.schemas.manifest import Manifest
-from lit_precompute.schemas.reading.alignment import check_alignment
 from lit_precompute.schemas.reading.as_opened import AsOpened
-from lit_precompute.schemas.reading.block_layout import BlockLayout
-from lit_precompute.schemas.reading.fetching_ahead import FetchingAhead
-from lit_precompute.schemas.reading.files_here import cache_bound
-from lit_precompute.schemas.reading.key_index import index_name
-from lit_precompute.schemas.reading.open_columns import OpenColumns, tables_to_open
+from lit_precompute.schemas.reading.open_columns import tables_to_open
+from lit_precompute.schemas.reading.open_tables import OpenTables
 from lit_precompute.schemas.reading.row_block import RowBlock, concatenate
 from lit_precompute.schemas.reading.rows_by_key import RowsByKey
-from lit_precompute.schemas.reading.table_files import TableLocator
-from lit_precompute.schemas.reading.table_reader import TableReader
 from lit_precompute.schemas.storage import DatasetError, is_url
-from lit_precompute.schemas.tables import EMBEDDING, EMBEDDINGS, FAILURES, KEY, ColumnSchema
+from lit_precompute.schemas.tables import EMBEDDING, EMBEDDINGS, KEY, ColumnSchema
 from lit_precompute.schemas.tower_card import TowerCard
 from lit_precompute.schemas.vectors import VectorType
 
@@ -40,16 +34,13 @@ class EmbeddingDataset:
         """See `open`."""
         self.path = os.fspath(path)
         self._folder = dataset_folder(path)
-        self._as_opened = AsOpened(self._folder)
+        as_opened = AsOpened(self._folder)
         self.manifest = Manifest.read(self._folder)
-        self._locator = TableLocator(self._folder, self.manifest.shards, self.manifest.references)
         self.tables = tables_to_open(self.path, self.manifest, tables, embeddings)
-        self._columns = OpenColumns(self.path, self.manifest, self.tables)
-        self._readers = {name: self._open_table(name) for name in self.tables}
-        self._layout = BlockLayout(self.manifest.shards.num_rows, self.manifest.block_rows)
+        self._open = OpenTables(self.path, self._folder, as_opened, self.manifest, self.tables)
+        self._layout, self._columns = self._open.layout, self._open.columns
         self._keys: pa.ChunkedArray | None = None
-        self._by_key = RowsByKey(self.path, self.num_rows, self._keys_name, self._iterate_keys, self._key_at)
-        self._ahead = FetchingAhead(self._readers, cache_bound)
+        self._by_key = RowsByKey(self.path, self.num_rows, self._open.key_index_name, self._iterate_keys, self._key_at)
 
     @classmethod
     def open(
@@ -135,25 +126,7 @@ class EmbeddingDataset:
           IndexError: `block` is outside [0, num_blocks).
           DatasetError: an unknown column, damaged bytes, or tables whose keys differ.
         """
-        shard, within = self._layout.locate(block)
-        wanted = self._columns.with_scales(columns)
-        tables = self._columns.tables_of(wanted)
-        for name in tables:
-            self._ahead.note_read(name, shard)
-        table_of = {column: self._columns.table_of(column) or tables[0] for column in wanted}
-        # Of one table keys are of use only where they are asked for; of several they are compared.
-        keys = [KEY] if len(tables) > 1 or not wanted else []
-        batches = {
-            name: self._readers[name].read(
-                shard, within, [*keys, *(column for column, table in table_of.items() if table == name)]
-            )
-            for name in tables
-        }
-        start, stop = self.block_span(block)
-        check_alignment(self.path, batches, block, stop - start)
-        found = {column: batches[table].column(column) for column, table in table_of.items()}
-        fields = {column: self._readers[table].schema.field(column) for column, table in table_of.items()}
-        return RowBlock.from_arrow(start, stop - start, found, fields)
+        return self._open.read_block(block, columns)
 
     def blocks(self, order: Iterable[int] | None = None, columns: Sequence[str] | None = None) -> Iterator[RowBlock]:
         """Yields blocks, one in memory at a time, in the given order (None: first to last).
@@ -175,18 +148,11 @@ class EmbeddingDataset:
         Threads fetch them, as far as the cache has room for what was not yet read. What an earlier call has asked for
         and is not begun is dropped.
         """
-        if tables := self._remote_tables(columns):
-            self._ahead.want((name, self._layout.locate(block)[0]) for block in blocks for name in tables)
+        self._open.fetch_ahead(blocks, columns)
 
     def skip(self, blocks: Iterable[int], columns: Sequence[str] | None = None) -> None:
         """Notes that blocks for which `fetch_ahead` was called will not be read: their files need not be fetched."""
-        tables = self._remote_tables(columns)
-        self._ahead.note_skipped((name, self._layout.locate(block)[0]) for block in blocks for name in tables)
-
-    def _remote_tables(self, columns: Sequence[str] | None) -> list[str]:
-        """Returns the tables of columns that are in a store."""
-        wanted = self._columns.tables_of(self._columns.with_scales(columns))
-        return [name for name in wanted if self._readers[name].is_remote]
+        self._open.skip(blocks, columns)
 
     def rows(self, start: int, stop: int, columns: Sequence[str] | None = None) -> RowBlock:
         """Returns the rows [start, stop); within one block nothing is copied.
@@ -242,12 +208,7 @@ class EmbeddingDataset:
 
     def failures(self) -> pa.Table:
         """Returns the rows that could not be embedded: key, source, reason, message."""
-        reader = self._open_table(FAILURES)
-        try:
-            pieces = [reader.read_shard(int(shard)) for shard in np.flatnonzero(self.manifest.shards.num_failures)]
-        finally:
-            reader.close()
-        return pa.concat_tables([reader.schema.empty_table(), *pieces])
+        return self._open.read_failures()
 
     def attachment(self, name: str) -> bytes:
         """Returns a small file that travels with the dataset.
@@ -261,9 +222,7 @@ class EmbeddingDataset:
 
     def close(self) -> None:
         """Closes the files."""
-        self._ahead.close()
-        for reader in self._readers.values():
-            reader.close()
+        self._open.close()
 
     def __enter__(self) -> "EmbeddingDataset":
         """Returns itself."""
@@ -282,15 +241,3 @@ class EmbeddingDataset:
 
     def _key_at(self, row: int) -> str:
         return self.rows(row, row + 1, [KEY])[KEY][0].as_py()
-
-    def _keys_name(self) -> str:
-        table = self._columns.tables_of([])[0]
-        return index_name(table, self.manifest.shards.files[table].sha256)
-
-    def _open_table(self, name: str) -> TableReader:
-        table = self.manifest.table(name)
-        files = self._locator.files(table)
-        if not is_url(files.folder.path):  # in a store a missing file shows when it is read
-            files.check_sizes()
-        as_opened = self._as_opened if table.reference is None else AsOpened(files.folder)
-        return TableReader(files.folder, table, files, as_opened, cached=True)

@@ -35,6 +35,7 @@ def choice(*towers, **more):
         source="captions.tsv",
         output="out",
         num_asked=2000,
+        seed=0,
         num_rows=2000,
         num_trained_on=1500,
         num_held_out=500,

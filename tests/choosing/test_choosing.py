@@ -129,8 +129,8 @@ def test_a_folder_with_other_files_is_refused(tmp_path, compared):
 
 
 def test_another_sample_needs_another_output(compared):
-    with pytest.raises(ValueError, match="--limit is 120 there, 100 was requested"):
-        choose_tower(dataclasses.replace(compared[0], rows=100))
+    with pytest.raises(ValueError, match="another choice of a tower: --rows is 120 there, 100 was requested; --seed"):
+        choose_tower(dataclasses.replace(compared[0], rows=100, seed=1))
 
 
 def test_nothing_is_embedded_where_a_later_tower_has_no_weights(tmp_path, compared):

@@ -12,7 +12,7 @@ BYTES = bytes(range(256)) + b"\r\n--==0==\n\r"
 def _send(method, url, body=None, headers=None):
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     request = urllib.request.Request(url, data=body, method=method, headers=headers or {})
-    with opener.open(request, timeout=10) as answer:
+    with opener.open(request, timeout=300) as answer:
         return answer.read()
 
 

@@ -25,8 +25,9 @@ from lit_precompute.towers.text.options import TransformerOptions
 from lit_precompute.towers.text.registry import make_text_tower, resolve_text_tower
 from lit_precompute.towers.tokenizers import Tokenizer, Vocabulary, train_tokenizer
 from lit_precompute.towers.weights.finding import find_weights
+from lit_precompute.towers.weights.links import Arrays
 from lit_precompute.towers.weights.matching import match_parameters
-from lit_precompute.towers.weights.naming import Arrays, inside_root, read_names
+from lit_precompute.towers.weights.naming import inside_root, read_names
 from lit_precompute.towers.weights.reading import read_weights
 
 # Texts in the compiled shape. On CPUs more do not pay.

@@ -20,8 +20,9 @@ from lit_precompute.towers.text.registry import resolve_text_tower
 from lit_precompute.towers.weights.errors import WeightsError
 from lit_precompute.towers.weights.fetching import Progress
 from lit_precompute.towers.weights.finding import find_weights
+from lit_precompute.towers.weights.links import Arrays
 from lit_precompute.towers.weights.matching import match_parameters
-from lit_precompute.towers.weights.naming import Arrays, inside_root, read_names
+from lit_precompute.towers.weights.naming import inside_root, read_names
 from lit_precompute.towers.weights.reading import read_weights
 
 # Of these, a file that was made without them has none.

@@ -19,6 +19,7 @@ FOLDER_FILES = (
     "pytorch_model.bin",
     "pytorch_model.bin.index.json",
 )
+_ADAPTER = "adapter_config.json"
 _INDEX_ENDING = ".index.json"
 _MAX_INDEX_BYTES = 1 << 24
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
@@ -38,7 +39,17 @@ def find_in_folder(folder: pathlib.Path) -> pathlib.Path:
     for name in FOLDER_FILES:
         if (folder / name).is_file():
             return folder / name
+    refuse_adapter(folder)
     raise no_weights_in(str(folder))
+
+
+def refuse_adapter(folder: pathlib.Path) -> None:
+    """Raises WeightsError if a folder holds what peft's `save_pretrained` writes, and no model."""
+    if (folder / _ADAPTER).is_file() and not (folder / "config.json").is_file():
+        raise WeightsError(
+            f"{folder}: holds an adapter ({_ADAPTER}) without the model that it changes; merge the two (peft's "
+            "`merge_and_unload`), save the result, and name its folder"
+        )
 
 
 def no_weights_in(folder: str) -> WeightsError:

@@ -13,7 +13,7 @@ from jaxtyping import Float32, Shaped
 
 from lit_precompute.schemas.wording import counted
 from lit_precompute.towers.weights.errors import WeightsError
-from lit_precompute.towers.weights.naming import Arrays, Shapes
+from lit_precompute.towers.weights.links import Arrays, Shapes
 
 _MAX_LINES = 12
 

@@ -10,46 +10,19 @@ Not here: the names themselves, which each family has, and opening files (`readi
 from __future__ import annotations
 
 import dataclasses
-import math
 import re
-from collections.abc import Mapping, Sequence
-from typing import Literal, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Shaped
 
-from lit_precompute.towers.weights.stored import StoredArray, held, shared
-
-Shapes = Mapping[str, tuple[int, ...]]
-# By name, as a file has them: any type, any shape.
-Arrays = Mapping[str, Shaped[np.ndarray, "..."]]
+from lit_precompute.towers.weights.links import Arrays, Link, Shapes, array_of, parameters_in
+from lit_precompute.towers.weights.stored import StoredArray, held
 
 # Where big_vision's files keep the parameters when they hold more than them, outermost first: optimiser state of two
 # kinds around them, or two towers.
 BIG_VISION_ROOTS = ("params/", "opt/target/", "img/", "image/")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Link:
-    """One array of a file, and the parameters in it.
-
-    Attributes:
-      file: name of the array in the file.
-      parameters: our names; several where the file joins them in one array.
-      axes: the permutation from a part's axes to ours; () for none. Torch's matrices [outputs, inputs] have (1, 0), its
-        kernels [outputs, inputs, height, width] have (2, 3, 1, 0).
-      part_shape: shape of one part in the file, where it is not our shape with permuted axes (heads in one axis, a 1x1
-        kernel that is a matrix here).
-      joined: how the file joins its parts: "concatenated" along the first axis, or "stacked" along a new one.
-      missing_rows: rows of zeros that the file omits at the start of the second axis.
-    """
-
-    file: str
-    parameters: tuple[str, ...]
-    axes: tuple[int, ...] = ()
-    part_shape: tuple[int, ...] | None = None
-    joined: Literal["concatenated", "stacked"] = "concatenated"
-    missing_rows: int = 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,7 +33,7 @@ class Naming:
       name: what people call such files; errors show it.
       links: the file's arrays, for one configuration of the family.
       roots: prefixes under which files of this kind keep the parameters, outermost first; each may be absent. Where a
-        prefix is present, arrays without it are ignored.
+        prefix is present, arrays without it are ignored. One that all arrays of a file share need not be named.
       dropped: regular expressions of whole names (after the roots) that the tower does not use.
       spellings: (regular expression, replacement) for names that some files spell differently from `links`; a name is
         kept where another array already has the replaced one, so that none is lost.
@@ -75,28 +48,6 @@ class Naming:
     dropped: tuple[str, ...] = ()
     spellings: tuple[tuple[str, str], ...] = ()
     copies: tuple[tuple[str, tuple[str, ...]], ...] = ()
-
-
-def link(file: str, *parameters: str, axes: tuple[int, ...] = (), part_shape: tuple[int, ...] | None = None) -> Link:
-    """Returns a `Link`; short, for the families' tables."""
-    return Link(file=file, parameters=parameters, axes=axes, part_shape=part_shape)
-
-
-def kernel_link(file: str, parameter: str, shape: tuple[int, ...]) -> Link:
-    """Returns the link from torch's kernel [outputs, inputs, height, width] to ours, which has this shape.
-
-    Ours is [height, width, inputs, outputs]; [height, width, features] for a depthwise layer, which has one input for
-    each output; [inputs, outputs] for a 1x1 layer. Vectors are the same in both.
-    """
-    if len(shape) == 1:
-        return link(file, parameter)
-    if len(shape) == 3:
-        torchs = (shape[2], 1, shape[0], shape[1])
-    elif len(shape) == 2:
-        torchs = (shape[1], shape[0], 1, 1)
-    else:
-        torchs = (shape[3], shape[2], shape[0], shape[1])
-    return link(file, parameter, axes=(2, 3, 1, 0), part_shape=torchs)
 
 
 _Array = TypeVar("_Array", bound=np.ndarray | StoredArray)
@@ -122,16 +73,15 @@ def find_names(namings: Sequence[Naming], arrays: Mapping[str, StoredArray], sha
     """Returns what `read_names` does, without reading an array, unless the file has several under names of one."""
     if not namings:
         return dict(arrays)
-    inside = [_once(naming, _respelt(naming, _inside_roots(naming, arrays))) for naming in namings]
-    known = [sum(row.file in found for row in naming.links) for naming, found in zip(namings, inside, strict=True)]
-    best = known.index(max(known))
-    naming, found = namings[best], inside[best]
+    naming, found, num_known = _best(namings, arrays)
+    if not num_known:
+        naming, found, _ = max((_best(namings, each) for each in _unwrapped(arrays)), key=lambda best: best[2])
     links = {row.file: row for row in naming.links}
     dropped = re.compile("|".join(f"(?:{pattern})" for pattern in naming.dropped) or r"(?!)")
     result: dict[str, StoredArray] = {}
     for name, array in found.items():
         if name in links:
-            result |= _read(links[name], array, shapes)
+            result |= parameters_in(links[name], array, shapes)
         elif not dropped.fullmatch(name):
             result[name] = array
     return result
@@ -144,7 +94,31 @@ def write_names(naming: Naming, parameters: Arrays) -> dict[str, Shaped[np.ndarr
       KeyError: the naming has an array of parameters that are missing.
       ValueError: files of this naming cannot represent a value.
     """
-    return {row.file: _write(row, [parameters[name] for name in row.parameters]) for row in naming.links}
+    return {row.file: array_of(row, [parameters[name] for name in row.parameters]) for row in naming.links}
+
+
+def _best(
+    namings: Sequence[Naming], arrays: Mapping[str, StoredArray]
+) -> tuple[Naming, Mapping[str, StoredArray], int]:
+    """Returns the naming that knows most of the arrays, the arrays under its names, and how many it knows."""
+    inside = [_once(naming, _respelt(naming, _inside_roots(naming, arrays))) for naming in namings]
+    known = [sum(row.file in found for row in naming.links) for naming, found in zip(namings, inside, strict=True)]
+    best = known.index(max(known))
+    return namings[best], inside[best], known[best]
+
+
+def _unwrapped(arrays: Mapping[str, StoredArray]) -> Iterator[Mapping[str, StoredArray]]:
+    """Yields the arrays, then without each prefix that all names share: modules around the tower, as torch saves them.
+
+    Those are `module.` of parallel training, `_orig_mod.` of torch.compile, and what a program calls its model.
+    """
+    yield arrays
+    while len(wrappers := {name.partition(".")[:2] for name in arrays}) == 1:
+        wrapper = "".join(wrappers.pop())
+        if not wrapper.endswith("."):
+            return
+        arrays = inside_root(arrays, wrapper)
+        yield arrays
 
 
 def _inside_roots(naming: Naming, arrays: Mapping[str, StoredArray]) -> Mapping[str, StoredArray]:
@@ -182,65 +156,3 @@ def _once(naming: Naming, arrays: Mapping[str, StoredArray]) -> Mapping[str, Sto
 
 def _are_equal(one: StoredArray, other: StoredArray) -> bool:
     return one is other or (one.shape == other.shape and np.array_equal(one.read(), other.read()))
-
-
-def _read(row: Link, array: StoredArray, shapes: Shapes) -> dict[str, StoredArray]:
-    blanks = _parts(row, array.blank())
-    if len(blanks) != len(row.parameters):
-        return {row.file: array}
-    read = shared(array.read, len(blanks))
-
-    def part(number: int, shape: tuple[int, ...] | None) -> StoredArray:
-        turned = _turned(row, blanks[number], shape).shape
-        return StoredArray(turned, lambda: _turned(row, _parts(row, read())[number], shape))
-
-    return {name: part(number, shapes.get(name)) for number, name in enumerate(row.parameters)}
-
-
-def _parts(row: Link, array: np.ndarray) -> Sequence[np.ndarray]:
-    count = len(row.parameters)
-    if row.joined == "stacked":
-        return list(array) if array.ndim else []
-    if count == 1:
-        return [array]
-    return np.split(array, count) if array.ndim and array.shape[0] % count == 0 else []
-
-
-def _turned(row: Link, part: np.ndarray, shape: tuple[int, ...] | None) -> np.ndarray:
-    is_as_said = row.part_shape is not None and _long_axes(part.shape) == _long_axes(row.part_shape)
-    if row.axes:
-        if part.ndim != len(row.axes):
-            return part
-        part = part.transpose(row.axes)
-    if row.missing_rows and part.ndim > 1:
-        zeros = np.zeros((part.shape[0], row.missing_rows, *part.shape[2:]), part.dtype)
-        return np.concatenate([zeros, part], axis=1)
-    if row.part_shape is None or shape is None:
-        return part
-    if -1 in row.part_shape:
-        return part.reshape((1,) * (len(shape) - part.ndim) + part.shape)
-    # Not any array of as many values: of one that lies the other way round, a reshape would scramble them.
-    return part.reshape(shape) if is_as_said and part.size == math.prod(shape) else part
-
-
-def _long_axes(shape: Sequence[int]) -> list[int]:
-    """Returns the axes that a reshape cannot add or drop."""
-    return [length for length in shape if length != 1]
-
-
-def _write(row: Link, values: Sequence[np.ndarray]) -> np.ndarray:
-    parts = [_turned_back(row, value) for value in values]
-    if row.joined == "stacked":
-        return np.stack(parts)
-    return np.concatenate(parts) if len(parts) > 1 else parts[0]
-
-
-def _turned_back(row: Link, value: np.ndarray) -> np.ndarray:
-    axes = row.axes
-    if row.missing_rows:
-        if value[:, : row.missing_rows].any():
-            raise ValueError(f"{row.file}: files of this naming leave out its first rows, which are not zero here")
-        return value[:, row.missing_rows :]
-    if row.part_shape is not None:
-        value = value.reshape([row.part_shape[axis] for axis in axes] if axes else row.part_shape)
-    return np.ascontiguousarray(value.transpose(np.argsort(axes)) if axes else value)

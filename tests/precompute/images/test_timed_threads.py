@@ -188,6 +188,18 @@ def test_too_many_that_hang_are_an_error_until_they_return(gate):
     assert list(threads.map(range(100))) == list(range(100))
 
 
+def test_no_more_threads_is_an_error_and_no_wait_without_end(monkeypatch):
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    threads = _threads(lambda work, item: item)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            list(threads.map(range(5)))
+    assert list(threads.map(range(5))) == list(range(5))
+
+
 def test_an_end_in_the_middle_does_not_wait_for_what_hangs(gate):
     def work_on(work, item):
         with work.stage_of("reading"):

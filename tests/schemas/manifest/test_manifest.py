@@ -9,6 +9,7 @@ import pytest
 
 from lit_precompute.schemas import DatasetError, DatasetWriter, EmbeddingDataset, Manifest, Note
 from lit_precompute.schemas.checking.verification import verify
+from lit_precompute.schemas.storage.local_folder import LocalFolder
 from lit_precompute.schemas.writing.publishing import add_up
 from tests.schemas.making import SOURCE, TAGS, add_table, card, change_manifest, rows, write
 
@@ -221,6 +222,26 @@ def test_no_manifest_says_what_the_directory_is(tmp_path):
     (tmp_path / "_work").mkdir()
     with pytest.raises(DatasetError, match="this is an unfinished job; run its command again to resume"):
         Manifest.read(tmp_path)
+
+
+def test_a_dataset_that_is_published_meanwhile_is_read(tmp_path, monkeypatch):
+    write(tmp_path)
+    (tmp_path / "_work").mkdir()
+    (tmp_path / "manifest.json").rename(tmp_path / "later")
+    read, num_reads = LocalFolder.read, 0
+
+    def read_then_publish(folder, name):
+        nonlocal num_reads
+        num_reads += 1
+        try:
+            return read(folder, name)
+        finally:
+            if num_reads == 1:
+                (tmp_path / "later").rename(tmp_path / "manifest.json")
+                (tmp_path / "_work").rmdir()
+
+    monkeypatch.setattr(LocalFolder, "read", read_then_publish)
+    assert Manifest.read(tmp_path).num_rows == 50
 
 
 def test_the_smallest_table_is_that_of_the_fewest_bytes(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 from lit_precompute.schemas.storage import Patience, batches, open_folder
 from tests.stores.proxy import Fault, store_proxy
 
-QUICK = Patience(first_pause_s=0.001, max_pause_s=0.01, timeout_s=10, max_attempts=3)
+QUICK = Patience(first_pause_s=0.001, max_pause_s=0.01, max_attempts=3)
 
 
 @pytest.fixture(params=["local", "memory", "gs", "s3"])

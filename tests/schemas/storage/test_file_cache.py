@@ -3,6 +3,7 @@
 import concurrent.futures
 import errno
 import hashlib
+import itertools
 import os
 import random
 import shutil
@@ -158,19 +159,21 @@ def test_processes_that_want_one_file_fetch_it_once_and_a_killed_one_is_continue
     url, data = _serve(server, "b", 400 * PIECE - 1)
     killed = _start(cache, url, data)
     part = cache._path(hashlib.sha256(data).hexdigest()).with_suffix(".part")
-    while not part.exists() or part.stat().st_size < 20 * PIECE:
+    while not part.exists() or part.stat().st_size < 21 * PIECE:
         assert killed.poll() is None
         time.sleep(0.001)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
     server.asked.clear()
     assert _read(cache, url, data) == data
-    assert 0 < len(_gets(server)) <= 380
+    assert 0 < len(_gets(server)) <= 379 + 1  # what the killed one has asked for last may arrive late
 
 
 def test_what_was_not_used_for_longest_is_removed(cache, server, monkeypatch):
     monkeypatch.setenv(room.BOUND_VARIABLE, "1MB")
     monkeypatch.setattr(held_file, "_TOUCH_EVERY_S", 0.0)
+    clock, utime = itertools.count(), os.utime  # the system's own may stand still between two files
+    monkeypatch.setattr("os.utime", lambda number: utime(number, (now_s := next(clock), now_s)))
     served = [_serve(server, f"file-{number}") for number in range(8)]
     for url, data in served[:4]:
         _read(cache, url, data)

@@ -15,7 +15,7 @@ import pytest
 from lit_precompute.schemas.storage import Patience, StorageError, num_retried, open_folder
 from tests.stores.proxy import Fault, store_proxy
 
-QUICK = Patience(first_pause_s=0.001, max_pause_s=0.01, timeout_s=10, max_attempts=3)
+QUICK = Patience(first_pause_s=0.001, max_pause_s=0.01, max_attempts=3)
 HASTY = dataclasses.replace(QUICK, timeout_s=0.5)
 MANY = 1_050  # more than a page of a listing, and than one request removes
 
@@ -134,7 +134,7 @@ for _ in range(8):
 @pytest.mark.parametrize("folder", ["local", "gs", "s3"], indirect=True)  # the memory driver's are of one process
 def test_of_eight_processes_one_creates(folder):
     command = [sys.executable, "-c", CREATORS, folder.path]
-    printed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+    printed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600).stdout
     created = [line.split() for line in printed.splitlines()]
     assert len(created) == 8
     [winner] = [number for number, did in created if did == "True"]
@@ -173,9 +173,9 @@ def test_a_store_that_replaces_what_it_should_create_is_refused(monkeypatch, far
 
 @pytest.mark.parametrize("fault", ["status 503 SlowDown", "status 429", "reset", "lost", "hang"])
 def test_what_fails_once_is_tried_again(proxy, far, fault):
-    if fault == "hang":
-        far = open_folder(far.path, patience=HASTY)
     far.write("a", b"1")
+    if fault == "hang":  # as may a busy machine
+        far = open_folder(far.path, patience=dataclasses.replace(HASTY, max_attempts=10))
     before = num_retried()
     asked = [
         lambda: far.write("b", b"2"),
@@ -280,14 +280,14 @@ def test_a_store_that_never_answers_is_given_up(proxy, far):
     far = open_folder(far.path, patience=HASTY)
     for question in (lambda: far.read("a"), lambda: far.write("a", b""), far.find):
         proxy.fail(Fault("hang"), times=10)
-        with pytest.raises(StorageError, match=r"after 3 attempts in \d s"):
+        with pytest.raises(StorageError, match=r"after 3 attempts in \d+ s"):
             question()
         proxy.heal()
 
 
 def test_slow_bytes_arrive(proxy, far):
-    far = open_folder(far.path, patience=HASTY)
     far.write("a", os.urandom(1000))
+    far = open_folder(far.path, patience=HASTY)
     proxy.fail(Fault("slow 0.8", "GET"))
     assert len(far.read("a")) == 1000
     assert proxy.num_left == 0
@@ -305,7 +305,7 @@ def test_a_listing_that_is_late_hides_nothing_from_who_knows_the_name(proxy, far
 @pytest.mark.slow
 def test_many_files_are_listed_in_pages_and_removed_in_bulk(proxy, far):
     # On a busy machine a page may take long; a question that is asked again would be counted, whenever it is answered.
-    far = open_folder(far.path, patience=dataclasses.replace(QUICK, timeout_s=120))
+    far = open_folder(far.path, patience=dataclasses.replace(QUICK, timeout_s=600))
     with ThreadPoolExecutor(16) as threads:
         list(threads.map(lambda number: far.write(f"many/{number:05d}", b"1"), range(MANY)))
     proxy.passed.clear()

@@ -39,8 +39,10 @@ def _read_headers(file):
         position += BLOCK - -num_bytes // BLOCK * BLOCK
 
 
-# gcsfs asks in two ways at once what a file is, and may ask once more before it drops the slower one.
+# gcsfs asks in two ways at once what a file is, and may ask once more before it drops the slower one, which may come
+# when the file has long been read.
 _TO_DESCRIBE = 4
+_DESCRIPTION = 2_000  # bytes at most
 
 
 def _cost(proxy):
@@ -95,7 +97,8 @@ def test_a_file_that_is_read_in_order_is_fetched_once(request, server):
         assert num_asked <= 12 + _TO_DESCRIBE
         with open_file(folder.join("a")) as file:
             assert file.read() == content
-        assert _cost(proxy) == (len(content), 1)
+        assert [each.num_received for each in proxy.passed if each.num_received > _DESCRIPTION] == [len(content)]
+        assert _cost(proxy)[1] <= 1 + _TO_DESCRIBE
 
 
 @pytest.mark.parametrize("server", ["gcs_server", "s3_server"])

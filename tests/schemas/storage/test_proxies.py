@@ -7,7 +7,7 @@ import pytest
 
 from lit_precompute.schemas.storage import Patience, StorageError, open_folder
 
-QUICK = Patience(first_pause_s=0.001, max_pause_s=0.01, timeout_s=10, max_attempts=1)
+QUICK = Patience(first_pause_s=0.001, max_pause_s=0.01, max_attempts=1)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Files received on connections that are kept: the same bytes whatever happens on the way, without the driver."""
 
+import dataclasses
 import os
 
 import pytest
@@ -7,7 +8,8 @@ import pytest
 from lit_precompute.schemas.storage import Patience, Receiver, StorageError, open_folder, receiving
 from tests.stores.proxy import Fault, store_proxy
 
-QUICK = Patience(first_pause_s=0.001, max_pause_s=0.01, timeout_s=0.5, max_attempts=3)
+QUICK = Patience(first_pause_s=0.001, max_pause_s=0.01, max_attempts=3)
+HASTY = dataclasses.replace(QUICK, timeout_s=0.5, max_attempts=10)
 DATA = os.urandom(3_000_000)
 
 
@@ -59,7 +61,7 @@ def test_a_shorter_file_ends_where_it_ends(folder):
 
 @pytest.mark.parametrize("fault", ["cut", "reset", "hang", "lost", "status 503", "status 500"])
 def test_what_breaks_off_goes_on_where_it_was(proxy, folder, fault):
-    with Receiver(QUICK) as receiver:
+    with Receiver(HASTY if fault == "hang" else QUICK) as receiver:
         for _ in range(2):  # with a new connection, and with one that was kept
             proxy.fail(Fault(fault, "GET"))
             assert _received(receiver, folder.join("a b/ü+%20#.bin")) == DATA
@@ -68,11 +70,11 @@ def test_what_breaks_off_goes_on_where_it_was(proxy, folder, fault):
 
 
 def test_a_store_that_is_never_silent_and_never_done_is_left_to_patience(proxy, folder):
-    slow = Patience(first_pause_s=0.001, timeout_s=10, max_part_s=0.2)
+    slow = dataclasses.replace(QUICK, max_part_s=1, max_attempts=10)  # a busy machine may be slow itself
     with Receiver(slow) as receiver:
-        proxy.fail(Fault("slow 1", "GET"))
+        proxy.fail(Fault("slow 4", "GET"))
         assert _received(receiver, folder.join("a b/ü+%20#.bin")) == DATA
-    assert len(_gotten(proxy)) == 2
+    assert len(_gotten(proxy)) >= 2
 
 
 def test_errors_are_those_of_every_read(proxy, folder):

@@ -9,7 +9,7 @@ import pytest
 from lit_precompute.schemas.storage import Patience, StorageError, open_file
 from tests.flaky_server import flaky_server
 
-QUICK = Patience(first_pause_s=0.001, max_pause_s=0.01, timeout_s=5, max_attempts=3)
+QUICK = Patience(first_pause_s=0.001, max_pause_s=0.01, max_attempts=3)
 # More than fsspec reads at once.
 LONG = random.Random(0).randbytes(7 << 20)
 LINES = b"".join(b"line %d\n" % number for number in range(100_000))

@@ -142,7 +142,7 @@ def _changed(file, part="config", **fields):
         (_changed("dino", "processor", do_resize=False), r"do_resize must be True, got False"),
         (_changed("dino", "processor", do_pad=True), r"do_pad must be False, got True"),
         (_changed("dino", "processor", rescale_factor=1 / 127.5), r"rescale_factor must be 1/255"),
-        (_changed("dino", "processor", image_mean=0.5), r"image_mean must be three numbers, got 0.5"),
+        (_changed("dino", "processor", image_mean=[0.5]), r"image_mean must be one number or three, got \[0.5\]"),
         (_changed("dino", "processor", size={"longest_edge": 80}), r"size must be the side of a square, got"),
         (_changed("dino", "processor", size={"height": 80, "width": 96}), r"size must be the side of a square"),
         (_changed("dino", "processor", sharpen=True), r"sharpen is not known"),
@@ -154,7 +154,7 @@ def _changed(file, part="config", **fields):
             r"crop_size must be .*, got .*'width': 64",
         ),
         (_changed("siglip", "processor", size=80), r"do_center_crop must be true where only the short side"),
-        (_changed("dino", "processor", image_mean=[float("nan")] * 3), r"image_mean must be three finite numbers"),
+        (_changed("dino", "processor", image_mean=[float("nan")] * 3), r"image_mean must be finite"),
         (_changed("dino", "processor", image_std=[0, 1, 1]), r"preprocessor_config.json: .*deviation must be > 0"),
         (_changed("dino", "processor", image_processor_type=None), r"image_processor_type must be .*, got None"),
         (_changed("convnext", "processor", crop_pct=0), r"crop_pct must be a share above 0 and at most 1, got 0"),
@@ -175,6 +175,25 @@ def test_older_files_are_read(tmp_path):
     older = find_tower(write_folder(tmp_path / "older", described))
     newer = find_tower(write_folder(tmp_path / "newer", DESCRIBED["files"]["clip"]))
     assert dataclasses.replace(older, weights="") == dataclasses.replace(newer, weights="")
+
+
+def test_one_number_is_that_of_each_channel():
+    """As transformers' `normalize` takes it."""
+    one, three = ({**DESCRIBED["files"]["dino"]["processor"], "image_mean": mean} for mean in (0.25, [0.25] * 3))
+    assert preprocessing_of(one, "file") == preprocessing_of(three, "file")
+
+
+@pytest.mark.parametrize(("name", "form"), [("gelu_python", "exact"), ("gelu_fast", "tanh")])
+def test_other_names_of_an_activation(tmp_path, name, form):
+    assert find_tower(write_folder(tmp_path / "folder", _changed("dino", hidden_act=name))).config.activation == form
+
+
+def test_an_adapter_is_no_tower(tmp_path):
+    (tmp_path / "adapter_config.json").write_text("{}")
+    with pytest.raises(
+        WeightsError, match=r"holds an adapter \(adapter_config.json\) without the model .* merge the two"
+    ):
+        resolve_tower(str(tmp_path))
 
 
 @pytest.mark.parametrize(("file", "is_square", "resize"), [("clip", True, "square"), ("dino", None, "square")])

@@ -132,7 +132,7 @@ _VIT = "vit_tiny_patch16_224.augreg_in21k_ft_in1k"
         (_changed(_VIT, "pretrained_cfg", interpolation="random"), r"interpolation must be 'bilinear' or 'bicubic'"),
         (_changed(_VIT, "pretrained_cfg", crop_mode="border"), r"crop_mode must be 'center' or 'squash', got 'border'"),
         (_changed(_VIT, "pretrained_cfg", crop_pct=1.5), r"crop_pct must be a share of at most 1, got 1.5"),
-        (_changed(_VIT, "pretrained_cfg", mean=[0.5]), r"mean must be three numbers, got \[0.5\]"),
+        (_changed(_VIT, "pretrained_cfg", mean=[0.5]), r"mean must be one number or three, got \[0.5\]"),
         (_changed(_VIT, "pretrained_cfg", std=[0, 0, 0]), r"config.json: pretrained_cfg: .*deviation must be > 0"),
         (_changed(_VIT, pretrained_cfg=3), r"pretrained_cfg must be an object, got 3"),
         (

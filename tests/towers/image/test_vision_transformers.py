@@ -183,6 +183,16 @@ def _as_open_clip(arrays):
     return found
 
 
+@pytest.mark.parametrize("wrapper", ["module.", "_orig_mod.module."])
+@pytest.mark.parametrize("file", ["dino", "clip"])
+def test_a_file_of_a_wrapped_model_is_the_same_tower(tmp_path, files, file, wrapper):
+    arrays = hugging_face.draw_file(file)
+    np.savez(tmp_path / "wrapped.npz", **{f"{wrapper}{name}": array for name, array in arrays.items()})
+    name, side = _small_name(file), hugging_face.FILES[file][2][0]
+    given = load_tower(name, str(files / f"{file}.safetensors"), resolution=side)
+    assert load_tower(name, str(tmp_path / "wrapped.npz"), resolution=side).fingerprint() == given.fingerprint()
+
+
 @pytest.mark.parametrize(
     ("file", "relabel", "naming"),
     [

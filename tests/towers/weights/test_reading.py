@@ -208,3 +208,9 @@ def test_a_folder_with_torchs_name(tmp_path):
 def test_an_empty_folder(tmp_path):
     with pytest.raises(WeightsError, match=r"holds one of model\.safetensors, .*; name the file itself"):
         read_weights(str(tmp_path))
+
+
+def test_an_adapter_is_no_model(tmp_path):
+    (tmp_path / "adapter_config.json").write_text("{}")
+    with pytest.raises(WeightsError, match=r"holds an adapter \(adapter_config.json\) without the model"):
+        read_weights(str(tmp_path))

@@ -15,7 +15,8 @@ from lit_precompute.towers.image.aimv2.config import AIMv2Config
 from lit_precompute.towers.image.aimv2.parameters import HEAD, LAST_NORM, PATCH_NORM, parameter_shapes
 from lit_precompute.towers.image.vit.parameters import ATTENTION, block_name
 from lit_precompute.towers.image.vit.torch_naming import layer_links
-from lit_precompute.towers.weights.naming import Link, Naming, link
+from lit_precompute.towers.weights.links import Link, link
+from lit_precompute.towers.weights.naming import Naming
 
 _QUERY_KEY_VALUE = tuple(f"{ATTENTION}/{part}" for part in ("query", "key", "value"))
 _GATE, _UP, _DOWN = (f"MlpBlock_0/{part}" for part in ("Gate", "Dense_0", "Dense_1"))

@@ -11,7 +11,7 @@ from lit_precompute.towers.family import Shapes
 from lit_precompute.towers.image.aimv2.config import AIMv2Config
 from lit_precompute.towers.image.vit.parameters import ATTENTION, block_name
 from lit_precompute.towers.image.vit.positions import resize_positions
-from lit_precompute.towers.weights.naming import Arrays
+from lit_precompute.towers.weights.links import Arrays
 
 PATCH_NORM, LAST_NORM = "patch_norm", "Transformer/encoder_norm"
 HEAD = "MAPHead_0"

@@ -14,7 +14,8 @@ import functools
 from collections.abc import Callable, Iterator, Mapping
 
 from lit_precompute.towers.image.bit.config import BiTConfig, Unit, parameter_shapes, units
-from lit_precompute.towers.weights.naming import BIG_VISION_ROOTS, Link, Naming, kernel_link, link
+from lit_precompute.towers.weights.links import Link, kernel_link, link
+from lit_precompute.towers.weights.naming import BIG_VISION_ROOTS, Naming
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

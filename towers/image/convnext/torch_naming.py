@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 from lit_precompute.towers.family import Shapes
 from lit_precompute.towers.image.convnext.config import ConvNeXtConfig, block_name, parameter_shapes
-from lit_precompute.towers.weights.naming import Link, Naming, kernel_link, link
+from lit_precompute.towers.weights.links import Link, kernel_link, link
+from lit_precompute.towers.weights.naming import Naming
 
 # timm computes the 1x1 layers of its small networks (nano and below) as convolutions, so its files have kernels
 # [outputs, inputs, 1, 1] for them.

@@ -9,7 +9,7 @@ import numpy as np
 from lit_precompute.towers.family import Shapes
 from lit_precompute.towers.image.dinov3.config import DINOv3Config
 from lit_precompute.towers.image.vit.parameters import ATTENTION, block_name
-from lit_precompute.towers.weights.naming import Arrays
+from lit_precompute.towers.weights.links import Arrays
 
 
 def parameter_shapes(config: DINOv3Config) -> Shapes:

@@ -18,7 +18,8 @@ from lit_precompute.towers.image.dinov3.config import DINOv3Config
 from lit_precompute.towers.image.dinov3.parameters import parameter_shapes
 from lit_precompute.towers.image.vit.parameters import ATTENTION, block_name
 from lit_precompute.towers.image.vit.torch_naming import layer_links
-from lit_precompute.towers.weights.naming import Link, Naming, link
+from lit_precompute.towers.weights.links import Link, link
+from lit_precompute.towers.weights.naming import Naming
 
 _PARTS = ("query", "key", "value")
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from lit_precompute.towers.family import Shapes
 from lit_precompute.towers.image.efficientnet.config import EfficientNetConfig, blocks, parameter_shapes
-from lit_precompute.towers.weights.naming import Link, Naming, kernel_link, link
+from lit_precompute.towers.weights.links import Link, kernel_link, link
+from lit_precompute.towers.weights.naming import Naming
 
 
 def namings(config: EfficientNetConfig) -> tuple[Naming, ...]:

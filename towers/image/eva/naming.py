@@ -14,7 +14,8 @@ from lit_precompute.towers.image.eva.config import EvaConfig
 from lit_precompute.towers.image.eva.parameters import LAST_NORM, MAP, PRE_NORM, parameter_shapes
 from lit_precompute.towers.image.vit.parameters import ATTENTION, block_name
 from lit_precompute.towers.image.vit.torch_naming import Layers, layer_links
-from lit_precompute.towers.weights.naming import Link, Naming, link
+from lit_precompute.towers.weights.links import Link, link
+from lit_precompute.towers.weights.naming import Naming
 
 _PARTS = ("query", "key", "value")
 _MASK_AND_ROTATIONS = (r"mask_token", r"lm_head\..*", r"(.*\.)?rope\..*")

@@ -10,7 +10,7 @@ from jaxtyping import Float64, Shaped
 
 from lit_precompute.towers.image.eva.config import EvaConfig
 from lit_precompute.towers.image.vit.positions import fit_learned
-from lit_precompute.towers.weights.naming import Arrays
+from lit_precompute.towers.weights.links import Arrays
 
 _BASE = 10_000.0
 

@@ -22,6 +22,7 @@ from lit_precompute.towers.image.hugging_face.timm import FindEntries
 from lit_precompute.towers.preprocessing import Preprocessing
 from lit_precompute.towers.weights.errors import WeightsError
 from lit_precompute.towers.weights.finding import find_weights
+from lit_precompute.towers.weights.folders import refuse_adapter
 from lit_precompute.towers.weights.hub import SCHEME
 
 CONFIG_NAME, PROCESSOR_NAME = "config.json", "preprocessor_config.json"
@@ -50,6 +51,7 @@ def read_folder(place: str, find_entries: FindEntries) -> Entry:
       WeightsError: `config.json` or `preprocessor_config.json` cannot be had.
       ValueError: one describes what is not known here; the message names the field.
     """
+    refuse_adapter(pathlib.Path(place))
     config = _find(place, CONFIG_NAME, "what it is")
     content = read_json_object(config, _ADVICE)
     if timm.is_timms(content):

@@ -8,7 +8,11 @@ from typing import Any
 from lit_precompute.towers.family import Family, TowerConfig
 from lit_precompute.towers.fields import UNCHANGING, Fields
 
-ACTIVATIONS = {"gelu": "exact", "gelu_pytorch_tanh": "tanh", "gelu_new": "tanh", "quick_gelu": "quick"}
+ACTIVATIONS = {
+    **dict.fromkeys(("gelu", "gelu_python"), "exact"),
+    **dict.fromkeys(("gelu_pytorch_tanh", "gelu_new", "gelu_fast"), "tanh"),
+    "quick_gelu": "quick",
+}
 # Of image models, what changes no embedding.
 IGNORED = (
     rf"{UNCHANGING}|drop_path_rate|layerscale_value|encoder_stride|out_(features|indices)|stage_names|apply_layernorm"

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 
 from lit_precompute.towers.family import Shapes
 from lit_precompute.towers.image.mixer.config import MixerConfig, parameter_shapes
-from lit_precompute.towers.weights.naming import BIG_VISION_ROOTS, Naming, link
+from lit_precompute.towers.weights.links import link
+from lit_precompute.towers.weights.naming import BIG_VISION_ROOTS, Naming
 
 # A part of our name: the file's. They are replaced one after the other.
 _OLDER = {

@@ -15,7 +15,8 @@ import re
 
 from lit_precompute.towers.image.vit.config import ViTConfig
 from lit_precompute.towers.image.vit.parameters import block_name, block_shapes, parameter_shapes
-from lit_precompute.towers.weights.naming import BIG_VISION_ROOTS, Link, Naming, link
+from lit_precompute.towers.weights.links import Link, link
+from lit_precompute.towers.weights.naming import BIG_VISION_ROOTS, Naming
 
 _OLD_BLOCK_PARTS = {
     "LayerNorm_1": "LayerNorm_2",

@@ -6,7 +6,7 @@ import dataclasses
 
 from lit_precompute.towers.family import Shapes
 from lit_precompute.towers.image.vit.config import ViTConfig
-from lit_precompute.towers.weights.naming import Arrays
+from lit_precompute.towers.weights.links import Arrays
 
 ATTENTION = "MultiHeadDotProductAttention_0"
 

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Shaped
 
 from lit_precompute.towers.image.vit.config import ViTConfig
-from lit_precompute.towers.weights.naming import Arrays
+from lit_precompute.towers.weights.links import Arrays
 
 
 def fit(config: ViTConfig, parameters: Arrays) -> dict[str, Shaped[np.ndarray, "..."]]:

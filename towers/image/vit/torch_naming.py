@@ -15,7 +15,8 @@ from collections.abc import Iterator, Mapping
 from lit_precompute.towers.family import Shapes
 from lit_precompute.towers.image.vit.config import ViTConfig
 from lit_precompute.towers.image.vit.parameters import ATTENTION, block_name, parameter_shapes
-from lit_precompute.towers.weights.naming import Link, Naming, link
+from lit_precompute.towers.weights.links import Link, link
+from lit_precompute.towers.weights.naming import Naming
 
 _QUERY_KEY_VALUE = tuple(f"{ATTENTION}/{part}" for part in ("query", "key", "value"))
 # A file's layer: ours (several where the file joins them).

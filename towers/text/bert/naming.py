@@ -12,7 +12,8 @@ import re
 from collections.abc import Mapping
 
 from lit_precompute.towers.text.bert.options import BertTextOptions
-from lit_precompute.towers.weights.naming import Link, Naming, link
+from lit_precompute.towers.weights.links import Link, link
+from lit_precompute.towers.weights.naming import Naming
 
 _BLOCK = re.compile(r"blocks/(\d+)/(.*)/(\w+)")
 

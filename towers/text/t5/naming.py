@@ -9,7 +9,8 @@ import re
 from collections.abc import Mapping
 
 from lit_precompute.towers.text.t5.options import T5TextOptions
-from lit_precompute.towers.weights.naming import Link, Naming, link
+from lit_precompute.towers.weights.links import Link, link
+from lit_precompute.towers.weights.naming import Naming
 
 _BLOCK = re.compile(r"blocks/(\d+)/(.*)")
 _TOKENS = "shared.weight"

@@ -17,7 +17,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 
 from lit_precompute.towers.text.vit.options import ViTTextOptions
-from lit_precompute.towers.weights.naming import Link, Naming, link
+from lit_precompute.towers.weights.links import Link, link
+from lit_precompute.towers.weights.naming import Naming
 
 Shapes = Mapping[str, tuple[int, ...]]
 _BLOCK = re.compile(r"blocks/(\d+)/(.*)")
