@@ -15,7 +15,7 @@ TABLE = "text-embeddings-encoder"
 
 def run(*arguments, status=0) -> str:
     command = [sys.executable, "-m", "lit_precompute", *map(str, arguments)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == status, done.stderr
     return done.stdout if status == 0 else done.stderr
 

@@ -71,7 +71,7 @@ def _started(folder, modes, *arguments, loses_it=False):
     command = [sys.executable, str(program), *arguments]
     environment = _without_tunables(PYTHONPATH=str(pathlib.Path.cwd()))
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
-        said, _ = process.communicate(timeout=120)
+        said, _ = process.communicate(timeout=900)
     assert process.returncode == 0
     return process.pid, said
 
@@ -101,7 +101,7 @@ def test_the_commands_ask_for_them(tmp_path, command):
         [*started, "--help"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=900,
         check=True,
         env=_without_tunables(PYTHONPATH=str(tmp_path)),
     )
@@ -120,5 +120,5 @@ importlib.import_module = interrupted
 from lit_precompute.commands import entry_points
 entry_points.run({module!r})
 """
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=900, check=False)
     assert (ended.returncode, ended.stderr) == (130, "error: interrupted\n")

@@ -163,13 +163,19 @@ def start(dataset_path, output, *more: str, recipe=RECIPE, execution=EXECUTION) 
     )
 
 
-def finish(process: subprocess.Popen, timeout_s=180) -> tuple[int, str, str]:
+def finish(process: subprocess.Popen, timeout_s=900) -> tuple[int, str, str]:
     """Waits for a process; returns exit status, output, errors."""
     output, errors = process.communicate(timeout=timeout_s)
     return process.returncode, output, errors
 
 
-def kill_when(process: subprocess.Popen, condition, number=signal.SIGKILL, timeout_s=120) -> bool:
+def has_checkpoint(output, step=1):
+    """Returns a function that returns whether there is a complete checkpoint of this step or a later one."""
+    folder = pathlib.Path(output, "checkpoints")
+    return lambda: any(path.name.isdecimal() and int(path.name) >= step for path in folder.glob("*"))
+
+
+def kill_when(process: subprocess.Popen, condition, number=signal.SIGKILL, timeout_s=900) -> bool:
     """Sends the signal as soon as the condition holds; returns whether the process was still running."""
     deadline = time.monotonic() + timeout_s
     while process.poll() is None and time.monotonic() < deadline:

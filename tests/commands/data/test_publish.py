@@ -66,7 +66,7 @@ def test_a_published_dataset_is_on_the_hub(dataset, tmp_path):
             "HF_HOME": str(tmp_path / "home"),
         }
         command = [sys.executable, "-m", "lit_precompute", "data", "publish", str(dataset), "hf://datasets/me/small"]
-        run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
+        run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=900)
         assert run.returncode == 0, run.stderr
         assert run.stderr.splitlines()[-1] == "24/24 files on the hub"
         assert f"all as sent, in commit {hub.head('me/small')}" in run.stdout

@@ -62,13 +62,13 @@ def test_an_interrupt_says_how_to_resume(run, tmp_path):
     command = [sys.executable, "-W", "ignore", "-m", "lit_precompute", "data", "shuffle", "large"]
     options = ["--output", "stopped", "--rows-per-shard", "10"]
     process = subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True, cwd=tmp_path)
-    until = time.monotonic() + 60
+    until = time.monotonic() + 900
     while not list((tmp_path / "stopped").glob("_work/gather/*")):
         assert time.monotonic() < until
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
-    said = process.communicate(timeout=60)[1]
+    said = process.communicate(timeout=900)[1]
     assert process.returncode == 130
     assert "interrupted; what is finished is kept: run the same command again to resume" in said
     for output in ("stopped", "whole"):

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 
+import matplotlib.font_manager  # noqa: F401 -- finds the fonts here, which a program says if it takes it long
 import pytest
 
 from lit_precompute.commands import tune as command_line

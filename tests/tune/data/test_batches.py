@@ -313,8 +313,8 @@ def test_memory_stays_within_the_budget():
     finally:
         tracemalloc.stop()
         source.close()
-    # Besides the windows: one batch, and the block that the fake dataset has just made in three copies.
-    spare = 5 * 256 * dataset.width * 8
+    # Besides the windows: one batch, and of each of four threads a block, of which the fake dataset makes copies.
+    spare = 256 * dataset.width * (4 + 4 * 12)
     assert budget / 3 < peak < budget + spare < all_vectors / 2
 
 
@@ -359,7 +359,7 @@ class _Recording:
 
 
 def wait_until(condition) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 900
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.001)
@@ -378,21 +378,21 @@ def test_stays_two_batches_ahead_and_no_more():
 
 
 def test_an_error_in_the_thread_is_raised_at_its_step():
-    before = threading.active_count()
+    before = {*threading.enumerate()}
     batches = iterate(_Recording(fails_at=2), 0, 10)  # pyright: ignore[reportArgumentType]
     assert [next(batches), next(batches)] == [0, 1]
     with pytest.raises(OSError, match="no batch 2"):
         next(batches)
-    assert threading.active_count() == before
+    assert {*threading.enumerate()} <= before
 
 
 def test_closing_early_ends_the_thread():
-    before = threading.active_count()
+    before = {*threading.enumerate()}
     batches = iterate(_Recording(), 0, 10**9)  # pyright: ignore[reportArgumentType]
     assert next(batches) == 0
-    assert threading.active_count() == before + 1
+    assert len({*threading.enumerate()} - before) == 1
     batches.close()  # pyright: ignore[reportAttributeAccessIssue]
-    assert threading.active_count() == before
+    assert {*threading.enumerate()} <= before
 
 
 @settings(max_examples=60, deadline=None)

@@ -78,7 +78,7 @@ def test_the_first_batch_waits_for_its_window_alone(places, store, monkeypatch):
     def hold_up(self, path, *arguments, **options):
         if "/embeddings/part-" in path and first not in path and not goes_on.is_set():
             held_up.append(path)
-            assert goes_on.wait(60)
+            assert goes_on.wait(900)
         return cat_file(self, path, *arguments, **options)
 
     monkeypatch.setattr(type(store), "cat_file", hold_up)

@@ -42,7 +42,8 @@ def assert_matches(found, definition, images, texts, parameters):
     expected = full_matrix.differences(definition, *arguments)
     found_parameters = [gradients[2][name] for name in parameters]
     for got, want in zip([*gradients[:2], *found_parameters], expected, strict=True):
-        np.testing.assert_allclose(got, want, atol=2e-5 * np.abs(want).max())
+        # A parameter's gradient may be small because large terms cancel: then they say how well it is known.
+        np.testing.assert_allclose(got, want, atol=max(2e-5 * np.abs(want).max(), 2e-6 * float(loss)))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -64,7 +64,8 @@ def assert_close(found, expected, tolerance=2e-5):
     loss, gradients = found
     np.testing.assert_allclose(loss, expected[0], rtol=tolerance)
     for got, want in zip(jax.tree.leaves(gradients), jax.tree.leaves(expected[1:]), strict=True):
-        np.testing.assert_allclose(got, want, atol=tolerance * np.abs(want).max())
+        # A parameter's gradient may be small because large terms cancel: then they say how well it is known.
+        np.testing.assert_allclose(got, want, atol=tolerance * max(np.abs(want).max(), 0.1 * float(loss)))
 
 
 @kinds

@@ -104,10 +104,10 @@ def test_killed_it_resumes_and_ends_in_the_same_bits(dataset_path, recipe, unbro
             return lines.exists() and lines.read_text().count("\n") >= count
 
         process = start(dataset_path, output, recipe=recipe)
-        killed += kill_when(process, reached, timeout_s=600)
+        killed += kill_when(process, reached)
         finish(process)
     assert killed == 2
-    status, _, errors = finish(start(dataset_path, output, recipe=recipe), timeout_s=600)
+    status, _, errors = finish(start(dataset_path, output, recipe=recipe))
     assert status == 0, errors
     assert model_bytes(output) == model_bytes(unbroken)
     assert metric_lines(output) == metric_lines(unbroken)

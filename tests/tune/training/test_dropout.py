@@ -126,7 +126,7 @@ def test_text_towers_drop_the_same_in_micro_batches_and_in_both_passes(kind, is_
     assert both_passes[0].keys() == both_passes[1].keys()
     first, second = (np.stack([each[key] for key in both_passes[0]]) for each in both_passes)
     # To within rounding: what watches them is a part of the programs. Another mask would change all of a row's numbers.
-    np.testing.assert_allclose(second, first, atol=1e-6 * np.abs(first).max())
+    np.testing.assert_allclose(second, first, atol=1e-5 * np.abs(first).max())
     loss, gradients = run(NUM_ROWS)
     np.testing.assert_allclose(found_loss, loss, rtol=1e-6)
     assert found.text.keys() == parameters.text.keys()
@@ -155,7 +155,7 @@ def test_both_forward_passes_of_a_text_tower_drop_the_same_values(kind):
 
     first = jax.jit(lambda: jax.lax.map(lambda batch: tower.apply_in_training(parameters, *batch), batches))()
     _, second = jax.jit(lambda: jax.lax.scan(propagate, jax.tree.map(jnp.zeros_like, parameters), batches))()
-    np.testing.assert_allclose(second, first, atol=1e-6 * np.abs(first).max())
+    np.testing.assert_allclose(second, first, atol=1e-5 * np.abs(first).max())
 
 
 def test_both_forward_passes_are_bitwise_equal(drawn):

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import signal
 
 import numpy as np
 import pytest
@@ -20,7 +19,7 @@ from lit_precompute.tune.model.tuned_model_files import TunedModelError
 from lit_precompute.tuning import retrieval, zero_shot
 from tests.towers.text.tiny_encoder import WIDTH, WORDS, write_encoder
 from tests.tune.frozen_runs import ENCODER, FROZEN_RECIPE, TABLE, start_training, write_frozen
-from tests.tune.small_runs import EXECUTION, kill_when, metric_lines, model_bytes, train
+from tests.tune.small_runs import EXECUTION, has_checkpoint, kill_when, metric_lines, model_bytes, train
 
 pytestmark = pytest.mark.standard_promotion
 
@@ -66,7 +65,7 @@ def test_a_reloaded_model_embeds_stored_and_new_texts_alike(folder, run):
 @pytest.mark.slow
 def test_a_killed_run_resumes_to_the_same_bits(folder, run, tmp_path):
     process = start_training(folder / "dataset", tmp_path / "run")
-    assert kill_when(process, (tmp_path / "run/checkpoints/8").is_dir, signal.SIGKILL)
+    assert kill_when(process, has_checkpoint(tmp_path / "run", 8))
     process.wait()
     assert not (tmp_path / "run/model").exists()
     train(folder / "dataset", tmp_path / "run", FROZEN_RECIPE)

@@ -13,6 +13,7 @@ from tests.tune.small_runs import (
     RECIPE,
     WIDTH,
     finish,
+    has_checkpoint,
     kill_when,
     metric_lines,
     model_bytes,
@@ -35,7 +36,7 @@ def test_a_killed_run_resumes_in_the_same_bits_and_its_model_loads(tmp_path, opt
     status, _, errors = finish(start(dataset, whole, recipe=recipe, execution=EXECUTION))
     assert status == 0, errors
     process = start(dataset, killed, recipe=recipe, execution=EXECUTION)
-    assert kill_when(process, (killed / "checkpoints" / "8").exists)
+    assert kill_when(process, has_checkpoint(killed, 8))
     finish(process)
     status, text, errors = finish(start(dataset, killed, recipe=recipe, execution=EXECUTION))
     assert status == 0, errors

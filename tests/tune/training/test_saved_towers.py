@@ -13,7 +13,7 @@ from lit_precompute.tune.model.tuned_model import TunedModel
 from lit_precompute.tune.recipes import RECIPES
 from lit_precompute.tune.training import trainer
 from tests.tune.saved_towers import FAMILIES, save_folder
-from tests.tune.small_runs import EXECUTION, finish, kill_when, model_bytes, start, train, write_dataset
+from tests.tune.small_runs import EXECUTION, finish, has_checkpoint, kill_when, model_bytes, start, train, write_dataset
 
 pytestmark = pytest.mark.standard_promotion  # in optax and in JAX's attention
 EVERY_FAMILY = [pytest.param(family, marks=[] if family == "t5" else pytest.mark.slow) for family in FAMILIES]
@@ -136,7 +136,7 @@ def test_a_killed_run_resumes_with_the_bits_of_what_is_locked(dataset_path, fold
     status, _, errors = finish(begin(tmp_path / "unbroken"))
     assert status == 0, errors
     killed = begin(tmp_path / "killed")
-    assert kill_when(killed, (tmp_path / "killed/checkpoints/4").exists), finish(killed)
+    assert kill_when(killed, has_checkpoint(tmp_path / "killed", 4)), finish(killed)
     finish(killed)
     first = read_start(TunedModel.load(tmp_path / "unbroken").sides.text, folder)
     (pathlib.Path(folder) / "model.safetensors").unlink()

@@ -17,6 +17,7 @@ from tests.tune.small_runs import (
     NUM_ROWS,
     RECIPE,
     finish,
+    has_checkpoint,
     kill_when,
     model_bytes,
     start,
@@ -104,8 +105,7 @@ def test_a_killed_run_resumes_exactly(dataset_path, selection, tmp_path):
     flags = ("--selection", str(tmp_path / "rows.selection"))
     output = tmp_path / "killed"
     process = start(dataset_path, output, *flags)
-    checkpoint = output / "checkpoints/8"
-    assert kill_when(process, checkpoint.exists)
+    assert kill_when(process, has_checkpoint(output, 8))
     finish(process)
     status, printed, errors = finish(start(dataset_path, output, *flags))
     assert status == 0, errors

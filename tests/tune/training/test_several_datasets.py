@@ -19,6 +19,7 @@ from tests.tune.small_runs import (
     NUM_ROWS,
     RECIPE,
     finish,
+    has_checkpoint,
     kill_when,
     metric_lines,
     model_bytes,
@@ -149,7 +150,7 @@ def test_a_killed_command_with_two_datasets_resumes_exactly(paths, tmp_path):
     output = tmp_path / "killed"
     flags = ("--dataset", paths[1])
     process = start(paths[0], output, *flags, recipe=recipe)
-    assert kill_when(process, (output / "checkpoints/8").exists)
+    assert kill_when(process, has_checkpoint(output, 8))
     finish(process)
     status, printed, errors = finish(start(paths[0], output, *flags, recipe=recipe))
     assert status == 0, errors

@@ -8,6 +8,7 @@ from tests.tune.small_runs import (
     EXECUTION,
     RECIPE,
     finish,
+    has_checkpoint,
     kill_when,
     model_bytes,
     start,
@@ -24,8 +25,7 @@ def test_killed_and_resumed_it_ends_in_the_bits_of_a_run_on_a_disk(tmp_path, gcs
     url = write_dataset(f"{gcs_bucket}/dataset", rows_per_shard=32)
     output = tmp_path / "there"
     process = start(url, output, execution=EXECUTION)
-    checkpoints = output / "checkpoints"
-    assert kill_when(process, lambda: any(path.name.isdecimal() for path in checkpoints.glob("*")))
+    assert kill_when(process, has_checkpoint(output))
     process.communicate()
     status, words, errors = finish(start(url, output, execution=EXECUTION))
     assert status == 0, errors

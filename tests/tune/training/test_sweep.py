@@ -25,6 +25,7 @@ from tests.tune.small_runs import (
     NUM_WORDS,
     RECIPE,
     finish,
+    has_checkpoint,
     kill_when,
     metric_lines,
     model_bytes,
@@ -173,8 +174,8 @@ def test_a_killed_sweep_ends_in_the_same_bits(dataset_path, swept, tmp_path):
         return start(dataset_path, tmp_path / "sweep", *flags, recipe=without_rate(recipe))
 
     second = tmp_path / "sweep" / "learning_rate=0.003,seed=1"
-    process, checkpoint = begin(), second / "checkpoints/4"
-    assert kill_when(process, checkpoint.exists)
+    process = begin()
+    assert kill_when(process, has_checkpoint(second))
     finish(process)
     assert not (second / "model").exists()
     status, output, errors = finish(begin())

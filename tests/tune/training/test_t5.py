@@ -11,6 +11,7 @@ from lit_precompute.tune.model.tuned_model import TunedModel
 from tests.tune.small_runs import (
     RECIPE,
     finish,
+    has_checkpoint,
     kill_when,
     metric_lines,
     model_bytes,
@@ -35,7 +36,7 @@ def test_trains_resumes_after_sigkill_and_reloads(tmp_path):
     killed = 0
     for step in (4, 12):
         process = start(dataset, output, recipe=RECIPE)
-        killed += kill_when(process, (output / "checkpoints" / str(step)).exists)
+        killed += kill_when(process, has_checkpoint(output, step))
         finish(process)
     assert killed == 2
     status, _, errors = finish(start(dataset, output, recipe=RECIPE))

@@ -14,6 +14,7 @@ from tests.tune.small_runs import (
     NUM_ROWS,
     RECIPE,
     finish,
+    has_checkpoint,
     kill_when,
     metric_lines,
     model_bytes,
@@ -98,9 +99,9 @@ def test_two_datasets_with_views_and_held_out_rows_killed_resume_exactly(dataset
     whole, output = tmp_path / "whole", tmp_path / "killed"
     status, _, errors = finish(start(dataset_path, whole, *flags, recipe=recipe, execution=execution))
     assert status == 0, errors
-    for checkpoint in ("4", "16"):
+    for step in (4, 16):
         process = start(dataset_path, output, *flags, recipe=recipe, execution=execution)
-        assert kill_when(process, (output / "checkpoints" / checkpoint).exists)
+        assert kill_when(process, has_checkpoint(output, step))
         finish(process)
     status, printed, errors = finish(start(dataset_path, output, *flags, recipe=recipe, execution=execution))
     assert status == 0, errors
