@@ -11,7 +11,6 @@ import io
 import json
 import os
 import pathlib
-import resource
 import sys
 
 from lit_precompute.commands import embed as command_line
@@ -57,9 +56,14 @@ def main():
             except SystemExit as end:
                 status = end.code
         answer = {"status": status, "said": " ".join(said.getvalue().split()), "strays": strays}
-        answer["max_bytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+        answer["max_bytes"] = _peak_bytes()
         answers.write(json.dumps(answer) + "\n")
         strays.clear()
+
+
+def _peak_bytes():
+    """Returns the largest memory of this process; `ru_maxrss` begins with that of the parent."""
+    return 1024 * int(pathlib.Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
 
 
 if __name__ == "__main__":
