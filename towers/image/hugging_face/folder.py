@@ -51,7 +51,7 @@ def read_folder(place: str, find_entries: FindEntries) -> Entry:
       WeightsError: `config.json` or `preprocessor_config.json` cannot be had.
       ValueError: one describes what is not known here; the message names the field.
     """
-    refuse_adapter(pathlib.Path(place))
+    refuse_adapter(pathlib.Path(place).expanduser())
     config = _find(place, CONFIG_NAME, "what it is")
     content = read_json_object(config, _ADVICE)
     if timm.is_timms(content):
