@@ -14,6 +14,7 @@ import pathlib
 import sys
 
 from lit_precompute.commands import embed as command_line
+from tests.memory import peak_bytes
 from tests.pipelines.embed.making import arguments
 
 # Of decoding: what is above is refused, and less than this is in flight.
@@ -56,14 +57,9 @@ def main():
             except SystemExit as end:
                 status = end.code
         answer = {"status": status, "said": " ".join(said.getvalue().split()), "strays": strays}
-        answer["max_bytes"] = _peak_bytes()
+        answer["max_bytes"] = peak_bytes()
         answers.write(json.dumps(answer) + "\n")
         strays.clear()
-
-
-def _peak_bytes():
-    """Returns the largest memory of this process; `ru_maxrss` begins with that of the parent."""
-    return 1024 * int(pathlib.Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ def _add(sampler, start, stop):
 @hypothesis.given(
     strategies.lists(strategies.integers(0, 40), max_size=20), strategies.integers(1, 9), strategies.integers(0, 12)
 )
-@hypothesis.settings(max_examples=200, deadline=None)
+@hypothesis.settings(max_examples=200)
 def test_rows_are_spread_evenly_however_they_are_split(sizes, most, drawn):
     total = sum(sizes)
     whole, pieces = ProbeSampler(most), ProbeSampler(most)

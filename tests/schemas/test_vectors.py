@@ -29,7 +29,7 @@ row_arrays = arrays.arrays(np.float32, arrays.array_shapes(min_dims=2, max_dims=
 
 
 @hypothesis.given(row_arrays)
-@hypothesis.settings(max_examples=300, deadline=None)
+@hypothesis.settings(max_examples=300)
 def test_off_by_half_a_scale_at_most(vectors):
     numbers, scales = quantise(vectors)
     assert (numbers.dtype, scales.dtype) == (np.int8, np.float32)
@@ -42,7 +42,7 @@ def test_off_by_half_a_scale_at_most(vectors):
 
 
 @hypothesis.given(row_arrays)
-@hypothesis.settings(max_examples=100, deadline=None)
+@hypothesis.settings(max_examples=100)
 def test_reading_back_is_finite_and_keeps_signs_and_zeros(vectors):
     back = dequantise(*quantise(vectors))
     assert np.isfinite(back).all()
@@ -143,7 +143,7 @@ def test_a_row_can_be_stored_if_reading_it_back_is_finite(vector_type):
 @hypothesis.given(
     arrays.arrays(np.float32, (3, 4), elements=strategies.floats(width=32)), strategies.sampled_from(VECTOR_TYPES)
 )
-@hypothesis.settings(max_examples=300, deadline=None)
+@hypothesis.settings(max_examples=300)
 def test_storable_matches_storing_every_number(vectors, vector_type):
     with np.errstate(all="ignore"):
         finite = np.isfinite(store(vectors, vector_type).to_float32()) & np.isfinite(vectors)

@@ -73,9 +73,10 @@ def find_names(namings: Sequence[Naming], arrays: Mapping[str, StoredArray], sha
     """Returns what `read_names` does, without reading an array, unless the file has several under names of one."""
     if not namings:
         return dict(arrays)
-    naming, found, num_known = _best(namings, arrays)
-    if not num_known:
-        naming, found, _ = max((_best(namings, each) for each in _unwrapped(arrays)), key=lambda best: best[2])
+    best = _best(namings, arrays)
+    if not best[2]:
+        best = max([best, *(_best(namings, each) for each in _unwrapped(arrays))], key=lambda best: best[2])
+    naming, found, _ = best
     links = {row.file: row for row in naming.links}
     dropped = re.compile("|".join(f"(?:{pattern})" for pattern in naming.dropped) or r"(?!)")
     result: dict[str, StoredArray] = {}
@@ -108,11 +109,10 @@ def _best(
 
 
 def _unwrapped(arrays: Mapping[str, StoredArray]) -> Iterator[Mapping[str, StoredArray]]:
-    """Yields the arrays, then without each prefix that all names share: modules around the tower, as torch saves them.
+    """Yields the arrays without each prefix that all names share: modules around the tower, as torch saves them.
 
     Those are `module.` of parallel training, `_orig_mod.` of torch.compile, and what a program calls its model.
     """
-    yield arrays
     while len(wrappers := {name.partition(".")[:2] for name in arrays}) == 1:
         wrapper = "".join(wrappers.pop())
         if not wrapper.endswith("."):

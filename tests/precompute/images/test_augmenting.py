@@ -61,7 +61,7 @@ def test_these_are_drawn_for_ever():
     ]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(shape=st.tuples(st.integers(1, 300), st.integers(1, 300)), key=st.text(max_size=4), view=st.integers(1, 9))
 def test_a_view_is_a_part_of_the_image_of_the_declared_area_and_aspect_or_all_of_it(shape, key, view):
     height, width = shape

@@ -346,7 +346,7 @@ def _valid_files() -> list[bytes]:
 VALID_FILES = _valid_files()
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(data=st.data())
 def test_damaged_files_give_an_image_or_an_image_error(data):
     """Cuts and byte flips; the words of the error are the same each time, for they are written to the dataset."""

@@ -14,25 +14,24 @@ from lit_precompute.precompute.images.limits import LARGE_FILE_BYTES
 SIDE = 9_500
 MAX_BYTES_PER_PIXEL = 8.5
 
-# Prints the images decoded, the failures, and by how many bytes the peak exceeds what the process began with. The peak
-# is `VmHWM`: `ru_maxrss` begins with that of the parent, and would hide as much.
+# Prints the images decoded, the failures, and by how many bytes the peak exceeds what the process began with.
 _DECODE = """
-import functools, pathlib, sys
+import functools, sys
 from lit_precompute.precompute.images.ahead import PreparingThreads
 from lit_precompute.precompute.images.reading import KeyedRead
 from lit_precompute.precompute.sources.files import read_image
 from lit_precompute.schemas.storage import open_file
 from lit_precompute.towers.preprocessing import Preprocessing
+from tests.memory import peak_bytes
 
 resampler, *paths = sys.argv[1:]
 small, *large = (KeyedRead(path, functools.partial(read_image, open_file, path)) for path in paths)
 preprocessing = Preprocessing(size=32, antialias=True, resampler=resampler)
 threads = PreparingThreads([preprocessing], num_workers=4, ahead=20)
 list(threads.prepare([small] * 8))
-peak = lambda: 1024 * int(pathlib.Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
-before = peak()
+before = peak_bytes()
 outcomes = [type(image).__name__ for (image,) in threads.prepare(large)]
-print(outcomes.count("ndarray"), outcomes.count("ImageError"), peak() - before)
+print(outcomes.count("ndarray"), outcomes.count("ImageError"), peak_bytes() - before)
 """
 
 

@@ -43,7 +43,7 @@ def _oracle_central_crop(image: np.ndarray, size: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("method", "antialias"), RESIZES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(shape=st.tuples(st.integers(1, 300), st.integers(1, 300)), size=st.integers(1, 260), seed=st.integers(0, 9))
 def test_resize_matches_tensorflow_to_the_byte(method, antialias, shape, size, seed):
     image = _noise(*shape, seed)
@@ -80,7 +80,7 @@ def _oracle_weights(old: int, new: int, method: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("method", ["bilinear", "bicubic"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     shape=st.tuples(st.integers(1, 300), st.integers(1, 300)),
     new=st.tuples(st.integers(1, 260), st.integers(1, 260)),

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lit_precompute.precompute.sources.opening import format_names
@@ -162,7 +162,6 @@ def test_no_format_can_be_taken_for_a_drive():
 _columns = st.text("abXY%&=?. ", min_size=1, max_size=5)
 
 
-@settings(deadline=None)
 @given(text=_columns.map("t".__add__), key=_columns.map("k".__add__), gather=st.booleans())
 def test_every_value_can_be_written(text, key, gather):
     def quoted(value: str) -> str:

@@ -53,7 +53,7 @@ def test_embeddings_are_views_of_what_was_read(dataset):
 
 
 @hypothesis.given(strategies.data())
-@hypothesis.settings(max_examples=60, deadline=None)
+@hypothesis.settings(max_examples=60)
 def test_rows_and_take_agree_with_a_plain_copy(directory, data):
     keys, vectors, texts, _ = rows(50)
     start = data.draw(strategies.integers(0, 49))

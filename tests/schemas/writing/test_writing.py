@@ -26,7 +26,7 @@ from tests.schemas.making import SOURCE, card, change_manifest, files_of, rows, 
 
 
 @hypothesis.given(strategies.lists(strategies.integers(1, 30), min_size=1, max_size=12))
-@hypothesis.settings(max_examples=15, deadline=None)
+@hypothesis.settings(max_examples=15)
 def test_bytes_do_not_depend_on_how_rows_are_split(tmp_path_factory, sizes):
     pieces = []
     while sum(pieces) < 50:

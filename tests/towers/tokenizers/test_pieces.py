@@ -1,7 +1,7 @@
 """Pieces: rows of tokens assembled of them, and fingerprints."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lit_precompute.towers.tokenizers import WordTokenizer
@@ -11,7 +11,6 @@ LISTS = st.lists(st.lists(st.integers(0, 2**31 - 1), max_size=7), max_size=9)
 SPECIAL = st.lists(st.integers(0, 9), max_size=2)
 
 
-@settings(deadline=None)
 @given(lists=LISTS, first=SPECIAL, last=SPECIAL, room=st.integers(1, 8))
 def test_rows_are_special_tokens_pieces_special_tokens_and_padding(lists, first, last, room):
     length = room + len(first) + len(last)
@@ -21,7 +20,6 @@ def test_rows_are_special_tokens_pieces_special_tokens_and_padding(lists, first,
     assert (rows.dtype, rows.shape) == (np.int32, (len(lists), length))
 
 
-@settings(deadline=None)
 @given(lists=LISTS, size=st.integers(1, 8))
 def test_cut_keeps_the_first_pieces_of_each_text(lists, size):
     ids, counts = Pieces.of_lists(lists).cut(size)

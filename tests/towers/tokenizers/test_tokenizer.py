@@ -87,7 +87,7 @@ def test_words_have_their_ranks_as_ids():
 
 
 @pytest.mark.parametrize("kind", ["sentencepiece", "words"])
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(texts=st.lists(st.text(max_size=40), max_size=8), length=st.integers(2, 20))
 def test_each_row_is_pieces_then_ends(kind: str, texts: list[str], length: int):
     tokenizer = _TOKENIZERS.setdefault(kind, train_tokenizer(OPTIONS[kind](vocabulary_size=150), TEXTS))
@@ -223,7 +223,6 @@ def test_a_reserved_sign_costs_only_itself(tmp_path: pathlib.Path):
     assert _trained_pieces(texts, tmp_path, 60) == _pieces_of_sentencepiece(["zebra zebra", "zebra"], 60)
 
 
-@settings(deadline=None)
 @given(text=st.text(st.sampled_from("aé猫🦄 \n"), max_size=60), max_bytes=st.integers(4, 12))
 def test_the_parts_of_a_text_are_the_text(text: str, max_bytes: int):
     parts = list(cut_text(text, max_bytes))

@@ -72,7 +72,7 @@ def _edited(data, draw):
 
 
 @pytest.mark.parametrize("kind", _WHOLE)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.data())
 def test_damaged_files_give_arrays_or_an_error_that_names_the_file(kind, data):
     damaged = bytearray(_WHOLE[kind])

@@ -100,7 +100,7 @@ def sources(draw):
     return dataset, usable, {"batch_size": batch_size, "seed": draw(st.integers(0, 99)), "rows": rows, "budget": budget}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(given_source=sources(), data=st.data())
 def test_a_batch_is_a_function_of_seed_and_step(given_source, data):
     dataset, _, options = given_source
@@ -116,7 +116,7 @@ def test_a_batch_is_a_function_of_seed_and_step(given_source, data):
     other.close()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(given_source=sources(), num_epochs=st.integers(1, 6))
 def test_every_row_is_seen_equally_often(given_source, num_epochs: int):
     dataset, usable, options = given_source
@@ -153,7 +153,7 @@ def window_definition(dataset: FakeDataset, seed: int, epoch: int, batch_size: i
     return order
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     block_sizes=draw_block_sizes(),
     share=st.floats(0, 1),
@@ -395,7 +395,7 @@ def test_closing_early_ends_the_thread():
     assert {*threading.enumerate()} <= before
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data(), block_sizes=draw_block_sizes(), seed=st.integers(0, 3), windowed=st.booleans())
 def test_only_chosen_rows_are_in_batches_each_once_an_epoch(data, block_sizes, seed: int, windowed: bool):
     dataset = FakeDataset(block_sizes)

@@ -97,7 +97,7 @@ def all_options(draw) -> TextOptions:
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     counts=st.lists(st.tuples(*[st.integers(0, 3)] * 3), min_size=8, max_size=24).map(lambda more: [(1, 1, 1), *more]),
     options=all_options(),

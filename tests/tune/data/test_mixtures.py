@@ -67,7 +67,7 @@ def check_contents(parts, batch):
 block_sizes = st.lists(st.integers(1, 5), min_size=2, max_size=5)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(block_sizes, min_size=2, max_size=3),
     st.lists(st.sampled_from(["float32", "float16", "bfloat16"]), min_size=3, max_size=3),
@@ -151,7 +151,7 @@ def test_alternating_batches_are_each_datasets_own_in_turn():
     }
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.integers(1, 9), min_size=2, max_size=4), st.integers(0, 2**32 - 1))
 def test_weights_give_each_dataset_its_share(weights, seed):
     """Within five standard deviations of a binomial distribution; own steps are counted without a gap."""

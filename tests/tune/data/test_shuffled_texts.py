@@ -55,7 +55,7 @@ def strings(texts: ReadTexts, tokenizer: Spelling, rows, arrangements) -> list[s
     return given
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     rows=st.lists(st.lists(st.sampled_from(TAGS), max_size=6), min_size=1, max_size=8),
     arrangements=st.lists(st.integers(0, 2**32 - 1), min_size=8, max_size=8),

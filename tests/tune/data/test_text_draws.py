@@ -18,7 +18,7 @@ def counts_of(drawn: np.ndarray, size: int) -> np.ndarray:
     return np.bincount(drawn, minlength=size)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     counts=st.lists(st.integers(0, 9), min_size=1, max_size=20),
     most=st.integers(1, 6),

@@ -35,7 +35,7 @@ def make_source(block_sizes, num_views, *, seed=0, windowed=False, vector_type="
     return source, plain, views
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.integers(1, 5), min_size=3, max_size=6),
     st.integers(1, 4),

@@ -52,7 +52,7 @@ def test_a_text_that_most_rows_have_does_not_use_up_the_others():
     assert len(split.trained_on) == 505
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.lists(st.integers(0, 25), min_size=1, max_size=2), st.integers(0, 25)), max_size=40))
 def test_groups_are_the_connected_components_of_scipy(given_rows):
     rows = {f"key-{at}": Row([f"t{n}" for n in texts], image) for at, (texts, image) in enumerate(given_rows)}

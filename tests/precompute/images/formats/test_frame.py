@@ -49,7 +49,7 @@ def test_exif_is_pillows(name):
     assert plain_frame(OTHERS[name]) is None
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     data=st.sampled_from([*PLAIN.values(), *OTHERS.values()]),
     place=st.floats(0, 1),

@@ -66,7 +66,7 @@ def _tensorflow(data: bytes, method: str) -> np.ndarray | None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=jpegs())
 def test_intact_jpegs_have_tensorflows_bytes(method, data):
     pixels = decode_intact(data, find_frame(data), method)
@@ -75,7 +75,7 @@ def test_intact_jpegs_have_tensorflows_bytes(method, data):
 
 
 @pytest.mark.parametrize("method", METHODS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=jpegs(), place=st.floats(0, 1), change=st.sampled_from(["cut", "remove", "insert", "bit"]))
 def test_damaged_jpegs_fare_as_with_tensorflow_alone(method, data, place, change):
     at = 3 + int(place * (len(data) - 4))

@@ -74,18 +74,18 @@ def test_arrow_takes_no_bytes_of_other_columns(table, tmp_path):
     assert sum(size > 1000 for size in reading) == _GROUPS
 
 
-# Prints the megabytes by which reading raises the peak, `VmHWM`: `ru_maxrss` begins with that of the parent.
+# Prints the megabytes by which reading raises the peak.
 _PROGRAM = """
-import pathlib, sys
+import sys
+from tests.memory import peak_bytes
 from tests.precompute.sources.columnar.reading import examples, look
 from lit_precompute.precompute.sources.spec import SourceColumns
 looked = look(sys.argv[1], 100_000, SourceColumns(image="image"))
 assert len(looked.looks[0].slices) == 1
-peak_kib = lambda: int(pathlib.Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
-before = peak_kib()
+before = peak_bytes()
 for example in examples(looked):
     example.read_image()
-print((peak_kib() - before) // 1024)
+print((peak_bytes() - before) // (1 << 20))
 """
 
 

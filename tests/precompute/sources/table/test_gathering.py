@@ -82,7 +82,7 @@ def test_it_is_for_tables(tmp_path):
         look(tmp_path / "d.tar", gather=True)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(sizes=st.lists(st.integers(1, 4), min_size=1, max_size=8), rows_per_unit=st.integers(1, 4))
 def test_no_slice_cuts_an_image(tmp_path_factory, sizes, rows_per_unit):
     path = tmp_path_factory.mktemp("gather") / "t.csv"

@@ -25,7 +25,7 @@ def _oracle(text: str, delimiter: str) -> list[list[str]] | None:
         return None
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     text=st.lists(st.sampled_from(['"', '"', '""', "d", "d", "a", "b c", "\n", "\r\n", "ż"]), max_size=24).map("".join),
     format=st.sampled_from(["csv", "quoted-tsv", "semicolon-csv"]),

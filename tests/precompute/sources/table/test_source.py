@@ -88,7 +88,7 @@ def test_a_given_format_and_a_path_with_a_scheme(tmp_path):
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     rows=st.lists(st.tuples(texts, texts), min_size=1, max_size=30),
     rows_per_shard=st.integers(1, 12),

@@ -157,7 +157,7 @@ def _trees(draw):
     return members
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(members=_trees())
 def test_links_lead_where_gnu_tar_lets_them_lead(tmp_path_factory, members):
     folder = tmp_path_factory.mktemp("tree")

@@ -123,7 +123,7 @@ def test_messages_show_no_control_characters(tmp_path):
 _NAMES = st.text("ab./é", min_size=1, max_size=120).map(lambda name: f"{name}x")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     members=st.lists(st.tuples(_NAMES, st.sampled_from([b"", b"one", b"x" * 600])), max_size=5),
     format=st.sampled_from([tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]),

@@ -111,7 +111,7 @@ def test_options_that_mean_nothing_for_the_source_are_refused(tmp_path):
 _names = st.text("ab1. ", min_size=1, max_size=6)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(names=st.lists(_names, min_size=1, max_size=12, unique=True), rows_per_slice=st.integers(1, 4))
 def test_units_hold_the_planned_rows_whatever_the_names(tmp_path_factory, names, rows_per_slice):
     members = [(f"{name}.{kind}", name.encode()) for name in sorted(names) for kind in ("jpg", "txt")]

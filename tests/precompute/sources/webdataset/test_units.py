@@ -95,7 +95,7 @@ def test_long_and_non_ascii_names_in_every_tar_format(tmp_path, format):
     ]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(counts=st.lists(st.integers(0, 9), min_size=1, max_size=4), rows_per_unit=st.integers(1, 12))
 def test_units_are_consecutive_slices_of_the_tars(tmp_path_factory, counts, rows_per_unit):
     folder = tmp_path_factory.mktemp("tars")
